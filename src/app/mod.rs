@@ -1,0 +1,1 @@
+//! The window: eframe shell around the session and the panels.

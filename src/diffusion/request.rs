@@ -1,0 +1,218 @@
+use crate::geom::Extent;
+use crate::pixels::{Mask, Picture};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Every fact that decides a picture. It is the queue item, the gallery record, the file's metadata, the command line and the
+/// test input at once: the same request, with the same weights, on the same machine, gives the same bytes.
+///
+/// `P` and `M` are how the input's pixels are held: themselves in a request that can be painted, their digests in a [`Record`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Request<P = Arc<Picture>, M = Arc<Mask>> {
+    /// The model's name, as `sfumato models` lists it.
+    pub model: String,
+    /// What to paint.
+    pub prompt: String,
+    /// What to stay away from; empty for nothing in particular.
+    pub negative_prompt: String,
+    /// The picture's size: both sides multiples of 8.
+    pub extent: Extent,
+    /// What the noise is drawn from. Torch's CPU generator takes the low 32 bits.
+    pub seed: u64,
+    /// How to get from one sigma to the next.
+    pub sampler: SamplerName,
+    /// Which sigmas to visit.
+    pub schedule: ScheduleName,
+    /// How many steps a whole schedule has; with an input, its strength decides how many of them run.
+    pub steps: u32,
+    /// Weight of classifier-free guidance; 1 is off.
+    pub guidance_scale: f64,
+    /// The picture to start from; none starts from noise alone.
+    pub input: Option<Input<P, M>>,
+}
+
+/// A picture to start from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Input<P = Arc<Picture>, M = Arc<Mask>> {
+    /// The picture, of the request's extent.
+    pub picture: P,
+    /// 0..1, the share of the schedule that runs; 1 ignores the picture.
+    pub strength: f64,
+    /// Where to repaint, of the request's extent; none repaints everything.
+    pub mask: Option<M>,
+}
+
+/// A request whose pixels are named by digest: what the gallery and the session write down.
+pub type Record = Request<String, String>;
+
+impl<P, M> Request<P, M> {
+    /// The same request with its pixels held another way.
+    pub fn map_pixels<Q, N, E>(
+        self,
+        picture: impl FnOnce(P) -> Result<Q, E>,
+        mask: impl FnOnce(M) -> Result<N, E>,
+    ) -> Result<Request<Q, N>, E> {
+        let input = match self.input {
+            None => None,
+            Some(input) => Some(Input {
+                picture: picture(input.picture)?,
+                strength: input.strength,
+                mask: input.mask.map(mask).transpose()?,
+            }),
+        };
+        Ok(Request {
+            model: self.model,
+            prompt: self.prompt,
+            negative_prompt: self.negative_prompt,
+            extent: self.extent,
+            seed: self.seed,
+            sampler: self.sampler,
+            schedule: self.schedule,
+            steps: self.steps,
+            guidance_scale: self.guidance_scale,
+            input,
+        })
+    }
+
+    /// How many steps will run: all of them from noise, ⌊steps · strength⌋ and at least one from a picture, as diffusers counts.
+    pub fn steps_to_run(&self) -> u32 {
+        match &self.input {
+            None => self.steps,
+            Some(input) => ((f64::from(self.steps) * input.strength).floor() as u32).clamp(1, self.steps),
+        }
+    }
+}
+
+/// Why a request cannot be painted, in words for the person who made it.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Invalid {
+    /// No pixel to paint, or more than the program takes.
+    #[error("the size {0} cannot be painted: each side must be between 8 and {max} pixels", max = Request::<(), ()>::MAX_SIDE)]
+    Extent(Extent),
+    /// No step, or more than make sense.
+    #[error("{0} steps cannot be run: choose between 1 and {max}", max = Request::<(), ()>::MAX_STEPS)]
+    Steps(u32),
+    /// Guidance that is not a number or out of range.
+    #[error("a guidance scale of {0} cannot be used: choose between 0 and 50")]
+    Guidance(f64),
+    /// Strength that is not a number or out of range.
+    #[error("a strength of {0} cannot be used: choose between 0 and 1")]
+    Strength(f64),
+    /// The input picture is not of the request's size.
+    #[error("the starting picture is {found}, but the picture to paint is {expected}: resize one to the other")]
+    InputExtent {
+        /// The request's size.
+        expected: Extent,
+        /// The picture's size.
+        found: Extent,
+    },
+    /// The mask is not of the request's size.
+    #[error("the mask is {found}, but the picture is {expected}: a mask must be as large as its picture")]
+    MaskExtent {
+        /// The request's size.
+        expected: Extent,
+        /// The mask's size.
+        found: Extent,
+    },
+}
+
+impl Request<(), ()> {
+    /// The longest side that is painted in one piece.
+    pub const MAX_SIDE: u32 = 4096;
+    /// The most steps that are run.
+    pub const MAX_STEPS: u32 = 1000;
+}
+
+impl Request {
+    /// Checks everything once; what follows trusts it.
+    pub fn checked(self) -> Result<Self, Invalid> {
+        let max_side = Request::<(), ()>::MAX_SIDE;
+        let Extent { width, height } = self.extent;
+        if width < 8 || height < 8 || width > max_side || height > max_side || width % 8 != 0 || height % 8 != 0 {
+            return Err(Invalid::Extent(self.extent));
+        }
+        if self.steps == 0 || self.steps > Request::<(), ()>::MAX_STEPS {
+            return Err(Invalid::Steps(self.steps));
+        }
+        if !(0.0..=50.0).contains(&self.guidance_scale) {
+            return Err(Invalid::Guidance(self.guidance_scale));
+        }
+        if let Some(input) = &self.input {
+            if !(0.0..=1.0).contains(&input.strength) {
+                return Err(Invalid::Strength(input.strength));
+            }
+            if input.picture.extent() != self.extent {
+                return Err(Invalid::InputExtent { expected: self.extent, found: input.picture.extent() });
+            }
+            if let Some(mask) = &input.mask
+                && mask.extent() != self.extent
+            {
+                return Err(Invalid::MaskExtent { expected: self.extent, found: mask.extent() });
+            }
+        }
+        Ok(self)
+    }
+}
+
+/// Defines an enum of names that people choose from, with its label and the spellings it is read from.
+macro_rules! names {
+    ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $label:literal / $key:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum $name { $($(#[$variant_meta])* #[serde(rename = $key)] $variant),+ }
+
+        impl $name {
+            /// All of them, in the order in which they are offered.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// How it is shown, and written into A1111 `parameters`.
+            pub const fn label(self) -> &'static str {
+                match self { $(Self::$variant => $label),+ }
+            }
+
+            /// How it is spelled on the command line and in JSON.
+            pub const fn key(self) -> &'static str {
+                match self { $(Self::$variant => $key),+ }
+            }
+
+            /// The one with this label or key, whatever its case.
+            pub fn from_name(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|n| n.label().eq_ignore_ascii_case(name) || n.key().eq_ignore_ascii_case(name))
+            }
+        }
+    };
+}
+
+names! {
+    /// The samplers; each one's source is named where it is defined.
+    SamplerName {
+        /// Euler's method (Karras et al. 2022, algorithm 2 without churn).
+        Euler = "Euler" / "euler",
+        /// Euler with fresh noise at each step.
+        EulerAncestral = "Euler a" / "euler_a",
+        /// Heun's second-order method (Karras et al. 2022, algorithm 1).
+        Heun = "Heun" / "heun",
+        /// Second-order multistep DPM-Solver++ (Lu et al. 2022).
+        DpmPlusPlus2M = "DPM++ 2M" / "dpmpp_2m",
+        /// Denoising diffusion implicit models, eta 0 (Song et al. 2020).
+        Ddim = "DDIM" / "ddim",
+    }
+}
+
+names! {
+    /// The schedules, by the names that A1111 gives them.
+    ScheduleName {
+        /// Karras et al. 2022, equation 5, rho 7.
+        Karras = "Karras" / "karras",
+        /// Even in log sigma.
+        Exponential = "Exponential" / "exponential",
+        /// Even in time from the first to the last timestep.
+        Normal = "Normal" / "normal",
+        /// Even in time, the last timestep left out (trailing).
+        SgmUniform = "SGM Uniform" / "sgm_uniform",
+        /// Every n-th of the training sigmas, from the top.
+        Simple = "Simple" / "simple",
+        /// Every n-th of the training sigmas, from the bottom (leading).
+        DdimUniform = "DDIM" / "ddim_uniform",
+    }
+}

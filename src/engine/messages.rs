@@ -1,0 +1,111 @@
+use crate::diffusion::{Painted, Phase, Request, Stop};
+use crate::pixels::Picture;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// Names a job for as long as the program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct JobId(pub u64);
+
+/// One picture to paint.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Its name in events.
+    pub id: JobId,
+    /// What to paint, already checked.
+    pub request: Box<Request>,
+    /// How to stop it.
+    pub cancel: CancelToken,
+}
+
+/// What the engine is told.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Load a model now, so that the first picture does not wait for it.
+    Load(String),
+    /// Paint.
+    Generate(Job),
+}
+
+/// The one thing that two threads share: whether a job is to stop. It is read after every call of the network.
+#[derive(Clone, Debug, Default)]
+pub struct CancelToken(Arc<AtomicU8>);
+
+impl CancelToken {
+    /// Asks the job to stop. Discarding wins over keeping.
+    pub fn stop(&self, how: Stop) {
+        let value = match how {
+            Stop::Keep => 1,
+            Stop::Discard => 2,
+        };
+        self.0.fetch_max(value, Ordering::Relaxed);
+    }
+
+    /// What was asked, if anything.
+    pub fn requested(&self) -> Option<Stop> {
+        match self.0.load(Ordering::Relaxed) {
+            0 => None,
+            1 => Some(Stop::Keep),
+            _ => Some(Stop::Discard),
+        }
+    }
+}
+
+/// What the engine tells. Every job ends with exactly one `JobEnded`, also when the thread panics.
+#[derive(Debug)]
+pub enum Event {
+    /// A model is ready.
+    ModelLoaded {
+        /// Its name.
+        model: String,
+        /// How long it took.
+        seconds: f64,
+    },
+    /// A model asked for by [`Command::Load`] could not be loaded.
+    ModelFailed {
+        /// Its name.
+        model: String,
+        /// Why, and what to do about it.
+        error: super::Error,
+    },
+    /// The engine began with this job.
+    JobStarted(JobId),
+    /// The job entered a phase.
+    JobPhase {
+        /// Which job.
+        id: JobId,
+        /// Which phase.
+        phase: Phase,
+    },
+    /// A step was made. Any of these may be dropped when the window is slow; no other event is.
+    JobStep {
+        /// Which job.
+        id: JobId,
+        /// The step that was made, from 0.
+        index: u32,
+        /// How many there are.
+        count: u32,
+        /// The estimate of the finished picture, at latent resolution or finer.
+        preview: Arc<Picture>,
+    },
+    /// The job is over.
+    JobEnded {
+        /// Which job.
+        id: JobId,
+        /// How it ended.
+        outcome: Outcome,
+    },
+}
+
+/// How a job ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// All steps were made.
+    Finished(Painted),
+    /// Stopped early and kept.
+    Stopped(Painted),
+    /// Stopped early and thrown away, or never begun.
+    Cancelled,
+    /// It could not be painted.
+    Failed(super::Error),
+}

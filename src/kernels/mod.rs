@@ -1,0 +1,1 @@
+//! What the networks spend their time in, as few semantic operations.

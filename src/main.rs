@@ -1,0 +1,3 @@
+//! The `sfumato` program: without arguments the window, with a subcommand the same work without one.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Requests to and from what other programs write into pictures.

@@ -1,0 +1,1 @@
+//! egui panels: read the session, return actions.
