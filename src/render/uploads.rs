@@ -86,6 +86,22 @@ impl CanvasPicture {
         }
     }
 
+    /// Takes a box of this mask, which is otherwise as before: what a stroke touched.
+    pub fn set_mask_box(&mut self, mask: &Mask, bounds: Bounds) {
+        match &mut self.mask {
+            Some(shown) if shown.extent() == mask.extent() => {
+                let width = mask.extent().width as usize;
+                for y in bounds.top as usize..bounds.bottom() as usize {
+                    let row = y * width + bounds.left as usize..y * width + bounds.right() as usize;
+                    shown.coverage_mut()[row.clone()].copy_from_slice(&mask.coverage()[row]);
+                }
+                let bytes = mask_box(mask, bounds);
+                self.push(Upload { slot: Slot::Mask, extent: mask.extent(), bounds, bytes });
+            }
+            _ => self.set_mask(mask),
+        }
+    }
+
     /// What the next painted frame will upload.
     pub fn pending(&self) -> Vec<Upload> {
         self.queue.lock().expect("no thread panics while it holds the queue").clone()
