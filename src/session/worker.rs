@@ -51,7 +51,11 @@ impl<I: Send + 'static, O: Send + 'static> Worker<I, O> {
             }
         };
         let handle = Builder::new().name(thread.into()).spawn(work).ok();
-        Self { inbox: Some(inbox), answers, thread: handle }
+        Self {
+            inbox: Some(inbox),
+            answers,
+            thread: handle,
+        }
     }
 
     /// Gives it something to do. Returns whether there is a thread that will.
@@ -87,7 +91,12 @@ mod tests {
 
     #[test]
     fn a_task_that_panics_is_told_and_the_next_one_is_done() {
-        let worker = Worker::spawn("halver", Arc::new(|| ()), || 12, |sum: &mut i32, by: i32, tell: &dyn Fn(i32)| tell(*sum / by));
+        let worker = Worker::spawn(
+            "halver",
+            Arc::new(|| ()),
+            || 12,
+            |sum: &mut i32, by: i32, tell: &dyn Fn(i32)| tell(*sum / by),
+        );
         assert!(worker.send(0) && worker.send(3));
         let mut answers = Vec::new();
         while answers.len() < 2 {
