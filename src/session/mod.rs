@@ -4,9 +4,11 @@
 mod action;
 mod canvas;
 mod draft;
+mod files;
 mod history;
 mod jobs;
 mod notices;
+mod persist;
 mod results;
 mod worker;
 
