@@ -9,6 +9,8 @@ mod paint;
 mod plan;
 mod report;
 
+pub use describe::sentence;
+
 use crate::checkpoints::Library;
 use crate::diffusion::{SamplerName, ScheduleName};
 use crate::geom::Extent;

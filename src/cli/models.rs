@@ -1,8 +1,9 @@
 //! `sfumato models`: what can be painted with, and what is wrong with the rest.
 
 use super::{JSON_VERSION, describe, print, print_json};
-use crate::checkpoints::{Library, ModelEntry};
+use crate::checkpoints::{Library, ModelEntry, Summary};
 use crate::diffusion::Defaults;
+use crate::engine;
 use anyhow::anyhow;
 use serde_json::{Value, json};
 
@@ -25,6 +26,22 @@ pub(super) fn run(library: &Library, json: bool) -> anyhow::Result<()> {
         return print("there is no model: put a diffusers folder into a `models` folder next to the program\n");
     }
     print(&entries.iter().map(as_text).collect::<String>())
+}
+
+/// The model of this name or in this folder; without a wish, the first that can be used.
+pub(super) fn chosen(library: &Library, wish: Option<&str>) -> anyhow::Result<Chosen> {
+    let Some(wish) = wish else {
+        let usable = library.entries().iter().find_map(|entry| Some((entry.name.clone(), entry.summary.as_ref().ok()?)));
+        let (name, summary) = usable.ok_or_else(|| anyhow!("there is no model that can be used: `sfumato models` says what is wrong"))?;
+        return Ok(Chosen { name, defaults: defaults_of(summary) });
+    };
+    let folder = library.find(wish).map_err(engine::Error::from)?;
+    let _ = folder;
+    todo!()
+}
+
+fn defaults_of(summary: &Summary) -> Defaults {
+    todo!("{:?}", summary.native_extent)
 }
 
 fn as_json(entry: &ModelEntry) -> Value {
