@@ -80,9 +80,8 @@ impl Client {
 
     /// Queues a command. It waits until the engine is free, also while there is no thread.
     pub fn send(&self, command: Command) {
-        self.commands
-            .send(command)
-            .expect("the client itself holds a receiver of this queue");
+        // It cannot fail: the client itself holds a receiver of this queue.
+        drop(self.commands.send(command));
     }
 
     /// Queues a picture.
