@@ -4,16 +4,22 @@
 mod action;
 mod canvas;
 mod draft;
+mod files;
+mod history;
 mod jobs;
 mod notices;
+mod persist;
 mod results;
+mod worker;
 
 pub use action::Action;
 pub use canvas::{Shown, Wish};
-pub use draft::{Draft, Model, ModelState};
+pub use draft::{Draft, Model, ModelState, NotReady};
+pub use history::History;
 pub use jobs::{Jobs, Running, Waiting};
 pub use notices::{Notice, NoticeId, NoticeKind, Notices, Offer};
 pub use results::{Kept, ResultId, ResultItem, Results};
+pub use worker::Wake;
 
 use crate::paint::{Brush, Tool};
 
