@@ -4,7 +4,6 @@ use super::state::{Ask, Outbox, UploadedMask, ViewState};
 use super::theme::Palette;
 use super::view::{CanvasView, Placement};
 use super::widgets::painted_text;
-use crate::geom::Point;
 use crate::paint::{Brush, Document, StrokePreview, Tool};
 use crate::render::canvas::CanvasUniforms;
 use crate::render::CanvasPaint;

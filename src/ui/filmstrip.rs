@@ -11,10 +11,10 @@ use crate::session::{Action, Kept, ResultItem, Running, Session, Waiting};
 use egui::{Align2, Color32, CornerRadius, Rect, Response, Role, ScrollArea, Sense, Stroke, StrokeKind, Ui, WidgetInfo, vec2};
 
 /// The side of a thumbnail, in points.
-pub const SIDE: f32 = 76.0;
+pub(super) const SIDE: f32 = 76.0;
 
 /// The strip.
-pub fn filmstrip_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut Outbox) {
+pub(super) fn filmstrip_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut Outbox) {
     ScrollArea::horizontal().auto_shrink([false, false]).show(ui, |ui| {
         ui.horizontal_centered(|ui| {
             ui.spacing_mut().item_spacing.x = 8.0;
@@ -84,10 +84,9 @@ fn running_ui(ui: &mut Ui, running: &Running, view: &mut ViewState) {
         let fitted = fitted(rect, running.request.extent.width, running.request.extent.height);
         ui.painter().image(texture.id(), fitted, UV, Color32::WHITE);
     }
-    let share = if running.step_count == 0 { 0.0 } else { running.steps_made as f32 / running.step_count as f32 };
     let bar = Rect::from_min_max(rect.left_bottom() + vec2(5.0, -9.0), rect.right_bottom() - vec2(5.0, 5.0));
     ui.painter().rect_filled(bar, 2.0, Color32::from_black_alpha(150));
-    let done = Rect::from_min_size(bar.min, vec2(bar.width() * share, bar.height()));
+    let done = Rect::from_min_size(bar.min, vec2(bar.width() * running.progress(), bar.height()));
     ui.painter().rect_filled(done, 2.0, palette.accent);
     ui.painter().rect_stroke(rect, 6.0, Stroke::new(1.0, palette.accent), StrokeKind::Inside);
     response.on_hover_text(format!("{name}\n{}", phase_text(running)));
@@ -103,7 +102,7 @@ fn fitted(rect: Rect, width: u32, height: u32) -> Rect {
 }
 
 /// A result as a button: click shows it, the secondary button opens its menu.
-pub fn result_ui(
+pub(super) fn result_ui(
     ui: &mut Ui,
     item: &ResultItem,
     side: f32,
@@ -118,7 +117,7 @@ pub fn result_ui(
     response.widget_info(|| WidgetInfo::selected(Role::Button, true, is_shown, &name));
     if ui.is_rect_visible(rect) {
         let palette = Palette::of(ui);
-        frame(ui, rect, palette.sunken);
+        frame(ui, rect, palette.button);
         match &item.thumbnail {
             Some(thumbnail) => {
                 let texture = view.thumbnails.get(ui.ctx(), thumbnail);
@@ -133,7 +132,8 @@ pub fn result_ui(
         }
         if item.partial || item.kept == Kept::InMemory {
             let text = if item.partial { "partial" } else { "not saved" };
-            let chip = Rect::from_min_size(rect.left_bottom() + vec2(4.0, -20.0), vec2(52.0, 16.0));
+            let width = if item.partial { 46.0 } else { 60.0 };
+            let chip = Rect::from_min_size(rect.left_bottom() + vec2(5.0, -21.0), vec2(width, 16.0));
             ui.painter().rect_filled(chip, 4.0, Color32::from_black_alpha(170));
             painted_text(ui, chip.center(), Align2::CENTER_CENTER, text, 11.0, Color32::WHITE);
         }
@@ -183,7 +183,7 @@ pub fn result_ui(
 }
 
 /// The first `most` characters, on one line.
-pub fn short(text: &str, most: usize) -> String {
+pub(super) fn short(text: &str, most: usize) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.chars().count() <= most {
         return line;

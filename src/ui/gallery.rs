@@ -11,7 +11,7 @@ use egui::{Align, Layout, Margin, RichText, ScrollArea, TextEdit, Ui, vec2};
 const SIDE: f32 = 148.0;
 
 /// The gallery.
-pub fn gallery_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut Outbox) {
+pub(super) fn gallery_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut Outbox) {
     egui::Frame::new().inner_margin(Margin::symmetric(20, 16)).show(ui, |ui| {
         ui.horizontal(|ui| {
             ui.heading("Gallery");

@@ -2,44 +2,59 @@
 
 use super::shortcuts::{Group, TABLE, written};
 use super::theme::Palette;
-use super::widgets::heading;
-use egui::{Align2, Context, Grid, RichText, ScrollArea, Ui, Window, vec2};
+use super::icons::Icon;
+use super::widgets::{Look, heading, icon_button};
+use egui::{Align, Align2, Context, Grid, Layout, RichText, ScrollArea, Ui, Window, vec2};
 
 /// What the pointer does; the table has only keys.
 const POINTER: [(&str, &str); 6] = [
     ("Zoom", "Wheel"),
-    ("Move the view", "Space + drag, or middle button"),
-    ("Fit to the window", "Double click with the hand"),
+    ("Move the view", "Space or middle, drag"),
+    ("Fit", "Hand, double click"),
     ("Brush size", "Ctrl + wheel"),
-    ("Brush size and hardness", "Alt + secondary drag"),
-    ("Straight line from the last stroke", "Shift + click"),
+    ("Brush shape", "Alt + right drag"),
+    ("Straight line", "Shift + click"),
 ];
 
 /// The window, if it is open.
-pub fn help_window(ctx: &Context, open: &mut bool) {
+pub(super) fn help_window(ctx: &Context, open: &mut bool) {
+    if !*open {
+        return;
+    }
     let room = ctx.content_rect().size();
-    Window::new("Keyboard shortcuts")
-        .open(open)
+    let window = Window::new("Keyboard shortcuts")
+        .title_bar(false)
         .anchor(Align2::CENTER_CENTER, vec2(0.0, 0.0))
         .collapsible(false)
-        .resizable(false)
-        .show(ctx, |ui| {
-            ScrollArea::vertical().max_height(room.y - 140.0).show(ui, |ui| {
-                ui.horizontal_top(|ui| {
-                    ui.spacing_mut().item_spacing.x = 36.0;
-                    ui.vertical(|ui| {
-                        group_ui(ui, Group::Paint);
-                        group_ui(ui, Group::Mask);
-                    });
-                    ui.vertical(|ui| {
-                        group_ui(ui, Group::View);
-                        group_ui(ui, Group::Results);
-                        group_ui(ui, Group::File);
-                    });
-                    ui.vertical(pointer_ui);
-                });
+        .resizable(false);
+    window.show(ctx, |ui| {
+        ui.set_max_width(room.x - 60.0);
+        ui.horizontal(|ui| {
+            ui.heading("Keyboard and pointer");
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                if icon_button(ui, Icon::Close, "Close the help", "Close  (Esc)", Look::Plain).clicked() {
+                    *open = false;
+                }
             });
         });
+        ui.add_space(8.0);
+        let height = room.y - 130.0;
+        ScrollArea::both().max_height(height).min_scrolled_height(height).show(ui, |ui| {
+            ui.horizontal_top(|ui| {
+                ui.spacing_mut().item_spacing.x = 36.0;
+                ui.vertical(|ui| {
+                    group_ui(ui, Group::Paint);
+                    group_ui(ui, Group::Results);
+                });
+                ui.vertical(|ui| group_ui(ui, Group::Mask));
+                ui.vertical(|ui| {
+                    group_ui(ui, Group::View);
+                    group_ui(ui, Group::File);
+                });
+                ui.vertical(pointer_ui);
+            });
+        });
+    });
 }
 
 fn group_ui(ui: &mut Ui, group: Group) {
@@ -60,7 +75,7 @@ fn lines_ui(ui: &mut Ui, title: &str, lines: &[(String, String)]) {
     Grid::new(title).num_columns(2).spacing(vec2(18.0, 5.0)).min_row_height(18.0).show(ui, |ui| {
         for (name, keys) in lines {
             ui.label(name);
-            ui.label(RichText::new(keys).color(Palette::of(ui).accent));
+            ui.label(RichText::new(keys).color(Palette::of(ui).text_weak));
             ui.end_row();
         }
     });

@@ -54,7 +54,7 @@ const VIEW: &[Option<Shortcut>] = &[
 ];
 
 /// The bar at the top.
-pub fn menu_bar_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut Outbox) {
+pub(super) fn menu_bar_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut Outbox) {
     MenuBar::new().ui(ui, |ui| {
         ui.label(RichText::new("Sfumato").size(15.5).color(Palette::of(ui).accent));
         ui.add_space(8.0);
@@ -102,7 +102,7 @@ fn theme_button(ui: &mut Ui, theme: Theme, out: &mut Outbox) {
 }
 
 /// A menu item for a line of the shortcut table: icon, name, key.
-pub fn item(ui: &mut Ui, shortcut: Shortcut, enabled: bool, act: impl FnOnce()) {
+pub(super) fn item(ui: &mut Ui, shortcut: Shortcut, enabled: bool, act: impl FnOnce()) {
     let entry = shortcut.entry();
     let key = shortcut.key_text(ui.ctx());
     let inset = 26.0;

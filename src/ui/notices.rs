@@ -5,13 +5,13 @@ use super::state::Outbox;
 use super::theme::Palette;
 use super::widgets::{Look, sized_icon_button};
 use crate::session::{Action, Notice, NoticeKind, Notices};
-use egui::{Align, Frame, Label, Layout, Margin, Rect, Ui, vec2};
+use egui::{Frame, Label, Margin, Rect, Ui, vec2};
 
 /// The most bars that are shown at once; the newest come first.
 const MOST: usize = 3;
 
 /// The bars.
-pub fn notices_ui(ui: &mut Ui, notices: &Notices, out: &mut Outbox) {
+pub(super) fn notices_ui(ui: &mut Ui, notices: &Notices, out: &mut Outbox) {
     let count = notices.iter().len();
     for notice in notices.iter().rev().take(MOST) {
         notice_ui(ui, notice, out);
@@ -30,7 +30,12 @@ fn notice_ui(ui: &mut Ui, notice: &Notice, out: &mut Outbox) {
     };
     let frame = Frame::new().fill(fill).inner_margin(Margin::symmetric(12, 7)).corner_radius(8);
     frame.show(ui, |ui| {
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+        let left = |ui: &mut Ui| {
+            let (rect, _) = ui.allocate_exact_size(vec2(18.0, 24.0), egui::Sense::hover());
+            icons::paint(ui.painter(), icon, Rect::from_center_size(rect.center(), vec2(17.0, 17.0)), colour);
+            ui.add(Label::new(sentence(&notice.text)).wrap());
+        };
+        let right = |ui: &mut Ui| {
             let cross = sized_icon_button(ui, Icon::Close, "Dismiss", "Dismiss", Look::Plain, vec2(24.0, 24.0));
             if cross.clicked() {
                 out.act(Action::Dismiss(notice.id));
@@ -41,12 +46,8 @@ fn notice_ui(ui: &mut Ui, notice: &Notice, out: &mut Outbox) {
                     out.act(Action::Dismiss(notice.id));
                 }
             }
-            ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                let (rect, _) = ui.allocate_exact_size(vec2(18.0, 24.0), egui::Sense::hover());
-                icons::paint(ui.painter(), icon, Rect::from_center_size(rect.center(), vec2(17.0, 17.0)), colour);
-                ui.add(Label::new(sentence(&notice.text)).wrap());
-            });
-        });
+        };
+        egui::Sides::new().shrink_left().show(ui, left, right);
     });
 }
 

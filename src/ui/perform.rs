@@ -9,7 +9,7 @@ use crate::paint::{Brush, Tool};
 use crate::session::{Action, ResultId, Session, Shown};
 
 /// Whether it can be done now: menus and buttons grey out what cannot.
-pub fn is_possible(shortcut: Shortcut, session: &Session) -> bool {
+pub(super) fn is_possible(shortcut: Shortcut, session: &Session) -> bool {
     match shortcut {
         Shortcut::Stop | Shortcut::StopAndDiscard => session.jobs.running.is_some(),
         Shortcut::ClearQueue => !session.jobs.waiting.is_empty() || !session.jobs.left_over.is_empty(),
@@ -33,7 +33,7 @@ pub fn is_possible(shortcut: Shortcut, session: &Session) -> bool {
 }
 
 /// Does it.
-pub fn perform(ctx: &egui::Context, shortcut: Shortcut, session: &Session, view: &mut ViewState, out: &mut Outbox) {
+pub(super) fn perform(ctx: &egui::Context, shortcut: Shortcut, session: &Session, view: &mut ViewState, out: &mut Outbox) {
     if shortcut == Shortcut::Stop && close_something(view) {
         return;
     }
@@ -95,7 +95,7 @@ pub fn perform(ctx: &egui::Context, shortcut: Shortcut, session: &Session, view:
 }
 
 /// What concerns one result, whether it is shown or not. False if the shortcut is about something else.
-pub fn perform_on_result(
+pub(super) fn perform_on_result(
     ctx: &egui::Context,
     shortcut: Shortcut,
     result: ResultId,

@@ -1,7 +1,6 @@
 //! What to paint, and the button that paints it.
 
 use super::icons::Icon;
-use super::perform;
 use super::shortcuts::Shortcut;
 use super::state::{Outbox, ViewState};
 use super::theme::{Palette, space};
@@ -9,15 +8,15 @@ use super::widgets::{Look, heading, primary_button, sized_icon_button};
 use crate::diffusion::{Phase, Stop};
 use crate::session::{Action, Draft, Jobs, Running};
 use egui::{Align, Button, Layout, ProgressBar, RichText, TextEdit, TextStyle, Ui, vec2};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The id of the prompt's text field, so that a shortcut can focus it.
-pub fn prompt_id() -> egui::Id {
-    egui::Id::new("prompt")
+pub(super) fn prompt_id() -> egui::Id {
+    egui::Id::unique("prompt")
 }
 
 /// Prompt and negative prompt.
-pub fn prompt_panel_ui(ui: &mut Ui, draft: &mut Draft, view: &mut ViewState, out: &mut Outbox) {
+pub(super) fn prompt_panel_ui(ui: &mut Ui, draft: &mut Draft, view: &mut ViewState, out: &mut Outbox) {
     ui.horizontal(|ui| {
         heading(ui, "Prompt");
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
@@ -68,7 +67,7 @@ fn bordered(ui: &mut Ui, field: TextEdit<'_>) -> egui::Response {
 }
 
 /// Generate, Stop and the progress of what runs.
-pub fn generate_ui(ui: &mut Ui, jobs: &Jobs, out: &mut Outbox) {
+pub(super) fn generate_ui(ui: &mut Ui, jobs: &Jobs, out: &mut Outbox) {
     let queued = jobs.waiting.len() + usize::from(jobs.running.is_some());
     let text = if queued == 0 { "Generate".to_owned() } else { format!("Generate  \u{b7}  {queued} in the queue") };
     ui.horizontal(|ui| {
@@ -108,14 +107,13 @@ fn stop_button(ui: &mut Ui, running: &Running, width: f32, out: &mut Outbox) {
 }
 
 fn progress_ui(ui: &mut Ui, running: &Running) {
-    let share = if running.step_count == 0 { 0.0 } else { running.steps_made as f32 / running.step_count as f32 };
     ui.add_space(2.0);
-    let bar = ProgressBar::new(share).desired_height(5.0).fill(Palette::of(ui).accent).corner_radius(3.0);
+    let bar = ProgressBar::new(running.progress()).desired_height(5.0).fill(Palette::of(ui).accent).corner_radius(3.0);
     ui.add(bar).accessible_name("Progress");
     ui.horizontal(|ui| {
         let weak = |text: String| RichText::new(text).text_style(TextStyle::Small).color(Palette::of(ui).text_weak);
         let phase = weak(phase_text(running));
-        let left = running.time_left().map(|left| weak(format!("{} left", duration_text(left))));
+        let left = running.time_left(Instant::now()).map(|left| weak(format!("{} left", duration_text(left))));
         ui.label(phase);
         if let Some(left) = left {
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| ui.label(left));
@@ -124,7 +122,7 @@ fn progress_ui(ui: &mut Ui, running: &Running) {
 }
 
 /// What a running job is busy with.
-pub fn phase_text(running: &Running) -> String {
+pub(super) fn phase_text(running: &Running) -> String {
     match (running.stopping, running.phase) {
         (Some(Stop::Keep), Some(Phase::Decode)) | (None, Some(Phase::Decode)) => "Finishing the picture".into(),
         (Some(Stop::Keep), _) => "Stopping, and keeping what there is".into(),
@@ -141,7 +139,7 @@ pub fn phase_text(running: &Running) -> String {
 }
 
 /// A duration in the one or two units that matter.
-pub fn duration_text(duration: Duration) -> String {
+pub(super) fn duration_text(duration: Duration) -> String {
     let seconds = duration.as_secs_f64().ceil() as u64;
     match seconds {
         0..60 => format!("{seconds} s"),
@@ -162,11 +160,6 @@ fn left_over_ui(ui: &mut Ui, count: usize, out: &mut Outbox) {
             out.act(Action::ClearQueue);
         }
     });
-}
-
-/// Whether the shortcut's button is to be pressed.
-pub fn look_of(shortcut: Shortcut, session: &crate::session::Session) -> Look {
-    Look::enabled_if(perform::is_possible(shortcut, session))
 }
 
 #[cfg(test)]

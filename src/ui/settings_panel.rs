@@ -3,15 +3,26 @@
 use super::icons::Icon;
 use super::shortcuts::Shortcut;
 use super::state::Outbox;
-use super::theme::{Palette, space};
-use super::widgets::{Look, choice_row, heading, icon_button, row, shortcut_button, slider_row};
+use super::theme::{self, Palette, space};
+use super::widgets::{Look, Number, choice_row, heading, icon_button, note, row, shortcut_button, slider_row};
 use crate::diffusion::{Request, SamplerName, ScheduleName};
 use crate::geom::Extent;
 use crate::session::{Action, Draft, Model, ModelState};
-use egui::{Align, Button, DragValue, Layout, RichText, TextStyle, Ui, vec2};
+use egui::{Align, Button, DragValue, Layout, RichText, Ui, vec2};
+
+const STEPS: Number = Number {
+    range: 1.0..=100.0,
+    typed: 1.0..=Request::<(), ()>::MAX_STEPS as f64,
+    step: 1.0,
+    decimals: 0,
+    logarithmic: true,
+    suffix: "",
+};
+const GUIDANCE: Number =
+    Number { range: 1.0..=20.0, typed: 0.0..=50.0, step: 0.5, decimals: 1, logarithmic: false, suffix: "" };
 
 /// All settings. `open_extent` is the size of the open picture, which then decides what size is painted.
-pub fn settings_panel_ui(
+pub(super) fn settings_panel_ui(
     ui: &mut Ui,
     draft: &mut Draft,
     models: &[Model],
@@ -26,15 +37,13 @@ pub fn settings_panel_ui(
         }
         None => size_rows(ui, draft, models),
     }
-    slider_row(ui, "Steps", &mut draft.steps, 1..=100, |s| {
-        s.logarithmic(true).integer().clamping(egui::SliderClamping::Edits)
-    })
-    .on_hover_text("How often the noise is taken down: more is finer and slower.");
-    draft.steps = draft.steps.clamp(1, Request::<(), ()>::MAX_STEPS);
-    slider_row(ui, "Guidance", &mut draft.guidance_scale, 1.0..=20.0, |s| {
-        s.step_by(0.5).fixed_decimals(1).clamping(egui::SliderClamping::Edits)
-    })
-    .on_hover_text("How closely the picture follows the prompt; 1 lets it drift.");
+    let mut steps = f64::from(draft.steps);
+    let response = slider_row(ui, "Steps", &mut steps, &STEPS);
+    if response.on_hover_text("How often noise is taken away: more is finer and slower.").changed() {
+        draft.steps = steps.round() as u32;
+    }
+    slider_row(ui, "Guidance", &mut draft.guidance_scale, &GUIDANCE)
+        .on_hover_text("How closely the picture follows the prompt; 1 lets it drift.");
     if let Some(sampler) = choice_row(ui, "Sampler", draft.sampler, SamplerName::ALL, SamplerName::label) {
         draft.sampler = sampler;
     }
@@ -75,12 +84,9 @@ fn model_row(ui: &mut Ui, draft: &Draft, models: &[Model], out: &mut Outbox) {
         (None, ModelState::Failed) => "Could not be loaded".to_owned(),
         (None, ModelState::OnDisk | ModelState::Loaded { .. }) => return,
     };
-    row(ui, "", |ui, _| {
-        let palette = Palette::of(ui);
-        let failed = model.problem.is_some() || model.state == ModelState::Failed;
-        let colour = if failed { palette.error } else { palette.text_weak };
-        ui.add(egui::Label::new(RichText::new(state).text_style(TextStyle::Small).color(colour)).wrap());
-    });
+    let palette = Palette::of(ui);
+    let failed = model.problem.is_some() || model.state == ModelState::Failed;
+    note(ui, state, if failed { palette.error } else { palette.text_weak });
 }
 
 /// Usual shapes for a model: its native square, and shapes of about as many pixels.
@@ -102,7 +108,7 @@ fn presets(native: Extent) -> [(&'static str, Extent); 5] {
 fn size_rows(ui: &mut Ui, draft: &mut Draft, models: &[Model]) {
     let native = models.iter().find(|m| m.name == draft.model).map_or(draft.extent, |m| m.example.extent);
     row(ui, "Size", |ui, id| {
-        let side = theme_icon_width();
+        let side = theme::ICON_BUTTON.x;
         let width = ((ui.available_width() - 2.0 * side - 14.0 - 4.0 * ui.spacing().item_spacing.x) / 2.0).max(44.0);
         let max = Request::<(), ()>::MAX_SIDE;
         let field = |ui: &mut Ui, value: &mut u32, name: &str| {
@@ -132,10 +138,6 @@ fn size_rows(ui: &mut Ui, draft: &mut Draft, models: &[Model]) {
             }
         });
     });
-}
-
-fn theme_icon_width() -> f32 {
-    super::theme::ICON_BUTTON.x
 }
 
 fn seed_row(ui: &mut Ui, draft: &mut Draft, out: &mut Outbox) {

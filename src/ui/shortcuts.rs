@@ -222,6 +222,8 @@ pub fn written(ctx: &Context, key: &KeyboardShortcut) -> String {
         Key::ArrowDown => text.replace('\u{23f7}', "Down"),
         Key::ArrowLeft => text.replace('\u{23f4}', "Left"),
         Key::ArrowRight => text.replace('\u{23f5}', "Right"),
+        Key::Plus => text.replace("Plus", "+"),
+        Key::Minus => text.replace("Minus", "\u{2212}"),
         Key::Escape => text.replace("Escape", "Esc"),
         _ => text,
     }

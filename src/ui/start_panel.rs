@@ -4,14 +4,17 @@ use super::icons::Icon;
 use super::shortcuts::Shortcut;
 use super::state::{Outbox, ViewState};
 use super::theme::Palette;
-use super::widgets::{Look, heading, sized_icon_button, slider_row};
+use super::widgets::{Look, Number, heading, note, sized_icon_button, slider_row};
 use crate::diffusion::{Input, Request};
 use crate::paint::Document;
 use crate::session::{Action, Draft};
 use egui::{Align, CornerRadius, Image, Layout, RichText, TextStyle, Ui, vec2};
 
+const STRENGTH: Number =
+    Number { range: 0.0..=1.0, typed: 0.0..=1.0, step: 0.01, decimals: 2, logarithmic: false, suffix: "" };
+
 /// The open picture, how much of it is painted anew, and closing it. Nothing when no picture is open.
-pub fn start_panel_ui(
+pub(super) fn start_panel_ui(
     ui: &mut Ui,
     draft: &mut Draft,
     document: &Document,
@@ -40,14 +43,10 @@ pub fn start_panel_ui(
             }
         });
     });
-    slider_row(ui, "Strength", &mut draft.strength, 0.0..=1.0, |s| {
-        s.fixed_decimals(2).clamping(egui::SliderClamping::Always)
-    })
-    .on_hover_text("How much is painted anew: 0 keeps the picture, 1 ignores it.");
-    super::widgets::row(ui, "", |ui, _| {
-        let text = format!("{} of {} steps will run", steps_to_run(draft), draft.steps);
-        ui.label(RichText::new(text).text_style(TextStyle::Small).color(Palette::of(ui).text_weak));
-    });
+    slider_row(ui, "Strength", &mut draft.strength, &STRENGTH)
+        .on_hover_text("How much is painted anew: 0 keeps the picture, 1 ignores it.");
+    let text = format!("{} of {} steps will run", steps_to_run(draft), draft.steps);
+    note(ui, text, Palette::of(ui).text_weak);
     if found_settings && ui.button("Use the settings in the file").clicked() {
         out.act(Action::UseSettings);
     }

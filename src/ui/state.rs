@@ -4,8 +4,10 @@ use super::thumbnails::Thumbnails;
 use super::view::{CanvasView, Placement};
 use crate::geom::{Extent, Point};
 use crate::paint::StrokePreview;
+use crate::pixels::Picture;
 use crate::render::CanvasPicture;
 use crate::session::{Action, ResultId};
+use std::sync::Arc;
 
 /// What the panels want done: by the session, and by the window.
 #[derive(Debug, Default)]
@@ -74,6 +76,8 @@ pub struct ViewState {
     pub thumbnails: Thumbnails,
     /// Which mask was uploaded last.
     pub uploaded_mask: UploadedMask,
+    /// The picture to start from, and its thumbnail.
+    pub start_picture: Option<(Arc<Picture>, Arc<Picture>)>,
     /// Whether the gallery is open instead of the canvas.
     pub gallery_open: bool,
     /// Whether the help window is open.
@@ -88,4 +92,19 @@ pub struct ViewState {
     pub scrolled_to: Option<ResultId>,
     /// The extent that was shown last: a picture of another size is fitted anew.
     pub shown_extent: Option<Extent>,
+}
+
+impl ViewState {
+    /// The texture of the picture to start from, reduced to a thumbnail when it is another than before.
+    pub fn start_thumbnail(&mut self, ctx: &egui::Context, picture: &Arc<Picture>) -> egui::TextureHandle {
+        let small = match &self.start_picture {
+            Some((of, small)) if Arc::ptr_eq(of, picture) => small.clone(),
+            _ => {
+                let small = Arc::new(picture.thumbnail(128));
+                self.start_picture = Some((picture.clone(), small.clone()));
+                small
+            }
+        };
+        self.thumbnails.get(ctx, &small)
+    }
 }

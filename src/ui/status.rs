@@ -9,7 +9,7 @@ use crate::session::{ModelState, Session};
 use egui::{Align, Button, Layout, RichText, TextStyle, Ui, vec2};
 
 /// The line. `device` is what the networks run on.
-pub fn status_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, device: &str) {
+pub(super) fn status_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, device: &str) {
     let colour = Palette::of(ui).text_weak;
     let small = |text: String| RichText::new(text).text_style(TextStyle::Small).color(colour);
     ui.horizontal_centered(|ui| {

@@ -20,7 +20,7 @@ pub enum CanvasView {
 }
 
 /// The least and the most that can be zoomed to, in target pixels for each image pixel.
-pub const SCALES: (f32, f32) = (0.02, 64.0);
+pub(super) const SCALES: (f32, f32) = (0.02, 64.0);
 /// Kept free around a picture that is fitted.
 const MARGIN: f32 = 40.0;
 

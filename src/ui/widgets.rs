@@ -9,11 +9,11 @@ use egui::{
 };
 
 /// The width of the labels in front of fields, in points.
-pub const LABEL_WIDTH: f32 = 84.0;
+pub(super) const LABEL_WIDTH: f32 = 84.0;
 
 /// How an icon button looks besides its icon.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Look {
+pub(super) enum Look {
     /// Like the others.
     #[default]
     Plain,
@@ -25,23 +25,23 @@ pub enum Look {
 
 impl Look {
     /// Chosen or not.
-    pub const fn selected_if(selected: bool) -> Self {
+    pub(super) const fn selected_if(selected: bool) -> Self {
         if selected { Self::Selected } else { Self::Plain }
     }
 
     /// Usable or not.
-    pub const fn enabled_if(enabled: bool) -> Self {
+    pub(super) const fn enabled_if(enabled: bool) -> Self {
         if enabled { Self::Plain } else { Self::Disabled }
     }
 }
 
 /// A square button with an icon. `name` is what screen readers say; `tooltip` what hovering shows.
-pub fn icon_button(ui: &mut Ui, icon: Icon, name: &str, tooltip: impl Into<String>, look: Look) -> Response {
+pub(super) fn icon_button(ui: &mut Ui, icon: Icon, name: &str, tooltip: impl Into<String>, look: Look) -> Response {
     sized_icon_button(ui, icon, name, tooltip, look, theme::ICON_BUTTON)
 }
 
 /// [`icon_button`] of another size, in points.
-pub fn sized_icon_button(
+pub(super) fn sized_icon_button(
     ui: &mut Ui,
     icon: Icon,
     name: &str,
@@ -73,7 +73,7 @@ pub fn sized_icon_button(
 }
 
 /// An icon button for a line of the shortcut table.
-pub fn shortcut_button(ui: &mut Ui, shortcut: Shortcut, look: Look) -> Response {
+pub(super) fn shortcut_button(ui: &mut Ui, shortcut: Shortcut, look: Look) -> Response {
     let entry = shortcut.entry();
     let icon = entry.icon.expect("buttons are made only for shortcuts that have an icon");
     let tooltip = shortcut.tooltip(ui.ctx());
@@ -81,7 +81,7 @@ pub fn shortcut_button(ui: &mut Ui, shortcut: Shortcut, look: Look) -> Response 
 }
 
 /// The button that matters most: filled with the accent.
-pub fn primary_button(ui: &mut Ui, text: &str, width: f32) -> Response {
+pub(super) fn primary_button(ui: &mut Ui, text: &str, width: f32) -> Response {
     let palette = Palette::of(ui);
     ui.scope(|ui| {
         let widgets = &mut ui.visuals_mut().widgets;
@@ -99,12 +99,12 @@ pub fn primary_button(ui: &mut Ui, text: &str, width: f32) -> Response {
 }
 
 /// A heading over a group of rows.
-pub fn heading(ui: &mut Ui, text: &str) {
+pub(super) fn heading(ui: &mut Ui, text: &str) {
     ui.label(RichText::new(text).text_style(TextStyle::Small).color(Palette::of(ui).text_weak));
 }
 
 /// A row with a label in front; `field` fills the rest. Gives the label to `field` for `labelled_by`.
-pub fn row<R>(ui: &mut Ui, label: &str, field: impl FnOnce(&mut Ui, egui::Id) -> R) -> R {
+pub(super) fn row<R>(ui: &mut Ui, label: &str, field: impl FnOnce(&mut Ui, egui::Id) -> R) -> R {
     ui.horizontal(|ui| {
         let label = ui
             .allocate_ui_with_layout(vec2(LABEL_WIDTH, space::FIELD), Layout::left_to_right(Align::Center), |ui| {
@@ -117,25 +117,75 @@ pub fn row<R>(ui: &mut Ui, label: &str, field: impl FnOnce(&mut Ui, egui::Id) ->
     .inner
 }
 
+/// A number with a slider: what the slider spans, what can be typed, how it is written.
+#[derive(Clone, Debug)]
+pub(super) struct Number {
+    /// What the slider spans.
+    pub(super) range: std::ops::RangeInclusive<f64>,
+    /// What can be typed.
+    pub(super) typed: std::ops::RangeInclusive<f64>,
+    /// The slider's step.
+    pub(super) step: f64,
+    /// Decimals that are written.
+    pub(super) decimals: usize,
+    /// Whether the slider spreads small values.
+    pub(super) logarithmic: bool,
+    /// Written after the number.
+    pub(super) suffix: &'static str,
+}
+
 /// A slider that fills the row, with its number at the right edge.
-pub fn slider_row<N: egui::emath::Numeric>(
-    ui: &mut Ui,
-    label: &str,
-    value: &mut N,
-    range: std::ops::RangeInclusive<N>,
-    shape: impl FnOnce(egui::Slider<'_>) -> egui::Slider<'_>,
-) -> Response {
+pub(super) fn slider_row(ui: &mut Ui, label: &str, value: &mut f64, number: &Number) -> Response {
     row(ui, label, |ui, id| {
-        let number = 54.0;
-        ui.spacing_mut().slider_width = (ui.available_width() - number - ui.spacing().item_spacing.x).max(40.0);
-        ui.spacing_mut().interact_size.x = number;
-        let slider = shape(egui::Slider::new(value, range));
-        ui.add(slider).labelled_by(id)
+        let width = ui.available_width() - NUMBER_WIDTH - ui.spacing().item_spacing.x;
+        slider_and_number(ui, value, number, width.max(40.0), id)
     })
 }
 
+/// The width of the number beside a slider, in points.
+pub(super) const NUMBER_WIDTH: f32 = 54.0;
+
+/// A slim slider of this width, and its number beside it; both named by `label`.
+pub(super) fn slider_and_number(ui: &mut Ui, value: &mut f64, number: &Number, width: f32, label: egui::Id) -> Response {
+    let palette = Palette::of(ui);
+    let slider = ui.scope(|ui| {
+        ui.spacing_mut().slider_width = width;
+        ui.spacing_mut().interact_size.y = 19.0;
+        ui.visuals_mut().selection.bg_fill = palette.accent;
+        let mut shown = value.clamp(*number.range.start(), *number.range.end());
+        let slider = egui::Slider::new(&mut shown, number.range.clone())
+            .show_value(false)
+            .logarithmic(number.logarithmic)
+            .step_by(number.step);
+        let response = ui.add(slider).labelled_by(label);
+        if response.changed() {
+            *value = shown;
+        }
+        response
+    });
+    let typed = egui::DragValue::new(value)
+        .range(number.typed.clone())
+        .speed(number.step.max(0.01))
+        .fixed_decimals(number.decimals)
+        .suffix(number.suffix);
+    let typed = ui.add_sized(vec2(NUMBER_WIDTH, 24.0), typed).labelled_by(label);
+    slider.inner | typed
+}
+
+/// A note under a row, in line with the fields.
+pub(super) fn note(ui: &mut Ui, text: impl Into<String>, colour: Color32) {
+    ui.scope(|ui| {
+        ui.spacing_mut().interact_size.y = 0.0;
+        ui.horizontal(|ui| {
+            ui.add_space(LABEL_WIDTH + ui.spacing().item_spacing.x);
+            let text = RichText::new(text.into()).text_style(TextStyle::Small).color(colour);
+            ui.add(egui::Label::new(text).wrap());
+        });
+    });
+}
+
 /// A box to choose one of several, filling the row.
-pub fn choice_row<T: Copy + PartialEq>(
+pub(super) fn choice_row<T: Copy + PartialEq>(
     ui: &mut Ui,
     label: &str,
     chosen: T,
@@ -158,6 +208,6 @@ pub fn choice_row<T: Copy + PartialEq>(
 }
 
 /// Text painted in a box without taking space: for overlays.
-pub fn painted_text(ui: &Ui, at: egui::Pos2, anchor: Align2, text: &str, size: f32, colour: Color32) -> Rect {
+pub(super) fn painted_text(ui: &Ui, at: egui::Pos2, anchor: Align2, text: &str, size: f32, colour: Color32) -> Rect {
     ui.painter().text(at, anchor, text, FontId::proportional(size), colour)
 }
