@@ -40,12 +40,12 @@ impl App {
         match ask {
             Ask::OpenPicture => self.asking.ask(ctx, |d| d.picture().map(Action::OpenPicture)),
             Ask::OpenMask => self.asking.ask(ctx, |d| d.mask().map(Action::OpenMask)),
-            Ask::SavePicture => match self.session.shown() {
+            Ask::SavePicture => match *self.session.canvas() {
                 Shown::Result(id, _) => self.apply(ctx, Action::AskWhereToSave(id)),
                 _ => self.asking.ask(ctx, |d| d.save("picture.png").map(Action::SavePicture)),
             },
             Ask::CopyPicture => {
-                if let Some(picture) = self.session.shown().picture() {
+                if let Some(picture) = self.session.canvas().picture() {
                     ctx.copy_image(ui::color_image(picture));
                 }
             }

@@ -16,7 +16,7 @@ pub const BRUSH_SIZES: std::ops::RangeInclusive<f32> = 1.0..=512.0;
 /// The canvas, over all that is left of the window.
 pub fn canvas_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut Outbox) {
     let (rect, response) = ui.allocate_exact_size(ui.available_size(), Sense::click_and_drag());
-    let shown = session.shown();
+    let shown = session.canvas().clone();
     response.widget_info(|| WidgetInfo::labeled(Role::Image, true, description(&shown)));
 
     let extent = shown.extent();

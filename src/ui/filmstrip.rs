@@ -156,10 +156,7 @@ pub(super) fn result_ui(
         ] {
             let ctx = ui.ctx().clone();
             if shortcut == Shortcut::DeleteResult {
-                if ui.add(egui::Button::new("Save as\u{2026}").frame_when_inactive(false)).clicked() {
-                    out.act(Action::AskWhereToSave(item.id));
-                    ui.close();
-                }
+                menu::item(ui, Shortcut::SavePicture, true, || out.act(Action::AskWhereToSave(item.id)));
                 ui.separator();
             }
             let enabled = !item.missing || shortcut != Shortcut::RevealResult;

@@ -28,7 +28,7 @@ pub(super) fn help_window(ctx: &Context, open: &mut bool) {
         .collapsible(false)
         .resizable(false);
     window.show(ctx, |ui| {
-        ui.set_max_width(room.x - 60.0);
+        ui.set_max_width((room.x - 60.0).min(980.0));
         ui.horizontal(|ui| {
             ui.heading("Keyboard and pointer");
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
@@ -38,7 +38,7 @@ pub(super) fn help_window(ctx: &Context, open: &mut bool) {
             });
         });
         ui.add_space(8.0);
-        let height = room.y - 130.0;
+        let height = (room.y - 130.0).min(430.0);
         ScrollArea::both().max_height(height).min_scrolled_height(height).show(ui, |ui| {
             ui.horizontal_top(|ui| {
                 ui.spacing_mut().item_spacing.x = 36.0;

@@ -16,9 +16,12 @@ pub(super) fn is_possible(shortcut: Shortcut, session: &Session) -> bool {
         Shortcut::Undo => session.document.can_undo(),
         Shortcut::Redo => session.document.can_redo(),
         Shortcut::ClearMask => !session.document.mask().is_empty(),
-        Shortcut::InvertMask | Shortcut::ClosePicture | Shortcut::OpenMask => session.document.picture().is_some(),
+        Shortcut::ClosePicture => session.document.picture().is_some(),
+        Shortcut::InvertMask | Shortcut::OpenMask => {
+            session.document.picture().is_some() || session.results.shown.is_some()
+        }
         Shortcut::SavePicture | Shortcut::CopyPicture => {
-            matches!(session.shown(), Shown::Document(_) | Shown::Result(..))
+            matches!(session.canvas(), Shown::Document(_) | Shown::Result(..))
         }
         Shortcut::NewerResult => neighbour(session, -1).is_some(),
         Shortcut::OlderResult => neighbour(session, 1).is_some(),

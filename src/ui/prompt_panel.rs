@@ -85,9 +85,6 @@ pub(super) fn generate_ui(ui: &mut Ui, jobs: &Jobs, out: &mut Outbox) {
     if let Some(running) = &jobs.running {
         progress_ui(ui, running);
     }
-    if !jobs.left_over.is_empty() {
-        left_over_ui(ui, jobs.left_over.len(), out);
-    }
 }
 
 fn stop_button(ui: &mut Ui, running: &Running, width: f32, out: &mut Outbox) {
@@ -146,20 +143,6 @@ pub(super) fn duration_text(duration: Duration) -> String {
         60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
         _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
     }
-}
-
-fn left_over_ui(ui: &mut Ui, count: usize, out: &mut Outbox) {
-    ui.add_space(space::SMALL);
-    let noun = if count == 1 { "picture was" } else { "pictures were" };
-    ui.label(format!("{count} {noun} still waiting when the program ended."));
-    ui.horizontal(|ui| {
-        if ui.button("Paint them now").clicked() {
-            out.act(Action::ResumeQueue);
-        }
-        if ui.button("Forget them").clicked() {
-            out.act(Action::ClearQueue);
-        }
-    });
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@ use super::shortcuts::Shortcut;
 use super::state::{Outbox, ViewState};
 use super::theme::Palette;
 use super::widgets::{Look, Number, heading, note, sized_icon_button, slider_row};
-use crate::diffusion::{Input, Request};
 use crate::paint::Document;
 use crate::session::{Action, Draft};
 use egui::{Align, CornerRadius, Image, Layout, RichText, TextStyle, Ui, vec2};
@@ -45,26 +44,9 @@ pub(super) fn start_panel_ui(
     });
     slider_row(ui, "Strength", &mut draft.strength, &STRENGTH)
         .on_hover_text("How much is painted anew: 0 keeps the picture, 1 ignores it.");
-    let text = format!("{} of {} steps will run", steps_to_run(draft), draft.steps);
+    let text = format!("{} of {} steps will run", draft.steps_to_run(document), draft.steps);
     note(ui, text, Palette::of(ui).text_weak);
     if found_settings && ui.button("Use the settings in the file").clicked() {
         out.act(Action::UseSettings);
     }
-}
-
-/// How many steps a request from this draft would run: [`Request::steps_to_run`] knows.
-fn steps_to_run(draft: &Draft) -> u32 {
-    let request: Request<(), ()> = Request {
-        model: String::new(),
-        prompt: String::new(),
-        negative_prompt: String::new(),
-        extent: draft.extent,
-        seed: draft.seed,
-        sampler: draft.sampler,
-        schedule: draft.schedule,
-        steps: draft.steps,
-        guidance_scale: draft.guidance_scale,
-        input: Some(Input { picture: (), strength: draft.strength, mask: None }),
-    };
-    request.steps_to_run()
 }

@@ -148,7 +148,9 @@ pub(super) const NUMBER_WIDTH: f32 = 54.0;
 /// A slim slider of this width, and its number beside it; both named by `label`.
 pub(super) fn slider_and_number(ui: &mut Ui, value: &mut f64, number: &Number, width: f32, label: egui::Id) -> Response {
     let palette = Palette::of(ui);
-    let slider = ui.scope(|ui| {
+    let middle = Layout::left_to_right(Align::Center);
+    let slider = ui.allocate_ui_with_layout(vec2(width, space::FIELD), middle, |ui| {
+        ui.set_min_height(space::FIELD);
         ui.spacing_mut().slider_width = width;
         ui.spacing_mut().interact_size.y = 19.0;
         ui.visuals_mut().selection.bg_fill = palette.accent;
@@ -168,7 +170,7 @@ pub(super) fn slider_and_number(ui: &mut Ui, value: &mut f64, number: &Number, w
         .speed(number.step.max(0.01))
         .fixed_decimals(number.decimals)
         .suffix(number.suffix);
-    let typed = ui.add_sized(vec2(NUMBER_WIDTH, 24.0), typed).labelled_by(label);
+    let typed = ui.add_sized(vec2(NUMBER_WIDTH, space::FIELD), typed).labelled_by(label);
     slider.inner | typed
 }
 
