@@ -296,7 +296,7 @@ fn is_damage(error: &rusqlite::Error) -> bool {
 /// Renames the index, and what belongs to it, to a name that is free.
 fn put_aside(folder: &Path) -> Result<PathBuf, Error> {
     let named = |number: u32| folder.join(format!("index-damaged-{number}.sqlite"));
-    let number = (1..).find(|&number| !named(number).exists()).unwrap_or(u32::MAX);
+    let number = (1..10_000).find(|&number| !named(number).exists()).unwrap_or(10_000);
     let with = |path: &Path, ending: &str| {
         let mut name = path.as_os_str().to_owned();
         name.push(ending);
