@@ -35,6 +35,8 @@ pub enum Action {
     ClosePicture,
     /// Put the settings that were found in the picture opened last into the draft.
     UseSettings,
+    /// Scale the open picture to about as many pixels as the model paints best.
+    FitPicture,
     /// Take the mask from this file.
     OpenMask(PathBuf),
     /// Take this mask.
@@ -73,6 +75,8 @@ pub enum Action {
     Recall(ResultId),
     /// Show this result's file in the file manager: the session answers with a [`Wish`](super::Wish).
     Reveal(ResultId),
+    /// Try again to keep this result in the gallery.
+    SaveAgain(ResultId),
     /// Move this result to the trash.
     Delete(ResultId),
     /// Light, dark or as the system has it.

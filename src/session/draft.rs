@@ -1,4 +1,4 @@
-use crate::diffusion::{Input, Invalid, Request, SamplerName, ScheduleName};
+use crate::diffusion::{Defaults, Input, Invalid, Request, SamplerName, ScheduleName};
 use crate::geom::Extent;
 use crate::metadata::Found;
 use crate::paint::Document;
@@ -47,6 +47,26 @@ pub enum NotReady {
     /// A setting out of range.
     #[error(transparent)]
     Invalid(#[from] Invalid),
+}
+
+impl Default for Draft {
+    /// What a draft starts with where there is no model that says better.
+    fn default() -> Self {
+        Self {
+            prompt: String::new(),
+            negative_prompt: String::new(),
+            model: String::new(),
+            sampler: SamplerName::DpmPlusPlus2M,
+            schedule: ScheduleName::Karras,
+            steps: 20,
+            guidance_scale: 7.0,
+            seed: 7,
+            seed_locked: false,
+            extent: Extent::new(512, 512),
+            count: 1,
+            strength: 0.75,
+        }
+    }
 }
 
 impl Draft {
@@ -182,6 +202,46 @@ pub struct Model {
     pub problem: Option<String>,
     /// Whether it is loaded, on its way, or neither.
     pub state: ModelState,
+}
+
+impl Model {
+    /// A model with an example that suits it. The first start's seed is one whose picture was seen to be good.
+    pub fn new(name: impl Into<String>, description: impl Into<String>, defaults: &Defaults) -> Self {
+        let name = name.into();
+        let example = Draft {
+            prompt: "red apple".into(),
+            model: name.clone(),
+            sampler: defaults.sampler,
+            schedule: defaults.schedule,
+            steps: defaults.steps,
+            guidance_scale: defaults.guidance_scale,
+            extent: defaults.extent,
+            ..Draft::default()
+        };
+        Self {
+            name,
+            description: description.into(),
+            example,
+            problem: None,
+            state: ModelState::OnDisk,
+        }
+    }
+
+    /// A model that cannot be used, and why.
+    pub fn unusable(name: impl Into<String>, description: impl Into<String>, problem: impl Into<String>) -> Self {
+        let (name, description) = (name.into(), description.into());
+        let example = Draft {
+            model: name.clone(),
+            ..Draft::default()
+        };
+        Self {
+            name,
+            description,
+            example,
+            problem: Some(problem.into()),
+            state: ModelState::OnDisk,
+        }
+    }
 }
 
 /// How far a model is.

@@ -6,6 +6,7 @@ use crate::diffusion::Request;
 use crate::geom::Extent;
 use crate::metadata::{Found, PARAMETERS_KEY, from_parameters};
 use crate::pixels::{self, Mask, Picture, read_texts};
+use crate::settings::{self, Settings};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -23,6 +24,10 @@ pub(super) enum Task {
         /// Which result it is, if it is one.
         result: Option<ResultId>,
     },
+    SaveSettings {
+        settings: Box<Settings>,
+        path: PathBuf,
+    },
 }
 
 /// What became of it.
@@ -37,6 +42,7 @@ pub(super) enum Done {
         result: Option<ResultId>,
         outcome: Result<(), pixels::Error>,
     },
+    Settings(Result<(), settings::Error>),
 }
 
 /// A picture that can be painted from: both sides multiples of 8, neither larger than a request takes.
@@ -67,7 +73,7 @@ fn carry_out(task: Task) -> Done {
                 ..made_to_fit(picture, name_of(&path))
             }
         })),
-        Task::TakePicture(picture) => Done::Picture(Ok(made_to_fit(picture, "the pasted picture".into()))),
+        Task::TakePicture(picture) => Done::Picture(Ok(made_to_fit(picture, "The pasted picture".into()))),
         Task::OpenMask(path) => Done::Mask {
             name: name_of(&path),
             mask: Mask::load(&path),
@@ -82,6 +88,7 @@ fn carry_out(task: Task) -> Done {
             let outcome = picture.write_png(&path, texts.as_slice());
             Done::Saved { path, result, outcome }
         }
+        Task::SaveSettings { settings, path } => Done::Settings(settings.save(&path)),
     }
 }
 

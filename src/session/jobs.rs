@@ -16,6 +16,7 @@ pub struct Jobs {
     /// What had not been painted when the program last ended. It waits for [`ResumeQueue`](super::Action::ResumeQueue).
     pub left_over: Vec<Waiting>,
     next_id: u64,
+    changes: u64,
 }
 
 /// A job that has not begun.
@@ -77,7 +78,28 @@ impl Jobs {
         }
     }
 
+    /// A number that grows whenever what is unfinished changes.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// Takes all that has not begun out of the queue. Returns how many there were.
+    pub(super) fn clear(&mut self) -> usize {
+        self.changes += 1;
+        let count = self.waiting.len() + self.left_over.len();
+        self.waiting.clear();
+        self.left_over.clear();
+        count
+    }
+
+    /// Lets what is left over wait behind the rest.
+    pub(super) fn resume(&mut self) {
+        self.changes += 1;
+        self.waiting.extend(self.left_over.drain(..));
+    }
+
     fn new_id(&mut self) -> JobId {
+        self.changes += 1;
         self.next_id += 1;
         JobId(self.next_id)
     }
@@ -118,12 +140,14 @@ impl Jobs {
 
     /// Takes the running job out, if this is its name.
     pub(super) fn end(&mut self, id: JobId) -> Option<Running> {
+        self.changes += 1;
         self.running.take_if(|running| running.id == id)
     }
 
     /// Asks the running job to stop. Returns whether there is one.
     pub(super) fn stop(&mut self, how: Stop) -> bool {
         let Some(running) = &mut self.running else { return false };
+        self.changes += 1;
         running.cancel.stop(how);
         running.stopping = running.cancel.requested();
         true
@@ -131,6 +155,7 @@ impl Jobs {
 
     /// Takes a job that has not begun out of the queue. Returns whether it was there.
     pub(super) fn cancel(&mut self, id: JobId) -> bool {
+        self.changes += 1;
         let before = self.waiting.len() + self.left_over.len();
         self.waiting.retain(|job| job.id != id);
         self.left_over.retain(|job| job.id != id);

@@ -29,8 +29,8 @@ const LATEST: Duration = Duration::from_millis(700);
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Snapshot {
     pub(super) draft: Draft,
-    /// Whether the draft's seed was used, so that Generate draws another.
-    pub(super) seed_used: bool,
+    /// The seed that was painted last: Generate draws another unless the person changed it.
+    pub(super) used_seed: Option<u64>,
     pub(super) tool: Tool,
     pub(super) brush: Brush,
     pub(super) history: History,
@@ -45,7 +45,7 @@ pub(super) struct Snapshot {
 struct State {
     version: u32,
     draft: Draft,
-    seed_used: bool,
+    used_seed: Option<u64>,
     tool: Tool,
     brush: Brush,
     prompts: History,
@@ -107,7 +107,7 @@ pub(super) fn restore(folder: &Path) -> Restored {
     });
     let snapshot = Snapshot {
         draft: state.draft,
-        seed_used: state.seed_used,
+        used_seed: state.used_seed,
         tool: state.tool,
         brush: state.brush,
         history: state.prompts,
@@ -346,7 +346,7 @@ impl Writer {
         let state = State {
             version: VERSION,
             draft: snapshot.draft,
-            seed_used: snapshot.seed_used,
+            used_seed: snapshot.used_seed,
             tool: snapshot.tool,
             brush: snapshot.brush,
             prompts: snapshot.history,

@@ -13,7 +13,7 @@ fn a_snapshot() -> Snapshot {
     };
     Snapshot {
         draft: a_draft(),
-        seed_used: true,
+        used_seed: Some(7),
         tool: Tool::MaskBrush,
         brush: Brush {
             size: 12.0,
