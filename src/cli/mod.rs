@@ -164,21 +164,39 @@ fn print_json(value: &serde_json::Value) -> anyhow::Result<()> {
 
 fn sampler_help() -> String {
     let keys: Vec<_> = SamplerName::ALL.iter().map(|sampler| sampler.key()).collect();
-    format!("How to get from one noise level to the next: {} [default: what suits the model]", keys.join(", "))
+    format!(
+        "How to get from one noise level to the next: {} [default: what suits the model]",
+        keys.join(", ")
+    )
 }
 
 fn schedule_help() -> String {
     let keys: Vec<_> = ScheduleName::ALL.iter().map(|schedule| schedule.key()).collect();
-    format!("Which noise levels to visit: {} [default: what suits the model]", keys.join(", "))
+    format!(
+        "Which noise levels to visit: {} [default: what suits the model]",
+        keys.join(", ")
+    )
 }
 
 fn sampler_named(name: &str) -> Result<SamplerName, String> {
-    let keys = || SamplerName::ALL.iter().map(|sampler| sampler.key()).collect::<Vec<_>>().join(", ");
+    let keys = || {
+        SamplerName::ALL
+            .iter()
+            .map(|sampler| sampler.key())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     SamplerName::from_name(name).ok_or_else(|| format!("there is no such sampler: choose one of {}", keys()))
 }
 
 fn schedule_named(name: &str) -> Result<ScheduleName, String> {
-    let keys = || ScheduleName::ALL.iter().map(|schedule| schedule.key()).collect::<Vec<_>>().join(", ");
+    let keys = || {
+        ScheduleName::ALL
+            .iter()
+            .map(|schedule| schedule.key())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     ScheduleName::from_name(name).ok_or_else(|| format!("there is no such schedule: choose one of {}", keys()))
 }
 

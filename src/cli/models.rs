@@ -31,9 +31,16 @@ pub(super) fn run(library: &Library, json: bool) -> anyhow::Result<()> {
 /// The model of this name or in this folder; without a wish, the first that can be used.
 pub(super) fn chosen(library: &Library, wish: Option<&str>) -> anyhow::Result<Chosen> {
     let Some(wish) = wish else {
-        let usable = library.entries().iter().find_map(|entry| Some((entry.name.clone(), entry.summary.as_ref().ok()?)));
-        let (name, summary) = usable.ok_or_else(|| anyhow!("there is no model that can be used: `sfumato models` says what is wrong"))?;
-        return Ok(Chosen { name, defaults: defaults_of(summary) });
+        let usable = library
+            .entries()
+            .iter()
+            .find_map(|entry| Some((entry.name.clone(), entry.summary.as_ref().ok()?)));
+        let (name, summary) =
+            usable.ok_or_else(|| anyhow!("there is no model that can be used: `sfumato models` says what is wrong"))?;
+        return Ok(Chosen {
+            name,
+            defaults: defaults_of(summary),
+        });
     };
     let folder = library.find(wish).map_err(engine::Error::from)?;
     let _ = folder;

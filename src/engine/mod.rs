@@ -32,7 +32,9 @@ pub fn spawn(library: Library, wake: impl Fn() + Send + 'static) -> Client {
             drop(studio);
             drop(peer);
         };
-        let thread = std::thread::Builder::new().name("inference".to_owned()).stack_size(STACK_BYTES);
+        let thread = std::thread::Builder::new()
+            .name("inference".to_owned())
+            .stack_size(STACK_BYTES);
         if let Err(error) = thread.spawn(work) {
             tracing::error!("the inference thread could not be started: {error}");
         }
