@@ -2,6 +2,7 @@
 //! A machine without an adapter fails these tests: a software one (Mesa's lavapipe) is enough.
 
 #![cfg(feature = "gui")]
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
 
 use egui_kittest::Harness;
 use sfumato::geom::Extent;

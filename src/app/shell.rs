@@ -142,7 +142,11 @@ impl eframe::App for App {
 /// A pasted picture with straight alpha; none if it has no pixels.
 fn picture(image: &ColorImage) -> Option<Picture> {
     let extent = Extent::new(image.width() as u32, image.height() as u32);
-    let rgba = image.pixels.iter().flat_map(|p| p.to_srgba_unmultiplied()).collect();
+    let rgba = image
+        .pixels
+        .iter()
+        .flat_map(egui::Color32::to_srgba_unmultiplied)
+        .collect();
     Picture::from_rgba(extent, rgba).filter(|p| !p.extent().is_empty())
 }
 
@@ -162,16 +166,12 @@ fn unescaped(uri: &str) -> String {
             .get(..2)
             .filter(|_| first == b'%')
             .and_then(|hex| std::str::from_utf8(hex).ok());
-        match escape.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &tail[2..];
-            }
-            None => {
-                bytes.push(first);
-                rest = tail;
-            }
-        }
+        let (byte, after) = match escape.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => (byte, &tail[2..]),
+            None => (first, tail),
+        };
+        bytes.push(byte);
+        rest = after;
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }

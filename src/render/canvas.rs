@@ -199,6 +199,7 @@ fn mask_colour(u: &CanvasUniforms, mask: Texels, at: [f32; 2], low: [f32; 2], hi
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "these numbers are exact")]
 mod tests {
     use super::*;
 

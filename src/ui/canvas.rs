@@ -28,13 +28,19 @@ pub fn canvas_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut
     }
     let pixels_per_point = ui.ctx().pixels_per_point();
     let before = view.view.placement(rect, pixels_per_point, extent);
-    move_view(ui, &response, session.tool, &before, view, out, session.brush);
+    let scene = Scene {
+        session,
+        shown: &shown,
+        placement: before,
+    };
+    move_view(ui, &response, &scene, view, out);
     let placement = view.view.placement(rect, pixels_per_point, extent);
     view.placement = Some(placement);
     view.pointer = response.hover_pos().map(|at| placement.to_image(at));
 
     let is_panning = is_panning(ui, session.tool);
-    paint_with_pointer(ui, &response, session, &shown, &placement, view, out);
+    let scene = Scene { placement, ..scene };
+    paint_with_pointer(ui, &response, &scene, view, out);
     take_up(session, &shown, view);
     let shows_mask =
         view.stroke.is_some() || matches!(shown, Shown::Document(_)) && !session.document.mask().is_empty();
@@ -46,11 +52,19 @@ pub fn canvas_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut
     if let Shown::Empty(_) = shown {
         empty_state(ui, placement.picture_in_ui().intersect(rect), rect);
     }
-    show_cursor(ui, &response, session, &shown, &placement, is_panning);
+    show_cursor(ui, &response, &scene, is_panning);
     response.context_menu(|ui| context_menu(ui, &shown, view, out));
     if ui.input(|i| !i.raw.hovered_files.is_empty()) {
         drop_hint(ui, rect);
     }
+}
+
+/// What the pointer works on.
+#[derive(Clone, Copy)]
+struct Scene<'a> {
+    session: &'a Session,
+    shown: &'a Shown,
+    placement: Placement,
 }
 
 fn description(shown: &Shown) -> String {
@@ -67,15 +81,8 @@ fn is_panning(ui: &Ui, tool: Tool) -> bool {
     tool == Tool::Hand || ui.input(|i| i.key_down(Key::Space)) && !ui.ctx().text_edit_focused()
 }
 
-fn move_view(
-    ui: &Ui,
-    response: &Response,
-    tool: Tool,
-    placement: &Placement,
-    view: &mut ViewState,
-    out: &mut Outbox,
-    brush: Brush,
-) {
+fn move_view(ui: &Ui, response: &Response, scene: &Scene, view: &mut ViewState, out: &mut Outbox) {
+    let (tool, brush, placement) = (scene.session.tool, scene.session.brush, &scene.placement);
     let (primary, middle, delta) = ui.input(|i| (i.pointer.primary_down(), i.pointer.middle_down(), i.pointer.delta()));
     let pans = middle || primary && is_panning(ui, tool) && view.stroke.is_none();
     if response.is_pointer_button_down_on() && pans && delta != egui::Vec2::ZERO {
@@ -95,27 +102,28 @@ fn move_view(
         return;
     };
     let (scroll, zoom, command) = ui.input(|i| (i.smooth_scroll_delta().y, i.zoom_delta(), i.modifiers.command));
-    if command && tool != Tool::Hand && zoom != 1.0 {
+    if command && tool != Tool::Hand && is_other_than_one(zoom) {
         let size = (brush.size * zoom).clamp(*BRUSH_SIZES.start(), *BRUSH_SIZES.end());
         out.act(Action::SetBrush(Brush { size, ..brush }));
         return;
     }
     let factor = zoom * (scroll / 220.0).exp();
-    if factor != 1.0 {
+    if is_other_than_one(factor) {
         view.view = placement.zoomed(placement.scale * factor, pointer);
     }
 }
 
+fn is_other_than_one(factor: f32) -> bool {
+    (factor - 1.0).abs() > 1e-6
+}
+
 /// Begins, goes on with, and ends a stroke.
-fn paint_with_pointer(
-    ui: &Ui,
-    response: &Response,
-    session: &Session,
-    shown: &Shown,
-    placement: &Placement,
-    view: &mut ViewState,
-    out: &mut Outbox,
-) {
+fn paint_with_pointer(ui: &Ui, response: &Response, scene: &Scene, view: &mut ViewState, out: &mut Outbox) {
+    let Scene {
+        session,
+        shown,
+        placement,
+    } = scene;
     let (pressed, down, shift) =
         ui.input(|i| (i.pointer.primary_pressed(), i.pointer.primary_down(), i.modifiers.shift));
     let begins = pressed && response.contains_pointer() && !is_panning(ui, session.tool);
@@ -276,14 +284,12 @@ fn drop_hint(ui: &Ui, rect: Rect) {
 }
 
 /// The brush as two circles, one dark and one light, so that it is seen on any picture.
-fn show_cursor(
-    ui: &Ui,
-    response: &Response,
-    session: &Session,
-    shown: &Shown,
-    placement: &Placement,
-    is_panning: bool,
-) {
+fn show_cursor(ui: &Ui, response: &Response, scene: &Scene, is_panning: bool) {
+    let Scene {
+        session,
+        shown,
+        placement,
+    } = scene;
     let Some(at) = response.hover_pos().filter(|_| response.contains_pointer()) else {
         return;
     };

@@ -146,17 +146,14 @@ pub(super) fn result_ui(
     if ui.is_rect_visible(rect) {
         let palette = Palette::of(ui);
         frame(ui, rect, palette.button);
-        match &item.thumbnail {
-            Some(thumbnail) => {
-                let texture = view.thumbnails.get(ui.ctx(), thumbnail);
-                let inside = fitted(rect.shrink(2.0), item.extent.width, item.extent.height);
-                let image = egui::Image::new((texture.id(), inside.size())).corner_radius(CornerRadius::same(4));
-                image.paint_at(ui, inside);
-            }
-            None => {
-                let text = if item.missing { "File is gone" } else { "\u{2026}" };
-                painted_text(ui, rect.center(), Align2::CENTER_CENTER, text, 11.5, palette.text_weak);
-            }
+        if let Some(thumbnail) = &item.thumbnail {
+            let texture = view.thumbnails.get(ui.ctx(), thumbnail);
+            let inside = fitted(rect.shrink(2.0), item.extent.width, item.extent.height);
+            let image = egui::Image::new((texture.id(), inside.size())).corner_radius(CornerRadius::same(4));
+            image.paint_at(ui, inside);
+        } else {
+            let text = if item.missing { "File is gone" } else { "\u{2026}" };
+            painted_text(ui, rect.center(), Align2::CENTER_CENTER, text, 11.5, palette.text_weak);
         }
         if item.partial || item.kept == Kept::InMemory {
             let text = if item.partial { "partial" } else { "not saved" };
@@ -185,7 +182,7 @@ pub(super) fn result_ui(
             let ctx = ui.ctx().clone();
             if shortcut == Shortcut::DeleteResult {
                 menu::item(ui, Shortcut::SavePicture, true, || {
-                    out.act(Action::AskWhereToSave(item.id))
+                    out.act(Action::AskWhereToSave(item.id));
                 });
                 ui.separator();
             }

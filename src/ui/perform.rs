@@ -48,7 +48,7 @@ pub(super) fn perform(
     }
     if !is_possible(shortcut, session) {
         if shortcut == Shortcut::Stop
-            && let Some(focused) = ctx.memory(|m| m.focused())
+            && let Some(focused) = ctx.memory(egui::Memory::focused)
         {
             ctx.memory_mut(|m| m.surrender_focus(focused));
         }
@@ -66,7 +66,7 @@ pub(super) fn perform(
         Shortcut::ClearQueue => out.act(Action::ClearQueue),
         Shortcut::FocusPrompt => {
             view.panels_hidden = false;
-            view.focus_prompt = true;
+            view.wants_focus = Some(super::prompt_panel::prompt_id());
         }
         Shortcut::OlderPrompt => out.act(Action::OlderPrompt),
         Shortcut::NewerPrompt => out.act(Action::NewerPrompt),

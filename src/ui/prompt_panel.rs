@@ -41,7 +41,7 @@ pub(super) fn prompt_panel_ui(ui: &mut Ui, draft: &mut Draft, view: &mut ViewSta
         .desired_rows(4)
         .desired_width(f32::INFINITY);
     let response = bordered(ui, prompt).labelled_by(label.inner);
-    if std::mem::take(&mut view.focus_prompt) {
+    if view.wants_focus.take_if(|id| *id == response.id).is_some() {
         response.request_focus();
     }
     ui.add_space(space::SMALL);
@@ -123,7 +123,7 @@ fn stop_button(ui: &mut Ui, running: &Running, width: f32, out: &mut Outbox) {
     egui::Popup::menu(&more).show(|ui| {
         super::menu::item(ui, Shortcut::Stop, true, || out.act(Action::Stop(Stop::Keep)));
         super::menu::item(ui, Shortcut::StopAndDiscard, true, || {
-            out.act(Action::Stop(Stop::Discard))
+            out.act(Action::Stop(Stop::Discard));
         });
         super::menu::item(ui, Shortcut::ClearQueue, true, || out.act(Action::ClearQueue));
     });
@@ -156,7 +156,7 @@ fn progress_ui(ui: &mut Ui, running: &Running) {
 /// What a running job is busy with.
 pub(super) fn phase_text(running: &Running) -> String {
     match (running.stopping, running.phase) {
-        (Some(Stop::Keep), Some(Phase::Decode)) | (None, Some(Phase::Decode)) => "Finishing the picture".into(),
+        (Some(Stop::Keep) | None, Some(Phase::Decode)) => "Finishing the picture".into(),
         (Some(Stop::Keep), _) => "Stopping, and keeping what there is".into(),
         (Some(Stop::Discard), _) => "Stopping".into(),
         (None, None) => "Starting".into(),
@@ -188,6 +188,6 @@ mod tests {
     fn a_duration_is_written_in_what_matters() {
         assert_eq!(duration_text(Duration::from_millis(3200)), "4 s");
         assert_eq!(duration_text(Duration::from_secs(125)), "2 min 5 s");
-        assert_eq!(duration_text(Duration::from_secs(7260)), "2 h 1 min");
+        assert_eq!(duration_text(Duration::from_mins(121)), "2 h 1 min");
     }
 }

@@ -266,7 +266,7 @@ pub fn pressed(ctx: &Context) -> Vec<Shortcut> {
                 } => TABLE.iter().find(|e| {
                     e.keys
                         .iter()
-                        .any(|k| k.logical_key == *key && matches(*modifiers, k) && counts(e, k))
+                        .any(|k| k.logical_key == *key && matches(*modifiers, *k) && counts(e, k))
                 }),
                 // The window system turns Ctrl+C into this.
                 Event::Copy if !in_text => Some(Shortcut::CopyPicture.entry()),
@@ -279,8 +279,8 @@ pub fn pressed(ctx: &Context) -> Vec<Shortcut> {
     found
 }
 
-/// Exactly these modifiers, but Shift where the key cannot be typed without it on some keyboards.
-fn matches(held: Modifiers, wanted: &KeyboardShortcut) -> bool {
+/// Exactly these modifiers; but a plus, which many keyboards have only with Shift, counts with and without.
+fn matches(held: Modifiers, wanted: KeyboardShortcut) -> bool {
     let is_symbol = matches!(
         wanted.logical_key,
         Key::Plus | Key::Questionmark | Key::OpenBracket | Key::CloseBracket
