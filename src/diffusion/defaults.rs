@@ -48,3 +48,30 @@ impl Defaults {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diffusion::schedule::tests::stable_diffusion;
+
+    #[test]
+    fn zero_terminal_snr_decides_between_two_ways_to_sample() {
+        let mut alphas = stable_diffusion();
+        let of = |alphas: &[f64]| {
+            let training = TrainingSigmas::from_alphas_cumprod(alphas);
+            Defaults::from_facts(Extent::new(512, 512), &training)
+        };
+        let ordinary = of(&alphas);
+        assert_eq!(
+            (ordinary.sampler, ordinary.schedule),
+            (SamplerName::DpmPlusPlus2M, ScheduleName::Karras)
+        );
+        alphas[999] = 0.0;
+        let rescaled = of(&alphas);
+        assert_eq!(
+            (rescaled.sampler, rescaled.schedule),
+            (SamplerName::Ddim, ScheduleName::Simple)
+        );
+        assert!(rescaled.guidance_scale < ordinary.guidance_scale);
+    }
+}

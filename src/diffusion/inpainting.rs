@@ -6,7 +6,7 @@ use crate::geom::Extent;
 use crate::pixels::{Mask, Picture};
 use candle_core::{Device, Tensor};
 
-/// Holds the estimate to the original where the mask keeps it: estimate·m + original·(1−m) at each step, as A1111 and ComfyUI
+/// Holds the estimate to the original where the mask keeps it: estimate·m + original·(1−m) at each step, as A1111 and `ComfyUI`
 /// do. Masks may be soft.
 pub struct Inpainting<D> {
     /// What paints.

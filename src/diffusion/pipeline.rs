@@ -18,7 +18,7 @@ pub type OnProgress<'a> = &'a mut dyn FnMut(Progress<'_>) -> ControlFlow<Stop>;
 /// of the network late: [`Stop::Keep`] decodes the newest estimate if there is one, [`Stop::Discard`] returns at once.
 ///
 /// Without an input, or at strength 1, the run starts from noise·√(1+σ²), which is plain noise to the network, as diffusers'
-/// DDIM and ComfyUI do (k-diffusion and A1111 take noise·σ). From a picture it starts from latent + noise·σ and makes the last
+/// DDIM and `ComfyUI` do (k-diffusion and A1111 take noise·σ). From a picture it starts from latent + noise·σ and makes the last
 /// ⌊steps · strength⌋ steps of the schedule, as diffusers' `StableDiffusionImg2ImgPipeline`, but from the mean of the encoder's
 /// distribution instead of a sample of it.
 pub fn paint(model: &Model, request: &Request, on_progress: OnProgress<'_>) -> Result<Ending, Error> {

@@ -1,8 +1,8 @@
 //! Which sigmas a run visits. A schedule is data: sigmas from high to low that end in 0; a sampler makes one step from each to
 //! the next.
 //!
-//! Definitions follow k-diffusion (Karras, exponential, and its `DiscreteSchedule` between sigmas and timesteps) and ComfyUI's
-//! comfy/samplers.py (normal, sgm_uniform, simple, ddim_uniform), which A1111 and Forge share. For a number of steps that
+//! Definitions follow k-diffusion (Karras, exponential, and its `DiscreteSchedule` between sigmas and timesteps) and `ComfyUI`'s
+//! comfy/samplers.py (the others), which A1111 and Forge share. For a number of steps that
 //! divides the training's 1000, `Simple` visits exactly the timesteps that diffusers calls "trailing" and `DdimUniform` those
 //! that it calls "leading" with an offset of 1; `SgmUniform` lies up to a timestep off "trailing", because it divides 0..999
 //! where "trailing" divides 0..1000.
@@ -17,7 +17,7 @@ pub struct TrainingSigmas {
 
 impl TrainingSigmas {
     /// From the training's cumulated alphas, one a timestep, falling: σ = √((1−ᾱ)/ᾱ). A model trained to zero terminal
-    /// signal-to-noise ratio (Lin et al. 2023) has ᾱ = 0 at its last timestep and an infinite sigma; as in ComfyUI and
+    /// signal-to-noise ratio (Lin et al. 2023) has ᾱ = 0 at its last timestep and an infinite sigma; as in `ComfyUI` and
     /// diffusers ᾱ counts as 2⁻²⁴ there, which makes it 4096.
     ///
     /// # Panics
@@ -70,7 +70,7 @@ impl TrainingSigmas {
             self.sigmas[timestep.floor() as usize],
             self.sigmas[timestep.ceil() as usize],
         );
-        if low == high {
+        if timestep.fract() == 0.0 {
             low
         } else {
             (low.ln() + (high.ln() - low.ln()) * timestep.fract()).exp()
