@@ -25,7 +25,8 @@ impl Defaults {
     }
 
     /// A model with zero terminal signal-to-noise ratio must start at its last timestep and overexposes with much guidance
-    /// (Lin et al. 2023, sections 3.3 and 3.4), so it gets DDIM over trailing timesteps. The others get what A1111's users settled on.
+    /// (Lin et al. 2023, sections 3.3 and 3.4), so it gets DDIM over trailing timesteps. The others get what A1111's users
+    /// settled on.
     pub fn from_facts(extent: Extent, training: &TrainingSigmas) -> Self {
         if training.has_zero_terminal_snr() {
             let (sampler, schedule) = (SamplerName::Ddim, ScheduleName::Simple);

@@ -22,12 +22,12 @@ pub struct Step<'a> {
 /// A source of noise: each call draws a tensor of x's shape, standard deviation 1.
 pub type Draw<'a> = &'a mut dyn FnMut() -> Result<Tensor, Error>;
 
-/// Told each step once, after its (first) call of the network; breaks to stop there. A second-order sampler calls the network twice a step, so a
-/// stop that is asked for at any moment takes effect at most one call of the network late.
+/// Told each step once, after its (first) call of the network; breaks to stop there. A second-order sampler calls the
+/// network twice a step, so a stop that is asked for at any moment takes effect at most one call of the network late.
 pub type OnStep<'a> = &'a mut dyn FnMut(Step<'_>) -> ControlFlow<Stop>;
 
-/// Takes `x` (1, C, h, w), noisy by the first of the sigmas, to the last of them. Gives the latent it arrives at, or how it was stopped.
-/// Progress counts steps, that is, sigmas, not calls of the network.
+/// Takes `x` (1, C, h, w), noisy by the first of the sigmas, to the last of them. Gives the latent it arrives at, or how it
+/// was stopped. Progress counts steps, that is, sigmas, not calls of the network.
 pub type Sampler = fn(&dyn Denoiser, Tensor, &[f64], Draw<'_>, OnStep<'_>) -> Result<ControlFlow<Stop, Tensor>, Error>;
 
 /// The sampler of this name.
@@ -78,8 +78,8 @@ fn euler(
     Ok(Continue(x))
 }
 
-/// Euler's method to below the next sigma, then fresh noise up to it (eta 1). k-diffusion `sample_euler_ancestral`; the split of the
-/// variance is that of DDPM (Ho et al. 2020).
+/// Euler's method to below the next sigma, then fresh noise up to it (eta 1). k-diffusion `sample_euler_ancestral`; the
+/// split of the variance is that of DDPM (Ho et al. 2020).
 fn euler_ancestral(
     denoiser: &dyn Denoiser,
     mut x: Tensor,
@@ -137,8 +137,8 @@ fn heun(
     Ok(Continue(x))
 }
 
-/// DPM-Solver++(2M): exact in the linear part, the estimate extrapolated from the last two. Lu et al. 2022, algorithm 2 with λ = −ln σ;
-/// first order in the first and last step; k-diffusion `sample_dpmpp_2m`.
+/// DPM-Solver++(2M): exact in the linear part, the estimate extrapolated from the last two. Lu et al. 2022, algorithm 2
+/// with λ = −ln σ; first order in the first and last step; k-diffusion `sample_dpmpp_2m`.
 fn dpmpp_2m(
     denoiser: &dyn Denoiser,
     mut x: Tensor,
@@ -171,7 +171,8 @@ fn dpmpp_2m(
 }
 
 /// Denoising diffusion implicit models, eta 0. Song et al. 2020, equation 12, which in sigmas keeps the direction from the
-/// estimate and shortens it: denoised + σ'/σ · (x − denoised). The same map as Euler's step; equal to diffusers' `DDIMScheduler`.
+/// estimate and shortens it: denoised + σ'/σ · (x − denoised). The same map as Euler's step; equal to diffusers'
+/// `DDIMScheduler`.
 fn ddim(
     denoiser: &dyn Denoiser,
     mut x: Tensor,

@@ -1,11 +1,11 @@
-//! Which sigmas a run visits. A schedule is data: sigmas from high to low that end in 0; a sampler makes one step from each to
-//! the next.
+//! Which sigmas a run visits. A schedule is data: sigmas from high to low that end in 0; a sampler makes one step from each
+//! to the next.
 //!
-//! Definitions follow k-diffusion (Karras, exponential, and its `DiscreteSchedule` between sigmas and timesteps) and `ComfyUI`'s
-//! comfy/samplers.py (the others), which A1111 and Forge share. For a number of steps that
-//! divides the training's 1000, `Simple` visits exactly the timesteps that diffusers calls "trailing" and `DdimUniform` those
-//! that it calls "leading" with an offset of 1; `SgmUniform` lies up to a timestep off "trailing", because it divides 0..999
-//! where "trailing" divides 0..1000.
+//! Definitions follow k-diffusion (Karras, exponential, and its `DiscreteSchedule` between sigmas and timesteps) and
+//! `ComfyUI`'s comfy/samplers.py (the others), which A1111 and Forge share. For a number of steps that divides the
+//! training's 1000, `Simple` visits exactly the timesteps that diffusers calls "trailing" and `DdimUniform` those that it
+//! calls "leading" with an offset of 1; `SgmUniform` lies up to a timestep off "trailing", because it divides 0..999 where
+//! "trailing" divides 0..1000.
 
 use super::ScheduleName;
 
@@ -63,7 +63,8 @@ impl TrainingSigmas {
         low as f64 + ((sigma.ln() - below) / (above - below)).clamp(0.0, 1.0)
     }
 
-    /// The sigma of a timestep with fractions: linear in log sigma between whole ones. k-diffusion, `DiscreteSchedule.t_to_sigma`.
+    /// The sigma of a timestep with fractions: linear in log sigma between whole ones. k-diffusion,
+    /// `DiscreteSchedule.t_to_sigma`.
     pub fn timestep_to_sigma(&self, timestep: f64) -> f64 {
         let timestep = timestep.clamp(0.0, (self.sigmas.len() - 1) as f64);
         let (low, high) = (
