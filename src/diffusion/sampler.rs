@@ -2,6 +2,7 @@
 //! (Karras et al. 2022, equation 1 with σ(t) = t) along a schedule. The functions are named after k-diffusion's
 //! sampling.py, whose results they match; `sampler` is the table of all.
 
+use super::schedule::NOISE_ALONE;
 use super::{Denoiser, Error, SamplerName, Stop};
 use candle_core::Tensor;
 use std::ops::ControlFlow::{self, Break, Continue};
@@ -49,6 +50,12 @@ fn steps(sigmas: &[f64]) -> impl Iterator<Item = (usize, f64, f64)> {
         .map(|(index, pair)| (index, pair[0], pair[1]))
 }
 
+/// A straight line from `x` to the estimate, of which `rest` is left: Euler's step, x + (σ' − σ)·(x − denoised)/σ with
+/// rest = σ'/σ, in the form that keeps its precision when sigma is large.
+fn towards(x: &Tensor, denoised: &Tensor, rest: f64) -> candle_core::Result<Tensor> {
+    mixed(rest, x, 1.0 - rest, denoised)
+}
+
 /// a·x + b·y.
 fn mixed(a: f64, x: &Tensor, b: f64, y: &Tensor) -> candle_core::Result<Tensor> {
     (x * a)? + (y * b)?
@@ -72,8 +79,7 @@ fn euler(
         }) {
             return Ok(Break(stop));
         }
-        let slope = ((&x - &denoised)? / sigma)?;
-        x = (x + (slope * (next - sigma))?)?;
+        x = towards(&x, &denoised, next / sigma)?;
     }
     Ok(Continue(x))
 }
@@ -99,8 +105,7 @@ fn euler_ancestral(
         }
         let up = (next * (sigma * sigma - next * next).sqrt() / sigma).min(next);
         let down = (next * next - up * up).sqrt();
-        let slope = ((&x - &denoised)? / sigma)?;
-        x = (x + (slope * (down - sigma))?)?;
+        x = towards(&x, &denoised, down / sigma)?;
         if next > 0.0 {
             x = (x + (draw()? * up)?)?;
         }
@@ -108,7 +113,8 @@ fn euler_ancestral(
     Ok(Continue(x))
 }
 
-/// Heun's second-order method: two calls a step, one in the last. Karras et al. 2022, algorithm 1; k-diffusion `sample_heun`.
+/// Heun's second-order method: two calls a step, one in the last, and one in a step from noise
+/// alone, whose end says nothing of its beginning. Karras et al. 2022, algorithm 1; k-diffusion `sample_heun`.
 fn heun(
     denoiser: &dyn Denoiser,
     mut x: Tensor,
@@ -126,13 +132,14 @@ fn heun(
         }) {
             return Ok(Break(stop));
         }
-        let mut slope = ((&x - &denoised)? / sigma)?;
-        if next > 0.0 {
-            let there = (&x + (&slope * (next - sigma))?)?;
-            let slope_there = ((&there - denoiser.denoise(&there, next)?)? / next)?;
-            slope = mixed(0.5, &slope, 0.5, &slope_there)?;
+        let there = towards(&x, &denoised, next / sigma)?;
+        if next == 0.0 || sigma >= NOISE_ALONE {
+            x = there;
+            continue;
         }
-        x = (x + (slope * (next - sigma))?)?;
+        let slope = ((&x - &denoised)? / sigma)?;
+        let slope_there = ((&there - denoiser.denoise(&there, next)?)? / next)?;
+        x = (x + mixed((next - sigma) / 2.0, &slope, (next - sigma) / 2.0, &slope_there)?)?;
     }
     Ok(Continue(x))
 }
@@ -157,14 +164,14 @@ fn dpmpp_2m(
         }) {
             return Ok(Break(stop));
         }
-        let towards = match &last {
+        let estimate = match &last {
             Some((last_sigma, last_denoised)) if next > 0.0 => {
                 let half_ratio = (sigma / next).ln() / (last_sigma / sigma).ln() / 2.0;
                 mixed(1.0 + half_ratio, &denoised, -half_ratio, last_denoised)?
             }
             _ => denoised.clone(),
         };
-        x = mixed(next / sigma, &x, 1.0 - next / sigma, &towards)?;
+        x = towards(&x, &estimate, next / sigma)?;
         last = Some((sigma, denoised));
     }
     Ok(Continue(x))
@@ -190,7 +197,7 @@ fn ddim(
         }) {
             return Ok(Break(stop));
         }
-        x = mixed(next / sigma, &x, 1.0 - next / sigma, &denoised)?;
+        x = towards(&x, &denoised, next / sigma)?;
     }
     Ok(Continue(x))
 }
