@@ -14,13 +14,13 @@ use std::time::Instant;
 /// Who is told of a run's progress, and may stop it.
 pub type OnProgress<'a> = &'a mut dyn FnMut(Progress<'_>) -> ControlFlow<Stop>;
 
-/// Paints what `request` asks for; it has been checked. Stopping takes effect between phases and at each step, at most one call
-/// of the network late: [`Stop::Keep`] decodes the newest estimate if there is one, [`Stop::Discard`] returns at once.
+/// Paints what `request` asks for; it has been checked. Stopping takes effect between phases and at each step, at most one
+/// call of the network late: [`Stop::Keep`] decodes the newest estimate if there is one, [`Stop::Discard`] returns at once.
 ///
-/// Without an input, or at strength 1, the run starts from noise·√(1+σ²), which is plain noise to the network, as diffusers'
-/// DDIM and ComfyUI do (k-diffusion and A1111 take noise·σ). From a picture it starts from latent + noise·σ and makes the last
-/// ⌊steps · strength⌋ steps of the schedule, as diffusers' `StableDiffusionImg2ImgPipeline`, but from the mean of the encoder's
-/// distribution instead of a sample of it.
+/// Without an input, or at strength 1, the run starts from noise·√(1+σ²), which is plain noise to the network, as
+/// diffusers' DDIM and `ComfyUI` do (k-diffusion and A1111 take noise·σ). From a picture it starts from latent + noise·σ
+/// and makes the last ⌊steps · strength⌋ steps of the schedule, as diffusers' `StableDiffusionImg2ImgPipeline`, but from
+/// the mean of the encoder's distribution instead of a sample of it.
 pub fn paint(model: &Model, request: &Request, on_progress: OnProgress<'_>) -> Result<Ending, Error> {
     match Run::new(model, request)?.paint(on_progress) {
         Ok(ending) => Ok(ending),
