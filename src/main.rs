@@ -10,7 +10,10 @@ fn main() -> ExitCode {
         set_threads(threads);
     }
     let log = tracing_subscriber::EnvFilter::try_from_env("SFUMATO_LOG").unwrap_or_else(|_| "warn".into());
-    tracing_subscriber::fmt().with_env_filter(log).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(log)
+        .with_writer(std::io::stderr)
+        .init();
     let result = match cli.command {
         Some(command) => command.run(),
         None => open_window(),
@@ -19,7 +22,10 @@ fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             eprintln!("sfumato: {}", sentence(&error));
-            if let Some(hint) = error.downcast_ref::<sfumato::engine::Error>().and_then(|error| error.next_step()) {
+            if let Some(hint) = error
+                .downcast_ref::<sfumato::engine::Error>()
+                .and_then(sfumato::engine::Error::next_step)
+            {
                 eprintln!("{hint}");
             }
             ExitCode::from(if error.is::<Usage>() { 2 } else { 1 })
@@ -29,7 +35,10 @@ fn main() -> ExitCode {
 
 /// Tells rayon and candle how many threads to use; both read it once, from the environment.
 fn set_threads(threads: u16) {
-    #[expect(unsafe_code, reason = "writing the environment is sound while there is one thread, and here there is only main's")]
+    #[expect(
+        unsafe_code,
+        reason = "writing the environment is sound while there is one thread, and here there is only main's"
+    )]
     // SAFETY: nothing but the parsing of the command line ran before this, and that starts no thread.
     unsafe {
         std::env::set_var("RAYON_NUM_THREADS", threads.to_string());
@@ -39,7 +48,9 @@ fn set_threads(threads: u16) {
 #[cfg(feature = "gui")]
 fn open_window() -> anyhow::Result<u8> {
     let displays = ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"];
-    let has_display = displays.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
+    let has_display = displays
+        .iter()
+        .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
     if cfg!(all(unix, not(target_os = "macos"))) && !has_display {
         anyhow::bail!(
             "there is no display to open a window on: start it from a desktop, or paint without a window: \

@@ -98,6 +98,8 @@ pub struct Summary {
     pub native_extent: Extent,
     /// Bytes of all its weights on disk.
     pub parameters_bytes: u64,
+    /// The noise it was trained on.
+    pub training: Training,
 }
 
 impl Library {

@@ -35,8 +35,9 @@ fn written(written: &Written) -> Value {
 
 /// The request with digests in place of pixels.
 fn record(request: &Request) -> Value {
-    let digests: Result<Record, Infallible> =
-        request.clone().map_pixels(|picture| Ok(picture.digest()), |mask| Ok(mask.digest()));
+    let digests: Result<Record, Infallible> = request
+        .clone()
+        .map_pixels(|picture| Ok(picture.digest()), |mask| Ok(mask.digest()));
     match digests {
         Ok(record) => serde_json::to_value(record).expect("a record is strings and finite numbers"),
     }
@@ -74,7 +75,12 @@ pub(super) fn found(found: &Found) -> Value {
     put("model", found.model.clone().map(Value::from));
     put("prompt", found.prompt.clone().map(Value::from));
     put("negative_prompt", found.negative_prompt.clone().map(Value::from));
-    put("extent", found.extent.map(|extent| json!({ "width": extent.width, "height": extent.height })));
+    put(
+        "extent",
+        found
+            .extent
+            .map(|extent| json!({ "width": extent.width, "height": extent.height })),
+    );
     put("seed", found.seed.map(Value::from));
     put("sampler", found.sampler.map(|sampler| Value::from(sampler.key())));
     put("schedule", found.schedule.map(|schedule| Value::from(schedule.key())));
@@ -87,7 +93,10 @@ pub(super) fn found(found: &Found) -> Value {
 
 /// A path that still says the same in another folder.
 pub(super) fn absolute(path: &Path) -> String {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
+    std::path::absolute(path)
+        .unwrap_or_else(|_| path.to_owned())
+        .display()
+        .to_string()
 }
 
 #[cfg(test)]
@@ -97,9 +106,13 @@ mod tests {
 
     #[test]
     fn a_cause_is_added_once_and_without_its_backtrace() {
-        let error = Err::<(), _>(anyhow::anyhow!("no room\n  0: main\n  1: start")).context("it cannot be saved").unwrap_err();
+        let error = Err::<(), _>(anyhow::anyhow!("no room\n  0: main\n  1: start"))
+            .context("it cannot be saved")
+            .unwrap_err();
         assert_eq!(sentence(&error), "it cannot be saved (no room)");
-        let error = Err::<(), _>(anyhow::anyhow!("no room")).context("no room on the disk").unwrap_err();
+        let error = Err::<(), _>(anyhow::anyhow!("no room"))
+            .context("no room on the disk")
+            .unwrap_err();
         assert_eq!(sentence(&error), "no room on the disk");
     }
 }

@@ -2,7 +2,6 @@
 //! weights only the header is read.
 
 use super::{JSON_VERSION, describe, print, print_json};
-use crate::checkpoints::Library;
 use crate::metadata::{Found, PARAMETERS_KEY, from_parameters};
 use crate::pixels::{Picture, read_texts};
 use anyhow::{Context, bail};
@@ -17,7 +16,9 @@ use std::path::Path;
 const MAX_HEADER_BYTES: u64 = 100_000_000;
 
 pub(super) fn run(file: &Path, json: bool) -> anyhow::Result<()> {
-    let is_weights = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("safetensors"));
+    let is_weights = file
+        .extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("safetensors"));
     let (object, text) = if file.is_dir() {
         model(file)?
     } else if is_weights {
@@ -31,10 +32,16 @@ pub(super) fn run(file: &Path, json: bool) -> anyhow::Result<()> {
 fn picture(file: &Path) -> anyhow::Result<(Value, String)> {
     let extent = Picture::load(file)?.extent();
     let texts = read_texts(file);
-    let parameters = texts.iter().find(|(key, _)| key == PARAMETERS_KEY).map(|(_, text)| text);
+    let parameters = texts
+        .iter()
+        .find(|(key, _)| key == PARAMETERS_KEY)
+        .map(|(_, text)| text);
     let imported = parameters.map(|text| from_parameters(text)).unwrap_or_default();
-    let unknown: Map<_, _> =
-        imported.unknown.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect();
+    let unknown: Map<_, _> = imported
+        .unknown
+        .iter()
+        .map(|(key, value)| (key.clone(), Value::from(value.as_str())))
+        .collect();
     let object = json!({
         "version": JSON_VERSION,
         "kind": "picture",
@@ -58,7 +65,9 @@ fn picture(file: &Path) -> anyhow::Result<(Value, String)> {
 }
 
 fn settings_as_text(found: &Found) -> String {
-    let Value::Object(settings) = describe::found(found) else { return String::new() };
+    let Value::Object(settings) = describe::found(found) else {
+        return String::new();
+    };
     let mut text = String::new();
     for (key, value) in settings {
         let value = match (key.as_str(), value) {
@@ -77,7 +86,7 @@ fn line(key: &str, value: &str) -> String {
 }
 
 fn model(folder: &Path) -> anyhow::Result<(Value, String)> {
-    let library = Library::discover(&[folder.to_owned()]);
+    let library = super::library(Some(folder));
     let name = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     let same = |path: &Path| path.canonicalize().is_ok_and(|path| path == name);
     let Some(entry) = library.entries().iter().find(|entry| same(&entry.path)) else {
@@ -112,10 +121,14 @@ fn model(folder: &Path) -> anyhow::Result<(Value, String)> {
 }
 
 fn safetensors_in(folder: &Path) -> anyhow::Result<Vec<std::path::PathBuf>> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Ok(Vec::new()) };
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Ok(Vec::new());
+    };
     let mut files = Vec::new();
     for entry in entries {
-        let path = entry.with_context(|| format!("this folder cannot be read: {}", folder.display()))?.path();
+        let path = entry
+            .with_context(|| format!("this folder cannot be read: {}", folder.display()))?
+            .path();
         if path.extension().is_some_and(|extension| extension == "safetensors") {
             files.push(path);
         }
@@ -171,15 +184,23 @@ impl Header {
         let mut file = File::open(path).with_context(unreadable)?;
         let length = file.metadata().with_context(unreadable)?.len();
         let mut prefix = [0; 8];
-        let header_length = file.read_exact(&mut prefix).map_or(u64::MAX, |()| u64::from_le_bytes(prefix));
+        let header_length = file
+            .read_exact(&mut prefix)
+            .map_or(u64::MAX, |()| u64::from_le_bytes(prefix));
         if header_length > MAX_HEADER_BYTES || header_length > length.saturating_sub(8) {
             bail!("this is not a safetensors file, or only the beginning of one: fetch it again: {shown}");
         }
         let mut header = vec![0; header_length as usize];
         file.read_exact(&mut header).with_context(unreadable)?;
-        let header = Self::parse(&header)
-            .with_context(|| format!("the header of this safetensors file is damaged: fetch the file again: {shown}"))?;
-        let needed = header.tensors.values().map(|tensor| tensor.data_offsets[1]).max().unwrap_or(0);
+        let header = Self::parse(&header).with_context(|| {
+            format!("the header of this safetensors file is damaged: fetch the file again: {shown}")
+        })?;
+        let needed = header
+            .tensors
+            .values()
+            .map(|tensor| tensor.data_offsets[1])
+            .max()
+            .unwrap_or(0);
         let found = length - 8 - header_length;
         if needed > found {
             bail!("this file is cut off: {found} bytes of tensors of {needed} are there: fetch it again: {shown}");
@@ -201,7 +222,12 @@ impl Header {
 
     /// How many numbers all tensors hold.
     fn parameters(&self) -> u64 {
-        let of = |tensor: &TensorInfo| tensor.shape.iter().fold(1, |product: u64, &side| product.saturating_mul(side));
+        let of = |tensor: &TensorInfo| {
+            tensor
+                .shape
+                .iter()
+                .fold(1, |product: u64, &side| product.saturating_mul(side))
+        };
         self.tensors.values().map(of).fold(0, u64::saturating_add)
     }
 
@@ -215,8 +241,17 @@ impl Header {
     }
 
     fn in_words(&self) -> String {
-        let dtypes: Vec<_> = self.dtypes().iter().map(|(dtype, count)| format!("{count} {dtype}")).collect();
-        format!("{} numbers in {} tensors ({})", self.parameters(), self.tensors.len(), dtypes.join(", "))
+        let dtypes: Vec<_> = self
+            .dtypes()
+            .iter()
+            .map(|(dtype, count)| format!("{count} {dtype}"))
+            .collect();
+        format!(
+            "{} numbers in {} tensors ({})",
+            self.parameters(),
+            self.tensors.len(),
+            dtypes.join(", ")
+        )
     }
 }
 
@@ -251,7 +286,12 @@ mod tests {
         assert!(told("{\"a\":", 0).contains("the header of this safetensors file is damaged"));
         let cut = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(cut.path(), [255; 9]).unwrap();
-        assert!(Header::read(cut.path()).unwrap_err().to_string().contains("not a safetensors file"));
+        assert!(
+            Header::read(cut.path())
+                .unwrap_err()
+                .to_string()
+                .contains("not a safetensors file")
+        );
     }
 
     #[test]

@@ -14,9 +14,10 @@ pub use describe::sentence;
 use crate::checkpoints::Library;
 use crate::diffusion::{SamplerName, ScheduleName};
 use crate::geom::Extent;
+use crate::settings::{Paths, Settings};
 use clap::{Args, Parser, Subcommand};
 use std::io::{ErrorKind, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const EXIT_CODES: &str = "Exit codes:\n  0    done\n  1    failed: the sentence on standard error says why and what to do\n  \
     2    the command line cannot be carried out as it is written\n  \
@@ -128,7 +129,7 @@ impl Command {
         match self {
             Self::Paint(args) => paint::run(&args),
             Self::Inspect { file, json } => inspect::run(&file, json).map(|()| 0),
-            Self::Models { json } => models::run(&library(), json).map(|()| 0),
+            Self::Models { json } => models::run(&library(None), json).map(|()| 0),
         }
     }
 }
@@ -142,9 +143,21 @@ pub struct Usage(pub String);
 /// new fields may come without.
 const JSON_VERSION: u32 = 1;
 
-/// The models on this machine: in the folders that the settings name, and in the usual places.
-fn library() -> Library {
-    Library::discover(&[])
+/// The models on this machine: in `folder` if one is named, in the user's folders, and where the program brings its own.
+fn library(folder: Option<&Path>) -> Library {
+    let mut folders: Vec<_> = folder.map(Path::to_owned).into_iter().collect();
+    match Paths::from_environment() {
+        Ok(paths) => {
+            let (settings, problem) = Settings::load(&paths.settings_file());
+            if let Some(problem) = problem {
+                tracing::warn!("{problem}");
+            }
+            folders.extend(settings.model_folders);
+            folders.push(paths.models_folder());
+        }
+        Err(error) => tracing::warn!("{error}"),
+    }
+    Library::discover(&folders)
 }
 
 /// Writes to standard output. A reader that has seen enough is no error.
@@ -164,21 +177,39 @@ fn print_json(value: &serde_json::Value) -> anyhow::Result<()> {
 
 fn sampler_help() -> String {
     let keys: Vec<_> = SamplerName::ALL.iter().map(|sampler| sampler.key()).collect();
-    format!("How to get from one noise level to the next: {} [default: what suits the model]", keys.join(", "))
+    format!(
+        "How to get from one noise level to the next: {} [default: what suits the model]",
+        keys.join(", ")
+    )
 }
 
 fn schedule_help() -> String {
     let keys: Vec<_> = ScheduleName::ALL.iter().map(|schedule| schedule.key()).collect();
-    format!("Which noise levels to visit: {} [default: what suits the model]", keys.join(", "))
+    format!(
+        "Which noise levels to visit: {} [default: what suits the model]",
+        keys.join(", ")
+    )
 }
 
 fn sampler_named(name: &str) -> Result<SamplerName, String> {
-    let keys = || SamplerName::ALL.iter().map(|sampler| sampler.key()).collect::<Vec<_>>().join(", ");
+    let keys = || {
+        SamplerName::ALL
+            .iter()
+            .map(|sampler| sampler.key())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     SamplerName::from_name(name).ok_or_else(|| format!("there is no such sampler: choose one of {}", keys()))
 }
 
 fn schedule_named(name: &str) -> Result<ScheduleName, String> {
-    let keys = || ScheduleName::ALL.iter().map(|schedule| schedule.key()).collect::<Vec<_>>().join(", ");
+    let keys = || {
+        ScheduleName::ALL
+            .iter()
+            .map(|schedule| schedule.key())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     ScheduleName::from_name(name).ok_or_else(|| format!("there is no such schedule: choose one of {}", keys()))
 }
 

@@ -34,7 +34,7 @@ pub(super) struct Written {
 pub(super) fn run(args: &PaintArgs) -> anyhow::Result<u8> {
     let mut done = Done::default();
     let result = paint_all(args, &mut done);
-    if result.as_ref().is_err_and(|error| error.is::<Usage>()) {
+    if result.as_ref().is_err_and(anyhow::Error::is::<Usage>) {
         return result.map(|()| 2);
     }
     if args.json {
@@ -48,12 +48,17 @@ fn paint_all(args: &PaintArgs, done: &mut Done) -> anyhow::Result<()> {
     if args.trace.is_some() && args.count > 1 {
         bail!(Usage("--trace writes one run: leave out --count".to_owned()));
     }
-    let library = library();
+    let model_folder = args.model.as_deref().map(Path::new).filter(|path| path.is_dir());
+    let library = library(model_folder);
     let plan = Plan::new(args, &library)?;
     let output = Output::new(args.out.as_deref(), args.count)?;
     if let Some(folder) = args.trace.as_deref().and_then(Path::parent) {
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("the folder for the trace cannot be made: choose another: {}", folder.display()))?;
+        std::fs::create_dir_all(folder).with_context(|| {
+            format!(
+                "the folder for the trace cannot be made: choose another: {}",
+                folder.display()
+            )
+        })?;
     }
     let cancel = CancelToken::default();
     stop_on_ctrl_c(&cancel)?;
@@ -62,7 +67,10 @@ fn paint_all(args: &PaintArgs, done: &mut Done) -> anyhow::Result<()> {
         reporter.note(note);
     }
     if plan.seed_was_drawn {
-        reporter.note(&format!("seed {} (drawn; give it with --seed for the same picture)", plan.requests[0].seed));
+        reporter.note(&format!(
+            "seed {} (drawn; give it with --seed for the same picture)",
+            plan.requests[0].seed
+        ));
     }
     done.notes.clone_from(&plan.notes);
     let client = engine::spawn(library, || {});
@@ -74,7 +82,9 @@ fn paint_all(args: &PaintArgs, done: &mut Done) -> anyhow::Result<()> {
         };
         reporter.begin(index, &job.request);
         let ended = paint_one(&client, job, args.trace.clone(), &mut reporter)?;
-        let written = ended.map(|(painted, stopped)| keep(&output, painted, stopped)).transpose()?;
+        let written = ended
+            .map(|(painted, stopped)| keep(&output, painted, stopped))
+            .transpose()?;
         if let Some(written) = written {
             reporter.end(&written);
             if !args.json {
@@ -112,7 +122,9 @@ fn paint_one(
             if client.is_alive() {
                 continue;
             }
-            return Err(anyhow!("the inference thread could not be started: close other programs and try again"));
+            return Err(anyhow!(
+                "the inference thread could not be started: close other programs and try again"
+            ));
         };
         reporter.event(&event);
         if let Event::JobEnded { outcome, .. } = event {
@@ -140,9 +152,15 @@ fn stop_on_ctrl_c(cancel: &CancelToken) -> anyhow::Result<()> {
 
 /// A request in few words.
 pub(super) fn in_words(request: &Request) -> String {
-    let Request { extent, seed, steps, .. } = request;
+    let Request {
+        extent, seed, steps, ..
+    } = request;
     let steps_to_run = request.steps_to_run();
-    let of = if steps_to_run == *steps { String::new() } else { format!(" of {steps}") };
+    let of = if steps_to_run == *steps {
+        String::new()
+    } else {
+        format!(" of {steps}")
+    };
     format!(
         "{extent}, seed {seed}, {steps_to_run}{of} steps of {} {}, guidance {}, {}",
         request.sampler.label(),

@@ -57,7 +57,10 @@ impl Work for Studio {
     }
 
     fn paint(&mut self, job: &Job, trace: Option<&Path>, peer: &Peer) -> Result<Ending, Error> {
-        let (_, model) = self.loaded.as_ref().expect("the loop loads the job's model before it paints");
+        let (_, model) = self
+            .loaded
+            .as_ref()
+            .expect("the loop loads the job's model before it paints");
         let mut watch = Watch {
             job,
             peer,
@@ -66,12 +69,15 @@ impl Work for Studio {
             failed: None,
         };
         let ending = paint(model, &job.request, &mut |progress| watch.see(&progress));
-        let Watch { trace: traced, failed, .. } = watch;
+        let Watch {
+            trace: traced, failed, ..
+        } = watch;
         if let Some(error) = failed {
             return Err(error);
         }
         let ending = ending?;
-        if let (Some(file), Some(mut traced), Ending::Finished(painted) | Ending::Stopped(painted)) = (trace, traced, &ending)
+        if let (Some(file), Some(mut traced), Ending::Finished(painted) | Ending::Stopped(painted)) =
+            (trace, traced, &ending)
         {
             traced.record_picture(&painted.picture);
             traced.write(file)?;
@@ -106,7 +112,9 @@ impl Watch<'_> {
         let id = self.job.id;
         match *progress {
             Progress::Phase(phase) => self.peer.tell(Event::JobPhase { id, phase })?,
-            Progress::Step { index, count, denoised, .. } => {
+            Progress::Step {
+                index, count, denoised, ..
+            } => {
                 let preview = Arc::new(preview(denoised, &self.model.preview)?);
                 self.peer.tell(Event::JobStep {
                     id,
