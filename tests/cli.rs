@@ -482,20 +482,34 @@ fn an_image_that_cannot_be_used_is_named_with_its_reason() {
             );
         }
     }
-    assert!(desk.fail(&["inspect", "huge.png"]).1.contains("1000000x1000000"));
+    assert!(desk.fail(&["inspect", "huge.png"]).1.contains("100000x100000"));
 }
 
-/// A PNG whose header is right and says this size, and nothing behind it.
+/// A PNG whose header is right and says this size, and not one pixel behind it.
 fn png_that_claims([width, height]: [u32; 2]) -> Vec<u8> {
-    let mut chunk = b"IHDR".to_vec();
-    chunk.extend([width.to_be_bytes(), height.to_be_bytes()].concat());
-    chunk.extend([8, 2, 0, 0, 0]);
-    let crc = chunk.iter().fold(u32::MAX, |crc, &byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| {
-            if crc & 1 == 1 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 }
-        })
+    let header = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[8, 2, 0, 0, 0]].concat();
+    [
+        b"\x89PNG\r\n\x1a\n".to_vec(),
+        png_chunk(b"IHDR", &header),
+        png_chunk(b"IDAT", &[]),
+    ]
+    .concat()
+}
+
+/// Length, name, data and CRC-32, as the PNG specification has it.
+fn png_chunk(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
+    let named = [&name[..], data].concat();
+    let shifted = |crc: u32| {
+        if crc & 1 == 1 {
+            (crc >> 1) ^ 0xEDB8_8320
+        } else {
+            crc >> 1
+        }
+    };
+    let crc = named.iter().fold(u32::MAX, |crc, &byte| {
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| shifted(crc))
     });
-    [b"\x89PNG\r\n\x1a\n\0\0\0\x0d".as_slice(), &chunk, &(!crc).to_be_bytes()].concat()
+    [&(data.len() as u32).to_be_bytes()[..], &named, &(!crc).to_be_bytes()].concat()
 }
 
 #[test]

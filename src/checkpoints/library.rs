@@ -1,7 +1,7 @@
-use super::{Error, Training};
 use super::folder::Folder;
 use super::header::read_header;
 use super::model::Configs;
+use super::{Error, Training};
 use crate::geom::Extent;
 use std::path::{Path, PathBuf};
 

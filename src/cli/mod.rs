@@ -15,6 +15,7 @@ use crate::checkpoints::Library;
 use crate::diffusion::{SamplerName, ScheduleName};
 use crate::geom::Extent;
 use crate::settings::{Paths, Settings};
+use anyhow::anyhow;
 use clap::{Args, Parser, Subcommand};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -164,9 +165,9 @@ fn library(folder: Option<&Path>) -> Library {
 fn print(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(anyhow::Error::new(error).context("the result could not be written to standard output"))
-        }
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(anyhow!(
+            "the result could not be written to standard output ({error}): free space where it goes"
+        )),
         _ => Ok(()),
     }
 }
