@@ -79,7 +79,7 @@ fn written_beside<'a>(path: &'a Path, bytes: &[u8]) -> io::Result<(NamedTempFile
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    std::fs::create_dir_all(folder)?;
+    make_folder(folder)?;
     let mut builder = tempfile::Builder::new();
     builder.prefix(".").suffix(".part");
     #[cfg(unix)]
@@ -88,6 +88,14 @@ fn written_beside<'a>(path: &'a Path, bytes: &[u8]) -> io::Result<(NamedTempFile
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     Ok((file, folder))
+}
+
+/// Makes a folder and those above it. A file in its place is called what it is, not a folder that exists already.
+pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(folder).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => ErrorKind::NotADirectory.into(),
+        _ => error,
+    })
 }
 
 /// Makes the new name durable. Some systems cannot sync a folder; the file is complete all the same.
