@@ -104,8 +104,8 @@ fn euler_ancestral(
         if let Break(stop) = on_step(Step::new(index, sigma, &x, &denoised)) {
             return Ok(Break(stop));
         }
-        let up = (next * (sigma * sigma - next * next).sqrt() / sigma).min(next);
-        let down = (next * next - up * up).sqrt();
+        let down = next * next / sigma;
+        let up = (next * next - down * down).sqrt();
         x = towards(&x, &denoised, down / sigma)?;
         if next > 0.0 {
             x = (x + (draw()? * up)?)?;
