@@ -77,9 +77,11 @@ fn every_sampler_paints_on_every_schedule() {
     let model = bozzetto();
     for &sampler in SamplerName::ALL {
         for &schedule in ScheduleName::ALL {
+            let extent = Extent::new(32, 32);
             finished(
                 &model,
                 &Request {
+                    extent,
                     sampler,
                     schedule,
                     steps: 2,
@@ -88,6 +90,15 @@ fn every_sampler_paints_on_every_schedule() {
             );
         }
     }
+}
+
+#[test]
+fn weights_in_another_precision_paint_nearly_the_same_picture() {
+    let half = Model::load_as(&folder(), &Device::Cpu, candle_core::DType::F16).unwrap();
+    let (rough, exact) = (finished(&half, &request()), finished(&bozzetto(), &request()));
+    let pairs = rough.picture.rgba().iter().zip(exact.picture.rgba());
+    let mean = pairs.map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>() / (EXTENT.area() * 4) as f64;
+    assert!(mean < 2.0, "{mean} of 255 apart on average");
 }
 
 #[test]

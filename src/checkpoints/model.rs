@@ -31,6 +31,10 @@ pub struct Model {
     pub preview: LatentToRgb,
     /// The size that it was trained at.
     pub native_extent: Extent,
+    /// Where the weights are; what the networks are given must be there too.
+    pub device: Device,
+    /// The precision of the weights; what the networks are given must be of it too.
+    pub dtype: DType,
 }
 
 /// Every config of a folder.
@@ -141,6 +145,8 @@ impl Model {
             text_encoder,
             unet,
             vae,
+            device: device.clone(),
+            dtype,
         })
     }
 }

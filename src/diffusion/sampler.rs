@@ -20,6 +20,17 @@ pub struct Step<'a> {
     pub denoised: &'a Tensor,
 }
 
+impl<'a> Step<'a> {
+    fn new(index: usize, sigma: f64, x: &'a Tensor, denoised: &'a Tensor) -> Self {
+        Self {
+            index,
+            sigma,
+            x,
+            denoised,
+        }
+    }
+}
+
 /// A source of noise: each call draws a tensor of x's shape, standard deviation 1.
 pub type Draw<'a> = &'a mut dyn FnMut() -> Result<Tensor, Error>;
 
@@ -71,12 +82,7 @@ fn euler(
 ) -> Result<ControlFlow<Stop, Tensor>, Error> {
     for (index, sigma, next) in steps(sigmas) {
         let denoised = denoiser.denoise(&x, sigma)?;
-        if let Break(stop) = on_step(Step {
-            index,
-            sigma,
-            x: &x,
-            denoised: &denoised,
-        }) {
+        if let Break(stop) = on_step(Step::new(index, sigma, &x, &denoised)) {
             return Ok(Break(stop));
         }
         x = towards(&x, &denoised, next / sigma)?;
@@ -95,16 +101,11 @@ fn euler_ancestral(
 ) -> Result<ControlFlow<Stop, Tensor>, Error> {
     for (index, sigma, next) in steps(sigmas) {
         let denoised = denoiser.denoise(&x, sigma)?;
-        if let Break(stop) = on_step(Step {
-            index,
-            sigma,
-            x: &x,
-            denoised: &denoised,
-        }) {
+        if let Break(stop) = on_step(Step::new(index, sigma, &x, &denoised)) {
             return Ok(Break(stop));
         }
-        let up = (next * (sigma * sigma - next * next).sqrt() / sigma).min(next);
-        let down = (next * next - up * up).sqrt();
+        let down = next * next / sigma;
+        let up = (next * next - down * down).sqrt();
         x = towards(&x, &denoised, down / sigma)?;
         if next > 0.0 {
             x = (x + (draw()? * up)?)?;
@@ -124,12 +125,7 @@ fn heun(
 ) -> Result<ControlFlow<Stop, Tensor>, Error> {
     for (index, sigma, next) in steps(sigmas) {
         let denoised = denoiser.denoise(&x, sigma)?;
-        if let Break(stop) = on_step(Step {
-            index,
-            sigma,
-            x: &x,
-            denoised: &denoised,
-        }) {
+        if let Break(stop) = on_step(Step::new(index, sigma, &x, &denoised)) {
             return Ok(Break(stop));
         }
         let there = towards(&x, &denoised, next / sigma)?;
@@ -156,12 +152,7 @@ fn dpmpp_2m(
     let mut last: Option<(f64, Tensor)> = None;
     for (index, sigma, next) in steps(sigmas) {
         let denoised = denoiser.denoise(&x, sigma)?;
-        if let Break(stop) = on_step(Step {
-            index,
-            sigma,
-            x: &x,
-            denoised: &denoised,
-        }) {
+        if let Break(stop) = on_step(Step::new(index, sigma, &x, &denoised)) {
             return Ok(Break(stop));
         }
         let estimate = match &last {
@@ -189,12 +180,7 @@ fn ddim(
 ) -> Result<ControlFlow<Stop, Tensor>, Error> {
     for (index, sigma, next) in steps(sigmas) {
         let denoised = denoiser.denoise(&x, sigma)?;
-        if let Break(stop) = on_step(Step {
-            index,
-            sigma,
-            x: &x,
-            denoised: &denoised,
-        }) {
+        if let Break(stop) = on_step(Step::new(index, sigma, &x, &denoised)) {
             return Ok(Break(stop));
         }
         x = towards(&x, &denoised, next / sigma)?;

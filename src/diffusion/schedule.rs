@@ -17,7 +17,7 @@ pub(super) const NOISE_ALONE: f64 = 1_048_576.0;
 
 /// Where the schedules that divide the range of sigmas instead of timesteps begin at most, so that they do not spend their
 /// steps on noise alone: √(2²⁴ − 1), as `ComfyUI` and diffusers begin for zero terminal signal-to-noise ratio.
-const HIGHEST_DIVIDED: f64 = 4095.999_878;
+const HIGHEST_DIVIDED: f64 = 4_095.999_878;
 
 /// The least ᾱ that has a sigma of its own; at and below it there is noise alone.
 const LEAST_ALPHA: f64 = 1.0 / 16_777_216.0;
