@@ -132,7 +132,7 @@ fn a_large_picture_is_scaled_to_the_largest_side_and_further_on_request() {
         3,
         &[],
     )));
-    let notice = stage.hears("wide.png is 5000x40; it was scaled to 4096x32");
+    let notice = stage.hears("wide.png is 4200x400; it was scaled to 4096x392");
     assert!(notice.text.contains("16x16"), "{}", notice.text);
     stage.apply(notice.offers[0].action.clone());
     let fitted = stage.session.document.extent();
