@@ -1,1 +1,19 @@
-//! From files to networks: formats, families, discovery.
+//! From files to networks: what is in a folder, whether it is whole, which facts its configs state, and the networks with
+//! their weights. Nothing here is about one model: what a diffusers folder says decides.
+
+mod error;
+mod families;
+mod folder;
+mod header;
+mod library;
+mod model;
+mod preview;
+mod training;
+mod weights;
+
+pub use error::Error;
+pub use families::{FAMILIES, Family};
+pub use library::{Library, ModelEntry, Summary};
+pub use model::Model;
+pub use preview::LatentToRgb;
+pub use training::{Prediction, Spacing, Training};

@@ -1,8 +1,31 @@
 //! From a [`Request`] to a picture: seeded noise, a schedule of sigmas, a sampler that walks it, and wrappers around the
 //! network ([`Denoiser`]s) that add guidance and inpainting.
+//!
+//! Everything is written in terms of sigma, the standard deviation of the noise in a latent whose clean part is not scaled
+//! (Karras et al. 2022, "variance exploding"); a model's own scaling and its timesteps are known to [`Network`] alone.
 
+mod defaults;
+mod denoiser;
+mod error;
+mod inpainting;
+mod latent;
+mod noise;
+mod pipeline;
 mod progress;
 mod request;
+mod sampler;
+mod schedule;
+mod trace;
 
+pub use defaults::Defaults;
+pub use denoiser::{Denoiser, Guided, Network, Prediction};
+pub use error::Error;
+pub use inpainting::Inpainting;
+pub use latent::preview;
+pub use noise::Noise;
+pub use pipeline::{OnProgress, paint};
 pub use progress::{Ending, Painted, Phase, Progress, Stop};
 pub use request::{Input, Invalid, Record, Request, SamplerName, ScheduleName};
+pub use sampler::{Draw, OnStep, Sampler, Step, sampler};
+pub use schedule::{TrainingSigmas, sigmas};
+pub use trace::Trace;

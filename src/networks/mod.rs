@@ -1,1 +1,17 @@
-//! The networks: pure `Config -> new(weights) -> forward`.
+//! The networks: pure `Config -> new(&config, weights) -> forward`, laid out and named as diffusers and transformers do, so that
+//! their files load as they are.
+//!
+//! They are our own, on candle's tensors: a config decides every shape, and what a config asks for that is not built here is an
+//! error that names the field. The numbers are held against diffusers and transformers in tests/networks_match_diffusers.rs.
+
+mod clip_text;
+mod fields;
+mod resnet;
+mod unet;
+mod vae;
+
+pub use clip_text::{ClipText, ClipTextConfig, Encoded};
+pub use fields::ConfigError;
+pub(crate) use fields::Fields;
+pub use unet::{Level, UNet, UNetConfig};
+pub use vae::{AutoencoderKl, AutoencoderKlConfig};

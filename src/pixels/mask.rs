@@ -15,7 +15,10 @@ impl Mask {
 
     /// A mask that keeps everything.
     pub fn empty(extent: Extent) -> Self {
-        Self { extent, coverage: vec![0; extent.area()] }
+        Self {
+            extent,
+            coverage: vec![0; extent.area()],
+        }
     }
 
     /// Its size.

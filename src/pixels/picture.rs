@@ -15,7 +15,10 @@ impl Picture {
 
     /// A picture of one colour.
     pub fn filled(extent: Extent, pixel: [u8; 4]) -> Self {
-        Self { extent, rgba: pixel.repeat(extent.area()) }
+        Self {
+            extent,
+            rgba: pixel.repeat(extent.area()),
+        }
     }
 
     /// Its size.

@@ -1,0 +1,169 @@
+//! What estimates the clean latent. Features are wrappers around it: guidance here, inpainting in its own file.
+
+use super::{Error, TrainingSigmas};
+use candle_core::Tensor;
+
+pub use crate::checkpoints::Prediction;
+
+/// Estimates the clean latent in a noisy one.
+pub trait Denoiser {
+    /// The estimate, of x's shape, given `x` (B, C, h, w) = clean + sigma · noise.
+    fn denoise(&self, x: &Tensor, sigma: f64) -> Result<Tensor, Error>;
+}
+
+impl<D: Denoiser + ?Sized> Denoiser for Box<D> {
+    fn denoise(&self, x: &Tensor, sigma: f64) -> Result<Tensor, Error> {
+        (**self).denoise(x, sigma)
+    }
+}
+
+/// A network as it was trained: what it takes and gives is scaled, and it knows timesteps instead of sigmas.
+///
+/// The network's input is √ᾱ·clean + √(1−ᾱ)·noise = x/√(1+σ²), with ᾱ = 1/(1+σ²). Salimans & Ho 2022, appendix D;
+/// the same as k-diffusion's `CompVisDenoiser` (epsilon) and `CompVisVDenoiser` (v).
+pub struct Network<'a, F> {
+    /// The network: from a scaled input (B, C, h, w) and a timestep to its prediction, of the same shape.
+    pub predict: F,
+    /// What it predicts.
+    pub prediction: Prediction,
+    /// What it was trained on.
+    pub training: &'a TrainingSigmas,
+}
+
+impl<F: Fn(&Tensor, f64) -> Result<Tensor, Error>> Denoiser for Network<'_, F> {
+    fn denoise(&self, x: &Tensor, sigma: f64) -> Result<Tensor, Error> {
+        let variance = sigma * sigma + 1.0;
+        let input = (x / variance.sqrt())?;
+        let predicted = (self.predict)(&input, self.training.sigma_to_timestep(sigma))?;
+        if !is_finite(&predicted)? {
+            return Err(Error::NetworkNotFinite { sigma });
+        }
+        let (skip, out) = match self.prediction {
+            Prediction::Epsilon => (1.0, -sigma),
+            Prediction::Sample => return Ok(predicted),
+            Prediction::VPrediction => (1.0 / variance, -sigma / variance.sqrt()),
+        };
+        Ok(((x * skip)? + (predicted * out)?)?)
+    }
+}
+
+/// Whether no value is NaN or infinite: both survive a sum.
+pub(super) fn is_finite(x: &Tensor) -> Result<bool, Error> {
+    Ok(x.to_dtype(candle_core::DType::F32)?
+        .sum_all()?
+        .to_scalar::<f32>()?
+        .is_finite())
+}
+
+/// Classifier-free guidance (Ho & Salimans 2022): away from what the negative prompt gives, towards what the prompt gives.
+pub struct Guided<D> {
+    /// A denoiser conditioned on two prompts at once: of a batch of two, the first sees the negative prompt.
+    pub inner: D,
+    /// How far: 0 is the negative prompt's estimate, 1 the prompt's, more goes beyond it.
+    pub scale: f64,
+}
+
+impl<D: Denoiser> Denoiser for Guided<D> {
+    fn denoise(&self, x: &Tensor, sigma: f64) -> Result<Tensor, Error> {
+        let both = self.inner.denoise(&Tensor::cat(&[x, x], 0)?, sigma)?;
+        let (negative, positive) = (both.narrow(0, 0, 1)?, both.narrow(0, 1, 1)?);
+        Ok((&negative + ((positive - &negative)? * self.scale)?)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diffusion::schedule::tests::stable_diffusion;
+    use candle_core::Device;
+
+    fn values(tensor: &Tensor) -> Vec<f32> {
+        tensor.flatten_all().unwrap().to_vec1().unwrap()
+    }
+
+    #[test]
+    fn each_prediction_of_the_truth_gives_back_the_clean_latent() {
+        let training = TrainingSigmas::from_alphas_cumprod(&stable_diffusion());
+        let clean = Tensor::new(&[[[[0.5_f32, -1.25]]]], &Device::Cpu).unwrap();
+        let noise = Tensor::new(&[[[[-0.75_f32, 2.0]]]], &Device::Cpu).unwrap();
+        for sigma in [14.6, 1.0, 0.03] {
+            let x = (&clean + (&noise * sigma).unwrap()).unwrap();
+            let (signal, rest) = (1.0 / (1.0 + sigma * sigma).sqrt(), sigma / (1.0 + sigma * sigma).sqrt());
+            // v = √ᾱ·noise − √(1−ᾱ)·clean: Salimans & Ho 2022, appendix D.
+            let v = ((&noise * signal).unwrap() - (&clean * rest).unwrap()).unwrap();
+            for (prediction, truth) in [
+                (Prediction::Epsilon, &noise),
+                (Prediction::Sample, &clean),
+                (Prediction::VPrediction, &v),
+            ] {
+                let network = Network {
+                    predict: |_: &Tensor, _| Ok(truth.clone()),
+                    prediction,
+                    training: &training,
+                };
+                let estimate = network.denoise(&x, sigma).unwrap();
+                for (found, expected) in values(&estimate).iter().zip(values(&clean)) {
+                    assert!(
+                        (found - expected).abs() < 1e-5,
+                        "{prediction:?} at {sigma}: {found}, not {expected}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_network_sees_an_input_of_variance_one_and_its_timestep() {
+        let training = TrainingSigmas::from_alphas_cumprod(&stable_diffusion());
+        let x = Tensor::new(&[[[[5_f32]]]], &Device::Cpu).unwrap();
+        let sigma = training.timestep_to_sigma(400.5);
+        let predict = |input: &Tensor, timestep: f64| {
+            assert!((values(input)[0] - 5.0 / (1.0 + sigma * sigma).sqrt() as f32).abs() < 1e-6);
+            assert!((timestep - 400.5).abs() < 1e-9);
+            Ok(input.clone())
+        };
+        Network {
+            predict,
+            prediction: Prediction::Epsilon,
+            training: &training,
+        }
+        .denoise(&x, sigma)
+        .unwrap();
+    }
+
+    #[test]
+    fn a_network_that_gives_no_number_is_an_error() {
+        let training = TrainingSigmas::from_alphas_cumprod(&stable_diffusion());
+        let x = Tensor::new(&[[[[5_f32, 1.0]]]], &Device::Cpu).unwrap();
+        for broken in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let predict = |_: &Tensor, _| Ok(Tensor::new(&[[[[1_f32, broken]]]], &Device::Cpu)?);
+            let network = Network {
+                predict,
+                prediction: Prediction::Epsilon,
+                training: &training,
+            };
+            assert!(matches!(
+                network.denoise(&x, 2.0),
+                Err(Error::NetworkNotFinite { sigma: 2.0 })
+            ));
+        }
+    }
+
+    #[test]
+    fn guidance_goes_from_the_negative_estimate_through_the_positive_one() {
+        struct Two;
+        impl Denoiser for Two {
+            fn denoise(&self, x: &Tensor, _: f64) -> Result<Tensor, Error> {
+                assert_eq!(x.dims(), [2, 1, 1, 1]);
+                Ok(Tensor::new(&[[[[1_f32]]], [[[3_f32]]]], &Device::Cpu)?)
+            }
+        }
+        let x = Tensor::new(&[[[[9_f32]]]], &Device::Cpu).unwrap();
+        for (scale, expected) in [(0.0, 1.0), (1.0, 3.0), (7.5, 16.0)] {
+            assert_eq!(
+                values(&Guided { inner: Two, scale }.denoise(&x, 1.0).unwrap()),
+                [expected]
+            );
+        }
+    }
+}

@@ -1,0 +1,56 @@
+use crate::geom::Extent;
+use std::path::PathBuf;
+
+/// Why a picture could not be painted, in words for the person who asked for it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A tensor operation failed: out of memory, or a model whose parts do not fit together.
+    #[error("the network could not compute: {0}")]
+    Compute(#[from] candle_core::Error),
+    /// The prompt could not be read.
+    #[error("the prompt cannot be read by this model: {0}")]
+    Prompt(#[from] crate::prompt::Error),
+    /// NaN or infinity, seen where the sigma is known; [`Error::NotFinite`] says which step that was.
+    #[error("the network gave something that is not a number at sigma {sigma:.3}")]
+    NetworkNotFinite {
+        /// The sigma it was called with.
+        sigma: f64,
+    },
+    /// NaN or infinity in a step.
+    #[error(
+        "the network gave something that is not a number in step {step} of {count} (sigma {sigma:.3}): try a lower guidance \
+         scale or another sampler; if it stays, the weights are damaged or in a precision this device cannot compute with"
+    )]
+    NotFinite {
+        /// Which step, from 1.
+        step: usize,
+        /// How many there are.
+        count: usize,
+        /// The sigma the network was called with.
+        sigma: f64,
+    },
+    /// NaN or infinity outside the steps.
+    #[error(
+        "{part} gave something that is not a number: its weights are damaged or in a precision this device cannot compute with"
+    )]
+    PartNotFinite {
+        /// Which part of the model.
+        part: &'static str,
+    },
+    /// A size the model has no latent for.
+    #[error("this model paints sizes whose sides are multiples of {multiple}, not {extent}: choose {}", extent.rounded_to(*multiple))]
+    Extent {
+        /// The size asked for.
+        extent: Extent,
+        /// What both sides must be a multiple of.
+        multiple: u32,
+    },
+    /// The trace could not be written.
+    #[error("the trace could not be written: {source} ({})", path.display())]
+    Trace {
+        /// Where to.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+}

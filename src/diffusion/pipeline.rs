@@ -1,0 +1,315 @@
+//! The run from a request to a picture: prompt → conditioning → noise → (picture → latent) → sampler → pixels.
+
+use super::denoiser::{Denoiser, Guided, Network, is_finite};
+use super::inpainting::{Inpainting, laid_over, mask_in_latent};
+use super::latent::{picture_to_rgb, rgb_to_picture};
+use super::{Ending, Error, Input, Noise, Painted, Phase, Progress, Request, Stop, TrainingSigmas, sampler, sigmas};
+use crate::checkpoints::Model;
+use crate::pixels::Picture;
+use candle_core::{DType, Tensor};
+use std::ops::ControlFlow::{self, Break, Continue};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Who is told of a run's progress, and may stop it.
+pub type OnProgress<'a> = &'a mut dyn FnMut(Progress<'_>) -> ControlFlow<Stop>;
+
+/// Paints what `request` asks for; it has been checked. Stopping takes effect between phases and at each step, at most one
+/// call of the network late: [`Stop::Keep`] decodes the newest estimate if there is one, [`Stop::Discard`] returns at once.
+///
+/// Without an input, or at strength 1, the run starts from noise·√(1+σ²), which is plain noise to the network, as
+/// diffusers' DDIM and `ComfyUI` do (k-diffusion and A1111 take noise·σ). From a picture it starts from latent + noise·σ
+/// and makes the last ⌊steps · strength⌋ steps of the schedule, as diffusers' `StableDiffusionImg2ImgPipeline`, but from
+/// the mean of the encoder's distribution instead of a sample of it.
+pub fn paint(model: &Model, request: &Request, on_progress: OnProgress<'_>) -> Result<Ending, Error> {
+    match Run::new(model, request)?.paint(on_progress) {
+        Ok(ending) => Ok(ending),
+        Err(Halt::Discarded) => Ok(Ending::Discarded),
+        Err(Halt::Failed(error)) => Err(error),
+    }
+}
+
+/// Why a run ends before its picture.
+enum Halt {
+    Discarded,
+    Failed(Error),
+}
+
+impl<E: Into<Error>> From<E> for Halt {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// What stays the same during a run. Samplers compute in f32 whatever the precision of the weights.
+struct Run<'a> {
+    model: &'a Model,
+    request: &'a Request,
+    training: TrainingSigmas,
+    /// The sigmas to visit, with the 0 at the end.
+    sigmas: Vec<f64>,
+    /// (1, C, h, w).
+    latent_shape: [usize; 4],
+    started: Instant,
+}
+
+/// What the sampler left.
+struct Sampled {
+    latent: Tensor,
+    steps_made: u32,
+    stopped: bool,
+}
+
+impl<'a> Run<'a> {
+    fn new(model: &'a Model, request: &'a Request) -> Result<Self, Error> {
+        let started = Instant::now();
+        let (extent, downscale) = (request.extent, model.vae.downscale());
+        let (width, height) = (extent.width as usize, extent.height as usize);
+        if extent.is_empty() || width % downscale != 0 || height % downscale != 0 {
+            return Err(Error::Extent {
+                extent,
+                multiple: downscale as u32,
+            });
+        }
+        let training = TrainingSigmas::from_alphas_cumprod(&model.training.alphas_cumprod);
+        let whole = sigmas(request.schedule, &training, request.steps);
+        let steps = (request.steps_to_run() as usize).min(whole.len() - 1);
+        let sigmas = whole[whole.len() - 1 - steps..].to_vec();
+        let latent_shape = [1, model.unet.in_channels(), height / downscale, width / downscale];
+        Ok(Self {
+            model,
+            request,
+            training,
+            sigmas,
+            latent_shape,
+            started,
+        })
+    }
+
+    fn paint(&self, on_progress: OnProgress<'_>) -> Result<Ending, Halt> {
+        tell(on_progress, Progress::Phase(Phase::EncodePrompt))?;
+        let (conditioning, mut notes) = self.conditioning()?;
+        let mut original = None;
+        if let Some(input) = &self.request.input {
+            tell(on_progress, Progress::Phase(Phase::EncodePicture))?;
+            original = Some(self.encoded(&input.picture)?);
+            if input.mask.as_ref().is_some_and(|mask| mask.is_empty()) {
+                notes.push("the mask is empty, so nothing was repainted".to_owned());
+            }
+        }
+        let mut noise = Noise::new(self.request.seed);
+        let first = noise.tensor(&self.latent_shape, &self.model.device)?;
+        tell(
+            on_progress,
+            Progress::Start {
+                conditioning: &conditioning,
+                noise: &first,
+            },
+        )?;
+        tell(on_progress, Progress::Phase(Phase::Sample))?;
+        let x = self.start(&first, original.as_ref())?;
+        let sampled = self.sampled(x, &*self.denoiser(&conditioning, original)?, &mut noise, on_progress)?;
+        tell_unless_discarded(on_progress, Progress::Latent(&sampled.latent))?;
+        tell_unless_discarded(on_progress, Progress::Phase(Phase::Decode))?;
+        let painted = Painted {
+            picture: Arc::new(self.decoded(&sampled.latent)?),
+            request: Box::new(self.request.clone()),
+            steps_made: sampled.steps_made,
+            seconds: self.started.elapsed().as_secs_f64(),
+            notes,
+        };
+        Ok(if sampled.stopped {
+            Ending::Stopped(painted)
+        } else {
+            Ending::Finished(painted)
+        })
+    }
+
+    /// Guidance of 1 is the prompt's estimate alone.
+    fn is_guided(&self) -> bool {
+        (self.request.guidance_scale - 1.0).abs() > f64::EPSILON
+    }
+
+    /// (B, N, C), the negative prompt's first where guidance is on; and what the person should know of the prompts.
+    fn conditioning(&self) -> Result<(Tensor, Vec<String>), Error> {
+        let length = self.model.text_encoder.context_length();
+        let mut prompts = vec![("prompt", &self.request.prompt)];
+        if self.is_guided() {
+            prompts.insert(0, ("negative prompt", &self.request.negative_prompt));
+        }
+        let (mut ids, mut notes) = (Vec::new(), Vec::new());
+        for &(which, text) in &prompts {
+            let tokens = self.model.tokenizer.encode(text, length)?;
+            ids.extend(tokens.ids);
+            if let Some(rest) = tokens.truncated {
+                notes.push(format!("the end of the {which} was not used: {rest}"));
+            }
+            if !tokens.unknown.is_empty() {
+                notes.push(format!(
+                    "the model has no token for this in the {which}: {}",
+                    tokens.unknown.join(" ")
+                ));
+            }
+        }
+        let ids = Tensor::from_vec(ids, (prompts.len(), length), &self.model.device)?;
+        let conditioning = self.model.text_encoder.forward(&ids)?;
+        if !is_finite(&conditioning)? {
+            return Err(Error::PartNotFinite {
+                part: "the text encoder",
+            });
+        }
+        Ok((conditioning, notes))
+    }
+
+    /// The picture's latent (1, C, h, w).
+    fn encoded(&self, picture: &Picture) -> Result<Tensor, Error> {
+        let rgb = picture_to_rgb(picture, &self.model.device)?.to_dtype(self.model.dtype)?;
+        let latent = self.model.vae.encode(&rgb)?.to_dtype(DType::F32)?;
+        if is_finite(&latent)? {
+            Ok(latent)
+        } else {
+            Err(Error::PartNotFinite {
+                part: "the picture encoder",
+            })
+        }
+    }
+
+    /// The noisy latent that the first step starts from.
+    fn start(&self, noise: &Tensor, original: Option<&Tensor>) -> Result<Tensor, Error> {
+        let sigma = self.sigmas[0];
+        match (&self.request.input, original) {
+            (Some(Input { strength, .. }), Some(latent)) if *strength < 1.0 => Ok((latent + (noise * sigma)?)?),
+            _ => Ok((noise * (1.0 + sigma * sigma).sqrt())?),
+        }
+    }
+
+    /// The network with this request's guidance and mask around it.
+    fn denoiser(&self, conditioning: &Tensor, original: Option<Tensor>) -> Result<Box<dyn Denoiser + '_>, Error> {
+        let (model, conditioning) = (self.model, conditioning.clone());
+        let predict = move |x: &Tensor, timestep: f64| {
+            Ok(model
+                .unet
+                .forward(&x.to_dtype(model.dtype)?, timestep, &conditioning)?
+                .to_dtype(DType::F32)?)
+        };
+        let network = Network {
+            predict,
+            prediction: self.model.prediction,
+            training: &self.training,
+        };
+        let denoiser: Box<dyn Denoiser> = if self.is_guided() {
+            Box::new(Guided {
+                inner: network,
+                scale: self.request.guidance_scale,
+            })
+        } else {
+            Box::new(network)
+        };
+        let mask = self.request.input.as_ref().and_then(|input| input.mask.as_ref());
+        let (Some(original), Some(mask)) = (original, mask) else {
+            return Ok(denoiser);
+        };
+        let mask = mask_in_latent(mask, self.model.vae.downscale(), &self.model.device)?;
+        Ok(Box::new(Inpainting {
+            inner: denoiser,
+            original,
+            mask,
+        }))
+    }
+
+    /// Walks the schedule from `x`.
+    fn sampled(
+        &self,
+        x: Tensor,
+        denoiser: &dyn Denoiser,
+        noise: &mut Noise,
+        on_progress: OnProgress<'_>,
+    ) -> Result<Sampled, Halt> {
+        let count = self.sigmas.len() - 1;
+        let mut steps_made = 0;
+        let mut newest = None;
+        let mut on_step = |step: super::Step<'_>| {
+            let (index, sigma) = (step.index as u32, step.sigma);
+            steps_made = index + 1;
+            newest = Some(step.denoised.clone());
+            on_progress(Progress::Step {
+                index,
+                count: count as u32,
+                sigma,
+                x: step.x,
+                denoised: step.denoised,
+            })
+        };
+        let mut draw = || Ok(noise.tensor(&self.latent_shape, &self.model.device)?);
+        let outcome = sampler(self.request.sampler)(denoiser, x, &self.sigmas, &mut draw, &mut on_step);
+        match outcome.map_err(|error| self.naming_the_step(error))? {
+            Continue(latent) => Ok(Sampled {
+                latent,
+                steps_made,
+                stopped: false,
+            }),
+            Break(Stop::Discard) => Err(Halt::Discarded),
+            Break(Stop::Keep) => {
+                let latent = newest.expect("a sampler is only stopped at a step, and a step has an estimate");
+                Ok(Sampled {
+                    latent,
+                    steps_made,
+                    stopped: true,
+                })
+            }
+        }
+    }
+
+    fn naming_the_step(&self, error: Error) -> Error {
+        let Error::NetworkNotFinite { sigma } = error else {
+            return error;
+        };
+        let step = self
+            .sigmas
+            .iter()
+            .position(|&visited| visited <= sigma)
+            .map_or(1, |index| index + 1);
+        Error::NotFinite {
+            step,
+            count: self.sigmas.len() - 1,
+            sigma,
+        }
+    }
+
+    /// The finished pixels, laid over the input's where there is a mask.
+    fn decoded(&self, latent: &Tensor) -> Result<Picture, Error> {
+        let rgb = self.model.vae.decode(&latent.to_dtype(self.model.dtype)?)?;
+        if !is_finite(&rgb)? {
+            return Err(Error::PartNotFinite {
+                part: "the picture decoder",
+            });
+        }
+        let picture = rgb_to_picture(&rgb)?;
+        Ok(match &self.request.input {
+            Some(Input {
+                picture: original,
+                mask: Some(mask),
+                ..
+            }) => laid_over(original, &picture, mask),
+            _ => picture,
+        })
+    }
+}
+
+/// Tells of something before the first estimate: there is nothing to keep, so any stop throws the run away.
+fn tell(on_progress: OnProgress<'_>, progress: Progress<'_>) -> Result<(), Halt> {
+    if on_progress(progress).is_break() {
+        Err(Halt::Discarded)
+    } else {
+        Ok(())
+    }
+}
+
+/// Tells of something when there is a latent to keep.
+fn tell_unless_discarded(on_progress: OnProgress<'_>, progress: Progress<'_>) -> Result<(), Halt> {
+    if on_progress(progress) == Break(Stop::Discard) {
+        Err(Halt::Discarded)
+    } else {
+        Ok(())
+    }
+}

@@ -1,0 +1,303 @@
+//! Which sigmas a run visits. A schedule is data: sigmas from high to low that end in 0; a sampler makes one step from each
+//! to the next.
+//!
+//! Definitions follow k-diffusion (Karras, exponential, and its `DiscreteSchedule` between sigmas and timesteps) and
+//! `ComfyUI`'s comfy/samplers.py (the others), which A1111 and Forge share. For a number of steps that divides the
+//! training's 1000, `Simple` visits exactly the timesteps that diffusers calls "trailing" and `DdimUniform` those that it
+//! calls "leading" with an offset of 1; `SgmUniform` lies up to a timestep off "trailing", because it divides 0..999 where
+//! "trailing" divides 0..1000.
+
+use super::ScheduleName;
+
+/// The sigma that stands for noise alone, that is, for infinity: where a model was trained to zero terminal signal-to-noise
+/// ratio (Lin et al. 2023), its last timestep has this one. What is left of the clean latent there, a millionth, is below what
+/// single precision tells apart in a run; of 4096, which diffusers' Euler and `ComfyUI` take, so much is left that a run with
+/// DDIM ends 1e-3 off diffusers' own, which computes with ᾱ = 0.
+pub(super) const NOISE_ALONE: f64 = 1_048_576.0;
+
+/// Where the schedules that divide the range of sigmas instead of timesteps begin at most, so that they do not spend their
+/// steps on noise alone: √(2²⁴ − 1), as `ComfyUI` and diffusers begin for zero terminal signal-to-noise ratio.
+const HIGHEST_DIVIDED: f64 = 4_095.999_878;
+
+/// The least ᾱ that has a sigma of its own; at and below it there is noise alone.
+const LEAST_ALPHA: f64 = 1.0 / 16_777_216.0;
+
+/// The sigmas a model was trained on, one a timestep, and the way between sigmas and timesteps.
+#[derive(Clone, Debug)]
+pub struct TrainingSigmas {
+    sigmas: Vec<f64>,
+}
+
+impl TrainingSigmas {
+    /// From the training's cumulated alphas, one a timestep, falling: σ = √((1−ᾱ)/ᾱ). A model trained to zero terminal
+    /// signal-to-noise ratio has ᾱ = 0 at its last timestep, or 2⁻²⁴ where it was clamped: its sigma is 2²⁰, which stands for
+    /// infinity.
+    ///
+    /// # Panics
+    /// If there are fewer than two.
+    pub fn from_alphas_cumprod(alphas_cumprod: &[f64]) -> Self {
+        assert!(
+            alphas_cumprod.len() >= 2,
+            "a training schedule has at least two timesteps"
+        );
+        let sigma = |&alpha: &f64| {
+            if alpha > LEAST_ALPHA {
+                ((1.0 - alpha) / alpha).sqrt()
+            } else {
+                NOISE_ALONE
+            }
+        };
+        Self {
+            sigmas: alphas_cumprod.iter().map(sigma).collect(),
+        }
+    }
+
+    /// The sigma of the first timestep.
+    pub fn min(&self) -> f64 {
+        self.sigmas[0]
+    }
+
+    /// The sigma of the last timestep.
+    pub fn max(&self) -> f64 {
+        self.sigmas[self.sigmas.len() - 1]
+    }
+
+    /// Whether the last timestep is noise alone (Lin et al. 2023).
+    pub fn has_zero_terminal_snr(&self) -> bool {
+        self.max() >= NOISE_ALONE
+    }
+
+    /// The timestep of a sigma, from 0, with fractions: linear in log sigma between the timesteps next to it, and the first or
+    /// last timestep outside the trained range. k-diffusion, `DiscreteSchedule.sigma_to_t`.
+    pub fn sigma_to_timestep(&self, sigma: f64) -> f64 {
+        let low = self
+            .sigmas
+            .partition_point(|&s| s <= sigma)
+            .saturating_sub(1)
+            .min(self.sigmas.len() - 2);
+        let (below, above) = (self.sigmas[low].ln(), self.sigmas[low + 1].ln());
+        low as f64 + ((sigma.ln() - below) / (above - below)).clamp(0.0, 1.0)
+    }
+
+    /// The sigma of a timestep with fractions: linear in log sigma between whole ones. k-diffusion,
+    /// `DiscreteSchedule.t_to_sigma`.
+    pub fn timestep_to_sigma(&self, timestep: f64) -> f64 {
+        let timestep = timestep.clamp(0.0, (self.sigmas.len() - 1) as f64);
+        let (low, high) = (
+            self.sigmas[timestep.floor() as usize],
+            self.sigmas[timestep.ceil() as usize],
+        );
+        if timestep.fract() == 0.0 {
+            low
+        } else {
+            (low.ln() + (high.ln() - low.ln()) * timestep.fract()).exp()
+        }
+    }
+}
+
+/// The schedule of this name: strictly falling sigmas that end in 0, one more than `steps` (at least 1). Where the training has
+/// fewer timesteps than `steps` asks for, the schedules that pick among them have fewer.
+pub fn sigmas(name: ScheduleName, training: &TrainingSigmas, steps: u32) -> Vec<f64> {
+    let steps = steps.max(1) as usize;
+    let (min, max, trained) = (training.min(), training.max().min(HIGHEST_DIVIDED), &training.sigmas);
+    let last = trained.len() - 1;
+    let mut sigmas: Vec<f64> = match name {
+        ScheduleName::Karras => {
+            let rho = 7.0;
+            evenly(max.powf(1.0 / rho), min.powf(1.0 / rho), steps)
+                .map(|root| root.powf(rho))
+                .collect()
+        }
+        ScheduleName::Exponential => evenly(max.ln(), min.ln(), steps).map(f64::exp).collect(),
+        ScheduleName::Normal => evenly(last as f64, 0.0, steps)
+            .map(|t| training.timestep_to_sigma(t))
+            .collect(),
+        ScheduleName::SgmUniform => evenly(last as f64, 0.0, steps + 1)
+            .take(steps)
+            .map(|t| training.timestep_to_sigma(t))
+            .collect(),
+        ScheduleName::Simple => (0..steps)
+            .map(|step| trained[last - step * trained.len() / steps])
+            .collect(),
+        ScheduleName::DdimUniform => {
+            let stride = (trained.len() / steps).max(1);
+            (0..steps)
+                .rev()
+                .map(|step| trained[(1 + step * stride).min(last)])
+                .collect()
+        }
+    };
+    sigmas.dedup();
+    sigmas.push(0.0);
+    sigmas
+}
+
+/// `count` values from `first` to `last`; one value is `first`. As `torch.linspace`.
+fn evenly(first: f64, last: f64, count: usize) -> impl Iterator<Item = f64> {
+    (0..count).map(move |i| {
+        if i == 0 {
+            first
+        } else {
+            first + (last - first) * (i as f64 / (count - 1) as f64)
+        }
+    })
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Stable Diffusion's: betas even in their square roots from 0.00085 to 0.012.
+    pub(crate) fn stable_diffusion() -> Vec<f64> {
+        let mut product = 1.0;
+        let betas = evenly(0.00085_f64.sqrt(), 0.012_f64.sqrt(), 1000).map(|root| root * root);
+        betas
+            .map(|beta| {
+                product *= 1.0 - beta;
+                product
+            })
+            .collect()
+    }
+
+    fn training() -> TrainingSigmas {
+        TrainingSigmas::from_alphas_cumprod(&stable_diffusion())
+    }
+
+    fn ten(name: ScheduleName) -> Vec<f64> {
+        sigmas(name, &training(), 10)
+            .iter()
+            .map(|s| (s * 1e4).round() / 1e4)
+            .collect()
+    }
+
+    // Expected values: k-diffusion 0.1.1 and ComfyUI on Stable Diffusion 1's betas.
+
+    #[test]
+    fn the_trained_range_is_stable_diffusions() {
+        assert!((training().min() - 0.029_167_2).abs() < 1e-6 && (training().max() - 14.614_641).abs() < 1e-4);
+    }
+
+    #[test]
+    fn karras_equals_k_diffusion() {
+        let expected = [
+            14.6146, 9.1029, 5.4784, 3.1686, 1.7494, 0.9141, 0.4469, 0.2014, 0.0819, 0.0292, 0.0,
+        ];
+        assert_eq!(ten(ScheduleName::Karras), expected);
+    }
+
+    #[test]
+    fn exponential_equals_k_diffusion() {
+        let expected = [
+            14.6146, 7.3249, 3.6712, 1.8400, 0.9222, 0.4622, 0.2317, 0.1161, 0.0582, 0.0292, 0.0,
+        ];
+        assert_eq!(ten(ScheduleName::Exponential), expected);
+    }
+
+    #[test]
+    fn normal_equals_k_diffusion() {
+        let expected = [
+            14.6146, 7.8399, 4.6092, 2.9183, 1.9502, 1.3449, 0.9324, 0.6250, 0.3687, 0.0292, 0.0,
+        ];
+        assert_eq!(ten(ScheduleName::Normal), expected);
+    }
+
+    #[test]
+    fn sgm_uniform_equals_comfyui() {
+        let expected = [
+            14.6146, 8.3072, 5.0924, 3.3251, 2.2797, 1.6156, 1.1629, 0.8319, 0.5712, 0.3437, 0.0,
+        ];
+        assert_eq!(ten(ScheduleName::SgmUniform), expected);
+    }
+
+    #[test]
+    fn simple_equals_comfyui() {
+        let found = ten(ScheduleName::Simple);
+        assert_eq!(
+            (found.len(), found[0], found[1], found[2], found[9]),
+            (11, 14.6146, 8.3028, 5.0878, 0.3417)
+        );
+    }
+
+    #[test]
+    fn ddim_uniform_equals_comfyui() {
+        let found = ten(ScheduleName::DdimUniform);
+        assert_eq!(
+            (found.len(), found[0], found[1], found[9]),
+            (11, 8.3907, 5.1344, 0.0413)
+        );
+    }
+
+    #[test]
+    fn simple_visits_the_timesteps_that_diffusers_calls_trailing() {
+        let trained = training();
+        for steps in [1, 2, 4, 5, 8, 10, 20, 25, 40, 50, 100] {
+            let found = sigmas(ScheduleName::Simple, &trained, steps);
+            for (index, sigma) in found[..steps as usize].iter().enumerate() {
+                let trailing = f64::from(1000 - index as u32 * (1000 / steps) - 1);
+                assert!(
+                    (trained.sigma_to_timestep(*sigma) - trailing).abs() < 1e-9,
+                    "{steps} steps, step {index}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn sigmas_and_timesteps_are_each_others_inverse() {
+        let trained = training();
+        for timestep in [0.0, 0.25, 1.0, 500.5, 998.75, 999.0] {
+            let there_and_back = trained.sigma_to_timestep(trained.timestep_to_sigma(timestep));
+            assert!(
+                (there_and_back - timestep).abs() < 1e-9,
+                "{timestep} came back as {there_and_back}"
+            );
+        }
+        assert_eq!(
+            (trained.sigma_to_timestep(0.0), trained.sigma_to_timestep(1e9)),
+            (0.0, 999.0)
+        );
+    }
+
+    #[test]
+    fn zero_terminal_snr_starts_at_the_last_timestep_and_divides_sigmas_from_4096() {
+        assert!(!training().has_zero_terminal_snr());
+        for clamped in [0.0, 2_f64.powi(-24)] {
+            let mut alphas = stable_diffusion();
+            alphas[999] = clamped;
+            let trained = TrainingSigmas::from_alphas_cumprod(&alphas);
+            assert!(trained.has_zero_terminal_snr());
+            for &name in ScheduleName::ALL {
+                let found = sigmas(name, &trained, 20);
+                assert!(found.windows(2).all(|pair| pair[0] > pair[1]), "{}", name.label());
+                match name {
+                    ScheduleName::Karras | ScheduleName::Exponential => assert!((found[0] - 4096.0).abs() < 1e-3),
+                    ScheduleName::Normal | ScheduleName::SgmUniform | ScheduleName::Simple => {
+                        assert!((trained.sigma_to_timestep(found[0]) - 999.0).abs() < 1e-9);
+                    }
+                    ScheduleName::DdimUniform => assert!((trained.sigma_to_timestep(found[0]) - 951.0).abs() < 1e-9),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_schedule_falls_to_zero_in_the_steps_asked_for() {
+        for &name in ScheduleName::ALL {
+            for steps in [1, 2, 3, 7, 20, 30, 333, 999, 1000] {
+                let found = sigmas(name, &training(), steps);
+                assert!(
+                    found.windows(2).all(|pair| pair[0] > pair[1]),
+                    "{} in {steps} steps",
+                    name.label()
+                );
+                assert_eq!(found.last(), Some(&0.0));
+                let expected = if (name, steps) == (ScheduleName::DdimUniform, 1000) {
+                    999
+                } else {
+                    steps as usize
+                };
+                assert_eq!(found.len() - 1, expected, "{} in {steps} steps", name.label());
+            }
+        }
+    }
+}
