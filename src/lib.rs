@@ -5,6 +5,7 @@ pub mod checkpoints;
 pub mod cli;
 pub mod diffusion;
 pub mod engine;
+pub mod files;
 pub mod gallery;
 pub mod geom;
 pub mod kernels;

@@ -1,4 +1,15 @@
 //! The document: the picture to start from, the mask painted on it, and undo of both.
+//!
+//! The document changes by [`Edit`]s alone. A stroke that is still being drawn is shown by a [`StrokePreview`], which paints on
+//! a copy of the mask with the same brush, so that what is seen is what the finished [`Stroke`] will do.
+
+mod brush;
+mod document;
+mod history;
+mod preview;
+
+pub use document::{Document, Edit, Error};
+pub use preview::StrokePreview;
 
 use crate::geom::Point;
 

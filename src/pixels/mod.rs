@@ -1,7 +1,17 @@
-//! Pictures and masks on the CPU: the only place where a pixel is decided. Image files enter and leave here.
+//! Pictures and masks on the CPU: the only place where a pixel is decided. Image files enter and leave here, with the texts
+//! that are written into them.
 
+mod composite;
+mod error;
+mod feather;
 mod mask;
 mod picture;
+mod read;
+mod texts;
+mod write;
 
+pub use composite::composite;
+pub use error::Error;
 pub use mask::Mask;
 pub use picture::Picture;
+pub use texts::{read_texts, texts_in};

@@ -1,7 +1,19 @@
-//! What the user configured, on disk as TOML that a person can edit.
+//! What the user configured, on disk as TOML that a person can edit, and where the program keeps its files.
+//!
+//! A settings file that cannot be understood never stops the program: it is put aside under another name, defaults take its
+//! place, and a notice says so. Keys that this version does not know are kept as they are, for the version that does.
+
+mod paths;
+
+pub use crate::files::{SaveError, save_atomically};
+pub use paths::{NoHome, Paths};
+
+use serde::{Deserialize, Serialize};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 /// Light or dark.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Theme {
     /// As the system has it.
@@ -11,4 +23,276 @@ pub enum Theme {
     Light,
     /// Dark.
     Dark,
+}
+
+/// What the user configured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// The version of the file's layout.
+    pub version: u32,
+    /// Light, dark or as the system has it.
+    pub theme: Theme,
+    /// Folders to look for models in, besides the program's own.
+    pub model_folders: Vec<PathBuf>,
+    /// Where results go; none is the program's own data folder.
+    pub gallery_folder: Option<PathBuf>,
+    /// How many threads compute, at least 1; none is as many as there are cores.
+    pub threads: Option<usize>,
+    /// The name of the model that was chosen last.
+    pub last_model: Option<String>,
+    /// Keys of the file that this version does not know.
+    #[serde(skip)]
+    unknown: toml::Table,
+}
+
+/// Why the settings could not be saved.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A value that TOML cannot hold, such as a path that is no Unicode text.
+    #[error("the settings could not be written ({reason}): {}", path.display())]
+    Value {
+        /// What cannot be written.
+        reason: String,
+        /// The settings file.
+        path: PathBuf,
+    },
+    /// The file could not be saved.
+    #[error("the settings were not saved: {0}")]
+    Save(#[from] SaveError),
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            version: Self::VERSION,
+            theme: Theme::default(),
+            model_folders: Vec::new(),
+            gallery_folder: None,
+            threads: None,
+            last_model: None,
+            unknown: toml::Table::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// The version of the layout that is written.
+    pub const VERSION: u32 = 1;
+
+    const KEYS: [&str; 6] = [
+        "version",
+        "theme",
+        "model_folders",
+        "gallery_folder",
+        "threads",
+        "last_model",
+    ];
+
+    /// Reads the settings. Where there is no file, defaults. Where it cannot be read or understood, defaults too, with a notice
+    /// that names the file and the line; the file itself is put aside as `.bad`.
+    pub fn load(path: &Path) -> (Self, Option<String>) {
+        let problem = match std::fs::read(path) {
+            Ok(bytes) => match Self::parse(&bytes) {
+                Ok(settings) => return (settings, None),
+                Err(problem) => problem,
+            },
+            Err(error) if error.kind() == ErrorKind::NotFound => return (Self::default(), None),
+            Err(error) => format!("the file cannot be read ({error})"),
+        };
+        let aside = match put_aside(path) {
+            Ok(aside) => format!("it was kept as {}", aside.display()),
+            Err(error) => format!("and it could not be put aside ({error})"),
+        };
+        let file = path.display();
+        (
+            Self::default(),
+            Some(format!(
+                "your settings could not be used, so defaults are used: {problem} in {file}; {aside}"
+            )),
+        )
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let text = str::from_utf8(bytes).map_err(|e| {
+            let line = line_of(bytes, e.valid_up_to());
+            format!("line {line} is not UTF-8 text")
+        })?;
+        let in_words = |error: &toml::de::Error| {
+            let message = error.message().lines().collect::<Vec<_>>().join(", ");
+            let line = error.span().map_or(1, |span| line_of(bytes, span.start));
+            format!("line {line}: {message}")
+        };
+        let mut settings: Self = toml::from_str(text).map_err(|e| in_words(&e))?;
+        settings.unknown = toml::from_str(text).map_err(|e| in_words(&e))?;
+        settings.unknown.retain(|key, _| !Self::KEYS.contains(&key));
+        settings.threads = settings.threads.filter(|&threads| threads > 0);
+        Ok(settings)
+    }
+
+    /// Writes the settings in one step: the old file or the new one, never a half.
+    pub fn save(&self, path: &Path) -> Result<(), Error> {
+        let unwritable = |e: toml::ser::Error| Error::Value {
+            reason: e.to_string(),
+            path: path.to_owned(),
+        };
+        let mut table = toml::Table::try_from(self).map_err(unwritable)?;
+        table.extend(self.unknown.clone());
+        let text = toml::to_string_pretty(&table).map_err(unwritable)?;
+        Ok(save_atomically(path, text.as_bytes())?)
+    }
+}
+
+/// The line, from 1, that the byte at `at` is on.
+fn line_of(bytes: &[u8], at: usize) -> usize {
+    bytes.iter().take(at).filter(|&&byte| byte == b'\n').count() + 1
+}
+
+/// Renames a file to itself with `.bad` behind, or `.bad-2` and so on where that is taken.
+fn put_aside(path: &Path) -> std::io::Result<PathBuf> {
+    let named = |ending: String| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(ending);
+        PathBuf::from(name)
+    };
+    let mut aside = named(".bad".into());
+    for number in 2.. {
+        if !aside.exists() {
+            break;
+        }
+        aside = named(format!(".bad-{number}"));
+    }
+    std::fs::rename(path, &aside)?;
+    Ok(aside)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings_file(text: &[u8]) -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("settings.toml");
+        std::fs::write(&path, text).unwrap();
+        (dir, path)
+    }
+
+    fn full() -> Settings {
+        Settings {
+            theme: Theme::Dark,
+            model_folders: vec!["/a/models".into(), "/b".into()],
+            gallery_folder: Some("/pictures".into()),
+            threads: Some(3),
+            last_model: Some("bozzetto".into()),
+            ..Settings::default()
+        }
+    }
+
+    #[test]
+    fn settings_survive_the_disk() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("new/settings.toml");
+        for settings in [full(), Settings::default()] {
+            settings.save(&path).unwrap();
+            assert_eq!(Settings::load(&path), (settings, None));
+        }
+    }
+
+    #[test]
+    fn no_file_is_no_problem() {
+        assert_eq!(
+            Settings::load(Path::new("/nonexistent/settings.toml")),
+            (Settings::default(), None)
+        );
+    }
+
+    #[test]
+    fn a_file_with_some_keys_leaves_the_others_at_their_defaults() {
+        let (_dir, path) = settings_file(b"theme = \"light\"\nthreads = 0\n");
+        let (settings, notice) = Settings::load(&path);
+        assert_eq!(
+            (settings, notice),
+            (
+                Settings {
+                    theme: Theme::Light,
+                    ..Settings::default()
+                },
+                None
+            )
+        );
+    }
+
+    #[test]
+    fn keys_that_are_not_known_are_kept() {
+        let (_dir, path) = settings_file(b"version = 9\nspark = 1\ntheme = \"dark\"\n[future]\nkey = [\"x\"]\n");
+        let (mut settings, notice) = Settings::load(&path);
+        assert_eq!(notice, None);
+        settings.theme = Theme::Light;
+        settings.save(&path).unwrap();
+        let table: toml::Table = toml::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        assert_eq!(table["spark"].as_integer(), Some(1));
+        assert_eq!(
+            table["version"].as_integer(),
+            Some(9),
+            "a newer version's file stays one"
+        );
+        assert_eq!(table["future"]["key"][0].as_str(), Some("x"));
+        assert_eq!(table["theme"].as_str(), Some("light"));
+    }
+
+    #[test]
+    fn every_key_that_is_written_is_known() {
+        let table = toml::Table::try_from(full()).unwrap();
+        let mut written: Vec<_> = table.keys().map(String::as_str).collect();
+        let mut known = Settings::KEYS;
+        written.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(written, known);
+    }
+
+    #[test]
+    fn a_bad_file_is_named_with_its_line_and_kept_aside() {
+        let bad: [(&[u8], &str); 4] = [
+            (b"theme = \"dark\"\nthreads = many\n", "line 2"),
+            (b"theme = \"dark\"\n\nthreads = \"2\"\n", "line 3"),
+            (b"version = 1\ntheme = \"mauve\"\n", "line 2"),
+            (b"version = 1\n\xff\xfe\n", "line 2"),
+        ];
+        for (text, line) in bad {
+            let (_dir, path) = settings_file(text);
+            let (settings, notice) = Settings::load(&path);
+            let notice = notice.unwrap();
+            assert_eq!(settings, Settings::default());
+            assert!(notice.contains(line) && notice.contains("settings.toml;"), "{notice}");
+            assert!(!path.exists());
+            assert_eq!(std::fs::read(path.with_extension("toml.bad")).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn a_second_bad_file_does_not_replace_the_first() {
+        let (_dir, path) = settings_file(b"first bad one");
+        Settings::load(&path);
+        std::fs::write(&path, b"second bad one").unwrap();
+        Settings::load(&path);
+        assert_eq!(
+            std::fs::read(path.with_extension("toml.bad")).unwrap(),
+            b"first bad one"
+        );
+        assert_eq!(
+            std::fs::read(path.with_extension("toml.bad-2")).unwrap(),
+            b"second bad one"
+        );
+    }
+
+    #[test]
+    fn a_folder_in_its_place_is_a_notice_and_not_the_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("settings.toml");
+        std::fs::create_dir(&path).unwrap();
+        let (settings, notice) = Settings::load(&path);
+        assert_eq!(settings, Settings::default());
+        assert!(notice.unwrap().contains("cannot be read"));
+        settings.save(&path).unwrap();
+    }
 }

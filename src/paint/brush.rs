@@ -1,0 +1,294 @@
+//! What a brush leaves on a mask: round dabs, evenly spaced along the pointer's path. Of overlapping dabs the strongest counts,
+//! so that a stroke is as even as one dab is, however slowly it is drawn and however often it crosses itself.
+
+use super::{Brush, Tool};
+use crate::geom::{Bounds, Extent, Point};
+use crate::pixels::Mask;
+
+/// The distance between dabs as a share of the brush's size. A hard stroke's edge then waves by 1/512 of its radius.
+const SPACING: f32 = 1.0 / 16.0;
+const MIN_SPACING: f32 = 0.5;
+/// No picture is as large; beyond it, a path costs time and shows nothing.
+const FARTHEST: f32 = 100_000.0;
+
+/// A stroke under way: takes points one by one and leaves dabs on a mask. The same points leave the same dabs whether they come
+/// at once or bit by bit.
+#[derive(Clone, Debug)]
+pub(super) struct Dabs {
+    tool: Tool,
+    /// Up to here from the centre a dab covers fully.
+    inner: f32,
+    /// From here on it covers nothing.
+    outer: f32,
+    spacing: f32,
+    last: Option<Point>,
+    /// How much of the path is left until the next dab.
+    until_next: f32,
+}
+
+impl Dabs {
+    /// A size below 1, a hardness outside 0..1 and what is not a number are taken as the nearest that makes sense.
+    pub(super) fn new(tool: Tool, brush: Brush) -> Self {
+        let size = if brush.size.is_nan() {
+            1.0
+        } else {
+            brush.size.clamp(1.0, FARTHEST)
+        };
+        let hardness = if brush.hardness.is_nan() {
+            1.0
+        } else {
+            brush.hardness.clamp(0.0, 1.0)
+        };
+        // The hardest edge still takes one pixel, or it would show steps.
+        let outer = size / 2.0 + 0.5;
+        let inner = (hardness * size / 2.0).min(outer - 1.0);
+        Self {
+            tool,
+            inner,
+            outer,
+            spacing: (size * SPACING).max(MIN_SPACING),
+            last: None,
+            until_next: 0.0,
+        }
+    }
+
+    /// Goes on to `point` and returns the box that was painted on, if any. A place that is no number is left out.
+    pub(super) fn extend(&mut self, mask: &mut Mask, point: Point) -> Option<Bounds> {
+        if self.tool == Tool::Hand || !point.x.is_finite() || !point.y.is_finite() {
+            return None;
+        }
+        let to = Point::new(point.x.clamp(-FARTHEST, FARTHEST), point.y.clamp(-FARTHEST, FARTHEST));
+        let Some(from) = self.last.replace(to) else {
+            self.until_next = self.spacing;
+            return self.dab(mask, to);
+        };
+        let length = from.distance(to);
+        let mut painted: Option<Bounds> = None;
+        let mut along = self.until_next;
+        while along <= length {
+            let share = along / length;
+            let centre = Point::new(from.x + (to.x - from.x) * share, from.y + (to.y - from.y) * share);
+            if let Some(bounds) = self.dab(mask, centre) {
+                painted = Some(painted.map_or(bounds, |p| p.union(bounds)));
+            }
+            along += self.spacing;
+        }
+        self.until_next = along - length;
+        painted
+    }
+
+    fn dab(&self, mask: &mut Mask, centre: Point) -> Option<Bounds> {
+        let bounds = self.reach(mask.extent(), centre)?;
+        let width = mask.extent().width as usize;
+        let (inner_squared, outer_squared) = (self.inner.max(0.0).powi(2), self.outer.powi(2));
+        for y in bounds.top..bounds.bottom() {
+            let start = y as usize * width;
+            let row = &mut mask.coverage_mut()[start + bounds.left as usize..start + bounds.right() as usize];
+            let dy = y as f32 + 0.5 - centre.y;
+            for (x, coverage) in (bounds.left..).zip(row) {
+                let dx = x as f32 + 0.5 - centre.x;
+                let squared = dx * dx + dy * dy;
+                if squared >= outer_squared {
+                    continue;
+                }
+                let dab = if squared <= inner_squared {
+                    255
+                } else {
+                    self.falloff(squared.sqrt())
+                };
+                *coverage = match self.tool {
+                    Tool::MaskBrush => (*coverage).max(dab),
+                    Tool::MaskEraser => (*coverage).min(255 - dab),
+                    Tool::Hand => *coverage,
+                };
+            }
+        }
+        Some(bounds)
+    }
+
+    /// Coverage at a distance from the centre: full, then down an even S-shaped slope (3t² − 2t³) to nothing.
+    fn falloff(&self, distance: f32) -> u8 {
+        let t = ((self.outer - distance) / (self.outer - self.inner)).clamp(0.0, 1.0);
+        (t * t * (3.0 - 2.0 * t) * 255.0).round() as u8
+    }
+
+    /// The pixels of the picture that a dab can touch.
+    fn reach(&self, extent: Extent, centre: Point) -> Option<Bounds> {
+        let span = |centre: f32, side: u32| {
+            let first = (centre - self.outer).floor().max(0.0) as u32;
+            let end = ((centre + self.outer).ceil().max(0.0) as u32).min(side);
+            (first < end).then(|| (first, end - first))
+        };
+        let (left, width) = span(centre.x, extent.width)?;
+        let (top, height) = span(centre.y, extent.height)?;
+        Some(Bounds {
+            left,
+            top,
+            extent: Extent::new(width, height),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn painted(extent: Extent, tool: Tool, brush: Brush, points: &[(f32, f32)]) -> Mask {
+        let mut mask = Mask::empty(extent);
+        if tool == Tool::MaskEraser {
+            mask = mask.inverted();
+        }
+        let mut dabs = Dabs::new(tool, brush);
+        for &(x, y) in points {
+            dabs.extend(&mut mask, Point::new(x, y));
+        }
+        mask
+    }
+
+    const HARD: Brush = Brush {
+        size: 8.0,
+        hardness: 1.0,
+    };
+    const SOFT: Brush = Brush {
+        size: 16.0,
+        hardness: 0.0,
+    };
+
+    #[test]
+    fn a_hard_dab_covers_the_area_of_its_circle() {
+        for size in [1.0, 5.0, 24.0, 61.5] {
+            let mask = painted(
+                Extent::new(80, 80),
+                Tool::MaskBrush,
+                Brush { size, hardness: 1.0 },
+                &[(40.0, 40.0)],
+            );
+            let area = mask.coverage().iter().map(|&c| f64::from(c) / 255.0).sum::<f64>();
+            let circle = std::f64::consts::PI * f64::from(size / 2.0).powi(2);
+            assert!(
+                (area - circle).abs() < 0.03 * circle + 0.4,
+                "size {size}: {area}, a circle has {circle}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_soft_dab_falls_from_full_to_nothing_and_never_rises() {
+        let mask = painted(Extent::new(33, 33), Tool::MaskBrush, SOFT, &[(16.5, 16.5)]);
+        let from_centre: Vec<u8> = mask.coverage()[16 * 33 + 16..17 * 33].to_vec();
+        assert_eq!((from_centre[0], from_centre[9]), (255, 0));
+        assert!(from_centre.windows(2).all(|w| w[0] >= w[1]), "{from_centre:?}");
+        // Half way down at half the reach of 8.5 pixels: between 4 and 5 pixels from the centre.
+        assert!(from_centre[4] > 127 && from_centre[5] < 127, "{from_centre:?}");
+    }
+
+    #[test]
+    fn a_stroke_does_not_build_up_where_it_crosses_itself_or_rests() {
+        let once = painted(
+            Extent::new(60, 40),
+            Tool::MaskBrush,
+            SOFT,
+            &[(15.0, 20.0), (45.0, 20.0)],
+        );
+        let path: Vec<_> = (0..60)
+            .map(|i| if i % 2 == 0 { (15.0, 20.0) } else { (45.0, 20.0) })
+            .collect();
+        let often = painted(Extent::new(60, 40), Tool::MaskBrush, SOFT, &path);
+        for (x, y) in [(30, 20), (30, 14), (30, 25), (15, 13)] {
+            let at = y * 60 + x;
+            assert!(once.coverage()[at].abs_diff(often.coverage()[at]) <= 6, "at {x}, {y}");
+        }
+    }
+
+    #[test]
+    fn a_stroke_is_even_along_its_path() {
+        let mask = painted(
+            Extent::new(200, 40),
+            Tool::MaskBrush,
+            HARD,
+            &[(20.0, 20.0), (180.0, 20.0)],
+        );
+        for row in 17..23 {
+            assert!(
+                mask.coverage()[row * 200 + 22..row * 200 + 178]
+                    .iter()
+                    .all(|&c| c == 255),
+                "row {row}"
+            );
+        }
+        let edge = &mask.coverage()[16 * 200 + 30..16 * 200 + 170];
+        let (low, high) = (edge.iter().min().unwrap(), edge.iter().max().unwrap());
+        assert!(high - low <= 8, "the edge waves from {low} to {high}");
+    }
+
+    #[test]
+    fn the_eraser_does_the_opposite_of_the_brush() {
+        let path = [(5.0, 5.0), (20.0, 11.0), (12.0, 22.0)];
+        let brushed = painted(Extent::new(30, 30), Tool::MaskBrush, SOFT, &path);
+        assert_eq!(
+            painted(Extent::new(30, 30), Tool::MaskEraser, SOFT, &path),
+            brushed.inverted()
+        );
+    }
+
+    #[test]
+    fn points_that_come_in_pieces_leave_the_same_dabs() {
+        let straight = painted(Extent::new(64, 64), Tool::MaskBrush, HARD, &[(8.0, 8.0), (56.0, 56.0)]);
+        let pieces: Vec<_> = (0..=96).map(|i| (8.0 + i as f32 / 2.0, 8.0 + i as f32 / 2.0)).collect();
+        let piecewise = painted(Extent::new(64, 64), Tool::MaskBrush, HARD, &pieces);
+        let differ = straight
+            .coverage()
+            .iter()
+            .zip(piecewise.coverage())
+            .map(|(a, b)| a.abs_diff(*b))
+            .max()
+            .unwrap();
+        assert!(differ <= 2, "by {differ}: only the rounding of places may differ");
+    }
+
+    #[test]
+    fn paths_beyond_the_picture_and_senseless_numbers_do_no_harm() {
+        let wild = [
+            (f32::NAN, 3.0),
+            (1e30, -1e30),
+            (4.0, f32::INFINITY),
+            (-50.0, -50.0),
+            (4.0, 4.0),
+        ];
+        for brush in [
+            HARD,
+            Brush {
+                size: f32::NAN,
+                hardness: -3.0,
+            },
+            Brush {
+                size: 1e30,
+                hardness: f32::NAN,
+            },
+        ] {
+            for extent in [Extent::new(8, 8), Extent::new(0, 5)] {
+                painted(extent, Tool::MaskBrush, brush, &wild);
+            }
+        }
+        assert_eq!(
+            painted(
+                Extent::new(8, 8),
+                Tool::MaskBrush,
+                HARD,
+                &[(500.0, 4.0), (500.0, 900.0)]
+            )
+            .bounds(),
+            None
+        );
+    }
+
+    #[test]
+    fn the_reported_box_holds_all_that_changed() {
+        let mut mask = Mask::empty(Extent::new(40, 30));
+        let mut dabs = Dabs::new(Tool::MaskBrush, SOFT);
+        let first = dabs.extend(&mut mask, Point::new(10.2, 9.7)).unwrap();
+        let second = dabs.extend(&mut mask, Point::new(39.0, 28.0)).unwrap();
+        let (reported, changed) = (first.union(second), mask.bounds().unwrap());
+        assert_eq!(reported.union(changed), reported);
+    }
+}

@@ -1,0 +1,108 @@
+//! Undo and redo. A change is kept as what it replaced, and taking it back swaps the two: the same step serves both ways, and a
+//! stroke costs no more than the box of the mask that it changed.
+
+use crate::geom::Bounds;
+use crate::pixels::{Mask, Picture};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// What a change replaced.
+#[derive(Clone, Debug)]
+pub(super) enum Change {
+    /// The coverage of a box of the mask, row by row.
+    MaskBox { bounds: Bounds, coverage: Vec<u8> },
+    /// Nothing: inverting again takes it back.
+    MaskInverted,
+    /// The picture, of the same extent.
+    Picture(Option<Arc<Picture>>),
+    /// Picture and mask of another extent.
+    Canvas { picture: Option<Arc<Picture>>, mask: Mask },
+}
+
+impl Change {
+    fn bytes(&self) -> usize {
+        let picture_bytes = |picture: &Option<Arc<Picture>>| picture.as_ref().map_or(0, |p| p.rgba().len());
+        size_of::<Self>()
+            + match self {
+                Self::MaskBox { coverage, .. } => coverage.len(),
+                Self::MaskInverted => 0,
+                Self::Picture(picture) => picture_bytes(picture),
+                Self::Canvas { picture, mask } => picture_bytes(picture) + mask.coverage().len(),
+            }
+    }
+}
+
+/// What can be taken back, and what was.
+#[derive(Clone, Debug)]
+pub(super) struct History {
+    done: VecDeque<Change>,
+    undone: Vec<Change>,
+    bytes: usize,
+    budget_bytes: usize,
+}
+
+impl History {
+    pub(super) fn new(budget_bytes: usize) -> Self {
+        Self {
+            done: VecDeque::new(),
+            undone: Vec::new(),
+            bytes: 0,
+            budget_bytes,
+        }
+    }
+
+    /// Remembers a new change. What was taken back cannot be done again after it. The oldest changes go when the budget is
+    /// spent; the newest stays in any case.
+    pub(super) fn push(&mut self, change: Change) {
+        self.bytes -= self.undone.drain(..).map(|c| c.bytes()).sum::<usize>();
+        self.keep_done(change);
+    }
+
+    /// Takes out the newest change, to be taken back. What it replaces goes to [`Self::keep_undone`].
+    pub(super) fn pop_done(&mut self) -> Option<Change> {
+        let change = self.done.pop_back()?;
+        self.bytes -= change.bytes();
+        Some(change)
+    }
+
+    /// Keeps a change that was taken back, to be done again.
+    pub(super) fn keep_undone(&mut self, change: Change) {
+        self.bytes += change.bytes();
+        self.undone.push(change);
+        self.forget_the_oldest();
+    }
+
+    /// Takes out the change that was taken back last, to be done again. What it replaces goes to [`Self::keep_done`].
+    pub(super) fn pop_undone(&mut self) -> Option<Change> {
+        let change = self.undone.pop()?;
+        self.bytes -= change.bytes();
+        Some(change)
+    }
+
+    /// Keeps a change that was done, to be taken back.
+    pub(super) fn keep_done(&mut self, change: Change) {
+        self.bytes += change.bytes();
+        self.done.push_back(change);
+        self.forget_the_oldest();
+    }
+
+    pub(super) fn can_undo(&self) -> bool {
+        !self.done.is_empty()
+    }
+
+    pub(super) fn can_redo(&self) -> bool {
+        !self.undone.is_empty()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn forget_the_oldest(&mut self) {
+        while self.bytes > self.budget_bytes && self.done.len() > 1 {
+            if let Some(oldest) = self.done.pop_front() {
+                self.bytes -= oldest.bytes();
+            }
+        }
+    }
+}
