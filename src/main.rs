@@ -24,7 +24,7 @@ fn main() -> ExitCode {
             eprintln!("sfumato: {}", sentence(&error));
             if let Some(hint) = error
                 .downcast_ref::<sfumato::engine::Error>()
-                .and_then(|error| error.next_step())
+                .and_then(sfumato::engine::Error::next_step)
             {
                 eprintln!("{hint}");
             }

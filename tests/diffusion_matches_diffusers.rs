@@ -1,13 +1,21 @@
 //! Noise, schedules, samplers and whole runs against torch, k-diffusion and diffusers. The numbers are written by
-//! tests/fixtures/generate_diffusion.py, which says where each comes from.
+//! `tests/fixtures/generate_diffusion.py`, which says where each comes from.
+
+#![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use candle_core::{Device, Tensor};
+use sfumato::checkpoints::Model;
 use sfumato::diffusion::{
-    Denoiser, Error, Noise, SamplerName, ScheduleName, Step, Stop, TrainingSigmas, sampler, sigmas,
+    Denoiser, Ending, Error, Input, Noise, Progress, Request, SamplerName, ScheduleName, Step, Stop, TrainingSigmas,
+    paint, sampler, sigmas,
 };
+use sfumato::geom::Extent;
+use sfumato::pixels::{Mask, Picture};
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -180,4 +188,180 @@ fn every_sampler_stops_at_the_step_it_is_told_to() {
         assert_eq!(outcome.break_value(), Some(Stop::Keep));
         assert_eq!(steps, 4, "{}", name.label());
     }
+}
+
+/// Counts its calls.
+struct Counting(Cell<usize>);
+
+impl Denoiser for Counting {
+    fn denoise(&self, x: &Tensor, sigma: f64) -> Result<Tensor, Error> {
+        self.0.set(self.0.get() + 1);
+        ClosedForm.denoise(x, sigma)
+    }
+}
+
+#[test]
+fn a_stop_asked_for_during_any_call_of_the_network_lets_at_most_one_more_begin() {
+    let visited = sigmas(ScheduleName::Karras, &stable_diffusion(), 5);
+    let x = Noise::new(1).tensor(&[1, 1, 4, 4], &Device::Cpu).unwrap();
+    for &name in SamplerName::ALL {
+        for asked_during in 1..=5 {
+            let calls = Counting(Cell::new(0));
+            let mut on_step = |_: Step<'_>| {
+                if calls.0.get() >= asked_during {
+                    Break(Stop::Discard)
+                } else {
+                    Continue(())
+                }
+            };
+            let outcome = sampler(name)(&calls, x.clone(), &visited, &mut || Ok(x.clone()), &mut on_step).unwrap();
+            assert!(outcome.is_break());
+            assert!(
+                calls.0.get() <= asked_during + 1,
+                "{}, asked during call {asked_during}",
+                name.label()
+            );
+        }
+    }
+}
+
+/// Bozzetto in the source tree.
+fn bozzetto() -> Model {
+    Model::load(
+        &PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("assets/models/bozzetto"),
+        &Device::Cpu,
+    )
+    .unwrap()
+}
+
+/// What the fixtures ask of Bozzetto.
+fn request() -> Request {
+    Request {
+        model: "bozzetto".to_owned(),
+        prompt: "a red apple".to_owned(),
+        negative_prompt: "blue".to_owned(),
+        extent: Extent::new(128, 128),
+        seed: 7,
+        sampler: SamplerName::Ddim,
+        schedule: ScheduleName::Simple,
+        steps: 20,
+        guidance_scale: 3.5,
+        input: None,
+    }
+}
+
+/// What the weights' numbers are held to. They change with the weights.
+fn bozzetto_fixture() -> HashMap<String, Tensor> {
+    candle_core::safetensors::load(fixture("diffusion_bozzetto.safetensors"), &Device::Cpu).unwrap()
+}
+
+const REGENERATE: &str =
+    "if the weights were replaced, run tests/fixtures/generate_diffusion.py --model assets/models/bozzetto";
+
+fn assert_close(found: &Tensor, expected: &Tensor, tolerance: f32, what: &str) {
+    let off = largest_difference(&values(found), &values(expected));
+    assert!(off < tolerance, "{what}: {off:e} off; {REGENERATE}");
+}
+
+#[test]
+fn bozzettos_whole_run_equals_stable_diffusion_pipeline() {
+    let (model, expected) = (bozzetto(), bozzetto_fixture());
+    let training = TrainingSigmas::from_alphas_cumprod(&model.training.alphas_cumprod);
+    let mut steps = 0;
+    let ending = paint(&model, &request(), &mut |progress| {
+        match progress {
+            Progress::Phase(_) => {}
+            Progress::Start { conditioning, noise } => {
+                assert_close(noise, &expected["noise"], 1e-6, "noise");
+                assert_close(conditioning, &expected["conditioning"], 1e-3, "conditioning");
+            }
+            Progress::Step {
+                index,
+                count,
+                sigma,
+                x,
+                denoised,
+            } => {
+                assert_eq!((index, count), (steps, 20));
+                steps += 1;
+                let named = |name: &str| &expected[&format!("step_{index:03}_{name}")];
+                assert!((training.sigma_to_timestep(sigma) - f64::from(values(named("timestep"))[0])).abs() < 1e-6);
+                let scaled = (x / (1.0 + sigma * sigma).sqrt()).unwrap();
+                assert_close(&scaled, named("scaled_x"), 1e-3, &format!("x of step {index}"));
+                assert_close(denoised, named("denoised"), 1e-3, &format!("denoised of step {index}"));
+            }
+            Progress::Latent(latent) => assert_close(latent, &expected["latent"], 1e-3, "latent"),
+        }
+        Continue(())
+    });
+    let Ending::Finished(painted) = ending.unwrap() else {
+        panic!("nobody stopped it")
+    };
+    assert_eq!((steps, painted.steps_made), (20, 20));
+    let image: Vec<u8> = expected["image"].flatten_all().unwrap().to_vec1().unwrap();
+    let found = painted.picture.rgba().chunks_exact(4).flat_map(|pixel| &pixel[..3]);
+    let off = found.zip(&image).map(|(f, e)| f.abs_diff(*e)).max().unwrap();
+    assert!(off <= 1, "the image is {off} of 255 off; {REGENERATE}");
+}
+
+/// 128 by 128; the fixtures' script makes the same one.
+fn test_picture() -> Picture {
+    let rgba = (0..128_u8)
+        .flat_map(|y| (0..128_u8).flat_map(move |x| [2 * x, 2 * y, 255 - x - y, 255]))
+        .collect();
+    Picture::from_rgba(Extent::new(128, 128), rgba).unwrap()
+}
+
+/// The finished latent of a run.
+fn latent_of(model: &Model, request: &Request) -> Tensor {
+    let mut latent = None;
+    paint(model, request, &mut |progress| {
+        if let Progress::Latent(finished) = progress {
+            latent = Some(finished.clone());
+        }
+        Continue(())
+    })
+    .unwrap();
+    latent.unwrap()
+}
+
+#[test]
+fn painting_from_a_picture_equals_diffusers() {
+    let (model, expected) = (bozzetto(), bozzetto_fixture());
+    let input = Input {
+        picture: Arc::new(test_picture()),
+        strength: 0.6,
+        mask: None,
+    };
+    let latent = latent_of(
+        &model,
+        &Request {
+            input: Some(input),
+            ..request()
+        },
+    );
+    assert_close(&latent, &expected["img2img_latent"], 1e-3, "latent");
+}
+
+#[test]
+fn repainting_inside_a_mask_equals_a_loop_over_diffusers_parts() {
+    let (model, expected) = (bozzetto(), bozzetto_fixture());
+    let inside = |x: usize, y: usize| (32..64).contains(&y) && x >= 32;
+    let coverage = (0..128 * 128)
+        .map(|i| if inside(i % 128, i / 128) { 255 } else { 0 })
+        .collect();
+    let mask = Mask::from_coverage(Extent::new(128, 128), coverage).unwrap();
+    let input = Input {
+        picture: Arc::new(test_picture()),
+        strength: 0.75,
+        mask: Some(Arc::new(mask)),
+    };
+    let latent = latent_of(
+        &model,
+        &Request {
+            input: Some(input),
+            ..request()
+        },
+    );
+    assert_close(&latent, &expected["inpainted_latent"], 1e-3, "latent");
 }

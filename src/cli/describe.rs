@@ -48,20 +48,9 @@ fn failure(error: &anyhow::Error) -> Value {
     json!({ "message": sentence(error), "next_step": next_step })
 }
 
-/// An error as one line: a cause is added where the sentence does not say it already.
+/// An error as one line. Every error here says its cause itself; behind the first line some carry a backtrace.
 pub fn sentence(error: &anyhow::Error) -> String {
-    let mut sentence = String::new();
-    for cause in error.chain() {
-        let cause = cause.to_string();
-        // Some causes carry a backtrace behind their first line.
-        let cause = cause.lines().next().unwrap_or_default();
-        if sentence.is_empty() {
-            sentence.push_str(cause);
-        } else if !sentence.contains(cause) {
-            sentence = format!("{sentence} ({cause})");
-        }
-    }
-    sentence
+    error.to_string().lines().next().unwrap_or_default().to_owned()
 }
 
 /// The settings that were found, without those that were not.
@@ -102,17 +91,12 @@ pub(super) fn absolute(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use anyhow::Context;
 
     #[test]
-    fn a_cause_is_added_once_and_without_its_backtrace() {
-        let error = Err::<(), _>(anyhow::anyhow!("no room\n  0: main\n  1: start"))
-            .context("it cannot be saved")
-            .unwrap_err();
-        assert_eq!(sentence(&error), "it cannot be saved (no room)");
-        let error = Err::<(), _>(anyhow::anyhow!("no room"))
-            .context("no room on the disk")
-            .unwrap_err();
-        assert_eq!(sentence(&error), "no room on the disk");
+    fn an_error_is_told_without_its_backtrace() {
+        assert_eq!(
+            sentence(&anyhow::anyhow!("no room: free some\n  0: main\n  1: start")),
+            "no room: free some"
+        );
     }
 }

@@ -2,10 +2,9 @@
 //! weights only the header is read.
 
 use super::{JSON_VERSION, describe, print, print_json};
-use crate::checkpoints::Library;
 use crate::metadata::{Found, PARAMETERS_KEY, from_parameters};
 use crate::pixels::{Picture, read_texts};
-use anyhow::{Context, bail};
+use anyhow::{anyhow, bail};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -87,7 +86,7 @@ fn line(key: &str, value: &str) -> String {
 }
 
 fn model(folder: &Path) -> anyhow::Result<(Value, String)> {
-    let library = Library::discover(&[folder.to_owned()]);
+    let library = super::library(Some(folder));
     let name = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     let same = |path: &Path| path.canonicalize().is_ok_and(|path| path == name);
     let Some(entry) = library.entries().iter().find(|entry| same(&entry.path)) else {
@@ -128,7 +127,7 @@ fn safetensors_in(folder: &Path) -> anyhow::Result<Vec<std::path::PathBuf>> {
     let mut files = Vec::new();
     for entry in entries {
         let path = entry
-            .with_context(|| format!("this folder cannot be read: {}", folder.display()))?
+            .map_err(|error| anyhow!("this folder cannot be read ({error}): {}", folder.display()))?
             .path();
         if path.extension().is_some_and(|extension| extension == "safetensors") {
             files.push(path);
@@ -181,9 +180,10 @@ struct TensorInfo {
 impl Header {
     fn read(path: &Path) -> anyhow::Result<Self> {
         let shown = path.display();
-        let unreadable = || format!("this file cannot be read: check the path and its permissions: {shown}");
-        let mut file = File::open(path).with_context(unreadable)?;
-        let length = file.metadata().with_context(unreadable)?.len();
+        let unreadable =
+            |error| anyhow!("this file cannot be read ({error}): check the path and its permissions: {shown}");
+        let mut file = File::open(path).map_err(unreadable)?;
+        let length = file.metadata().map_err(unreadable)?.len();
         let mut prefix = [0; 8];
         let header_length = file
             .read_exact(&mut prefix)
@@ -192,9 +192,9 @@ impl Header {
             bail!("this is not a safetensors file, or only the beginning of one: fetch it again: {shown}");
         }
         let mut header = vec![0; header_length as usize];
-        file.read_exact(&mut header).with_context(unreadable)?;
-        let header = Self::parse(&header).with_context(|| {
-            format!("the header of this safetensors file is damaged: fetch the file again: {shown}")
+        file.read_exact(&mut header).map_err(unreadable)?;
+        let header = Self::parse(&header).map_err(|error| {
+            anyhow!("the header of this safetensors file is damaged ({error}): fetch the file again: {shown}")
         })?;
         let needed = header
             .tensors

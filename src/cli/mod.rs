@@ -14,9 +14,11 @@ pub use describe::sentence;
 use crate::checkpoints::Library;
 use crate::diffusion::{SamplerName, ScheduleName};
 use crate::geom::Extent;
+use crate::settings::{Paths, Settings};
+use anyhow::anyhow;
 use clap::{Args, Parser, Subcommand};
 use std::io::{ErrorKind, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const EXIT_CODES: &str = "Exit codes:\n  0    done\n  1    failed: the sentence on standard error says why and what to do\n  \
     2    the command line cannot be carried out as it is written\n  \
@@ -128,7 +130,7 @@ impl Command {
         match self {
             Self::Paint(args) => paint::run(&args),
             Self::Inspect { file, json } => inspect::run(&file, json).map(|()| 0),
-            Self::Models { json } => models::run(&library(), json).map(|()| 0),
+            Self::Models { json } => models::run(&library(None), json).map(|()| 0),
         }
     }
 }
@@ -142,18 +144,30 @@ pub struct Usage(pub String);
 /// new fields may come without.
 const JSON_VERSION: u32 = 1;
 
-/// The models on this machine: in the folders that the settings name, and in the usual places.
-fn library() -> Library {
-    Library::discover(&[])
+/// The models on this machine: in `folder` if one is named, in the user's folders, and where the program brings its own.
+fn library(folder: Option<&Path>) -> Library {
+    let mut folders: Vec<_> = folder.map(Path::to_owned).into_iter().collect();
+    match Paths::from_environment() {
+        Ok(paths) => {
+            let (settings, problem) = Settings::load(&paths.settings_file());
+            if let Some(problem) = problem {
+                tracing::warn!("{problem}");
+            }
+            folders.extend(settings.model_folders);
+            folders.push(paths.models_folder());
+        }
+        Err(error) => tracing::warn!("{error}"),
+    }
+    Library::discover(&folders)
 }
 
 /// Writes to standard output. A reader that has seen enough is no error.
 fn print(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(anyhow::Error::new(error).context("the result could not be written to standard output"))
-        }
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(anyhow!(
+            "the result could not be written to standard output ({error}): free space where it goes"
+        )),
         _ => Ok(()),
     }
 }

@@ -1,10 +1,10 @@
 //! `sfumato models`: what can be painted with, and what is wrong with the rest.
 
 use super::{JSON_VERSION, describe, print, print_json};
-use crate::checkpoints::{Library, ModelEntry, Summary};
-use crate::diffusion::Defaults;
+use crate::checkpoints::{Library, ModelEntry};
+use crate::diffusion::{Defaults, TrainingSigmas};
 use crate::engine;
-use anyhow::anyhow;
+use anyhow::bail;
 use serde_json::{Value, json};
 
 /// A model to paint with.
@@ -30,25 +30,31 @@ pub(super) fn run(library: &Library, json: bool) -> anyhow::Result<()> {
 
 /// The model of this name or in this folder; without a wish, the first that can be used.
 pub(super) fn chosen(library: &Library, wish: Option<&str>) -> anyhow::Result<Chosen> {
-    let Some(wish) = wish else {
-        let usable = library
-            .entries()
-            .iter()
-            .find_map(|entry| Some((entry.name.clone(), entry.summary.as_ref().ok()?)));
-        let (name, summary) =
-            usable.ok_or_else(|| anyhow!("there is no model that can be used: `sfumato models` says what is wrong"))?;
-        return Ok(Chosen {
-            name,
-            defaults: defaults_of(summary),
-        });
+    let entries = library.entries();
+    let entry = match wish {
+        None => entries.iter().find(|entry| entry.summary.is_ok()),
+        Some(wish) => {
+            let folder = library.find(wish).map_err(engine::Error::from)?;
+            let folder = folder.canonicalize().unwrap_or(folder);
+            entries
+                .iter()
+                .find(|entry| entry.path.canonicalize().is_ok_and(|path| path == folder))
+        }
     };
-    let folder = library.find(wish).map_err(engine::Error::from)?;
-    let _ = folder;
-    todo!()
-}
-
-fn defaults_of(summary: &Summary) -> Defaults {
-    todo!("{:?}", summary.native_extent)
+    let Some(entry) = entry else {
+        bail!("there is no model that can be used: `sfumato models` says what is wrong with those that are there");
+    };
+    match &entry.summary {
+        Ok(summary) => {
+            let training = TrainingSigmas::from_alphas_cumprod(&summary.training.alphas_cumprod);
+            let defaults = Defaults::from_facts(summary.native_extent, &training);
+            Ok(Chosen {
+                name: entry.name.clone(),
+                defaults,
+            })
+        }
+        Err(problem) => bail!("{problem}"),
+    }
 }
 
 fn as_json(entry: &ModelEntry) -> Value {

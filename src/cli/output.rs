@@ -4,7 +4,7 @@ use super::Usage;
 use crate::diffusion::Painted;
 use crate::files;
 use crate::metadata::{PARAMETERS_KEY, describe};
-use anyhow::{Context, bail};
+use anyhow::{anyhow, bail};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -51,12 +51,7 @@ impl Output {
                 folder,
             )
         };
-        std::fs::create_dir_all(folder).with_context(|| {
-            format!(
-                "the folder for the pictures cannot be made: choose another --out: {}",
-                folder.display()
-            )
-        })?;
+        make_folder(folder)?;
         Ok(output)
     }
 
@@ -82,6 +77,19 @@ impl Output {
             Self::Folder(folder) => write_new(folder, seed, &painted.picture.encode_png(&texts)?),
         }
     }
+}
+
+/// Makes a folder that things are to be written into, unless it is there.
+pub(super) fn make_folder(folder: &Path) -> anyhow::Result<()> {
+    if folder.as_os_str().is_empty() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(folder).map_err(|error| {
+        anyhow!(
+            "this folder cannot be made ({error}): choose another: {}",
+            folder.display()
+        )
+    })
 }
 
 /// `sfumato-SEED.png`, or the first of `sfumato-SEED-2.png`, … that is free.

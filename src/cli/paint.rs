@@ -1,12 +1,12 @@
 //! `sfumato paint`: the engine of the window, driven one picture after the other.
 
-use super::output::Output;
+use super::output::{Output, make_folder};
 use super::plan::Plan;
 use super::report::Reporter;
 use super::{PaintArgs, Usage, describe, library, print, print_json};
 use crate::diffusion::{Painted, Request, Stop};
 use crate::engine::{self, CancelToken, Client, Command, Event, Job, JobId, Outcome};
-use anyhow::{Context, anyhow, bail};
+use anyhow::{anyhow, bail};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ pub(super) struct Written {
 pub(super) fn run(args: &PaintArgs) -> anyhow::Result<u8> {
     let mut done = Done::default();
     let result = paint_all(args, &mut done);
-    if result.as_ref().is_err_and(|error| error.is::<Usage>()) {
+    if result.as_ref().is_err_and(anyhow::Error::is::<Usage>) {
         return result.map(|()| 2);
     }
     if args.json {
@@ -48,16 +48,12 @@ fn paint_all(args: &PaintArgs, done: &mut Done) -> anyhow::Result<()> {
     if args.trace.is_some() && args.count > 1 {
         bail!(Usage("--trace writes one run: leave out --count".to_owned()));
     }
-    let library = library();
+    let model_folder = args.model.as_deref().map(Path::new).filter(|path| path.is_dir());
+    let library = library(model_folder);
     let plan = Plan::new(args, &library)?;
     let output = Output::new(args.out.as_deref(), args.count)?;
     if let Some(folder) = args.trace.as_deref().and_then(Path::parent) {
-        std::fs::create_dir_all(folder).with_context(|| {
-            format!(
-                "the folder for the trace cannot be made: choose another: {}",
-                folder.display()
-            )
-        })?;
+        make_folder(folder)?;
     }
     let cancel = CancelToken::default();
     stop_on_ctrl_c(&cancel)?;
@@ -146,7 +142,7 @@ fn stop_on_ctrl_c(cancel: &CancelToken) -> anyhow::Result<()> {
         }
         cancel.stop(Stop::Keep);
     })
-    .context("Ctrl+C could not be taken over, so pictures could be lost: start the program from a terminal")
+    .map_err(|error| anyhow!("Ctrl+C could not be taken over ({error}): try again"))
 }
 
 /// A request in few words.

@@ -25,7 +25,8 @@ impl Defaults {
     }
 
     /// A model with zero terminal signal-to-noise ratio must start at its last timestep and overexposes with much guidance
-    /// (Lin et al. 2023, sections 3.3 and 3.4), so it gets DDIM over trailing timesteps. The others get what A1111's users settled on.
+    /// (Lin et al. 2023, sections 3.3 and 3.4), so it gets DDIM over trailing timesteps. The others get what A1111's users
+    /// settled on.
     pub fn from_facts(extent: Extent, training: &TrainingSigmas) -> Self {
         if training.has_zero_terminal_snr() {
             let (sampler, schedule) = (SamplerName::Ddim, ScheduleName::Simple);
@@ -46,5 +47,32 @@ impl Defaults {
                 guidance_scale: 7.0,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diffusion::schedule::tests::stable_diffusion;
+
+    #[test]
+    fn zero_terminal_snr_decides_between_two_ways_to_sample() {
+        let mut alphas = stable_diffusion();
+        let of = |alphas: &[f64]| {
+            let training = TrainingSigmas::from_alphas_cumprod(alphas);
+            Defaults::from_facts(Extent::new(512, 512), &training)
+        };
+        let ordinary = of(&alphas);
+        assert_eq!(
+            (ordinary.sampler, ordinary.schedule),
+            (SamplerName::DpmPlusPlus2M, ScheduleName::Karras)
+        );
+        alphas[999] = 0.0;
+        let rescaled = of(&alphas);
+        assert_eq!(
+            (rescaled.sampler, rescaled.schedule),
+            (SamplerName::Ddim, ScheduleName::Simple)
+        );
+        assert!(rescaled.guidance_scale < ordinary.guidance_scale);
     }
 }

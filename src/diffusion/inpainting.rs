@@ -6,7 +6,7 @@ use crate::geom::Extent;
 use crate::pixels::{Mask, Picture};
 use candle_core::{Device, Tensor};
 
-/// Holds the estimate to the original where the mask keeps it: estimate·m + original·(1−m) at each step, as A1111 and ComfyUI
+/// Holds the estimate to the original where the mask keeps it: estimate·m + original·(1−m) at each step, as A1111 and `ComfyUI`
 /// do. Masks may be soft.
 pub struct Inpainting<D> {
     /// What paints.
@@ -41,8 +41,8 @@ pub(super) fn mask_in_latent(mask: &Mask, downscale: usize, device: &Device) -> 
 }
 
 /// `painted` laid over `original` by the mask's coverage; both are of the mask's extent. A pixel of coverage 0 is the
-/// original's to the bit, one of coverage 255 is the painted one. Colours are mixed by their alpha, so that what is invisible in the
-/// original does not shine through a soft edge.
+/// original's to the bit, one of coverage 255 is the painted one. Colours are mixed by their alpha, so that what is
+/// invisible in the original does not shine through a soft edge.
 pub(super) fn laid_over(original: &Picture, painted: &Picture, mask: &Mask) -> Picture {
     let mut rgba = original.rgba().to_vec();
     for ((under, over), &coverage) in rgba

@@ -30,8 +30,8 @@ pub(super) fn rgb_to_picture(rgb: &Tensor) -> Result<Picture, Error> {
     Ok(interleaved(Extent::new(width as u32, height as u32), &planes))
 }
 
-/// A rough picture of a latent (1, C, h, w), of the latent's size: each pixel is a linear map of the channels. Meant for the estimate of the
-/// clean latent; the map is the model family's.
+/// A rough picture of a latent (1, C, h, w), of the latent's size: each pixel is a linear map of the channels. Meant for
+/// the estimate of the clean latent; the map is the model family's.
 pub fn preview(denoised: &Tensor, map: &LatentToRgb) -> Result<Picture, Error> {
     let (_, channels, height, width) = denoised.dims4()?;
     let area = height * width;

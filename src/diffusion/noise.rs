@@ -1,9 +1,10 @@
 //! The noise a picture starts from, equal to torch's CPU generator, so that a seed means the same picture here, in diffusers
-//! on the CPU, in ComfyUI and in A1111 with "RNG: CPU".
+//! on the CPU, in `ComfyUI` and in A1111 with "RNG: CPU".
 //!
 //! The bits come from MT19937 (Matsumoto & Nishimura 1998), the normals from Box and Muller's transform, in the two ways of
 //! torch's `normal_` (aten/src/ATen/native/cpu/DistributionTemplates.h): blocks of sixteen in single precision from sixteen
-//! values on, one by one in double precision below.
+//! values on, one by one in double precision below. The latter are torch's to the bit, the former to the last: their logarithm
+//! and sines are the platform's instead of torch's AVX2 polynomials.
 
 use candle_core::{Device, Tensor};
 use rand_mt::Mt;

@@ -6,7 +6,7 @@ use super::latent::{picture_to_rgb, rgb_to_picture};
 use super::{Ending, Error, Input, Noise, Painted, Phase, Progress, Request, Stop, TrainingSigmas, sampler, sigmas};
 use crate::checkpoints::Model;
 use crate::pixels::Picture;
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Tensor};
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,13 +14,13 @@ use std::time::Instant;
 /// Who is told of a run's progress, and may stop it.
 pub type OnProgress<'a> = &'a mut dyn FnMut(Progress<'_>) -> ControlFlow<Stop>;
 
-/// Paints what `request` asks for; it has been checked. Stopping takes effect between phases and at each step, at most one call
-/// of the network late: [`Stop::Keep`] decodes the newest estimate if there is one, [`Stop::Discard`] returns at once.
+/// Paints what `request` asks for; it has been checked. Stopping takes effect between phases and at each step, at most one
+/// call of the network late: [`Stop::Keep`] decodes the newest estimate if there is one, [`Stop::Discard`] returns at once.
 ///
-/// Without an input, or at strength 1, the run starts from noise·√(1+σ²), which is plain noise to the network, as diffusers'
-/// DDIM and ComfyUI do (k-diffusion and A1111 take noise·σ). From a picture it starts from latent + noise·σ and makes the last
-/// ⌊steps · strength⌋ steps of the schedule, as diffusers' `StableDiffusionImg2ImgPipeline`, but from the mean of the encoder's
-/// distribution instead of a sample of it.
+/// Without an input, or at strength 1, the run starts from noise·√(1+σ²), which is plain noise to the network, as
+/// diffusers' DDIM and `ComfyUI` do (k-diffusion and A1111 take noise·σ). From a picture it starts from latent + noise·σ
+/// and makes the last ⌊steps · strength⌋ steps of the schedule, as diffusers' `StableDiffusionImg2ImgPipeline`, but from
+/// the mean of the encoder's distribution instead of a sample of it.
 pub fn paint(model: &Model, request: &Request, on_progress: OnProgress<'_>) -> Result<Ending, Error> {
     match Run::new(model, request)?.paint(on_progress) {
         Ok(ending) => Ok(ending),
@@ -41,7 +41,7 @@ impl<E: Into<Error>> From<E> for Halt {
     }
 }
 
-/// What stays the same during a run.
+/// What stays the same during a run. Samplers compute in f32 whatever the precision of the weights.
 struct Run<'a> {
     model: &'a Model,
     request: &'a Request,
@@ -98,7 +98,7 @@ impl<'a> Run<'a> {
             }
         }
         let mut noise = Noise::new(self.request.seed);
-        let first = noise.tensor(&self.latent_shape, &self.device())?;
+        let first = noise.tensor(&self.latent_shape, &self.model.device)?;
         tell(
             on_progress,
             Progress::Start {
@@ -123,10 +123,6 @@ impl<'a> Run<'a> {
         } else {
             Ending::Finished(painted)
         })
-    }
-
-    fn device(&self) -> Device {
-        Device::Cpu
     }
 
     /// Guidance of 1 is the prompt's estimate alone.
@@ -155,7 +151,7 @@ impl<'a> Run<'a> {
                 ));
             }
         }
-        let ids = Tensor::from_vec(ids, (prompts.len(), length), &self.device())?;
+        let ids = Tensor::from_vec(ids, (prompts.len(), length), &self.model.device)?;
         let conditioning = self.model.text_encoder.forward(&ids)?;
         if !is_finite(&conditioning)? {
             return Err(Error::PartNotFinite {
@@ -167,7 +163,8 @@ impl<'a> Run<'a> {
 
     /// The picture's latent (1, C, h, w).
     fn encoded(&self, picture: &Picture) -> Result<Tensor, Error> {
-        let latent = self.model.vae.encode(&picture_to_rgb(picture, &self.device())?)?;
+        let rgb = picture_to_rgb(picture, &self.model.device)?.to_dtype(self.model.dtype)?;
+        let latent = self.model.vae.encode(&rgb)?.to_dtype(DType::F32)?;
         if is_finite(&latent)? {
             Ok(latent)
         } else {
@@ -188,8 +185,13 @@ impl<'a> Run<'a> {
 
     /// The network with this request's guidance and mask around it.
     fn denoiser(&self, conditioning: &Tensor, original: Option<Tensor>) -> Result<Box<dyn Denoiser + '_>, Error> {
-        let (unet, conditioning) = (&self.model.unet, conditioning.clone());
-        let predict = move |x: &Tensor, timestep: f64| Ok(unet.forward(x, timestep, &conditioning)?);
+        let (model, conditioning) = (self.model, conditioning.clone());
+        let predict = move |x: &Tensor, timestep: f64| {
+            Ok(model
+                .unet
+                .forward(&x.to_dtype(model.dtype)?, timestep, &conditioning)?
+                .to_dtype(DType::F32)?)
+        };
         let network = Network {
             predict,
             prediction: self.model.prediction,
@@ -207,7 +209,7 @@ impl<'a> Run<'a> {
         let (Some(original), Some(mask)) = (original, mask) else {
             return Ok(denoiser);
         };
-        let mask = mask_in_latent(mask, self.model.vae.downscale(), &self.device())?;
+        let mask = mask_in_latent(mask, self.model.vae.downscale(), &self.model.device)?;
         Ok(Box::new(Inpainting {
             inner: denoiser,
             original,
@@ -238,7 +240,7 @@ impl<'a> Run<'a> {
                 denoised: step.denoised,
             })
         };
-        let mut draw = || Ok(noise.tensor(&self.latent_shape, &self.device())?);
+        let mut draw = || Ok(noise.tensor(&self.latent_shape, &self.model.device)?);
         let outcome = sampler(self.request.sampler)(denoiser, x, &self.sigmas, &mut draw, &mut on_step);
         match outcome.map_err(|error| self.naming_the_step(error))? {
             Continue(latent) => Ok(Sampled {
@@ -276,7 +278,7 @@ impl<'a> Run<'a> {
 
     /// The finished pixels, laid over the input's where there is a mask.
     fn decoded(&self, latent: &Tensor) -> Result<Picture, Error> {
-        let rgb = self.model.vae.decode(latent)?;
+        let rgb = self.model.vae.decode(&latent.to_dtype(self.model.dtype)?)?;
         if !is_finite(&rgb)? {
             return Err(Error::PartNotFinite {
                 part: "the picture decoder",

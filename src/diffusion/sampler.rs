@@ -2,6 +2,7 @@
 //! (Karras et al. 2022, equation 1 with σ(t) = t) along a schedule. The functions are named after k-diffusion's
 //! sampling.py, whose results they match; `sampler` is the table of all.
 
+use super::schedule::NOISE_ALONE;
 use super::{Denoiser, Error, SamplerName, Stop};
 use candle_core::Tensor;
 use std::ops::ControlFlow::{self, Break, Continue};
@@ -19,15 +20,26 @@ pub struct Step<'a> {
     pub denoised: &'a Tensor,
 }
 
+impl<'a> Step<'a> {
+    fn new(index: usize, sigma: f64, x: &'a Tensor, denoised: &'a Tensor) -> Self {
+        Self {
+            index,
+            sigma,
+            x,
+            denoised,
+        }
+    }
+}
+
 /// A source of noise: each call draws a tensor of x's shape, standard deviation 1.
 pub type Draw<'a> = &'a mut dyn FnMut() -> Result<Tensor, Error>;
 
-/// Told each step once, after its (first) call of the network; breaks to stop there. A second-order sampler calls the network twice a step, so a
-/// stop that is asked for at any moment takes effect at most one call of the network late.
+/// Told each step once, after its (first) call of the network; breaks to stop there. A second-order sampler calls the
+/// network twice a step, so a stop that is asked for at any moment takes effect at most one call of the network late.
 pub type OnStep<'a> = &'a mut dyn FnMut(Step<'_>) -> ControlFlow<Stop>;
 
-/// Takes `x` (1, C, h, w), noisy by the first of the sigmas, to the last of them. Gives the latent it arrives at, or how it was stopped.
-/// Progress counts steps, that is, sigmas, not calls of the network.
+/// Takes `x` (1, C, h, w), noisy by the first of the sigmas, to the last of them. Gives the latent it arrives at, or how it
+/// was stopped. Progress counts steps, that is, sigmas, not calls of the network.
 pub type Sampler = fn(&dyn Denoiser, Tensor, &[f64], Draw<'_>, OnStep<'_>) -> Result<ControlFlow<Stop, Tensor>, Error>;
 
 /// The sampler of this name.
@@ -49,6 +61,12 @@ fn steps(sigmas: &[f64]) -> impl Iterator<Item = (usize, f64, f64)> {
         .map(|(index, pair)| (index, pair[0], pair[1]))
 }
 
+/// A straight line from `x` to the estimate, of which `rest` is left: Euler's step, x + (σ' − σ)·(x − denoised)/σ with
+/// rest = σ'/σ, in the form that keeps its precision when sigma is large.
+fn towards(x: &Tensor, denoised: &Tensor, rest: f64) -> candle_core::Result<Tensor> {
+    mixed(rest, x, 1.0 - rest, denoised)
+}
+
 /// a·x + b·y.
 fn mixed(a: f64, x: &Tensor, b: f64, y: &Tensor) -> candle_core::Result<Tensor> {
     (x * a)? + (y * b)?
@@ -64,22 +82,16 @@ fn euler(
 ) -> Result<ControlFlow<Stop, Tensor>, Error> {
     for (index, sigma, next) in steps(sigmas) {
         let denoised = denoiser.denoise(&x, sigma)?;
-        if let Break(stop) = on_step(Step {
-            index,
-            sigma,
-            x: &x,
-            denoised: &denoised,
-        }) {
+        if let Break(stop) = on_step(Step::new(index, sigma, &x, &denoised)) {
             return Ok(Break(stop));
         }
-        let slope = ((&x - &denoised)? / sigma)?;
-        x = (x + (slope * (next - sigma))?)?;
+        x = towards(&x, &denoised, next / sigma)?;
     }
     Ok(Continue(x))
 }
 
-/// Euler's method to below the next sigma, then fresh noise up to it (eta 1). k-diffusion `sample_euler_ancestral`; the split of the
-/// variance is that of DDPM (Ho et al. 2020).
+/// Euler's method to below the next sigma, then fresh noise up to it (eta 1). k-diffusion `sample_euler_ancestral`; the
+/// split of the variance is that of DDPM (Ho et al. 2020).
 fn euler_ancestral(
     denoiser: &dyn Denoiser,
     mut x: Tensor,
@@ -89,18 +101,12 @@ fn euler_ancestral(
 ) -> Result<ControlFlow<Stop, Tensor>, Error> {
     for (index, sigma, next) in steps(sigmas) {
         let denoised = denoiser.denoise(&x, sigma)?;
-        if let Break(stop) = on_step(Step {
-            index,
-            sigma,
-            x: &x,
-            denoised: &denoised,
-        }) {
+        if let Break(stop) = on_step(Step::new(index, sigma, &x, &denoised)) {
             return Ok(Break(stop));
         }
-        let up = (next * (sigma * sigma - next * next).sqrt() / sigma).min(next);
-        let down = (next * next - up * up).sqrt();
-        let slope = ((&x - &denoised)? / sigma)?;
-        x = (x + (slope * (down - sigma))?)?;
+        let down = next * next / sigma;
+        let up = (next * next - down * down).sqrt();
+        x = towards(&x, &denoised, down / sigma)?;
         if next > 0.0 {
             x = (x + (draw()? * up)?)?;
         }
@@ -108,7 +114,8 @@ fn euler_ancestral(
     Ok(Continue(x))
 }
 
-/// Heun's second-order method: two calls a step, one in the last. Karras et al. 2022, algorithm 1; k-diffusion `sample_heun`.
+/// Heun's second-order method: two calls a step, one in the last, and one in a step from noise
+/// alone, whose end says nothing of its beginning. Karras et al. 2022, algorithm 1; k-diffusion `sample_heun`.
 fn heun(
     denoiser: &dyn Denoiser,
     mut x: Tensor,
@@ -118,27 +125,23 @@ fn heun(
 ) -> Result<ControlFlow<Stop, Tensor>, Error> {
     for (index, sigma, next) in steps(sigmas) {
         let denoised = denoiser.denoise(&x, sigma)?;
-        if let Break(stop) = on_step(Step {
-            index,
-            sigma,
-            x: &x,
-            denoised: &denoised,
-        }) {
+        if let Break(stop) = on_step(Step::new(index, sigma, &x, &denoised)) {
             return Ok(Break(stop));
         }
-        let mut slope = ((&x - &denoised)? / sigma)?;
-        if next > 0.0 {
-            let there = (&x + (&slope * (next - sigma))?)?;
-            let slope_there = ((&there - denoiser.denoise(&there, next)?)? / next)?;
-            slope = mixed(0.5, &slope, 0.5, &slope_there)?;
+        let there = towards(&x, &denoised, next / sigma)?;
+        if next == 0.0 || sigma >= NOISE_ALONE {
+            x = there;
+            continue;
         }
-        x = (x + (slope * (next - sigma))?)?;
+        let slope = ((&x - &denoised)? / sigma)?;
+        let slope_there = ((&there - denoiser.denoise(&there, next)?)? / next)?;
+        x = (x + mixed((next - sigma) / 2.0, &slope, (next - sigma) / 2.0, &slope_there)?)?;
     }
     Ok(Continue(x))
 }
 
-/// DPM-Solver++(2M): exact in the linear part, the estimate extrapolated from the last two. Lu et al. 2022, algorithm 2 with λ = −ln σ;
-/// first order in the first and last step; k-diffusion `sample_dpmpp_2m`.
+/// DPM-Solver++(2M): exact in the linear part, the estimate extrapolated from the last two. Lu et al. 2022, algorithm 2
+/// with λ = −ln σ; first order in the first and last step; k-diffusion `sample_dpmpp_2m`.
 fn dpmpp_2m(
     denoiser: &dyn Denoiser,
     mut x: Tensor,
@@ -149,29 +152,25 @@ fn dpmpp_2m(
     let mut last: Option<(f64, Tensor)> = None;
     for (index, sigma, next) in steps(sigmas) {
         let denoised = denoiser.denoise(&x, sigma)?;
-        if let Break(stop) = on_step(Step {
-            index,
-            sigma,
-            x: &x,
-            denoised: &denoised,
-        }) {
+        if let Break(stop) = on_step(Step::new(index, sigma, &x, &denoised)) {
             return Ok(Break(stop));
         }
-        let towards = match &last {
+        let estimate = match &last {
             Some((last_sigma, last_denoised)) if next > 0.0 => {
                 let half_ratio = (sigma / next).ln() / (last_sigma / sigma).ln() / 2.0;
                 mixed(1.0 + half_ratio, &denoised, -half_ratio, last_denoised)?
             }
             _ => denoised.clone(),
         };
-        x = mixed(next / sigma, &x, 1.0 - next / sigma, &towards)?;
+        x = towards(&x, &estimate, next / sigma)?;
         last = Some((sigma, denoised));
     }
     Ok(Continue(x))
 }
 
 /// Denoising diffusion implicit models, eta 0. Song et al. 2020, equation 12, which in sigmas keeps the direction from the
-/// estimate and shortens it: denoised + σ'/σ · (x − denoised). The same map as Euler's step; equal to diffusers' `DDIMScheduler`.
+/// estimate and shortens it: denoised + σ'/σ · (x − denoised). The same map as Euler's step; equal to diffusers'
+/// `DDIMScheduler`.
 fn ddim(
     denoiser: &dyn Denoiser,
     mut x: Tensor,
@@ -181,15 +180,10 @@ fn ddim(
 ) -> Result<ControlFlow<Stop, Tensor>, Error> {
     for (index, sigma, next) in steps(sigmas) {
         let denoised = denoiser.denoise(&x, sigma)?;
-        if let Break(stop) = on_step(Step {
-            index,
-            sigma,
-            x: &x,
-            denoised: &denoised,
-        }) {
+        if let Break(stop) = on_step(Step::new(index, sigma, &x, &denoised)) {
             return Ok(Break(stop));
         }
-        x = mixed(next / sigma, &x, 1.0 - next / sigma, &denoised)?;
+        x = towards(&x, &denoised, next / sigma)?;
     }
     Ok(Continue(x))
 }

@@ -1,13 +1,26 @@
-//! Which sigmas a run visits. A schedule is data: sigmas from high to low that end in 0; a sampler makes one step from each to
-//! the next.
+//! Which sigmas a run visits. A schedule is data: sigmas from high to low that end in 0; a sampler makes one step from each
+//! to the next.
 //!
-//! Definitions follow k-diffusion (Karras, exponential, and its `DiscreteSchedule` between sigmas and timesteps) and ComfyUI's
-//! comfy/samplers.py (normal, sgm_uniform, simple, ddim_uniform), which A1111 and Forge share. For a number of steps that
-//! divides the training's 1000, `Simple` visits exactly the timesteps that diffusers calls "trailing" and `DdimUniform` those
-//! that it calls "leading" with an offset of 1; `SgmUniform` lies up to a timestep off "trailing", because it divides 0..999
-//! where "trailing" divides 0..1000.
+//! Definitions follow k-diffusion (Karras, exponential, and its `DiscreteSchedule` between sigmas and timesteps) and
+//! `ComfyUI`'s comfy/samplers.py (the others), which A1111 and Forge share. For a number of steps that divides the
+//! training's 1000, `Simple` visits exactly the timesteps that diffusers calls "trailing" and `DdimUniform` those that it
+//! calls "leading" with an offset of 1; `SgmUniform` lies up to a timestep off "trailing", because it divides 0..999 where
+//! "trailing" divides 0..1000.
 
 use super::ScheduleName;
+
+/// The sigma that stands for noise alone, that is, for infinity: where a model was trained to zero terminal signal-to-noise
+/// ratio (Lin et al. 2023), its last timestep has this one. What is left of the clean latent there, a millionth, is below what
+/// single precision tells apart in a run; of 4096, which diffusers' Euler and `ComfyUI` take, so much is left that a run with
+/// DDIM ends 1e-3 off diffusers' own, which computes with ᾱ = 0.
+pub(super) const NOISE_ALONE: f64 = 1_048_576.0;
+
+/// Where the schedules that divide the range of sigmas instead of timesteps begin at most, so that they do not spend their
+/// steps on noise alone: √(2²⁴ − 1), as `ComfyUI` and diffusers begin for zero terminal signal-to-noise ratio.
+const HIGHEST_DIVIDED: f64 = 4_095.999_878;
+
+/// The least ᾱ that has a sigma of its own; at and below it there is noise alone.
+const LEAST_ALPHA: f64 = 1.0 / 16_777_216.0;
 
 /// The sigmas a model was trained on, one a timestep, and the way between sigmas and timesteps.
 #[derive(Clone, Debug)]
@@ -17,8 +30,8 @@ pub struct TrainingSigmas {
 
 impl TrainingSigmas {
     /// From the training's cumulated alphas, one a timestep, falling: σ = √((1−ᾱ)/ᾱ). A model trained to zero terminal
-    /// signal-to-noise ratio (Lin et al. 2023) has ᾱ = 0 at its last timestep and an infinite sigma; as in ComfyUI and
-    /// diffusers ᾱ counts as 2⁻²⁴ there, which makes it 4096.
+    /// signal-to-noise ratio has ᾱ = 0 at its last timestep, or 2⁻²⁴ where it was clamped: its sigma is 2²⁰, which stands for
+    /// infinity.
     ///
     /// # Panics
     /// If there are fewer than two.
@@ -28,8 +41,11 @@ impl TrainingSigmas {
             "a training schedule has at least two timesteps"
         );
         let sigma = |&alpha: &f64| {
-            let alpha = alpha.max(2_f64.powi(-24));
-            ((1.0 - alpha) / alpha).sqrt()
+            if alpha > LEAST_ALPHA {
+                ((1.0 - alpha) / alpha).sqrt()
+            } else {
+                NOISE_ALONE
+            }
         };
         Self {
             sigmas: alphas_cumprod.iter().map(sigma).collect(),
@@ -48,7 +64,7 @@ impl TrainingSigmas {
 
     /// Whether the last timestep is noise alone (Lin et al. 2023).
     pub fn has_zero_terminal_snr(&self) -> bool {
-        self.max() > 1000.0
+        self.max() >= NOISE_ALONE
     }
 
     /// The timestep of a sigma, from 0, with fractions: linear in log sigma between the timesteps next to it, and the first or
@@ -63,14 +79,15 @@ impl TrainingSigmas {
         low as f64 + ((sigma.ln() - below) / (above - below)).clamp(0.0, 1.0)
     }
 
-    /// The sigma of a timestep with fractions: linear in log sigma between whole ones. k-diffusion, `DiscreteSchedule.t_to_sigma`.
+    /// The sigma of a timestep with fractions: linear in log sigma between whole ones. k-diffusion,
+    /// `DiscreteSchedule.t_to_sigma`.
     pub fn timestep_to_sigma(&self, timestep: f64) -> f64 {
         let timestep = timestep.clamp(0.0, (self.sigmas.len() - 1) as f64);
         let (low, high) = (
             self.sigmas[timestep.floor() as usize],
             self.sigmas[timestep.ceil() as usize],
         );
-        if low == high {
+        if timestep.fract() == 0.0 {
             low
         } else {
             (low.ln() + (high.ln() - low.ln()) * timestep.fract()).exp()
@@ -82,7 +99,7 @@ impl TrainingSigmas {
 /// fewer timesteps than `steps` asks for, the schedules that pick among them have fewer.
 pub fn sigmas(name: ScheduleName, training: &TrainingSigmas, steps: u32) -> Vec<f64> {
     let steps = steps.max(1) as usize;
-    let (min, max, trained) = (training.min(), training.max(), &training.sigmas);
+    let (min, max, trained) = (training.min(), training.max().min(HIGHEST_DIVIDED), &training.sigmas);
     let last = trained.len() - 1;
     let mut sigmas: Vec<f64> = match name {
         ScheduleName::Karras => {
@@ -242,12 +259,25 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn zero_terminal_snr_starts_at_sigma_4096() {
-        let mut alphas = stable_diffusion();
-        alphas[999] = 0.0;
-        let trained = TrainingSigmas::from_alphas_cumprod(&alphas);
-        assert!((trained.max() - 4096.0).abs() < 1e-3 && trained.has_zero_terminal_snr());
+    fn zero_terminal_snr_starts_at_the_last_timestep_and_divides_sigmas_from_4096() {
         assert!(!training().has_zero_terminal_snr());
+        for clamped in [0.0, 2_f64.powi(-24)] {
+            let mut alphas = stable_diffusion();
+            alphas[999] = clamped;
+            let trained = TrainingSigmas::from_alphas_cumprod(&alphas);
+            assert!(trained.has_zero_terminal_snr());
+            for &name in ScheduleName::ALL {
+                let found = sigmas(name, &trained, 20);
+                assert!(found.windows(2).all(|pair| pair[0] > pair[1]), "{}", name.label());
+                match name {
+                    ScheduleName::Karras | ScheduleName::Exponential => assert!((found[0] - 4096.0).abs() < 1e-3),
+                    ScheduleName::Normal | ScheduleName::SgmUniform | ScheduleName::Simple => {
+                        assert!((trained.sigma_to_timestep(found[0]) - 999.0).abs() < 1e-9);
+                    }
+                    ScheduleName::DdimUniform => assert!((trained.sigma_to_timestep(found[0]) - 951.0).abs() < 1e-9),
+                }
+            }
+        }
     }
 
     #[test]

@@ -68,12 +68,13 @@ impl Trace {
             .iter()
             .map(|(name, (_, values))| (name.as_str(), values.iter().flat_map(|v| v.to_le_bytes()).collect()))
             .collect();
-        let views = self.tensors.iter().map(|(name, (shape, _))| {
-            let view = TensorView::new(Dtype::F32, shape.clone(), &bytes[name.as_str()]);
-            (name.as_str(), view.expect("as many bytes as the shape says"))
-        });
+        let view = |(name, (shape, _)): (&String, &(Vec<usize>, _))| {
+            TensorView::new(Dtype::F32, shape.clone(), &bytes[name.as_str()]).map(|view| (name.clone(), view))
+        };
+        let views: Result<Vec<_>, _> = self.tensors.iter().map(view).collect();
         let about = HashMap::from([("sfumato_trace".to_owned(), DESCRIPTION.to_owned())]);
-        let file = safetensors::serialize(views, Some(about)).map_err(|e| failed(std::io::Error::other(e)))?;
+        let file = views.and_then(|views| safetensors::serialize(views, Some(about)));
+        let file = file.map_err(|error| failed(std::io::Error::other(error)))?;
         let folder = path
             .parent()
             .filter(|parent| !parent.as_os_str().is_empty())

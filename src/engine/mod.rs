@@ -25,9 +25,8 @@ pub fn spawn(library: Library, wake: impl Fn() + Send + 'static) -> Client {
         let work = move || {
             let mut studio = studio::Studio::new(library);
             // Caught so that the peer is not dropped while the thread unwinds: its end must wake the client.
-            match catch_unwind(AssertUnwindSafe(|| thread::serve(&peer, &mut studio))) {
-                Ok(Ok(()) | Err(Gone)) => tracing::debug!("the inference thread ends: its client is gone"),
-                Err(_) => tracing::error!("the inference thread ends: it panicked"),
+            if catch_unwind(AssertUnwindSafe(|| thread::serve(&peer, &mut studio))).is_err() {
+                tracing::error!("the inference thread ends: it panicked");
             }
             drop(studio);
             drop(peer);

@@ -43,13 +43,15 @@ fn text_of<P, M>(request: &Request<P, M>, steps_made: Option<u32>) -> String {
 
     let mut text = request.prompt.clone();
     if !request.negative_prompt.is_empty() {
-        text.push_str(&format!("\n{NEGATIVE} {}", request.negative_prompt));
+        text = format!("{text}\n{NEGATIVE} {}", request.negative_prompt);
     }
-    let (prompt, negative) = split_prompts(text.trim().split('\n'));
-    if prompt != request.prompt {
+    let (prompt, negative) = split_prompts(text.trim().lines());
+    // A file's text ends at a NUL.
+    let exact = |read: &str, written: &str| read == written && !written.contains('\0');
+    if !exact(&prompt, &request.prompt) {
         keys.push(pairs::write(EXACT_PROMPT, &request.prompt));
     }
-    if negative.unwrap_or_default() != request.negative_prompt {
+    if !exact(&negative.unwrap_or_default(), &request.negative_prompt) {
         keys.push(pairs::write(EXACT_NEGATIVE, &request.negative_prompt));
     }
     if let Some(made) = steps_made {
@@ -176,7 +178,7 @@ fn split_sampler(label: &str) -> (Option<SamplerName>, Option<ScheduleName>) {
         .unwrap_or_default()
 }
 
-/// Our own names, and ComfyUI's and stable-diffusion.cpp's for the same samplers.
+/// Our own names, and those of `ComfyUI` and stable-diffusion.cpp for the same samplers.
 fn sampler_named(label: &str) -> Option<SamplerName> {
     SamplerName::from_name(label).or_else(|| match label.to_ascii_lowercase().as_str() {
         "euler_ancestral" => Some(SamplerName::EulerAncestral),

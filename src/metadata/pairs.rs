@@ -21,9 +21,12 @@ pub(super) fn parse(line: &str) -> Vec<(String, String)> {
 }
 
 /// `Key: value`, the value in JSON's quotes where it would be cut or misread without: if it holds a comma, a colon or a line
-/// break (A1111's rule), begins with a quote, or has white space at an end.
+/// break (A1111's rule) or another control character, begins with a quote or bracket, or has white space at an end.
 pub(super) fn write(key: &str, value: &str) -> String {
-    let plain = !value.contains([',', ':', '\n']) && !value.starts_with(['"', '[', '{']) && value.trim() == value;
+    let plain = !value.contains([',', ':'])
+        && !value.contains(char::is_control)
+        && !value.starts_with(['"', '[', '{'])
+        && value.trim() == value;
     if plain {
         format!("{key}: {value}")
     } else {

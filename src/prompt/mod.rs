@@ -1,4 +1,13 @@
-//! From prompt to token ids.
+//! From prompt to token ids: CLIP's lower-casing byte-level BPE (Radford et al. 2021), with what surrounds it.
+//!
+//! Han characters get spaces around them before anything else, so that 红苹果 is read as three words and not as one that no
+//! vocabulary has; tokenizer.json cannot be relied on for that.
+
+mod files;
+mod spacing;
+
+use spacing::Spaced;
+use std::path::PathBuf;
 
 /// What a text became.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,15 +21,100 @@ pub struct Tokens {
 }
 
 /// CLIP's tokenizer.
-pub struct Tokenizer;
+#[derive(Clone, Debug)]
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    begin: u32,
+    end: u32,
+    pad: u32,
+    unknown: Option<u32>,
+}
 
 impl Tokenizer {
-    /// Cuts `text` into exactly `length` tokens.
-    pub fn encode(&self, _text: &str, _length: usize) -> Result<Tokens, Error> {
-        unimplemented!("follows")
+    /// Cuts `text` into tokens, `length` in all: begin, as many of the text's as fit, end, padding. `length` is at least 2.
+    pub fn encode(&self, text: &str, length: usize) -> Result<Tokens, Error> {
+        let spaced = Spaced::new(text);
+        let encoding = self
+            .inner
+            .encode(spaced.text.as_str(), false)
+            .map_err(|error| Error::Encode(error.to_string()))?;
+        let room = length.saturating_sub(2);
+        let (all, offsets) = (encoding.get_ids(), encoding.get_offsets());
+        let kept = all.len().min(room);
+        let unknown = all
+            .iter()
+            .zip(offsets)
+            .filter(|(id, _)| Some(**id) == self.unknown)
+            .map(|(_, (start, end))| spaced.original(text, *start, *end).trim().to_owned())
+            .filter(|piece| !piece.is_empty() && self.inner.token_to_id(piece) != self.unknown)
+            .collect();
+        let truncated = (kept < all.len()).then(|| {
+            spaced
+                .original(text, offsets[kept].0, spaced.text.len())
+                .trim()
+                .to_owned()
+        });
+        let mut ids = Vec::with_capacity(length);
+        ids.push(self.begin);
+        ids.extend_from_slice(&all[..kept]);
+        ids.push(self.end);
+        ids.resize(length.max(2), self.pad);
+        Ok(Tokens {
+            ids,
+            truncated,
+            unknown,
+        })
+    }
+
+    /// The token that begins a text.
+    pub fn begin(&self) -> u32 {
+        self.begin
+    }
+
+    /// The token that ends a text.
+    pub fn end(&self) -> u32 {
+        self.end
+    }
+
+    /// The largest id that it can give.
+    pub fn largest_id(&self) -> u32 {
+        self.inner.get_vocab(true).into_values().max().unwrap_or(0)
     }
 }
 
 /// Why a tokenizer cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {}
+pub enum Error {
+    /// There is none in the folder.
+    #[error("there is no tokenizer.json, nor vocab.json and merges.txt: copy them from where the model came from, into {}", .0.display())]
+    Missing(PathBuf),
+    /// A file cannot be read.
+    #[error("the tokenizer's file cannot be read ({source}): {}", path.display())]
+    Read {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file is not what its name says.
+    #[error("the tokenizer's file is damaged ({reason}); fetch it anew: {}", path.display())]
+    Damaged {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A token that every text needs is not in the vocabulary.
+    #[error("the tokenizer has no token {token}, which {role}; its files do not belong together: {}", path.display())]
+    MissingToken {
+        /// Which token.
+        token: String,
+        /// What for.
+        role: &'static str,
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A text cannot be cut into tokens.
+    #[error("the prompt cannot be cut into tokens ({0}): write it differently")]
+    Encode(String),
+}

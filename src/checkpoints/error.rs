@@ -1,0 +1,152 @@
+use crate::networks::ConfigError;
+use std::path::{Path, PathBuf};
+
+/// Why a model cannot be used, in words for who chose it: what, what to do, where.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No model of this name.
+    #[error("there is no model named {name}: {}", known_models(known))]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// The names that there are.
+        known: Vec<String>,
+    },
+    /// The folder is not there.
+    #[error("there is no such folder: {}", .0.display())]
+    NoFolder(PathBuf),
+    /// The folder holds something else.
+    #[error("this is not a model folder: a diffusers folder has a model_index.json, choose the folder that holds it: {}", .0.display())]
+    NotAModel(PathBuf),
+    /// A folder for another kind of pipeline.
+    #[error("the model's {part} is a {found}, which is not supported yet; a Stable Diffusion 1 or 2 folder has a {expected}: {}", path.display())]
+    Unsupported {
+        /// Which part.
+        part: String,
+        /// Its class.
+        found: String,
+        /// The class that is supported.
+        expected: &'static str,
+        /// model_index.json.
+        path: PathBuf,
+    },
+    /// A file that the folder must have is not there.
+    #[error("a file of the model is missing; copy the whole folder from where it came from: {}", .0.display())]
+    MissingFile(PathBuf),
+    /// A file cannot be read.
+    #[error("a file of the model cannot be read ({source}): {}", path.display())]
+    Read {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file of weights ends too early.
+    #[error("the weights are cut short: {found} bytes instead of {expected}; copy or download the file anew: {}", path.display())]
+    Truncated {
+        /// Which file.
+        path: PathBuf,
+        /// How long it should be.
+        expected: u64,
+        /// How long it is.
+        found: u64,
+    },
+    /// A file of weights is not safetensors.
+    #[error("the weights are damaged ({reason}); copy or download the file anew: {}", path.display())]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Weights that the config asks for are not in the file.
+    #[error("the tensor {tensor} is missing from the weights: config.json and weights do not belong together, in {}", path.display())]
+    MissingTensor {
+        /// Its name.
+        tensor: String,
+        /// Which folder.
+        path: PathBuf,
+    },
+    /// Weights have another shape than the config says.
+    #[error("the tensor {tensor} is {found:?} but config.json makes it {expected:?}: they do not belong together, in {}", path.display())]
+    WrongShape {
+        /// Its name.
+        tensor: String,
+        /// The shape that the config makes it.
+        expected: Vec<usize>,
+        /// The shape in the file.
+        found: Vec<usize>,
+        /// Which folder.
+        path: PathBuf,
+    },
+    /// A config cannot be followed.
+    #[error("this config cannot be followed: {source}: {}", path.display())]
+    Config {
+        /// Which file.
+        path: PathBuf,
+        /// Which field, and why.
+        #[source]
+        source: ConfigError,
+    },
+    /// Two parts of the model contradict each other.
+    #[error("the model's parts do not fit together: {reason}: {}", path.display())]
+    Mismatch {
+        /// How.
+        reason: String,
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The tokenizer cannot be used.
+    #[error(transparent)]
+    Tokenizer(#[from] crate::prompt::Error),
+    /// The device refused.
+    #[error("the weights cannot be put on the device ({reason}): close other programs or choose another device: {}", path.display())]
+    Device {
+        /// Why.
+        reason: String,
+        /// Which folder.
+        path: PathBuf,
+    },
+}
+
+impl Error {
+    /// What candle found wrong while a network was built from the weights in `folder`.
+    pub(super) fn from_candle(error: &candle_core::Error, folder: &Path) -> Self {
+        let path = folder.to_owned();
+        match error {
+            candle_core::Error::WithBacktrace { inner, .. } | candle_core::Error::Context { inner, .. } => {
+                Self::from_candle(inner, folder)
+            }
+            candle_core::Error::CannotFindTensor { path: tensor } => Self::MissingTensor {
+                tensor: tensor.clone(),
+                path,
+            },
+            candle_core::Error::UnexpectedShape { msg, expected, got } => Self::WrongShape {
+                tensor: msg.clone(),
+                expected: expected.dims().to_vec(),
+                found: got.dims().to_vec(),
+                path,
+            },
+            candle_core::Error::Io(error) => Self::Read {
+                path,
+                source: std::io::Error::new(error.kind(), error.to_string()),
+            },
+            other => Self::Device {
+                reason: other.to_string().lines().next().unwrap_or_default().to_owned(),
+                path,
+            },
+        }
+    }
+}
+
+fn known_models(known: &[String]) -> String {
+    if known.is_empty() {
+        "there is none on this machine; give the path of a diffusers folder".to_owned()
+    } else {
+        format!(
+            "choose one of {}, or give the path of a diffusers folder",
+            known.join(", ")
+        )
+    }
+}

@@ -1,0 +1,127 @@
+use super::Error;
+use candle_core::DType;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// A header longer than this is none: the largest models need a few megabytes. The safetensors library has the same limit.
+const MAX_HEADER_BYTES: u64 = 100_000_000;
+
+/// Where a tensor lies in its file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) dtype: DType,
+    pub(super) shape: Vec<usize>,
+    /// Bytes from the start of the file.
+    pub(super) start: u64,
+    pub(super) bytes: usize,
+}
+
+/// Reads and checks the header of a safetensors file (8 bytes of length, JSON, data): afterwards every place lies inside the
+/// file and is as long as its shape and type make it.
+pub(super) fn read_header(path: &Path) -> Result<BTreeMap<String, Place>, Error> {
+    let read = |source: std::io::Error| match source.kind() {
+        std::io::ErrorKind::NotFound => Error::MissingFile(path.to_owned()),
+        _ => Error::Read {
+            path: path.to_owned(),
+            source,
+        },
+    };
+    let damaged = |reason: String| Error::Damaged {
+        path: path.to_owned(),
+        reason,
+    };
+    let mut file = File::open(path).map_err(read)?;
+    let found = file.metadata().map_err(read)?.len();
+    let truncated = |expected: u64| Error::Truncated {
+        path: path.to_owned(),
+        expected,
+        found,
+    };
+    if found < 8 {
+        return Err(truncated(8));
+    }
+    let mut length = [0u8; 8];
+    file.read_exact(&mut length).map_err(read)?;
+    let length = u64::from_le_bytes(length);
+    if length > MAX_HEADER_BYTES {
+        return Err(damaged(format!(
+            "its header claims to be {length} bytes long: it is no safetensors file"
+        )));
+    }
+    let data_start = 8 + length;
+    if found < data_start {
+        return Err(truncated(data_start));
+    }
+    let mut json = vec![0u8; length as usize];
+    file.read_exact(&mut json).map_err(read)?;
+    let header: serde_json::Map<String, Value> =
+        serde_json::from_slice(&json).map_err(|error| damaged(format!("its header is not valid JSON: {error}")))?;
+    let mut places = BTreeMap::new();
+    let mut end_of_data = 0;
+    for (name, entry) in header {
+        if name == "__metadata__" {
+            continue;
+        }
+        let (place, end) =
+            place_of(&entry, data_start).map_err(|reason| damaged(format!("tensor {name}: {reason}")))?;
+        end_of_data = end_of_data.max(end);
+        places.insert(name, place);
+    }
+    if found < end_of_data.max(data_start) {
+        return Err(truncated(end_of_data));
+    }
+    if places.is_empty() {
+        return Err(damaged("it holds no tensor".to_owned()));
+    }
+    Ok(places)
+}
+
+/// A header's entry `{"dtype", "shape", "data_offsets"}` and where its data ends in the file.
+fn place_of(entry: &Value, data_start: u64) -> Result<(Place, u64), String> {
+    let name = entry
+        .get("dtype")
+        .and_then(Value::as_str)
+        .ok_or("its type is missing")?;
+    let dtype = DTYPES.iter().find(|(known, _)| *known == name).map(|(_, dtype)| *dtype);
+    let dtype = dtype.ok_or_else(|| format!("its type {name} is not supported"))?;
+    let list = |field: &str| -> Option<Vec<u64>> { entry.get(field)?.as_array()?.iter().map(Value::as_u64).collect() };
+    let shape = list("shape").ok_or("its shape is missing or not a list of whole numbers")?;
+    let offsets = list("data_offsets").ok_or("its offsets are missing or not two whole numbers")?;
+    let [start, end] = offsets[..] else {
+        return Err("its offsets are not two whole numbers".to_owned());
+    };
+    let expected = shape
+        .iter()
+        .try_fold(dtype.size_in_bytes() as u64, |bytes, side| bytes.checked_mul(*side));
+    if end < start || expected != Some(end - start) {
+        return Err(format!(
+            "its offsets {start}..{end} do not fit its shape {shape:?} of {name}"
+        ));
+    }
+    let end_in_file = data_start.checked_add(end).ok_or("its offsets are out of range")?;
+    let narrow = |number: u64| usize::try_from(number).map_err(|_| "it is too large for this machine".to_owned());
+    let place = Place {
+        dtype,
+        shape: shape.into_iter().map(narrow).collect::<Result<_, _>>()?,
+        start: data_start + start,
+        bytes: narrow(end - start)?,
+    };
+    Ok((place, end_in_file))
+}
+
+/// The types that weights come in, by the names that safetensors gives them.
+const DTYPES: &[(&str, DType)] = &[
+    ("F64", DType::F64),
+    ("F32", DType::F32),
+    ("F16", DType::F16),
+    ("BF16", DType::BF16),
+    ("F8_E4M3", DType::F8E4M3),
+    ("I64", DType::I64),
+    ("I32", DType::I32),
+    ("I16", DType::I16),
+    ("U32", DType::U32),
+    ("U8", DType::U8),
+];

@@ -1,0 +1,171 @@
+use super::folder::Folder;
+use super::weights::Weights;
+use super::{Error, Family, LatentToRgb, Prediction, Training};
+use crate::geom::Extent;
+use crate::networks::{AutoencoderKl, AutoencoderKlConfig, ClipText, ClipTextConfig, UNet, UNetConfig};
+use crate::prompt::Tokenizer;
+use candle_core::{DType, Device};
+use candle_nn::VarBuilder;
+use std::path::Path;
+
+/// Loaded weights, and what must be known to use them.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// The folder's name.
+    pub name: String,
+    /// The kind of model, where it is a known one.
+    pub family: Option<&'static Family>,
+    /// The noise that it was trained on.
+    pub training: Training,
+    /// What the U-Net's output means.
+    pub prediction: Prediction,
+    /// Text to ids.
+    pub tokenizer: Tokenizer,
+    /// Ids to conditioning.
+    pub text_encoder: ClipText,
+    /// Noisy latent to prediction.
+    pub unet: UNet,
+    /// Picture to latent and back.
+    pub vae: AutoencoderKl,
+    /// Latent to a small picture.
+    pub preview: LatentToRgb,
+    /// The size that it was trained at.
+    pub native_extent: Extent,
+    /// Where the weights are; what the networks are given must be there too.
+    pub device: Device,
+    /// The precision of the weights; what the networks are given must be of it too.
+    pub dtype: DType,
+}
+
+/// Every config of a folder.
+#[derive(Clone, Debug)]
+pub(super) struct Configs {
+    pub(super) text_encoder: ClipTextConfig,
+    pub(super) unet: UNetConfig,
+    pub(super) vae: AutoencoderKlConfig,
+    pub(super) training: Training,
+}
+
+impl Configs {
+    /// Reads them, and checks that they fit together.
+    pub(super) fn read(folder: &Folder) -> Result<Self, Error> {
+        let configs = Self {
+            text_encoder: folder.config("text_encoder", "config.json", ClipTextConfig::from_json)?,
+            unet: folder.config("unet", "config.json", UNetConfig::from_json)?,
+            vae: folder.config("vae", "config.json", AutoencoderKlConfig::from_json)?,
+            training: folder.config("scheduler", "scheduler_config.json", Training::from_json)?,
+        };
+        let mismatch = |reason: String| {
+            Err(Error::Mismatch {
+                reason,
+                path: folder.path.clone(),
+            })
+        };
+        let (words, unet, vae) = (&configs.text_encoder, &configs.unet, &configs.vae);
+        if let Some(level) = unet
+            .levels
+            .iter()
+            .find(|level| level.conditioning_width != words.hidden_size)
+        {
+            let width = level.conditioning_width;
+            return mismatch(format!(
+                "the text encoder is {} wide, the U-Net expects {width}",
+                words.hidden_size
+            ));
+        }
+        if unet.in_channels != vae.latent_channels || unet.out_channels != vae.latent_channels {
+            let (inputs, outputs, latent) = (unet.in_channels, unet.out_channels, vae.latent_channels);
+            return mismatch(format!(
+                "the U-Net takes {inputs} channels and gives {outputs}, the VAE has {latent} (inpainting models are not supported yet)"
+            ));
+        }
+        if vae.in_channels != 3 || vae.out_channels != 3 {
+            return mismatch(format!(
+                "the VAE takes {} channels and gives {}, not RGB",
+                vae.in_channels, vae.out_channels
+            ));
+        }
+        Ok(configs)
+    }
+
+    /// The size that the model was trained at; 64 latent pixels a side where its config does not say.
+    pub(super) fn native_extent(&self) -> Extent {
+        let (height, width) = self.unet.sample_size.unwrap_or((64, 64));
+        let downscale = self.vae.downscale() as u32;
+        Extent::new(
+            (width as u32).saturating_mul(downscale),
+            (height as u32).saturating_mul(downscale),
+        )
+    }
+}
+
+impl Model {
+    /// Loads a diffusers folder in f32.
+    pub fn load(folder: &Path, device: &Device) -> Result<Self, Error> {
+        Self::load_as(folder, device, DType::F32)
+    }
+
+    /// Loads a diffusers folder. Weights stored in another precision than `dtype` are converted; everything that the networks
+    /// are given must then be of `dtype` too.
+    pub fn load_as(folder: &Path, device: &Device, dtype: DType) -> Result<Self, Error> {
+        let folder = Folder::open(folder)?;
+        let configs = Configs::read(&folder)?;
+        let tokenizer = Tokenizer::load(&folder.part("tokenizer"))?;
+        let (largest, vocab) = (tokenizer.largest_id(), configs.text_encoder.vocab_size);
+        if largest as usize >= vocab {
+            let reason = format!("the tokenizer has a token {largest}, the text encoder only {vocab} in all");
+            return Err(Error::Mismatch {
+                reason,
+                path: folder.path,
+            });
+        }
+        let build = Build {
+            folder: &folder,
+            device,
+            dtype,
+        };
+        let text_encoder = build.network("text_encoder", "model", |weights| {
+            ClipText::new(&configs.text_encoder, weights)
+        })?;
+        let unet = build.network("unet", "diffusion_pytorch_model", |weights| {
+            UNet::new(&configs.unet, weights)
+        })?;
+        let vae = build.network("vae", "diffusion_pytorch_model", |weights| {
+            AutoencoderKl::new(&configs.vae, weights)
+        })?;
+        let (channels, scale) = (configs.vae.latent_channels, configs.vae.scaling_factor);
+        Ok(Self {
+            name: super::library::name_of(&folder.path),
+            family: Family::of(channels, scale),
+            preview: LatentToRgb::load(&folder.path, channels, scale)?,
+            native_extent: configs.native_extent(),
+            prediction: configs.training.prediction,
+            training: configs.training,
+            tokenizer,
+            text_encoder,
+            unet,
+            vae,
+            device: device.clone(),
+            dtype,
+        })
+    }
+}
+
+struct Build<'a> {
+    folder: &'a Folder,
+    device: &'a Device,
+    dtype: DType,
+}
+
+impl Build<'_> {
+    fn network<T>(
+        &self,
+        part: &str,
+        stem: &str,
+        new: impl FnOnce(VarBuilder<'_>) -> candle_core::Result<T>,
+    ) -> Result<T, Error> {
+        let folder = self.folder.part(part);
+        let weights = Weights::open(&folder, stem)?;
+        new(weights.into_builder(self.dtype, self.device)).map_err(|error| Error::from_candle(&error, &folder))
+    }
+}

@@ -1,0 +1,132 @@
+use super::Error;
+use super::header::{Place, read_header};
+use candle_core::{DType, Device, Result, Shape, Tensor};
+use candle_nn::var_builder::SimpleBackend;
+use candle_nn::{Init, VarBuilder};
+use serde_json::Value;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+/// The weights of one network, in one file or several. They are read, not mapped into memory: a file that changes while it is
+/// mapped brings the program down.
+pub(super) struct Weights {
+    files: Vec<Mutex<File>>,
+    tensors: HashMap<String, (usize, Place)>,
+}
+
+impl Weights {
+    /// Opens the weights in `folder` called `stem` and checks their headers.
+    pub(super) fn open(folder: &Path, stem: &str) -> std::result::Result<Self, Error> {
+        let mut weights = Self {
+            files: Vec::new(),
+            tensors: HashMap::new(),
+        };
+        for path in weight_files(folder, stem)? {
+            let places = read_header(&path)?;
+            let file = File::open(&path).map_err(|source| Error::Read { path, source })?;
+            let index = weights.files.len();
+            weights.files.push(Mutex::new(file));
+            weights
+                .tensors
+                .extend(places.into_iter().map(|(name, place)| (name, (index, place))));
+        }
+        Ok(weights)
+    }
+
+    /// For the networks; every tensor becomes a `dtype`.
+    pub(super) fn into_builder(self, dtype: DType, device: &Device) -> VarBuilder<'static> {
+        VarBuilder::from_backend(Box::new(self), dtype, device.clone())
+    }
+
+    fn place(&self, name: &str) -> Result<&(usize, Place)> {
+        self.tensors
+            .get(name)
+            .ok_or_else(|| candle_core::Error::CannotFindTensor { path: name.to_owned() })
+    }
+}
+
+impl SimpleBackend for Weights {
+    fn get(&self, shape: Shape, name: &str, _: Init, dtype: DType, device: &Device) -> Result<Tensor> {
+        let found = Shape::from(self.place(name)?.1.shape.as_slice());
+        if found == shape {
+            self.get_unchecked(name, dtype, device)
+        } else {
+            Err(candle_core::Error::UnexpectedShape {
+                msg: name.to_owned(),
+                expected: shape,
+                got: found,
+            })
+        }
+    }
+
+    fn get_unchecked(&self, name: &str, dtype: DType, device: &Device) -> Result<Tensor> {
+        let (file, place) = self.place(name)?;
+        let mut bytes = vec![0u8; place.bytes];
+        {
+            let mut file = self.files[*file]
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            file.seek(SeekFrom::Start(place.start))?;
+            file.read_exact(&mut bytes)?;
+        }
+        Tensor::from_raw_buffer(&bytes, place.dtype, &place.shape, &Device::Cpu)?
+            .to_dtype(dtype)?
+            .to_device(device)
+    }
+
+    fn contains_tensor(&self, name: &str) -> bool {
+        self.tensors.contains_key(name)
+    }
+}
+
+/// The files of the weights `stem` in `folder`: one, or those that an index names; whole precision before half.
+pub(super) fn weight_files(folder: &Path, stem: &str) -> std::result::Result<Vec<PathBuf>, Error> {
+    for name in [format!("{stem}.safetensors"), format!("{stem}.fp16.safetensors")] {
+        let path = folder.join(name);
+        if path.is_file() {
+            return Ok(vec![path]);
+        }
+    }
+    for name in [
+        format!("{stem}.safetensors.index.json"),
+        format!("{stem}.safetensors.index.fp16.json"),
+        format!("{stem}.fp16.safetensors.index.json"),
+    ] {
+        let path = folder.join(name);
+        if path.is_file() {
+            return indexed_files(folder, path);
+        }
+    }
+    Err(Error::MissingFile(folder.join(format!("{stem}.safetensors"))))
+}
+
+fn indexed_files(folder: &Path, index: PathBuf) -> std::result::Result<Vec<PathBuf>, Error> {
+    let json = super::folder::json_in(&index)?;
+    let damaged = |reason: &str| Error::Damaged {
+        path: index.clone(),
+        reason: reason.to_owned(),
+    };
+    let map = json
+        .get("weight_map")
+        .and_then(Value::as_object)
+        .ok_or_else(|| damaged("it has no weight_map"))?;
+    let mut files = Vec::new();
+    for name in map.values() {
+        let name = name
+            .as_str()
+            .filter(|name| Path::new(name).file_name().is_some_and(|last| last == *name));
+        let path =
+            folder.join(name.ok_or_else(|| damaged("its weight_map names something that is not a file beside it"))?);
+        if !files.contains(&path) {
+            files.push(path);
+        }
+    }
+    if files.is_empty() {
+        Err(damaged("its weight_map is empty"))
+    } else {
+        Ok(files)
+    }
+}

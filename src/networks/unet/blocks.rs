@@ -1,0 +1,201 @@
+use super::config::{Level, UNetConfig};
+use super::transformer::{Sizes, Transformer};
+use crate::kernels::{Conv2d, Padding, upsample_nearest};
+use crate::networks::resnet::{Groups, Resnet};
+use candle_core::{Result, Tensor};
+use candle_nn::VarBuilder;
+
+/// What every block is told.
+#[derive(Clone, Copy)]
+pub(super) struct Signal<'a> {
+    /// silu of the time embedding, (1, width).
+    pub(super) time: &'a Tensor,
+    /// (B, N, D).
+    pub(super) conditioning: &'a Tensor,
+}
+
+fn groups(config: &UNetConfig) -> Groups {
+    Groups {
+        count: config.norm_num_groups,
+        epsilon: config.norm_eps,
+    }
+}
+
+/// The time embedding's width: diffusers makes it four times the finest level's.
+pub(super) fn time_width(config: &UNetConfig) -> usize {
+    config.levels[0].channels * 4
+}
+
+fn transformers(
+    config: &UNetConfig,
+    level: &Level,
+    count: usize,
+    weights: &VarBuilder<'_>,
+) -> Result<Vec<Transformer>> {
+    let sizes = Sizes {
+        channels: level.channels,
+        heads: level.heads,
+        layers: level.transformer_layers,
+        conditioning_width: level.conditioning_width,
+        groups: config.norm_num_groups,
+        linear_projection: config.use_linear_projection,
+    };
+    (0..count)
+        .map(|index| Transformer::new(sizes, &weights.pp(format!("attentions.{index}"))))
+        .collect()
+}
+
+/// `DownBlock2D` and `CrossAttnDownBlock2D`.
+#[derive(Clone, Debug)]
+pub(super) struct DownBlock {
+    resnets: Vec<Resnet>,
+    transformers: Vec<Transformer>,
+    halve: Option<Conv2d>,
+}
+
+impl DownBlock {
+    pub(super) fn new(config: &UNetConfig, index: usize, weights: &VarBuilder<'_>) -> Result<Self> {
+        let level = &config.levels[index];
+        let (channels, time) = (level.channels, Some(time_width(config)));
+        let entering = if index == 0 {
+            channels
+        } else {
+            config.levels[index - 1].channels
+        };
+        let padding = Padding::even(config.downsample_padding);
+        let halve = (index + 1 < config.levels.len())
+            .then(|| Conv2d::strided(channels, channels, 3, 2, padding, weights.pp("downsamplers.0.conv")));
+        Ok(Self {
+            resnets: (0..level.layers)
+                .map(|layer| {
+                    let inputs = if layer == 0 { entering } else { channels };
+                    Resnet::new(
+                        inputs,
+                        channels,
+                        groups(config),
+                        time,
+                        &weights.pp(format!("resnets.{layer}")),
+                    )
+                })
+                .collect::<Result<_>>()?,
+            transformers: transformers(config, level, if level.attends { level.layers } else { 0 }, weights)?,
+            halve: halve.transpose()?,
+        })
+    }
+
+    /// Each result on the way is kept in `skips`, for the way up.
+    pub(super) fn forward(&self, x: Tensor, signal: Signal<'_>, skips: &mut Vec<Tensor>) -> Result<Tensor> {
+        let mut x = x;
+        for (index, resnet) in self.resnets.iter().enumerate() {
+            x = resnet.forward(&x, Some(signal.time))?;
+            if let Some(transformer) = self.transformers.get(index) {
+                x = transformer.forward(&x, signal.conditioning)?;
+            }
+            skips.push(x.clone());
+        }
+        if let Some(halve) = &self.halve {
+            x = halve.forward(&x)?;
+            skips.push(x.clone());
+        }
+        Ok(x)
+    }
+}
+
+/// `UNetMidBlock2DCrossAttn`.
+#[derive(Clone, Debug)]
+pub(super) struct MidBlock {
+    first: Resnet,
+    transformers: Vec<Transformer>,
+    second: Resnet,
+}
+
+impl MidBlock {
+    pub(super) fn new(config: &UNetConfig, weights: &VarBuilder<'_>) -> Result<Self> {
+        let level = &config.levels[config.levels.len() - 1];
+        let resnet = |name| {
+            Resnet::new(
+                level.channels,
+                level.channels,
+                groups(config),
+                Some(time_width(config)),
+                &weights.pp(name),
+            )
+        };
+        Ok(Self {
+            first: resnet("resnets.0")?,
+            transformers: transformers(config, level, 1, weights)?,
+            second: resnet("resnets.1")?,
+        })
+    }
+
+    pub(super) fn forward(&self, x: &Tensor, signal: Signal<'_>) -> Result<Tensor> {
+        let mut x = self.first.forward(x, Some(signal.time))?;
+        for transformer in &self.transformers {
+            x = transformer.forward(&x, signal.conditioning)?;
+        }
+        self.second.forward(&x, Some(signal.time))
+    }
+}
+
+/// `UpBlock2D` and `CrossAttnUpBlock2D`.
+#[derive(Clone, Debug)]
+pub(super) struct UpBlock {
+    resnets: Vec<Resnet>,
+    transformers: Vec<Transformer>,
+    double: Option<Conv2d>,
+}
+
+impl UpBlock {
+    /// `index` counts from the coarsest level.
+    pub(super) fn new(config: &UNetConfig, index: usize, weights: &VarBuilder<'_>) -> Result<Self> {
+        let from_coarsest = |index: usize| &config.levels[config.levels.len() - 1 - index.min(config.levels.len() - 1)];
+        let level = from_coarsest(index);
+        let entering = from_coarsest(index.saturating_sub(1)).channels;
+        let finer = from_coarsest(index + 1).channels;
+        let (channels, layers) = (level.channels, level.layers + 1);
+        let double = (index + 1 < config.levels.len())
+            .then(|| Conv2d::new(channels, channels, 3, weights.pp("upsamplers.0.conv")));
+        Ok(Self {
+            resnets: (0..layers)
+                .map(|layer| {
+                    let skip = if layer + 1 == layers { finer } else { channels };
+                    let inputs = if layer == 0 { entering } else { channels } + skip;
+                    let time = Some(time_width(config));
+                    Resnet::new(
+                        inputs,
+                        channels,
+                        groups(config),
+                        time,
+                        &weights.pp(format!("resnets.{layer}")),
+                    )
+                })
+                .collect::<Result<_>>()?,
+            transformers: transformers(
+                config,
+                level,
+                if config.up_attends[index] { layers } else { 0 },
+                weights,
+            )?,
+            double: double.transpose()?,
+        })
+    }
+
+    /// Takes its skips from the end of `skips`. It enlarges to the size of the next one, which for odd sizes is not the double.
+    pub(super) fn forward(&self, x: Tensor, signal: Signal<'_>, skips: &mut Vec<Tensor>) -> Result<Tensor> {
+        let mut x = x;
+        for (index, resnet) in self.resnets.iter().enumerate() {
+            let skip = skips
+                .pop()
+                .expect("the way down keeps as many skips as the way up takes");
+            x = resnet.forward(&Tensor::cat(&[&x, &skip], 1)?, Some(signal.time))?;
+            if let Some(transformer) = self.transformers.get(index) {
+                x = transformer.forward(&x, signal.conditioning)?;
+            }
+        }
+        if let (Some(conv), Some(next)) = (&self.double, skips.last()) {
+            let (_, _, height, width) = next.dims4()?;
+            x = conv.forward(&upsample_nearest(&x, height, width)?)?;
+        }
+        Ok(x)
+    }
+}

@@ -1,0 +1,120 @@
+//! The network that estimates noise (Ronneberger et al. 2015, Rombach et al. 2022), laid out as diffusers'
+//! `UNet2DConditionModel`: down through the levels, keeping what was seen, and up again with it.
+
+mod blocks;
+mod config;
+mod transformer;
+
+use crate::kernels::{Activation, Conv2d, GroupNorm, Linear};
+use blocks::{DownBlock, MidBlock, Signal, UpBlock, time_width};
+use candle_core::{Result, Tensor};
+use candle_nn::VarBuilder;
+pub use config::{Level, UNetConfig};
+
+/// Noisy latent, timestep and conditioning to the prediction.
+#[derive(Clone, Debug)]
+pub struct UNet {
+    conv_in: Conv2d,
+    time1: Linear,
+    time2: Linear,
+    down: Vec<DownBlock>,
+    mid: MidBlock,
+    up: Vec<UpBlock>,
+    norm_out: GroupNorm,
+    conv_out: Conv2d,
+    config: UNetConfig,
+}
+
+impl UNet {
+    /// Reads the weights.
+    pub fn new(config: &UNetConfig, weights: VarBuilder<'_>) -> Result<Self> {
+        let channels = config.levels[0].channels;
+        let count = config.levels.len();
+        let time = weights.pp("time_embedding");
+        Ok(Self {
+            conv_in: Conv2d::new(
+                config.in_channels,
+                channels,
+                config.conv_in_kernel,
+                weights.pp("conv_in"),
+            )?,
+            time1: Linear::new(channels, time_width(config), time.pp("linear_1"))?,
+            time2: Linear::new(time_width(config), time_width(config), time.pp("linear_2"))?,
+            down: (0..count)
+                .map(|index| DownBlock::new(config, index, &weights.pp(format!("down_blocks.{index}"))))
+                .collect::<Result<_>>()?,
+            mid: MidBlock::new(config, &weights.pp("mid_block"))?,
+            up: (0..count)
+                .map(|index| UpBlock::new(config, index, &weights.pp(format!("up_blocks.{index}"))))
+                .collect::<Result<_>>()?,
+            norm_out: GroupNorm::new(
+                config.norm_num_groups,
+                channels,
+                config.norm_eps,
+                Activation::Silu,
+                weights.pp("conv_norm_out"),
+            )?,
+            conv_out: Conv2d::new(
+                channels,
+                config.out_channels,
+                config.conv_out_kernel,
+                weights.pp("conv_out"),
+            )?,
+            config: config.clone(),
+        })
+    }
+
+    /// Channels of the noisy latent.
+    pub fn in_channels(&self) -> usize {
+        self.config.in_channels
+    }
+
+    /// What its config.json decided.
+    pub fn config(&self) -> &UNetConfig {
+        &self.config
+    }
+
+    /// A noisy latent (B, C, h, w), the timestep it is at (0..1000, fractions allowed) and conditioning (B, N, D) to the
+    /// prediction (B, C', h, w), whose meaning the checkpoint's scheduler says.
+    pub fn forward(&self, x: &Tensor, timestep: f64, conditioning: &Tensor) -> Result<Tensor> {
+        let sinusoid = sinusoid(
+            self.config.levels[0].channels,
+            timestep,
+            self.config.flip_sin_to_cos,
+            self.config.freq_shift,
+        );
+        let sinusoid =
+            Tensor::from_vec(sinusoid, (1, self.config.levels[0].channels), x.device())?.to_dtype(x.dtype())?;
+        let time = self
+            .time2
+            .forward(&Activation::Silu.forward(&self.time1.forward(&sinusoid)?)?)?;
+        let signal = Signal {
+            time: &Activation::Silu.forward(&time)?,
+            conditioning,
+        };
+
+        let mut x = self.conv_in.forward(x)?;
+        let mut skips = vec![x.clone()];
+        for block in &self.down {
+            x = block.forward(x, signal, &mut skips)?;
+        }
+        x = self.mid.forward(&x, signal)?;
+        for block in &self.up {
+            x = block.forward(x, signal, &mut skips)?;
+        }
+        self.conv_out.forward(&self.norm_out.forward(&x)?)
+    }
+}
+
+/// The timestep as sines and cosines of falling frequency (Vaswani et al. 2017; diffusers' `get_timestep_embedding`), computed
+/// in f64: in half precision the angles near 1000 would be off by whole radians.
+fn sinusoid(width: usize, timestep: f64, cosines_first: bool, shift: f64) -> Vec<f32> {
+    let half = width / 2;
+    let angles = (0..half).map(|i| timestep * (-(10_000f64.ln()) * i as f64 / (half as f64 - shift)).exp());
+    let (sines, cosines): (Vec<f32>, Vec<f32>) = angles.map(|angle| (angle.sin() as f32, angle.cos() as f32)).unzip();
+    if cosines_first {
+        [cosines, sines].concat()
+    } else {
+        [sines, cosines].concat()
+    }
+}

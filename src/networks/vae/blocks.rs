@@ -1,0 +1,234 @@
+use super::config::AutoencoderKlConfig;
+use crate::kernels::{Activation, Conv2d, GroupNorm, Linear, Mask, Padding, attention, upsample_nearest};
+use crate::networks::resnet::{Groups, Resnet};
+use candle_core::{Result, Tensor};
+use candle_nn::VarBuilder;
+
+/// Added to variances; fixed in diffusers.
+const EPSILON: f64 = 1e-6;
+
+fn groups(config: &AutoencoderKlConfig) -> Groups {
+    Groups {
+        count: config.norm_num_groups,
+        epsilon: EPSILON,
+    }
+}
+
+fn resnets(
+    config: &AutoencoderKlConfig,
+    entering: usize,
+    channels: usize,
+    count: usize,
+    weights: &VarBuilder<'_>,
+) -> Result<Vec<Resnet>> {
+    (0..count)
+        .map(|layer| {
+            let inputs = if layer == 0 { entering } else { channels };
+            Resnet::new(
+                inputs,
+                channels,
+                groups(config),
+                None,
+                &weights.pp(format!("resnets.{layer}")),
+            )
+        })
+        .collect()
+}
+
+fn out_norm(config: &AutoencoderKlConfig, channels: usize, weights: &VarBuilder<'_>) -> Result<GroupNorm> {
+    GroupNorm::new(
+        config.norm_num_groups,
+        channels,
+        EPSILON,
+        Activation::Silu,
+        weights.pp("conv_norm_out"),
+    )
+}
+
+/// Picture to the moments of the posterior.
+#[derive(Clone, Debug)]
+pub(super) struct Encoder {
+    conv_in: Conv2d,
+    levels: Vec<(Vec<Resnet>, Option<Conv2d>)>,
+    mid: MidBlock,
+    norm_out: GroupNorm,
+    conv_out: Conv2d,
+}
+
+impl Encoder {
+    pub(super) fn new(config: &AutoencoderKlConfig, weights: &VarBuilder<'_>) -> Result<Self> {
+        let channels = &config.block_out_channels;
+        let coarsest = channels[channels.len() - 1];
+        let levels = (0..channels.len()).map(|index| {
+            let weights = weights.pp(format!("down_blocks.{index}"));
+            let width = channels[index];
+            let resnets = resnets(
+                config,
+                channels[index.saturating_sub(1)],
+                width,
+                config.layers_per_block,
+                &weights,
+            )?;
+            let halve = (index + 1 < channels.len()).then(|| {
+                let padding = Padding { before: 0, after: 1 };
+                Conv2d::strided(width, width, 3, 2, padding, weights.pp("downsamplers.0.conv"))
+            });
+            Ok((resnets, halve.transpose()?))
+        });
+        Ok(Self {
+            conv_in: Conv2d::new(config.in_channels, channels[0], 3, weights.pp("conv_in"))?,
+            levels: levels.collect::<Result<_>>()?,
+            mid: MidBlock::new(config, coarsest, &weights.pp("mid_block"))?,
+            norm_out: out_norm(config, coarsest, weights)?,
+            conv_out: Conv2d::new(coarsest, 2 * config.latent_channels, 3, weights.pp("conv_out"))?,
+        })
+    }
+
+    /// (B, 3, H, W) to (B, 2C, h, w): means, then logarithms of variances.
+    pub(super) fn forward(&self, rgb: &Tensor) -> Result<Tensor> {
+        let mut x = self.conv_in.forward(rgb)?;
+        for (resnets, halve) in &self.levels {
+            for resnet in resnets {
+                x = resnet.forward(&x, None)?;
+            }
+            if let Some(halve) = halve {
+                x = halve.forward(&x)?;
+            }
+        }
+        self.conv_out.forward(&self.norm_out.forward(&self.mid.forward(&x)?)?)
+    }
+}
+
+/// Latent to picture.
+#[derive(Clone, Debug)]
+pub(super) struct Decoder {
+    conv_in: Conv2d,
+    mid: MidBlock,
+    levels: Vec<(Vec<Resnet>, Option<Conv2d>)>,
+    norm_out: GroupNorm,
+    conv_out: Conv2d,
+}
+
+impl Decoder {
+    pub(super) fn new(config: &AutoencoderKlConfig, weights: &VarBuilder<'_>) -> Result<Self> {
+        let channels: Vec<usize> = config.block_out_channels.iter().rev().copied().collect();
+        let finest = channels[channels.len() - 1];
+        let levels = (0..channels.len()).map(|index| {
+            let weights = weights.pp(format!("up_blocks.{index}"));
+            let width = channels[index];
+            let resnets = resnets(
+                config,
+                channels[index.saturating_sub(1)],
+                width,
+                config.layers_per_block + 1,
+                &weights,
+            )?;
+            let double =
+                (index + 1 < channels.len()).then(|| Conv2d::new(width, width, 3, weights.pp("upsamplers.0.conv")));
+            Ok((resnets, double.transpose()?))
+        });
+        Ok(Self {
+            conv_in: Conv2d::new(config.latent_channels, channels[0], 3, weights.pp("conv_in"))?,
+            mid: MidBlock::new(config, channels[0], &weights.pp("mid_block"))?,
+            levels: levels.collect::<Result<_>>()?,
+            norm_out: out_norm(config, finest, weights)?,
+            conv_out: Conv2d::new(finest, config.out_channels, 3, weights.pp("conv_out"))?,
+        })
+    }
+
+    /// (B, C, h, w) to (B, 3, H, W).
+    pub(super) fn forward(&self, latent: &Tensor) -> Result<Tensor> {
+        let mut x = self.mid.forward(&self.conv_in.forward(latent)?)?;
+        for (resnets, double) in &self.levels {
+            for resnet in resnets {
+                x = resnet.forward(&x, None)?;
+            }
+            if let Some(conv) = double {
+                let (_, _, height, width) = x.dims4()?;
+                x = conv.forward(&upsample_nearest(&x, 2 * height, 2 * width)?)?;
+            }
+        }
+        self.conv_out.forward(&self.norm_out.forward(&x)?)
+    }
+}
+
+/// `UNetMidBlock2D`.
+#[derive(Clone, Debug)]
+struct MidBlock {
+    first: Resnet,
+    attention: Option<Attention>,
+    second: Resnet,
+}
+
+impl MidBlock {
+    fn new(config: &AutoencoderKlConfig, channels: usize, weights: &VarBuilder<'_>) -> Result<Self> {
+        let resnet = |name| Resnet::new(channels, channels, groups(config), None, &weights.pp(name));
+        let attention = config
+            .mid_block_add_attention
+            .then(|| Attention::new(config, channels, &weights.pp("attentions.0")));
+        Ok(Self {
+            first: resnet("resnets.0")?,
+            attention: attention.transpose()?,
+            second: resnet("resnets.1")?,
+        })
+    }
+
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let mut x = self.first.forward(x, None)?;
+        if let Some(attention) = &self.attention {
+            x = attention.forward(&x)?;
+        }
+        self.second.forward(&x, None)
+    }
+}
+
+/// One head over all places of the coarsest level.
+#[derive(Clone, Debug)]
+struct Attention {
+    norm: GroupNorm,
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    out: Linear,
+}
+
+impl Attention {
+    /// Reads the names of today, or those of diffusers before 0.18.
+    fn new(config: &AutoencoderKlConfig, channels: usize, weights: &VarBuilder<'_>) -> Result<Self> {
+        let old = weights.contains_tensor("query.weight");
+        let linear = |today, before| Linear::new(channels, channels, weights.pp(if old { before } else { today }));
+        Ok(Self {
+            norm: GroupNorm::new(
+                config.norm_num_groups,
+                channels,
+                EPSILON,
+                Activation::Identity,
+                weights.pp("group_norm"),
+            )?,
+            query: linear("to_q", "query")?,
+            key: linear("to_k", "key")?,
+            value: linear("to_v", "value")?,
+            out: linear("to_out.0", "proj_attn")?,
+        })
+    }
+
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let (batch, channels, height, width) = x.dims4()?;
+        let tokens = self
+            .norm
+            .forward(x)?
+            .reshape((batch, channels, height * width))?
+            .transpose(1, 2)?
+            .contiguous()?;
+        let (query, key, value) = (
+            self.query.forward(&tokens)?,
+            self.key.forward(&tokens)?,
+            self.value.forward(&tokens)?,
+        );
+        let y = self.out.forward(&attention(&query, &key, &value, 1, Mask::None)?)?;
+        x + y
+            .transpose(1, 2)?
+            .contiguous()?
+            .reshape((batch, channels, height, width))?
+    }
+}

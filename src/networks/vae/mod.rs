@@ -1,0 +1,80 @@
+//! The picture's encoder and decoder (Kingma & Welling 2014, Rombach et al. 2022), laid out as diffusers' `AutoencoderKL`.
+//!
+//! What leaves [`AutoencoderKl::encode`] and enters [`AutoencoderKl::decode`] is scaled: the factor, and where a model has them
+//! the shift, means and deviations, live in here and nowhere else.
+
+mod blocks;
+mod config;
+
+use crate::kernels::Conv2d;
+use blocks::{Decoder, Encoder};
+use candle_core::{Result, Tensor};
+use candle_nn::VarBuilder;
+pub use config::AutoencoderKlConfig;
+
+/// Picture to latent and back.
+#[derive(Clone, Debug)]
+pub struct AutoencoderKl {
+    encoder: Encoder,
+    quant: Option<Conv2d>,
+    post_quant: Option<Conv2d>,
+    decoder: Decoder,
+    /// (1, C, 1, 1): a latent is (mean of the posterior) · factor + offset.
+    factor: Tensor,
+    offset: Tensor,
+    config: AutoencoderKlConfig,
+}
+
+impl AutoencoderKl {
+    /// Reads the weights.
+    pub fn new(config: &AutoencoderKlConfig, weights: VarBuilder<'_>) -> Result<Self> {
+        let channels = config.latent_channels;
+        let quant = config
+            .use_quant_conv
+            .then(|| Conv2d::new(2 * channels, 2 * channels, 1, weights.pp("quant_conv")));
+        let post_quant = config
+            .use_post_quant_conv
+            .then(|| Conv2d::new(channels, channels, 1, weights.pp("post_quant_conv")));
+        let (factor, offset): (Vec<f32>, Vec<f32>) = (0..channels).map(|channel| config.scaling(channel)).unzip();
+        let row = |values| Tensor::from_vec(values, (1, channels, 1, 1), weights.device())?.to_dtype(weights.dtype());
+        Ok(Self {
+            encoder: Encoder::new(config, &weights.pp("encoder"))?,
+            quant: quant.transpose()?,
+            post_quant: post_quant.transpose()?,
+            decoder: Decoder::new(config, &weights.pp("decoder"))?,
+            factor: row(factor)?,
+            offset: row(offset)?,
+            config: config.clone(),
+        })
+    }
+
+    /// RGB (B, 3, H, W) in -1..1, both sides multiples of [`Self::downscale`], to a latent (B, C, H/8, W/8): the mean of the
+    /// posterior, scaled.
+    pub fn encode(&self, rgb: &Tensor) -> Result<Tensor> {
+        let mut moments = self.encoder.forward(rgb)?;
+        if let Some(quant) = &self.quant {
+            moments = quant.forward(&moments)?;
+        }
+        let mean = moments.narrow(1, 0, self.config.latent_channels)?;
+        mean.broadcast_mul(&self.factor)?.broadcast_add(&self.offset)
+    }
+
+    /// A scaled latent (B, C, H/8, W/8) to RGB (B, 3, H, W), in -1..1 but for what the network overshoots.
+    pub fn decode(&self, latent: &Tensor) -> Result<Tensor> {
+        let mut hidden = latent.broadcast_sub(&self.offset)?.broadcast_div(&self.factor)?;
+        if let Some(post_quant) = &self.post_quant {
+            hidden = post_quant.forward(&hidden)?;
+        }
+        self.decoder.forward(&hidden)
+    }
+
+    /// How many picture pixels a side of a latent pixel has: 8 for Stable Diffusion.
+    pub fn downscale(&self) -> usize {
+        self.config.downscale()
+    }
+
+    /// Channels of a latent.
+    pub fn latent_channels(&self) -> usize {
+        self.config.latent_channels
+    }
+}

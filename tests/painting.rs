@@ -1,0 +1,394 @@
+//! What a run promises whatever the weights: stopping, masks, repeatability, errors. Painted with Bozzetto.
+
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+use candle_core::{Device, Tensor};
+use sfumato::checkpoints::Model;
+use sfumato::diffusion::{
+    Defaults, Ending, Error, Input, Painted, Phase, Progress, Request, SamplerName, ScheduleName, Stop, Trace, paint,
+    preview,
+};
+use sfumato::geom::Extent;
+use sfumato::pixels::{Mask, Picture};
+use std::ops::ControlFlow::{Break, Continue};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("assets/models/bozzetto")
+}
+
+fn bozzetto() -> Model {
+    Model::load(&folder(), &Device::Cpu).unwrap()
+}
+
+const EXTENT: Extent = Extent::new(64, 64);
+
+/// Small and short.
+fn request() -> Request {
+    Request {
+        model: "bozzetto".to_owned(),
+        prompt: "a red apple".to_owned(),
+        negative_prompt: String::new(),
+        extent: EXTENT,
+        seed: 3,
+        sampler: SamplerName::Ddim,
+        schedule: ScheduleName::Simple,
+        steps: 4,
+        guidance_scale: 1.0,
+        input: None,
+    }
+}
+
+fn finished(model: &Model, request: &Request) -> Painted {
+    match paint(model, request, &mut |_| Continue(())).unwrap() {
+        Ending::Finished(painted) => painted,
+        other => panic!("nobody stopped it, but it ended {other:?}"),
+    }
+}
+
+/// Stripes of every opacity.
+fn test_picture() -> Picture {
+    let rgba = (0..EXTENT.area())
+        .flat_map(|i| [i as u8, (i / 3) as u8, (i * 7) as u8, (255 - i / 32) as u8])
+        .collect();
+    Picture::from_rgba(EXTENT, rgba).unwrap()
+}
+
+#[test]
+fn the_same_request_gives_the_same_bytes_and_another_seed_others() {
+    let model = bozzetto();
+    let ancestral = Request {
+        sampler: SamplerName::EulerAncestral,
+        ..request()
+    };
+    let first = finished(&model, &ancestral);
+    assert_eq!(first.picture, finished(&model, &ancestral).picture);
+    assert_ne!(
+        first.picture,
+        finished(&model, &Request { seed: 4, ..ancestral }).picture
+    );
+    assert_eq!((first.steps_made, first.picture.extent()), (4, EXTENT));
+}
+
+#[test]
+fn every_sampler_paints_on_every_schedule() {
+    let model = bozzetto();
+    for &sampler in SamplerName::ALL {
+        for &schedule in ScheduleName::ALL {
+            let extent = Extent::new(32, 32);
+            finished(
+                &model,
+                &Request {
+                    extent,
+                    sampler,
+                    schedule,
+                    steps: 2,
+                    ..request()
+                },
+            );
+        }
+    }
+}
+
+#[test]
+fn weights_in_another_precision_paint_nearly_the_same_picture() {
+    let half = Model::load_as(&folder(), &Device::Cpu, candle_core::DType::F16).unwrap();
+    let (rough, exact) = (finished(&half, &request()), finished(&bozzetto(), &request()));
+    let pairs = rough.picture.rgba().iter().zip(exact.picture.rgba());
+    let mean = pairs.map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>() / (EXTENT.area() * 4) as f64;
+    assert!(mean < 2.0, "{mean} of 255 apart on average");
+}
+
+#[test]
+fn guidance_of_one_leaves_the_negative_prompt_out() {
+    let model = bozzetto();
+    for (guidance_scale, batch) in [(1.0, 1), (3.5, 2), (0.0, 2)] {
+        paint(
+            &model,
+            &Request {
+                guidance_scale,
+                steps: 1,
+                ..request()
+            },
+            &mut |progress| {
+                if let Progress::Start { conditioning, .. } = progress {
+                    assert_eq!(conditioning.dim(0).unwrap(), batch, "guidance {guidance_scale}");
+                }
+                Continue(())
+            },
+        )
+        .unwrap();
+    }
+}
+
+#[test]
+fn stopping_to_keep_decodes_the_newest_estimate() {
+    let model = bozzetto();
+    let mut phases = Vec::new();
+    let mut kept = None;
+    let ending = paint(&model, &request(), &mut |progress| match progress {
+        Progress::Step { index: 1, denoised, .. } => {
+            kept = Some(denoised.clone());
+            Break(Stop::Keep)
+        }
+        Progress::Latent(latent) => {
+            let values = |tensor: &Tensor| tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            assert_eq!(values(latent), values(kept.as_ref().unwrap()));
+            Break(Stop::Keep)
+        }
+        Progress::Phase(phase) => {
+            phases.push(phase);
+            if phase == Phase::Decode {
+                Break(Stop::Keep)
+            } else {
+                Continue(())
+            }
+        }
+        _ => Continue(()),
+    });
+    let Ending::Stopped(painted) = ending.unwrap() else {
+        panic!("it was stopped to be kept")
+    };
+    assert_eq!((painted.steps_made, painted.picture.extent()), (2, EXTENT));
+    assert_eq!(phases, [Phase::EncodePrompt, Phase::Sample, Phase::Decode]);
+}
+
+#[test]
+fn stopping_to_discard_ends_at_once_wherever_it_is_asked_for() {
+    let model = bozzetto();
+    let input = Input {
+        picture: Arc::new(test_picture()),
+        strength: 0.5,
+        mask: None,
+    };
+    let request = Request {
+        input: Some(input),
+        ..request()
+    };
+    let mut count = 0;
+    paint(&model, &request, &mut |_| {
+        count += 1;
+        Continue(())
+    })
+    .unwrap();
+    // Prompt, picture, start, sample, two steps, latent, decode.
+    assert_eq!(count, 8);
+    for stop_at in 1..=count {
+        let mut seen = 0;
+        let ending = paint(&model, &request, &mut |_| {
+            seen += 1;
+            if seen == stop_at {
+                Break(Stop::Discard)
+            } else {
+                Continue(())
+            }
+        });
+        assert!(matches!(ending.unwrap(), Ending::Discarded));
+        assert_eq!(seen, stop_at);
+    }
+}
+
+#[test]
+fn a_stop_before_the_first_estimate_has_nothing_to_keep() {
+    let ending = paint(&bozzetto(), &request(), &mut |_| Break(Stop::Keep)).unwrap();
+    assert!(matches!(ending, Ending::Discarded));
+}
+
+#[test]
+fn what_the_mask_keeps_is_the_inputs_to_the_bit() {
+    let model = bozzetto();
+    let original = test_picture();
+    let coverages: [fn(usize) -> u8; 4] = [
+        |i| if i % 64 < 20 { 255 } else { 0 },
+        |i| (i % 64 * 4) as u8,
+        |i| if i * 2_654_435_761 % 7 < 3 { 255 } else { 0 },
+        |_| 0,
+    ];
+    for (seed, coverage) in coverages.iter().enumerate() {
+        let mask = Mask::from_coverage(EXTENT, (0..EXTENT.area()).map(coverage).collect()).unwrap();
+        let input = Input {
+            picture: Arc::new(original.clone()),
+            strength: 1.0,
+            mask: Some(Arc::new(mask.clone())),
+        };
+        let painted = finished(
+            &model,
+            &Request {
+                seed: seed as u64,
+                input: Some(input),
+                ..request()
+            },
+        );
+        let pixels = |picture: &Picture| picture.rgba().chunks_exact(4).map(<[u8]>::to_vec).collect::<Vec<_>>();
+        let (before, after) = (pixels(&original), pixels(&painted.picture));
+        for (index, &c) in mask.coverage().iter().enumerate() {
+            assert!(
+                c != 0 || before[index] == after[index],
+                "pixel {index} of mask {seed} was changed"
+            );
+        }
+        assert_eq!(before == after, mask.is_empty(), "mask {seed}");
+        assert_eq!(
+            painted.notes.iter().any(|note| note.contains("mask is empty")),
+            mask.is_empty()
+        );
+    }
+}
+
+#[test]
+fn strength_decides_how_many_steps_run_and_full_strength_ignores_the_picture() {
+    let model = bozzetto();
+    let with = |strength| {
+        let input = Input {
+            picture: Arc::new(test_picture()),
+            strength,
+            mask: None,
+        };
+        finished(
+            &model,
+            &Request {
+                input: Some(input),
+                ..request()
+            },
+        )
+    };
+    assert_eq!(
+        [0.0, 0.5, 0.75, 1.0].map(|strength| with(strength).steps_made),
+        [1, 2, 3, 4]
+    );
+    assert_eq!(with(1.0).picture, finished(&model, &request()).picture);
+}
+
+#[test]
+fn the_end_of_a_prompt_that_does_not_fit_is_named() {
+    let prompt = format!("{} purple hippopotamus", "a red apple ".repeat(40));
+    let painted = finished(&bozzetto(), &Request { prompt, ..request() });
+    let cut = painted
+        .notes
+        .iter()
+        .find(|note| note.starts_with("the end of the prompt was not used: "));
+    assert!(
+        cut.is_some_and(|note| note.contains("hippopotamus")),
+        "{:?}",
+        painted.notes
+    );
+}
+
+#[test]
+fn a_size_without_a_latent_is_an_error_that_names_a_size_that_has_one() {
+    let request = Request {
+        extent: Extent::new(68, 64),
+        ..request()
+    };
+    let error = paint(&bozzetto(), &request, &mut |_| Continue(())).unwrap_err();
+    assert!(matches!(error, Error::Extent { multiple: 8, .. }));
+    assert!(error.to_string().contains("72x64"), "{error}");
+}
+
+/// A copy of Bozzetto where one tensor of one part is NaN.
+fn with_nan(part: &str, tensor: &str) -> (tempfile::TempDir, Model) {
+    let copy = tempfile::tempdir().unwrap();
+    copy_folder(&folder(), copy.path());
+    let weights = copy.path().join(part);
+    let mut tensors = candle_core::safetensors::load(&weights, &Device::Cpu).unwrap();
+    let damaged = tensors.get_mut(tensor).unwrap();
+    *damaged = Tensor::full(f32::NAN, damaged.shape(), &Device::Cpu)
+        .unwrap()
+        .to_dtype(damaged.dtype())
+        .unwrap();
+    candle_core::safetensors::save(&tensors, &weights).unwrap();
+    let model = Model::load(copy.path(), &Device::Cpu).unwrap();
+    (copy, model)
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let (source, target) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
+        if source.is_dir() {
+            copy_folder(&source, &target);
+        } else {
+            std::fs::copy(&source, &target).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_network_that_gives_no_number_is_an_error_that_names_the_step() {
+    let (_kept, model) = with_nan("unet/diffusion_pytorch_model.safetensors", "conv_out.bias");
+    let error = paint(&model, &request(), &mut |_| Continue(())).unwrap_err();
+    assert!(matches!(error, Error::NotFinite { step: 1, count: 4, .. }), "{error}");
+}
+
+#[test]
+fn a_decoder_that_gives_no_number_is_an_error_that_names_it() {
+    let (_kept, model) = with_nan("vae/diffusion_pytorch_model.safetensors", "decoder.conv_out.bias");
+    let error = paint(&model, &request(), &mut |_| Continue(())).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("the picture decoder gave something that is not a number"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_preview_costs_less_than_a_fiftieth_of_a_step() {
+    let model = bozzetto();
+    let (mut steps, mut previews) = (0.0, 0.0);
+    let mut since = Instant::now();
+    paint(&model, &request(), &mut |progress| {
+        if let Progress::Step { denoised, .. } = progress {
+            steps += since.elapsed().as_secs_f64();
+            let before = Instant::now();
+            assert_eq!(preview(denoised, &model.preview).unwrap().extent(), Extent::new(8, 8));
+            previews += before.elapsed().as_secs_f64();
+        }
+        since = Instant::now();
+        Continue(())
+    })
+    .unwrap();
+    println!("a step {:.1} ms, a preview {:.3} ms", steps * 250.0, previews * 250.0);
+    assert!(previews < steps / 50.0);
+}
+
+#[test]
+fn a_trace_holds_the_whole_run() {
+    let model = bozzetto();
+    let mut trace = Trace::default();
+    let ending = paint(&model, &request(), &mut |progress| {
+        trace.record(&progress).unwrap();
+        Continue(())
+    });
+    let Ending::Finished(painted) = ending.unwrap() else {
+        panic!("nobody stopped it")
+    };
+    trace.record_picture(&painted.picture);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trace.safetensors");
+    trace.write(&path).unwrap();
+    let tensors = candle_core::safetensors::load(&path, &Device::Cpu).unwrap();
+    let latent = [1, model.unet.in_channels(), 8, 8];
+    for index in 0..4 {
+        assert_eq!(tensors[&format!("step_{index:03}_x")].dims(), latent);
+        assert_eq!(tensors[&format!("step_{index:03}_denoised")].dims(), latent);
+        assert_eq!(tensors[&format!("step_{index:03}_sigma")].dims(), [1]);
+    }
+    assert_eq!(tensors["image"].dims(), [64, 64, 3]);
+    assert_eq!(
+        (tensors.len(), tensors["noise"].dims(), tensors["latent"].dims()),
+        (16, &latent[..], &latent[..])
+    );
+}
+
+#[test]
+fn bozzetto_starts_with_what_it_was_trained_for() {
+    let defaults = Defaults::of(&bozzetto());
+    assert_eq!(defaults.extent, Extent::new(128, 128));
+    assert_eq!(
+        (defaults.sampler, defaults.schedule),
+        (SamplerName::Ddim, ScheduleName::Simple)
+    );
+}
