@@ -1,3 +1,69 @@
 //! The `sfumato` program: without arguments the window, with a subcommand the same work without one.
 
-fn main() {}
+use clap::Parser;
+use sfumato::cli::{Cli, Usage, sentence};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Some(threads) = cli.threads() {
+        set_threads(threads);
+    }
+    let log = tracing_subscriber::EnvFilter::try_from_env("SFUMATO_LOG").unwrap_or_else(|_| "warn".into());
+    tracing_subscriber::fmt()
+        .with_env_filter(log)
+        .with_writer(std::io::stderr)
+        .init();
+    let result = match cli.command {
+        Some(command) => command.run(),
+        None => open_window(),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("sfumato: {}", sentence(&error));
+            if let Some(hint) = error
+                .downcast_ref::<sfumato::engine::Error>()
+                .and_then(sfumato::engine::Error::next_step)
+            {
+                eprintln!("{hint}");
+            }
+            ExitCode::from(if error.is::<Usage>() { 2 } else { 1 })
+        }
+    }
+}
+
+/// Tells rayon and candle how many threads to use; both read it once, from the environment.
+fn set_threads(threads: u16) {
+    #[expect(
+        unsafe_code,
+        reason = "writing the environment is sound while there is one thread, and here there is only main's"
+    )]
+    // SAFETY: nothing but the parsing of the command line ran before this, and that starts no thread.
+    unsafe {
+        std::env::set_var("RAYON_NUM_THREADS", threads.to_string());
+    }
+}
+
+#[cfg(feature = "gui")]
+fn open_window() -> anyhow::Result<u8> {
+    let displays = ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"];
+    let has_display = displays
+        .iter()
+        .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
+    if cfg!(all(unix, not(target_os = "macos"))) && !has_display {
+        anyhow::bail!(
+            "there is no display to open a window on: start it from a desktop, or paint without a window: \
+             sfumato paint \"red apple\""
+        );
+    }
+    anyhow::bail!("the window is not part of this state of the source")
+}
+
+#[cfg(not(feature = "gui"))]
+fn open_window() -> anyhow::Result<u8> {
+    anyhow::bail!(Usage(
+        "this build has no window: paint with `sfumato paint \"red apple\"`, see `sfumato --help`, or build it with the feature gui"
+            .to_owned()
+    ));
+}

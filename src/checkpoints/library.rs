@@ -1,7 +1,7 @@
-use super::Error;
 use super::folder::Folder;
 use super::header::read_header;
 use super::model::Configs;
+use super::{Error, Training};
 use crate::geom::Extent;
 use std::path::{Path, PathBuf};
 
@@ -25,12 +25,14 @@ pub struct ModelEntry {
 }
 
 /// What can be told of a model without loading its weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
     /// The size that it was trained at.
     pub native_extent: Extent,
     /// Bytes of all its weights on disk.
     pub parameters_bytes: u64,
+    /// The noise that it was trained on, from which follows what suits it.
+    pub training: Training,
 }
 
 impl Library {
@@ -110,6 +112,7 @@ fn summary(path: &Path) -> Result<Summary, Error> {
     Ok(Summary {
         native_extent: configs.native_extent(),
         parameters_bytes,
+        training: configs.training,
     })
 }
 

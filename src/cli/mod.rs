@@ -1,1 +1,274 @@
-//! The subcommands.
+//! The subcommands: the same engine and the same requests as the window, without one. What a script needs goes to standard
+//! output (paths, tables, one JSON object); what a person wants to see meanwhile goes to standard error.
+
+mod describe;
+mod inspect;
+mod models;
+mod output;
+mod paint;
+mod plan;
+mod report;
+
+pub use describe::sentence;
+
+use crate::checkpoints::Library;
+use crate::diffusion::{SamplerName, ScheduleName};
+use crate::geom::Extent;
+use crate::settings::{Paths, Settings};
+use anyhow::anyhow;
+use clap::{Args, Parser, Subcommand};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+const EXIT_CODES: &str = "Exit codes:\n  0    done\n  1    failed: the sentence on standard error says why and what to do\n  \
+    2    the command line cannot be carried out as it is written\n  \
+    130  interrupted by Ctrl+C; finished pictures are kept, and so is the current one if a step of it was made";
+
+/// Paint with diffusion models on your own machine. Without a subcommand: opens the window.
+#[derive(Debug, Parser)]
+#[command(name = "sfumato", version, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What can be done without a window.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Paint pictures and write them as PNG files that carry their settings
+    #[command(after_help = EXIT_CODES)]
+    Paint(Box<PaintArgs>),
+    /// Say what a picture was made with, or what is in a model folder or a safetensors file
+    #[command(after_help = EXIT_CODES)]
+    Inspect {
+        /// A PNG, JPEG or WebP picture, a model folder, or a .safetensors file
+        file: PathBuf,
+        /// Print one JSON object instead of text
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the models that can be painted with
+    #[command(after_help = EXIT_CODES)]
+    Models {
+        /// Print one JSON object instead of text
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// What `sfumato paint` is told.
+#[derive(Args, Debug)]
+pub struct PaintArgs {
+    /// What to paint
+    pub prompt: String,
+    /// What to stay away from
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub negative: String,
+    /// A model's folder, or its name as `sfumato models` lists it [default: the first of the list]
+    #[arg(long, value_name = "DIR|NAME")]
+    pub model: Option<String>,
+    /// What the noise is drawn from [default: drawn at random, and printed]
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// How many steps a whole schedule has, 1 to 1000 [default: what suits the model]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub steps: Option<u32>,
+    /// How to get from one noise level to the next [default: what suits the model]
+    #[arg(long, value_name = "NAME", value_parser = sampler_named, help = sampler_help())]
+    pub sampler: Option<SamplerName>,
+    /// Which noise levels to visit [default: what suits the model]
+    #[arg(long, value_name = "NAME", value_parser = schedule_named, help = schedule_help())]
+    pub schedule: Option<ScheduleName>,
+    /// How strongly to follow the prompt, 0 to 50; 1 ignores the negative prompt and is twice as fast [default: what suits the
+    /// model]
+    #[arg(long, value_name = "X", value_parser = guidance_of)]
+    pub guidance: Option<f64>,
+    /// The picture's size; sides are rounded to multiples of 8 [default: the size of --image, or what suits the model]
+    #[arg(long, value_name = "WxH", value_parser = extent_of)]
+    pub size: Option<Extent>,
+    /// How many pictures to paint; the seeds follow one another
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub count: u32,
+    /// Start from this picture instead of noise; it is resized to --size
+    #[arg(long, value_name = "FILE")]
+    pub image: Option<PathBuf>,
+    /// How much of --image is painted anew, 0 to 1
+    #[arg(long, value_name = "X", default_value_t = 0.75, requires = "image", value_parser = strength_of)]
+    pub strength: f64,
+    /// Repaint only where this picture is white; it must be as large as --image
+    #[arg(long, value_name = "FILE", requires = "image")]
+    pub mask: Option<PathBuf>,
+    /// Where to write: a .png file, which is overwritten, or a folder [default: a free name sfumato-SEED.png in the working
+    /// directory]
+    #[arg(long, value_name = "FILE|DIR")]
+    pub out: Option<PathBuf>,
+    /// Also write every tensor on the way: conditioning, noise, each step, the finished latent, the picture
+    #[arg(long, value_name = "FILE.safetensors")]
+    pub trace: Option<PathBuf>,
+    /// How many threads compute [default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// Print one JSON object on standard output when done
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Cli {
+    /// How many threads were asked for. The number must be known before the first thread starts.
+    pub fn threads(&self) -> Option<u16> {
+        match &self.command {
+            Some(Command::Paint(args)) => args.threads,
+            _ => None,
+        }
+    }
+}
+
+impl Command {
+    /// Does it. The exit code is 0, or 130 after an interruption.
+    pub fn run(self) -> anyhow::Result<u8> {
+        match self {
+            Self::Paint(args) => paint::run(&args),
+            Self::Inspect { file, json } => inspect::run(&file, json).map(|()| 0),
+            Self::Models { json } => models::run(&library(None), json).map(|()| 0),
+        }
+    }
+}
+
+/// A command line that says something impossible: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
+
+/// What the JSON objects of all subcommands say about their own form. It grows when a field changes its meaning or goes away;
+/// new fields may come without.
+const JSON_VERSION: u32 = 1;
+
+/// The models on this machine: in `folder` if one is named, in the user's folders, and where the program brings its own.
+fn library(folder: Option<&Path>) -> Library {
+    let mut folders: Vec<_> = folder.map(Path::to_owned).into_iter().collect();
+    match Paths::from_environment() {
+        Ok(paths) => {
+            let (settings, problem) = Settings::load(&paths.settings_file());
+            if let Some(problem) = problem {
+                tracing::warn!("{problem}");
+            }
+            folders.extend(settings.model_folders);
+            folders.push(paths.models_folder());
+        }
+        Err(error) => tracing::warn!("{error}"),
+    }
+    Library::discover(&folders)
+}
+
+/// Writes to standard output. A reader that has seen enough is no error.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(anyhow!(
+            "the result could not be written to standard output ({error}): free space where it goes"
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn print_json(value: &serde_json::Value) -> anyhow::Result<()> {
+    print(&format!("{value:#}\n"))
+}
+
+fn sampler_help() -> String {
+    let keys: Vec<_> = SamplerName::ALL.iter().map(|sampler| sampler.key()).collect();
+    format!(
+        "How to get from one noise level to the next: {} [default: what suits the model]",
+        keys.join(", ")
+    )
+}
+
+fn schedule_help() -> String {
+    let keys: Vec<_> = ScheduleName::ALL.iter().map(|schedule| schedule.key()).collect();
+    format!(
+        "Which noise levels to visit: {} [default: what suits the model]",
+        keys.join(", ")
+    )
+}
+
+fn sampler_named(name: &str) -> Result<SamplerName, String> {
+    let keys = || {
+        SamplerName::ALL
+            .iter()
+            .map(|sampler| sampler.key())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    SamplerName::from_name(name).ok_or_else(|| format!("there is no such sampler: choose one of {}", keys()))
+}
+
+fn schedule_named(name: &str) -> Result<ScheduleName, String> {
+    let keys = || {
+        ScheduleName::ALL
+            .iter()
+            .map(|schedule| schedule.key())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    ScheduleName::from_name(name).ok_or_else(|| format!("there is no such schedule: choose one of {}", keys()))
+}
+
+fn number_between(text: &str, low: f64, high: f64) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if (low..=high).contains(&number) => Ok(number),
+        _ => Err(format!("choose a number between {low} and {high}")),
+    }
+}
+
+fn guidance_of(text: &str) -> Result<f64, String> {
+    number_between(text, 0.0, 50.0)
+}
+
+fn strength_of(text: &str) -> Result<f64, String> {
+    number_between(text, 0.0, 1.0)
+}
+
+fn extent_of(text: &str) -> Result<Extent, String> {
+    let sides = text.split_once(['x', 'X', '×']);
+    match sides.map(|(width, height)| (width.trim().parse(), height.trim().parse())) {
+        Some((Ok(width), Ok(height))) if width > 0 && height > 0 => Ok(Extent::new(width, height)),
+        _ => Err("write a size as WIDTHxHEIGHT in pixels, such as 128x128".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_size_is_two_numbers_above_nothing() {
+        assert_eq!(extent_of("128x64"), Ok(Extent::new(128, 64)));
+        assert_eq!(extent_of("128×64"), Ok(Extent::new(128, 64)));
+        for wrong in ["", "128", "x", "0x8", "8x0", "-8x8", "8x8x8", "99999999999x8"] {
+            assert!(extent_of(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_number_in_range_is_refused() {
+        for wrong in ["NaN", "inf", "-0.1", "1.1", "a lot", ""] {
+            assert!(strength_of(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(strength_of("0.5"), Ok(0.5));
+    }
+
+    #[test]
+    fn the_exit_codes_stand_in_the_help() {
+        let help = Cli::command().render_long_help().to_string();
+        for code in ["0 ", "1 ", "2 ", "130 "] {
+            assert!(help.contains(&format!("\n  {code}")), "{code} in {help}");
+        }
+    }
+}

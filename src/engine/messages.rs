@@ -1,5 +1,6 @@
 use crate::diffusion::{Painted, Phase, Request, Stop};
 use crate::pixels::Picture;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -25,6 +26,13 @@ pub enum Command {
     Load(String),
     /// Paint.
     Generate(Job),
+    /// Paint, and write every tensor on the way to a safetensors file, as [`crate::diffusion::trace`] names them.
+    Trace {
+        /// What to paint.
+        job: Job,
+        /// The file to write.
+        file: PathBuf,
+    },
 }
 
 /// The one thing that two threads share: whether a job is to stop. It is read after every call of the network.

@@ -1,13 +1,72 @@
 //! The inference thread: commands in, events out. It owns the weights; threads share nothing but messages and a cancel flag.
 
+mod channel;
 mod messages;
+mod studio;
+mod thread;
 
+pub use channel::{Client, Gone, Peer, channel};
 pub use messages::{CancelToken, Command, Event, Job, JobId, Outcome};
+
+use crate::checkpoints::Library;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+/// Networks recurse little, but tensor libraries and decoders keep blocks of numbers on the stack.
+const STACK_BYTES: usize = 16 << 20;
+
+/// Starts the inference thread. `wake` is called from it after each event, and once when it ends.
+///
+/// If the system refuses a thread the client is not alive from the start.
+pub fn spawn(library: Library, wake: impl Fn() + Send + 'static) -> Client {
+    let library = Arc::new(library);
+    Client::started(wake, move |peer| {
+        let library = Arc::clone(&library);
+        let work = move || {
+            let mut studio = studio::Studio::new(library);
+            // Caught so that the peer is not dropped while the thread unwinds: its end must wake the client.
+            if catch_unwind(AssertUnwindSafe(|| thread::serve(&peer, &mut studio))).is_err() {
+                tracing::error!("the inference thread ends: it panicked");
+            }
+            drop(studio);
+            drop(peer);
+        };
+        let thread = std::thread::Builder::new()
+            .name("inference".to_owned())
+            .stack_size(STACK_BYTES);
+        if let Err(error) = thread.spawn(work) {
+            tracing::error!("the inference thread could not be started: {error}");
+        }
+    })
+}
 
 /// Why a job or a model failed, in words for the person at the window.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No model of this name.
-    #[error("there is no model named {0}: choose one from the list that `sfumato models` prints")]
+    #[error("there is no model named {0}")]
     UnknownModel(String),
+    /// The model cannot be found or its files cannot be used.
+    #[error(transparent)]
+    Model(#[from] crate::checkpoints::Error),
+    /// The run failed.
+    #[error(transparent)]
+    Paint(#[from] crate::diffusion::Error),
+    /// A mistake in this program; the message is the panic's.
+    #[error("painting broke off because of a mistake in this program: {0}")]
+    Panicked(String),
+    /// Whoever wanted the picture has gone.
+    #[error(transparent)]
+    Gone(#[from] Gone),
+}
+
+impl Error {
+    /// What the person can do about it beyond what the sentence itself says, without a full stop.
+    pub fn next_step(&self) -> Option<&'static str> {
+        match self {
+            Self::UnknownModel(_) | Self::Model(_) => Some("`sfumato models` lists the models that can be used"),
+            Self::Panicked(_) => Some("try again, and report it with the settings if it comes back"),
+            Self::Paint(_) | Self::Gone(_) => None,
+        }
+    }
 }

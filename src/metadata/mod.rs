@@ -1,1 +1,60 @@
-//! Requests to and from what other programs write into pictures.
+//! What a picture was made with, as text inside its file. A picture that says how it was made can be made again, here or in
+//! another program; so the text is the one that most programs read: A1111's `parameters`.
+//!
+//! One dialect a file. [`to_parameters`] and [`from_parameters`] are A1111's; a dialect that is only read gives the same
+//! [`Imported`].
+
+mod a1111;
+mod pairs;
+
+pub use a1111::{describe, from_parameters, to_parameters};
+
+use crate::diffusion::{SamplerName, ScheduleName};
+use crate::geom::Extent;
+
+/// The key of the text chunk that holds [`to_parameters`] in a PNG.
+pub const PARAMETERS_KEY: &str = "parameters";
+
+/// What a text said about how a picture was made.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Imported {
+    /// What this program has a setting for.
+    pub settings: Found,
+    /// What it has none for, as key and value in the order of the text; to be shown, so that nobody wonders why a picture
+    /// does not come out the same.
+    pub unknown: Vec<(String, String)>,
+}
+
+/// The settings that a text named; `None` where it was silent or said something that this program does not have.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Found {
+    /// The model's name.
+    pub model: Option<String>,
+    /// The prompt.
+    pub prompt: Option<String>,
+    /// The negative prompt; empty where the text names settings but no negative prompt.
+    pub negative_prompt: Option<String>,
+    /// The picture's size, as written: not rounded, not checked.
+    pub extent: Option<Extent>,
+    /// The seed.
+    pub seed: Option<u64>,
+    /// The sampler.
+    pub sampler: Option<SamplerName>,
+    /// The schedule; the sampler's usual one where the text names a sampler only.
+    pub schedule: Option<ScheduleName>,
+    /// The steps of a whole schedule.
+    pub steps: Option<u32>,
+    /// The guidance scale.
+    pub guidance_scale: Option<f64>,
+    /// The denoising strength, of a picture that started from another one.
+    pub strength: Option<f64>,
+    /// How many steps were made before the run was stopped.
+    pub steps_made: Option<u32>,
+}
+
+impl Found {
+    /// Whether the text named nothing at all.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}

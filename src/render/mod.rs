@@ -1,1 +1,13 @@
-//! Shows a document through wgpu.
+//! Shows a document through wgpu. Pixels are decided elsewhere, on the CPU: what goes wrong here is seen, never saved.
+//!
+//! [`CanvasPicture`] keeps what the GPU is to hold and queues only what changed; [`CanvasPaint`] is one frame of it inside
+//! egui's render pass. Each shader in shaders/ has a twin of the same name here that computes one pixel of it on the CPU.
+
+pub mod canvas;
+mod gpu;
+mod shaders;
+mod uploads;
+
+pub use gpu::{CanvasPaint, install};
+pub use shaders::{SHADERS, Shader};
+pub use uploads::{CanvasPicture, Slot, Upload};

@@ -1,6 +1,6 @@
+use super::{NoticeId, ResultId};
 use crate::diffusion::Stop;
 use crate::engine::JobId;
-use crate::gallery::EntryId;
 use crate::paint::{Brush, Stroke, Tool};
 use crate::pixels::{Mask, Picture};
 use crate::settings::Theme;
@@ -13,17 +13,19 @@ pub enum Action {
     Generate,
     /// End the running job.
     Stop(Stop),
-    /// Take a job that waits out of the queue.
+    /// Take a job that waits, or one left over from last time, out of the queue.
     Cancel(JobId),
-    /// Take all jobs that wait out of the queue.
+    /// Take all jobs that wait, and all left over from last time, out of the queue.
     ClearQueue,
+    /// Let the jobs left over from last time run, behind those that wait.
+    ResumeQueue,
     /// Draw another seed.
     RollSeed,
     /// Use this model from now on, and load it.
     ChooseModel(String),
     /// The prompt before this one in the history.
     OlderPrompt,
-    /// The prompt after this one in the history.
+    /// The prompt after this one in the history; after the newest, the prompt that was being written.
     NewerPrompt,
     /// Start from the picture in this file.
     OpenPicture(PathBuf),
@@ -31,12 +33,20 @@ pub enum Action {
     PastePicture(Picture),
     /// Start from noise again.
     ClosePicture,
+    /// Put the settings that were found in the picture opened last into the draft.
+    UseSettings,
+    /// Scale the open picture to about as many pixels as the model paints best.
+    FitPicture,
     /// Take the mask from this file.
     OpenMask(PathBuf),
     /// Take this mask.
     ReplaceMask(Mask),
-    /// Write the shown picture to this file, with its settings.
+    /// Ask the window for a file to write this result to: the session answers with a [`Wish`](super::Wish).
+    AskWhereToSave(ResultId),
+    /// Write the shown picture to this file, with its settings if it is a result.
     SavePicture(PathBuf),
+    /// Write this result to this file, with its settings.
+    SaveResult(ResultId, PathBuf),
     /// Choose a tool.
     SetTool(Tool),
     /// Change the brush.
@@ -51,20 +61,26 @@ pub enum Action {
     Undo,
     /// Do it again.
     Redo,
+    /// List only the results whose prompts hold these words; all of them when empty.
+    Search(String),
+    /// List the next page of older results.
+    MoreResults,
     /// Show this result on the canvas.
-    Show(EntryId),
+    Show(ResultId),
     /// Show the document itself again.
     HideResult,
     /// Start from the shown result.
     StartFromResult,
-    /// Put this result's settings into the draft.
-    Recall(EntryId),
-    /// Show this result's file in the file manager.
-    Reveal(EntryId),
+    /// Put this result's settings into the draft, its starting picture and mask into the document.
+    Recall(ResultId),
+    /// Show this result's file in the file manager: the session answers with a [`Wish`](super::Wish).
+    Reveal(ResultId),
+    /// Try again to keep this result in the gallery.
+    SaveAgain(ResultId),
     /// Move this result to the trash.
-    Delete(EntryId),
+    Delete(ResultId),
     /// Light, dark or as the system has it.
     SetTheme(Theme),
     /// Take a notice away.
-    Dismiss(usize),
+    Dismiss(NoticeId),
 }

@@ -1,6 +1,385 @@
 //! The application without a window: what is being edited, what is queued, what was made. The window reads it and returns
 //! [`Action`]s; [`Session::apply`] carries them out; [`Session::poll`] takes in what the engine and the gallery report.
+//!
+//! Nothing here waits: the engine paints, and three threads of the session's own read and write files (`files`), results
+//! (`gallery`) and the state that survives a crash (`state`). Their answers come in through `poll`.
 
 mod action;
+mod apply;
+mod archive;
+mod canvas;
+mod document;
+mod draft;
+mod files;
+mod history;
+mod jobs;
+mod notices;
+mod persist;
+mod poll;
+mod results;
+mod worker;
 
 pub use action::Action;
+pub use canvas::{Shown, Wish};
+pub use draft::{Draft, Model, ModelState, NotReady};
+pub use history::History;
+pub use jobs::{Jobs, Running, Waiting};
+pub use notices::{Notice, NoticeId, NoticeKind, Notices, Offer};
+pub use results::{Kept, ResultId, ResultItem, Results};
+pub use worker::Wake;
+
+use crate::engine::{Client, Command};
+use crate::metadata::Found;
+use crate::paint::{Brush, Document, Tool};
+use crate::pixels::{Mask, Picture};
+use crate::settings::{Paths, Settings};
+use persist::{Keeper, Snapshot};
+use std::sync::Arc;
+
+/// What a session is made from.
+pub struct Opening {
+    /// Where settings, results and the state lie.
+    pub paths: Paths,
+    /// What the user configured.
+    pub settings: Settings,
+    /// The models that were found, the preferred one first.
+    pub models: Vec<Model>,
+    /// Starts an engine; called again when one has died.
+    pub engine: Box<dyn FnMut() -> Client>,
+    /// Called from any thread when [`Session::poll`] has something to take in.
+    pub wake: Wake,
+    /// Any number: where rolled seeds begin.
+    pub entropy: u64,
+}
+
+/// The application without a window. The panels read it and edit [`draft`](Self::draft) in place; everything else changes only
+/// through [`apply`](Self::apply) and [`poll`](Self::poll). The fields are public so that a panel can borrow the ones it needs.
+pub struct Session {
+    /// What the person is about to ask for.
+    pub draft: Draft,
+    /// The picture to start from and the mask on it.
+    pub document: Document,
+    /// What the pointer does on the canvas.
+    pub tool: Tool,
+    /// The brush of the mask tools.
+    pub brush: Brush,
+    /// What is painted and what waits.
+    pub jobs: Jobs,
+    /// What was made.
+    pub results: Results,
+    /// What to tell the person.
+    pub notices: Notices,
+    /// The prompts that were painted.
+    pub history: History,
+    /// The models that can be chosen.
+    pub models: Vec<Model>,
+    /// What the user configured.
+    pub settings: Settings,
+    /// Whether the picture opened last carried settings, for [`Action::UseSettings`].
+    pub found_settings: bool,
+
+    paths: Paths,
+    start_engine: Box<dyn FnMut() -> Client>,
+    engine: Client,
+    /// How often a dead engine is started again before the person has to ask.
+    restarts_left: u8,
+    files: files::Files,
+    archive: archive::Archive,
+    keeper: Keeper,
+    found: Option<Found>,
+    view: View,
+    shown: Shown,
+    revision: u64,
+    wishes: Vec<Wish>,
+    /// The seed that was painted last. While the draft still shows it, Generate draws another unless it is locked.
+    used_seed: Option<u64>,
+    entropy: u64,
+    kept: KeptState,
+}
+
+/// What the canvas shows while nothing is being painted, and what it goes back to.
+#[derive(Clone, Debug)]
+struct View {
+    what: Viewed,
+    /// Whether the person chose to look at this while something is painted: previews and new results do not take its place.
+    stays: bool,
+    /// The result that was asked for and is being read.
+    wanted: Option<ResultId>,
+}
+
+#[derive(Clone, Debug)]
+enum Viewed {
+    Document,
+    Result(ResultId, Arc<Picture>),
+}
+
+/// What was handed to the keeper last, as far as it tells whether something changed since.
+struct KeptState {
+    draft: Draft,
+    tool: Tool,
+    brush: Brush,
+    used_seed: Option<u64>,
+    prompts: usize,
+    jobs: u64,
+    document: u64,
+    /// The mask as it was at that revision of the document; none if it keeps everything.
+    mask: Option<Arc<Mask>>,
+}
+
+const RESTARTS: u8 = 3;
+const FIRST_BRUSH: Brush = Brush {
+    size: 24.0,
+    hardness: 0.8,
+};
+
+impl Session {
+    /// Opens the session that was left, or a first one: the preferred model's example in the draft, the model on its way.
+    pub fn open(opening: Opening) -> Self {
+        let Opening {
+            paths,
+            settings,
+            models,
+            engine: mut start_engine,
+            wake,
+            entropy,
+        } = opening;
+        let folder = paths.state_folder().to_owned();
+        let restored = persist::restore(&folder);
+        let usable = models.iter().find(|model| model.problem.is_none());
+        let first_draft = usable
+            .or(models.first())
+            .map(|model| model.example.clone())
+            .unwrap_or_default();
+        let snapshot = restored.snapshot.unwrap_or_else(|| Snapshot {
+            draft: first_draft,
+            used_seed: None,
+            tool: Tool::default(),
+            brush: FIRST_BRUSH,
+            history: History::default(),
+            picture: None,
+            mask: None,
+            queue: Vec::new(),
+        });
+        let mut notices = Notices::default();
+        restored.complaints.into_iter().for_each(|complaint| {
+            notices.error(complaint);
+        });
+        let document = document::restored(
+            snapshot.picture,
+            snapshot.mask.as_deref(),
+            snapshot.draft.extent,
+            &mut notices,
+        );
+        let mut jobs = Jobs::default();
+        jobs.leave_over(snapshot.queue);
+        let shown = Shown::Empty(snapshot.draft.extent);
+        let mut session = Self {
+            kept: KeptState {
+                draft: snapshot.draft.clone(),
+                tool: snapshot.tool,
+                brush: snapshot.brush,
+                used_seed: snapshot.used_seed,
+                prompts: snapshot.history.prompts().len(),
+                jobs: jobs.changes(),
+                document: document.revision(),
+                mask: snapshot.mask,
+            },
+            draft: snapshot.draft,
+            document,
+            tool: snapshot.tool,
+            brush: snapshot.brush,
+            jobs,
+            results: Results::default(),
+            notices,
+            history: snapshot.history,
+            models,
+            found_settings: false,
+            engine: start_engine(),
+            start_engine,
+            restarts_left: RESTARTS,
+            files: files::start(Arc::clone(&wake)),
+            archive: archive::start(paths.gallery_folder(&settings), Arc::clone(&wake)),
+            keeper: Keeper::start(folder, wake),
+            settings,
+            paths,
+            found: None,
+            view: View {
+                what: Viewed::Document,
+                stays: false,
+                wanted: None,
+            },
+            shown,
+            revision: 0,
+            wishes: Vec::new(),
+            used_seed: snapshot.used_seed,
+            entropy,
+        };
+        session.begin();
+        session
+    }
+
+    fn begin(&mut self) {
+        let is_there = |model: &&Model| model.name == self.draft.model;
+        if self.models.is_empty() {
+            self.notices.error(
+                "There is no model to paint with: put a diffusers folder into the folder “models” next to the program, and start \
+                 it again",
+            );
+        } else if !self.models.iter().any(|model| is_there(&model)) {
+            let first = self
+                .models
+                .iter()
+                .find(|model| model.problem.is_none())
+                .unwrap_or(&self.models[0]);
+            let gone = std::mem::take(&mut self.draft.model);
+            self.draft.model.clone_from(&first.name);
+            self.notices.info(format!(
+                "The model {gone} is not there any more: {} is used instead",
+                first.name
+            ));
+        }
+        self.load_model();
+        let left_over = self.jobs.left_over.len();
+        if left_over > 0 {
+            let what = if left_over == 1 {
+                "One picture was".to_owned()
+            } else {
+                format!("{left_over} pictures were")
+            };
+            let offer = |label: &str, action| Offer {
+                label: label.into(),
+                action,
+            };
+            self.notices.push(
+                NoticeKind::Info,
+                format!("{what} still to be painted when Sfumato ended"),
+                vec![
+                    offer("Paint now", Action::ResumeQueue),
+                    offer("Forget", Action::ClearQueue),
+                ],
+            );
+        }
+        self.list_more();
+        self.refresh();
+    }
+
+    /// What the canvas shows.
+    pub fn canvas(&self) -> &Shown {
+        &self.shown
+    }
+
+    /// A number that grows whenever [`canvas`](Self::canvas) shows something else. The mask has the document's.
+    pub fn canvas_revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// What only the window can do; each is told once.
+    pub fn take_wishes(&mut self) -> Vec<Wish> {
+        std::mem::take(&mut self.wishes)
+    }
+
+    /// The chosen model, if it is there.
+    pub fn model(&self) -> Option<&Model> {
+        self.models.iter().find(|model| model.name == self.draft.model)
+    }
+
+    /// Waits until everything that is being edited is on disk, or could not be written: for the program's end. Without it, it is
+    /// on disk within a second all the same.
+    pub fn save(&mut self) {
+        self.keep_state();
+        self.keeper.flush();
+    }
+
+    /// Asks the engine for the chosen model, if it can be used.
+    fn load_model(&mut self) {
+        let chosen = self.models.iter_mut().find(|model| model.name == self.draft.model);
+        if let Some(model) = chosen.filter(|model| model.problem.is_none()) {
+            model.state = ModelState::Loading;
+            self.engine.send(Command::Load(model.name.clone()));
+        }
+    }
+
+    /// Asks for the next page of results.
+    fn list_more(&mut self) {
+        let (search, offset) = (self.results.search.clone(), self.results.offset());
+        self.results.is_loading = self.archive.send(archive::Task::List { search, offset });
+    }
+
+    /// Works out what the canvas shows now.
+    fn refresh(&mut self) {
+        let preview = self
+            .jobs
+            .running
+            .as_ref()
+            .filter(|_| !self.view.stays)
+            .and_then(|running| {
+                let picture = Arc::clone(running.preview.as_ref()?);
+                Some(Shown::Preview {
+                    job: running.id,
+                    picture,
+                    extent: running.request.extent,
+                })
+            });
+        let shown = preview.unwrap_or_else(|| match (&self.view.what, self.document.picture()) {
+            (Viewed::Result(id, picture), _) => Shown::Result(*id, Arc::clone(picture)),
+            (Viewed::Document, Some(picture)) => Shown::Document(Arc::clone(picture)),
+            (Viewed::Document, None) => Shown::Empty(self.draft.extent.rounded_to(8)),
+        });
+        self.results.shown = match &self.view.what {
+            Viewed::Result(id, _) => Some(*id),
+            Viewed::Document => None,
+        };
+        if !shown.is_same(&self.shown) {
+            self.revision += 1;
+            self.shown = shown;
+        }
+    }
+
+    /// Hands what is being edited to the state thread, if it changed.
+    fn keep_state(&mut self) {
+        let document = self.document.revision();
+        let kept = &mut self.kept;
+        let is_same = kept.draft == self.draft
+            && (kept.tool, kept.brush, kept.used_seed) == (self.tool, self.brush, self.used_seed)
+            && (kept.prompts, kept.jobs, kept.document)
+                == (self.history.prompts().len(), self.jobs.changes(), document);
+        if is_same {
+            return;
+        }
+        if kept.document != document {
+            kept.mask = (!self.document.mask().is_empty()).then(|| Arc::new(self.document.mask().clone()));
+        }
+        *kept = KeptState {
+            draft: self.draft.clone(),
+            tool: self.tool,
+            brush: self.brush,
+            used_seed: self.used_seed,
+            prompts: self.history.prompts().len(),
+            jobs: self.jobs.changes(),
+            document,
+            mask: kept.mask.take(),
+        };
+        self.keeper.keep(Snapshot {
+            draft: self.draft.clone(),
+            used_seed: self.used_seed,
+            tool: self.tool,
+            brush: self.brush,
+            history: self.history.clone(),
+            picture: self.document.picture().cloned(),
+            mask: kept.mask.clone(),
+            queue: self.jobs.unfinished().cloned().collect(),
+        });
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session")
+            .field("draft", &self.draft)
+            .field("jobs", &self.jobs)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

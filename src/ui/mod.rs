@@ -1,1 +1,28 @@
-//! egui panels: read the session, return actions.
+//! egui panels: read the session, return actions. One file a panel; what they share is in [`widgets`], [`theme`] and the table
+//! of [`shortcuts`]. Nothing here changes the session but the draft, which is edited in place.
+
+pub mod canvas;
+mod filmstrip;
+mod gallery;
+mod help;
+pub mod icons;
+mod layout;
+mod menu;
+mod notices;
+mod perform;
+mod prompt_panel;
+mod settings_panel;
+pub mod shortcuts;
+mod start_panel;
+mod state;
+mod status;
+pub mod theme;
+mod thumbnails;
+mod tools;
+mod view;
+mod widgets;
+
+pub use layout::window_ui;
+pub use state::{Ask, Outbox, ViewState};
+pub use thumbnails::color_image;
+pub use view::{CanvasView, Placement};

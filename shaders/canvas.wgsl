@@ -1,0 +1,181 @@
+// The canvas: backdrop, shadow and border, checkerboard, picture, mask.
+//
+// One rule decides every pixel of the picture and of the mask: a screen pixel shows the average of the image area that it
+// covers. Magnified, that is nearest-neighbour with clean edges between texels; reduced, it is an exact box filter, so that
+// nothing shimmers when the view moves. Previews are far smaller than what they stand for and are drawn through a cubic
+// B-spline instead, which has no visible grid.
+//
+// The CPU twin is render::canvas::canvas; a test holds the two against each other. No sampler, no storage buffer and no
+// compute pass: it runs on WebGL2-class hardware. Colours are premultiplied and stay in gamma space, as egui blends.
+
+struct Canvas {
+    // Left and top of the viewport in the target; its width and height, in target pixels.
+    viewport: vec4<f32>,
+    // Left and top of the picture within the viewport, in target pixels; target pixels for each image pixel.
+    place: vec4<f32>,
+    // Width and height of the picture in image pixels; side of a checker cell, reach of the shadow, in target pixels.
+    extent: vec4<f32>,
+    // 0 nothing, 1 the picture, 2 a preview; 1 if there is a mask to show; shift of the hatching; width of a hatch line.
+    show: vec4<f32>,
+    backdrop: vec4<f32>,
+    border: vec4<f32>,
+    shadow: vec4<f32>,
+    checker_light: vec4<f32>,
+    checker_dark: vec4<f32>,
+    mask_tint: vec4<f32>,
+    mask_inner_line: vec4<f32>,
+    mask_outer_line: vec4<f32>,
+}
+
+@group(0) @binding(0) var<uniform> canvas: Canvas;
+@group(0) @binding(1) var picture: texture_2d<f32>;
+@group(0) @binding(2) var preview: texture_2d<f32>;
+@group(0) @binding(3) var mask: texture_2d<f32>;
+
+// The most texels that are averaged along each axis; beyond, the area is thinned out.
+const MAX_TAPS: i32 = 32;
+
+@vertex
+fn vertex(@builtin(vertex_index) index: u32) -> @builtin(position) vec4<f32> {
+    let corner = vec2<f32>(f32((index << 1u) & 2u), f32(index & 2u));
+    return vec4<f32>(corner * vec2<f32>(2.0, -2.0) + vec2<f32>(-1.0, 1.0), 0.0, 1.0);
+}
+
+// How far apart the texels that are averaged stand, so that at most MAX_TAPS of them cover `span`.
+fn stride_of(span: i32) -> i32 {
+    return max(1, (span + MAX_TAPS - 1) / MAX_TAPS);
+}
+
+fn picture_area(low: vec2<f32>, high: vec2<f32>) -> vec4<f32> {
+    let size = vec2<i32>(textureDimensions(picture));
+    let first = clamp(vec2<i32>(floor(low)), vec2<i32>(0), size - vec2<i32>(1));
+    let last = clamp(vec2<i32>(ceil(high)) - vec2<i32>(1), first, size - vec2<i32>(1));
+    let stride_x = stride_of(last.x - first.x + 1);
+    let stride_y = stride_of(last.y - first.y + 1);
+    var sum = vec4<f32>(0.0);
+    var total = 0.0;
+    for (var y = first.y; y <= last.y; y += stride_y) {
+        let height = max(min(high.y, f32(y + 1)) - max(low.y, f32(y)), 1e-4);
+        for (var x = first.x; x <= last.x; x += stride_x) {
+            let weight = height * max(min(high.x, f32(x + 1)) - max(low.x, f32(x)), 1e-4);
+            sum += weight * textureLoad(picture, vec2<i32>(x, y), 0);
+            total += weight;
+        }
+    }
+    return sum / total;
+}
+
+fn mask_area(low: vec2<f32>, high: vec2<f32>) -> f32 {
+    let size = vec2<i32>(textureDimensions(mask));
+    let first = clamp(vec2<i32>(floor(low)), vec2<i32>(0), size - vec2<i32>(1));
+    let last = clamp(vec2<i32>(ceil(high)) - vec2<i32>(1), first, size - vec2<i32>(1));
+    let stride_x = stride_of(last.x - first.x + 1);
+    let stride_y = stride_of(last.y - first.y + 1);
+    var sum = 0.0;
+    var total = 0.0;
+    for (var y = first.y; y <= last.y; y += stride_y) {
+        let height = max(min(high.y, f32(y + 1)) - max(low.y, f32(y)), 1e-4);
+        for (var x = first.x; x <= last.x; x += stride_x) {
+            let weight = height * max(min(high.x, f32(x + 1)) - max(low.x, f32(x)), 1e-4);
+            sum += weight * textureLoad(mask, vec2<i32>(x, y), 0).r;
+            total += weight;
+        }
+    }
+    return sum / total;
+}
+
+// Weights of the four texels around a place `f` of the way from the second to the third: the uniform cubic B-spline.
+fn spline_weights(f: f32) -> vec4<f32> {
+    let g = 1.0 - f;
+    return vec4<f32>(
+        g * g * g,
+        3.0 * f * f * f - 6.0 * f * f + 4.0,
+        3.0 * g * g * g - 6.0 * g * g + 4.0,
+        f * f * f,
+    ) / 6.0;
+}
+
+fn preview_spline(at: vec2<f32>) -> vec4<f32> {
+    let size = vec2<i32>(textureDimensions(preview));
+    let texel = at * vec2<f32>(size) / canvas.extent.xy - vec2<f32>(0.5);
+    let base = floor(texel);
+    let across = spline_weights(texel.x - base.x);
+    let down = spline_weights(texel.y - base.y);
+    var sum = vec4<f32>(0.0);
+    for (var row = 0; row < 4; row++) {
+        for (var column = 0; column < 4; column++) {
+            let here = clamp(vec2<i32>(base) + vec2<i32>(column - 1, row - 1), vec2<i32>(0), size - vec2<i32>(1));
+            sum += across[column] * down[row] * textureLoad(preview, here, 0);
+        }
+    }
+    return sum;
+}
+
+fn over(top: vec4<f32>, bottom: vec4<f32>) -> vec4<f32> {
+    return top + bottom * (1.0 - top.a);
+}
+
+// Whether the middle of the target pixel that is `shift` pixels away lies in the mask.
+fn in_mask(at: vec2<f32>, shift: vec2<f32>) -> bool {
+    let pixel = at + shift;
+    if any(pixel < canvas.place.xy) || any(pixel >= canvas.place.xy + canvas.extent.xy * canvas.place.zw) {
+        return false;
+    }
+    let low = (pixel - vec2<f32>(0.5) - canvas.place.xy) / canvas.place.zw;
+    return mask_area(low, low + vec2<f32>(1.0) / canvas.place.zw) >= 0.5;
+}
+
+// The mask's tint, hatched, and the two-tone line around it.
+fn mask_colour(at: vec2<f32>, low: vec2<f32>, high: vec2<f32>) -> vec4<f32> {
+    let period = canvas.show.w * 4.0;
+    let along = at.x + at.y + canvas.show.z;
+    let in_hatch = along - period * floor(along / period) < canvas.show.w;
+    let tint = canvas.mask_tint * mask_area(low, high) * select(0.55, 1.0, in_hatch);
+    let here = in_mask(at, vec2<f32>(0.0));
+    let left = in_mask(at, vec2<f32>(-1.0, 0.0));
+    let right = in_mask(at, vec2<f32>(1.0, 0.0));
+    let above = in_mask(at, vec2<f32>(0.0, -1.0));
+    let below = in_mask(at, vec2<f32>(0.0, 1.0));
+    if here && !(left && right && above && below) {
+        return canvas.mask_inner_line;
+    }
+    if !here && (left || right || above || below) {
+        return canvas.mask_outer_line;
+    }
+    return tint;
+}
+
+@fragment
+fn fragment(@builtin(position) position: vec4<f32>) -> @location(0) vec4<f32> {
+    let at = position.xy - canvas.viewport.xy;
+    let top_left = canvas.place.xy;
+    let bottom_right = top_left + canvas.extent.xy * canvas.place.zw;
+
+    let outside = length(max(max(top_left - at, at - bottom_right), vec2<f32>(0.0)));
+    let fade = clamp(1.0 - outside / canvas.extent.w, 0.0, 1.0);
+    var colour = over(canvas.shadow * fade * fade * fade, canvas.backdrop);
+    if outside > 0.0 && outside <= 1.0 {
+        colour = over(canvas.border, colour);
+    }
+
+    let overlap = min(at + vec2<f32>(0.5), bottom_right) - max(at - vec2<f32>(0.5), top_left);
+    let covered = clamp(overlap.x, 0.0, 1.0) * clamp(overlap.y, 0.0, 1.0);
+    if covered <= 0.0 || canvas.show.x < 0.5 {
+        return colour;
+    }
+
+    let low = max((at - vec2<f32>(0.5) - top_left) / canvas.place.zw, vec2<f32>(0.0));
+    let high = min((at + vec2<f32>(0.5) - top_left) / canvas.place.zw, canvas.extent.xy);
+    let cell = floor((at - top_left) / canvas.extent.z);
+    let is_light = (cell.x + cell.y) - 2.0 * floor((cell.x + cell.y) / 2.0) < 0.5;
+    var inside = select(canvas.checker_dark, canvas.checker_light, is_light);
+    if canvas.show.x < 1.5 {
+        inside = over(picture_area(low, high), inside);
+    } else {
+        inside = over(preview_spline((low + high) * 0.5), inside);
+    }
+    if canvas.show.y > 0.5 {
+        inside = over(mask_colour(at, low, high), inside);
+    }
+    return mix(colour, inside, covered);
+}

@@ -1,0 +1,77 @@
+//! Asking for files. Native dialogs block, so each runs on a thread of its own and leaves what was chosen in an inbox.
+
+use crate::session::Action;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// How the person is asked for files. Each call blocks until there is an answer; none means that the person thought better.
+pub trait Dialogs: Send + Sync {
+    /// A picture to start from.
+    fn picture(&self) -> Option<PathBuf>;
+    /// A mask.
+    fn mask(&self) -> Option<PathBuf>;
+    /// Where to write a picture; `name` is offered.
+    fn save(&self, name: &str) -> Option<PathBuf>;
+}
+
+/// The desktop's own dialogs.
+#[derive(Clone, Copy, Debug)]
+pub struct NativeDialogs;
+
+const PICTURES: &[&str] = &["png", "jpg", "jpeg", "webp"];
+
+impl Dialogs for NativeDialogs {
+    fn picture(&self) -> Option<PathBuf> {
+        rfd::FileDialog::new().set_title("Open a picture").add_filter("Pictures", PICTURES).pick_file()
+    }
+
+    fn mask(&self) -> Option<PathBuf> {
+        rfd::FileDialog::new().set_title("Open a mask").add_filter("Pictures", PICTURES).pick_file()
+    }
+
+    fn save(&self, name: &str) -> Option<PathBuf> {
+        let chosen = rfd::FileDialog::new().set_title("Save as").add_filter("PNG", &["png"]).set_file_name(name).save_file()?;
+        Some(if chosen.extension().is_none() { chosen.with_extension("png") } else { chosen })
+    }
+}
+
+/// One dialog at a time, on its own thread.
+pub(super) struct Asking {
+    dialogs: Arc<dyn Dialogs>,
+    answers: Arc<Mutex<Vec<Action>>>,
+    open: Arc<AtomicBool>,
+}
+
+impl Asking {
+    pub(super) fn new(dialogs: Box<dyn Dialogs>) -> Self {
+        Self { dialogs: dialogs.into(), answers: Arc::default(), open: Arc::default() }
+    }
+
+    /// Asks, unless a dialog is open already. The answer is there after `ctx` was told to repaint.
+    pub(super) fn ask(
+        &self,
+        ctx: &egui::Context,
+        question: impl FnOnce(&dyn Dialogs) -> Option<Action> + Send + 'static,
+    ) {
+        if self.open.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (dialogs, answers, open, ctx) = (self.dialogs.clone(), self.answers.clone(), self.open.clone(), ctx.clone());
+        let ask = move || {
+            let answer = question(&*dialogs);
+            answers.lock().expect("nothing panics while it holds the answers").extend(answer);
+            open.store(false, Ordering::Release);
+            ctx.request_repaint();
+        };
+        if let Err(error) = std::thread::Builder::new().name("dialog".into()).spawn(ask) {
+            tracing::error!("a file dialog could not be opened: {error}");
+            self.open.store(false, Ordering::Release);
+        }
+    }
+
+    /// What was chosen since the last call.
+    pub(super) fn answers(&self) -> Vec<Action> {
+        std::mem::take(&mut *self.answers.lock().expect("nothing panics while it holds the answers"))
+    }
+}

@@ -1,0 +1,203 @@
+//! What eframe calls: takes in what happened elsewhere, shows the panels, passes on what the person did.
+
+use super::dialogs::{Asking, Dialogs};
+use crate::geom::Extent;
+use crate::pixels::Picture;
+use crate::render;
+use crate::session::{Action, Session, Shown, Wish};
+use crate::ui::{self, Ask, ViewState, theme};
+use egui::{ColorImage, Context, Event, ViewportCommand};
+use std::path::{Path, PathBuf};
+
+/// The window's state: the session, and what only the window knows.
+pub struct App {
+    /// What is edited, queued and was made.
+    pub session: Session,
+    /// Where the canvas looks and what is open.
+    pub view: ViewState,
+    asking: Asking,
+    device: String,
+    title: String,
+}
+
+impl App {
+    /// A window around a session. Fails if there is nothing to draw with.
+    pub fn new(
+        cc: &eframe::CreationContext<'_>,
+        session: Session,
+        dialogs: Box<dyn Dialogs>,
+        device: &str,
+    ) -> Result<Self, String> {
+        let state = cc.wgpu_render_state.as_ref().ok_or("no graphics adapter was found")?;
+        render::install(state);
+        theme::install(&cc.egui_ctx);
+        theme::follow(&cc.egui_ctx, session.settings.theme);
+        let asking = Asking::new(dialogs);
+        Ok(Self { session, view: ViewState::default(), asking, device: device.to_owned(), title: String::new() })
+    }
+
+    fn answer(&mut self, ctx: &Context, ask: &Ask) {
+        match ask {
+            Ask::OpenPicture => self.asking.ask(ctx, |d| d.picture().map(Action::OpenPicture)),
+            Ask::OpenMask => self.asking.ask(ctx, |d| d.mask().map(Action::OpenMask)),
+            Ask::SavePicture => match *self.session.canvas() {
+                Shown::Result(id, _) => self.apply(ctx, Action::AskWhereToSave(id)),
+                _ => self.asking.ask(ctx, |d| d.save("picture.png").map(Action::SavePicture)),
+            },
+            Ask::CopyPicture => {
+                if let Some(picture) = self.session.canvas().picture() {
+                    ctx.copy_image(ui::color_image(picture));
+                }
+            }
+            Ask::Quit => ctx.send_viewport_cmd(ViewportCommand::Close),
+        }
+    }
+
+    fn grant(&mut self, ctx: &Context, wish: Wish) {
+        match wish {
+            Wish::AskWhereToSave { result, name } => {
+                self.asking.ask(ctx, move |d| d.save(&name).map(|path| Action::SaveResult(result, path)));
+            }
+            Wish::Reveal(path) => reveal(path),
+        }
+    }
+
+    fn apply(&mut self, ctx: &Context, action: Action) {
+        self.session.apply(action);
+        ctx.request_repaint();
+    }
+
+    /// What was dropped onto the window or pasted outside of a text field.
+    fn take_in(&mut self, ctx: &Context) {
+        let dropped: Vec<PathBuf> =
+            ctx.input(|i| i.raw.dropped_files.iter().map(|f| f.path().to_path_buf()).collect());
+        if let Some(path) = dropped.into_iter().find(|p| !p.as_os_str().is_empty()) {
+            self.view.gallery_open = false;
+            self.apply(ctx, Action::OpenPicture(path));
+        }
+        if ctx.text_edit_focused() {
+            return;
+        }
+        let pasted = ctx.input(|i| {
+            i.events.iter().find_map(|event| match event {
+                Event::PasteImage(image) => picture(image).map(Action::PastePicture),
+                Event::Paste(text) => file_in(text).map(Action::OpenPicture),
+                _ => None,
+            })
+        });
+        if let Some(action) = pasted {
+            self.apply(ctx, action);
+        }
+    }
+
+    fn show_title(&mut self, ctx: &Context) {
+        let title = match &self.session.jobs.running {
+            Some(running) => format!("{:.0} % \u{b7} Sfumato", running.progress() * 100.0),
+            None => "Sfumato".to_owned(),
+        };
+        if title != self.title {
+            ctx.send_viewport_cmd(ViewportCommand::Title(title.clone()));
+            self.title = title;
+        }
+    }
+}
+
+impl eframe::App for App {
+    /// Also runs while the window is hidden: jobs go on, results are kept.
+    fn logic(&mut self, ctx: &Context, _frame: &mut eframe::Frame) {
+        self.session.poll();
+        for answer in self.asking.answers() {
+            self.apply(ctx, answer);
+        }
+        for wish in self.session.take_wishes() {
+            self.grant(ctx, wish);
+        }
+        theme::follow(ctx, self.session.settings.theme);
+        self.show_title(ctx);
+    }
+
+    fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+        let ctx = ui.ctx().clone();
+        self.take_in(&ctx);
+        let out = ui::window_ui(ui, &mut self.session, &mut self.view, &self.device);
+        for action in out.actions {
+            self.apply(&ctx, action);
+        }
+        for ask in &out.asks {
+            self.answer(&ctx, ask);
+        }
+    }
+
+    fn on_exit(&mut self) {
+        self.session.save();
+    }
+}
+
+/// A pasted picture with straight alpha; none if it has no pixels.
+fn picture(image: &ColorImage) -> Option<Picture> {
+    let extent = Extent::new(image.width() as u32, image.height() as u32);
+    let rgba = image.pixels.iter().flat_map(|p| p.to_srgba_unmultiplied()).collect();
+    Picture::from_rgba(extent, rgba).filter(|p| !p.extent().is_empty())
+}
+
+/// The file that a pasted text names, as file managers put it on the clipboard.
+fn file_in(text: &str) -> Option<PathBuf> {
+    let line = text.lines().next()?.trim();
+    let path = line.strip_prefix("file://").map_or_else(|| line.to_owned(), unescaped);
+    let path = Path::new(&path);
+    (path.is_absolute() && path.is_file()).then(|| path.to_path_buf())
+}
+
+/// Per cent escapes of a URI (RFC 3986) as the bytes they stand for.
+fn unescaped(uri: &str) -> String {
+    let (mut bytes, mut rest) = (Vec::new(), uri.as_bytes());
+    while let Some((&first, tail)) = rest.split_first() {
+        let escape = tail.get(..2).filter(|_| first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
+        match escape.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            None => {
+                bytes.push(first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Opens the file's folder in the file manager, on a thread: it may take its time.
+fn reveal(path: PathBuf) {
+    let open = move || {
+        let folder = path.parent().unwrap_or(&path);
+        if let Err(error) = opener::open(folder) {
+            tracing::warn!("the file manager cannot show {}: {error}", folder.display());
+        }
+    };
+    if let Err(error) = std::thread::Builder::new().name("reveal".into()).spawn(open) {
+        tracing::warn!("the file manager could not be opened: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pasted_uri_names_its_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a picture.png");
+        std::fs::write(&path, b"x").unwrap();
+        let uri = format!("file://{}", path.display().to_string().replace(' ', "%20"));
+        assert_eq!(file_in(&uri), Some(path));
+        assert_eq!(file_in("a red apple"), None);
+    }
+
+    #[test]
+    fn a_pasted_picture_gets_its_straight_alpha_back() {
+        let image = ColorImage::from_rgba_unmultiplied([1, 1], &[200, 100, 0, 255]);
+        assert_eq!(picture(&image).unwrap().rgba(), [200, 100, 0, 255]);
+        assert!(picture(&ColorImage::from_rgba_unmultiplied([0, 0], &[])).is_none());
+    }
+}

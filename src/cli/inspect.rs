@@ -1,0 +1,302 @@
+//! `sfumato inspect`: what a picture was made with, and what is in a model's files. Nothing is loaded that need not be: of
+//! weights only the header is read.
+
+use super::{JSON_VERSION, describe, print, print_json};
+use crate::metadata::{Found, PARAMETERS_KEY, from_parameters};
+use crate::pixels::{Picture, read_texts};
+use anyhow::{anyhow, bail};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// The longest header that the safetensors format allows.
+const MAX_HEADER_BYTES: u64 = 100_000_000;
+
+pub(super) fn run(file: &Path, json: bool) -> anyhow::Result<()> {
+    let is_weights = file
+        .extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("safetensors"));
+    let (object, text) = if file.is_dir() {
+        model(file)?
+    } else if is_weights {
+        weights(file)?
+    } else {
+        picture(file)?
+    };
+    if json { print_json(&object) } else { print(&text) }
+}
+
+fn picture(file: &Path) -> anyhow::Result<(Value, String)> {
+    let extent = Picture::load(file)?.extent();
+    let texts = read_texts(file);
+    let parameters = texts
+        .iter()
+        .find(|(key, _)| key == PARAMETERS_KEY)
+        .map(|(_, text)| text);
+    let imported = parameters.map(|text| from_parameters(text)).unwrap_or_default();
+    let unknown: Map<_, _> = imported
+        .unknown
+        .iter()
+        .map(|(key, value)| (key.clone(), Value::from(value.as_str())))
+        .collect();
+    let object = json!({
+        "version": JSON_VERSION,
+        "kind": "picture",
+        "file": describe::absolute(file),
+        "extent": { "width": extent.width, "height": extent.height },
+        "settings": describe::found(&imported.settings),
+        "unknown": unknown,
+        "parameters": parameters,
+        "texts": texts.iter().map(|(key, _)| key).collect::<Vec<_>>(),
+    });
+    let mut text = format!("picture of {extent}\n");
+    if parameters.is_some() {
+        text += &settings_as_text(&imported.settings);
+    } else {
+        text += "it does not say what it was made with\n";
+    }
+    for (key, value) in &imported.unknown {
+        text += &line(&format!("({key})"), value);
+    }
+    Ok((object, text))
+}
+
+fn settings_as_text(found: &Found) -> String {
+    let Value::Object(settings) = describe::found(found) else {
+        return String::new();
+    };
+    let mut text = String::new();
+    for (key, value) in settings {
+        let value = match (key.as_str(), value) {
+            ("extent", _) => found.extent.map(|extent| extent.to_string()).unwrap_or_default(),
+            (_, Value::String(string)) => string,
+            (_, other) => other.to_string(),
+        };
+        text += &line(&key.replace('_', " "), &value);
+    }
+    text
+}
+
+/// A key and its value; further lines of the value stand below its first.
+fn line(key: &str, value: &str) -> String {
+    format!("{key:16} {}\n", value.replace('\n', &format!("\n{:17}", "")))
+}
+
+fn model(folder: &Path) -> anyhow::Result<(Value, String)> {
+    let library = super::library(Some(folder));
+    let name = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    let same = |path: &Path| path.canonicalize().is_ok_and(|path| path == name);
+    let Some(entry) = library.entries().iter().find(|entry| same(&entry.path)) else {
+        bail!(
+            "this folder holds no model: a diffusers model has a model_index.json in its folder: {}",
+            folder.display()
+        );
+    };
+    let summary = match &entry.summary {
+        Ok(summary) => summary,
+        Err(error) => bail!("{error}"),
+    };
+    let mut parts = Vec::new();
+    let mut text = format!("model {}, paints {} best\n", entry.name, summary.native_extent);
+    for part in ["text_encoder", "unet", "vae"] {
+        for file in safetensors_in(&folder.join(part))? {
+            let header = Header::read(&file)?;
+            text += &line(part, &header.in_words());
+            parts.push(json!({ "part": part, "file": describe::absolute(&file), "dtypes": header.dtypes(), "parameters": header.parameters() }));
+        }
+    }
+    let object = json!({
+        "version": JSON_VERSION,
+        "kind": "model",
+        "name": entry.name,
+        "path": describe::absolute(folder),
+        "extent": { "width": summary.native_extent.width, "height": summary.native_extent.height },
+        "bytes": summary.parameters_bytes,
+        "parts": parts,
+    });
+    Ok((object, text))
+}
+
+fn safetensors_in(folder: &Path) -> anyhow::Result<Vec<std::path::PathBuf>> {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Ok(Vec::new());
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry
+            .map_err(|error| anyhow!("this folder cannot be read ({error}): {}", folder.display()))?
+            .path();
+        if path.extension().is_some_and(|extension| extension == "safetensors") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn weights(file: &Path) -> anyhow::Result<(Value, String)> {
+    let header = Header::read(file)?;
+    let mut text = format!("{}\n", header.in_words());
+    for (name, tensor) in &header.tensors {
+        writeln!(text, "{name}\t{}\t{:?}", tensor.dtype, tensor.shape).expect("a string takes everything");
+    }
+    for (key, value) in &header.metadata {
+        text += &line(&format!("({key})"), value);
+    }
+    let tensors: Vec<_> = header
+        .tensors
+        .iter()
+        .map(|(name, tensor)| json!({ "name": name, "dtype": tensor.dtype, "shape": tensor.shape }))
+        .collect();
+    let object = json!({
+        "version": JSON_VERSION,
+        "kind": "weights",
+        "file": describe::absolute(file),
+        "parameters": header.parameters(),
+        "dtypes": header.dtypes(),
+        "tensors": tensors,
+        "metadata": header.metadata,
+    });
+    Ok((object, text))
+}
+
+/// The header of a safetensors file: 8 bytes of length (little-endian), then JSON.
+#[derive(Debug, Default)]
+struct Header {
+    tensors: BTreeMap<String, TensorInfo>,
+    metadata: BTreeMap<String, String>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+struct TensorInfo {
+    dtype: String,
+    shape: Vec<u64>,
+    data_offsets: [u64; 2],
+}
+
+impl Header {
+    fn read(path: &Path) -> anyhow::Result<Self> {
+        let shown = path.display();
+        let unreadable =
+            |error| anyhow!("this file cannot be read ({error}): check the path and its permissions: {shown}");
+        let mut file = File::open(path).map_err(unreadable)?;
+        let length = file.metadata().map_err(unreadable)?.len();
+        let mut prefix = [0; 8];
+        let header_length = file
+            .read_exact(&mut prefix)
+            .map_or(u64::MAX, |()| u64::from_le_bytes(prefix));
+        if header_length > MAX_HEADER_BYTES || header_length > length.saturating_sub(8) {
+            bail!("this is not a safetensors file, or only the beginning of one: fetch it again: {shown}");
+        }
+        let mut header = vec![0; header_length as usize];
+        file.read_exact(&mut header).map_err(unreadable)?;
+        let header = Self::parse(&header).map_err(|error| {
+            anyhow!("the header of this safetensors file is damaged ({error}): fetch the file again: {shown}")
+        })?;
+        let needed = header
+            .tensors
+            .values()
+            .map(|tensor| tensor.data_offsets[1])
+            .max()
+            .unwrap_or(0);
+        let found = length - 8 - header_length;
+        if needed > found {
+            bail!("this file is cut off: {found} bytes of tensors of {needed} are there: fetch it again: {shown}");
+        }
+        Ok(header)
+    }
+
+    fn parse(json: &[u8]) -> serde_json::Result<Self> {
+        let mut header = Self::default();
+        for (name, value) in serde_json::from_slice::<Map<String, Value>>(json)? {
+            if name == "__metadata__" {
+                header.metadata = serde_json::from_value(value)?;
+            } else {
+                header.tensors.insert(name, serde_json::from_value(value)?);
+            }
+        }
+        Ok(header)
+    }
+
+    /// How many numbers all tensors hold.
+    fn parameters(&self) -> u64 {
+        let of = |tensor: &TensorInfo| {
+            tensor
+                .shape
+                .iter()
+                .fold(1, |product: u64, &side| product.saturating_mul(side))
+        };
+        self.tensors.values().map(of).fold(0, u64::saturating_add)
+    }
+
+    /// How many tensors of each type.
+    fn dtypes(&self) -> BTreeMap<&str, usize> {
+        let mut dtypes = BTreeMap::new();
+        for tensor in self.tensors.values() {
+            *dtypes.entry(tensor.dtype.as_str()).or_default() += 1;
+        }
+        dtypes
+    }
+
+    fn in_words(&self) -> String {
+        let dtypes: Vec<_> = self
+            .dtypes()
+            .iter()
+            .map(|(dtype, count)| format!("{count} {dtype}"))
+            .collect();
+        format!(
+            "{} numbers in {} tensors ({})",
+            self.parameters(),
+            self.tensors.len(),
+            dtypes.join(", ")
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file_of(header: &str, data: usize) -> tempfile::NamedTempFile {
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend_from_slice(header.as_bytes());
+        bytes.resize(bytes.len() + data, 0);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), bytes).unwrap();
+        file
+    }
+
+    const TWO: &str = r#"{"__metadata__":{"format":"pt"},"a":{"dtype":"F16","shape":[2,3],"data_offsets":[0,12]},
+        "b":{"dtype":"F32","shape":[],"data_offsets":[12,16]}}"#;
+
+    #[test]
+    fn a_header_tells_tensors_types_and_numbers() {
+        let header = Header::read(file_of(TWO, 16).path()).unwrap();
+        assert_eq!(header.parameters(), 7);
+        assert_eq!(header.in_words(), "7 numbers in 2 tensors (1 F16, 1 F32)");
+        assert_eq!(header.metadata["format"], "pt");
+    }
+
+    #[test]
+    fn a_damaged_file_is_told_from_a_cut_one() {
+        let told = |header: &str, data| Header::read(file_of(header, data).path()).unwrap_err().to_string();
+        assert!(told(TWO, 15).contains("15 bytes of tensors of 16"));
+        assert!(told("{\"a\":", 0).contains("the header of this safetensors file is damaged"));
+        let cut = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(cut.path(), [255; 9]).unwrap();
+        assert!(
+            Header::read(cut.path())
+                .unwrap_err()
+                .to_string()
+                .contains("not a safetensors file")
+        );
+    }
+
+    #[test]
+    fn further_lines_of_a_value_stand_below_its_first() {
+        assert_eq!(line("prompt", "a\nb"), "prompt           a\n                 b\n");
+    }
+}

@@ -1,0 +1,82 @@
+//! `sfumato models`: what can be painted with, and what is wrong with the rest.
+
+use super::{JSON_VERSION, describe, print, print_json};
+use crate::checkpoints::{Library, ModelEntry};
+use crate::diffusion::{Defaults, TrainingSigmas};
+use crate::engine;
+use anyhow::bail;
+use serde_json::{Value, json};
+
+/// A model to paint with.
+#[derive(Debug)]
+pub(super) struct Chosen {
+    /// As requests name it.
+    pub(super) name: String,
+    /// What suits it.
+    pub(super) defaults: Defaults,
+}
+
+pub(super) fn run(library: &Library, json: bool) -> anyhow::Result<()> {
+    let entries = library.entries();
+    if json {
+        let models: Vec<_> = entries.iter().map(as_json).collect();
+        return print_json(&json!({ "version": JSON_VERSION, "models": models }));
+    }
+    if entries.is_empty() {
+        return print("there is no model: put a diffusers folder into a `models` folder next to the program\n");
+    }
+    print(&entries.iter().map(as_text).collect::<String>())
+}
+
+/// The model of this name or in this folder; without a wish, the first that can be used.
+pub(super) fn chosen(library: &Library, wish: Option<&str>) -> anyhow::Result<Chosen> {
+    let entries = library.entries();
+    let entry = match wish {
+        None => entries.iter().find(|entry| entry.summary.is_ok()),
+        Some(wish) => {
+            let folder = library.find(wish).map_err(engine::Error::from)?;
+            let folder = folder.canonicalize().unwrap_or(folder);
+            entries
+                .iter()
+                .find(|entry| entry.path.canonicalize().is_ok_and(|path| path == folder))
+        }
+    };
+    let Some(entry) = entry else {
+        bail!("there is no model that can be used: `sfumato models` says what is wrong with those that are there");
+    };
+    match &entry.summary {
+        Ok(summary) => {
+            let training = TrainingSigmas::from_alphas_cumprod(&summary.training.alphas_cumprod);
+            let defaults = Defaults::from_facts(summary.native_extent, &training);
+            Ok(Chosen {
+                name: entry.name.clone(),
+                defaults,
+            })
+        }
+        Err(problem) => bail!("{problem}"),
+    }
+}
+
+fn as_json(entry: &ModelEntry) -> Value {
+    let summary = entry.summary.as_ref();
+    json!({
+        "name": entry.name,
+        "path": describe::absolute(&entry.path),
+        "bytes": summary.ok().map(|summary| summary.parameters_bytes),
+        "extent": summary.ok().map(|summary| json!({ "width": summary.native_extent.width, "height": summary.native_extent.height })),
+        "problem": summary.err().map(ToString::to_string),
+    })
+}
+
+fn as_text(entry: &ModelEntry) -> String {
+    match &entry.summary {
+        Ok(summary) => format!(
+            "{}\t{}\t{} MB\t{}\n",
+            entry.name,
+            summary.native_extent,
+            summary.parameters_bytes.div_ceil(1_000_000),
+            entry.path.display()
+        ),
+        Err(problem) => format!("{}\tcannot be used: {problem}\t{}\n", entry.name, entry.path.display()),
+    }
+}

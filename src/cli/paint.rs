@@ -1,0 +1,166 @@
+//! `sfumato paint`: the engine of the window, driven one picture after the other.
+
+use super::output::{Output, make_folder};
+use super::plan::Plan;
+use super::report::Reporter;
+use super::{PaintArgs, Usage, describe, library, print, print_json};
+use crate::diffusion::{Painted, Request, Stop};
+use crate::engine::{self, CancelToken, Client, Command, Event, Job, JobId, Outcome};
+use anyhow::{anyhow, bail};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What a run of the command left.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    /// The pictures that were written, in the order of their seeds.
+    pub(super) pictures: Vec<Written>,
+    /// What was decided in the person's place.
+    pub(super) notes: Vec<String>,
+    /// Whether Ctrl+C ended it.
+    pub(super) interrupted: bool,
+}
+
+/// A picture in a file.
+#[derive(Debug)]
+pub(super) struct Written {
+    pub(super) file: PathBuf,
+    pub(super) painted: Painted,
+    /// Whether it was stopped before its last step.
+    pub(super) stopped: bool,
+}
+
+/// Paints. With `--json` the object is printed also when painting fails, with what was finished before.
+pub(super) fn run(args: &PaintArgs) -> anyhow::Result<u8> {
+    let mut done = Done::default();
+    let result = paint_all(args, &mut done);
+    if result.as_ref().is_err_and(anyhow::Error::is::<Usage>) {
+        return result.map(|()| 2);
+    }
+    if args.json {
+        print_json(&describe::done(&done, result.as_ref().err()))?;
+    }
+    result?;
+    Ok(if done.interrupted { 130 } else { 0 })
+}
+
+fn paint_all(args: &PaintArgs, done: &mut Done) -> anyhow::Result<()> {
+    if args.trace.is_some() && args.count > 1 {
+        bail!(Usage("--trace writes one run: leave out --count".to_owned()));
+    }
+    let model_folder = args.model.as_deref().map(Path::new).filter(|path| path.is_dir());
+    let library = library(model_folder);
+    let plan = Plan::new(args, &library)?;
+    let output = Output::new(args.out.as_deref(), args.count)?;
+    if let Some(folder) = args.trace.as_deref().and_then(Path::parent) {
+        make_folder(folder)?;
+    }
+    let cancel = CancelToken::default();
+    stop_on_ctrl_c(&cancel)?;
+    let mut reporter = Reporter::new(plan.requests.len());
+    for note in &plan.notes {
+        reporter.note(note);
+    }
+    if plan.seed_was_drawn {
+        reporter.note(&format!(
+            "seed {} (drawn; give it with --seed for the same picture)",
+            plan.requests[0].seed
+        ));
+    }
+    done.notes.clone_from(&plan.notes);
+    let client = engine::spawn(library, || {});
+    for (index, request) in plan.requests.into_iter().enumerate() {
+        let job = Job {
+            id: JobId(index as u64),
+            request: Box::new(request),
+            cancel: cancel.clone(),
+        };
+        reporter.begin(index, &job.request);
+        let ended = paint_one(&client, job, args.trace.clone(), &mut reporter)?;
+        let written = ended
+            .map(|(painted, stopped)| keep(&output, painted, stopped))
+            .transpose()?;
+        if let Some(written) = written {
+            reporter.end(&written);
+            if !args.json {
+                print(&format!("{}\n", written.file.display()))?;
+            }
+            done.pictures.push(written);
+        }
+        if cancel.requested().is_some() {
+            done.interrupted = true;
+            reporter.interrupted(done.pictures.len());
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn keep(output: &Output, painted: Painted, stopped: bool) -> anyhow::Result<Written> {
+    let file = output.write(&painted)?;
+    Ok(Written { file, painted, stopped })
+}
+
+/// Paints one picture: it and whether it was stopped early, or nothing if it was thrown away.
+fn paint_one(
+    client: &Client,
+    job: Job,
+    trace: Option<PathBuf>,
+    reporter: &mut Reporter,
+) -> anyhow::Result<Option<(Painted, bool)>> {
+    client.send(match trace {
+        Some(file) => Command::Trace { job, file },
+        None => Command::Generate(job),
+    });
+    loop {
+        let Some(event) = client.event_within(Duration::from_millis(200)) else {
+            if client.is_alive() {
+                continue;
+            }
+            return Err(anyhow!(
+                "the inference thread could not be started: close other programs and try again"
+            ));
+        };
+        reporter.event(&event);
+        if let Event::JobEnded { outcome, .. } = event {
+            return match outcome {
+                Outcome::Finished(painted) => Ok(Some((painted, false))),
+                Outcome::Stopped(painted) => Ok(Some((painted, true))),
+                Outcome::Cancelled => Ok(None),
+                Outcome::Failed(error) => Err(error.into()),
+            };
+        }
+    }
+}
+
+/// The first Ctrl+C stops after the current step and keeps what there is; the second ends the program at once.
+fn stop_on_ctrl_c(cancel: &CancelToken) -> anyhow::Result<()> {
+    let cancel = cancel.clone();
+    ctrlc::set_handler(move || {
+        if cancel.requested().is_some() {
+            std::process::exit(130);
+        }
+        cancel.stop(Stop::Keep);
+    })
+    .map_err(|error| anyhow!("Ctrl+C could not be taken over ({error}): try again"))
+}
+
+/// A request in few words.
+pub(super) fn in_words(request: &Request) -> String {
+    let Request {
+        extent, seed, steps, ..
+    } = request;
+    let steps_to_run = request.steps_to_run();
+    let of = if steps_to_run == *steps {
+        String::new()
+    } else {
+        format!(" of {steps}")
+    };
+    format!(
+        "{extent}, seed {seed}, {steps_to_run}{of} steps of {} {}, guidance {}, {}",
+        request.sampler.label(),
+        request.schedule.label(),
+        request.guidance_scale,
+        request.model
+    )
+}

@@ -1,0 +1,124 @@
+//! From the command line to requests that are checked: everything that can be wrong is found here, before a model is loaded.
+
+use super::{PaintArgs, Usage};
+use crate::checkpoints::Library;
+use crate::diffusion::{Defaults, Input, Request};
+use crate::geom::Extent;
+use crate::pixels::{Mask, Picture};
+use anyhow::bail;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::path::Path;
+use std::sync::Arc;
+
+/// What will be painted.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// One request a picture, in the order of their seeds.
+    pub(super) requests: Vec<Request>,
+    /// Whether the seed was drawn here.
+    pub(super) seed_was_drawn: bool,
+    /// What was decided in the person's place.
+    pub(super) notes: Vec<String>,
+}
+
+impl Plan {
+    pub(super) fn new(args: &PaintArgs, library: &Library) -> anyhow::Result<Self> {
+        let mut notes = Vec::new();
+        let model = super::models::chosen(library, args.model.as_deref())?;
+        let picture = args.image.as_deref().map(Picture::load).transpose()?;
+        let mask = args.mask.as_deref().map(Mask::load).transpose()?;
+        if let (Some(picture), Some(mask)) = (&picture, &mask) {
+            check_mask(args, picture.extent(), mask.extent())?;
+        }
+        let wanted = args
+            .size
+            .or(picture.as_ref().map(Picture::extent))
+            .unwrap_or(model.defaults.extent);
+        let extent = wanted.rounded_to(8);
+        if extent != wanted {
+            notes.push(format!(
+                "the size {wanted} is rounded to {extent}: both sides must be multiples of 8"
+            ));
+        }
+        let request = request(args, model.name, &model.defaults, extent)?;
+        let input = picture.map(|picture| input(args.strength, &picture, mask.as_ref(), extent, &mut notes));
+        let request = Request { input, ..request };
+        let request = request.checked().map_err(|invalid| Usage(invalid.to_string()))?;
+
+        let Some(last) = request.seed.checked_add(u64::from(args.count - 1)) else {
+            bail!(Usage(format!(
+                "there are not {} seeds from {} on: choose a smaller one",
+                args.count, request.seed
+            )));
+        };
+        let requests = (request.seed..=last)
+            .map(|seed| Request {
+                seed,
+                ..request.clone()
+            })
+            .collect();
+        Ok(Self {
+            requests,
+            seed_was_drawn: args.seed.is_none(),
+            notes,
+        })
+    }
+}
+
+/// The request without its input.
+fn request(args: &PaintArgs, model: String, defaults: &Defaults, extent: Extent) -> anyhow::Result<Request> {
+    // Checked before pixels are resized to it.
+    let side = Request::<(), ()>::MAX_SIDE;
+    if extent.width > side || extent.height > side {
+        bail!(Usage(
+            crate::diffusion::Invalid::Extent(extent).to_string() + ": give a smaller --size"
+        ));
+    }
+    Ok(Request {
+        model,
+        prompt: args.prompt.clone(),
+        negative_prompt: args.negative.clone(),
+        extent,
+        seed: args.seed.unwrap_or_else(drawn_seed),
+        sampler: args.sampler.unwrap_or(defaults.sampler),
+        schedule: args.schedule.unwrap_or(defaults.schedule),
+        steps: args.steps.unwrap_or(defaults.steps),
+        guidance_scale: args.guidance.unwrap_or(defaults.guidance_scale),
+        input: None,
+    })
+}
+
+/// A mask belongs to its picture as the files are: only together are they resized.
+fn check_mask(args: &PaintArgs, picture: Extent, mask: Extent) -> anyhow::Result<()> {
+    if picture == mask {
+        return Ok(());
+    }
+    let shown = |path: &Option<std::path::PathBuf>| path.as_deref().unwrap_or(Path::new("")).display().to_string();
+    bail!(
+        "the mask is {mask} ({}), but its picture is {picture} ({}): make the mask as large as the picture",
+        shown(&args.mask),
+        shown(&args.image)
+    )
+}
+
+fn input(strength: f64, picture: &Picture, mask: Option<&Mask>, to: Extent, notes: &mut Vec<String>) -> Input {
+    if picture.extent() != to {
+        notes.push(format!(
+            "the starting picture is resized from {} to {to}",
+            picture.extent()
+        ));
+    }
+    if mask.is_some_and(Mask::is_empty) {
+        notes.push("the mask has no white in it: nothing will be repainted".to_owned());
+    }
+    Input {
+        picture: Arc::new(picture.resized(to)),
+        strength,
+        mask: mask.map(|mask| Arc::new(mask.resized(to))),
+    }
+}
+
+/// A seed that torch's generator takes whole: 32 bits, from the randomness that the standard library seeds its hash maps with.
+fn drawn_seed() -> u64 {
+    RandomState::new().build_hasher().finish() & u64::from(u32::MAX)
+}

@@ -1,0 +1,180 @@
+//! The two ends of the engine. The [`Client`] is held by whoever wants pictures; the [`Peer`] by the inference thread, or by a
+//! test that answers in its place.
+//!
+//! Commands are unbounded: they come at a person's rate, and a window must never wait. Events are bounded: when the client is
+//! slow, previews are dropped and everything else waits. Both queues belong to the client, so that a thread that died leaves
+//! the jobs that wait in place for the one that follows it.
+
+use super::{Command, Event, Job};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, unbounded};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+/// How many events wait before previews are dropped.
+const EVENTS: usize = 64;
+
+type Wake = Arc<Mutex<dyn Fn() + Send>>;
+type Start = Box<dyn Fn(Peer) + Send>;
+
+/// The end that asks for pictures. Dropping it ends the engine; a picture that is being painted is thrown away.
+pub struct Client {
+    commands: Sender<Command>,
+    events: Receiver<Event>,
+    next_commands: Receiver<Command>,
+    next_events: Sender<Event>,
+    /// Only a peer keeps it alive, so that a client without one knows it.
+    peer_lives: Weak<()>,
+    wake: Wake,
+    start: Option<Start>,
+}
+
+/// The end that paints.
+pub struct Peer {
+    commands: Receiver<Command>,
+    events: Sender<Event>,
+    wake: Wake,
+    lives: Option<Arc<()>>,
+}
+
+/// The client is gone: nobody waits for what was to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("nobody listens to the engine any more")]
+pub struct Gone;
+
+/// Both ends, without a thread. `wake` is called after each event, from the peer's thread.
+pub fn channel(wake: impl Fn() + Send + 'static) -> (Client, Peer) {
+    let (commands, next_commands) = unbounded();
+    let (next_events, events) = bounded(EVENTS);
+    let mut client = Client {
+        commands,
+        events,
+        next_commands,
+        next_events,
+        peer_lives: Weak::new(),
+        wake: Arc::new(Mutex::new(wake)),
+        start: None,
+    };
+    let peer = client.peer();
+    (client, peer)
+}
+
+impl Client {
+    /// Both queues with `start` to put a peer behind them, now and at each [`Client::restart`].
+    pub(super) fn started(wake: impl Fn() + Send + 'static, start: impl Fn(Peer) + Send + 'static) -> Self {
+        let (mut client, peer) = channel(wake);
+        start(peer);
+        client.start = Some(Box::new(start));
+        client
+    }
+
+    fn peer(&mut self) -> Peer {
+        let peer_lives = Arc::new(());
+        self.peer_lives = Arc::downgrade(&peer_lives);
+        Peer {
+            commands: self.next_commands.clone(),
+            events: self.next_events.clone(),
+            wake: Arc::clone(&self.wake),
+            lives: Some(peer_lives),
+        }
+    }
+
+    /// Queues a command. It waits until the engine is free, also while there is no thread.
+    pub fn send(&self, command: Command) {
+        // It cannot fail: the client itself holds a receiver of this queue.
+        drop(self.commands.send(command));
+    }
+
+    /// Queues a picture.
+    pub fn generate(&self, job: Job) {
+        self.send(Command::Generate(job));
+    }
+
+    /// The next event, if there is one now.
+    pub fn try_event(&self) -> Option<Event> {
+        self.events.try_recv().ok()
+    }
+
+    /// The next event; `None` if there is none within `timeout`.
+    pub fn event_within(&self, timeout: Duration) -> Option<Event> {
+        self.events.recv_timeout(timeout).ok()
+    }
+
+    /// Whether somebody paints at the other end. A thread that panicked does not; it has ended its job before.
+    pub fn is_alive(&self) -> bool {
+        self.peer_lives.strong_count() > 0
+    }
+
+    /// Starts a new thread if the old one died; it goes on with the commands that wait. Does nothing for a client that was made
+    /// by [`channel`].
+    pub fn restart(&mut self) {
+        if self.is_alive() || self.start.is_none() {
+            return;
+        }
+        let peer = self.peer();
+        if let Some(start) = &self.start {
+            start(peer);
+        }
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        // Commands that wait outlive their sender: without this the peer would still carry them out.
+        while self.next_commands.try_recv().is_ok() {}
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client")
+            .field("alive", &self.is_alive())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Peer {
+    /// The next command, as soon as there is one; `None` when the client is gone.
+    pub fn command(&self) -> Option<Command> {
+        self.commands.recv().ok()
+    }
+
+    /// The next command, if there is one now.
+    pub fn try_command(&self) -> Option<Command> {
+        self.commands.try_recv().ok()
+    }
+
+    /// Tells the client. A [`Event::JobStep`] is dropped when the queue is full; any other event waits for room.
+    pub fn tell(&self, event: Event) -> Result<(), Gone> {
+        let sent = if matches!(event, Event::JobStep { .. }) {
+            match self.events.try_send(event) {
+                Err(TrySendError::Disconnected(_)) => Err(Gone),
+                Ok(()) | Err(TrySendError::Full(_)) => Ok(()),
+            }
+        } else {
+            self.events.send(event).map_err(|_| Gone)
+        };
+        self.wake();
+        sent
+    }
+
+    fn wake(&self) {
+        let wake = self.wake.lock().unwrap_or_else(PoisonError::into_inner);
+        wake();
+    }
+}
+
+impl Drop for Peer {
+    /// Lets the client find out at once that nobody paints any more.
+    fn drop(&mut self) {
+        self.lives = None;
+        if !std::thread::panicking() {
+            self.wake();
+        }
+    }
+}
+
+impl std::fmt::Debug for Peer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Peer").finish_non_exhaustive()
+    }
+}

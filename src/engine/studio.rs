@@ -1,0 +1,130 @@
+//! The work itself: the weights, of one model at a time, and the run that uses them.
+
+use super::thread::Work;
+use super::{Error, Event, Job, Peer};
+use crate::checkpoints::{Library, Model};
+use crate::diffusion::{Ending, Progress, Stop, Trace, paint, preview};
+use candle_core::Device;
+use std::ops::ControlFlow::{self, Break, Continue};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What the inference thread owns. It never leaves the thread.
+pub(super) struct Studio {
+    library: Arc<Library>,
+    device: Device,
+    /// The name it was asked for by, and the weights.
+    loaded: Option<(String, Model)>,
+}
+
+impl Studio {
+    pub(super) fn new(library: Arc<Library>) -> Self {
+        Self {
+            library,
+            device: best_device(),
+            loaded: None,
+        }
+    }
+}
+
+/// The GPU if this binary was compiled for one and there is one, else the CPU.
+fn best_device() -> Device {
+    let gpu = if cfg!(feature = "cuda") {
+        Device::new_cuda(0)
+    } else if cfg!(feature = "metal") {
+        Device::new_metal(0)
+    } else {
+        return Device::Cpu;
+    };
+    gpu.unwrap_or_else(|error| {
+        tracing::warn!("there is no usable GPU, so the CPU paints: {error}");
+        Device::Cpu
+    })
+}
+
+impl Work for Studio {
+    fn load(&mut self, model: &str) -> Result<Option<f64>, Error> {
+        if self.loaded.as_ref().is_some_and(|(name, _)| name == model) {
+            return Ok(None);
+        }
+        let folder = self.library.find(model)?;
+        // Two models at once may be more than the machine holds.
+        self.loaded = None;
+        let started = Instant::now();
+        self.loaded = Some((model.to_owned(), Model::load(&folder, &self.device)?));
+        Ok(Some(started.elapsed().as_secs_f64()))
+    }
+
+    fn paint(&mut self, job: &Job, trace: Option<&Path>, peer: &Peer) -> Result<Ending, Error> {
+        let (_, model) = self
+            .loaded
+            .as_ref()
+            .expect("the loop loads the job's model before it paints");
+        let mut watch = Watch {
+            job,
+            peer,
+            model,
+            trace: trace.map(|_| Trace::default()),
+            failed: None,
+        };
+        let ending = paint(model, &job.request, &mut |progress| watch.see(&progress));
+        let Watch {
+            trace: traced, failed, ..
+        } = watch;
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        let ending = ending?;
+        if let (Some(file), Some(mut traced), Ending::Finished(painted) | Ending::Stopped(painted)) =
+            (trace, traced, &ending)
+        {
+            traced.record_picture(&painted.picture);
+            traced.write(file)?;
+        }
+        Ok(ending)
+    }
+}
+
+/// Turns a run's progress into events, and the cancel token into an answer.
+struct Watch<'a> {
+    job: &'a Job,
+    peer: &'a Peer,
+    model: &'a Model,
+    trace: Option<Trace>,
+    /// Why the run was broken off from here.
+    failed: Option<Error>,
+}
+
+impl Watch<'_> {
+    fn see(&mut self, progress: &Progress<'_>) -> ControlFlow<Stop> {
+        if let Err(error) = self.tell(progress) {
+            self.failed = Some(error);
+            return Break(Stop::Discard);
+        }
+        self.job.cancel.requested().map_or(Continue(()), Break)
+    }
+
+    fn tell(&mut self, progress: &Progress<'_>) -> Result<(), Error> {
+        if let Some(trace) = &mut self.trace {
+            trace.record(progress)?;
+        }
+        let id = self.job.id;
+        match *progress {
+            Progress::Phase(phase) => self.peer.tell(Event::JobPhase { id, phase })?,
+            Progress::Step {
+                index, count, denoised, ..
+            } => {
+                let preview = Arc::new(preview(denoised, &self.model.preview)?);
+                self.peer.tell(Event::JobStep {
+                    id,
+                    index,
+                    count,
+                    preview,
+                })?;
+            }
+            Progress::Start { .. } | Progress::Latent(_) => {}
+        }
+        Ok(())
+    }
+}

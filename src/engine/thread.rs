@@ -1,0 +1,353 @@
+//! The loop of the inference thread: it takes commands one after the other and promises that each job ends exactly once,
+//! whatever happens while it runs.
+
+use super::{Command, Error, Event, Gone, Job, JobId, Outcome, Peer};
+use crate::diffusion::{Ending, Phase};
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::Path;
+
+/// What the loop needs done; apart from it so that its promises can be tested without weights.
+pub(super) trait Work {
+    /// Loads a model unless it is loaded. Gives the seconds that took; `None` if there was nothing to do.
+    fn load(&mut self, model: &str) -> Result<Option<f64>, Error>;
+
+    /// Paints, telling `peer` about phases and steps, with the job's model loaded.
+    fn paint(&mut self, job: &Job, trace: Option<&Path>, peer: &Peer) -> Result<Ending, Error>;
+}
+
+/// Carries out commands until the client is gone. A panic goes on to the caller, after the job it happened in was ended.
+pub(super) fn serve(peer: &Peer, work: &mut impl Work) -> Result<(), Gone> {
+    while let Some(command) = peer.command() {
+        match command {
+            Command::Load(model) => load(peer, work, model)?,
+            Command::Generate(job) => run(peer, work, &job, None)?,
+            Command::Trace { job, file } => run(peer, work, &job, Some(&file))?,
+        }
+    }
+    Ok(())
+}
+
+fn load(peer: &Peer, work: &mut impl Work, model: String) -> Result<(), Gone> {
+    match catch_unwind(AssertUnwindSafe(|| work.load(&model))) {
+        Ok(Ok(seconds)) => peer.tell(Event::ModelLoaded {
+            model,
+            seconds: seconds.unwrap_or(0.0),
+        }),
+        Ok(Err(error)) => peer.tell(Event::ModelFailed { model, error }),
+        Err(panic) => {
+            peer.tell(Event::ModelFailed {
+                model,
+                error: Error::panicked(&*panic),
+            })?;
+            resume_unwind(panic)
+        }
+    }
+}
+
+fn run(peer: &Peer, work: &mut impl Work, job: &Job, trace: Option<&Path>) -> Result<(), Gone> {
+    let ending = MustEnd {
+        peer,
+        id: job.id,
+        ended: false,
+    };
+    if job.cancel.requested().is_some() {
+        return ending.with(Outcome::Cancelled);
+    }
+    peer.tell(Event::JobStarted(job.id))?;
+    let painted = catch_unwind(AssertUnwindSafe(|| {
+        peer.tell(Event::JobPhase {
+            id: job.id,
+            phase: Phase::LoadModel,
+        })?;
+        if let Some(seconds) = work.load(&job.request.model)? {
+            peer.tell(Event::ModelLoaded {
+                model: job.request.model.clone(),
+                seconds,
+            })?;
+        }
+        if job.cancel.requested().is_some() {
+            return Ok(Ending::Discarded);
+        }
+        work.paint(job, trace, peer)
+    }));
+    match painted {
+        Ok(Ok(Ending::Finished(painted))) => ending.with(Outcome::Finished(painted)),
+        Ok(Ok(Ending::Stopped(painted))) => ending.with(Outcome::Stopped(painted)),
+        Ok(Ok(Ending::Discarded)) => ending.with(Outcome::Cancelled),
+        Ok(Err(error)) => ending.with(Outcome::Failed(error)),
+        Err(panic) => {
+            ending.with(Outcome::Failed(Error::panicked(&*panic)))?;
+            resume_unwind(panic)
+        }
+    }
+}
+
+/// A job that was taken from the queue. It ends when this is consumed, or else dropped: there is no way around it.
+struct MustEnd<'a> {
+    peer: &'a Peer,
+    id: JobId,
+    ended: bool,
+}
+
+impl MustEnd<'_> {
+    fn with(mut self, outcome: Outcome) -> Result<(), Gone> {
+        self.ended = true;
+        self.peer.tell(Event::JobEnded { id: self.id, outcome })
+    }
+}
+
+impl Drop for MustEnd<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            let outcome = Outcome::Failed(Error::Panicked("it gave no reason".to_owned()));
+            // If nobody listens any more, nobody waits for the end either.
+            self.peer
+                .tell(Event::JobEnded { id: self.id, outcome })
+                .unwrap_or_default();
+        }
+    }
+}
+
+impl Error {
+    fn panicked(payload: &(dyn Any + Send)) -> Self {
+        let message = payload
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| payload.downcast_ref::<&str>().copied())
+            .unwrap_or("it gave no reason");
+        Self::Panicked(message.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{CancelToken, Client, channel};
+    use super::*;
+    use crate::diffusion::{Painted, Request, SamplerName, ScheduleName, Stop};
+    use crate::geom::Extent;
+    use crate::pixels::Picture;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    const SOON: Duration = Duration::from_secs(10);
+
+    /// Paints what the prompt says: "panic", "fail", or one step more than the event queue holds.
+    struct Fake;
+
+    impl Work for Fake {
+        fn load(&mut self, model: &str) -> Result<Option<f64>, Error> {
+            match model {
+                "none" => Err(Error::UnknownModel(model.to_owned())),
+                "cursed" => panic!("the weights are cursed"),
+                _ => Ok(None),
+            }
+        }
+
+        fn paint(&mut self, job: &Job, _trace: Option<&Path>, peer: &Peer) -> Result<Ending, Error> {
+            assert_ne!(job.request.prompt, "panic", "a prompt that panics");
+            let preview = Arc::new(Picture::filled(Extent::new(1, 1), [0; 4]));
+            let count = job.request.steps;
+            for index in 0..count {
+                peer.tell(Event::JobStep {
+                    id: job.id,
+                    index,
+                    count,
+                    preview: Arc::clone(&preview),
+                })?;
+                if job.cancel.requested() == Some(Stop::Discard) {
+                    return Ok(Ending::Discarded);
+                }
+            }
+            let request = job.request.clone();
+            Ok(Ending::Finished(Painted {
+                picture: preview,
+                request,
+                steps_made: count,
+                seconds: 0.0,
+                notes: Vec::new(),
+            }))
+        }
+    }
+
+    fn spawn_fake() -> Client {
+        Client::started(
+            || {},
+            |peer| {
+                let work = move || drop(catch_unwind(AssertUnwindSafe(|| serve(&peer, &mut Fake))));
+                std::thread::Builder::new().name("fake".to_owned()).spawn(work).unwrap();
+            },
+        )
+    }
+
+    fn job(id: u64, model: &str, prompt: &str, steps: u32) -> Job {
+        let request = Box::new(Request {
+            model: model.to_owned(),
+            prompt: prompt.to_owned(),
+            negative_prompt: String::new(),
+            extent: Extent::new(8, 8),
+            seed: 0,
+            sampler: SamplerName::Euler,
+            schedule: ScheduleName::Normal,
+            steps,
+            guidance_scale: 1.0,
+            input: None,
+        });
+        Job {
+            id: JobId(id),
+            request,
+            cancel: CancelToken::default(),
+        }
+    }
+
+    /// All events up to the end of `last`, as short words.
+    fn story(client: &Client, last: u64) -> Vec<String> {
+        let mut story = Vec::new();
+        loop {
+            let event = client.event_within(SOON).expect("the job ends soon");
+            let over = matches!(event, Event::JobEnded { id, .. } if id.0 == last);
+            story.push(match event {
+                Event::ModelLoaded { model, .. } => format!("loaded {model}"),
+                Event::ModelFailed { model, error } => format!("{model}: {error}"),
+                Event::JobStarted(id) => format!("{} started", id.0),
+                Event::JobPhase { id, phase } => format!("{} {phase:?}", id.0),
+                Event::JobStep { id, index, .. } => format!("{} step {index}", id.0),
+                Event::JobEnded { id, outcome } => match outcome {
+                    Outcome::Finished(_) => format!("{} finished", id.0),
+                    Outcome::Stopped(_) => format!("{} stopped", id.0),
+                    Outcome::Cancelled => format!("{} cancelled", id.0),
+                    Outcome::Failed(error) => format!("{} failed: {error}", id.0),
+                },
+            });
+            if over {
+                return story;
+            }
+        }
+    }
+
+    #[test]
+    fn a_job_starts_steps_and_ends_in_this_order() {
+        let client = spawn_fake();
+        client.generate(job(1, "some", "x", 2));
+        assert_eq!(
+            story(&client, 1),
+            ["1 started", "1 LoadModel", "1 step 0", "1 step 1", "1 finished"]
+        );
+    }
+
+    #[test]
+    fn a_job_cancelled_while_it_waits_ends_without_running() {
+        let (client, peer) = channel(|| {});
+        let waiting = job(2, "some", "x", 1);
+        client.generate(waiting.clone());
+        waiting.cancel.stop(Stop::Keep);
+        let Some(Command::Generate(waiting)) = peer.try_command() else {
+            panic!("a job waits")
+        };
+        run(&peer, &mut Fake, &waiting, None).unwrap();
+        assert_eq!(story(&client, 2), ["2 cancelled"]);
+    }
+
+    #[test]
+    fn an_unknown_model_fails_the_job_and_the_next_one_runs() {
+        let client = spawn_fake();
+        client.generate(job(1, "none", "x", 1));
+        client.generate(job(2, "some", "x", 1));
+        let story = story(&client, 2);
+        assert!(
+            story[2].starts_with("1 failed: there is no model named none"),
+            "{story:?}"
+        );
+        assert_eq!(story.last().unwrap(), "2 finished");
+        assert!(client.is_alive());
+    }
+
+    #[test]
+    fn a_panic_ends_its_job_once_with_the_message_and_a_restart_goes_on_with_what_waits() {
+        let mut client = spawn_fake();
+        client.generate(job(1, "some", "panic", 1));
+        client.generate(job(2, "some", "x", 1));
+        let first = story(&client, 1);
+        assert_eq!(first.len(), 3, "{first:?}");
+        assert!(first[2].contains("a prompt that panics"), "{first:?}");
+        let death = std::time::Instant::now();
+        while client.is_alive() {
+            assert!(death.elapsed() < SOON, "the thread dies soon");
+            std::thread::yield_now();
+        }
+        assert!(
+            client.try_event().is_none(),
+            "nothing is told about a job that has ended"
+        );
+        client.restart();
+        assert_eq!(story(&client, 2).last().unwrap(), "2 finished");
+    }
+
+    #[test]
+    fn a_panic_while_loading_is_told_as_a_failed_model() {
+        let client = spawn_fake();
+        client.send(Command::Load("cursed".to_owned()));
+        let Some(Event::ModelFailed { model, error }) = client.event_within(SOON) else {
+            panic!("the model fails")
+        };
+        assert_eq!(model, "cursed");
+        assert!(error.to_string().contains("the weights are cursed"), "{error}");
+    }
+
+    #[test]
+    fn a_panic_outside_the_painting_ends_the_job_all_the_same() {
+        let (client, peer) = channel(|| {});
+        let died = catch_unwind(AssertUnwindSafe(|| {
+            let _ending = MustEnd {
+                peer: &peer,
+                id: JobId(3),
+                ended: false,
+            };
+            panic!("between two events");
+        }));
+        assert!(died.is_err());
+        assert!(story(&client, 3)[0].starts_with("3 failed"));
+    }
+
+    #[test]
+    fn a_full_queue_drops_previews_and_nothing_else() {
+        let client = spawn_fake();
+        client.generate(job(1, "some", "x", 1000));
+        client.generate(job(2, "some", "x", 1000));
+        std::thread::sleep(Duration::from_millis(50));
+        let story = story(&client, 2);
+        let rare: Vec<_> = story.iter().filter(|what| !what.contains("step")).collect();
+        assert_eq!(
+            rare,
+            [
+                "1 started",
+                "1 LoadModel",
+                "1 finished",
+                "2 started",
+                "2 LoadModel",
+                "2 finished"
+            ]
+        );
+        assert!(story.len() < 1500, "previews were dropped, {} came", story.len());
+    }
+
+    #[test]
+    fn every_event_wakes_the_client_and_so_does_the_end_of_the_peer() {
+        let (woken, wakes) = crossbeam_channel::unbounded();
+        let (client, peer) = channel(move || woken.send(()).unwrap_or_default());
+        peer.tell(Event::JobStarted(JobId(1))).unwrap();
+        assert_eq!(wakes.try_iter().count(), 1);
+        drop(peer);
+        assert_eq!(wakes.try_iter().count(), 1);
+        assert!(!client.is_alive());
+    }
+
+    #[test]
+    fn a_dropped_client_ends_the_peer_and_what_waited() {
+        let (client, peer) = channel(|| {});
+        client.generate(job(1, "some", "x", 1));
+        drop(client);
+        assert!(peer.command().is_none());
+        assert_eq!(peer.tell(Event::JobStarted(JobId(1))), Err(Gone));
+    }
+}

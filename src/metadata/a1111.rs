@@ -1,0 +1,396 @@
+//! A1111's `parameters`: the prompt, a line `Negative prompt: …`, and one line of `Key: value` pairs. The grammar and the order of
+//! the keys are those that stable-diffusion-webui 1.10 writes and reads, so that a picture made here opens there and the other
+//! way round. What A1111 has no key for stands under keys of our own behind its keys; it passes over them.
+
+use super::{Found, Imported, pairs};
+use crate::diffusion::{Painted, Request, SamplerName, ScheduleName};
+use crate::geom::Extent;
+
+const NEGATIVE: &str = "Negative prompt:";
+/// The prompt in full, written only where A1111's trimming of lines would change it.
+const EXACT_PROMPT: &str = "Sfumato prompt";
+const EXACT_NEGATIVE: &str = "Sfumato negative prompt";
+/// How many steps were made, written only where a run was stopped early.
+const STEPS_MADE: &str = "Sfumato steps made";
+const VERSION: &str = concat!("sfumato ", env!("CARGO_PKG_VERSION"));
+
+/// A request as text. [`from_parameters`] gives every setting back exactly, numbers to the last bit; pixels that a run started
+/// from are not part of it.
+pub fn to_parameters<P, M>(request: &Request<P, M>) -> String {
+    text_of(request, None)
+}
+
+/// A result as text: its request, and how many steps were made if it was stopped early.
+pub fn describe(painted: &Painted) -> String {
+    let stopped = painted.steps_made < painted.request.steps_to_run();
+    text_of(&painted.request, stopped.then_some(painted.steps_made))
+}
+
+fn text_of<P, M>(request: &Request<P, M>, steps_made: Option<u32>) -> String {
+    let mut keys = vec![
+        pairs::write("Steps", &request.steps.to_string()),
+        pairs::write("Sampler", request.sampler.label()),
+        pairs::write("Schedule type", request.schedule.label()),
+        pairs::write("CFG scale", &request.guidance_scale.to_string()),
+        pairs::write("Seed", &request.seed.to_string()),
+        pairs::write("Size", &request.extent.to_string()),
+        pairs::write("Model", &request.model),
+    ];
+    if let Some(input) = &request.input {
+        keys.push(pairs::write("Denoising strength", &input.strength.to_string()));
+    }
+    keys.push(pairs::write("RNG", "CPU"));
+
+    let mut text = request.prompt.clone();
+    if !request.negative_prompt.is_empty() {
+        text = format!("{text}\n{NEGATIVE} {}", request.negative_prompt);
+    }
+    let (prompt, negative) = split_prompts(text.trim().lines());
+    // A file's text ends at a NUL.
+    let exact = |read: &str, written: &str| read == written && !written.contains('\0');
+    if !exact(&prompt, &request.prompt) {
+        keys.push(pairs::write(EXACT_PROMPT, &request.prompt));
+    }
+    if !exact(&negative.unwrap_or_default(), &request.negative_prompt) {
+        keys.push(pairs::write(EXACT_NEGATIVE, &request.negative_prompt));
+    }
+    if let Some(made) = steps_made {
+        keys.push(pairs::write(STEPS_MADE, &made.to_string()));
+    }
+    keys.push(pairs::write("Version", VERSION));
+    format!("{text}\n{}", keys.join(", ")).trim().to_owned()
+}
+
+/// Reads a text of A1111, Forge, Fooocus, Civitai or stable-diffusion.cpp. Anything is accepted: a text without a line of
+/// settings is a prompt.
+///
+/// The last line holds settings if it has at least three pairs; a later pair wins over an earlier one of the same key; old
+/// texts carry the schedule in the sampler (`DPM++ 2M Karras`).
+pub fn from_parameters(text: &str) -> Imported {
+    let text = text.trim();
+    let mut imported = Imported::default();
+    if text.is_empty() {
+        return imported;
+    }
+    let (lines, last) = text.rsplit_once('\n').map_or(("", text), |(lines, last)| (lines, last));
+    let pairs = pairs::parse(last);
+    let has_settings = pairs.len() >= 3;
+    let (prompt, negative) = split_prompts(if has_settings { lines } else { text }.split('\n'));
+    imported.settings.prompt = Some(prompt);
+    imported.settings.negative_prompt = if has_settings {
+        Some(negative.unwrap_or_default())
+    } else {
+        negative
+    };
+    if has_settings {
+        let mut names_schedule = false;
+        for (key, value) in pairs {
+            names_schedule |= key == "Schedule type" && value != "Automatic";
+            if !take(&mut imported.settings, &key, &value) {
+                imported.unknown.retain(|(other, _)| *other != key);
+                imported.unknown.push((key, value));
+            }
+        }
+        let found = &mut imported.settings;
+        if !names_schedule && found.schedule.is_none() {
+            found.schedule = found.sampler.map(usual_schedule);
+        }
+    }
+    imported
+}
+
+/// The prompt and, if there is one, the negative prompt: lines trimmed, a line that starts with [`NEGATIVE`] begins the latter.
+fn split_prompts<'a>(lines: impl Iterator<Item = &'a str>) -> (String, Option<String>) {
+    let (mut prompt, mut negative) = (String::new(), None::<String>);
+    for line in lines {
+        let mut line = line.trim();
+        if let Some(rest) = line.strip_prefix(NEGATIVE) {
+            negative.get_or_insert_default();
+            line = rest.trim();
+        }
+        let text = negative.as_mut().unwrap_or(&mut prompt);
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(line);
+    }
+    (prompt, negative)
+}
+
+/// Puts one pair into the settings; `false` if there is no setting for it.
+fn take(found: &mut Found, key: &str, value: &str) -> bool {
+    fn set<T>(slot: &mut Option<T>, value: Option<T>) -> bool {
+        let understood = value.is_some();
+        if understood {
+            *slot = value;
+        }
+        understood
+    }
+    match key {
+        "Steps" => set(&mut found.steps, value.parse().ok()),
+        "Sampler" => {
+            let (sampler, schedule) = split_sampler(value);
+            if schedule.is_some() {
+                found.schedule = schedule;
+            }
+            set(&mut found.sampler, sampler)
+        }
+        "Schedule type" if value == "Automatic" => true,
+        "Schedule type" => set(&mut found.schedule, schedule_named(value)),
+        "CFG scale" => set(&mut found.guidance_scale, finite(value)),
+        "Seed" => set(&mut found.seed, value.parse().ok()),
+        "Size" => set(&mut found.extent, parse_extent(value)),
+        "Model" => set(&mut found.model, Some(value.to_owned())),
+        "Denoising strength" => set(&mut found.strength, finite(value)),
+        "RNG" => value == "CPU",
+        EXACT_PROMPT => set(&mut found.prompt, Some(value.to_owned())),
+        EXACT_NEGATIVE => set(&mut found.negative_prompt, Some(value.to_owned())),
+        STEPS_MADE => set(&mut found.steps_made, value.parse().ok()),
+        "Version" => value.starts_with("sfumato "),
+        _ => false,
+    }
+}
+
+fn finite(value: &str) -> Option<f64> {
+    value.parse().ok().filter(|number: &f64| number.is_finite())
+}
+
+/// `512x768`, as A1111's `^(\d+)x(\d+)$` has it.
+fn parse_extent(value: &str) -> Option<Extent> {
+    let side = |text: &str| {
+        text.bytes()
+            .all(|b| b.is_ascii_digit())
+            .then(|| text.parse().ok())
+            .flatten()
+    };
+    let (width, height) = value.split_once('x')?;
+    Some(Extent::new(side(width)?, side(height)?))
+}
+
+/// A sampler's name, and the schedule at its end if there is one. stable-diffusion.cpp writes them as keys: `euler_a karras`.
+fn split_sampler(label: &str) -> (Option<SamplerName>, Option<ScheduleName>) {
+    if let Some(sampler) = sampler_named(label) {
+        return (Some(sampler), None);
+    }
+    label
+        .match_indices(' ')
+        .find_map(|(at, _)| Some((sampler_named(&label[..at]), Some(schedule_named(&label[at + 1..])?))))
+        .unwrap_or_default()
+}
+
+/// Our own names, and those of `ComfyUI` and stable-diffusion.cpp for the same samplers.
+fn sampler_named(label: &str) -> Option<SamplerName> {
+    SamplerName::from_name(label).or_else(|| match label.to_ascii_lowercase().as_str() {
+        "euler_ancestral" => Some(SamplerName::EulerAncestral),
+        "dpm++2m" => Some(SamplerName::DpmPlusPlus2M),
+        _ => None,
+    })
+}
+
+/// Our own names; A1111's "Uniform" is our "Normal".
+fn schedule_named(label: &str) -> Option<ScheduleName> {
+    ScheduleName::from_name(label).or_else(|| label.eq_ignore_ascii_case("uniform").then_some(ScheduleName::Normal))
+}
+
+/// What A1111 takes for "Automatic".
+fn usual_schedule(sampler: SamplerName) -> ScheduleName {
+    match sampler {
+        SamplerName::DpmPlusPlus2M => ScheduleName::Karras,
+        SamplerName::Ddim => ScheduleName::DdimUniform,
+        SamplerName::Euler | SamplerName::EulerAncestral | SamplerName::Heun => ScheduleName::Normal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diffusion::Input;
+    use proptest::prelude::*;
+
+    fn request() -> Request<(), ()> {
+        Request {
+            model: "bozzetto".to_owned(),
+            prompt: "red apple".to_owned(),
+            negative_prompt: String::new(),
+            extent: Extent::new(128, 192),
+            seed: 7,
+            sampler: SamplerName::DpmPlusPlus2M,
+            schedule: ScheduleName::Karras,
+            steps: 20,
+            guidance_scale: 7.5,
+            input: None,
+        }
+    }
+
+    fn request_again(found: Found) -> Request<(), ()> {
+        Request {
+            model: found.model.unwrap(),
+            prompt: found.prompt.unwrap(),
+            negative_prompt: found.negative_prompt.unwrap(),
+            extent: found.extent.unwrap(),
+            seed: found.seed.unwrap(),
+            sampler: found.sampler.unwrap(),
+            schedule: found.schedule.unwrap(),
+            steps: found.steps.unwrap(),
+            guidance_scale: found.guidance_scale.unwrap(),
+            input: found.strength.map(|strength| Input {
+                picture: (),
+                strength,
+                mask: None,
+            }),
+        }
+    }
+
+    #[test]
+    fn keys_stand_in_the_order_in_which_a1111_writes_them() {
+        let request = Request {
+            negative_prompt: "blurry".to_owned(),
+            ..request()
+        };
+        assert_eq!(
+            to_parameters(&request),
+            "red apple\nNegative prompt: blurry\nSteps: 20, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7.5, Seed: 7, \
+             Size: 128x192, Model: bozzetto, RNG: CPU, Version: sfumato 0.1.0"
+                .replace("0.1.0", env!("CARGO_PKG_VERSION"))
+        );
+    }
+
+    #[test]
+    fn a_text_of_a1111_is_read_with_its_defaults() {
+        let text = "masterpiece, (apple:1.2),\n a bowl\nNegative prompt: ugly,\nblurry\nSteps: 25, Sampler: Euler a, CFG scale: 7, \
+                    Seed: 1234567890, Size: 512x768, Model hash: 6ce0161689, Model: v1-5-pruned-emaonly, Clip skip: 2, \
+                    Lora hashes: \"add: 1f2e, b: 33\", Version: v1.9.4";
+        let Imported { settings, unknown } = from_parameters(text);
+        assert_eq!(settings.prompt.as_deref(), Some("masterpiece, (apple:1.2),\na bowl"));
+        assert_eq!(settings.negative_prompt.as_deref(), Some("ugly,\nblurry"));
+        assert_eq!(settings.extent, Some(Extent::new(512, 768)));
+        assert_eq!(settings.seed, Some(1_234_567_890));
+        assert_eq!(settings.sampler, Some(SamplerName::EulerAncestral));
+        assert_eq!(settings.schedule, Some(ScheduleName::Normal));
+        let keys: Vec<_> = unknown.iter().map(|(key, _)| key.as_str()).collect();
+        assert_eq!(keys, ["Model hash", "Clip skip", "Lora hashes", "Version"]);
+    }
+
+    #[test]
+    fn an_old_sampler_label_carries_its_schedule() {
+        let read = |sampler: &str| from_parameters(&format!("x\nSteps: 1, Seed: 2, Sampler: {sampler}")).settings;
+        let karras = read("DPM++ 2M Karras");
+        assert_eq!(
+            (karras.sampler, karras.schedule),
+            (Some(SamplerName::DpmPlusPlus2M), Some(ScheduleName::Karras))
+        );
+        let cpp = read("euler_a sgm_uniform");
+        assert_eq!(
+            (cpp.sampler, cpp.schedule),
+            (Some(SamplerName::EulerAncestral), Some(ScheduleName::SgmUniform))
+        );
+        let spaced = read("Euler a SGM Uniform");
+        assert_eq!(
+            (spaced.sampler, spaced.schedule),
+            (Some(SamplerName::EulerAncestral), Some(ScheduleName::SgmUniform))
+        );
+    }
+
+    #[test]
+    fn a_sampler_that_is_not_here_is_named_and_its_schedule_kept() {
+        let Imported { settings, unknown } = from_parameters("x\nSteps: 1, Seed: 2, Sampler: DPM++ 3M SDE Exponential");
+        assert_eq!(
+            (settings.sampler, settings.schedule),
+            (None, Some(ScheduleName::Exponential))
+        );
+        assert_eq!(unknown, [("Sampler".to_owned(), "DPM++ 3M SDE Exponential".to_owned())]);
+    }
+
+    #[test]
+    fn a_text_without_settings_is_a_prompt() {
+        let Imported { settings, unknown } = from_parameters("a cat, style: flat\nsky: blue, sea: green");
+        assert_eq!(
+            settings.prompt.as_deref(),
+            Some("a cat, style: flat\nsky: blue, sea: green")
+        );
+        assert_eq!((settings.negative_prompt, settings.steps), (None, None));
+        assert!(unknown.is_empty());
+    }
+
+    #[test]
+    fn the_later_of_two_equal_keys_wins() {
+        let found = from_parameters("x\nSteps: 1, Seed: 2, Steps: 30, Seed: 4").settings;
+        assert_eq!((found.steps, found.seed), (Some(30), Some(4)));
+    }
+
+    #[test]
+    fn settings_that_make_no_sense_are_left_out_and_named() {
+        let Imported { settings, unknown } =
+            from_parameters("x\nSteps: many, Seed: -1, Size: 99999999999x8, CFG scale: NaN, Sampler: Euler");
+        assert_eq!(
+            (settings.steps, settings.seed, settings.extent, settings.guidance_scale),
+            (None, None, None, None)
+        );
+        assert_eq!(unknown.len(), 4);
+    }
+
+    #[test]
+    fn nothing_is_found_in_nothing() {
+        assert!(from_parameters(" \n ").settings.is_empty());
+    }
+
+    #[test]
+    fn a_run_that_was_stopped_says_after_how_many_steps() {
+        let text = text_of(&request(), Some(12));
+        assert_eq!(from_parameters(&text).settings.steps_made, Some(12));
+    }
+
+    fn any_prompt() -> impl Strategy<Value = String> {
+        let word = prop::sample::select(vec![
+            "red apple",
+            "红苹果",
+            "🍎",
+            ", ",
+            ": ",
+            "\n",
+            "\"",
+            "\\",
+            "Negative prompt: ",
+            "Steps: 20, Seed: 1, Size: 1x1",
+            " ",
+            "\r",
+            "\t",
+            "(x:1.2)",
+            "BREAK",
+            "{\"a\":1}",
+            "[b|c]",
+            "\u{3000}",
+            "é",
+            "",
+        ]);
+        prop_oneof![
+            prop::collection::vec(word, 0..8).prop_map(|words| words.concat()),
+            any::<String>()
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn every_request_reopens_exactly(
+            (model, prompt, negative_prompt) in (any_prompt(), any_prompt(), any_prompt()),
+            (seed, steps, width, height) in (any::<u64>(), any::<u32>(), any::<u32>(), any::<u32>()),
+            sampler in prop::sample::select(SamplerName::ALL.to_vec()),
+            schedule in prop::sample::select(ScheduleName::ALL.to_vec()),
+            (guidance_scale, strength) in (0.0..50.0f64, prop::option::of(0.0..=1.0f64)),
+        ) {
+            let extent = Extent::new(width, height);
+            let input = strength.map(|strength| Input { picture: (), strength, mask: None });
+            let request = Request::<(), ()> {
+                model, prompt, negative_prompt, extent, seed, sampler, schedule, steps, guidance_scale, input,
+            };
+            let imported = from_parameters(&to_parameters(&request));
+            prop_assert_eq!(&imported.unknown, &Vec::new());
+            prop_assert_eq!(request_again(imported.settings), request);
+        }
+
+        #[test]
+        fn no_text_makes_the_reader_panic(text in any::<String>()) {
+            let _ = from_parameters(&text);
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! What shaders/canvas.wgsl is told, and its CPU twin: [`canvas`] computes the colour of one screen pixel in the same steps.
+//! The file explains the rules; here they are again in Rust so that a test can hold one against the other.
+
+use crate::geom::Extent;
+
+/// A premultiplied colour in gamma space, each channel 0..1.
+pub type Colour = [f32; 4];
+
+/// Everything the shader reads besides the textures; laid out as the `Canvas` struct of the shader.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+pub struct CanvasUniforms {
+    /// Left and top of the viewport in the target; its width and height, in target pixels.
+    pub viewport: [f32; 4],
+    /// Left and top of the picture within the viewport, in target pixels; target pixels for each image pixel, across and down.
+    pub place: [f32; 4],
+    /// Width and height of the picture in image pixels; side of a checker cell and reach of the shadow in target pixels.
+    pub extent: [f32; 4],
+    /// What to show (0 nothing, 1 the picture, 2 the preview); 1 to show the mask; shift of the hatching and width of a hatch
+    /// line, in target pixels.
+    pub show: [f32; 4],
+    /// Around the picture.
+    pub backdrop: Colour,
+    /// The one-pixel line around the picture.
+    pub border: Colour,
+    /// The shadow where it is darkest.
+    pub shadow: Colour,
+    /// Every other cell behind transparent pixels.
+    pub checker_light: Colour,
+    /// The cells between them.
+    pub checker_dark: Colour,
+    /// Over the mask.
+    pub mask_tint: Colour,
+    /// The mask's edge, inside.
+    pub mask_inner_line: Colour,
+    /// The mask's edge, outside.
+    pub mask_outer_line: Colour,
+}
+
+/// Texels as the GPU holds them: `channels` bytes each, rows from the top.
+#[derive(Clone, Copy, Debug)]
+pub struct Texels<'a> {
+    /// How many there are.
+    pub extent: Extent,
+    /// Their bytes.
+    pub bytes: &'a [u8],
+}
+
+impl Texels<'_> {
+    /// The four channels, 0..1, of a texel of four bytes.
+    fn colour(&self, x: i32, y: i32) -> Colour {
+        let at = (y as usize * self.extent.width as usize + x as usize) * 4;
+        std::array::from_fn(|c| f32::from(self.bytes[at + c]) / 255.0)
+    }
+
+    /// The value, 0..1, of a texel of one byte.
+    fn value(&self, x: i32, y: i32) -> f32 {
+        f32::from(self.bytes[y as usize * self.extent.width as usize + x as usize]) / 255.0
+    }
+
+    fn last(&self) -> [i32; 2] {
+        [self.extent.width as i32 - 1, self.extent.height as i32 - 1]
+    }
+}
+
+const MAX_TAPS: i32 = 32;
+
+/// The colour of the screen pixel whose middle is `at`, in target pixels from the viewport's top left corner.
+pub fn canvas(u: &CanvasUniforms, picture: Texels, preview: Texels, mask: Texels, at: [f32; 2]) -> Colour {
+    let top_left = [u.place[0], u.place[1]];
+    let scale = [u.place[2], u.place[3]];
+    let bottom_right: [f32; 2] = std::array::from_fn(|i| top_left[i] + u.extent[i] * scale[i]);
+
+    let beyond: [f32; 2] = std::array::from_fn(|i| (top_left[i] - at[i]).max(at[i] - bottom_right[i]).max(0.0));
+    let outside = (beyond[0] * beyond[0] + beyond[1] * beyond[1]).sqrt();
+    let fade = (1.0 - outside / u.extent[3]).clamp(0.0, 1.0);
+    let mut colour = over(scaled(u.shadow, fade * fade * fade), u.backdrop);
+    if outside > 0.0 && outside <= 1.0 {
+        colour = over(u.border, colour);
+    }
+
+    let overlap = |i: usize| ((at[i] + 0.5).min(bottom_right[i]) - (at[i] - 0.5).max(top_left[i])).clamp(0.0, 1.0);
+    let covered = overlap(0) * overlap(1);
+    if covered <= 0.0 || u.show[0] < 0.5 {
+        return colour;
+    }
+
+    let low: [f32; 2] = std::array::from_fn(|i| ((at[i] - 0.5 - top_left[i]) / scale[i]).max(0.0));
+    let high: [f32; 2] = std::array::from_fn(|i| ((at[i] + 0.5 - top_left[i]) / scale[i]).min(u.extent[i]));
+    let cell = ((at[0] - top_left[0]) / u.extent[2]).floor() + ((at[1] - top_left[1]) / u.extent[2]).floor();
+    let checker = if cell - 2.0 * (cell / 2.0).floor() < 0.5 { u.checker_light } else { u.checker_dark };
+    let shown = if u.show[0] < 1.5 {
+        average(picture.last(), low, high, |x, y| picture.colour(x, y))
+    } else {
+        spline(preview, [u.extent[0], u.extent[1]], std::array::from_fn(|i| (low[i] + high[i]) * 0.5))
+    };
+    let mut inside = over(shown, checker);
+    if u.show[1] > 0.5 {
+        inside = over(mask_colour(u, mask, at, low, high), inside);
+    }
+    std::array::from_fn(|c| colour[c] * (1.0 - covered) + inside[c] * covered)
+}
+
+fn over(top: Colour, bottom: Colour) -> Colour {
+    std::array::from_fn(|c| top[c] + bottom[c] * (1.0 - top[3]))
+}
+
+fn scaled(colour: Colour, by: f32) -> Colour {
+    colour.map(|c| c * by)
+}
+
+/// The average of the texels between `low` and `high`, each weighted by how much of it lies there.
+fn average<const N: usize>(
+    last_texel: [i32; 2],
+    low: [f32; 2],
+    high: [f32; 2],
+    texel: impl Fn(i32, i32) -> [f32; N],
+) -> [f32; N] {
+    let first: [i32; 2] = std::array::from_fn(|i| (low[i].floor() as i32).clamp(0, last_texel[i]));
+    let last: [i32; 2] = std::array::from_fn(|i| (high[i].ceil() as i32 - 1).clamp(first[i], last_texel[i]));
+    let stride = |i: usize| ((last[i] - first[i] + MAX_TAPS) / MAX_TAPS).max(1) as usize;
+    let share = |i: usize, at: i32| (high[i].min((at + 1) as f32) - low[i].max(at as f32)).max(1e-4);
+    let (mut sum, mut total) = ([0.0; N], 0.0);
+    for y in (first[1]..=last[1]).step_by(stride(1)) {
+        for x in (first[0]..=last[0]).step_by(stride(0)) {
+            let weight = share(1, y) * share(0, x);
+            let here = texel(x, y);
+            for (s, h) in sum.iter_mut().zip(here) {
+                *s += weight * h;
+            }
+            total += weight;
+        }
+    }
+    sum.map(|s| s / total)
+}
+
+/// The uniform cubic B-spline through `preview` at a place in a picture of `extent`.
+fn spline(preview: Texels, extent: [f32; 2], at: [f32; 2]) -> Colour {
+    let last = preview.last();
+    let texel: [f32; 2] = std::array::from_fn(|i| at[i] * (last[i] + 1) as f32 / extent[i] - 0.5);
+    let base = texel.map(f32::floor);
+    let weights: [[f32; 4]; 2] = std::array::from_fn(|i| spline_weights(texel[i] - base[i]));
+    let mut sum = [0.0; 4];
+    for (row, down) in weights[1].iter().enumerate() {
+        for (column, across) in weights[0].iter().enumerate() {
+            let x = (base[0] as i32 + column as i32 - 1).clamp(0, last[0]);
+            let y = (base[1] as i32 + row as i32 - 1).clamp(0, last[1]);
+            let here = preview.colour(x, y);
+            for (s, h) in sum.iter_mut().zip(here) {
+                *s += across * down * h;
+            }
+        }
+    }
+    sum
+}
+
+fn spline_weights(f: f32) -> [f32; 4] {
+    let g = 1.0 - f;
+    [
+        g * g * g / 6.0,
+        (3.0 * f * f * f - 6.0 * f * f + 4.0) / 6.0,
+        (3.0 * g * g * g - 6.0 * g * g + 4.0) / 6.0,
+        f * f * f / 6.0,
+    ]
+}
+
+fn mask_colour(u: &CanvasUniforms, mask: Texels, at: [f32; 2], low: [f32; 2], high: [f32; 2]) -> Colour {
+    let coverage = |low, high| average(mask.last(), low, high, |x, y| [mask.value(x, y)])[0];
+    let in_mask = |dx: f32, dy: f32| {
+        let pixel = [at[0] + dx, at[1] + dy];
+        let is_inside = (0..2).all(|i| pixel[i] >= u.place[i] && pixel[i] < u.place[i] + u.extent[i] * u.place[i + 2]);
+        let low: [f32; 2] = std::array::from_fn(|i| (pixel[i] - 0.5 - u.place[i]) / u.place[i + 2]);
+        is_inside && coverage(low, std::array::from_fn(|i| low[i] + 1.0 / u.place[i + 2])) >= 0.5
+    };
+    let period = u.show[3] * 4.0;
+    let along = at[0] + at[1] + u.show[2];
+    let in_hatch = along - period * (along / period).floor() < u.show[3];
+    let neighbours = [in_mask(-1.0, 0.0), in_mask(1.0, 0.0), in_mask(0.0, -1.0), in_mask(0.0, 1.0)];
+    match in_mask(0.0, 0.0) {
+        true if !neighbours.iter().all(|&n| n) => u.mask_inner_line,
+        false if neighbours.iter().any(|&n| n) => u.mask_outer_line,
+        _ => scaled(u.mask_tint, coverage(low, high) * if in_hatch { 1.0 } else { 0.55 }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn uniforms(scale: f32) -> CanvasUniforms {
+        CanvasUniforms {
+            viewport: [0.0, 0.0, 64.0, 64.0],
+            place: [0.0, 0.0, scale, scale],
+            extent: [4.0, 4.0, 8.0, 12.0],
+            show: [1.0, 0.0, 0.0, 2.0],
+            backdrop: [0.1, 0.1, 0.1, 1.0],
+            border: [0.0; 4],
+            shadow: [0.0; 4],
+            checker_light: [0.8, 0.8, 0.8, 1.0],
+            checker_dark: [0.6, 0.6, 0.6, 1.0],
+            mask_tint: [0.5, 0.0, 0.0, 0.5],
+            mask_inner_line: [1.0; 4],
+            mask_outer_line: [0.0, 0.0, 0.0, 1.0],
+        }
+    }
+
+    /// Columns of black and white, opaque.
+    fn columns() -> Vec<u8> {
+        (0..16).flat_map(|i| if i % 2 == 0 { [0, 0, 0, 255] } else { [255; 4] }).collect()
+    }
+
+    fn pixel(u: &CanvasUniforms, bytes: &[u8], at: [f32; 2]) -> Colour {
+        let picture = Texels { extent: Extent::new(4, 4), bytes };
+        let mask = Texels { extent: Extent::new(4, 4), bytes: &[0; 16] };
+        canvas(u, picture, picture, mask, at)
+    }
+
+    #[test]
+    fn a_magnified_texel_keeps_its_colour_up_to_its_edge() {
+        let (u, bytes) = (uniforms(8.0), columns());
+        assert_eq!(pixel(&u, &bytes, [7.5, 20.5]), [0.0, 0.0, 0.0, 1.0]);
+        assert_eq!(pixel(&u, &bytes, [8.5, 20.5]), [1.0; 4]);
+    }
+
+    #[test]
+    fn a_reduced_picture_shows_the_average_wherever_it_is_moved() {
+        let (mut u, bytes) = (uniforms(0.5), columns());
+        for shift in [0.0, 0.25, 0.5] {
+            u.place[0] = shift;
+            let [r, _, _, a] = pixel(&u, &bytes, [1.5, 0.5]);
+            assert!((r - 0.5).abs() < 1e-4 || shift > 0.0 && (0.2..0.8).contains(&r), "{r} at {shift}");
+            assert_eq!(a, 1.0);
+        }
+    }
+
+    #[test]
+    fn nothing_is_drawn_beside_the_picture_but_the_backdrop() {
+        assert_eq!(pixel(&uniforms(1.0), &columns(), [30.5, 30.5]), [0.1, 0.1, 0.1, 1.0]);
+    }
+
+    #[test]
+    fn the_weights_of_the_spline_sum_to_one() {
+        for f in [0.0, 0.3, 0.99] {
+            assert!((spline_weights(f).iter().sum::<f32>() - 1.0).abs() < 1e-6);
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The textures and the pipeline of the canvas, and the callback that draws it inside egui's render pass.
+
+use super::canvas::CanvasUniforms;
+use super::shaders::CANVAS;
+use super::uploads::{CanvasPicture, Queue, Slot, Upload};
+use crate::geom::Extent;
+use eframe::egui_wgpu::{self, wgpu};
+
+/// One frame of the canvas.
+pub struct CanvasPaint {
+    uniforms: CanvasUniforms,
+    queue: Queue,
+}
+
+impl CanvasPaint {
+    /// A frame that shows `shown` as `uniforms` say.
+    pub fn new(shown: &CanvasPicture, uniforms: CanvasUniforms) -> Self {
+        Self { uniforms, queue: shown.queue() }
+    }
+}
+
+impl egui_wgpu::CallbackTrait for CanvasPaint {
+    fn prepare(
+        &self,
+        device: &wgpu::Device,
+        queue: &wgpu::Queue,
+        _screen: &egui_wgpu::ScreenDescriptor,
+        _encoder: &mut wgpu::CommandEncoder,
+        resources: &mut egui_wgpu::CallbackResources,
+    ) -> Vec<wgpu::CommandBuffer> {
+        if let Some(gpu) = resources.get_mut::<CanvasGpu>() {
+            let uploads = std::mem::take(&mut *self.queue.lock().expect("no thread panics while it holds the queue"));
+            for upload in uploads {
+                gpu.take(device, queue, &upload);
+            }
+            queue.write_buffer(&gpu.uniforms, 0, bytemuck::bytes_of(&self.uniforms));
+        }
+        Vec::new()
+    }
+
+    fn paint(
+        &self,
+        _info: egui::PaintCallbackInfo,
+        pass: &mut wgpu::RenderPass<'static>,
+        resources: &egui_wgpu::CallbackResources,
+    ) {
+        if let Some(gpu) = resources.get::<CanvasGpu>() {
+            pass.set_pipeline(&gpu.pipeline);
+            pass.set_bind_group(0, &gpu.bind_group, &[]);
+            pass.draw(0..3, 0..1);
+        }
+    }
+}
+
+/// What lives on the GPU between frames.
+struct CanvasGpu {
+    pipeline: wgpu::RenderPipeline,
+    bind_group: wgpu::BindGroup,
+    uniforms: wgpu::Buffer,
+    textures: [wgpu::Texture; 3],
+}
+
+/// Makes the canvas's pipeline and puts it where [`CanvasPaint`] finds it. Call once for each render state.
+pub fn install(state: &egui_wgpu::RenderState) {
+    let gpu = CanvasGpu::new(&state.device, state.target_format);
+    state.renderer.write().callback_resources.insert(gpu);
+}
+
+const SLOTS: [Slot; 3] = [Slot::Picture, Slot::Preview, Slot::Mask];
+
+impl CanvasGpu {
+    fn new(device: &wgpu::Device, target: wgpu::TextureFormat) -> Self {
+        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: Some(CANVAS.name),
+            source: wgpu::ShaderSource::Wgsl(CANVAS.source.into()),
+        });
+        let pipeline = device.create_render_pipeline(&wgpu::RenderPipelineDescriptor {
+            label: Some(CANVAS.name),
+            layout: None,
+            vertex: wgpu::VertexState {
+                module: &module,
+                entry_point: Some("vertex"),
+                buffers: &[],
+                compilation_options: wgpu::PipelineCompilationOptions::default(),
+            },
+            fragment: Some(wgpu::FragmentState {
+                module: &module,
+                entry_point: Some("fragment"),
+                targets: &[Some(target.into())],
+                compilation_options: wgpu::PipelineCompilationOptions::default(),
+            }),
+            primitive: wgpu::PrimitiveState::default(),
+            depth_stencil: None,
+            multisample: wgpu::MultisampleState::default(),
+            multiview_mask: None,
+            cache: None,
+        });
+        let uniforms = device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("canvas uniforms"),
+            size: size_of::<CanvasUniforms>() as u64,
+            usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        let textures = SLOTS.map(|slot| new_texture(device, slot, Extent::new(1, 1)));
+        let bind_group = bind(device, &pipeline, &uniforms, &textures);
+        Self { pipeline, bind_group, uniforms, textures }
+    }
+
+    fn take(&mut self, device: &wgpu::Device, queue: &wgpu::Queue, upload: &Upload) {
+        let index = SLOTS.iter().position(|&s| s == upload.slot).expect("SLOTS lists every slot");
+        let Extent { width, height } = upload.extent;
+        if (self.textures[index].width(), self.textures[index].height()) != (width, height) {
+            self.textures[index] = new_texture(device, upload.slot, upload.extent);
+            self.bind_group = bind(device, &self.pipeline, &self.uniforms, &self.textures);
+        }
+        let bounds = upload.bounds;
+        queue.write_texture(
+            wgpu::TexelCopyTextureInfo {
+                texture: &self.textures[index],
+                mip_level: 0,
+                origin: wgpu::Origin3d { x: bounds.left, y: bounds.top, z: 0 },
+                aspect: wgpu::TextureAspect::All,
+            },
+            &upload.bytes,
+            wgpu::TexelCopyBufferLayout {
+                offset: 0,
+                bytes_per_row: Some(bounds.extent.width * upload.slot.texel_bytes() as u32),
+                rows_per_image: None,
+            },
+            wgpu::Extent3d { width: bounds.extent.width, height: bounds.extent.height, depth_or_array_layers: 1 },
+        );
+    }
+}
+
+fn new_texture(device: &wgpu::Device, slot: Slot, extent: Extent) -> wgpu::Texture {
+    device.create_texture(&wgpu::TextureDescriptor {
+        label: Some(match slot {
+            Slot::Picture => "canvas picture",
+            Slot::Preview => "canvas preview",
+            Slot::Mask => "canvas mask",
+        }),
+        size: wgpu::Extent3d { width: extent.width, height: extent.height, depth_or_array_layers: 1 },
+        mip_level_count: 1,
+        sample_count: 1,
+        dimension: wgpu::TextureDimension::D2,
+        // egui blends in gamma space into a target without sRGB conversion: the textures stay as they are, too.
+        format: match slot.texel_bytes() {
+            1 => wgpu::TextureFormat::R8Unorm,
+            _ => wgpu::TextureFormat::Rgba8Unorm,
+        },
+        usage: wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::COPY_DST,
+        view_formats: &[],
+    })
+}
+
+fn bind(
+    device: &wgpu::Device,
+    pipeline: &wgpu::RenderPipeline,
+    uniforms: &wgpu::Buffer,
+    textures: &[wgpu::Texture; 3],
+) -> wgpu::BindGroup {
+    let views = textures.each_ref().map(|t| t.create_view(&wgpu::TextureViewDescriptor::default()));
+    let entry = |binding: u32, resource| wgpu::BindGroupEntry { binding, resource };
+    device.create_bind_group(&wgpu::BindGroupDescriptor {
+        label: Some(CANVAS.name),
+        layout: &pipeline.get_bind_group_layout(0),
+        entries: &[
+            entry(0, uniforms.as_entire_binding()),
+            entry(1, wgpu::BindingResource::TextureView(&views[0])),
+            entry(2, wgpu::BindingResource::TextureView(&views[1])),
+            entry(3, wgpu::BindingResource::TextureView(&views[2])),
+        ],
+    })
+}

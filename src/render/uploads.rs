@@ -1,0 +1,199 @@
+//! What the GPU is to hold, and the queue of what it does not hold yet.
+//!
+//! The queue is shared with the paint callback instead of travelling inside it: frames that are laid out but never painted
+//! (a hidden window, a test that steps) would lose their uploads with the callback.
+
+use crate::geom::{Bounds, Extent};
+use crate::pixels::{Mask, Picture};
+use std::sync::{Arc, Mutex};
+
+/// Which texture is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slot {
+    /// The picture: four bytes a texel, premultiplied.
+    Picture,
+    /// The preview: four bytes a texel, premultiplied, smaller than what it stands for.
+    Preview,
+    /// The mask: one byte a texel.
+    Mask,
+}
+
+impl Slot {
+    /// Bytes of a texel.
+    pub const fn texel_bytes(self) -> usize {
+        match self {
+            Self::Picture | Self::Preview => 4,
+            Self::Mask => 1,
+        }
+    }
+}
+
+/// Texels on their way to the GPU.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Upload {
+    /// Into which texture.
+    pub slot: Slot,
+    /// How large the texture is; it is made anew when it was not.
+    pub extent: Extent,
+    /// Which box of it.
+    pub bounds: Bounds,
+    /// The box's texels, rows from the top.
+    pub bytes: Vec<u8>,
+}
+
+pub(super) type Queue = Arc<Mutex<Vec<Upload>>>;
+
+/// What the canvas shows. Its methods compare with what was shown before and queue only the difference.
+#[derive(Default)]
+pub struct CanvasPicture {
+    picture: Option<Arc<Picture>>,
+    preview: Option<Arc<Picture>>,
+    mask: Option<Mask>,
+    queue: Queue,
+}
+
+impl CanvasPicture {
+    /// Shows this picture, if it is another than before.
+    pub fn set_picture(&mut self, picture: &Arc<Picture>) {
+        if !self.picture.as_ref().is_some_and(|p| Arc::ptr_eq(p, picture)) {
+            self.push_whole(Slot::Picture, picture.extent(), premultiplied(picture));
+            self.picture = Some(picture.clone());
+        }
+    }
+
+    /// Shows this preview, if it is another than before.
+    pub fn set_preview(&mut self, preview: &Arc<Picture>) {
+        if !self.preview.as_ref().is_some_and(|p| Arc::ptr_eq(p, preview)) {
+            self.push_whole(Slot::Preview, preview.extent(), premultiplied(preview));
+            self.preview = Some(preview.clone());
+        }
+    }
+
+    /// Shows this mask: uploads the rows and columns that differ from before.
+    pub fn set_mask(&mut self, mask: &Mask) {
+        match &mut self.mask {
+            Some(shown) if shown.extent() == mask.extent() => {
+                if let Some(bounds) = difference(shown, mask) {
+                    *shown = mask.clone();
+                    let bytes = mask_box(mask, bounds);
+                    self.push(Upload { slot: Slot::Mask, extent: mask.extent(), bounds, bytes });
+                }
+            }
+            _ => {
+                self.push_whole(Slot::Mask, mask.extent(), mask.coverage().to_vec());
+                self.mask = Some(mask.clone());
+            }
+        }
+    }
+
+    /// Takes a box of this mask, which is otherwise as before: what a stroke touched.
+    pub fn set_mask_box(&mut self, mask: &Mask, bounds: Bounds) {
+        match &mut self.mask {
+            Some(shown) if shown.extent() == mask.extent() => {
+                let width = mask.extent().width as usize;
+                for y in bounds.top as usize..bounds.bottom() as usize {
+                    let row = y * width + bounds.left as usize..y * width + bounds.right() as usize;
+                    shown.coverage_mut()[row.clone()].copy_from_slice(&mask.coverage()[row]);
+                }
+                let bytes = mask_box(mask, bounds);
+                self.push(Upload { slot: Slot::Mask, extent: mask.extent(), bounds, bytes });
+            }
+            _ => self.set_mask(mask),
+        }
+    }
+
+    /// What the next painted frame will upload.
+    pub fn pending(&self) -> Vec<Upload> {
+        self.queue.lock().expect("no thread panics while it holds the queue").clone()
+    }
+
+    pub(super) fn queue(&self) -> Queue {
+        self.queue.clone()
+    }
+
+    fn push_whole(&self, slot: Slot, extent: Extent, bytes: Vec<u8>) {
+        self.push(Upload { slot, extent, bounds: Bounds::whole(extent), bytes });
+    }
+
+    fn push(&self, upload: Upload) {
+        if upload.bounds.extent.is_empty() {
+            return;
+        }
+        let mut queue = self.queue.lock().expect("no thread panics while it holds the queue");
+        if upload.bounds == Bounds::whole(upload.extent) {
+            queue.retain(|u| u.slot != upload.slot);
+        }
+        queue.push(upload);
+    }
+}
+
+/// The picture's bytes with each colour multiplied by its opacity, rounded to the nearest.
+fn premultiplied(picture: &Picture) -> Vec<u8> {
+    let mut bytes = picture.rgba().to_vec();
+    for pixel in bytes.chunks_exact_mut(4).filter(|p| p[3] != 255) {
+        let alpha = u32::from(pixel[3]);
+        for channel in &mut pixel[..3] {
+            *channel = ((u32::from(*channel) * alpha + 127) / 255) as u8;
+        }
+    }
+    bytes
+}
+
+/// The smallest box outside of which two masks of one size are equal.
+fn difference(a: &Mask, b: &Mask) -> Option<Bounds> {
+    let width = a.extent().width as usize;
+    let rows = || a.coverage().chunks_exact(width.max(1)).zip(b.coverage().chunks_exact(width.max(1)));
+    let top = rows().position(|(a, b)| a != b)?;
+    let bottom = rows().rposition(|(a, b)| a != b)?;
+    let (mut left, mut right) = (width, 0);
+    for (a, b) in rows().take(bottom + 1).skip(top) {
+        if let Some(first) = a.iter().zip(b).position(|(a, b)| a != b) {
+            left = left.min(first);
+            right = right.max(a.iter().zip(b).rposition(|(a, b)| a != b).map_or(0, |last| last + 1));
+        }
+    }
+    let extent = Extent::new((right - left) as u32, (bottom + 1 - top) as u32);
+    Some(Bounds { left: left as u32, top: top as u32, extent })
+}
+
+fn mask_box(mask: &Mask, bounds: Bounds) -> Vec<u8> {
+    let width = mask.extent().width as usize;
+    (bounds.top..bounds.bottom())
+        .flat_map(|y| {
+            let row = y as usize * width;
+            mask.coverage()[row + bounds.left as usize..row + bounds.right() as usize].iter().copied()
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_box_of_a_mask_that_changed_is_uploaded() {
+        let mut shown = CanvasPicture::default();
+        let mut mask = Mask::empty(Extent::new(16, 16));
+        shown.set_mask(&mask);
+        shown.queue.lock().unwrap().clear();
+        mask.coverage_mut()[3 * 16 + 5] = 200;
+        mask.coverage_mut()[4 * 16 + 7] = 100;
+        shown.set_mask(&mask);
+        let bounds = Bounds { left: 5, top: 3, extent: Extent::new(3, 2) };
+        let bytes = vec![200, 0, 0, 0, 0, 100];
+        assert_eq!(shown.pending(), [Upload { slot: Slot::Mask, extent: Extent::new(16, 16), bounds, bytes }]);
+        shown.queue.lock().unwrap().clear();
+        shown.set_mask(&mask);
+        assert_eq!(shown.pending(), []);
+    }
+
+    #[test]
+    fn a_newer_picture_takes_the_place_of_one_that_was_never_painted() {
+        let mut shown = CanvasPicture::default();
+        shown.set_picture(&Arc::new(Picture::filled(Extent::new(2, 2), [255, 0, 0, 255])));
+        shown.set_picture(&Arc::new(Picture::filled(Extent::new(1, 1), [200, 100, 0, 128])));
+        let pending = shown.pending();
+        assert_eq!(pending.len(), 1);
+        assert_eq!(pending[0].bytes, [100, 50, 0, 128]);
+    }
+}

@@ -1,0 +1,318 @@
+//! Carrying out what a person does.
+
+use super::archive::{self, Purpose};
+use super::document::sentence;
+use super::files::Task;
+use super::{Action, Kept, ModelState, RESTARTS, ResultId, Session, Shown, Viewed, Wish};
+use crate::engine::Command;
+use crate::paint::Edit;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+impl Session {
+    /// Carries out what a person did. It never waits; what takes longer is told by [`poll`](Self::poll) when it is done.
+    pub fn apply(&mut self, action: Action) {
+        match action {
+            Action::Generate => self.generate(),
+            Action::Stop(how) => {
+                self.jobs.stop(how);
+            }
+            Action::Cancel(id) => {
+                self.jobs.cancel(id);
+            }
+            Action::ClearQueue => {
+                self.jobs.clear();
+                self.dismiss_offers_of(|action| matches!(action, Action::ResumeQueue));
+            }
+            Action::ResumeQueue => {
+                self.jobs.resume();
+                self.dismiss_offers_of(|action| matches!(action, Action::ResumeQueue));
+            }
+            Action::RollSeed => self.roll_seed(),
+            Action::ChooseModel(name) => self.choose_model(&name),
+            Action::OlderPrompt => {
+                if let Some(prompt) = self.history.older(&self.draft.prompt) {
+                    self.draft.prompt = prompt;
+                }
+            }
+            Action::NewerPrompt => {
+                if let Some(prompt) = self.history.newer(&self.draft.prompt) {
+                    self.draft.prompt = prompt;
+                }
+            }
+            Action::SetTool(tool) => self.tool = tool,
+            Action::SetBrush(brush) => self.brush = brush,
+            Action::SetTheme(theme) => {
+                self.settings.theme = theme;
+                let path = self.paths.settings_file();
+                self.ask_files(Task::SaveSettings {
+                    settings: Box::new(self.settings.clone()),
+                    path,
+                });
+            }
+            Action::Dismiss(id) => self.notices.dismiss(id),
+            document @ (Action::OpenPicture(_)
+            | Action::PastePicture(_)
+            | Action::ClosePicture
+            | Action::UseSettings
+            | Action::FitPicture
+            | Action::OpenMask(_)
+            | Action::ReplaceMask(_)
+            | Action::Stroke(_)
+            | Action::ClearMask
+            | Action::InvertMask
+            | Action::Undo
+            | Action::Redo) => self.apply_to_document(document),
+            result => self.apply_to_results(result),
+        }
+        self.start_next(Instant::now());
+        self.refresh();
+        self.keep_state();
+    }
+
+    fn apply_to_document(&mut self, action: Action) {
+        match action {
+            Action::OpenPicture(path) => self.ask_files(Task::OpenPicture(path)),
+            Action::PastePicture(picture) => self.ask_files(Task::TakePicture(picture)),
+            Action::ClosePicture => self.edit(Edit::SetPicture(None)),
+            Action::UseSettings => {
+                self.use_settings();
+                self.dismiss_offers_of(|action| matches!(action, Action::UseSettings));
+            }
+            Action::FitPicture => {
+                self.fit_picture();
+                self.dismiss_offers_of(|action| matches!(action, Action::FitPicture));
+            }
+            Action::OpenMask(path) => self.ask_files(Task::OpenMask(path)),
+            Action::ReplaceMask(mask) => self.take_mask("The mask", mask),
+            Action::Stroke(stroke) => self.edit_mask(Edit::Stroke(stroke)),
+            Action::ClearMask => self.edit(Edit::ClearMask),
+            Action::InvertMask => self.edit_mask(Edit::InvertMask),
+            Action::Undo => self.undo(),
+            Action::Redo => self.redo(),
+            _ => {}
+        }
+    }
+
+    fn apply_to_results(&mut self, action: Action) {
+        match action {
+            Action::Search(words) => {
+                self.results.restart(words);
+                self.list_more();
+            }
+            Action::MoreResults => {
+                if self.results.has_more && !self.results.is_loading {
+                    self.list_more();
+                }
+            }
+            Action::Show(id) => {
+                self.view.wanted = Some(id);
+                self.fetch(id, Purpose::Show);
+            }
+            Action::HideResult => self.view_document(),
+            Action::StartFromResult => {
+                if !self.adopt_shown_result() {
+                    self.notices
+                        .info("No result is shown: click one first, then start from it");
+                }
+            }
+            Action::Recall(id) => self.fetch(id, Purpose::Recall),
+            Action::SavePicture(path) => self.save_shown(path),
+            Action::SaveResult(id, path) => self.fetch(id, Purpose::SaveTo(path)),
+            Action::AskWhereToSave(id) => self.ask_where_to_save(id),
+            Action::SaveAgain(id) => self.save_again(id),
+            Action::Reveal(id) => match self.results.place(id) {
+                Some(place) if place.path.is_file() => self.wishes.push(Wish::Reveal(place.path.clone())),
+                Some(place) => {
+                    let said = format!("This result's file is gone: {}", place.path.display());
+                    self.notices.error(said);
+                }
+                None => {
+                    self.notices.info("This result has no file yet: it is in memory only");
+                }
+            },
+            Action::Delete(id) => self.delete(id),
+            _ => {}
+        }
+    }
+
+    /// Queues what the draft says. The seed shown is the one that is used: another is drawn first if this one was painted.
+    fn generate(&mut self) {
+        if !self.draft.seed_locked && self.used_seed == Some(self.draft.seed) {
+            self.roll_seed();
+        }
+        let requests = match self.draft.to_requests(&self.document) {
+            Ok(requests) => requests,
+            Err(why) => {
+                self.notices.error(sentence(&why.to_string()));
+                return;
+            }
+        };
+        let (asked, painted) = (self.draft.extent, requests[0].extent);
+        if self.document.picture().is_none() && asked != painted {
+            self.draft.extent = painted;
+            self.notices.info(format!(
+                "The size {asked} was rounded to {painted}: both sides must be multiples of 8"
+            ));
+        }
+        if self.jobs.count() == 0 {
+            self.view.stays = false;
+        }
+        self.used_seed = Some(self.draft.seed);
+        self.restarts_left = RESTARTS;
+        self.history.remember(&self.draft.prompt);
+        requests.into_iter().for_each(|request| {
+            self.jobs.push(request);
+        });
+    }
+
+    /// SplitMix64 (Steele et al. 2014), its upper half.
+    fn roll_seed(&mut self) {
+        self.entropy = self.entropy.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (self.entropy ^ (self.entropy >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        self.draft.seed = (mixed ^ (mixed >> 31)) >> 32;
+        self.used_seed = None;
+    }
+
+    pub(super) fn choose_model(&mut self, name: &str) {
+        let example_of = |name: &str| self.models.iter().find(|m| m.name == name).map(|m| m.example.clone());
+        let (old, Some(new)) = (example_of(&self.draft.model), example_of(name)) else {
+            self.notices
+                .error(format!("There is no model named {name}: choose one from the list"));
+            return;
+        };
+        self.draft.change_model(old.as_ref(), &new);
+        self.load_model();
+        if let Some(problem) = self.model().and_then(|model| model.problem.clone()) {
+            self.notices
+                .error(format!("The model {name} cannot be used: {problem}"));
+        }
+    }
+
+    /// Sends the next waiting job to the engine, if it is free.
+    pub(super) fn start_next(&mut self, now: Instant) {
+        if self.jobs.running.is_none() && !self.jobs.waiting.is_empty() && !self.engine.is_alive() {
+            self.revive_engine();
+        }
+        if self.engine.is_alive()
+            && let Some(job) = self.jobs.start_next(now)
+        {
+            self.engine.generate(job);
+        }
+    }
+
+    /// Starts another engine in place of a dead one, unless that was done too often without a picture in between.
+    pub(super) fn revive_engine(&mut self) -> bool {
+        if self.restarts_left == 0 {
+            return false;
+        }
+        self.restarts_left -= 1;
+        self.engine = (self.start_engine)();
+        for model in &mut self.models {
+            if matches!(model.state, ModelState::Loaded { .. }) {
+                model.state = ModelState::OnDisk;
+            }
+        }
+        if let Some(model) = self.model().filter(|model| model.state == ModelState::OnDisk) {
+            self.engine.send(Command::Load(model.name.clone()));
+        }
+        true
+    }
+
+    /// Reads a result, or takes it from memory, and goes on with it.
+    fn fetch(&mut self, id: ResultId, purpose: Purpose) {
+        if let Some(finished) = self.results.in_memory(id) {
+            self.fetched(id, purpose, &finished);
+        } else if let Some(place) = self.results.place(id) {
+            let entry = place.entry;
+            self.archive.send(archive::Task::Fetch {
+                result: id,
+                entry,
+                purpose,
+            });
+        } else {
+            self.notices.error("This result is not there any more: it was deleted");
+        }
+    }
+
+    fn save_shown(&mut self, path: PathBuf) {
+        match &self.shown {
+            Shown::Result(id, _) => self.fetch(*id, Purpose::SaveTo(path)),
+            Shown::Document(picture) => {
+                let picture = Arc::clone(picture);
+                self.save_to(path, picture, None, None);
+            }
+            Shown::Preview { .. } => {
+                self.notices
+                    .info("This picture is not finished: stop it and keep what there is, or wait for it");
+            }
+            Shown::Empty(_) => {
+                self.notices.info("There is no picture to save yet");
+            }
+        }
+    }
+
+    fn ask_where_to_save(&mut self, id: ResultId) {
+        let Some(item) = self.results.get(id) else { return };
+        let words = item
+            .prompt
+            .split(|c: char| !c.is_alphanumeric())
+            .filter(|word| !word.is_empty());
+        let mut name: String = words.collect::<Vec<_>>().join("-").chars().take(40).collect();
+        if name.is_empty() {
+            name = "picture".into();
+        }
+        let name = format!("{name}-{}.png", item.seed);
+        self.wishes.push(Wish::AskWhereToSave { result: id, name });
+    }
+
+    fn save_again(&mut self, id: ResultId) {
+        let Some(unsaved) = self.results.unsaved(id).cloned() else {
+            return;
+        };
+        if let Some(item) = self.results.get_mut(id).filter(|item| item.kept == Kept::InMemory) {
+            item.kept = Kept::Saving;
+            self.archive.send(archive::Task::Add {
+                result: id,
+                painted: unsaved.painted,
+                partial: unsaved.partial,
+            });
+        }
+        self.dismiss_offers_of(|action| matches!(action, Action::SaveAgain(offered) if *offered == id));
+    }
+
+    fn delete(&mut self, id: ResultId) {
+        match self.results.get(id).map(|item| item.kept) {
+            Some(Kept::Saving) => {
+                self.notices.info("This result is being saved: delete it in a moment");
+            }
+            Some(Kept::InMemory) => self.forget_result(id),
+            Some(Kept::InGallery(_)) | None => {
+                if let Some(place) = self.results.place(id) {
+                    self.archive.send(archive::Task::Delete {
+                        result: id,
+                        entry: place.entry,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Takes a result that is gone off the list and the canvas.
+    pub(super) fn forget_result(&mut self, id: ResultId) {
+        self.results.forget(id);
+        if matches!(self.view.what, Viewed::Result(shown, _) if shown == id) {
+            self.view.what = Viewed::Document;
+            self.view.stays = false;
+        }
+    }
+
+    /// Takes away the notices that offer what was done now.
+    pub(super) fn dismiss_offers_of(&mut self, is_done: impl Fn(&Action) -> bool) {
+        let offers_it = |notice: &&super::Notice| notice.offers.iter().any(|offer| is_done(&offer.action));
+        let done: Vec<_> = self.notices.iter().filter(offers_it).map(|notice| notice.id).collect();
+        done.into_iter().for_each(|id| self.notices.dismiss(id));
+    }
+}

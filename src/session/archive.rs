@@ -1,0 +1,226 @@
+//! The gallery, on a thread of its own: disks are slow, and a picture must not wait for the window nor the window for a picture.
+
+use super::worker::Worker;
+use super::{ResultId, Wake};
+use crate::diffusion::{Painted, Request};
+use crate::gallery::{Deleted, Entry, EntryId, Error, Gallery, NewEntry};
+use crate::metadata::describe;
+use crate::pixels::Picture;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// How many results are listed at a time.
+pub(super) const PAGE: usize = 60;
+
+/// What a result is fetched for.
+#[derive(Clone, Debug)]
+pub(super) enum Purpose {
+    Show,
+    Recall,
+    SaveTo(PathBuf),
+}
+
+pub(super) enum Task {
+    /// List the next [`PAGE`] after the first `offset` that hold these words.
+    List { search: String, offset: usize },
+    /// Keep a result.
+    Add {
+        result: ResultId,
+        painted: Box<Painted>,
+        partial: bool,
+    },
+    /// Read a result.
+    Fetch {
+        result: ResultId,
+        entry: EntryId,
+        purpose: Purpose,
+    },
+    /// Move a result to the trash.
+    Delete { result: ResultId, entry: EntryId },
+}
+
+pub(super) enum Answer {
+    /// What a person should know about how the gallery was opened.
+    Notice(String),
+    Listed {
+        search: String,
+        page: Result<Page, Unavailable>,
+    },
+    Thumbnail {
+        result: ResultId,
+        thumbnail: Arc<Picture>,
+    },
+    Added {
+        result: ResultId,
+        entry: Result<Box<Entry>, Unavailable>,
+    },
+    Fetched {
+        result: ResultId,
+        purpose: Purpose,
+        fetched: Result<Box<Fetched>, Unavailable>,
+    },
+    Deleted {
+        result: ResultId,
+        deleted: Result<Deleted, Unavailable>,
+    },
+}
+
+pub(super) struct Page {
+    pub(super) entries: Vec<(Entry, Option<Arc<Picture>>)>,
+    pub(super) has_more: bool,
+}
+
+/// A result with everything that is known about it. A file that is gone or an input that is gone does not hide the rest.
+pub(super) struct Fetched {
+    pub(super) entry: Entry,
+    pub(super) picture: Result<Arc<Picture>, Error>,
+    pub(super) request: Result<Request, Error>,
+}
+
+/// Why the gallery did not do it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Unavailable(pub(super) String);
+
+impl From<Error> for Unavailable {
+    fn from(error: Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+pub(super) type Archive = Worker<Task, Answer>;
+
+/// Starts the thread, which opens the gallery in `folder`. If that fails it is tried again with each task, so that a disk that
+/// comes back is used.
+pub(super) fn start(folder: PathBuf, wake: Wake) -> Archive {
+    let mut said = String::new();
+    Worker::spawn(
+        "gallery",
+        wake,
+        || None,
+        move |open: &mut Option<Gallery>, task, tell| {
+            if open.is_none() {
+                match Gallery::open(&folder) {
+                    Ok(gallery) => *open = Some(gallery),
+                    Err(error) => {
+                        let why = error.to_string();
+                        if said != why {
+                            tell(Answer::Notice(format!("The gallery is not open: {why}")));
+                        }
+                        said.clone_from(&why);
+                        return refuse(task, &why, tell);
+                    }
+                }
+            }
+            let gallery = open.as_mut().expect("it was opened above");
+            gallery
+                .take_notices()
+                .into_iter()
+                .for_each(|notice| tell(Answer::Notice(notice)));
+            carry_out(gallery, task, tell);
+        },
+    )
+}
+
+/// Answers a task without a gallery.
+fn refuse(task: Task, why: &str, tell: &dyn Fn(Answer)) {
+    let why = || Unavailable(why.to_owned());
+    match task {
+        Task::List { search, .. } => {
+            let page = Ok(Page {
+                entries: Vec::new(),
+                has_more: false,
+            });
+            tell(Answer::Listed { search, page });
+        }
+        Task::Add { result, painted, .. } => {
+            tell(thumbnail_of(result, &painted));
+            tell(Answer::Added {
+                result,
+                entry: Err(why()),
+            });
+        }
+        Task::Fetch { result, purpose, .. } => tell(Answer::Fetched {
+            result,
+            purpose,
+            fetched: Err(why()),
+        }),
+        Task::Delete { result, .. } => tell(Answer::Deleted {
+            result,
+            deleted: Err(why()),
+        }),
+    }
+}
+
+fn carry_out(gallery: &mut Gallery, task: Task, tell: &dyn Fn(Answer)) {
+    match task {
+        Task::List { search, offset } => {
+            let page = list(gallery, &search, offset).map_err(Unavailable::from);
+            tell(Answer::Listed { search, page });
+        }
+        Task::Add {
+            result,
+            painted,
+            partial,
+        } => {
+            tell(thumbnail_of(result, &painted));
+            let parameters = describe(&painted);
+            let Painted {
+                picture,
+                request,
+                steps_made,
+                seconds,
+                ..
+            } = *painted;
+            let new = NewEntry {
+                picture,
+                request: *request,
+                parameters,
+                steps_made,
+                seconds,
+                partial,
+            };
+            let entry = gallery.add(new).map(Box::new).map_err(Unavailable::from);
+            tell(Answer::Added { result, entry });
+        }
+        Task::Fetch { result, entry, purpose } => {
+            let fetched = gallery.entry(entry).map_err(Unavailable::from).map(|entry| {
+                let picture = gallery.picture(entry.id).map(Arc::new);
+                let request = gallery.request(entry.id);
+                Box::new(Fetched {
+                    entry,
+                    picture,
+                    request,
+                })
+            });
+            tell(Answer::Fetched {
+                result,
+                purpose,
+                fetched,
+            });
+        }
+        Task::Delete { result, entry } => {
+            let deleted = gallery.delete(entry).map_err(Unavailable::from);
+            tell(Answer::Deleted { result, deleted });
+        }
+    }
+}
+
+fn thumbnail_of(result: ResultId, painted: &Painted) -> Answer {
+    let thumbnail = Arc::new(painted.picture.thumbnail(Gallery::THUMBNAIL_SIDE));
+    Answer::Thumbnail { result, thumbnail }
+}
+
+fn list(gallery: &Gallery, search: &str, offset: usize) -> Result<Page, Error> {
+    let mut entries = gallery.search(search, PAGE + 1, offset)?;
+    let has_more = entries.len() > PAGE;
+    entries.truncate(PAGE);
+    let with_thumbnail = |entry: Entry| {
+        let thumbnail = gallery.thumbnail(entry.id).ok().map(Arc::new);
+        (entry, thumbnail)
+    };
+    Ok(Page {
+        entries: entries.into_iter().map(with_thumbnail).collect(),
+        has_more,
+    })
+}

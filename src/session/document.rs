@@ -1,0 +1,187 @@
+//! What the person does to the document, and what opens into it.
+
+use super::files::{Opened, Task, size_that_fits};
+use super::{Action, NoticeKind, Notices, Offer, Session, Viewed};
+use crate::geom::Extent;
+use crate::paint::{Document, Edit};
+use crate::pixels::{Mask, Picture};
+use std::sync::Arc;
+
+/// From how many times the pixels that the model paints best a smaller size is offered.
+const MUCH_LARGER: usize = 4;
+
+/// The document that was put away. A picture and a mask that do not fit each other keep the picture.
+pub(super) fn restored(
+    picture: Option<Arc<Picture>>,
+    mask: Option<&Mask>,
+    extent: Extent,
+    notices: &mut Notices,
+) -> Document {
+    let extent = picture
+        .as_ref()
+        .map_or(extent.rounded_to(8), |picture| picture.extent());
+    let mask = mask.cloned().unwrap_or_else(|| Mask::empty(extent));
+    Document::restored(picture.clone(), mask).unwrap_or_else(|error| {
+        notices.error(format!("The mask could not be restored: {error}"));
+        Document::restored(picture, Mask::empty(extent)).unwrap_or_else(|_| Document::new(Extent::new(8, 8)))
+    })
+}
+
+impl Session {
+    /// Carries out an edit and shows the document; what cannot be done is told.
+    pub(super) fn edit(&mut self, edit: Edit) {
+        match self.document.apply(edit) {
+            Ok(_) => self.view_document(),
+            Err(error) => {
+                self.notices.error(sentence(&error.to_string()));
+            }
+        }
+    }
+
+    /// An edit of the mask. What is painted on is what gets repainted: a shown result becomes the document's picture first.
+    pub(super) fn edit_mask(&mut self, edit: Edit) {
+        self.adopt_shown_result();
+        if self.document.picture().is_none() {
+            self.notices
+                .info("There is nothing to mask yet: paint or open a picture first");
+            return;
+        }
+        self.edit(edit);
+    }
+
+    /// Makes a shown result the document's picture, as one step of undo. Returns whether there is one.
+    pub(super) fn adopt_shown_result(&mut self) -> bool {
+        let Viewed::Result(_, picture) = &self.view.what else {
+            return false;
+        };
+        let is_there = self.document.picture().is_some_and(|there| Arc::ptr_eq(there, picture));
+        if is_there {
+            self.view_document();
+        } else {
+            self.edit(Edit::SetPicture(Some(Arc::clone(picture))));
+        }
+        true
+    }
+
+    pub(super) fn view_document(&mut self) {
+        self.view.what = Viewed::Document;
+        self.view.wanted = None;
+        self.view.stays = self.jobs.running.is_some();
+    }
+
+    pub(super) fn undo(&mut self) {
+        if self.document.undo() {
+            self.view_document();
+        }
+    }
+
+    pub(super) fn redo(&mut self) {
+        if self.document.redo() {
+            self.view_document();
+        }
+    }
+
+    /// Starts from a picture that was opened, and says what was done to it.
+    pub(super) fn take_picture(&mut self, opened: Opened) {
+        let Opened {
+            name,
+            picture,
+            was,
+            found,
+        } = opened;
+        let extent = picture.extent();
+        self.edit(Edit::SetPicture(Some(picture)));
+        let mut said = Vec::new();
+        let mut offers = Vec::new();
+        if extent != was {
+            let why = if was.width.max(was.height) > extent.width.max(extent.height) + 8 {
+                "the largest that can be painted"
+            } else {
+                "both sides multiples of 8"
+            };
+            said.push(format!("{name} is {was}; it was scaled to {extent}, {why}"));
+        }
+        if let Some(best) = self.model().map(|model| model.example.extent)
+            && extent.area() > best.area() * MUCH_LARGER
+        {
+            said.push(format!(
+                "{} paints best at about {best}, and {extent} takes long",
+                self.draft.model
+            ));
+            offers.push(Offer {
+                label: "Scale it down".into(),
+                action: Action::FitPicture,
+            });
+        }
+        self.found_settings = found.is_some();
+        self.found = found;
+        if self.found_settings {
+            said.push(format!("{name} says how it was made"));
+            offers.push(Offer {
+                label: "Use its settings".into(),
+                action: Action::UseSettings,
+            });
+        }
+        if !said.is_empty() {
+            self.notices.push(NoticeKind::Info, said.join(". "), offers);
+        }
+    }
+
+    /// Scales the open picture to about as many pixels as the chosen model paints best.
+    pub(super) fn fit_picture(&mut self) {
+        let (Some(picture), Some(model)) = (self.document.picture(), self.model()) else {
+            return;
+        };
+        let (extent, best) = (picture.extent(), model.example.extent);
+        let scale = (best.area() as f64 / extent.area() as f64).sqrt().min(1.0);
+        let longest = f64::from(extent.width.max(extent.height)) * scale;
+        let fits = size_that_fits(extent, Extent::new(longest.round() as u32, 8).rounded_to(8).width);
+        self.edit(Edit::SetExtent(fits));
+    }
+
+    pub(super) fn take_mask(&mut self, name: &str, mask: Mask) {
+        self.adopt_shown_result();
+        let (expected, found) = (self.document.extent(), mask.extent());
+        if self.document.picture().is_some() && expected != found {
+            let said = format!(
+                "{name} was not opened: the mask is {found}, but the picture is {expected}; scale one to the other"
+            );
+            self.notices.error(said);
+            return;
+        }
+        self.edit_mask(Edit::ReplaceMask(mask));
+    }
+
+    pub(super) fn use_settings(&mut self) {
+        let Some(found) = self.found.take() else { return };
+        self.found_settings = false;
+        self.draft.take(&found);
+        self.used_seed = None;
+        if let Some(model) = found.model.filter(|model| *model != self.draft.model) {
+            if self.models.iter().any(|known| known.name == model) {
+                self.choose_model(&model);
+            } else {
+                let said = format!(
+                    "It was made with {model}, which is not on this machine: {} is used",
+                    self.draft.model
+                );
+                self.notices.info(said);
+            }
+        }
+    }
+
+    pub(super) fn ask_files(&mut self, task: Task) {
+        if !self.files.send(task) {
+            self.notices
+                .error("The thread that reads and writes files has ended: start Sfumato again, nothing is lost");
+        }
+    }
+}
+
+/// The same words with a large first letter.
+pub(super) fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    chars
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}

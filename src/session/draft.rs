@@ -1,0 +1,403 @@
+use crate::diffusion::{Defaults, Input, Invalid, Request, SamplerName, ScheduleName};
+use crate::geom::Extent;
+use crate::metadata::Found;
+use crate::paint::Document;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// What the person is about to ask for. The panels edit it in place; it is checked when it becomes requests.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Draft {
+    /// What to paint.
+    pub prompt: String,
+    /// What to stay away from.
+    pub negative_prompt: String,
+    /// The model's name.
+    pub model: String,
+    /// How to get from one sigma to the next.
+    pub sampler: SamplerName,
+    /// Which sigmas to visit.
+    pub schedule: ScheduleName,
+    /// How many steps a whole schedule has.
+    pub steps: u32,
+    /// Weight of classifier-free guidance; 1 is off.
+    pub guidance_scale: f64,
+    /// What the noise of the first picture is drawn from, 0..2³²; the next pictures take the next seeds. It is the seed that was
+    /// used last until Generate is pressed again.
+    pub seed: u64,
+    /// Whether Generate uses this seed again instead of drawing another.
+    pub seed_locked: bool,
+    /// The size to paint, rounded to multiples of 8. An open picture decides it instead.
+    pub extent: Extent,
+    /// How many pictures Generate paints.
+    pub count: u32,
+    /// 0..1: how much of an open picture is painted anew.
+    pub strength: f64,
+}
+
+/// Why a draft cannot be painted, in words for the person who wrote it.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum NotReady {
+    /// No model.
+    #[error("no model is chosen: choose one from the list")]
+    NoModel,
+    /// No picture, or more than anyone waits for.
+    #[error("{0} pictures cannot be painted at once: choose between 1 and {max}", max = Draft::MAX_COUNT)]
+    Count(u32),
+    /// A setting out of range.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+}
+
+impl Default for Draft {
+    /// What a draft starts with where there is no model that says better.
+    fn default() -> Self {
+        Self {
+            prompt: String::new(),
+            negative_prompt: String::new(),
+            model: String::new(),
+            sampler: SamplerName::DpmPlusPlus2M,
+            schedule: ScheduleName::Karras,
+            steps: 20,
+            guidance_scale: 7.0,
+            seed: 7,
+            seed_locked: false,
+            extent: Extent::new(512, 512),
+            count: 1,
+            strength: 0.75,
+        }
+    }
+}
+
+impl Draft {
+    /// The most pictures that one press of Generate paints.
+    pub const MAX_COUNT: u32 = 64;
+    /// The largest seed: torch's generator takes 32 bits.
+    pub const MAX_SEED: u64 = u32::MAX as u64;
+
+    /// The size that will be painted: an open picture's, else the draft's, rounded.
+    pub fn extent_to_paint(&self, document: &Document) -> Extent {
+        document
+            .picture()
+            .map_or_else(|| self.extent.rounded_to(8), |picture| picture.extent())
+    }
+
+    /// The requests that Generate makes of it, one a picture, their seeds counting up: from noise, or from the document's picture
+    /// if it has one, and then with its mask unless that is empty. Everything is checked here and nowhere below.
+    pub fn to_requests(&self, document: &Document) -> Result<Vec<Request>, NotReady> {
+        if self.model.is_empty() {
+            return Err(NotReady::NoModel);
+        }
+        if self.count == 0 || self.count > Self::MAX_COUNT {
+            return Err(NotReady::Count(self.count));
+        }
+        if self.extent.is_empty() && document.picture().is_none() {
+            return Err(Invalid::Extent(self.extent).into());
+        }
+        let input = document.picture().map(|picture| Input {
+            picture: Arc::clone(picture),
+            strength: self.strength,
+            mask: (!document.mask().is_empty()).then(|| Arc::new(document.mask().clone())),
+        });
+        let first = Request {
+            model: self.model.clone(),
+            prompt: self.prompt.clone(),
+            negative_prompt: self.negative_prompt.clone(),
+            extent: self.extent_to_paint(document),
+            seed: self.seed & Self::MAX_SEED,
+            sampler: self.sampler,
+            schedule: self.schedule,
+            steps: self.steps,
+            guidance_scale: self.guidance_scale,
+            input,
+        }
+        .checked()?;
+        let seed_of = |n| (first.seed + u64::from(n)) & Self::MAX_SEED;
+        Ok((0..self.count)
+            .map(|n| Request {
+                seed: seed_of(n),
+                ..first.clone()
+            })
+            .collect())
+    }
+
+    /// How many steps Generate will run for each picture.
+    pub fn steps_to_run(&self, document: &Document) -> u32 {
+        steps_to_run(self.steps, document.picture().map(|_| self.strength))
+    }
+
+    /// The draft that a request was made of. What a request does not say (lock, count) stays.
+    pub(super) fn recall<P, M>(&mut self, request: &Request<P, M>) {
+        self.model.clone_from(&request.model);
+        self.prompt.clone_from(&request.prompt);
+        self.negative_prompt.clone_from(&request.negative_prompt);
+        self.sampler = request.sampler;
+        self.schedule = request.schedule;
+        self.steps = request.steps;
+        self.guidance_scale = request.guidance_scale;
+        self.seed = request.seed;
+        self.extent = request.extent;
+        if let Some(input) = &request.input {
+            self.strength = input.strength;
+        }
+    }
+
+    /// Takes over the settings that a picture's text named; what it did not name stays.
+    pub(super) fn take(&mut self, found: &Found) {
+        fn set<T: Clone>(field: &mut T, value: Option<&T>) {
+            if let Some(value) = value {
+                field.clone_from(value);
+            }
+        }
+        set(&mut self.prompt, found.prompt.as_ref());
+        set(&mut self.negative_prompt, found.negative_prompt.as_ref());
+        set(&mut self.sampler, found.sampler.as_ref());
+        set(&mut self.schedule, found.schedule.as_ref());
+        set(&mut self.steps, found.steps.as_ref());
+        set(&mut self.guidance_scale, found.guidance_scale.as_ref());
+        set(&mut self.seed, found.seed.as_ref());
+        set(&mut self.extent, found.extent.as_ref());
+        set(&mut self.strength, found.strength.as_ref());
+    }
+
+    /// Goes over to another model: what still stands as the old model's example had it becomes what suits the new one; what the
+    /// person set stays.
+    pub(super) fn change_model(&mut self, old: Option<&Self>, new: &Self) {
+        fn follow<T: PartialEq + Clone>(field: &mut T, old: Option<&T>, new: &T) {
+            if old == Some(field) {
+                field.clone_from(new);
+            }
+        }
+        self.model.clone_from(&new.model);
+        follow(&mut self.prompt, old.map(|o| &o.prompt), &new.prompt);
+        follow(&mut self.sampler, old.map(|o| &o.sampler), &new.sampler);
+        follow(&mut self.schedule, old.map(|o| &o.schedule), &new.schedule);
+        follow(&mut self.steps, old.map(|o| &o.steps), &new.steps);
+        follow(
+            &mut self.guidance_scale,
+            old.map(|o| &o.guidance_scale),
+            &new.guidance_scale,
+        );
+        follow(&mut self.extent, old.map(|o| &o.extent), &new.extent);
+    }
+}
+
+/// ⌊steps · strength⌋ and at least one from a picture, all from noise: [`Request::steps_to_run`] before there is a request.
+fn steps_to_run(steps: u32, strength: Option<f64>) -> u32 {
+    strength.map_or(steps, |strength| {
+        ((f64::from(steps) * strength).floor() as u32).clamp(1, steps.max(1))
+    })
+}
+
+/// A model that can be chosen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    /// Its name, as in requests and in [`ChooseModel`](super::Action::ChooseModel).
+    pub name: String,
+    /// One line about it: its family and where it lies.
+    pub description: String,
+    /// What suits it, and an example prompt: the draft of a first start.
+    pub example: Draft,
+    /// Why it cannot be used, if it can't.
+    pub problem: Option<String>,
+    /// Whether it is loaded, on its way, or neither.
+    pub state: ModelState,
+}
+
+impl Model {
+    /// A model with an example that suits it. The first start's seed is one whose picture was seen to be good.
+    pub fn new(name: impl Into<String>, description: impl Into<String>, defaults: &Defaults) -> Self {
+        let name = name.into();
+        let example = Draft {
+            prompt: "red apple".into(),
+            model: name.clone(),
+            sampler: defaults.sampler,
+            schedule: defaults.schedule,
+            steps: defaults.steps,
+            guidance_scale: defaults.guidance_scale,
+            extent: defaults.extent,
+            ..Draft::default()
+        };
+        Self {
+            name,
+            description: description.into(),
+            example,
+            problem: None,
+            state: ModelState::OnDisk,
+        }
+    }
+
+    /// A model that cannot be used, and why.
+    pub fn unusable(name: impl Into<String>, description: impl Into<String>, problem: impl Into<String>) -> Self {
+        let (name, description) = (name.into(), description.into());
+        let example = Draft {
+            model: name.clone(),
+            ..Draft::default()
+        };
+        Self {
+            name,
+            description,
+            example,
+            problem: Some(problem.into()),
+            state: ModelState::OnDisk,
+        }
+    }
+}
+
+/// How far a model is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ModelState {
+    /// Not asked for.
+    OnDisk,
+    /// The engine reads it.
+    Loading,
+    /// Ready.
+    Loaded {
+        /// How long it took to load.
+        seconds: f64,
+    },
+    /// It could not be loaded; a notice says why.
+    Failed,
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::pixels::{Mask, Picture};
+
+    pub(in crate::session) fn a_draft() -> Draft {
+        Draft {
+            prompt: "red apple".into(),
+            negative_prompt: String::new(),
+            model: "bozzetto".into(),
+            sampler: SamplerName::Euler,
+            schedule: ScheduleName::Normal,
+            steps: 20,
+            guidance_scale: 3.5,
+            seed: 7,
+            seed_locked: false,
+            extent: Extent::new(64, 64),
+            count: 1,
+            strength: 0.75,
+        }
+    }
+
+    pub(in crate::session) fn a_request(prompt: &str) -> Request {
+        let draft = Draft {
+            prompt: prompt.into(),
+            ..a_draft()
+        };
+        draft.to_requests(&Document::new(draft.extent)).unwrap().remove(0)
+    }
+
+    fn document(picture: Extent, masked: u8) -> Document {
+        let mask = Mask::from_coverage(picture, vec![masked; picture.area()]).unwrap();
+        Document::restored(Some(Arc::new(Picture::filled(picture, [9; 4]))), mask).unwrap()
+    }
+
+    #[test]
+    fn a_count_gives_seeds_that_count_up_and_wrap_at_32_bits() {
+        let draft = Draft {
+            count: 3,
+            seed: u64::from(u32::MAX) - 1,
+            ..a_draft()
+        };
+        let requests = draft.to_requests(&Document::new(draft.extent)).unwrap();
+        assert_eq!(
+            requests.iter().map(|r| r.seed).collect::<Vec<_>>(),
+            [4_294_967_294, 4_294_967_295, 0]
+        );
+    }
+
+    #[test]
+    fn without_a_picture_it_starts_from_noise_and_the_size_is_rounded() {
+        let draft = Draft {
+            extent: Extent::new(70, 60),
+            ..a_draft()
+        };
+        let document =
+            Document::restored(None, Mask::from_coverage(draft.extent, vec![255; 70 * 60]).unwrap()).unwrap();
+        let requests = draft.to_requests(&document).unwrap();
+        assert_eq!((requests[0].extent, &requests[0].input), (Extent::new(72, 64), &None));
+        assert_eq!((draft.steps_to_run(&document), requests[0].steps_to_run()), (20, 20));
+    }
+
+    #[test]
+    fn a_picture_gives_its_size_and_the_mask_goes_with_it_unless_empty() {
+        let extent = Extent::new(16, 8);
+        let unmasked = a_draft().to_requests(&document(extent, 0)).unwrap().remove(0);
+        assert_eq!(unmasked.extent, extent);
+        assert_eq!(unmasked.input.as_ref().unwrap().mask, None);
+        let masked = a_draft().to_requests(&document(extent, 200)).unwrap().remove(0);
+        assert_eq!(masked.input.as_ref().unwrap().mask.as_ref().unwrap().coverage()[0], 200);
+        // ⌊20 · 0.75⌋, as diffusers counts.
+        assert_eq!(
+            (a_draft().steps_to_run(&document(extent, 0)), masked.steps_to_run()),
+            (15, 15)
+        );
+        let faint = Draft {
+            strength: 0.0,
+            ..a_draft()
+        };
+        assert_eq!(faint.steps_to_run(&document(extent, 0)), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_painted_is_said_by_its_field() {
+        let says = |draft: Draft| {
+            draft
+                .to_requests(&document(Extent::new(8, 8), 0))
+                .unwrap_err()
+                .to_string()
+        };
+        assert!(
+            says(Draft {
+                model: String::new(),
+                ..a_draft()
+            })
+            .contains("model")
+        );
+        assert!(says(Draft { count: 0, ..a_draft() }).contains("0 pictures"));
+        assert!(says(Draft { count: 65, ..a_draft() }).contains("65 pictures"));
+        assert!(says(Draft { steps: 0, ..a_draft() }).contains("0 steps"));
+        assert!(
+            says(Draft {
+                guidance_scale: f64::NAN,
+                ..a_draft()
+            })
+            .contains("NaN")
+        );
+        assert!(
+            says(Draft {
+                strength: 1.5,
+                ..a_draft()
+            })
+            .contains("1.5")
+        );
+        let empty = Draft {
+            extent: Extent::new(0, 64),
+            ..a_draft()
+        };
+        assert!(
+            empty
+                .to_requests(&Document::new(Extent::new(8, 8)))
+                .unwrap_err()
+                .to_string()
+                .contains("0x64")
+        );
+    }
+
+    #[test]
+    fn another_model_brings_its_settings_but_not_over_the_persons_own() {
+        let old = a_draft();
+        let new = Draft {
+            model: "sd15".into(),
+            steps: 25,
+            extent: Extent::new(512, 512),
+            ..a_draft()
+        };
+        let mut draft = Draft { steps: 9, ..a_draft() };
+        draft.change_model(Some(&old), &new);
+        assert_eq!(draft, Draft { steps: 9, ..new });
+    }
+}

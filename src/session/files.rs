@@ -1,0 +1,163 @@
+//! Image files in and out, away from the window's thread: decoding and scaling take longer than a frame.
+
+use super::worker::Worker;
+use super::{ResultId, Wake};
+use crate::diffusion::Request;
+use crate::geom::Extent;
+use crate::metadata::{Found, PARAMETERS_KEY, from_parameters};
+use crate::pixels::{self, Mask, Picture, read_texts};
+use crate::settings::{self, Settings};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What is to be done with a file.
+pub(super) enum Task {
+    OpenPicture(PathBuf),
+    /// A picture that is there already, from the clipboard.
+    TakePicture(Picture),
+    OpenMask(PathBuf),
+    Save {
+        path: PathBuf,
+        picture: Arc<Picture>,
+        /// A1111 parameters text.
+        parameters: Option<String>,
+        /// Which result it is, if it is one.
+        result: Option<ResultId>,
+    },
+    SaveSettings {
+        settings: Box<Settings>,
+        path: PathBuf,
+    },
+}
+
+/// What became of it.
+pub(super) enum Done {
+    Picture(Result<Opened, pixels::Error>),
+    Mask {
+        name: String,
+        mask: Result<Mask, pixels::Error>,
+    },
+    Saved {
+        path: PathBuf,
+        result: Option<ResultId>,
+        outcome: Result<(), pixels::Error>,
+    },
+    Settings(Result<(), settings::Error>),
+}
+
+/// A picture that can be painted from: both sides multiples of 8, neither larger than a request takes.
+pub(super) struct Opened {
+    pub(super) name: String,
+    pub(super) picture: Arc<Picture>,
+    /// The size that it had in the file.
+    pub(super) was: Extent,
+    /// The settings in it.
+    pub(super) found: Option<Found>,
+}
+
+pub(super) type Files = Worker<Task, Done>;
+
+pub(super) fn start(wake: Wake) -> Files {
+    Worker::spawn("files", wake, || (), |(): &mut (), task, tell| tell(carry_out(task)))
+}
+
+fn carry_out(task: Task) -> Done {
+    match task {
+        Task::OpenPicture(path) => Done::Picture(Picture::load(&path).map(|picture| {
+            let parameters = read_texts(&path).into_iter().find(|(key, _)| key == PARAMETERS_KEY);
+            let found = parameters
+                .map(|(_, text)| from_parameters(&text).settings)
+                .filter(|found| !found.is_empty());
+            Opened {
+                found,
+                ..made_to_fit(picture, name_of(&path))
+            }
+        })),
+        Task::TakePicture(picture) => Done::Picture(Ok(made_to_fit(picture, "The pasted picture".into()))),
+        Task::OpenMask(path) => Done::Mask {
+            name: name_of(&path),
+            mask: Mask::load(&path),
+        },
+        Task::Save {
+            path,
+            picture,
+            parameters,
+            result,
+        } => {
+            let texts = parameters.as_deref().map(|text| (PARAMETERS_KEY, text));
+            let outcome = picture.write_png(&path, texts.as_slice());
+            Done::Saved { path, result, outcome }
+        }
+        Task::SaveSettings { settings, path } => Done::Settings(settings.save(&path)),
+    }
+}
+
+/// The file's name without its folder: what a person calls it.
+pub(super) fn name_of(path: &Path) -> String {
+    path.file_name().map_or_else(
+        || path.display().to_string(),
+        |name| name.to_string_lossy().into_owned(),
+    )
+}
+
+fn made_to_fit(picture: Picture, name: String) -> Opened {
+    let was = picture.extent();
+    let fits = size_that_fits(was, Request::<(), ()>::MAX_SIDE);
+    let picture = if fits == was { picture } else { picture.resized(fits) };
+    Opened {
+        name,
+        picture: Arc::new(picture),
+        was,
+        found: None,
+    }
+}
+
+/// The size to which something of `extent` is scaled so that no side is longer than `max_side` (a multiple of 8) and both are
+/// multiples of 8; its proportions are kept as nearly as that allows.
+pub(super) fn size_that_fits(extent: Extent, max_side: u32) -> Extent {
+    let longest = extent.width.max(extent.height).max(1);
+    let scaled = |side: u32| {
+        if longest <= max_side {
+            return side;
+        }
+        (f64::from(side) * f64::from(max_side) / f64::from(longest)).round() as u32
+    };
+    Extent::new(scaled(extent.width), scaled(extent.height)).rounded_to(8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_is_scaled_to_what_can_be_painted_and_no_further() {
+        assert_eq!(size_that_fits(Extent::new(512, 768), 4096), Extent::new(512, 768));
+        assert_eq!(size_that_fits(Extent::new(515, 3), 4096), Extent::new(512, 8));
+        assert_eq!(size_that_fits(Extent::new(8192, 4096), 4096), Extent::new(4096, 2048));
+        assert_eq!(size_that_fits(Extent::new(16384, 1), 4096), Extent::new(4096, 8));
+        assert_eq!(size_that_fits(Extent::new(4095, 4096), 4096), Extent::new(4096, 4096));
+    }
+
+    #[test]
+    fn the_settings_in_a_picture_are_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("made elsewhere.png");
+        let text = "a cat\nNegative prompt: dog\nSteps: 12, Sampler: Euler a, CFG scale: 6.5, Seed: 42, Size: 64x32";
+        Picture::filled(Extent::new(20, 8), [1, 2, 3, 255])
+            .write_png(&path, &[("parameters", text)])
+            .unwrap();
+        let Done::Picture(Ok(opened)) = carry_out(Task::OpenPicture(path)) else {
+            panic!("a good file")
+        };
+        assert_eq!(
+            (opened.name.as_str(), opened.was),
+            ("made elsewhere.png", Extent::new(20, 8))
+        );
+        assert_eq!(opened.picture.extent(), Extent::new(24, 8));
+        let found = opened.found.unwrap();
+        assert_eq!(
+            (found.prompt.as_deref(), found.seed, found.steps),
+            (Some("a cat"), Some(42), Some(12))
+        );
+    }
+}

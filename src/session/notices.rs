@@ -1,0 +1,101 @@
+use super::Action;
+
+/// Names a notice for as long as the program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NoticeId(pub u64);
+
+/// How a notice is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoticeKind {
+    /// Something did not work.
+    Error,
+    /// Something worked in a way that the person should know.
+    Info,
+}
+
+/// A button on a notice.
+#[derive(Clone, Debug)]
+pub struct Offer {
+    /// What it says.
+    pub label: String,
+    /// What it does; the notice goes away with it.
+    pub action: Action,
+}
+
+/// Something to tell the person: one or two sentences that name what and where and the next step.
+#[derive(Clone, Debug)]
+pub struct Notice {
+    /// Its name in [`Action::Dismiss`].
+    pub id: NoticeId,
+    /// How it is meant.
+    pub kind: NoticeKind,
+    /// What it says.
+    pub text: String,
+    /// What can be done about it.
+    pub offers: Vec<Offer>,
+}
+
+/// What the person has not yet dismissed, oldest first.
+#[derive(Clone, Debug, Default)]
+pub struct Notices {
+    list: Vec<Notice>,
+    next_id: u64,
+}
+
+impl Notices {
+    /// The most that are kept; older ones give way.
+    pub const MAX: usize = 20;
+
+    /// All of them, oldest first.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Notice> + ExactSizeIterator {
+        self.list.iter()
+    }
+
+    /// Whether there is nothing to tell.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    pub(super) fn error(&mut self, text: impl Into<String>) -> NoticeId {
+        self.push(NoticeKind::Error, text.into(), Vec::new())
+    }
+
+    pub(super) fn info(&mut self, text: impl Into<String>) -> NoticeId {
+        self.push(NoticeKind::Info, text.into(), Vec::new())
+    }
+
+    /// Adds a notice. One that says the same already moves to the end instead of standing there twice.
+    pub(super) fn push(&mut self, kind: NoticeKind, text: String, offers: Vec<Offer>) -> NoticeId {
+        self.list.retain(|notice| notice.text != text);
+        self.next_id += 1;
+        let id = NoticeId(self.next_id);
+        self.list.push(Notice { id, kind, text, offers });
+        if self.list.len() > Self::MAX {
+            self.list.remove(0);
+        }
+        id
+    }
+
+    pub(super) fn dismiss(&mut self, id: NoticeId) {
+        self.list.retain(|notice| notice.id != id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_sentence_stands_there_once() {
+        let mut notices = Notices::default();
+        notices.error("the disk is full");
+        notices.info("scaled down");
+        let id = notices.error("the disk is full");
+        assert_eq!(
+            notices.iter().map(|n| n.text.as_str()).collect::<Vec<_>>(),
+            ["scaled down", "the disk is full"]
+        );
+        notices.dismiss(id);
+        assert_eq!(notices.iter().len(), 1);
+    }
+}

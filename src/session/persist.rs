@@ -1,0 +1,409 @@
+//! What is being edited and what waits, kept on disk so that a crash costs a second of work at most.
+//!
+//! One JSON file says everything; pictures and masks lie beside it as PNG files named by their content, written once and removed
+//! when nothing names them any more. A thread of its own writes, a moment after the last change.
+
+use super::{Draft, History, Wake};
+use crate::diffusion::{Record, Request};
+use crate::files::{SaveError, save_atomically};
+use crate::paint::{Brush, Tool};
+use crate::pixels::{self, Mask, Picture};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
+
+const VERSION: u32 = 1;
+const STATE_FILE: &str = "session.json";
+const PIXELS_FOLDER: &str = "session-pixels";
+/// Writing begins when nothing has changed for this long …
+const QUIET: Duration = Duration::from_millis(250);
+/// … or when a change has waited this long.
+const LATEST: Duration = Duration::from_millis(700);
+
+/// What is kept.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Snapshot {
+    pub(super) draft: Draft,
+    /// The seed that was painted last: Generate draws another unless the person changed it.
+    pub(super) used_seed: Option<u64>,
+    pub(super) tool: Tool,
+    pub(super) brush: Brush,
+    pub(super) history: History,
+    pub(super) picture: Option<Arc<Picture>>,
+    /// None keeps everything.
+    pub(super) mask: Option<Arc<Mask>>,
+    pub(super) queue: Vec<Request>,
+}
+
+/// How it is written down.
+#[derive(Serialize, Deserialize)]
+struct State {
+    version: u32,
+    draft: Draft,
+    used_seed: Option<u64>,
+    tool: Tool,
+    brush: Brush,
+    prompts: History,
+    /// By digest.
+    picture: Option<String>,
+    /// By digest.
+    mask: Option<String>,
+    queue: Vec<Record>,
+}
+
+/// What was found on disk.
+#[derive(Debug, Default)]
+pub(super) struct Restored {
+    /// None at a first start, or if it could not be read.
+    pub(super) snapshot: Option<Snapshot>,
+    /// What could not be restored, in words for the person.
+    pub(super) complaints: Vec<String>,
+}
+
+/// Reads what [`Keeper`] wrote into `folder`. A damaged file is put aside under another name, never deleted.
+pub(super) fn restore(folder: &Path) -> Restored {
+    let file = folder.join(STATE_FILE);
+    let text = match std::fs::read(&file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Restored::default(),
+        Err(error) => return put_aside(&file, &error.to_string()),
+    };
+    let state: State = match serde_json::from_slice(&text) {
+        Ok(state) => state,
+        Err(error) => return put_aside(&file, &error.to_string()),
+    };
+    if state.version != VERSION {
+        return put_aside(
+            &file,
+            &format!("its version is {}, this program writes {VERSION}", state.version),
+        );
+    }
+    let pixels = folder.join(PIXELS_FOLDER);
+    let mut complaints = Vec::new();
+    let mut picture = |digest: String| Picture::load(&pixel_file(&pixels, &digest)).map(Arc::new);
+    let mut mask = |digest: String| Mask::load(&pixel_file(&pixels, &digest)).map(Arc::new);
+    let mut or_complain =
+        |what: &str, error: &pixels::Error| complaints.push(format!("{what} could not be restored: {error}"));
+    let queue = state.queue.into_iter().filter_map(|record| {
+        let prompt = record.prompt.clone();
+        let request = record.map_pixels(&mut picture, &mut mask);
+        request
+            .inspect_err(|e| or_complain(&format!("A waiting job (“{prompt}”)"), e))
+            .ok()
+    });
+    let queue = queue.collect();
+    let document_picture = state.picture.map(&mut picture).transpose().unwrap_or_else(|error| {
+        or_complain("The open picture", &error);
+        None
+    });
+    let document_mask = state.mask.map(&mut mask).transpose().unwrap_or_else(|error| {
+        or_complain("The mask", &error);
+        None
+    });
+    let snapshot = Snapshot {
+        draft: state.draft,
+        used_seed: state.used_seed,
+        tool: state.tool,
+        brush: state.brush,
+        history: state.prompts,
+        picture: document_picture,
+        mask: document_mask,
+        queue,
+    };
+    Restored {
+        snapshot: Some(snapshot),
+        complaints,
+    }
+}
+
+fn put_aside(file: &Path, why: &str) -> Restored {
+    let aside = (1..)
+        .map(|n| file.with_file_name(format!("session.damaged-{n}.json")))
+        .find(|path| !path.exists())
+        .expect("a folder holds fewer files than there are numbers");
+    let what_became = match std::fs::rename(file, &aside) {
+        Ok(()) => format!("it is kept as {}", aside.display()),
+        Err(error) => format!("it could not be put aside either ({error})"),
+    };
+    // The pictures that it named go with it, before the next state calls them unneeded.
+    let (pixels, pixels_aside) = (file.with_file_name(PIXELS_FOLDER), aside.with_extension("pixels"));
+    if pixels.exists()
+        && let Err(error) = std::fs::rename(&pixels, &pixels_aside)
+    {
+        tracing::warn!("{} could not be put aside: {error}", pixels.display());
+    }
+    let complaint = format!(
+        "What was open last time could not be read: {} is damaged ({why}); {what_became}. Sfumato starts afresh; the gallery is \
+         not affected.",
+        file.display()
+    );
+    Restored {
+        snapshot: None,
+        complaints: vec![complaint],
+    }
+}
+
+fn pixel_file(folder: &Path, digest: &str) -> PathBuf {
+    folder.join(format!("{digest}.png"))
+}
+
+enum Message {
+    Keep(Box<Snapshot>),
+    /// Write what waits now, then answer.
+    Flush(Sender<()>),
+}
+
+/// Writes snapshots, a moment after the last one. Dropping it writes what waits.
+pub(super) struct Keeper {
+    inbox: Option<Sender<Message>>,
+    complaints: Receiver<String>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Keeper {
+    pub(super) fn start(folder: PathBuf, wake: Wake) -> Self {
+        let (inbox, messages) = unbounded();
+        let (tell, complaints) = unbounded();
+        let work = move || Writer::new(&folder, tell, wake).run(&messages);
+        let thread = Builder::new().name("state".into()).spawn(work).ok();
+        Self {
+            inbox: Some(inbox),
+            complaints,
+            thread,
+        }
+    }
+
+    /// Keeps this instead of what was handed in before.
+    pub(super) fn keep(&self, snapshot: Snapshot) {
+        self.tell(Message::Keep(Box::new(snapshot)));
+    }
+
+    /// Waits until all that was handed in is on disk, or could not be written.
+    pub(super) fn flush(&self) {
+        let (done, wait) = bounded(1);
+        self.tell(Message::Flush(done));
+        // An error says that the thread is gone: there is nothing to wait for.
+        wait.recv().unwrap_or_default();
+    }
+
+    fn tell(&self, message: Message) {
+        if let Some(inbox) = &self.inbox
+            && inbox.send(message).is_err()
+        {
+            tracing::error!("the state thread has ended: what is edited is not saved any more");
+        }
+    }
+
+    /// Why the last snapshot could not be written, once for each cause.
+    pub(super) fn complaint(&self) -> Option<String> {
+        self.complaints.try_recv().ok()
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.inbox = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the state thread panicked");
+        }
+    }
+}
+
+impl std::fmt::Debug for Keeper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keeper").finish_non_exhaustive()
+    }
+}
+
+struct Writer {
+    file: PathBuf,
+    pixels: PathBuf,
+    complaints: Sender<String>,
+    wake: Wake,
+    /// What was complained about last.
+    complained: Option<String>,
+    /// Digests by address, for as long as what lies there is held here: what did not change is not hashed again.
+    named: HashMap<usize, Named>,
+}
+
+struct Named {
+    digest: String,
+    /// Keeps the address from being used for something else.
+    _held: Held,
+    in_use: bool,
+}
+
+enum Held {
+    Picture(Arc<Picture>),
+    Mask(Arc<Mask>),
+}
+
+impl Held {
+    fn address(&self) -> usize {
+        match self {
+            Self::Picture(picture) => Arc::as_ptr(picture).addr(),
+            Self::Mask(mask) => Arc::as_ptr(mask).addr(),
+        }
+    }
+
+    fn digest(&self) -> String {
+        match self {
+            Self::Picture(picture) => picture.digest(),
+            Self::Mask(mask) => mask.digest(),
+        }
+    }
+
+    fn write(&self, file: &Path) -> Result<(), pixels::Error> {
+        match self {
+            Self::Picture(picture) => picture.write_png(file, &[]),
+            Self::Mask(mask) => mask.to_picture().write_png(file, &[]),
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum WriteError {
+    #[error(transparent)]
+    Pixels(#[from] pixels::Error),
+    #[error(transparent)]
+    State(#[from] SaveError),
+}
+
+impl Writer {
+    fn new(folder: &Path, complaints: Sender<String>, wake: Wake) -> Self {
+        let (file, pixels) = (folder.join(STATE_FILE), folder.join(PIXELS_FOLDER));
+        Self {
+            file,
+            pixels,
+            complaints,
+            wake,
+            complained: None,
+            named: HashMap::new(),
+        }
+    }
+
+    fn run(&mut self, messages: &Receiver<Message>) {
+        let mut waiting: Option<(Box<Snapshot>, Instant)> = None;
+        loop {
+            let message = match &waiting {
+                None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some((_, since)) => messages.recv_timeout(QUIET.min(LATEST.saturating_sub(since.elapsed()))),
+            };
+            match message {
+                Ok(Message::Keep(snapshot)) => {
+                    let since = waiting.map_or_else(Instant::now, |(_, since)| since);
+                    waiting = Some((snapshot, since));
+                    if since.elapsed() < LATEST {
+                        continue;
+                    }
+                }
+                Ok(Message::Flush(done)) => {
+                    self.write(waiting.take());
+                    // The one who waits may have given up.
+                    done.send(()).unwrap_or_default();
+                    continue;
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return self.write(waiting.take()),
+            }
+            self.write(waiting.take());
+        }
+    }
+
+    fn write(&mut self, snapshot: Option<(Box<Snapshot>, Instant)>) {
+        let Some((snapshot, _)) = snapshot else { return };
+        match self.try_write(*snapshot) {
+            Ok(()) => self.complained = None,
+            Err(error) => {
+                let complaint = format!("What you are working on is not saved at the moment: {error}");
+                if self.complained.as_ref() != Some(&complaint) && self.complaints.send(complaint.clone()).is_ok() {
+                    (self.wake)();
+                }
+                self.complained = Some(complaint);
+            }
+        }
+    }
+
+    fn try_write(&mut self, snapshot: Snapshot) -> Result<(), WriteError> {
+        self.named.values_mut().for_each(|named| named.in_use = false);
+        let picture = snapshot.picture.map(|p| self.name(Held::Picture(p))).transpose()?;
+        let mask = snapshot.mask.map(|m| self.name(Held::Mask(m))).transpose()?;
+        let mut queue = Vec::new();
+        for request in snapshot.queue {
+            // One borrow at a time: the two closures cannot both hold the writer.
+            let writer = std::cell::RefCell::new(&mut *self);
+            let picture = |p| writer.borrow_mut().name(Held::Picture(p));
+            let mask = |m| writer.borrow_mut().name(Held::Mask(m));
+            queue.push(request.map_pixels(picture, mask)?);
+        }
+        let state = State {
+            version: VERSION,
+            draft: snapshot.draft,
+            used_seed: snapshot.used_seed,
+            tool: snapshot.tool,
+            brush: snapshot.brush,
+            prompts: snapshot.history,
+            picture,
+            mask,
+            queue,
+        };
+        let text = serde_json::to_vec_pretty(&state).expect("strings, numbers and lists can be written as JSON");
+        save_atomically(&self.file, &text)?;
+        self.named.retain(|_, named| named.in_use);
+        self.remove_unnamed();
+        Ok(())
+    }
+
+    /// Makes sure that these pixels lie in the folder, and says under which name.
+    fn name(&mut self, held: Held) -> Result<String, WriteError> {
+        let address = held.address();
+        if let Some(named) = self.named.get_mut(&address) {
+            named.in_use = true;
+            return Ok(named.digest.clone());
+        }
+        let digest = held.digest();
+        let file = pixel_file(&self.pixels, &digest);
+        if !file.exists() {
+            held.write(&file)?;
+        }
+        self.named.insert(
+            address,
+            Named {
+                digest: digest.clone(),
+                _held: held,
+                in_use: true,
+            },
+        );
+        Ok(digest)
+    }
+
+    /// Only after the state that no longer names them is on disk. What cannot be removed is tried again next time.
+    fn remove_unnamed(&self) {
+        let Ok(entries) = std::fs::read_dir(&self.pixels) else {
+            return;
+        };
+        for path in entries.flatten().map(|entry| entry.path()) {
+            let is_named = self
+                .named
+                .values()
+                .any(|named| path.file_stem().is_some_and(|stem| stem == named.digest.as_str()));
+            if !is_named && let Err(error) = std::fs::remove_file(&path) {
+                tracing::debug!(
+                    "{} is not needed any more and could not be removed: {error}",
+                    path.display()
+                );
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "persist_tests.rs"]
+mod tests;

@@ -1,0 +1,172 @@
+use super::*;
+use crate::geom::Extent;
+use crate::session::draft::tests::{a_draft, a_request};
+
+fn a_snapshot() -> Snapshot {
+    let extent = Extent::new(16, 8);
+    let picture = Arc::new(Picture::filled(extent, [1, 2, 3, 255]));
+    let mask = Arc::new(Mask::from_coverage(extent, (0..128).collect()).unwrap());
+    let input = crate::diffusion::Input {
+        picture: Arc::clone(&picture),
+        strength: 0.5,
+        mask: Some(Arc::clone(&mask)),
+    };
+    Snapshot {
+        draft: a_draft(),
+        used_seed: Some(7),
+        tool: Tool::MaskBrush,
+        brush: Brush {
+            size: 12.0,
+            hardness: 0.5,
+        },
+        history: vec!["red apple".to_owned()].into(),
+        picture: Some(picture),
+        mask: Some(mask),
+        queue: vec![
+            a_request("green pear"),
+            Request {
+                extent,
+                input: Some(input),
+                ..a_request("red apple")
+            },
+        ],
+    }
+}
+
+fn quiet() -> Wake {
+    Arc::new(|| ())
+}
+
+fn pixel_files(folder: &Path) -> usize {
+    std::fs::read_dir(folder.join(PIXELS_FOLDER)).map_or(0, Iterator::count)
+}
+
+#[test]
+fn what_was_kept_is_restored_to_the_last_pixel() {
+    let folder = tempfile::tempdir().unwrap();
+    let keeper = Keeper::start(folder.path().into(), quiet());
+    keeper.keep(a_snapshot());
+    keeper.flush();
+    let restored = restore(folder.path());
+    assert_eq!(restored.complaints, [""; 0]);
+    assert_eq!(restored.snapshot, Some(a_snapshot()));
+    assert_eq!(
+        pixel_files(folder.path()),
+        2,
+        "the queue's picture and mask are the document's, so each is there once"
+    );
+}
+
+#[test]
+fn a_change_is_on_disk_within_a_second_without_being_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let keeper = Keeper::start(folder.path().into(), quiet());
+    let changed = Instant::now();
+    while changed.elapsed() < Duration::from_millis(900) && !folder.path().join(STATE_FILE).exists() {
+        keeper.keep(a_snapshot());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(
+        folder.path().join(STATE_FILE).exists(),
+        "changes without a pause must not put writing off for ever"
+    );
+    // A kill runs no destructor.
+    std::mem::forget(keeper);
+    assert_eq!(restore(folder.path()).snapshot, Some(a_snapshot()));
+}
+
+#[test]
+fn pixels_that_nothing_names_any_more_are_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let keeper = Keeper::start(folder.path().into(), quiet());
+    keeper.keep(a_snapshot());
+    keeper.flush();
+    keeper.keep(Snapshot {
+        picture: None,
+        mask: None,
+        queue: Vec::new(),
+        ..a_snapshot()
+    });
+    drop(keeper);
+    assert_eq!(pixel_files(folder.path()), 0);
+    assert_eq!(restore(folder.path()).snapshot.unwrap().picture, None);
+}
+
+#[test]
+fn a_first_start_restores_nothing_and_complains_about_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let restored = restore(folder.path());
+    assert!(restored.snapshot.is_none() && restored.complaints.is_empty());
+}
+
+#[test]
+fn a_truncated_file_is_put_aside_and_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let keeper = Keeper::start(folder.path().into(), quiet());
+    keeper.keep(a_snapshot());
+    drop(keeper);
+    let file = folder.path().join(STATE_FILE);
+    let text = std::fs::read(&file).unwrap();
+    for length in [0, 1, text.len() / 2, text.len() - 2] {
+        std::fs::write(&file, &text[..length]).unwrap();
+        let restored = restore(folder.path());
+        assert!(restored.snapshot.is_none());
+        let complaint = &restored.complaints[0];
+        assert!(
+            complaint.contains("session.json") && complaint.contains("session.damaged-"),
+            "{complaint}"
+        );
+        assert!(!file.exists());
+    }
+    assert_eq!(
+        std::fs::read(folder.path().join("session.damaged-3.json")).unwrap(),
+        &text[..text.len() / 2]
+    );
+}
+
+#[test]
+fn a_missing_picture_costs_only_what_needed_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let keeper = Keeper::start(folder.path().into(), quiet());
+    keeper.keep(a_snapshot());
+    drop(keeper);
+    let digest = a_snapshot().picture.unwrap().digest();
+    std::fs::write(
+        pixel_file(&folder.path().join(PIXELS_FOLDER), &digest),
+        b"not a picture",
+    )
+    .unwrap();
+    let restored = restore(folder.path());
+    let snapshot = restored.snapshot.unwrap();
+    assert_eq!((snapshot.picture, &snapshot.draft), (None, &a_draft()));
+    assert_eq!(snapshot.queue, [a_request("green pear")]);
+    assert_eq!(restored.complaints.len(), 2, "{:?}", restored.complaints);
+    assert!(restored.complaints[0].contains("red apple"));
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_said_once() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("state"), b"a file where the folder should be").unwrap();
+    let keeper = Keeper::start(folder.path().join("state"), quiet());
+    keeper.keep(Snapshot {
+        picture: None,
+        mask: None,
+        queue: Vec::new(),
+        ..a_snapshot()
+    });
+    keeper.flush();
+    keeper.keep(Snapshot {
+        picture: None,
+        mask: None,
+        queue: Vec::new(),
+        ..a_snapshot()
+    });
+    keeper.flush();
+    let complaint = keeper.complaint().unwrap();
+    assert!(
+        complaint.contains("not saved") && complaint.contains("state"),
+        "{complaint}"
+    );
+    assert_eq!(keeper.complaint(), None);
+}

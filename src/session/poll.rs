@@ -1,0 +1,441 @@
+//! Taking in what the engine, the gallery and the other threads report.
+
+use super::archive::{Answer, Fetched, Purpose, Task, Unavailable};
+use super::document::sentence;
+use super::files::{self, Done, name_of};
+use super::results::Finished;
+use super::{Action, Kept, ModelState, NoticeKind, Offer, ResultId, Session, View, Viewed};
+use crate::diffusion::{Painted, Request};
+use crate::engine::{self, Event, JobId, Outcome};
+use crate::gallery::{Deleted, Entry};
+use crate::paint::Edit;
+use crate::pixels::Picture;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+impl Session {
+    /// Takes in what was reported since the last call. Call it once a frame and whenever it was woken for.
+    pub fn poll(&mut self) {
+        let now = Instant::now();
+        // Asked before the events are read: what a thread tells before it dies is there by then.
+        let was_alive = self.engine.is_alive();
+        while let Some(event) = self.engine.try_event() {
+            self.take_event(event, now);
+        }
+        if !was_alive {
+            self.engine_died();
+        }
+        while let Some(answer) = self.archive.next() {
+            match answer {
+                Ok(answer) => self.take_answer(answer),
+                Err(broken) => {
+                    self.notices.error(sentence(&broken.to_string()));
+                }
+            }
+        }
+        while let Some(done) = self.files.next() {
+            match done {
+                Ok(done) => self.take_file(done),
+                Err(broken) => {
+                    self.notices.error(sentence(&broken.to_string()));
+                }
+            }
+        }
+        while let Some(complaint) = self.keeper.complaint() {
+            self.notices.error(complaint);
+        }
+        self.start_next(now);
+        self.refresh();
+        self.keep_state();
+    }
+
+    fn take_event(&mut self, event: Event, now: Instant) {
+        match event {
+            Event::ModelLoaded { model, seconds } => self.set_model_state(&model, ModelState::Loaded { seconds }),
+            Event::ModelFailed { model, error } => {
+                self.set_model_state(&model, ModelState::Failed);
+                let said = format!("The model {model} could not be loaded: {}", with_next_step(&error));
+                self.notices.error(said);
+            }
+            Event::JobStarted(_) => {}
+            Event::JobPhase { id, phase } => {
+                if let Some(running) = self.jobs.running(id) {
+                    running.enter(phase, now);
+                }
+            }
+            Event::JobStep {
+                id,
+                index,
+                count,
+                preview,
+            } => {
+                if let Some(running) = self.jobs.running(id) {
+                    running.step(index, count, preview, now);
+                }
+            }
+            Event::JobEnded { id, outcome } => self.job_ended(id, outcome),
+        }
+    }
+
+    fn set_model_state(&mut self, name: &str, state: ModelState) {
+        for model in &mut self.models {
+            if model.name == name {
+                model.state = state;
+            } else if matches!(state, ModelState::Loaded { .. }) && matches!(model.state, ModelState::Loaded { .. }) {
+                // The engine holds one model at a time.
+                model.state = ModelState::OnDisk;
+            }
+        }
+    }
+
+    fn job_ended(&mut self, id: JobId, outcome: Outcome) {
+        let Some(running) = self.jobs.end(id) else { return };
+        match outcome {
+            Outcome::Finished(painted) => self.take_result(painted, false),
+            Outcome::Stopped(painted) => self.take_result(painted, true),
+            Outcome::Cancelled => {}
+            Outcome::Failed(error) => {
+                let said = format!(
+                    "“{}” could not be painted: {}",
+                    short(&running.request),
+                    with_next_step(&error)
+                );
+                self.notices.error(said);
+            }
+        }
+    }
+
+    /// A new picture: shown unless the person chose to look at something else, and on its way to the gallery.
+    fn take_result(&mut self, painted: Painted, partial: bool) {
+        self.restarts_left = super::RESTARTS;
+        for note in &painted.notes {
+            self.notices.info(sentence(note));
+        }
+        let picture = Arc::clone(&painted.picture);
+        let to_save = Box::new(painted.clone());
+        let id = self.results.add(painted, partial);
+        if !self.view.stays {
+            self.view = View {
+                what: Viewed::Result(id, picture),
+                stays: false,
+                wanted: None,
+            };
+        }
+        if !self.archive.send(Task::Add {
+            result: id,
+            painted: to_save,
+            partial,
+        }) {
+            self.not_saved(
+                id,
+                "the thread of the gallery has ended: save it to a file and start Sfumato again",
+            );
+        }
+    }
+
+    /// A dead engine is replaced. A job that it left without an end is not lost, but not tried again unasked either: it may be
+    /// what the engine died of.
+    fn engine_died(&mut self) {
+        let unfinished = self.jobs.running.take();
+        let revived = self.revive_engine();
+        let what_next = match (&unfinished, revived) {
+            (None, true) if self.restarts_left > 0 => {
+                tracing::warn!("the engine ended by itself and was started again");
+                return;
+            }
+            (_, true) => "it was started again",
+            (None, false) => return,
+            (Some(_), false) => "it could not be started again: restart Sfumato, what waits is kept",
+        };
+        let Some(running) = unfinished else {
+            self.notices.error(format!("The engine ended by itself, {what_next}"));
+            return;
+        };
+        let said = format!(
+            "The engine ended by itself while it painted “{}”; {what_next}",
+            short(&running.request)
+        );
+        self.jobs.leave_over([*running.request]);
+        let offers = vec![
+            Offer {
+                label: "Paint it again".into(),
+                action: Action::ResumeQueue,
+            },
+            Offer {
+                label: "Forget it".into(),
+                action: Action::ClearQueue,
+            },
+        ];
+        self.notices.push(NoticeKind::Error, said, offers);
+    }
+
+    fn take_answer(&mut self, answer: Answer) {
+        match answer {
+            Answer::Notice(text) => {
+                self.notices.info(sentence(&text));
+            }
+            Answer::Listed { search, page } => {
+                if search != self.results.search {
+                    return;
+                }
+                self.results.is_loading = false;
+                match page {
+                    Ok(page) => {
+                        self.results.append(page.entries);
+                        self.results.has_more = page.has_more;
+                    }
+                    Err(why) => {
+                        self.notices.error(format!("The gallery could not be listed: {why}"));
+                    }
+                }
+            }
+            Answer::Thumbnail { result, thumbnail } => {
+                if let Some(item) = self.results.get_mut(result) {
+                    item.thumbnail = Some(thumbnail);
+                }
+            }
+            Answer::Added { result, entry } => match entry {
+                Ok(entry) => self.results.saved(result, &entry),
+                Err(Unavailable(why)) => self.not_saved(result, &why),
+            },
+            Answer::Fetched {
+                result,
+                purpose,
+                fetched,
+            } => match fetched {
+                Ok(fetched) => self.take_fetched(result, purpose, *fetched),
+                Err(why) => {
+                    self.notices.error(sentence(&why.to_string()));
+                }
+            },
+            Answer::Deleted { result, deleted } => match deleted {
+                Ok(deleted) => {
+                    self.forget_result(result);
+                    if let Deleted::MovedTo(path) = deleted {
+                        self.notices.info(format!(
+                            "There is no trash here; the picture was moved to {}",
+                            path.display()
+                        ));
+                    }
+                }
+                Err(why) => {
+                    self.notices.error(format!("The result was not deleted: {why}"));
+                }
+            },
+        }
+    }
+
+    /// The gallery could not take a result: it stays in memory and on the canvas, and the person decides.
+    fn not_saved(&mut self, id: ResultId, why: &str) {
+        let Some(item) = self.results.get_mut(id) else { return };
+        item.kept = Kept::InMemory;
+        let said = format!(
+            "“{}” is painted but not saved, and lives in memory only: {why}",
+            item.prompt
+        );
+        let offers = vec![
+            Offer {
+                label: "Save as …".into(),
+                action: Action::AskWhereToSave(id),
+            },
+            Offer {
+                label: "Try again".into(),
+                action: Action::SaveAgain(id),
+            },
+        ];
+        self.notices.push(NoticeKind::Error, said, offers);
+    }
+
+    fn take_fetched(&mut self, id: ResultId, purpose: Purpose, fetched: Fetched) {
+        let Fetched {
+            entry,
+            picture,
+            request,
+        } = fetched;
+        let picture = match (picture, &purpose) {
+            (Ok(picture), _) => Some(picture),
+            // Settings can be had without the file.
+            (Err(_), Purpose::Recall) => None,
+            (Err(error), _) => {
+                self.notices.error(sentence(&error.to_string()));
+                None
+            }
+        };
+        if let Some(item) = self.results.get_mut(id) {
+            item.missing = picture.is_none();
+        }
+        match (purpose, picture, request) {
+            (purpose, Some(picture), Ok(request)) => {
+                let finished = Finished {
+                    picture,
+                    request: Box::new(request),
+                    parameters: entry.parameters,
+                };
+                self.fetched(id, purpose, &finished);
+                self.results.hold(id, finished);
+            }
+            (Purpose::Recall, _, Ok(request)) => self.recall(&request),
+            (Purpose::Recall, _, Err(error)) => self.recall_settings_only(&entry, &error.to_string()),
+            (Purpose::Show, Some(picture), Err(_)) => self.show(id, picture),
+            (Purpose::SaveTo(path), Some(picture), Err(_)) => {
+                self.save_to(path, picture, Some(entry.parameters), Some(id))
+            }
+            (Purpose::Show | Purpose::SaveTo(_), None, _) => {}
+        }
+    }
+
+    /// Goes on with a result that is in memory now.
+    pub(super) fn fetched(&mut self, id: ResultId, purpose: Purpose, finished: &Finished) {
+        match purpose {
+            Purpose::Show => self.show(id, Arc::clone(&finished.picture)),
+            Purpose::Recall => self.recall(&finished.request),
+            Purpose::SaveTo(path) => {
+                self.save_to(
+                    path,
+                    Arc::clone(&finished.picture),
+                    Some(finished.parameters.clone()),
+                    Some(id),
+                );
+            }
+        }
+    }
+
+    /// Shows a result, unless the person went on to something else while it was read.
+    fn show(&mut self, id: ResultId, picture: Arc<Picture>) {
+        if self.view.wanted == Some(id) {
+            let is_newest = self.results.items.first().is_some_and(|item| item.id == id);
+            let stays = self.jobs.running.is_some() && !is_newest;
+            self.view = View {
+                what: Viewed::Result(id, picture),
+                stays,
+                wanted: None,
+            };
+        }
+    }
+
+    /// Puts everything that decided a picture back: the draft, and what it started from.
+    fn recall(&mut self, request: &Request) {
+        self.recall_into_draft(request);
+        let input = request.input.as_ref();
+        let picture = input.map(|input| Arc::clone(&input.picture));
+        if picture.is_some() || self.document.picture().is_some() {
+            self.edit(Edit::SetPicture(picture));
+        }
+        if let Some(input) = input {
+            self.edit(match &input.mask {
+                Some(mask) => Edit::ReplaceMask((**mask).clone()),
+                None => Edit::ClearMask,
+            });
+        }
+    }
+
+    fn recall_settings_only(&mut self, entry: &Entry, why: &str) {
+        self.recall_into_draft(&entry.record);
+        self.notices.error(format!(
+            "The settings are as they were, but not what it started from: {why}"
+        ));
+    }
+
+    fn recall_into_draft<P, M>(&mut self, request: &Request<P, M>) {
+        let before = self.draft.model.clone();
+        self.draft.recall(request);
+        // Generate is to paint this very seed.
+        self.used_seed = None;
+        if self.draft.model == before {
+            return;
+        }
+        if self.models.iter().any(|model| model.name == self.draft.model) {
+            self.load_model();
+        } else {
+            let gone = std::mem::replace(&mut self.draft.model, before);
+            let said = format!(
+                "It was painted with {gone}, which is not there any more: {} is used",
+                self.draft.model
+            );
+            self.notices.info(said);
+        }
+    }
+
+    /// Writes a picture as PNG; a name that says nothing or something else gets the ending.
+    pub(super) fn save_to(
+        &mut self,
+        mut path: PathBuf,
+        picture: Arc<Picture>,
+        parameters: Option<String>,
+        result: Option<ResultId>,
+    ) {
+        if path
+            .extension()
+            .is_none_or(|ending| !ending.eq_ignore_ascii_case("png"))
+        {
+            path.as_mut_os_string().push(".png");
+        }
+        self.ask_files(files::Task::Save {
+            path,
+            picture,
+            parameters,
+            result,
+        });
+    }
+
+    fn take_file(&mut self, done: Done) {
+        match done {
+            Done::Picture(Ok(opened)) => self.take_picture(opened),
+            Done::Picture(Err(error)) => {
+                self.notices.error(sentence(&error.to_string()));
+            }
+            Done::Mask { name, mask: Ok(mask) } => self.take_mask(&name, mask),
+            Done::Mask { mask: Err(error), .. } => {
+                self.notices.error(sentence(&error.to_string()));
+            }
+            Done::Saved {
+                path,
+                result,
+                outcome: Ok(()),
+            } => {
+                self.notices.info(format!("Saved as {}", path.display()));
+                if let Some(id) = result {
+                    self.dismiss_offers_of(
+                        |action| matches!(action, Action::AskWhereToSave(offered) if *offered == id),
+                    );
+                }
+            }
+            Done::Saved {
+                path,
+                result,
+                outcome: Err(error),
+            } => {
+                let said = format!("{} was not saved: {error}", name_of(&path));
+                let save_as = |id| Offer {
+                    label: "Save as …".into(),
+                    action: Action::AskWhereToSave(id),
+                };
+                self.notices
+                    .push(NoticeKind::Error, said, result.map(save_as).into_iter().collect());
+            }
+            Done::Settings(Ok(())) => {}
+            Done::Settings(Err(error)) => {
+                self.notices.error(sentence(&error.to_string()));
+            }
+        }
+    }
+}
+
+/// What went wrong and what to do about it.
+fn with_next_step(error: &engine::Error) -> String {
+    match error.next_step() {
+        Some(step) => format!("{error}: {step}"),
+        None => error.to_string(),
+    }
+}
+
+/// The beginning of a prompt, to name a job by.
+fn short(request: &Request) -> String {
+    const LENGTH: usize = 40;
+    let mut name: String = request.prompt.chars().take(LENGTH).collect();
+    if request.prompt.chars().nth(LENGTH).is_some() {
+        name.push('…');
+    }
+    name
+}

@@ -1,0 +1,245 @@
+use crate::diffusion::{Painted, Request};
+use crate::gallery::{Entry, EntryId};
+use crate::geom::Extent;
+use crate::metadata::describe;
+use crate::pixels::Picture;
+use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Names a result for as long as the program runs, whether it is in the gallery yet or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ResultId(pub u64);
+
+/// Where a result is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// On its way to the gallery.
+    Saving,
+    /// In the gallery.
+    InGallery(EntryId),
+    /// In memory only, because the gallery could not take it: gone when the program ends.
+    InMemory,
+}
+
+/// A result as the filmstrip and the gallery list it.
+#[derive(Clone, Debug)]
+pub struct ResultItem {
+    /// Its name in actions.
+    pub id: ResultId,
+    /// A small picture of it; none while it is being made, or if there is none any more.
+    pub thumbnail: Option<Arc<Picture>>,
+    /// What was asked for.
+    pub prompt: String,
+    /// What the noise was drawn from.
+    pub seed: u64,
+    /// The picture's size.
+    pub extent: Extent,
+    /// Whether it was stopped before its last step.
+    pub partial: bool,
+    /// Whether its file is gone from the gallery's folder.
+    pub missing: bool,
+    /// Where it is kept.
+    pub kept: Kept,
+}
+
+/// What was made, as far as it is listed: the newest page, further pages as they are asked for, narrowed by a search.
+#[derive(Debug, Default)]
+pub struct Results {
+    /// Newest first.
+    pub items: Vec<ResultItem>,
+    /// The words that prompts must hold to be listed; empty for all.
+    pub search: String,
+    /// Whether older ones can be listed with [`MoreResults`](super::Action::MoreResults).
+    pub has_more: bool,
+    /// Whether a page is on its way.
+    pub is_loading: bool,
+    /// The one that the canvas shows, if it shows a result.
+    pub shown: Option<ResultId>,
+    /// Every result ever listed, by name; the same entry has the same name whenever it is listed.
+    places: HashMap<ResultId, Place>,
+    ids: HashMap<EntryId, ResultId>,
+    /// What the gallery does not have (yet): kept until it has.
+    unsaved: HashMap<ResultId, Unsaved>,
+    /// What was shown or made lately, oldest first.
+    recent: VecDeque<(ResultId, Arc<Finished>)>,
+    next_id: u64,
+}
+
+/// Where the gallery has a result.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) entry: EntryId,
+    pub(super) path: PathBuf,
+}
+
+/// A result that is in memory only.
+#[derive(Clone, Debug)]
+pub(super) struct Unsaved {
+    pub(super) painted: Box<Painted>,
+    pub(super) partial: bool,
+}
+
+/// A picture with all that decided it.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub(super) picture: Arc<Picture>,
+    pub(super) request: Box<Request>,
+    /// As A1111 writes it.
+    pub(super) parameters: String,
+}
+
+impl Results {
+    /// How many results are kept in memory to be shown again at once.
+    const RECENT: usize = 8;
+
+    /// The result of this name, if it is listed.
+    pub fn get(&self, id: ResultId) -> Option<&ResultItem> {
+        self.items.iter().find(|item| item.id == id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: ResultId) -> Option<&mut ResultItem> {
+        self.items.iter_mut().find(|item| item.id == id)
+    }
+
+    pub(super) fn place(&self, id: ResultId) -> Option<&Place> {
+        self.places.get(&id)
+    }
+
+    pub(super) fn unsaved(&self, id: ResultId) -> Option<&Unsaved> {
+        self.unsaved.get(&id)
+    }
+
+    /// A result that is in memory, whether the gallery has it or not.
+    pub(super) fn in_memory(&self, id: ResultId) -> Option<Arc<Finished>> {
+        if let Some(Unsaved { painted, .. }) = self.unsaved.get(&id) {
+            return Some(Arc::new(Finished::of(painted)));
+        }
+        self.recent
+            .iter()
+            .find(|(recent, _)| *recent == id)
+            .map(|(_, finished)| Arc::clone(finished))
+    }
+
+    pub(super) fn hold(&mut self, id: ResultId, finished: Finished) {
+        self.recent.retain(|(recent, _)| *recent != id);
+        self.recent.push_back((id, Arc::new(finished)));
+        if self.recent.len() > Self::RECENT {
+            self.recent.pop_front();
+        }
+    }
+
+    /// Lists a new result first and holds it until the gallery has it.
+    pub(super) fn add(&mut self, painted: Painted, partial: bool) -> ResultId {
+        let id = self.new_id();
+        self.items.insert(
+            0,
+            ResultItem {
+                id,
+                thumbnail: None,
+                prompt: painted.request.prompt.clone(),
+                seed: painted.request.seed,
+                extent: painted.picture.extent(),
+                partial,
+                missing: false,
+                kept: Kept::Saving,
+            },
+        );
+        self.unsaved.insert(
+            id,
+            Unsaved {
+                painted: Box::new(painted),
+                partial,
+            },
+        );
+        id
+    }
+
+    /// The gallery has it now.
+    pub(super) fn saved(&mut self, id: ResultId, entry: &Entry) {
+        if let Some(Unsaved { painted, .. }) = self.unsaved.remove(&id) {
+            self.hold(id, Finished::of(&painted));
+        }
+        self.ids.insert(entry.id, id);
+        self.places.insert(
+            id,
+            Place {
+                entry: entry.id,
+                path: entry.path.clone(),
+            },
+        );
+        // A page that was listed meanwhile may hold it under the same entry.
+        self.items
+            .retain(|item| item.id == id || item.kept != Kept::InGallery(entry.id));
+        if let Some(item) = self.get_mut(id) {
+            item.kept = Kept::InGallery(entry.id);
+        }
+    }
+
+    /// Begins a new list: what the gallery does not have stays, the rest comes page by page.
+    pub(super) fn restart(&mut self, search: String) {
+        self.items.retain(|item| !matches!(item.kept, Kept::InGallery(_)));
+        self.search = search;
+        self.has_more = false;
+    }
+
+    /// After how many of the gallery's entries the next page begins.
+    pub(super) fn offset(&self) -> usize {
+        self.items
+            .iter()
+            .filter(|item| matches!(item.kept, Kept::InGallery(_)))
+            .count()
+    }
+
+    /// Lists older entries behind what is listed; what is listed already stays where it is.
+    pub(super) fn append(&mut self, entries: Vec<(Entry, Option<Arc<Picture>>)>) {
+        for (entry, thumbnail) in entries {
+            let id = self.ids.get(&entry.id).copied().unwrap_or_else(|| self.new_id());
+            self.ids.insert(entry.id, id);
+            self.places.insert(
+                id,
+                Place {
+                    entry: entry.id,
+                    path: entry.path,
+                },
+            );
+            if self.get(id).is_some() {
+                continue;
+            }
+            self.items.push(ResultItem {
+                id,
+                thumbnail,
+                prompt: entry.record.prompt,
+                seed: entry.record.seed,
+                extent: entry.record.extent,
+                partial: entry.partial,
+                missing: entry.missing,
+                kept: Kept::InGallery(entry.id),
+            });
+        }
+    }
+
+    pub(super) fn forget(&mut self, id: ResultId) {
+        self.items.retain(|item| item.id != id);
+        self.unsaved.remove(&id);
+        self.recent.retain(|(recent, _)| *recent != id);
+        if let Some(place) = self.places.remove(&id) {
+            self.ids.remove(&place.entry);
+        }
+    }
+
+    fn new_id(&mut self) -> ResultId {
+        self.next_id += 1;
+        ResultId(self.next_id)
+    }
+}
+
+impl Finished {
+    pub(super) fn of(painted: &Painted) -> Self {
+        Self {
+            picture: Arc::clone(&painted.picture),
+            request: painted.request.clone(),
+            parameters: describe(painted),
+        }
+    }
+}

@@ -1,0 +1,110 @@
+use super::*;
+
+#[test]
+fn everything_survives_a_kill_a_second_after_the_last_change() {
+    let home = tempfile::tempdir().unwrap();
+    let mut first = stage(home.path());
+    first.apply(Action::PastePicture(Picture::filled(SIZE, [5, 5, 5, 255])));
+    first.until(|s| s.document.picture().is_some());
+    first.apply(stroke());
+    first.apply(Action::SetTool(Tool::MaskBrush));
+    first.apply(Action::SetBrush(Brush {
+        size: 5.0,
+        hardness: 0.25,
+    }));
+    first.apply(Action::ChooseModel("other".into()));
+    first.session.draft.count = 3;
+    first.apply(Action::Generate);
+    first.session.draft.prompt = "green pear, half-writ".into();
+    first.session.poll();
+    let draft = first.session.draft.clone();
+    let requests: Vec<Request> = first.session.jobs.unfinished().cloned().collect();
+    std::thread::sleep(Duration::from_secs(1));
+    // A kill runs no destructor.
+    std::mem::forget(first.session);
+
+    let mut second = stage(home.path());
+    let session = &second.session;
+    assert_eq!(session.draft, draft);
+    assert_eq!(
+        (session.tool, session.brush),
+        (
+            Tool::MaskBrush,
+            Brush {
+                size: 5.0,
+                hardness: 0.25
+            }
+        )
+    );
+    assert_eq!(session.document.mask().coverage()[8 * 16 + 8], 255);
+    assert_eq!(session.history.prompts(), ["red apple"]);
+    assert_eq!(second.shown_grey(), Some(5));
+    assert_eq!(session.jobs.unfinished().cloned().collect::<Vec<_>>(), requests);
+    assert_eq!(second.load(), "other");
+    assert!(second.is_idle(), "what was left over waits to be asked for");
+    let notice = second.hears("3 pictures were still to be painted");
+    second.apply(notice.offers[0].action.clone());
+    assert_eq!(*second.job().request, requests[0]);
+    assert_eq!(second.session.jobs.waiting.len(), 2);
+    assert!(second.said().is_empty());
+}
+
+#[test]
+fn what_is_left_over_can_be_forgotten_for_good() {
+    let home = tempfile::tempdir().unwrap();
+    let mut first = stage(home.path());
+    first.apply(Action::Generate);
+    drop(first);
+    let mut second = stage(home.path());
+    second.apply(Action::Generate);
+    assert_eq!(
+        second.session.jobs.left_over.len(),
+        1,
+        "a new picture does not start the old ones"
+    );
+    second.apply(Action::ClearQueue);
+    let job = second.job();
+    second.end(&job, Outcome::Finished(painted(&job, 1)));
+    drop(second);
+    assert!(stage(home.path()).session.jobs.left_over.is_empty());
+}
+
+#[test]
+fn a_stopped_job_is_not_offered_again() {
+    let home = tempfile::tempdir().unwrap();
+    let mut first = stage(home.path());
+    first.apply(Action::Generate);
+    first.apply(Action::Stop(crate::diffusion::Stop::Discard));
+    drop(first);
+    assert!(stage(home.path()).session.jobs.left_over.is_empty());
+}
+
+#[test]
+fn a_damaged_state_starts_afresh_and_says_so() {
+    let home = tempfile::tempdir().unwrap();
+    let mut first = stage(home.path());
+    first.session.draft.prompt = "lost".into();
+    first.session.save();
+    drop(first);
+    let file = home.path().join("session.json");
+    let text = std::fs::read(&file).unwrap();
+    std::fs::write(&file, &text[..text.len() / 2]).unwrap();
+    let mut second = stage(home.path());
+    assert_eq!(second.session.draft.prompt, "red apple");
+    assert_eq!(second.hears("could not be read").kind, NoticeKind::Error);
+    assert!(home.path().join("session.damaged-1.json").exists());
+}
+
+#[test]
+fn a_model_that_is_gone_is_replaced_and_said() {
+    let home = tempfile::tempdir().unwrap();
+    let mut first = stage(home.path());
+    first.apply(Action::ChooseModel("other".into()));
+    drop(first);
+    let mut second = stage_with(home.path(), vec![Model::new("bozzetto", "", &defaults())]);
+    second.hears("other is not there any more: bozzetto is used");
+    assert_eq!(
+        (second.load().as_str(), second.session.draft.model.as_str()),
+        ("bozzetto", "bozzetto")
+    );
+}

@@ -1,0 +1,205 @@
+use super::*;
+use crate::metadata::{PARAMETERS_KEY, from_parameters};
+use crate::pixels::read_texts;
+
+#[test]
+fn a_result_is_saved_with_its_settings_and_a_thumbnail() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = stage(home.path());
+    let id = stage.paint(100);
+    let item = stage.session.results.get(id).unwrap();
+    assert_eq!(
+        (item.prompt.as_str(), item.seed, item.extent, item.partial),
+        ("red apple", 7, SIZE, false)
+    );
+    assert_eq!(item.thumbnail.as_ref().unwrap().rgba()[0], 100);
+    stage.apply(Action::Reveal(id));
+    let wishes = stage.session.take_wishes();
+    let [Wish::Reveal(path)] = wishes.as_slice() else {
+        panic!("{wishes:?}")
+    };
+    let (_, text) = read_texts(path)
+        .into_iter()
+        .find(|(key, _)| key == PARAMETERS_KEY)
+        .unwrap();
+    assert_eq!(from_parameters(&text).settings.seed, Some(7));
+    assert!(stage.session.take_wishes().is_empty());
+}
+
+#[test]
+fn results_are_listed_newest_first_again_after_a_restart() {
+    let home = tempfile::tempdir().unwrap();
+    let mut first = stage(home.path());
+    first.paint(10);
+    first.session.draft.prompt = "green pear".into();
+    first.paint(20);
+    drop(first);
+    let mut stage = stage(home.path());
+    stage.until(|s| s.results.items.len() == 2 && !s.results.is_loading);
+    let prompts: Vec<_> = stage
+        .session
+        .results
+        .items
+        .iter()
+        .map(|item| item.prompt.as_str())
+        .collect();
+    assert_eq!(prompts, ["green pear", "red apple"]);
+    assert_eq!(stage.session.results.items[1].thumbnail.as_ref().unwrap().rgba()[0], 10);
+    let apple = stage.session.results.items[1].id;
+    stage.apply(Action::Show(apple));
+    stage.until(|s| s.results.shown == Some(apple));
+    assert_eq!(stage.shown_grey(), Some(10));
+    stage.apply(Action::HideResult);
+    assert!(matches!(stage.session.canvas(), Shown::Empty(_)));
+}
+
+#[test]
+fn more_results_than_a_page_come_page_by_page_and_a_search_narrows_them() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = stage(home.path());
+    for n in 0..archive::PAGE + 3 {
+        stage.session.draft.prompt = format!("apple {n}");
+        stage.paint(1);
+    }
+    stage.apply(Action::Search("no such words".into()));
+    stage.until(|s| !s.results.is_loading);
+    assert!(stage.session.results.items.is_empty());
+    stage.apply(Action::Search(String::new()));
+    stage.until(|s| !s.results.is_loading);
+    assert_eq!(
+        (stage.session.results.items.len(), stage.session.results.has_more),
+        (archive::PAGE, true)
+    );
+    stage.apply(Action::MoreResults);
+    stage.until(|s| !s.results.is_loading);
+    assert_eq!(
+        (stage.session.results.items.len(), stage.session.results.has_more),
+        (archive::PAGE + 3, false)
+    );
+    assert_eq!(stage.session.results.items.last().unwrap().prompt, "apple 0");
+    stage.apply(Action::Search("APPLE 61".into()));
+    stage.until(|s| !s.results.is_loading);
+    assert_eq!(
+        stage
+            .session
+            .results
+            .items
+            .iter()
+            .map(|i| i.prompt.as_str())
+            .collect::<Vec<_>>(),
+        ["apple 61"]
+    );
+}
+
+#[test]
+fn a_recalled_result_can_be_painted_again_to_the_last_setting() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = stage(home.path());
+    stage.apply(Action::PastePicture(Picture::filled(SIZE, [5, 5, 5, 255])));
+    stage.until(|s| s.document.picture().is_some());
+    stage.apply(stroke());
+    stage.session.draft.strength = 0.4;
+    stage.apply(Action::Generate);
+    let job = stage.job();
+    stage.end(&job, Outcome::Finished(painted(&job, 90)));
+    stage.until(|s| matches!(s.results.items[0].kept, Kept::InGallery(_)));
+    stage.session.save();
+    drop(stage);
+    // Another start, so that everything comes from disk.
+    let mut stage = stage_with(home.path(), vec![Model::new("bozzetto", "", &defaults())]);
+    stage.until(|s| !s.results.items.is_empty());
+    stage.apply(Action::ClosePicture);
+    stage.session.draft = Draft {
+        prompt: "else".into(),
+        steps: 99,
+        ..Draft::default()
+    };
+    stage.session.draft.model = "bozzetto".into();
+    let id = stage.session.results.items[0].id;
+    stage.apply(Action::Recall(id));
+    stage.until(|s| s.draft.prompt == "red apple");
+    stage.apply(Action::Generate);
+    assert_eq!(stage.job().request, job.request);
+}
+
+#[test]
+fn recalling_what_came_from_noise_closes_the_picture() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = stage(home.path());
+    let id = stage.paint(10);
+    stage.apply(Action::StartFromResult);
+    assert_eq!(stage.session.document.picture().unwrap().rgba()[0], 10);
+    stage.apply(Action::Recall(id));
+    assert!(stage.session.document.picture().is_none());
+    assert_eq!(stage.session.draft.seed, 7);
+}
+
+#[test]
+fn starting_from_a_result_needs_one_that_is_shown() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = stage(home.path());
+    stage.apply(Action::StartFromResult);
+    stage.hears("No result is shown");
+}
+
+#[test]
+fn a_result_is_written_where_the_person_says() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = stage(home.path());
+    stage.apply(Action::SavePicture(home.path().join("nothing.png")));
+    stage.hears("no picture to save yet");
+    let id = stage.paint(100);
+    stage.apply(Action::AskWhereToSave(id));
+    let wishes = stage.session.take_wishes();
+    assert_eq!(
+        wishes,
+        [Wish::AskWhereToSave {
+            result: id,
+            name: "red-apple-7.png".into()
+        }]
+    );
+    stage.apply(Action::SaveResult(id, home.path().join("mine.png")));
+    stage.hears("mine.png");
+    stage.apply(Action::SavePicture(home.path().join("shown.jpg")));
+    stage.hears("shown.jpg.png");
+    for name in ["mine.png", "shown.jpg.png"] {
+        let path = home.path().join(name);
+        assert_eq!(Picture::load(&path).unwrap().rgba()[0], 100);
+        assert!(
+            read_texts(&path)
+                .iter()
+                .any(|(key, text)| key == PARAMETERS_KEY && text.starts_with("red apple"))
+        );
+    }
+    stage.apply(Action::SaveResult(id, "/proc/nowhere/mine.png".into()));
+    assert_eq!(stage.hears("was not saved").kind, NoticeKind::Error);
+}
+
+#[test]
+fn a_result_whose_file_is_gone_says_so_keeps_its_settings_and_can_be_forgotten() {
+    let home = tempfile::tempdir().unwrap();
+    let mut first = stage(home.path());
+    let id = first.paint(10);
+    first.apply(Action::Reveal(id));
+    let wishes = first.session.take_wishes();
+    let [Wish::Reveal(path)] = wishes.as_slice() else {
+        panic!("{wishes:?}")
+    };
+    std::fs::remove_file(path).unwrap();
+    first.apply(Action::Reveal(id));
+    first.hears("file is gone");
+    drop(first);
+    let mut stage = stage(home.path());
+    stage.until(|s| !s.results.items.is_empty());
+    let item = stage.session.results.items[0].clone();
+    assert!(item.missing);
+    stage.apply(Action::Show(item.id));
+    stage.hears("gone");
+    stage.session.draft.prompt = "else".into();
+    stage.apply(Action::Recall(item.id));
+    stage.until(|s| s.draft.prompt == "red apple");
+    stage.apply(Action::Delete(item.id));
+    stage.until(|s| s.results.items.is_empty());
+    stage.apply(Action::Show(item.id));
+    stage.hears("was deleted");
+}

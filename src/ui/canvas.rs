@@ -1,0 +1,296 @@
+//! The canvas: shows what the session shows, moves the view, and turns the pointer into strokes of the mask tools.
+
+use super::state::{Ask, Outbox, UploadedMask, ViewState};
+use super::theme::Palette;
+use super::view::{CanvasView, Placement};
+use super::widgets::painted_text;
+use crate::paint::{Brush, Document, StrokePreview, Tool};
+use crate::render::canvas::CanvasUniforms;
+use crate::render::CanvasPaint;
+use crate::session::{Action, Session, Shown};
+use egui::{Align2, Color32, CursorIcon, Event, Key, PointerButton, Pos2, Rect, Response, Role, Sense, Stroke, Ui, WidgetInfo};
+
+/// The smallest and the largest brush, in image pixels.
+pub const BRUSH_SIZES: std::ops::RangeInclusive<f32> = 1.0..=512.0;
+
+/// The canvas, over all that is left of the window.
+pub fn canvas_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut Outbox) {
+    let (rect, response) = ui.allocate_exact_size(ui.available_size(), Sense::click_and_drag());
+    let shown = session.canvas().clone();
+    response.widget_info(|| WidgetInfo::labeled(Role::Image, true, description(&shown)));
+
+    let extent = shown.extent();
+    if view.shown_extent != Some(extent) {
+        view.shown_extent = Some(extent);
+        view.view = CanvasView::Fit;
+    }
+    let pixels_per_point = ui.ctx().pixels_per_point();
+    let before = view.view.placement(rect, pixels_per_point, extent);
+    move_view(ui, &response, session.tool, &before, view, out, session.brush);
+    let placement = view.view.placement(rect, pixels_per_point, extent);
+    view.placement = Some(placement);
+    view.pointer = response.hover_pos().map(|at| placement.to_image(at));
+
+    let is_panning = is_panning(ui, session.tool);
+    paint_with_pointer(ui, &response, session, &shown, &placement, view, out);
+    take_up(session, &shown, view);
+    let shows_mask = view.stroke.is_some() || matches!(shown, Shown::Document(_)) && !session.document.mask().is_empty();
+    let uniforms = uniforms(ui, &placement, &shown, shows_mask);
+    let callback = CanvasPaint::new(&view.canvas, uniforms);
+    ui.painter().add(eframe::egui_wgpu::Callback::new_paint_callback(rect, callback));
+
+    if let Shown::Empty(_) = shown {
+        empty_state(ui, placement.picture_in_ui().intersect(rect), rect);
+    }
+    show_cursor(ui, &response, session, &shown, &placement, is_panning);
+    response.context_menu(|ui| context_menu(ui, &shown, view, out));
+    if ui.input(|i| !i.raw.hovered_files.is_empty()) {
+        drop_hint(ui, rect);
+    }
+}
+
+fn description(shown: &Shown) -> String {
+    match shown {
+        Shown::Empty(_) => "Canvas, empty".into(),
+        Shown::Document(picture) => format!("Canvas, the picture to start from, {}", picture.extent()),
+        Shown::Result(_, picture) => format!("Canvas, a result, {}", picture.extent()),
+        Shown::Preview { extent, .. } => format!("Canvas, a picture being painted, {extent}"),
+    }
+}
+
+/// Whether the pointer moves the view whatever the tool: with Space held.
+fn is_panning(ui: &Ui, tool: Tool) -> bool {
+    tool == Tool::Hand || ui.input(|i| i.key_down(Key::Space)) && !ui.ctx().text_edit_focused()
+}
+
+fn move_view(
+    ui: &Ui,
+    response: &Response,
+    tool: Tool,
+    placement: &Placement,
+    view: &mut ViewState,
+    out: &mut Outbox,
+    brush: Brush,
+) {
+    let pans = response.dragged_by(PointerButton::Middle)
+        || response.dragged_by(PointerButton::Primary) && is_panning(ui, tool) && view.stroke.is_none();
+    if pans && response.drag_delta() != egui::Vec2::ZERO {
+        view.view = placement.panned(response.drag_delta());
+    }
+    if tool == Tool::Hand && response.double_clicked() {
+        view.view = CanvasView::Fit;
+    }
+    if response.dragged_by(PointerButton::Secondary) && ui.input(|i| i.modifiers.alt) && tool != Tool::Hand {
+        let delta = response.drag_delta();
+        out.act(Action::SetBrush(Brush {
+            size: (brush.size + delta.x).clamp(*BRUSH_SIZES.start(), *BRUSH_SIZES.end()),
+            hardness: (brush.hardness - delta.y / 100.0).clamp(0.0, 1.0),
+        }));
+    }
+    let Some(pointer) = response.hover_pos().filter(|_| response.contains_pointer()) else { return };
+    let (scroll, zoom, command) = ui.input(|i| (i.smooth_scroll_delta().y, i.zoom_delta(), i.modifiers.command));
+    if command && tool != Tool::Hand && zoom != 1.0 {
+        let size = (brush.size * zoom).clamp(*BRUSH_SIZES.start(), *BRUSH_SIZES.end());
+        out.act(Action::SetBrush(Brush { size, ..brush }));
+        return;
+    }
+    let factor = zoom * (scroll / 220.0).exp();
+    if factor != 1.0 {
+        view.view = placement.zoomed(placement.scale * factor, pointer);
+    }
+}
+
+/// Begins, goes on with, and ends a stroke.
+fn paint_with_pointer(
+    ui: &Ui,
+    response: &Response,
+    session: &Session,
+    shown: &Shown,
+    placement: &Placement,
+    view: &mut ViewState,
+    out: &mut Outbox,
+) {
+    let (pressed, down, shift) =
+        ui.input(|i| (i.pointer.primary_pressed(), i.pointer.primary_down(), i.modifiers.shift));
+    let begins = pressed && response.contains_pointer() && !is_panning(ui, session.tool);
+    if begins
+        && view.stroke.is_none()
+        && let Shown::Document(picture) | Shown::Result(_, picture) = shown
+        && let Some(at) = ui.input(|i| i.pointer.press_origin())
+    {
+        let start = placement.to_image(at);
+        let first = view.last_stroke_end.filter(|_| shift).unwrap_or(start);
+        let fits = session.document.extent() == picture.extent();
+        let mut stroke = if fits {
+            StrokePreview::begin(&session.document, session.tool, session.brush, first)
+        } else {
+            StrokePreview::begin(&Document::new(picture.extent()), session.tool, session.brush, first)
+        };
+        if first != start {
+            stroke.extend(start);
+        }
+        view.stroke = Some(stroke);
+    }
+    let Some(stroke) = &mut view.stroke else { return };
+    let moves: Vec<Pos2> = ui.input(|i| {
+        let moves = i.events.iter().filter_map(|e| if let Event::PointerMoved(at) = e { Some(*at) } else { None });
+        moves.collect()
+    });
+    for at in moves {
+        stroke.extend(placement.to_image(at));
+    }
+    if !down {
+        let stroke = view.stroke.take().expect("it was there three lines above").finish();
+        view.last_stroke_end = stroke.points.last().copied();
+        out.act(Action::Stroke(stroke));
+    }
+}
+
+/// Queues what the graphics card does not hold yet.
+fn take_up(session: &Session, shown: &Shown, view: &mut ViewState) {
+    match shown {
+        Shown::Empty(_) => {}
+        Shown::Document(picture) | Shown::Result(_, picture) => view.canvas.set_picture(picture),
+        Shown::Preview { picture, .. } => view.canvas.set_preview(picture),
+    }
+    let revision = UploadedMask::Document(session.document.revision());
+    if let Some(stroke) = &mut view.stroke {
+        let dirty = stroke.take_dirty();
+        if view.uploaded_mask != UploadedMask::Stroke {
+            view.canvas.set_mask(stroke.mask());
+            view.uploaded_mask = UploadedMask::Stroke;
+        } else if let Some(dirty) = dirty {
+            view.canvas.set_mask_box(stroke.mask(), dirty);
+        }
+    } else if matches!(shown, Shown::Document(_)) && view.uploaded_mask != revision {
+        view.canvas.set_mask(session.document.mask());
+        view.uploaded_mask = revision;
+    }
+}
+
+fn uniforms(ui: &Ui, placement: &Placement, shown: &Shown, shows_mask: bool) -> CanvasUniforms {
+    let palette = Palette::of(ui);
+    let ppp = placement.pixels_per_point;
+    let canvas = placement.canvas_in_ui;
+    let what = match shown {
+        Shown::Empty(_) => 0.0,
+        Shown::Document(_) | Shown::Result(..) => 1.0,
+        Shown::Preview { .. } => 2.0,
+    };
+    CanvasUniforms {
+        viewport: [
+            (canvas.left() * ppp).round(),
+            (canvas.top() * ppp).round(),
+            (canvas.width() * ppp).round(),
+            (canvas.height() * ppp).round(),
+        ],
+        place: [placement.left_top.x, placement.left_top.y, placement.scale, placement.scale],
+        extent: [placement.extent.width as f32, placement.extent.height as f32, 8.0 * ppp, 22.0 * ppp],
+        show: [what, f32::from(u8::from(shows_mask)), 0.0, 2.0 * ppp],
+        backdrop: channels(palette.backdrop),
+        border: channels(palette.picture_line),
+        shadow: channels(palette.shadow),
+        checker_light: channels(palette.checker_light),
+        checker_dark: channels(palette.checker_dark),
+        mask_tint: channels(palette.mask),
+        mask_inner_line: channels(Color32::WHITE),
+        mask_outer_line: channels(Color32::BLACK),
+    }
+}
+
+fn channels(colour: Color32) -> [f32; 4] {
+    colour.to_array().map(|c| f32::from(c) / 255.0)
+}
+
+/// A sheet of paper instead of a blank: what will happen here and how to begin.
+fn empty_state(ui: &Ui, sheet: Rect, canvas: Rect) {
+    let palette = Palette::of(ui);
+    ui.painter().rect_filled(sheet, 0.0, palette.panel);
+    let key = super::shortcuts::Shortcut::Generate.key_text(ui.ctx());
+    let middle = sheet.center();
+    if canvas.width() < 240.0 || sheet.width() < 200.0 {
+        return;
+    }
+    super::icons::paint(
+        ui.painter(),
+        super::icons::Icon::Brush,
+        Rect::from_center_size(middle - egui::vec2(0.0, 44.0), egui::Vec2::splat(34.0)),
+        palette.text_weak.gamma_multiply(0.7),
+    );
+    painted_text(ui, middle, Align2::CENTER_CENTER, "Nothing painted yet", 17.0, palette.text);
+    let lines = [format!("Describe a picture and press {key}."), "Or drop one here to start from it.".to_owned()];
+    for (i, line) in lines.iter().enumerate() {
+        let at = middle + egui::vec2(0.0, 28.0 + 20.0 * i as f32);
+        painted_text(ui, at, Align2::CENTER_CENTER, line, 13.5, palette.text_weak);
+    }
+}
+
+fn drop_hint(ui: &Ui, rect: Rect) {
+    let palette = Palette::of(ui);
+    let frame = rect.shrink(12.0);
+    ui.painter().rect_filled(frame, 10.0, palette.backdrop.gamma_multiply(0.8));
+    ui.painter().rect_stroke(frame, 10.0, Stroke::new(2.0, palette.accent), egui::StrokeKind::Inside);
+    painted_text(ui, frame.center(), Align2::CENTER_CENTER, "Drop to start from this picture", 18.0, palette.text);
+}
+
+/// The brush as two circles, one dark and one light, so that it is seen on any picture.
+fn show_cursor(
+    ui: &Ui,
+    response: &Response,
+    session: &Session,
+    shown: &Shown,
+    placement: &Placement,
+    is_panning: bool,
+) {
+    let Some(at) = response.hover_pos().filter(|_| response.contains_pointer()) else { return };
+    if is_panning {
+        let dragging = response.is_pointer_button_down_on();
+        ui.ctx().set_cursor_icon(if dragging { CursorIcon::Grabbing } else { CursorIcon::Grab });
+        return;
+    }
+    if !matches!(shown, Shown::Document(_) | Shown::Result(..)) {
+        ui.ctx().set_cursor_icon(CursorIcon::NotAllowed);
+        return;
+    }
+    let radius = session.brush.size / 2.0 * placement.scale / placement.pixels_per_point;
+    let painter = ui.painter_at(placement.canvas_in_ui);
+    let (dark, light) = (Color32::from_black_alpha(190), Color32::from_white_alpha(230));
+    if radius < 4.0 {
+        ui.ctx().set_cursor_icon(CursorIcon::Crosshair);
+    } else {
+        ui.ctx().set_cursor_icon(CursorIcon::None);
+        for (offset, colour) in [(0.0, dark), (4.0, light)] {
+            let reach = 3.0 - offset / 4.0;
+            let stroke = Stroke::new(1.0, colour);
+            painter.line_segment([at - egui::vec2(reach, 0.0), at + egui::vec2(reach, 0.0)], stroke);
+            painter.line_segment([at - egui::vec2(0.0, reach), at + egui::vec2(0.0, reach)], stroke);
+        }
+    }
+    painter.circle_stroke(at, radius + 0.75, Stroke::new(1.0, dark));
+    painter.circle_stroke(at, radius - 0.25, Stroke::new(1.0, light));
+    let core = radius * session.brush.hardness;
+    if session.brush.hardness < 0.97 && core > 3.0 {
+        painter.circle_stroke(at, core, Stroke::new(1.0, Color32::from_white_alpha(90)));
+        painter.circle_stroke(at, core + 1.0, Stroke::new(1.0, Color32::from_black_alpha(70)));
+    }
+}
+
+fn context_menu(ui: &mut Ui, shown: &Shown, view: &mut ViewState, out: &mut Outbox) {
+    use super::shortcuts::Shortcut;
+    super::menu::item(ui, Shortcut::Fit, true, || view.view = CanvasView::Fit);
+    if let Some(placement) = view.placement {
+        super::menu::item(ui, Shortcut::ActualSize, true, || {
+            view.view = placement.zoomed(1.0, placement.canvas_in_ui.center());
+        });
+    }
+    ui.separator();
+    let has_picture = matches!(shown, Shown::Document(_) | Shown::Result(..));
+    if let Shown::Result(id, _) = shown {
+        super::menu::item(ui, Shortcut::StartFromResult, true, || out.act(Action::StartFromResult));
+        super::menu::item(ui, Shortcut::RecallResult, true, || out.act(Action::Recall(*id)));
+        ui.separator();
+    }
+    super::menu::item(ui, Shortcut::CopyPicture, has_picture, || out.ask(Ask::CopyPicture));
+    super::menu::item(ui, Shortcut::SavePicture, has_picture, || out.ask(Ask::SavePicture));
+}
+

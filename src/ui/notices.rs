@@ -1,0 +1,73 @@
+//! What the person should know, as calm bars over the canvas: what happened, what can be done, and a cross to take it away.
+
+use super::icons::{self, Icon};
+use super::state::Outbox;
+use super::theme::Palette;
+use super::widgets::{Look, sized_icon_button};
+use crate::session::{Action, Notice, NoticeKind, Notices};
+use egui::{Frame, Label, Margin, Rect, Ui, vec2};
+
+/// The most bars that are shown at once; the newest come first.
+const MOST: usize = 3;
+
+/// The bars.
+pub(super) fn notices_ui(ui: &mut Ui, notices: &Notices, out: &mut Outbox) {
+    let count = notices.iter().len();
+    for notice in notices.iter().rev().take(MOST) {
+        notice_ui(ui, notice, out);
+    }
+    if count > MOST {
+        let weak = egui::RichText::new(format!("{} more", count - MOST)).color(Palette::of(ui).text_weak);
+        ui.label(weak);
+    }
+}
+
+fn notice_ui(ui: &mut Ui, notice: &Notice, out: &mut Outbox) {
+    let palette = Palette::of(ui);
+    let (fill, icon, colour) = match notice.kind {
+        NoticeKind::Error => (palette.error_fill, Icon::Warning, palette.error),
+        NoticeKind::Info => (palette.info_fill, Icon::Info, palette.text_weak),
+    };
+    let frame = Frame::new().fill(fill).inner_margin(Margin::symmetric(12, 7)).corner_radius(8);
+    frame.show(ui, |ui| {
+        let left = |ui: &mut Ui| {
+            let (rect, _) = ui.allocate_exact_size(vec2(18.0, 24.0), egui::Sense::hover());
+            icons::paint(ui.painter(), icon, Rect::from_center_size(rect.center(), vec2(17.0, 17.0)), colour);
+            ui.add(Label::new(sentence(&notice.text)).wrap());
+        };
+        let right = |ui: &mut Ui| {
+            let cross = sized_icon_button(ui, Icon::Close, "Dismiss", "Dismiss", Look::Plain, vec2(24.0, 24.0));
+            if cross.clicked() {
+                out.act(Action::Dismiss(notice.id));
+            }
+            for offer in notice.offers.iter().rev() {
+                if ui.button(offer.label.as_str()).clicked() {
+                    out.act(offer.action.clone());
+                    out.act(Action::Dismiss(notice.id));
+                }
+            }
+        };
+        egui::Sides::new().shrink_left().show(ui, left, right);
+    });
+}
+
+/// Errors are written in lower case to be joined; here they stand alone.
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let mut sentence: String = chars.next().into_iter().flat_map(char::to_uppercase).chain(chars).collect();
+    if !sentence.ends_with(['.', '!', '?', '\u{2026}']) {
+        sentence.push('.');
+    }
+    sentence
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_reads_as_a_sentence() {
+        assert_eq!(sentence("the disk is full"), "The disk is full.");
+        assert_eq!(sentence("Try again?"), "Try again?");
+    }
+}

@@ -1,0 +1,161 @@
+//! What each line of the shortcut table does, whether a key, a button or a menu asked for it.
+
+use super::canvas::BRUSH_SIZES;
+use super::shortcuts::Shortcut;
+use super::state::{Ask, Outbox, ViewState};
+use super::view::CanvasView;
+use crate::diffusion::Stop;
+use crate::paint::{Brush, Tool};
+use crate::session::{Action, ResultId, Session, Shown};
+
+/// Whether it can be done now: menus and buttons grey out what cannot.
+pub(super) fn is_possible(shortcut: Shortcut, session: &Session) -> bool {
+    match shortcut {
+        Shortcut::Stop | Shortcut::StopAndDiscard => session.jobs.running.is_some(),
+        Shortcut::ClearQueue => !session.jobs.waiting.is_empty() || !session.jobs.left_over.is_empty(),
+        Shortcut::Undo => session.document.can_undo(),
+        Shortcut::Redo => session.document.can_redo(),
+        Shortcut::ClearMask => !session.document.mask().is_empty(),
+        Shortcut::ClosePicture => session.document.picture().is_some(),
+        Shortcut::InvertMask | Shortcut::OpenMask => {
+            session.document.picture().is_some() || session.results.shown.is_some()
+        }
+        Shortcut::SavePicture | Shortcut::CopyPicture => {
+            matches!(session.canvas(), Shown::Document(_) | Shown::Result(..))
+        }
+        Shortcut::NewerResult => neighbour(session, -1).is_some(),
+        Shortcut::OlderResult => neighbour(session, 1).is_some(),
+        Shortcut::StartFromResult
+        | Shortcut::RecallResult
+        | Shortcut::RevealResult
+        | Shortcut::CopySeed
+        | Shortcut::DeleteResult
+        | Shortcut::HideResult => session.results.shown.is_some(),
+        _ => true,
+    }
+}
+
+/// Does it.
+pub(super) fn perform(ctx: &egui::Context, shortcut: Shortcut, session: &Session, view: &mut ViewState, out: &mut Outbox) {
+    if shortcut == Shortcut::Stop && close_something(view) {
+        return;
+    }
+    if !is_possible(shortcut, session) {
+        return;
+    }
+    if let Some(result) = session.results.shown
+        && perform_on_result(ctx, shortcut, result, session, out)
+    {
+        return;
+    }
+    match shortcut {
+        Shortcut::Generate => out.act(Action::Generate),
+        Shortcut::Stop => out.act(Action::Stop(Stop::Keep)),
+        Shortcut::StopAndDiscard => out.act(Action::Stop(Stop::Discard)),
+        Shortcut::ClearQueue => out.act(Action::ClearQueue),
+        Shortcut::FocusPrompt => {
+            view.panels_hidden = false;
+            view.focus_prompt = true;
+        }
+        Shortcut::OlderPrompt => out.act(Action::OlderPrompt),
+        Shortcut::NewerPrompt => out.act(Action::NewerPrompt),
+        Shortcut::RollSeed => out.act(Action::RollSeed),
+        Shortcut::OpenPicture => out.ask(Ask::OpenPicture),
+        Shortcut::OpenMask => out.ask(Ask::OpenMask),
+        Shortcut::SavePicture => out.ask(Ask::SavePicture),
+        Shortcut::CopyPicture => out.ask(Ask::CopyPicture),
+        Shortcut::ClosePicture => out.act(Action::ClosePicture),
+        Shortcut::Quit => out.ask(Ask::Quit),
+        Shortcut::Hand => out.act(Action::SetTool(Tool::Hand)),
+        Shortcut::MaskBrush => out.act(Action::SetTool(Tool::MaskBrush)),
+        Shortcut::MaskEraser => out.act(Action::SetTool(Tool::MaskEraser)),
+        Shortcut::SmallerBrush => out.act(Action::SetBrush(resized(session.brush, false))),
+        Shortcut::LargerBrush => out.act(Action::SetBrush(resized(session.brush, true))),
+        Shortcut::SofterBrush => out.act(Action::SetBrush(hardened(session.brush, -0.1))),
+        Shortcut::HarderBrush => out.act(Action::SetBrush(hardened(session.brush, 0.1))),
+        Shortcut::Undo => out.act(Action::Undo),
+        Shortcut::Redo => out.act(Action::Redo),
+        Shortcut::ClearMask => out.act(Action::ClearMask),
+        Shortcut::InvertMask => out.act(Action::InvertMask),
+        Shortcut::Fit => view.view = CanvasView::Fit,
+        Shortcut::ActualSize => zoom_to(view, |_| 1.0),
+        Shortcut::ZoomIn => zoom_to(view, |placement| placement.next_scale(true)),
+        Shortcut::ZoomOut => zoom_to(view, |placement| placement.next_scale(false)),
+        Shortcut::NewerResult | Shortcut::OlderResult => {
+            let step = if shortcut == Shortcut::NewerResult { -1 } else { 1 };
+            out.actions.extend(neighbour(session, step).map(Action::Show));
+        }
+        Shortcut::Gallery => view.gallery_open = !view.gallery_open,
+        Shortcut::Panels => view.panels_hidden = !view.panels_hidden,
+        Shortcut::Help => view.help_open = !view.help_open,
+        Shortcut::StartFromResult
+        | Shortcut::RecallResult
+        | Shortcut::RevealResult
+        | Shortcut::CopySeed
+        | Shortcut::DeleteResult
+        | Shortcut::HideResult => {}
+    }
+}
+
+/// What concerns one result, whether it is shown or not. False if the shortcut is about something else.
+pub(super) fn perform_on_result(
+    ctx: &egui::Context,
+    shortcut: Shortcut,
+    result: ResultId,
+    session: &Session,
+    out: &mut Outbox,
+) -> bool {
+    match shortcut {
+        Shortcut::StartFromResult => {
+            if session.results.shown != Some(result) {
+                out.act(Action::Show(result));
+            }
+            out.act(Action::StartFromResult);
+        }
+        Shortcut::RecallResult => out.act(Action::Recall(result)),
+        Shortcut::RevealResult => out.act(Action::Reveal(result)),
+        Shortcut::DeleteResult => out.act(Action::Delete(result)),
+        Shortcut::HideResult => out.act(Action::HideResult),
+        Shortcut::CopySeed => {
+            if let Some(item) = session.results.get(result) {
+                ctx.copy_text(item.seed.to_string());
+            }
+        }
+        _ => return false,
+    }
+    true
+}
+
+/// Escape first leaves what is open or under way in the window.
+fn close_something(view: &mut ViewState) -> bool {
+    view.stroke.take().is_some()
+        || std::mem::take(&mut view.help_open)
+        || std::mem::take(&mut view.gallery_open)
+}
+
+fn zoom_to(view: &mut ViewState, scale: impl FnOnce(&super::view::Placement) -> f32) {
+    if let Some(placement) = view.placement {
+        view.view = placement.zoomed(scale(&placement), placement.canvas_in_ui.center());
+    }
+}
+
+/// A brush a quarter larger or smaller, by at least one pixel.
+fn resized(brush: Brush, larger: bool) -> Brush {
+    let size = if larger { (brush.size * 1.25).max(brush.size + 1.0) } else { (brush.size / 1.25).min(brush.size - 1.0) };
+    Brush { size: size.round().clamp(*BRUSH_SIZES.start(), *BRUSH_SIZES.end()), ..brush }
+}
+
+fn hardened(brush: Brush, by: f32) -> Brush {
+    Brush { hardness: ((brush.hardness + by) * 10.0).round().clamp(0.0, 10.0) / 10.0, ..brush }
+}
+
+/// The result `step` places further in the list than the shown one; the newest if none is shown.
+fn neighbour(session: &Session, step: isize) -> Option<ResultId> {
+    let items = &session.results.items;
+    let at = session.results.shown.and_then(|id| items.iter().position(|item| item.id == id));
+    let next = match at {
+        Some(at) => at.checked_add_signed(step)?,
+        None => 0,
+    };
+    items.get(next).map(|item| item.id)
+}

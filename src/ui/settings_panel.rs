@@ -1,0 +1,182 @@
+//! How to paint: model, size, steps, guidance, sampler, schedule, seed, count.
+
+use super::icons::Icon;
+use super::shortcuts::Shortcut;
+use super::state::Outbox;
+use super::theme::{self, Palette, space};
+use super::widgets::{Look, Number, choice_row, heading, icon_button, note, row, shortcut_button, slider_row};
+use crate::diffusion::{Request, SamplerName, ScheduleName};
+use crate::geom::Extent;
+use crate::session::{Action, Draft, Model, ModelState};
+use egui::{Align, Button, DragValue, Layout, RichText, Ui, vec2};
+
+const STEPS: Number = Number {
+    range: 1.0..=100.0,
+    typed: 1.0..=Request::<(), ()>::MAX_STEPS as f64,
+    step: 1.0,
+    decimals: 0,
+    logarithmic: true,
+    suffix: "",
+};
+const GUIDANCE: Number =
+    Number { range: 1.0..=20.0, typed: 0.0..=50.0, step: 0.5, decimals: 1, logarithmic: false, suffix: "" };
+
+/// All settings. `open_extent` is the size of the open picture, which then decides what size is painted.
+pub(super) fn settings_panel_ui(
+    ui: &mut Ui,
+    draft: &mut Draft,
+    models: &[Model],
+    open_extent: Option<Extent>,
+    out: &mut Outbox,
+) {
+    heading(ui, "Settings");
+    model_row(ui, draft, models, out);
+    match open_extent {
+        Some(extent) => {
+            row(ui, "Size", |ui, _| ui.label(format!("{} \u{d7} {}, as the picture", extent.width, extent.height)));
+        }
+        None => size_rows(ui, draft, models),
+    }
+    let mut steps = f64::from(draft.steps);
+    let response = slider_row(ui, "Steps", &mut steps, &STEPS);
+    if response.on_hover_text("How often noise is taken away: more is finer and slower.").changed() {
+        draft.steps = steps.round() as u32;
+    }
+    slider_row(ui, "Guidance", &mut draft.guidance_scale, &GUIDANCE)
+        .on_hover_text("How closely the picture follows the prompt; 1 lets it drift.");
+    if let Some(sampler) = choice_row(ui, "Sampler", draft.sampler, SamplerName::ALL, SamplerName::label) {
+        draft.sampler = sampler;
+    }
+    if let Some(schedule) = choice_row(ui, "Schedule", draft.schedule, ScheduleName::ALL, ScheduleName::label) {
+        draft.schedule = schedule;
+    }
+    seed_row(ui, draft, out);
+    row(ui, "Pictures", |ui, id| {
+        let count = DragValue::new(&mut draft.count).range(1..=Draft::MAX_COUNT).speed(0.05);
+        ui.add_sized(vec2(64.0, space::FIELD), count).labelled_by(id).on_hover_text("How many Generate paints.");
+    });
+}
+
+fn model_row(ui: &mut Ui, draft: &Draft, models: &[Model], out: &mut Outbox) {
+    row(ui, "Model", |ui, id| {
+        let width = ui.available_width();
+        let box_ = egui::ComboBox::from_id_salt("model").width(width).truncate().selected_text(draft.model.as_str());
+        let shown = box_.show_ui(ui, |ui| {
+            if models.is_empty() {
+                ui.label("No model was found.");
+            }
+            for model in models {
+                let response = ui.add_enabled_ui(model.problem.is_none(), |ui| {
+                    ui.selectable_label(model.name == draft.model, model.name.as_str())
+                });
+                let about = model.problem.as_deref().unwrap_or(&model.description);
+                if response.inner.on_hover_text(about).on_disabled_hover_text(about).clicked() && model.name != draft.model {
+                    out.act(Action::ChooseModel(model.name.clone()));
+                }
+            }
+        });
+        shown.response.labelled_by(id);
+    });
+    let Some(model) = models.iter().find(|m| m.name == draft.model) else { return };
+    let state = match (&model.problem, model.state) {
+        (Some(problem), _) => problem.clone(),
+        (None, ModelState::Loading) => "Loading\u{2026}".to_owned(),
+        (None, ModelState::Failed) => "Could not be loaded".to_owned(),
+        (None, ModelState::OnDisk | ModelState::Loaded { .. }) => return,
+    };
+    let palette = Palette::of(ui);
+    let failed = model.problem.is_some() || model.state == ModelState::Failed;
+    note(ui, state, if failed { palette.error } else { palette.text_weak });
+}
+
+/// Usual shapes for a model: its native square, and shapes of about as many pixels.
+fn presets(native: Extent) -> [(&'static str, Extent); 5] {
+    let shape = |across: u32, down: u32| {
+        let side = (native.area() as f64).sqrt();
+        let ratio = (f64::from(across) / f64::from(down)).sqrt();
+        Extent::new((side * ratio).round() as u32, (side / ratio).round() as u32).rounded_to(8)
+    };
+    [
+        ("Square", shape(1, 1)),
+        ("Landscape 4:3", shape(4, 3)),
+        ("Landscape 3:2", shape(3, 2)),
+        ("Portrait 3:4", shape(3, 4)),
+        ("Portrait 2:3", shape(2, 3)),
+    ]
+}
+
+fn size_rows(ui: &mut Ui, draft: &mut Draft, models: &[Model]) {
+    let native = models.iter().find(|m| m.name == draft.model).map_or(draft.extent, |m| m.example.extent);
+    row(ui, "Size", |ui, id| {
+        let side = theme::ICON_BUTTON.x;
+        let width = ((ui.available_width() - 2.0 * side - 14.0 - 4.0 * ui.spacing().item_spacing.x) / 2.0).max(44.0);
+        let max = Request::<(), ()>::MAX_SIDE;
+        let field = |ui: &mut Ui, value: &mut u32, name: &str| {
+            let drag = DragValue::new(value).range(8..=max).speed(4).update_while_editing(false);
+            let response = ui.add_sized(vec2(width, space::FIELD), drag).accessible_name(name);
+            response.on_hover_text(format!("{name} in pixels; a multiple of 8."))
+        };
+        let before = draft.extent;
+        field(ui, &mut draft.extent.width, "Width").labelled_by(id);
+        ui.label(RichText::new("\u{d7}").color(Palette::of(ui).text_weak));
+        field(ui, &mut draft.extent.height, "Height");
+        if draft.extent != before {
+            draft.extent = draft.extent.rounded_to(8);
+        }
+        if icon_button(ui, Icon::Swap, "Swap width and height", "Swap width and height", Look::Plain).clicked() {
+            draft.extent = Extent::new(draft.extent.height, draft.extent.width);
+        }
+        let more = icon_button(ui, Icon::Down, "Usual sizes", "Usual sizes", Look::Plain);
+        egui::Popup::menu(&more).show(|ui| {
+            for (name, extent) in presets(native) {
+                let size = format!("{} \u{d7} {}", extent.width, extent.height);
+                let button = Button::new(name).shortcut_text(size).min_size(vec2(200.0, 0.0));
+                if ui.add(button).clicked() {
+                    draft.extent = extent;
+                    ui.close();
+                }
+            }
+        });
+    });
+}
+
+fn seed_row(ui: &mut Ui, draft: &mut Draft, out: &mut Outbox) {
+    row(ui, "Seed", |ui, id| {
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            let (icon, name, tooltip) = if draft.seed_locked {
+                (Icon::LockClosed, "Let the seed change", "Locked: the same seed is used again.\nClick to draw a new one each time.")
+            } else {
+                (Icon::LockOpen, "Lock the seed", "A new seed is drawn each time.\nClick to use this one again.")
+            };
+            if icon_button(ui, icon, name, tooltip, Look::selected_if(draft.seed_locked)).clicked() {
+                draft.seed_locked = !draft.seed_locked;
+            }
+            if shortcut_button(ui, Shortcut::RollSeed, Look::Plain).clicked() {
+                out.act(Action::RollSeed);
+            }
+            let seed = DragValue::new(&mut draft.seed).range(0..=u64::from(u32::MAX)).speed(1).update_while_editing(false);
+            let seed = seed.custom_formatter(|value, _| format!("{value:.0}"));
+            let width = ui.available_width();
+            if ui.add_sized(vec2(width, space::FIELD), seed).labelled_by(id).changed() {
+                draft.seed_locked = true;
+            }
+        });
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn presets_are_multiples_of_eight_with_about_the_native_number_of_pixels() {
+        for native in [Extent::new(128, 128), Extent::new(512, 512), Extent::new(1024, 1024)] {
+            assert_eq!(presets(native)[0].1, native);
+            for (name, extent) in presets(native) {
+                assert_eq!((extent.width % 8, extent.height % 8), (0, 0), "{name}");
+                let share = extent.area() as f64 / native.area() as f64;
+                assert!((0.9..1.1).contains(&share), "{name}: {share}");
+            }
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! Everything that has a key or stands in a menu, in one table: menus, tooltips, the help window and the keyboard agree because
+//! they all read it.
+//!
+//! Single letters are inert while a text field has the focus, and arrows, Delete and Enter while anything has it.
+
+use super::icons::Icon;
+use egui::{Context, Event, Key, KeyboardShortcut, Modifiers};
+
+/// What a key or a menu item does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the table below says what each does")]
+pub enum Shortcut {
+    Generate,
+    Stop,
+    StopAndDiscard,
+    ClearQueue,
+    FocusPrompt,
+    OlderPrompt,
+    NewerPrompt,
+    RollSeed,
+    OpenPicture,
+    OpenMask,
+    SavePicture,
+    CopyPicture,
+    ClosePicture,
+    Quit,
+    Hand,
+    MaskBrush,
+    MaskEraser,
+    SmallerBrush,
+    LargerBrush,
+    SofterBrush,
+    HarderBrush,
+    Undo,
+    Redo,
+    ClearMask,
+    InvertMask,
+    Fit,
+    ActualSize,
+    ZoomIn,
+    ZoomOut,
+    NewerResult,
+    OlderResult,
+    StartFromResult,
+    RecallResult,
+    RevealResult,
+    CopySeed,
+    DeleteResult,
+    HideResult,
+    Gallery,
+    Panels,
+    Help,
+}
+
+/// When a key counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Always, also in a text field.
+    Anywhere,
+    /// Not while a text field has the focus.
+    OutsideText,
+    /// Not while anything has the focus: keys that move through widgets themselves.
+    Unfocused,
+}
+
+/// Under which heading the help window lists it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// Asking for pictures.
+    Paint,
+    /// Files and the clipboard.
+    File,
+    /// The mask and its tools.
+    Mask,
+    /// Where the canvas looks.
+    View,
+    /// What was made.
+    Results,
+}
+
+impl Group {
+    /// All of them, in the order of the help window.
+    pub const ALL: [Self; 5] = [Self::Paint, Self::Mask, Self::View, Self::Results, Self::File];
+
+    /// Its heading.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Paint => "Painting",
+            Self::File => "Files",
+            Self::Mask => "Mask",
+            Self::View => "View",
+            Self::Results => "Results",
+        }
+    }
+}
+
+/// A line of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// What it does.
+    pub shortcut: Shortcut,
+    /// Its heading in the help window.
+    pub group: Group,
+    /// What menus call it.
+    pub name: &'static str,
+    /// One sentence about it; may be empty where the name says all.
+    pub about: &'static str,
+    /// Its icon, where it has one.
+    pub icon: Option<Icon>,
+    /// When its keys count.
+    pub scope: Scope,
+    /// Its keys, the first of which is shown.
+    pub keys: &'static [KeyboardShortcut],
+}
+
+const CTRL: Modifiers = Modifiers::COMMAND;
+const SHIFT: Modifiers = Modifiers::SHIFT;
+const CTRL_SHIFT: Modifiers = Modifiers::COMMAND.plus(Modifiers::SHIFT);
+const ALT: Modifiers = Modifiers::ALT;
+const PLAIN: Modifiers = Modifiers::NONE;
+
+const fn key(modifiers: Modifiers, key: Key) -> KeyboardShortcut {
+    KeyboardShortcut::new(modifiers, key)
+}
+
+macro_rules! table {
+    ($($group:ident { $($shortcut:ident, $name:literal, $about:literal, $icon:expr, $scope:ident, [$($mods:ident $key:ident),*];)+ })+) => {
+        /// The table.
+        pub const TABLE: &[Entry] = &[$($(Entry {
+            shortcut: Shortcut::$shortcut,
+            group: Group::$group,
+            name: $name,
+            about: $about,
+            icon: $icon,
+            scope: Scope::$scope,
+            keys: &[$(key($mods, Key::$key)),*],
+        }),+),+];
+    };
+}
+
+table! {
+    Paint {
+        Generate, "Generate", "Paints what the prompt says; queues behind what is being painted.", Some(Icon::Play), Anywhere, [CTRL Enter];
+        Stop, "Stop and keep", "Ends the running picture after this step and keeps what there is.", Some(Icon::Stop), Anywhere, [PLAIN Escape];
+        StopAndDiscard, "Stop and discard", "Ends the running picture and throws it away.", None, Anywhere, [SHIFT Escape];
+        ClearQueue, "Clear the queue", "Takes out everything that waits; what is being painted goes on.", None, OutsideText, [CTRL_SHIFT X];
+        FocusPrompt, "Write the prompt", "", None, Anywhere, [ALT A];
+        OlderPrompt, "Earlier prompt", "", None, Anywhere, [ALT ArrowUp];
+        NewerPrompt, "Later prompt", "", None, Anywhere, [ALT ArrowDown];
+        RollSeed, "Roll the seed", "Draws another seed.", Some(Icon::Die), OutsideText, [PLAIN R];
+    }
+    Mask {
+        Hand, "Hand", "Moves the view. Hold Space for it with any tool.", Some(Icon::Hand), OutsideText, [PLAIN H];
+        MaskBrush, "Mask brush", "Paints over what is to be painted anew.", Some(Icon::Brush), OutsideText, [PLAIN B];
+        MaskEraser, "Mask eraser", "Takes paint off the mask.", Some(Icon::Eraser), OutsideText, [PLAIN E];
+        SmallerBrush, "Smaller brush", "", None, OutsideText, [PLAIN OpenBracket];
+        LargerBrush, "Larger brush", "", None, OutsideText, [PLAIN CloseBracket];
+        SofterBrush, "Softer brush", "", None, OutsideText, [SHIFT OpenBracket, SHIFT OpenCurlyBracket];
+        HarderBrush, "Harder brush", "", None, OutsideText, [SHIFT CloseBracket, SHIFT CloseCurlyBracket];
+        Undo, "Undo", "Takes back the last change of the picture or the mask.", Some(Icon::Undo), OutsideText, [CTRL Z];
+        Redo, "Redo", "Does again what was taken back.", Some(Icon::Redo), OutsideText, [CTRL_SHIFT Z, CTRL Y];
+        ClearMask, "Clear the mask", "Nothing in particular is painted anew.", Some(Icon::Clear), OutsideText, [SHIFT C];
+        InvertMask, "Invert the mask", "Swaps what is kept and what is painted anew.", Some(Icon::Invert), OutsideText, [SHIFT V];
+        OpenMask, "Open a mask\u{2026}", "White is painted anew, black is kept.", None, OutsideText, [];
+    }
+    View {
+        Fit, "Fit to the window", "Shows the whole picture.", Some(Icon::Fit), Anywhere, [CTRL Num0];
+        ActualSize, "Actual size", "One pixel of the picture is one pixel of the screen.", None, Anywhere, [CTRL Num1];
+        ZoomIn, "Zoom in", "", Some(Icon::Plus), OutsideText, [PLAIN Plus, CTRL Plus, PLAIN Equals, CTRL Equals];
+        ZoomOut, "Zoom out", "", Some(Icon::Minus), OutsideText, [PLAIN Minus, CTRL Minus];
+        Gallery, "Gallery", "Everything that was made.", Some(Icon::Grid), OutsideText, [PLAIN G];
+        Panels, "Only the picture", "Hides the panels, or shows them again.", Some(Icon::Panels), OutsideText, [PLAIN F];
+        Help, "Keyboard shortcuts", "", Some(Icon::Help), OutsideText, [PLAIN F1, SHIFT Questionmark, SHIFT Slash];
+    }
+    Results {
+        NewerResult, "Newer result", "", None, Unfocused, [PLAIN ArrowLeft];
+        OlderResult, "Older result", "", None, Unfocused, [PLAIN ArrowRight];
+        StartFromResult, "Start from this", "The next picture grows out of this one.", Some(Icon::Picture), Unfocused, [PLAIN Enter];
+        RecallResult, "Use its settings", "Puts the prompt and all settings of this picture into the panel.", Some(Icon::Recall), OutsideText, [PLAIN A];
+        CopySeed, "Copy its seed", "", None, OutsideText, [];
+        RevealResult, "Show the file", "Opens the file manager where the picture lies.", Some(Icon::Folder), OutsideText, [];
+        DeleteResult, "Move to the trash", "", Some(Icon::Trash), Unfocused, [PLAIN Delete];
+        HideResult, "Back to the document", "Shows the picture that is being worked on.", None, OutsideText, [PLAIN D];
+    }
+    File {
+        OpenPicture, "Open a picture\u{2026}", "Starts from a picture instead of noise.", Some(Icon::Folder), Anywhere, [CTRL O];
+        ClosePicture, "Close the picture", "Starts from noise again.", Some(Icon::Close), Anywhere, [CTRL W];
+        SavePicture, "Save as\u{2026}", "Writes the shown picture to a file, with its settings.", Some(Icon::Save), Anywhere, [CTRL S];
+        CopyPicture, "Copy the picture", "Puts the shown picture on the clipboard.", Some(Icon::Copy), OutsideText, [CTRL C];
+        Quit, "Quit", "", None, Anywhere, [CTRL Q];
+    }
+}
+
+impl Shortcut {
+    /// Its line of the table.
+    pub fn entry(self) -> &'static Entry {
+        TABLE.iter().find(|e| e.shortcut == self).expect("a test holds that every shortcut is in the table")
+    }
+
+    /// Its first key, written for people; empty if it has none.
+    pub fn key_text(self, ctx: &Context) -> String {
+        self.entry().keys.first().map_or_else(String::new, |key| written(ctx, key))
+    }
+
+    /// Its name, key and sentence, for a tooltip.
+    pub fn tooltip(self, ctx: &Context) -> String {
+        let entry = self.entry();
+        let name = entry.name.trim_end_matches('\u{2026}');
+        let key = self.key_text(ctx);
+        let first = if key.is_empty() { name.to_owned() } else { format!("{name}  ({key})") };
+        if entry.about.is_empty() { first } else { format!("{first}\n{}", entry.about) }
+    }
+}
+
+/// How a key is written in menus and in the help window.
+pub fn written(ctx: &Context, key: &KeyboardShortcut) -> String {
+    let text = ctx.format_shortcut(key);
+    match key.logical_key {
+        Key::OpenBracket => text.replace("OpenBracket", "["),
+        Key::CloseBracket => text.replace("CloseBracket", "]"),
+        Key::ArrowUp => text.replace('\u{23f6}', "Up"),
+        Key::ArrowDown => text.replace('\u{23f7}', "Down"),
+        Key::ArrowLeft => text.replace('\u{23f4}', "Left"),
+        Key::ArrowRight => text.replace('\u{23f5}', "Right"),
+        Key::Plus => text.replace("Plus", "+"),
+        Key::Minus => text.replace("Minus", "\u{2212}"),
+        Key::Escape => text.replace("Escape", "Esc"),
+        _ => text,
+    }
+}
+
+/// Takes this frame's shortcuts out of the events, before any panel sees them.
+pub fn pressed(ctx: &Context) -> Vec<Shortcut> {
+    let in_text = ctx.text_edit_focused();
+    let focused = ctx.memory(|m| m.focused().is_some());
+    let in_popup = egui::Popup::is_any_open(ctx);
+    let counts = |entry: &Entry, key: &KeyboardShortcut| match entry.scope {
+        // Escape closes a menu before it stops anything.
+        Scope::Anywhere => !(in_popup && key.logical_key == Key::Escape),
+        Scope::OutsideText => !in_text,
+        Scope::Unfocused => !focused && !in_popup,
+    };
+    let mut found = Vec::new();
+    ctx.input_mut(|input| {
+        input.events.retain(|event| {
+            let hit = match event {
+                Event::Key { key, modifiers, pressed: true, .. } => TABLE
+                    .iter()
+                    .find(|e| e.keys.iter().any(|k| k.logical_key == *key && matches(*modifiers, k) && counts(e, k))),
+                // The window system turns Ctrl+C into this.
+                Event::Copy if !in_text => Some(Shortcut::CopyPicture.entry()),
+                _ => None,
+            };
+            found.extend(hit.map(|entry| entry.shortcut));
+            hit.is_none()
+        });
+    });
+    found
+}
+
+/// Exactly these modifiers, but Shift where the key cannot be typed without it on some keyboards.
+fn matches(held: Modifiers, wanted: &KeyboardShortcut) -> bool {
+    let is_symbol = matches!(wanted.logical_key, Key::Plus | Key::Questionmark | Key::OpenBracket | Key::CloseBracket);
+    let held = if is_symbol && !wanted.modifiers.shift && wanted.logical_key == Key::Plus {
+        Modifiers { shift: false, ..held }
+    } else {
+        held
+    };
+    held.matches_exact(wanted.modifiers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shortcut_stands_in_the_table_once_and_no_key_means_two_things() {
+        for (i, a) in TABLE.iter().enumerate() {
+            for b in &TABLE[i + 1..] {
+                assert_ne!(a.shortcut, b.shortcut);
+                assert!(a.keys.iter().all(|k| !b.keys.contains(k)), "{} and {} share a key", a.name, b.name);
+            }
+        }
+        assert_eq!(TABLE.len(), Shortcut::Help as usize + 1, "a shortcut is missing from the table");
+    }
+}

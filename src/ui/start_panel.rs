@@ -1,0 +1,52 @@
+//! What the picture grows out of: shown while a picture is open.
+
+use super::icons::Icon;
+use super::shortcuts::Shortcut;
+use super::state::{Outbox, ViewState};
+use super::theme::Palette;
+use super::widgets::{Look, Number, heading, note, sized_icon_button, slider_row};
+use crate::paint::Document;
+use crate::session::{Action, Draft};
+use egui::{Align, CornerRadius, Image, Layout, RichText, TextStyle, Ui, vec2};
+
+const STRENGTH: Number =
+    Number { range: 0.0..=1.0, typed: 0.0..=1.0, step: 0.01, decimals: 2, logarithmic: false, suffix: "" };
+
+/// The open picture, how much of it is painted anew, and closing it. Nothing when no picture is open.
+pub(super) fn start_panel_ui(
+    ui: &mut Ui,
+    draft: &mut Draft,
+    document: &Document,
+    found_settings: bool,
+    view: &mut ViewState,
+    out: &mut Outbox,
+) {
+    let Some(picture) = document.picture() else { return };
+    heading(ui, "Start from");
+    ui.horizontal(|ui| {
+        let texture = view.start_thumbnail(ui.ctx(), picture);
+        let size = texture.size_vec2();
+        let scale = 56.0 / size.max_elem().max(1.0);
+        let image = Image::new((texture.id(), size * scale)).corner_radius(CornerRadius::same(5));
+        ui.add(image.alt_text("The picture to start from"));
+        ui.vertical(|ui| {
+            let extent = picture.extent();
+            ui.label(format!("{} \u{d7} {}", extent.width, extent.height));
+            let where_ = if document.mask().is_empty() { "All of it is painted anew." } else { "Only the mask is painted anew." };
+            ui.label(RichText::new(where_).text_style(TextStyle::Small).color(Palette::of(ui).text_weak));
+        });
+        ui.with_layout(Layout::right_to_left(Align::Min), |ui| {
+            let tooltip = Shortcut::ClosePicture.tooltip(ui.ctx());
+            if sized_icon_button(ui, Icon::Close, "Close the picture", tooltip, Look::Plain, vec2(24.0, 24.0)).clicked() {
+                out.act(Action::ClosePicture);
+            }
+        });
+    });
+    slider_row(ui, "Strength", &mut draft.strength, &STRENGTH)
+        .on_hover_text("How much is painted anew: 0 keeps the picture, 1 ignores it.");
+    let text = format!("{} of {} steps will run", draft.steps_to_run(document), draft.steps);
+    note(ui, text, Palette::of(ui).text_weak);
+    if found_settings && ui.button("Use the settings in the file").clicked() {
+        out.act(Action::UseSettings);
+    }
+}

@@ -1,0 +1,110 @@
+//! What the window remembers and the session need not know: where the canvas looks, what is open, what the pointer does.
+
+use super::thumbnails::Thumbnails;
+use super::view::{CanvasView, Placement};
+use crate::geom::{Extent, Point};
+use crate::paint::StrokePreview;
+use crate::pixels::Picture;
+use crate::render::CanvasPicture;
+use crate::session::{Action, ResultId};
+use std::sync::Arc;
+
+/// What the panels want done: by the session, and by the window.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    /// For the session, at the end of the frame.
+    pub actions: Vec<Action>,
+    /// For the window.
+    pub asks: Vec<Ask>,
+}
+
+impl Outbox {
+    /// Adds something for the session.
+    pub fn act(&mut self, action: Action) {
+        self.actions.push(action);
+    }
+
+    /// Adds something for the window.
+    pub fn ask(&mut self, ask: Ask) {
+        self.asks.push(ask);
+    }
+}
+
+/// Something that only the window can do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// Let the person choose a picture to start from.
+    OpenPicture,
+    /// Let the person choose a mask.
+    OpenMask,
+    /// Let the person choose where to save the shown picture.
+    SavePicture,
+    /// Put the shown picture on the clipboard.
+    CopyPicture,
+    /// Close.
+    Quit,
+}
+
+/// Which mask the graphics card holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UploadedMask {
+    /// None that is still right.
+    #[default]
+    None,
+    /// The document's, at this revision.
+    Document(u64),
+    /// The one of the stroke that is being made.
+    Stroke,
+}
+
+/// The window's own state.
+#[derive(Default)]
+pub struct ViewState {
+    /// Where the canvas looks.
+    pub view: CanvasView,
+    /// Where the picture stood when it was drawn last.
+    pub placement: Option<Placement>,
+    /// The place of the picture under the pointer.
+    pub pointer: Option<Point>,
+    /// What the graphics card holds.
+    pub canvas: CanvasPicture,
+    /// The stroke that is being made.
+    pub stroke: Option<StrokePreview>,
+    /// Where the last stroke ended, for straight lines with Shift.
+    pub last_stroke_end: Option<Point>,
+    /// Thumbnails on the graphics card.
+    pub thumbnails: Thumbnails,
+    /// Which mask was uploaded last.
+    pub uploaded_mask: UploadedMask,
+    /// The picture to start from, and its thumbnail.
+    pub start_picture: Option<(Arc<Picture>, Arc<Picture>)>,
+    /// Whether the gallery is open instead of the canvas.
+    pub gallery_open: bool,
+    /// Whether the help window is open.
+    pub help_open: bool,
+    /// Whether the panels are hidden.
+    pub panels_hidden: bool,
+    /// Whether the prompt is to get the focus.
+    pub focus_prompt: bool,
+    /// What stands in the gallery's search field.
+    pub search: String,
+    /// The result that the filmstrip last scrolled to.
+    pub scrolled_to: Option<ResultId>,
+    /// The extent that was shown last: a picture of another size is fitted anew.
+    pub shown_extent: Option<Extent>,
+}
+
+impl ViewState {
+    /// The texture of the picture to start from, reduced to a thumbnail when it is another than before.
+    pub fn start_thumbnail(&mut self, ctx: &egui::Context, picture: &Arc<Picture>) -> egui::TextureHandle {
+        let small = match &self.start_picture {
+            Some((of, small)) if Arc::ptr_eq(of, picture) => small.clone(),
+            _ => {
+                let small = Arc::new(picture.thumbnail(128));
+                self.start_picture = Some((picture.clone(), small.clone()));
+                small
+            }
+        };
+        self.thumbnails.get(ctx, &small)
+    }
+}

@@ -1,0 +1,661 @@
+//! The program as a script sees it: exit codes, sentences, files and JSON.
+#![expect(clippy::unwrap_used, reason = "the helpers of a test fail as the test itself does")]
+
+use serde_json::Value;
+use sfumato::geom::Extent;
+use sfumato::pixels::{Mask, Picture, read_texts};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// A folder of its own for each test, and the program in it.
+struct Desk {
+    folder: tempfile::TempDir,
+}
+
+impl Desk {
+    fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn command(&self) -> Command {
+        self.command_of(env!("CARGO_BIN_EXE_sfumato"))
+    }
+
+    fn command_of(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command
+            .current_dir(&self.folder)
+            .env("RUST_BACKTRACE", "0")
+            .env("SFUMATO_HOME", self.folder.path());
+        for name in ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"] {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        self.command().args(args).output().unwrap()
+    }
+
+    /// Paints quickly. Gives the JSON object.
+    fn paint(&self, args: &[&str]) -> Value {
+        let output = self.run(&[&["paint", "a red apple", "--steps", "3", "--json"], args].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// Runs what must fail: the exit code and the sentence.
+    fn fail(&self, args: &[&str]) -> (i32, String) {
+        let output = self.run(args);
+        assert!(output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stdout));
+        let sentence = stderr(&output);
+        assert!(
+            !sentence.contains("panicked") && !sentence.contains("backtrace"),
+            "{sentence}"
+        );
+        (output.status.code().unwrap(), sentence)
+    }
+
+    fn save(&self, name: &str, extent: Extent, pixel: [u8; 4]) {
+        Picture::filled(extent, pixel).write_png(&self.path(name), &[]).unwrap();
+    }
+
+    /// Bozzetto's folder with everything linked but the files that a test damages.
+    #[cfg(unix)]
+    fn bozzetto_but(&self, replaced: &str, bytes: Option<&[u8]>) -> PathBuf {
+        let (original, copy) = (bozzetto(), self.path("damaged"));
+        link_tree(&original, &copy);
+        fs::remove_file(copy.join(replaced)).unwrap();
+        if let Some(bytes) = bytes {
+            fs::write(copy.join(replaced), bytes).unwrap();
+        }
+        copy
+    }
+}
+
+#[cfg(unix)]
+fn link_tree(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            link_tree(&entry.path(), &target);
+        } else {
+            std::os::unix::fs::symlink(entry.path(), target).unwrap();
+        }
+    }
+}
+
+fn bozzetto() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models/bozzetto")
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn file_of(object: &Value, index: usize) -> Vec<u8> {
+    fs::read(object["pictures"][index]["file"].as_str().unwrap()).unwrap()
+}
+
+// --- what it does
+
+#[test]
+fn the_same_command_gives_the_same_bytes_with_any_number_of_threads() {
+    let desk = Desk::new();
+    let first = desk.paint(&["--seed", "7"]);
+    for threads in [&[][..], &["--threads", "1"], &["--threads", "2"]] {
+        let again = desk.paint(&[&["--seed", "7"], threads].concat());
+        assert_ne!(
+            first["pictures"][0]["file"], again["pictures"][0]["file"],
+            "no file is overwritten"
+        );
+        assert!(file_of(&first, 0) == file_of(&again, 0), "{threads:?}");
+    }
+    assert!(file_of(&first, 0) != file_of(&desk.paint(&["--seed", "8"]), 0));
+}
+
+#[test]
+fn a_picture_tells_every_setting_it_was_made_with() {
+    let desk = Desk::new();
+    let args = [
+        "--seed",
+        "4294967296",
+        "--negative",
+        "blurry, \"dark\"",
+        "--sampler",
+        "euler_a",
+        "--schedule",
+        "sgm_uniform",
+        "--guidance",
+        "2.7182818",
+        "--size",
+        "64x72",
+        "--out",
+        "apple.png",
+    ];
+    let object = desk.paint(&args);
+    let inspected = desk.run(&["inspect", "apple.png", "--json"]);
+    let inspected: Value = serde_json::from_slice(&inspected.stdout).unwrap();
+    let (request, settings) = (&object["pictures"][0]["request"], &inspected["settings"]);
+    for key in [
+        "model",
+        "prompt",
+        "negative_prompt",
+        "extent",
+        "seed",
+        "sampler",
+        "schedule",
+        "steps",
+        "guidance_scale",
+    ] {
+        assert_eq!(request[key], settings[key], "{key}");
+        assert!(!request[key].is_null(), "{key}");
+    }
+    assert_eq!(inspected["unknown"], serde_json::json!({}));
+    assert_eq!(inspected["extent"], serde_json::json!({ "width": 64, "height": 72 }));
+    assert!(
+        read_texts(&desk.path("apple.png"))[0]
+            .1
+            .starts_with("a red apple\nNegative prompt: blurry, \"dark\"\nSteps: 3, ")
+    );
+}
+
+#[test]
+fn the_json_object_has_the_documented_fields() {
+    let desk = Desk::new();
+    let object = desk.paint(&["--seed", "1", "--count", "2", "--out", "made"]);
+    let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(keys(&object), ["version", "pictures", "notes", "interrupted", "error"]);
+    let pictures = object["pictures"].as_array().unwrap();
+    assert_eq!(
+        pictures
+            .iter()
+            .map(|picture| picture["seed"].as_u64().unwrap())
+            .collect::<Vec<_>>(),
+        [1, 2]
+    );
+    for (picture, name) in pictures.iter().zip(["sfumato-1.png", "sfumato-2.png"]) {
+        assert_eq!(
+            keys(picture),
+            ["file", "outcome", "seed", "steps_made", "seconds", "request", "notes"]
+        );
+        assert_eq!(
+            (&picture["outcome"], &picture["steps_made"]),
+            (&"finished".into(), &3.into())
+        );
+        assert_eq!(Path::new(picture["file"].as_str().unwrap()).file_name().unwrap(), name);
+    }
+    assert_eq!(
+        (&object["version"], &object["error"], &object["interrupted"]),
+        (&1.into(), &Value::Null, &false.into())
+    );
+}
+
+#[test]
+fn a_seed_that_is_drawn_is_printed_and_gives_the_picture_again() {
+    let desk = Desk::new();
+    let output = desk.run(&["paint", "a red apple", "--steps", "2"]);
+    let said = stderr(&output);
+    let seed = said.split_once("seed ").unwrap().1.split_whitespace().next().unwrap();
+    let file = desk.path(&format!("sfumato-{seed}.png"));
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout).trim(),
+        file.file_name().unwrap().to_str().unwrap()
+    );
+    desk.run(&[
+        "paint",
+        "a red apple",
+        "--steps",
+        "2",
+        "--seed",
+        seed,
+        "--out",
+        "again.png",
+    ]);
+    assert!(fs::read(file).unwrap() == fs::read(desk.path("again.png")).unwrap());
+}
+
+#[test]
+fn a_size_that_is_no_multiple_of_8_is_rounded_and_that_is_said() {
+    let desk = Desk::new();
+    let object = desk.paint(&["--size", "60x70", "--out", "a.png"]);
+    assert_eq!(
+        Picture::load(&desk.path("a.png")).unwrap().extent(),
+        Extent::new(64, 72)
+    );
+    assert_eq!(
+        object["notes"][0],
+        "the size 60x70 is rounded to 64x72: both sides must be multiples of 8"
+    );
+}
+
+#[test]
+fn a_picture_to_start_from_decides_the_size_unless_one_is_given() {
+    let desk = Desk::new();
+    desk.save("start.png", Extent::new(66, 70), [200, 30, 30, 255]);
+    desk.paint(&["--image", "start.png", "--strength", "0.5", "--out", "a.png"]);
+    assert_eq!(
+        Picture::load(&desk.path("a.png")).unwrap().extent(),
+        Extent::new(64, 72)
+    );
+    let object = desk.paint(&[
+        "--image",
+        "start.png",
+        "--strength",
+        "0.5",
+        "--size",
+        "128x64",
+        "--out",
+        "b.png",
+    ]);
+    assert_eq!(
+        Picture::load(&desk.path("b.png")).unwrap().extent(),
+        Extent::new(128, 64)
+    );
+    assert_eq!(object["pictures"][0]["request"]["input"]["strength"], 0.5);
+    assert_eq!(object["pictures"][0]["steps_made"], 1);
+}
+
+#[test]
+fn pixels_that_the_mask_keeps_stay_as_they_were_to_the_bit() {
+    let desk = Desk::new();
+    let extent = Extent::new(64, 64);
+    let rgba = (0..extent.area())
+        .flat_map(|i| [(i % 251) as u8, (i / 64) as u8, (i * 7 % 256) as u8, 255])
+        .collect();
+    let start = Picture::from_rgba(extent, rgba).unwrap();
+    start.write_png(&desk.path("start.png"), &[]).unwrap();
+    let coverage = (0..extent.area()).map(|i| if i % 64 < 32 { 0 } else { 255 }).collect();
+    let mask = Mask::from_coverage(extent, coverage).unwrap();
+    mask.to_picture().write_png(&desk.path("mask.png"), &[]).unwrap();
+    desk.paint(&[
+        "--image",
+        "start.png",
+        "--strength",
+        "1",
+        "--mask",
+        "mask.png",
+        "--out",
+        "a.png",
+    ]);
+    let painted = Picture::load(&desk.path("a.png")).unwrap();
+    let halves = |picture: &Picture| {
+        let rows: Vec<_> = picture
+            .rgba()
+            .chunks_exact(64 * 4)
+            .map(|row| row.split_at(32 * 4))
+            .collect();
+        let left: Vec<u8> = rows.iter().flat_map(|(left, _)| left.to_vec()).collect();
+        let right: Vec<u8> = rows.iter().flat_map(|(_, right)| right.to_vec()).collect();
+        (left, right)
+    };
+    assert!(halves(&painted).0 == halves(&start).0);
+    assert!(halves(&painted).1 != halves(&start).1);
+}
+
+#[test]
+fn a_trace_names_every_tensor() {
+    let desk = Desk::new();
+    desk.paint(&["--seed", "7", "--trace", "run/trace.safetensors"]);
+    let output = desk.run(&["inspect", "run/trace.safetensors", "--json"]);
+    let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let names: Vec<_> = object["tensors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|t| t["name"].as_str().unwrap())
+        .collect();
+    for name in [
+        "conditioning",
+        "noise",
+        "step_000_x",
+        "step_002_sigma",
+        "step_002_denoised",
+        "latent",
+        "image",
+    ] {
+        assert!(names.contains(&name), "{name} in {names:?}");
+    }
+}
+
+#[test]
+fn the_model_in_the_box_is_listed_and_can_be_inspected() {
+    let desk = Desk::new();
+    let output = desk.run(&["models", "--json"]);
+    let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let model = object["models"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|model| model["name"] == "bozzetto")
+        .unwrap();
+    assert_eq!(
+        (&model["problem"], &model["extent"]["width"]),
+        (&Value::Null, &128.into())
+    );
+    let output = desk.run(&["inspect", bozzetto().to_str().unwrap(), "--json"]);
+    let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let parts: Vec<_> = object["parts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|part| part["part"].as_str().unwrap())
+        .collect();
+    assert_eq!(parts, ["text_encoder", "unet", "vae"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_keeps_what_is_finished_and_the_current_picture() {
+    use std::process::Stdio;
+    use std::time::{Duration, Instant};
+    let desk = Desk::new();
+    let mut command = desk.command();
+    command.args([
+        "paint",
+        "a red apple",
+        "--seed",
+        "1",
+        "--steps",
+        "40",
+        "--count",
+        "500",
+        "--json",
+    ]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let started = Instant::now();
+    while !desk.path("sfumato-1.png").exists() {
+        assert!(
+            started.elapsed() < Duration::from_mins(5),
+            "the first picture is finished"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(
+        Command::new("kill")
+            .args(["-INT", &child.id().to_string()])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
+    let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(object["interrupted"], true);
+    let pictures = object["pictures"].as_array().unwrap();
+    assert!(!pictures.is_empty() && pictures.len() < 500);
+    for picture in pictures {
+        let file = Path::new(picture["file"].as_str().unwrap());
+        Picture::load(file).unwrap();
+        let text = &read_texts(file)[0].1;
+        assert_eq!(
+            picture["outcome"] == "stopped",
+            text.contains("Sfumato steps made: "),
+            "{text}"
+        );
+    }
+    let names = fs::read_dir(&desk.folder)
+        .unwrap()
+        .filter(|entry| entry.as_ref().unwrap().path().is_file())
+        .count();
+    assert_eq!(names, pictures.len(), "nothing half-written is left");
+}
+
+// --- what goes wrong
+
+#[test]
+fn a_command_line_that_makes_no_sense_is_refused_with_exit_code_2() {
+    let desk = Desk::new();
+    desk.save("a.png", Extent::new(8, 8), [0; 4]);
+    for (args, says) in [
+        (&["--sampler", "magic"][..], "choose one of euler, euler_a"),
+        (&["--schedule", "magic"], "choose one of karras"),
+        (&["--size", "big"], "WIDTHxHEIGHT"),
+        (&["--size", "0x64"], "WIDTHxHEIGHT"),
+        (&["--size", "5000x64"], "each side must be between 8 and 4096 pixels"),
+        (
+            &["--size", "4294967295x4294967295"],
+            "each side must be between 8 and 4096 pixels",
+        ),
+        (&["--steps", "0"], "1..=1000"),
+        (&["--guidance", "NaN"], "between 0 and 50"),
+        (&["--image", "a.png", "--strength", "2"], "between 0 and 1"),
+        (&["--strength", "0.5"], "--image"),
+        (&["--mask", "a.png"], "--image"),
+        (&["--count", "0"], "1..=10000"),
+        (&["--threads", "0"], "1..=1024"),
+        (
+            &["--seed", "18446744073709551615", "--count", "2"],
+            "choose a smaller one",
+        ),
+        (&["--out", "a.jpg"], "say --out a.png"),
+        (&["--trace", "t.safetensors", "--count", "2"], "--trace writes one run"),
+        (&["--colour"], "unexpected argument"),
+    ] {
+        let (code, sentence) = desk.fail(&[&["paint", "x"], args].concat());
+        assert_eq!(code, 2, "{args:?}: {sentence}");
+        assert!(sentence.contains(says), "{args:?}: {sentence}");
+    }
+    assert_eq!(desk.fail(&["paint"]).0, 2);
+    assert_eq!(desk.fail(&["dance"]).0, 2);
+}
+
+#[test]
+fn an_image_that_cannot_be_used_is_named_with_its_reason() {
+    let desk = Desk::new();
+    fs::write(desk.path("empty.png"), b"").unwrap();
+    fs::write(desk.path("text.png"), b"not a picture at all").unwrap();
+    desk.save("whole.png", Extent::new(64, 64), [1, 2, 3, 255]);
+    let whole = fs::read(desk.path("whole.png")).unwrap();
+    fs::write(desk.path("cut.png"), &whole[..whole.len() / 2]).unwrap();
+    for (name, extent) in [("huge.png", [1_000_000, 1_000_000]), ("zero.png", [0, 64])] {
+        fs::write(desk.path(name), png_that_claims(extent)).unwrap();
+    }
+    fs::create_dir(desk.path("folder.png")).unwrap();
+    for name in [
+        "missing.png",
+        "empty.png",
+        "text.png",
+        "cut.png",
+        "huge.png",
+        "zero.png",
+        "folder.png",
+    ] {
+        for args in [
+            &["paint", "x", "--image", name][..],
+            &["paint", "x", "--image", "whole.png", "--mask", name],
+        ] {
+            let (code, sentence) = desk.fail(args);
+            assert_eq!(code, 1, "{args:?}: {sentence}");
+            assert!(
+                sentence.starts_with("sfumato: ") && sentence.contains(name),
+                "{args:?}: {sentence}"
+            );
+        }
+    }
+    let (_, sentence) = desk.fail(&["inspect", "huge.png"]);
+    assert!(sentence.contains("1000000x1000000"), "{sentence}");
+}
+
+/// A PNG whose header is right and says this size, and not one pixel behind it.
+fn png_that_claims([width, height]: [u32; 2]) -> Vec<u8> {
+    let header = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[8, 2, 0, 0, 0]].concat();
+    [
+        b"\x89PNG\r\n\x1a\n".to_vec(),
+        png_chunk(b"IHDR", &header),
+        png_chunk(b"IDAT", &[]),
+    ]
+    .concat()
+}
+
+/// Length, name, data and CRC-32, as the PNG specification has it.
+fn png_chunk(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
+    let named = [&name[..], data].concat();
+    let shifted = |crc: u32| {
+        if crc & 1 == 1 {
+            (crc >> 1) ^ 0xEDB8_8320
+        } else {
+            crc >> 1
+        }
+    };
+    let crc = named.iter().fold(u32::MAX, |crc, &byte| {
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| shifted(crc))
+    });
+    [&(data.len() as u32).to_be_bytes()[..], &named, &(!crc).to_be_bytes()].concat()
+}
+
+#[test]
+fn a_mask_of_another_size_is_refused() {
+    let desk = Desk::new();
+    desk.save("image.png", Extent::new(64, 64), [9, 9, 9, 255]);
+    desk.save("mask.png", Extent::new(64, 72), [255; 4]);
+    let (code, sentence) = desk.fail(&["paint", "x", "--image", "image.png", "--mask", "mask.png"]);
+    assert_eq!(code, 1);
+    assert!(
+        sentence.contains("the mask is 64x72 (mask.png), but its picture is 64x64 (image.png)"),
+        "{sentence}"
+    );
+}
+
+#[test]
+fn an_unknown_model_is_named_and_the_list_pointed_to() {
+    let (code, sentence) = Desk::new().fail(&["paint", "x", "--model", "leonardo"]);
+    assert_eq!(code, 1);
+    assert!(
+        sentence.contains("leonardo") && sentence.contains("sfumato models"),
+        "{sentence}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_model_with_damaged_files_says_which_and_why() {
+    let unet = "unet/diffusion_pytorch_model.safetensors";
+    let weights = fs::read(bozzetto().join(unet)).unwrap();
+    let config = fs::read_to_string(bozzetto().join("unet/config.json")).unwrap();
+    let changed = |from: &str, to: &str| {
+        assert!(config.contains(from));
+        config.replacen(from, to, 1).into_bytes()
+    };
+    for (file, bytes, says) in [
+        (unet, None, &["diffusion_pytorch_model.safetensors"][..]),
+        (
+            unet,
+            Some(weights[..weights.len() / 2].to_vec()),
+            &["diffusion_pytorch_model.safetensors"],
+        ),
+        (
+            unet,
+            Some(b"nonsense".to_vec()),
+            &["diffusion_pytorch_model.safetensors"],
+        ),
+        ("unet/config.json", Some(changed("192", "224")), &["224", "192"]),
+        (
+            "unet/config.json",
+            Some(changed("UpBlock2D", "SpiralBlock2D")),
+            &["SpiralBlock2D", "config.json"],
+        ),
+        ("unet/config.json", Some(b"{".to_vec()), &["config.json"]),
+        ("tokenizer/tokenizer.json", Some(b"{".to_vec()), &["tokenizer.json"]),
+        ("model_index.json", Some(b"[]".to_vec()), &["model_index.json"]),
+    ] {
+        let desk = Desk::new();
+        let model = desk.bozzetto_but(file, bytes.as_deref());
+        let (code, sentence) = desk.fail(&["paint", "x", "--model", model.to_str().unwrap()]);
+        assert_eq!(code, 1, "{file}: {sentence}");
+        assert!(says.iter().all(|says| sentence.contains(says)), "{file}: {sentence}");
+        assert!(fs::read_dir(&desk.folder).unwrap().count() == 1, "nothing was written");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_network_that_gives_nan_is_told_with_the_step() {
+    let unet = "unet/diffusion_pytorch_model.safetensors";
+    let mut weights = fs::read(bozzetto().join(unet)).unwrap();
+    let header = 8 + u64::from_le_bytes(weights[..8].try_into().unwrap()) as usize;
+    let tensors: Value = serde_json::from_slice(&weights[8..header]).unwrap();
+    assert_eq!(tensors["conv_out.bias"]["dtype"], "F16");
+    let at = header + tensors["conv_out.bias"]["data_offsets"][0].as_u64().unwrap() as usize;
+    weights[at..at + 2].copy_from_slice(&0x7e00u16.to_le_bytes());
+    let desk = Desk::new();
+    let model = desk.bozzetto_but(unet, Some(&weights));
+    let (code, sentence) = desk.fail(&["paint", "x", "--steps", "3", "--model", model.to_str().unwrap()]);
+    assert_eq!(code, 1, "{sentence}");
+    assert!(sentence.contains("not a number in step 1 of 3"), "{sentence}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_folder_that_cannot_be_written_to_is_found_before_painting() {
+    let desk = Desk::new();
+    let (code, sentence) = desk.fail(&["paint", "x", "--out", "/proc/sfumato"]);
+    assert_eq!(code, 1);
+    assert!(
+        sentence.contains("/proc/sfumato") && !sentence.contains("step"),
+        "{sentence}"
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_that_takes_no_more_leaves_a_sentence_and_no_half_picture() {
+    let desk = Desk::new();
+    let program = env!("CARGO_BIN_EXE_sfumato");
+    // A limit on the size of files fails in the middle of a write, as a full disk does.
+    let script =
+        format!("trap '' XFSZ; ulimit -f 1; exec {program} paint x --size 128x128 --steps 2 --guidance 1 --out a.png");
+    let output = desk.command_of("sh").args(["-c", &script]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("a.png"), "{}", stderr(&output));
+    assert_eq!(fs::read_dir(&desk.folder).unwrap().count(), 0);
+}
+
+#[test]
+fn a_failure_is_an_object_too_with_json() {
+    let desk = Desk::new();
+    let output = desk.run(&["paint", "x", "--image", "missing.png", "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        object["error"]["message"],
+        "there is no such file: check the path: missing.png"
+    );
+    assert_eq!(object["pictures"], Value::Array(Vec::new()));
+}
+
+#[cfg(all(target_os = "linux", feature = "gui"))]
+#[test]
+fn without_a_display_the_window_says_how_to_paint_without_one() {
+    let (code, sentence) = Desk::new().fail(&[]);
+    assert_eq!(code, 1);
+    assert!(
+        sentence.contains("there is no display") && sentence.contains("sfumato paint"),
+        "{sentence}"
+    );
+}
+
+#[test]
+fn what_cannot_be_inspected_is_named() {
+    let desk = Desk::new();
+    fs::write(desk.path("a.safetensors"), b"short").unwrap();
+    fs::create_dir(desk.path("folder")).unwrap();
+    for (name, says) in [
+        ("missing.png", "there is no such file"),
+        ("a.safetensors", "not a safetensors file"),
+        ("folder", "holds no model"),
+    ] {
+        let (code, sentence) = desk.fail(&["inspect", name]);
+        assert_eq!(code, 1);
+        assert!(sentence.contains(says) && sentence.contains(name), "{sentence}");
+    }
+}

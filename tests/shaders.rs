@@ -1,0 +1,162 @@
+//! Each shader of shaders/ is valid WGSL, and on the graphics adapter it paints what its CPU twin computes.
+//! A machine without an adapter fails these tests: a software one (Mesa's lavapipe) is enough.
+
+#![cfg(feature = "gui")]
+
+use egui_kittest::Harness;
+use sfumato::geom::Extent;
+use sfumato::pixels::{Mask, Picture};
+use sfumato::render::canvas::{CanvasUniforms, Texels, canvas};
+use sfumato::render::{CanvasPaint, CanvasPicture, SHADERS, install};
+use std::sync::Arc;
+
+const VIEWPORT: [u32; 2] = [96, 80];
+
+#[test]
+fn every_shader_is_valid_and_stays_within_what_webgl2_has() {
+    for shader in SHADERS {
+        let module = naga::front::wgsl::parse_str(shader.source).unwrap_or_else(|e| panic!("{}: {e}", shader.name));
+        let mut validator =
+            naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::empty());
+        validator.validate(&module).unwrap_or_else(|e| panic!("{}: {e:?}", shader.name));
+        let has_compute = module.entry_points.iter().any(|e| e.stage == naga::ShaderStage::Compute);
+        let has_storage =
+            module.global_variables.iter().any(|(_, v)| matches!(v.space, naga::AddressSpace::Storage { .. }));
+        assert!(!has_compute && !has_storage, "{} needs more than the fallback has", shader.name);
+    }
+}
+
+#[test]
+fn every_file_in_shaders_is_embedded() {
+    let mut files: Vec<String> = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders"))
+        .unwrap()
+        .map(|f| f.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
+        .collect();
+    files.sort();
+    let mut names: Vec<_> = SHADERS.iter().map(|s| s.name.to_owned()).collect();
+    names.sort();
+    assert_eq!(files, names);
+}
+
+/// A picture of every kind of pixel: gradients, checks, transparency.
+fn picture(extent: Extent) -> Picture {
+    let rgba = (0..extent.height)
+        .flat_map(|y| (0..extent.width).map(move |x| (x, y)))
+        .flat_map(|(x, y)| {
+            let check = if (x + y) % 2 == 0 { 255 } else { 30 };
+            [check, (x * 11 % 256) as u8, (y * 23 % 256) as u8, if x > extent.width / 2 { 255 } else { 120 }]
+        })
+        .collect();
+    Picture::from_rgba(extent, rgba).unwrap()
+}
+
+fn mask(extent: Extent) -> Mask {
+    let (cx, cy) = (extent.width as f32 * 0.6, extent.height as f32 * 0.5);
+    let coverage = (0..extent.height)
+        .flat_map(|y| (0..extent.width).map(move |x| (x as f32 + 0.5, y as f32 + 0.5)))
+        .map(|(x, y)| (255.0 * (1.5 - (x - cx).hypot(y - cy) / (extent.width as f32 * 0.2)).clamp(0.0, 1.0)) as u8)
+        .collect();
+    Mask::from_coverage(extent, coverage).unwrap()
+}
+
+fn premultiplied(picture: &Picture) -> Vec<u8> {
+    let by = |c: u8, a: u8| ((u32::from(c) * u32::from(a) + 127) / 255) as u8;
+    picture.rgba().chunks_exact(4).flat_map(|p| [by(p[0], p[3]), by(p[1], p[3]), by(p[2], p[3]), p[3]]).collect()
+}
+
+struct Scene {
+    shown: CanvasPicture,
+    uniforms: CanvasUniforms,
+}
+
+impl eframe::App for Scene {
+    fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+        let rect = egui::Rect::from_min_size(egui::Pos2::ZERO, egui::vec2(VIEWPORT[0] as f32, VIEWPORT[1] as f32));
+        let paint = CanvasPaint::new(&self.shown, self.uniforms);
+        ui.painter().add(eframe::egui_wgpu::Callback::new_paint_callback(rect, paint));
+    }
+}
+
+/// The canvas at `scale` with its picture at `place`, showing the picture (1) or the preview (2), the mask or not.
+fn uniforms(extent: Extent, place: [f32; 2], scale: f32, what: f32, with_mask: bool) -> CanvasUniforms {
+    CanvasUniforms {
+        viewport: [0.0, 0.0, VIEWPORT[0] as f32, VIEWPORT[1] as f32],
+        place: [place[0], place[1], scale, scale],
+        extent: [extent.width as f32, extent.height as f32, 8.0, 14.0],
+        show: [what, f32::from(u8::from(with_mask)), 1.0, 2.0],
+        backdrop: [0.12, 0.13, 0.14, 1.0],
+        border: [0.3, 0.3, 0.3, 1.0],
+        shadow: [0.0, 0.0, 0.0, 0.5],
+        checker_light: [0.8, 0.8, 0.8, 1.0],
+        checker_dark: [0.6, 0.6, 0.6, 1.0],
+        mask_tint: [0.5, 0.1, 0.1, 0.5],
+        mask_inner_line: [1.0, 1.0, 1.0, 1.0],
+        mask_outer_line: [0.0, 0.0, 0.0, 1.0],
+    }
+}
+
+/// Renders on the adapter, computes with the twin, and returns the share of pixels that differ by more than `tolerance`.
+fn share_that_differs(extent: Extent, uniforms: CanvasUniforms, tolerance: i32) -> f64 {
+    let (picture, mask) = (picture(extent), mask(extent));
+    let preview = Picture::from_rgba(
+        Extent::new(4, 3),
+        (0..12u8).flat_map(|i| [i * 20, 255 - i * 20, (i % 2) * 200, 255]).collect(),
+    )
+    .unwrap();
+    let mut shown = CanvasPicture::default();
+    shown.set_picture(&Arc::new(picture.clone()));
+    shown.set_preview(&Arc::new(preview.clone()));
+    shown.set_mask(&mask);
+    let size = egui::vec2(VIEWPORT[0] as f32, VIEWPORT[1] as f32);
+    let mut harness = Harness::builder().with_size(size).with_render_cursor(false).wgpu().build_eframe(move |cc| {
+        install(cc.wgpu_render_state.as_ref().expect("a graphics adapter"));
+        Scene { shown, uniforms }
+    });
+    let seen = harness.render().expect("the canvas renders");
+    let (picture_bytes, preview_bytes) = (premultiplied(&picture), premultiplied(&preview));
+    let texels = |extent, bytes| Texels { extent, bytes };
+    let mut differing = 0;
+    for (x, y, pixel) in seen.enumerate_pixels() {
+        let expected = canvas(
+            &uniforms,
+            texels(extent, &picture_bytes),
+            texels(preview.extent(), &preview_bytes),
+            texels(extent, mask.coverage()),
+            [x as f32 + 0.5, y as f32 + 0.5],
+        );
+        let is_near = (0..3).all(|c| (i32::from(pixel.0[c]) - (expected[c] * 255.0).round() as i32).abs() <= tolerance);
+        differing += usize::from(!is_near);
+    }
+    differing as f64 / f64::from(VIEWPORT[0] * VIEWPORT[1])
+}
+
+#[test]
+fn the_canvas_shader_paints_what_its_twin_computes_magnified() {
+    let extent = Extent::new(20, 16);
+    assert!(share_that_differs(extent, uniforms(extent, [10.0, 9.0], 3.0, 1.0, false), 1) == 0.0);
+}
+
+#[test]
+fn the_canvas_shader_paints_what_its_twin_computes_reduced_and_between_pixels() {
+    let extent = Extent::new(300, 260);
+    assert!(share_that_differs(extent, uniforms(extent, [9.3, 7.7], 0.23, 1.0, false), 1) == 0.0);
+}
+
+/// Where coverage is one half to the last bit, the two may round to different sides of the mask's line.
+#[test]
+fn the_canvas_shader_paints_what_its_twin_computes_with_a_mask() {
+    let extent = Extent::new(40, 32);
+    assert!(share_that_differs(extent, uniforms(extent, [8.4, 6.6], 1.7, 1.0, true), 2) < 0.002);
+}
+
+#[test]
+fn the_canvas_shader_paints_what_its_twin_computes_for_a_preview() {
+    let extent = Extent::new(32, 24);
+    assert!(share_that_differs(extent, uniforms(extent, [12.0, 8.5], 2.0, 2.0, false), 1) == 0.0);
+}
+
+#[test]
+fn the_canvas_shader_paints_only_the_backdrop_when_there_is_nothing_to_show() {
+    let extent = Extent::new(32, 24);
+    assert!(share_that_differs(extent, uniforms(extent, [12.0, 8.5], 2.0, 0.0, false), 1) == 0.0);
+}

@@ -1,0 +1,635 @@
+//! The window, driven as a person drives it, on a software graphics adapter. A test plays the engine by hand.
+
+#![cfg(feature = "gui")]
+
+use egui::{Key, Modifiers, Pos2, vec2};
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable;
+use sfumato::app::{App, Dialogs};
+use sfumato::diffusion::{Defaults, Painted, Phase, Request, SamplerName, ScheduleName, Stop};
+use sfumato::engine::{self, Command, Event, Job, Outcome, Peer};
+use sfumato::geom::Extent;
+use sfumato::paint::Tool;
+use sfumato::pixels::Picture;
+use sfumato::session::{Action, Model, Opening, Session, Shown};
+use sfumato::settings::{Paths, Settings, Theme};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+const LIMIT: Duration = Duration::from_secs(20);
+const EXTENT: Extent = Extent::new(64, 64);
+
+/// Dialogs that answer at once.
+struct Chosen(Option<PathBuf>);
+
+impl Dialogs for Chosen {
+    fn picture(&self) -> Option<PathBuf> {
+        self.0.clone()
+    }
+
+    fn mask(&self) -> Option<PathBuf> {
+        self.0.clone()
+    }
+
+    fn save(&self, _name: &str) -> Option<PathBuf> {
+        self.0.clone()
+    }
+}
+
+/// A window, the other end of its engine, and the folder it lives in.
+struct Window {
+    harness: Harness<'static, App>,
+    peer: Peer,
+    home: tempfile::TempDir,
+}
+
+fn window() -> Window {
+    window_of([1280.0, 800.0], Theme::Dark, None)
+}
+
+fn window_of(size: [f32; 2], theme: Theme, chosen: Option<PathBuf>) -> Window {
+    let home = tempfile::tempdir().unwrap();
+    let paths = Paths::in_one_folder(home.path());
+    let peers = Arc::new(Mutex::new(Vec::new()));
+    let defaults = Defaults {
+        extent: EXTENT,
+        steps: 20,
+        sampler: SamplerName::DpmPlusPlus2M,
+        schedule: ScheduleName::Karras,
+        guidance_scale: 4.0,
+    };
+    let tell = peers.clone();
+    let mut harness = Harness::builder()
+        .with_size(size)
+        .with_os(egui::os::OperatingSystem::Nix)
+        .with_max_steps(12)
+        .wgpu()
+        .build_eframe(move |cc| {
+            let session = Session::open(Opening {
+                paths,
+                settings: Settings { theme, ..Settings::default() },
+                models: vec![Model::new("bozzetto", "Ships with Sfumato", &defaults)],
+                engine: Box::new(move || {
+                    let (client, peer) = engine::channel(|| ());
+                    tell.lock().unwrap().push(peer);
+                    client
+                }),
+                wake: Arc::new(|| ()),
+                entropy: 1,
+            });
+            App::new(cc, session, Box::new(Chosen(chosen)), "CPU").unwrap()
+        });
+    harness.run();
+    let peer = peers.lock().unwrap().pop().expect("the session starts an engine");
+    let mut window = Window { harness, peer, home };
+    window.tell(Event::ModelLoaded { model: "bozzetto".into(), seconds: 0.1 });
+    window.wait("the gallery to be listed", |session| !session.results.is_loading);
+    window
+}
+
+impl Window {
+    fn session(&self) -> &Session {
+        &self.harness.state().session
+    }
+
+    fn apply(&mut self, action: Action) {
+        self.harness.state_mut().session.apply(action);
+        self.harness.run();
+    }
+
+    /// What the engine was told to paint next.
+    fn job(&mut self) -> Job {
+        self.harness.run();
+        loop {
+            match self.peer.try_command() {
+                Some(Command::Generate(job)) => return job,
+                Some(_) => {}
+                None => panic!("the engine was not told to paint"),
+            }
+        }
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.peer.tell(event).unwrap();
+        self.harness.run_ok();
+    }
+
+    /// Steps until files are read, results are stored and the like.
+    fn wait(&mut self, for_what: &str, is_done: impl Fn(&Session) -> bool) {
+        let start = Instant::now();
+        while !is_done(self.session()) {
+            assert!(start.elapsed() < LIMIT, "waited too long for {for_what}");
+            self.harness.step();
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.harness.run_ok();
+    }
+
+    fn steps(&mut self, job: &Job, made: u32) {
+        self.tell(Event::JobStarted(job.id));
+        self.tell(Event::JobPhase { id: job.id, phase: Phase::Sample });
+        for index in 0..made {
+            let preview = Arc::new(apple(Extent::new(8, 8), index as f32 / 20.0));
+            self.tell(Event::JobStep { id: job.id, index, count: job.request.steps_to_run(), preview });
+        }
+    }
+
+    fn finish(&mut self, job: &Job) -> Arc<Picture> {
+        let picture = Arc::new(apple(job.request.extent, 1.0));
+        let painted = painted(&picture, &job.request, 20);
+        self.tell(Event::JobEnded { id: job.id, outcome: Outcome::Finished(painted) });
+        picture
+    }
+
+    /// Writes a picture into the window's folder and opens it by dropping it.
+    fn drop_picture(&mut self, extent: Extent) {
+        let path = self.home.path().join("dropped.png");
+        apple(extent, 1.0).write_png(&path, &[]).unwrap();
+        self.harness.input_mut().dropped_files.push(Arc::new(Dropped(path)));
+        self.harness.run();
+        self.wait("the picture to open", |session| session.document.picture().is_some());
+    }
+
+    fn canvas(&self) -> Pos2 {
+        self.harness.get_by_label_contains("Canvas").rect().center()
+    }
+
+    /// Drags over the canvas, from and to places relative to its middle, in points.
+    fn drag(&mut self, from: [f32; 2], to: [f32; 2]) {
+        let (from, to) = (self.canvas() + from.into(), self.canvas() + to.into());
+        self.harness.hover_at(from);
+        self.harness.step();
+        self.harness.drag_at(from);
+        self.harness.step();
+        for i in 1..=8 {
+            self.harness.hover_at(from + (to - from) * (i as f32 / 8.0));
+            self.harness.step();
+        }
+        self.harness.drop_at(to);
+        self.harness.run();
+    }
+
+    fn press(&mut self, modifiers: Modifiers, key: Key) {
+        self.harness.key_press_modifiers(modifiers, key);
+        self.harness.run_ok();
+    }
+
+    fn write_prompt(&mut self, text: &str) {
+        self.harness.get_by_label("Prompt").focus();
+        self.harness.run();
+        self.press(Modifiers::COMMAND, Key::A);
+        self.harness.get_by_label("Prompt").type_text(text);
+        self.harness.run();
+    }
+
+    /// Clicks; leaves no pointer behind that a tooltip would wait at.
+    fn click(&mut self, label: &str) {
+        self.harness.get_by_label(label).click();
+        self.harness.run_ok();
+    }
+}
+
+#[derive(Debug)]
+struct Dropped(PathBuf);
+
+impl egui::DroppedFile for Dropped {
+    fn path(&self) -> &Path {
+        &self.0
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, String> {
+        std::fs::read(&self.0).map_err(|e| e.to_string())
+    }
+}
+
+/// Something to look at: an apple that comes out of the grey as `progress` goes from 0 to 1.
+fn apple(extent: Extent, progress: f32) -> Picture {
+    let (w, h) = (extent.width as f32, extent.height as f32);
+    let pixels = (0..extent.height).flat_map(|y| (0..extent.width).map(move |x| (x as f32 + 0.5, y as f32 + 0.5)));
+    let rgba = pixels.flat_map(|(x, y)| {
+        let (x, y) = (x / w - 0.5, y / h - 0.55);
+        let round = (1.0 - x.hypot(y) * 3.2).clamp(0.0, 1.0).sqrt();
+        let table = f32::from(u8::from(y > 0.22)) * 40.0;
+        let light = 1.0 - (x - y) * 0.9;
+        let mix = |apple: f32, wall: f32| {
+            let wanted = (apple * light) * round + (wall + table) * (1.0 - round);
+            (wanted * progress + 128.0 * (1.0 - progress)).clamp(0.0, 255.0) as u8
+        };
+        [mix(190.0, 96.0), mix(38.0, 88.0), mix(30.0, 70.0), 255]
+    });
+    Picture::from_rgba(extent, rgba.collect()).unwrap()
+}
+
+fn painted(picture: &Arc<Picture>, request: &Request, steps_made: u32) -> Painted {
+    Painted {
+        picture: picture.clone(),
+        request: Box::new(request.clone()),
+        steps_made,
+        seconds: 1.0,
+        notes: Vec::new(),
+    }
+}
+
+#[test]
+fn a_typed_prompt_becomes_a_job_and_its_picture_comes_to_the_canvas_and_the_filmstrip() {
+    let mut window = window();
+    window.write_prompt("a green pear");
+    window.click("Generate");
+    let job = window.job();
+    assert_eq!(job.request.prompt, "a green pear");
+    window.steps(&job, 3);
+    assert!(matches!(window.session().canvas(), Shown::Preview { .. }));
+    window.harness.get_by_label("Canvas, a picture being painted, 64x64");
+    window.harness.get_by_label("Step 4 of 20");
+    let picture = window.finish(&job);
+    assert!(matches!(window.session().canvas(), Shown::Result(_, shown) if Arc::ptr_eq(shown, &picture)));
+    window.harness.get_by_label("Result: a green pear");
+}
+
+#[test]
+fn the_preview_and_then_the_finished_picture_are_seen_on_the_canvas() {
+    let mut window = window();
+    window.click("Generate");
+    let job = window.job();
+    window.tell(Event::JobPhase { id: job.id, phase: Phase::Sample });
+    let middle = window.canvas();
+    for colour in [[200, 30, 40, 255], [20, 60, 220, 255]] {
+        let preview = Arc::new(Picture::filled(Extent::new(8, 8), colour));
+        window.tell(Event::JobStep { id: job.id, index: 0, count: 20, preview });
+        let seen = window.harness.render().unwrap();
+        assert_eq!(seen.get_pixel(middle.x as u32, middle.y as u32).0, colour);
+    }
+    let picture = Arc::new(Picture::filled(EXTENT, [1, 200, 3, 255]));
+    let outcome = Outcome::Finished(painted(&picture, &job.request, 20));
+    window.tell(Event::JobEnded { id: job.id, outcome });
+    let seen = window.harness.render().unwrap();
+    assert_eq!(seen.get_pixel(middle.x as u32, middle.y as u32).0, [1, 200, 3, 255]);
+}
+
+#[test]
+fn generate_queues_while_something_is_being_painted() {
+    let mut window = window();
+    window.click("Generate");
+    let first = window.job();
+    window.steps(&first, 2);
+    window.write_prompt("second");
+    window.press(Modifiers::COMMAND, Key::Enter);
+    assert_eq!(window.session().jobs.waiting.len(), 1);
+    assert_eq!(window.session().draft.prompt, "second", "Ctrl+Enter must not write a line break");
+    window.harness.get_by_label("Waiting: second");
+    window.finish(&first);
+    assert_eq!(window.job().request.prompt, "second");
+}
+
+#[test]
+fn a_waiting_picture_is_taken_out_of_the_queue_by_a_click() {
+    let mut window = window();
+    window.click("Generate");
+    window.job();
+    window.write_prompt("second");
+    window.press(Modifiers::COMMAND, Key::Enter);
+    window.click("Waiting: second");
+    assert!(window.session().jobs.waiting.is_empty());
+}
+
+#[test]
+fn escape_stops_and_keeps_and_the_menu_beside_stop_discards() {
+    let mut window = window();
+    window.click("Generate");
+    let job = window.job();
+    window.steps(&job, 2);
+    window.press(Modifiers::NONE, Key::Escape);
+    assert_eq!(job.cancel.requested(), Some(Stop::Keep));
+    let picture = Arc::new(apple(EXTENT, 0.5));
+    let outcome = Outcome::Stopped(painted(&picture, &job.request, 2));
+    window.tell(Event::JobEnded { id: job.id, outcome });
+    assert!(window.session().results.items[0].partial);
+
+    window.click("Generate");
+    let job = window.job();
+    window.steps(&job, 2);
+    window.click("Ways to stop");
+    window.harness.get_by_label_contains("Stop and discard").click();
+    window.harness.run_ok();
+    assert_eq!(job.cancel.requested(), Some(Stop::Discard));
+    window.tell(Event::JobEnded { id: job.id, outcome: Outcome::Cancelled });
+    assert_eq!(window.session().results.items.len(), 1);
+}
+
+#[test]
+fn the_die_rolls_the_seed_and_the_lock_holds_it() {
+    let mut window = window();
+    let before = window.session().draft.seed;
+    window.click("Roll the seed");
+    let rolled = window.session().draft.seed;
+    assert_ne!(rolled, before);
+    window.click("Lock the seed");
+    assert!(window.session().draft.seed_locked);
+    for _ in 0..2 {
+        window.press(Modifiers::COMMAND, Key::Enter);
+    }
+    let first = window.job();
+    window.finish(&first);
+    assert_eq!((first.request.seed, window.job().request.seed), (rolled, rolled));
+}
+
+#[test]
+fn a_dropped_picture_is_started_from_and_the_strength_tells_how_many_steps_will_run() {
+    let mut window = window();
+    window.drop_picture(Extent::new(96, 64));
+    window.harness.get_by_label("Start from");
+    window.harness.state_mut().session.draft.strength = 0.6;
+    window.harness.run();
+    window.harness.get_by_label("12 of 20 steps will run");
+    window.click("Generate");
+    let job = window.job();
+    assert_eq!(job.request.extent, Extent::new(96, 64));
+    assert_eq!(job.request.steps_to_run(), 12);
+    window.tell(Event::JobEnded { id: job.id, outcome: Outcome::Cancelled });
+    window.click("Close the picture");
+    assert!(window.session().document.picture().is_none());
+}
+
+#[test]
+fn a_drag_with_the_brush_paints_the_mask_and_undo_takes_it_back() {
+    let mut window = window();
+    window.drop_picture(EXTENT);
+    window.press(Modifiers::NONE, Key::B);
+    assert_eq!(window.session().tool, Tool::MaskBrush);
+    window.drag([-100.0, 0.0], [100.0, 0.0]);
+    let painted = window.session().document.mask().clone();
+    let (middle, corner) = (32 * 64 + 32, 2 * 64 + 2);
+    assert_eq!((painted.coverage()[middle], painted.coverage()[corner]), (255, 0));
+    window.press(Modifiers::NONE, Key::E);
+    window.drag([-10.0, 0.0], [10.0, 0.0]);
+    assert_eq!(window.session().document.mask().coverage()[middle], 0);
+    window.press(Modifiers::COMMAND, Key::Z);
+    assert_eq!(window.session().document.mask(), &painted);
+    window.press(Modifiers::COMMAND, Key::Z);
+    assert!(window.session().document.mask().is_empty());
+    window.press(Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::Z);
+    assert_eq!(window.session().document.mask(), &painted);
+    window.press(Modifiers::SHIFT, Key::V);
+    assert_eq!(window.session().document.mask().coverage()[corner], 255);
+    window.press(Modifiers::SHIFT, Key::C);
+    assert!(window.session().document.mask().is_empty());
+}
+
+#[test]
+fn a_stroke_is_seen_before_the_button_is_released() {
+    let mut window = window();
+    window.drop_picture(EXTENT);
+    window.press(Modifiers::NONE, Key::B);
+    let middle = window.canvas();
+    let at = (middle.x as u32 + 30, middle.y as u32);
+    let before = *window.harness.render().unwrap().get_pixel(at.0, at.1);
+    window.harness.drag_at(middle - vec2(60.0, 0.0));
+    window.harness.step();
+    window.harness.hover_at(middle + vec2(60.0, 0.0));
+    window.harness.step();
+    let during = *window.harness.render().unwrap().get_pixel(at.0, at.1);
+    assert_ne!(before, during);
+    assert!(window.session().document.mask().is_empty());
+    window.press(Modifiers::NONE, Key::Escape);
+    window.harness.drop_at(middle + vec2(60.0, 0.0));
+    window.harness.run();
+    assert!(window.session().document.mask().is_empty(), "Escape takes the stroke back");
+}
+
+#[test]
+fn holding_space_moves_the_view_whatever_the_tool() {
+    let mut window = window();
+    window.drop_picture(EXTENT);
+    window.press(Modifiers::NONE, Key::B);
+    let before = window.harness.state().view.placement.unwrap().picture_in_ui();
+    window.harness.key_down(Key::Space);
+    window.harness.step();
+    window.drag([0.0, 0.0], [40.0, 24.0]);
+    window.harness.key_up(Key::Space);
+    window.harness.run();
+    let after = window.harness.state().view.placement.unwrap().picture_in_ui();
+    assert_eq!(after.min - before.min, vec2(40.0, 24.0));
+    assert!(window.session().document.mask().is_empty());
+    window.press(Modifiers::COMMAND, Key::Num1);
+    assert_eq!(window.harness.state().view.placement.unwrap().scale, 1.0);
+    window.press(Modifiers::COMMAND, Key::Num0);
+    assert_eq!(window.harness.state().view.placement.unwrap().picture_in_ui(), before);
+}
+
+#[test]
+fn single_letters_are_text_in_a_text_field_and_keys_elsewhere() {
+    let mut window = window();
+    window.write_prompt("b");
+    window.press(Modifiers::NONE, Key::B);
+    window.press(Modifiers::NONE, Key::G);
+    assert_eq!(window.session().tool, Tool::Hand);
+    assert!(!window.harness.state().view.gallery_open);
+    window.harness.get_by_label("Prompt").focus();
+    window.harness.run();
+    window.press(Modifiers::NONE, Key::Delete);
+    window.harness.state().session.results.items.first().inspect(|_| panic!("nothing was painted"));
+    window.press(Modifiers::NONE, Key::Escape);
+    window.press(Modifiers::NONE, Key::B);
+    assert_eq!(window.session().tool, Tool::MaskBrush);
+}
+
+#[test]
+fn alt_up_and_down_walk_through_the_prompts() {
+    let mut window = window();
+    for prompt in ["first", "second"] {
+        window.write_prompt(prompt);
+        window.press(Modifiers::COMMAND, Key::Enter);
+        let job = window.job();
+        window.finish(&job);
+    }
+    window.write_prompt("being written");
+    let prompt = |window: &Window| window.session().draft.prompt.clone();
+    window.press(Modifiers::ALT, Key::ArrowUp);
+    assert_eq!(prompt(&window), "second");
+    window.press(Modifiers::ALT, Key::ArrowUp);
+    assert_eq!(prompt(&window), "first");
+    window.press(Modifiers::ALT, Key::ArrowDown);
+    window.press(Modifiers::ALT, Key::ArrowDown);
+    assert_eq!(prompt(&window), "being written");
+}
+
+#[test]
+fn recall_puts_the_settings_of_a_result_back_into_the_panel() {
+    let mut window = window();
+    window.write_prompt("a blue vase");
+    window.harness.state_mut().session.draft.steps = 11;
+    window.click("Generate");
+    let job = window.job();
+    window.finish(&job);
+    window.write_prompt("something else");
+    window.harness.state_mut().session.draft.steps = 30;
+    window.harness.get_by_label("Result: a blue vase").click_secondary();
+    window.harness.run_ok();
+    window.harness.get_by_label_contains("Use its settings").click();
+    window.harness.run_ok();
+    window.wait("the settings", |session| session.draft.prompt == "a blue vase");
+    assert_eq!(window.session().draft.steps, 11);
+    assert_eq!(window.session().draft.seed, job.request.seed);
+}
+
+#[test]
+fn arrows_walk_through_the_results_and_delete_takes_the_shown_one_away() {
+    let mut window = window();
+    for prompt in ["older", "newer"] {
+        window.write_prompt(prompt);
+        window.press(Modifiers::COMMAND, Key::Enter);
+        let job = window.job();
+        window.finish(&job);
+    }
+    let prompt_shown = |window: &Window| {
+        let results = &window.session().results;
+        results.shown.and_then(|id| results.get(id)).map(|item| item.prompt.clone())
+    };
+    window.press(Modifiers::NONE, Key::Escape);
+    assert_eq!(prompt_shown(&window).as_deref(), Some("newer"));
+    window.press(Modifiers::NONE, Key::ArrowRight);
+    window.wait("the older result", |session| {
+        session.results.shown.and_then(|id| session.results.get(id)).is_some_and(|item| item.prompt == "older")
+    });
+    window.press(Modifiers::NONE, Key::ArrowLeft);
+    window.wait("the newer result", |session| {
+        session.results.shown.and_then(|id| session.results.get(id)).is_some_and(|item| item.prompt == "newer")
+    });
+    window.wait("both to be saved", |session| {
+        session.results.items.iter().all(|item| matches!(item.kept, sfumato::session::Kept::InGallery(_)))
+    });
+    window.press(Modifiers::NONE, Key::Delete);
+    window.wait("the result to be gone", |session| session.results.items.len() == 1);
+}
+
+#[test]
+fn the_gallery_finds_results_by_their_prompts() {
+    let mut window = window();
+    for prompt in ["a red apple", "a yellow lemon"] {
+        window.write_prompt(prompt);
+        window.press(Modifiers::COMMAND, Key::Enter);
+        let job = window.job();
+        window.finish(&job);
+    }
+    window.wait("both to be saved", |session| {
+        session.results.items.iter().all(|item| matches!(item.kept, sfumato::session::Kept::InGallery(_)))
+    });
+    window.click("Gallery");
+    window.harness.get_by_label("Search the prompts").focus();
+    window.harness.run_ok();
+    window.harness.get_by_label("Search the prompts").type_text("lemon");
+    window.harness.run_ok();
+    window.wait("the search", |session| session.results.items.len() == 1);
+    assert_eq!(window.session().results.items[0].prompt, "a yellow lemon");
+}
+
+#[test]
+fn a_chosen_file_is_opened_and_a_wrong_one_says_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("notes.png");
+    std::fs::write(&path, b"not a picture").unwrap();
+    let mut window = window_of([1280.0, 800.0], Theme::Dark, Some(path.clone()));
+    window.press(Modifiers::COMMAND, Key::O);
+    window.wait("the notice", |session| !session.notices.is_empty());
+    window.click("Dismiss");
+    assert!(window.session().notices.is_empty());
+    apple(EXTENT, 1.0).write_png(&path, &[]).unwrap();
+    window.press(Modifiers::COMMAND, Key::O);
+    window.wait("the picture", |session| session.document.picture().is_some());
+}
+
+#[test]
+fn a_pasted_picture_is_started_from() {
+    let mut window = window();
+    let image = egui::ColorImage::filled([64, 48], egui::Color32::LIGHT_BLUE);
+    window.harness.event(egui::Event::PasteImage(Arc::new(image)));
+    window.harness.run();
+    window.wait("the picture", |session| session.document.picture().is_some());
+    assert_eq!(window.session().document.extent(), Extent::new(64, 48));
+}
+
+#[test]
+fn a_failed_job_is_a_notice_and_the_next_one_goes_on() {
+    let mut window = window();
+    window.click("Generate");
+    let job = window.job();
+    let error = engine::Error::UnknownModel("gone".into());
+    window.tell(Event::JobEnded { id: job.id, outcome: Outcome::Failed(error) });
+    assert_eq!(window.session().notices.iter().len(), 1);
+    window.click("Generate");
+    window.job();
+}
+
+#[test]
+fn the_theme_button_goes_through_the_themes_and_they_are_remembered() {
+    let mut window = window();
+    window.click("Theme: dark");
+    assert_eq!(window.session().settings.theme, Theme::System);
+    window.click("Theme: as the system");
+    assert_eq!(window.session().settings.theme, Theme::Light);
+    window.harness.run_ok();
+    assert!(!window.harness.ctx.global_style().visuals.dark_mode);
+}
+
+#[test]
+fn an_idle_window_asks_for_no_frame() {
+    let mut window = window();
+    window.harness.run();
+    let delay = window.harness.output().viewport_output[&egui::ViewportId::ROOT].repaint_delay;
+    assert!(delay > Duration::from_secs(1), "it repaints after {delay:?}");
+}
+
+/// A window in which something was painted, a picture is open with a mask on it, and something is being painted.
+fn busy_window(size: [f32; 2], theme: Theme) -> Window {
+    let mut window = window_of(size, theme, None);
+    window.harness.state_mut().session.draft.seed = 3_141_592_653;
+    for prompt in ["a red apple on a table", "a red apple, oil painting", "still life with an apple"] {
+        window.harness.state_mut().session.draft.prompt = prompt.into();
+        window.apply(Action::Generate);
+        let job = window.job();
+        window.finish(&job);
+        window.wait("the result to be saved", |session| {
+            session.results.items.iter().all(|item| matches!(item.kept, sfumato::session::Kept::InGallery(_)))
+        });
+    }
+    window
+}
+
+fn snapshot(window: &mut Window, name: &str) {
+    window.harness.remove_cursor();
+    window.harness.run_ok();
+    window.harness.snapshot(name);
+}
+
+#[test]
+fn a_first_start_looks_right_in_the_dark() {
+    let mut window = window();
+    window.harness.state_mut().session.draft.seed = 7;
+    snapshot(&mut window, "first_start_dark");
+}
+
+#[test]
+fn results_and_a_mask_look_right_in_the_light() {
+    let mut window = busy_window([1280.0, 800.0], Theme::Light);
+    window.apply(Action::SetTool(Tool::MaskBrush));
+    window.drag([-80.0, -20.0], [80.0, 30.0]);
+    window.harness.state_mut().session.draft.seed = 7;
+    snapshot(&mut window, "mask_light");
+}
+
+#[test]
+fn painting_looks_right_in_a_small_window() {
+    let mut window = busy_window([900.0, 600.0], Theme::Dark);
+    window.apply(Action::Generate);
+    let job = window.job();
+    window.steps(&job, 9);
+    window.harness.state_mut().session.draft.seed = 7;
+    window.harness.remove_cursor();
+    window.harness.run_ok();
+    if let Some(left) = window.harness.query_by_label_contains(" left") {
+        let rect = left.rect();
+        window.harness.mask(rect.expand2(vec2(30.0, 2.0)));
+    }
+    window.harness.snapshot("painting_small_dark");
+}
