@@ -262,22 +262,228 @@ fn the_shipped_model_computes_what_diffusers_computes_with_its_weights() {
     );
 }
 
-#[test]
-fn one_thread_and_two_compute_the_same_bytes() {
+/// Everything the shipped model computes, as one number.
+fn digest_of_a_run() -> u64 {
     let model = shipped();
-    let bytes_with = |threads: usize| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| {
-            let ids = Tensor::from_vec((0..64u32).collect(), (2, 32), &Device::Cpu).unwrap();
-            let conditioning = model.text_encoder.forward(&ids).unwrap();
-            let x = wave((2, model.unet.in_channels(), 16, 16), "x", 1.0);
-            let prediction = model.unet.forward(&x, 333.25, &conditioning).unwrap();
-            let rgb = model.vae.decode(&prediction).unwrap();
-            [conditioning, prediction, rgb].map(|tensor| tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap())
-        })
-    };
-    let [one, two] = [bytes_with(1), bytes_with(2)];
-    for (one, two) in one.iter().zip(&two) {
-        assert!(one.iter().zip(two).all(|(one, two)| one.to_bits() == two.to_bits()));
+    let ids = Tensor::from_vec((0..64u32).collect(), (2, 32), &Device::Cpu).unwrap();
+    let conditioning = model.text_encoder.forward(&ids).unwrap();
+    let x = wave((2, model.unet.in_channels(), 16, 16), "x", 1.0);
+    let prediction = model.unet.forward(&x, 333.25, &conditioning).unwrap();
+    let rgb = model.vae.decode(&prediction).unwrap();
+    let latent = model.vae.encode(&rgb).unwrap();
+    let mut digest = 0xCBF2_9CE4_8422_2325u64;
+    for tensor in [conditioning, prediction, rgb, latent] {
+        for value in tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap() {
+            digest = (digest ^ u64::from(value.to_bits())).wrapping_mul(0x0100_0000_01B3);
+        }
     }
+    digest
+}
+
+/// The number of threads is settled when a process starts, so this one starts others: itself, told to print its digest.
+#[test]
+fn one_thread_and_two_and_three_compute_the_same_bytes() {
+    const TOLD: &str = "SFUMATO_TEST_PRINTS_DIGEST";
+    if std::env::var_os(TOLD).is_some() {
+        println!("digest {:016x}", digest_of_a_run());
+        return;
+    }
+    let digest_with = |threads: &str| {
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "one_thread_and_two_and_three_compute_the_same_bytes",
+                "--nocapture",
+            ])
+            .env("RAYON_NUM_THREADS", threads)
+            .env(TOLD, "1")
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let at = text.find("digest ").unwrap_or_else(|| panic!("no digest in {text}"));
+        text[at..at + "digest 0123456789abcdef".len()].to_owned()
+    };
+    let one = digest_with("1");
+    assert_eq!(one, digest_with("2"));
+    assert_eq!(one, digest_with("3"));
+}
+
+/// A copy of the shipped model's folder that a test may damage; weights are linked, not copied.
+fn copy_of_shipped() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let (from, to) = (root().join("assets/models/bozzetto"), folder.path().join("copy"));
+    for part in ["", "text_encoder", "unet", "vae", "tokenizer", "scheduler"] {
+        std::fs::create_dir_all(to.join(part)).unwrap();
+        for entry in std::fs::read_dir(from.join(part)).unwrap() {
+            let path = entry.unwrap().path();
+            let target = to.join(part).join(path.file_name().unwrap());
+            let is_weights = path.extension().is_some_and(|extension| extension == "safetensors");
+            if is_weights && std::fs::hard_link(&path, &target).is_ok() {
+                continue;
+            }
+            if path.is_file() {
+                std::fs::copy(&path, &target).unwrap();
+            }
+        }
+    }
+    (folder, to)
+}
+
+fn edit(path: &Path, from: &str, to: &str) {
+    let text = std::fs::read_to_string(path).unwrap();
+    assert!(text.contains(from), "{from} is not in {}", path.display());
+    std::fs::write(path, text.replace(from, to)).unwrap();
+}
+
+fn load_error(folder: &Path) -> String {
+    Model::load(folder, &Device::Cpu)
+        .map(|model| model.name)
+        .unwrap_err()
+        .to_string()
+}
+
+#[test]
+fn a_damaged_model_is_refused_with_a_sentence_that_names_what_and_where() {
+    let cases: [(&dyn Fn(&Path), &[&str]); 11] = [
+        (
+            &|copy| std::fs::remove_dir_all(copy).unwrap(),
+            &["no such folder", "copy"],
+        ),
+        (
+            &|copy| std::fs::remove_file(copy.join("model_index.json")).unwrap(),
+            &["not a model folder", "model_index.json"],
+        ),
+        (
+            &|copy| std::fs::write(copy.join("model_index.json"), "{").unwrap(),
+            &["not valid JSON", "model_index.json"],
+        ),
+        (
+            &|copy| {
+                edit(
+                    &copy.join("model_index.json"),
+                    "UNet2DConditionModel",
+                    "FluxTransformer2DModel",
+                )
+            },
+            &["FluxTransformer2DModel", "not supported yet"],
+        ),
+        (
+            &|copy| std::fs::remove_file(copy.join("vae/diffusion_pytorch_model.safetensors")).unwrap(),
+            &["file of the model is missing", "vae"],
+        ),
+        (
+            &|copy| std::fs::remove_file(copy.join("unet/config.json")).unwrap(),
+            &["file of the model is missing", "config.json"],
+        ),
+        (
+            &|copy| {
+                edit(
+                    &copy.join("unet/config.json"),
+                    "\"act_fn\": \"silu\"",
+                    "\"act_fn\": \"mish\"",
+                )
+            },
+            &["`act_fn` is \"mish\"", "unet"],
+        ),
+        (
+            &|copy| {
+                edit(
+                    &copy.join("text_encoder/config.json"),
+                    "\"intermediate_size\": 1024",
+                    "\"intermediate_size\": 1000",
+                )
+            },
+            &["fc1.weight is [1024, 256]", "[1000, 256]", "text_encoder"],
+        ),
+        (
+            &|copy| {
+                edit(
+                    &copy.join("text_encoder/config.json"),
+                    "\"num_hidden_layers\": 4",
+                    "\"num_hidden_layers\": 5",
+                )
+            },
+            &["encoder.layers.4.", "is missing from the weights"],
+        ),
+        (
+            &|copy| {
+                edit(
+                    &copy.join("text_encoder/config.json"),
+                    "\"vocab_size\": 6144",
+                    "\"vocab_size\": 6000",
+                )
+            },
+            &["do not fit together", "6143", "6000"],
+        ),
+        (
+            &|copy| {
+                std::fs::remove_file(copy.join("tokenizer/tokenizer.json"))
+                    .and_then(|()| std::fs::remove_file(copy.join("tokenizer/merges.txt")))
+                    .unwrap()
+            },
+            &["no tokenizer.json", "merges.txt"],
+        ),
+    ];
+    for (damage, expected) in cases {
+        let (_kept, copy) = copy_of_shipped();
+        damage(&copy);
+        let error = load_error(&copy);
+        assert!(
+            expected.iter().all(|part| error.contains(part)),
+            "{error}, not {expected:?}"
+        );
+        assert!(!error.contains("\n"), "{error}");
+    }
+}
+
+#[test]
+fn weights_that_are_cut_short_are_refused_with_both_lengths() {
+    let (_kept, copy) = copy_of_shipped();
+    let path = copy.join("text_encoder/model.safetensors");
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    let error = load_error(&copy);
+    let expected = format!("cut short: {} bytes instead of {}", bytes.len() / 2, bytes.len());
+    assert!(error.contains(&expected), "{error}");
+}
+
+#[test]
+fn models_are_listed_with_size_and_place_and_broken_ones_with_their_problem() {
+    let (kept, copy) = copy_of_shipped();
+    let broken = kept.path().join("broken");
+    std::fs::create_dir(&broken).unwrap();
+    std::fs::write(broken.join("model_index.json"), "{}").unwrap();
+    let library = Library::discover(&[kept.path().to_owned(), kept.path().join("not there")]);
+    let entry = |name: &str| library.entries().iter().find(|entry| entry.name == name).unwrap();
+    let summary = entry("copy").summary.as_ref().unwrap();
+    let json = std::fs::read_to_string(copy.join("unet/config.json")).unwrap();
+    let side = serde_json::from_str::<Value>(&json).unwrap()["sample_size"]
+        .as_u64()
+        .unwrap() as u32
+        * 8;
+    assert_eq!(
+        (summary.native_extent.width, summary.native_extent.height),
+        (side, side)
+    );
+    assert!(summary.parameters_bytes > 10_000_000);
+    assert!(
+        entry("broken")
+            .summary
+            .as_ref()
+            .unwrap_err()
+            .to_string()
+            .contains("not supported")
+    );
+    assert!(
+        entry("bozzetto").summary.is_ok(),
+        "the source tree's own model is found"
+    );
+    assert_eq!(library.find("Copy").unwrap(), copy);
+    assert_eq!(library.find(copy.to_str().unwrap()).unwrap(), copy);
+    let error = library.find("dreams").unwrap_err().to_string();
+    assert!(
+        error.starts_with("there is no model named dreams: choose one of broken, copy, bozzetto"),
+        "{error}"
+    );
 }
