@@ -13,14 +13,18 @@ use std::time::Instant;
 impl Session {
     /// Carries out what a person did. It never waits; what takes longer is told by [`poll`](Self::poll) when it is done.
     pub fn apply(&mut self, action: Action) {
+        self.carry_out(action);
+        self.start_next(Instant::now());
+        self.refresh();
+        self.keep_state();
+    }
+
+    #[expect(clippy::too_many_lines, reason = "one line an action")]
+    fn carry_out(&mut self, action: Action) {
         match action {
             Action::Generate => self.generate(),
-            Action::Stop(how) => {
-                self.jobs.stop(how);
-            }
-            Action::Cancel(id) => {
-                self.jobs.cancel(id);
-            }
+            Action::Stop(how) => self.jobs.stop(how),
+            Action::Cancel(id) => self.jobs.cancel(id),
             Action::ClearQueue => {
                 self.jobs.clear();
                 self.dismiss_offers_of(|action| matches!(action, Action::ResumeQueue));
@@ -32,47 +36,13 @@ impl Session {
             Action::RollSeed => self.roll_seed(),
             Action::ChooseModel(name) => self.choose_model(&name),
             Action::OlderPrompt => {
-                if let Some(prompt) = self.history.older(&self.draft.prompt) {
-                    self.draft.prompt = prompt;
-                }
+                let older = self.history.older(&self.draft.prompt);
+                self.draft.prompt = older.unwrap_or_else(|| std::mem::take(&mut self.draft.prompt));
             }
             Action::NewerPrompt => {
-                if let Some(prompt) = self.history.newer(&self.draft.prompt) {
-                    self.draft.prompt = prompt;
-                }
+                let newer = self.history.newer(&self.draft.prompt);
+                self.draft.prompt = newer.unwrap_or_else(|| std::mem::take(&mut self.draft.prompt));
             }
-            Action::SetTool(tool) => self.tool = tool,
-            Action::SetBrush(brush) => self.brush = brush,
-            Action::SetTheme(theme) => {
-                self.settings.theme = theme;
-                let path = self.paths.settings_file();
-                self.ask_files(Task::SaveSettings {
-                    settings: Box::new(self.settings.clone()),
-                    path,
-                });
-            }
-            Action::Dismiss(id) => self.notices.dismiss(id),
-            document @ (Action::OpenPicture(_)
-            | Action::PastePicture(_)
-            | Action::ClosePicture
-            | Action::UseSettings
-            | Action::FitPicture
-            | Action::OpenMask(_)
-            | Action::ReplaceMask(_)
-            | Action::Stroke(_)
-            | Action::ClearMask
-            | Action::InvertMask
-            | Action::Undo
-            | Action::Redo) => self.apply_to_document(document),
-            result => self.apply_to_results(result),
-        }
-        self.start_next(Instant::now());
-        self.refresh();
-        self.keep_state();
-    }
-
-    fn apply_to_document(&mut self, action: Action) {
-        match action {
             Action::OpenPicture(path) => self.ask_files(Task::OpenPicture(path)),
             Action::PastePicture(picture) => self.ask_files(Task::TakePicture(picture)),
             Action::ClosePicture => self.edit(Edit::SetPicture(None)),
@@ -86,54 +56,37 @@ impl Session {
             }
             Action::OpenMask(path) => self.ask_files(Task::OpenMask(path)),
             Action::ReplaceMask(mask) => self.take_mask("The mask", mask),
+            Action::AskWhereToSave(id) => self.ask_where_to_save(id),
+            Action::SavePicture(path) => self.save_shown(path),
+            Action::SaveResult(id, path) => self.fetch(id, Purpose::SaveTo(path)),
+            Action::SetTool(tool) => self.tool = tool,
+            Action::SetBrush(brush) => self.brush = brush,
             Action::Stroke(stroke) => self.edit_mask(Edit::Stroke(stroke)),
             Action::ClearMask => self.edit(Edit::ClearMask),
             Action::InvertMask => self.edit_mask(Edit::InvertMask),
             Action::Undo => self.undo(),
             Action::Redo => self.redo(),
-            _ => {}
-        }
-    }
-
-    fn apply_to_results(&mut self, action: Action) {
-        match action {
             Action::Search(words) => {
                 self.results.restart(words);
                 self.list_more();
             }
-            Action::MoreResults => {
-                if self.results.has_more && !self.results.is_loading {
-                    self.list_more();
-                }
-            }
+            Action::MoreResults => self.list_more_if_there_are(),
             Action::Show(id) => {
                 self.view.wanted = Some(id);
                 self.fetch(id, Purpose::Show);
             }
             Action::HideResult => self.view_document(),
-            Action::StartFromResult => {
-                if !self.adopt_shown_result() {
-                    self.notices
-                        .info("No result is shown: click one first, then start from it");
-                }
-            }
+            Action::StartFromResult => self.start_from_result(),
             Action::Recall(id) => self.fetch(id, Purpose::Recall),
-            Action::SavePicture(path) => self.save_shown(path),
-            Action::SaveResult(id, path) => self.fetch(id, Purpose::SaveTo(path)),
-            Action::AskWhereToSave(id) => self.ask_where_to_save(id),
+            Action::Reveal(id) => self.reveal(id),
             Action::SaveAgain(id) => self.save_again(id),
-            Action::Reveal(id) => match self.results.place(id) {
-                Some(place) if place.path.is_file() => self.wishes.push(Wish::Reveal(place.path.clone())),
-                Some(place) => {
-                    let said = format!("This result's file is gone: {}", place.path.display());
-                    self.notices.error(said);
-                }
-                None => {
-                    self.notices.info("This result has no file yet: it is in memory only");
-                }
-            },
             Action::Delete(id) => self.delete(id),
-            _ => {}
+            Action::SetTheme(theme) => {
+                self.settings.theme = theme;
+                let (settings, path) = (Box::new(self.settings.clone()), self.paths.settings_file());
+                self.ask_files(Task::SaveSettings { settings, path });
+            }
+            Action::Dismiss(id) => self.notices.dismiss(id),
         }
     }
 
@@ -162,12 +115,12 @@ impl Session {
         self.used_seed = Some(self.draft.seed);
         self.restarts_left = RESTARTS;
         self.history.remember(&self.draft.prompt);
-        requests.into_iter().for_each(|request| {
+        for request in requests {
             self.jobs.push(request);
-        });
+        }
     }
 
-    /// SplitMix64 (Steele et al. 2014), its upper half.
+    /// The upper half of what Steele et al. 2014 call split-mix: any state is good, and no seed comes twice soon.
     fn roll_seed(&mut self) {
         self.entropy = self.entropy.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mixed = (self.entropy ^ (self.entropy >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -234,6 +187,32 @@ impl Session {
             });
         } else {
             self.notices.error("This result is not there any more: it was deleted");
+        }
+    }
+
+    fn list_more_if_there_are(&mut self) {
+        if self.results.has_more && !self.results.is_loading {
+            self.list_more();
+        }
+    }
+
+    fn start_from_result(&mut self) {
+        if !self.adopt_shown_result() {
+            self.notices
+                .info("No result is shown: click one first, then start from it");
+        }
+    }
+
+    fn reveal(&mut self, id: ResultId) {
+        match self.results.place(id) {
+            Some(place) if place.path.is_file() => self.wishes.push(Wish::Reveal(place.path.clone())),
+            Some(place) => {
+                let said = format!("This result's file is gone: {}", place.path.display());
+                self.notices.error(said);
+            }
+            None => {
+                self.notices.info("This result has no file yet: it is in memory only");
+            }
         }
     }
 
@@ -313,6 +292,8 @@ impl Session {
     pub(super) fn dismiss_offers_of(&mut self, is_done: impl Fn(&Action) -> bool) {
         let offers_it = |notice: &&super::Notice| notice.offers.iter().any(|offer| is_done(&offer.action));
         let done: Vec<_> = self.notices.iter().filter(offers_it).map(|notice| notice.id).collect();
-        done.into_iter().for_each(|id| self.notices.dismiss(id));
+        for id in done {
+            self.notices.dismiss(id);
+        }
     }
 }

@@ -126,6 +126,17 @@ impl Draft {
         steps_to_run(self.steps, document.picture().map(|_| self.strength))
     }
 
+    /// The same draft with every number one that JSON can hold.
+    pub(super) fn storable(&self) -> Self {
+        let or = |number: f64, instead: f64| if number.is_finite() { number } else { instead };
+        let default = Self::default();
+        Self {
+            guidance_scale: or(self.guidance_scale, default.guidance_scale),
+            strength: or(self.strength, default.strength),
+            ..self.clone()
+        }
+    }
+
     /// The draft that a request was made of. What a request does not say (lock, count) stays.
     pub(super) fn recall<P, M>(&mut self, request: &Request<P, M>) {
         self.model.clone_from(&request.model);

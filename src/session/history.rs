@@ -45,13 +45,12 @@ impl History {
             .walk
             .take()
             .filter(|walk| self.prompts.get(walk.at).is_some_and(|p| p == shown));
-        let (before, unfinished) = match walk {
-            Some(Walk { at, unfinished }) => (at, unfinished),
-            None => {
-                // What is shown may be the newest prompt itself: going to it would look like nothing happened.
-                let newest_is_shown = self.prompts.last().is_some_and(|p| p == shown.trim());
-                (self.prompts.len() - usize::from(newest_is_shown), shown.to_owned())
-            }
+        let (before, unfinished) = if let Some(Walk { at, unfinished }) = walk {
+            (at, unfinished)
+        } else {
+            // What is shown may be the newest prompt itself: going to it would look like nothing happened.
+            let newest_is_shown = self.prompts.last().is_some_and(|p| p == shown.trim());
+            (self.prompts.len() - usize::from(newest_is_shown), shown.to_owned())
         };
         let found = before.checked_sub(1);
         let at = found.unwrap_or(before);

@@ -83,13 +83,11 @@ impl Jobs {
         self.changes
     }
 
-    /// Takes all that has not begun out of the queue. Returns how many there were.
-    pub(super) fn clear(&mut self) -> usize {
+    /// Takes all that has not begun out of the queue.
+    pub(super) fn clear(&mut self) {
         self.changes += 1;
-        let count = self.waiting.len() + self.left_over.len();
         self.waiting.clear();
         self.left_over.clear();
-        count
     }
 
     /// Lets what is left over wait behind the rest.
@@ -144,22 +142,19 @@ impl Jobs {
         self.running.take_if(|running| running.id == id)
     }
 
-    /// Asks the running job to stop. Returns whether there is one.
-    pub(super) fn stop(&mut self, how: Stop) -> bool {
-        let Some(running) = &mut self.running else { return false };
+    /// Asks the running job to stop, if there is one.
+    pub(super) fn stop(&mut self, how: Stop) {
+        let Some(running) = &mut self.running else { return };
         self.changes += 1;
         running.cancel.stop(how);
         running.stopping = running.cancel.requested();
-        true
     }
 
-    /// Takes a job that has not begun out of the queue. Returns whether it was there.
-    pub(super) fn cancel(&mut self, id: JobId) -> bool {
+    /// Takes a job that has not begun out of the queue.
+    pub(super) fn cancel(&mut self, id: JobId) {
         self.changes += 1;
-        let before = self.waiting.len() + self.left_over.len();
         self.waiting.retain(|job| job.id != id);
         self.left_over.retain(|job| job.id != id);
-        self.waiting.len() + self.left_over.len() < before
     }
 
     /// All that has not been painted, in order: what is to be kept over a restart.
@@ -249,7 +244,8 @@ mod tests {
             ["a", "b", "c"]
         );
         let second_id = jobs.waiting[0].id;
-        assert!(jobs.cancel(second_id) && !jobs.cancel(second_id) && !jobs.cancel(first.id));
+        jobs.cancel(second_id);
+        jobs.cancel(first.id);
         assert!(jobs.end(JobId(99)).is_none());
         assert!(jobs.end(first.id).is_some());
         assert_eq!(jobs.start_next(now).unwrap().request.prompt, "c");
@@ -258,12 +254,12 @@ mod tests {
     #[test]
     fn stopping_reaches_the_token_that_the_engine_reads() {
         let mut jobs = Jobs::default();
-        assert!(!jobs.stop(Stop::Keep));
+        jobs.stop(Stop::Keep);
         jobs.push(a_request("a"));
         let job = jobs.start_next(Instant::now()).unwrap();
-        assert!(jobs.stop(Stop::Keep));
+        jobs.stop(Stop::Keep);
         assert_eq!(job.cancel.requested(), Some(Stop::Keep));
-        assert!(jobs.stop(Stop::Discard));
+        jobs.stop(Stop::Discard);
         assert_eq!(jobs.running.unwrap().stopping, Some(Stop::Discard));
     }
 }

@@ -13,10 +13,12 @@ mod draft;
 mod files;
 mod history;
 mod jobs;
+mod keep;
 mod notices;
 mod persist;
 mod poll;
 mod results;
+mod start;
 mod worker;
 
 pub use action::Action;
@@ -31,7 +33,7 @@ pub use worker::Wake;
 use crate::engine::{Client, Command};
 use crate::metadata::Found;
 use crate::paint::{Brush, Document, Tool};
-use crate::pixels::{Mask, Picture};
+use crate::pixels::Picture;
 use crate::settings::{Paths, Settings};
 use persist::{Keeper, Snapshot};
 use std::sync::Arc;
@@ -94,7 +96,7 @@ pub struct Session {
     /// The seed that was painted last. While the draft still shows it, Generate draws another unless it is locked.
     used_seed: Option<u64>,
     entropy: u64,
-    kept: KeptState,
+    handed: keep::Handed,
 }
 
 /// What the canvas shows while nothing is being painted, and what it goes back to.
@@ -111,19 +113,6 @@ struct View {
 enum Viewed {
     Document,
     Result(ResultId, Arc<Picture>),
-}
-
-/// What was handed to the keeper last, as far as it tells whether something changed since.
-struct KeptState {
-    draft: Draft,
-    tool: Tool,
-    brush: Brush,
-    used_seed: Option<u64>,
-    prompts: usize,
-    jobs: u64,
-    document: u64,
-    /// The mask as it was at that revision of the document; none if it keeps everything.
-    mask: Option<Arc<Mask>>,
 }
 
 const RESTARTS: u8 = 3;
@@ -174,16 +163,6 @@ impl Session {
         jobs.leave_over(snapshot.queue);
         let shown = Shown::Empty(snapshot.draft.extent);
         let mut session = Self {
-            kept: KeptState {
-                draft: snapshot.draft.clone(),
-                tool: snapshot.tool,
-                brush: snapshot.brush,
-                used_seed: snapshot.used_seed,
-                prompts: snapshot.history.prompts().len(),
-                jobs: jobs.changes(),
-                document: document.revision(),
-                mask: snapshot.mask,
-            },
             draft: snapshot.draft,
             document,
             tool: snapshot.tool,
@@ -213,6 +192,7 @@ impl Session {
             wishes: Vec::new(),
             used_seed: snapshot.used_seed,
             entropy,
+            handed: keep::Handed::default(),
         };
         session.begin();
         session
@@ -283,13 +263,6 @@ impl Session {
         self.models.iter().find(|model| model.name == self.draft.model)
     }
 
-    /// Waits until everything that is being edited is on disk, or could not be written: for the program's end. Without it, it is
-    /// on disk within a second all the same.
-    pub fn save(&mut self) {
-        self.keep_state();
-        self.keeper.flush();
-    }
-
     /// Asks the engine for the chosen model, if it can be used.
     fn load_model(&mut self) {
         let chosen = self.models.iter_mut().find(|model| model.name == self.draft.model);
@@ -333,42 +306,6 @@ impl Session {
             self.revision += 1;
             self.shown = shown;
         }
-    }
-
-    /// Hands what is being edited to the state thread, if it changed.
-    fn keep_state(&mut self) {
-        let document = self.document.revision();
-        let kept = &mut self.kept;
-        let is_same = kept.draft == self.draft
-            && (kept.tool, kept.brush, kept.used_seed) == (self.tool, self.brush, self.used_seed)
-            && (kept.prompts, kept.jobs, kept.document)
-                == (self.history.prompts().len(), self.jobs.changes(), document);
-        if is_same {
-            return;
-        }
-        if kept.document != document {
-            kept.mask = (!self.document.mask().is_empty()).then(|| Arc::new(self.document.mask().clone()));
-        }
-        *kept = KeptState {
-            draft: self.draft.clone(),
-            tool: self.tool,
-            brush: self.brush,
-            used_seed: self.used_seed,
-            prompts: self.history.prompts().len(),
-            jobs: self.jobs.changes(),
-            document,
-            mask: kept.mask.take(),
-        };
-        self.keeper.keep(Snapshot {
-            draft: self.draft.clone(),
-            used_seed: self.used_seed,
-            tool: self.tool,
-            brush: self.brush,
-            history: self.history.clone(),
-            picture: self.document.picture().cloned(),
-            mask: kept.mask.clone(),
-            queue: self.jobs.unfinished().cloned().collect(),
-        });
     }
 }
 

@@ -85,23 +85,23 @@ pub(super) fn restore(folder: &Path) -> Restored {
     }
     let pixels = folder.join(PIXELS_FOLDER);
     let mut complaints = Vec::new();
-    let mut picture = |digest: String| Picture::load(&pixel_file(&pixels, &digest)).map(Arc::new);
-    let mut mask = |digest: String| Mask::load(&pixel_file(&pixels, &digest)).map(Arc::new);
+    let picture = |digest: String| Picture::load(&pixel_file(&pixels, &digest)).map(Arc::new);
+    let mask = |digest: String| Mask::load(&pixel_file(&pixels, &digest)).map(Arc::new);
     let mut or_complain =
         |what: &str, error: &pixels::Error| complaints.push(format!("{what} could not be restored: {error}"));
     let queue = state.queue.into_iter().filter_map(|record| {
         let prompt = record.prompt.clone();
-        let request = record.map_pixels(&mut picture, &mut mask);
+        let request = record.map_pixels(picture, mask);
         request
             .inspect_err(|e| or_complain(&format!("A waiting job (“{prompt}”)"), e))
             .ok()
     });
     let queue = queue.collect();
-    let document_picture = state.picture.map(&mut picture).transpose().unwrap_or_else(|error| {
+    let document_picture = state.picture.map(picture).transpose().unwrap_or_else(|error| {
         or_complain("The open picture", &error);
         None
     });
-    let document_mask = state.mask.map(&mut mask).transpose().unwrap_or_else(|error| {
+    let document_mask = state.mask.map(mask).transpose().unwrap_or_else(|error| {
         or_complain("The mask", &error);
         None
     });
@@ -122,10 +122,14 @@ pub(super) fn restore(folder: &Path) -> Restored {
 }
 
 fn put_aside(file: &Path, why: &str) -> Restored {
-    let aside = (1..)
-        .map(|n| file.with_file_name(format!("session.damaged-{n}.json")))
-        .find(|path| !path.exists())
-        .expect("a folder holds fewer files than there are numbers");
+    let mut number = 1;
+    let aside = loop {
+        let aside = file.with_file_name(format!("session.damaged-{number}.json"));
+        if !aside.exists() {
+            break aside;
+        }
+        number += 1;
+    };
     let what_became = match std::fs::rename(file, &aside) {
         Ok(()) => format!("it is kept as {}", aside.display()),
         Err(error) => format!("it could not be put aside either ({error})"),

@@ -279,7 +279,7 @@ impl Session {
             (Purpose::Recall, _, Err(error)) => self.recall_settings_only(&entry, &error.to_string()),
             (Purpose::Show, Some(picture), Err(_)) => self.show(id, picture),
             (Purpose::SaveTo(path), Some(picture), Err(_)) => {
-                self.save_to(path, picture, Some(entry.parameters), Some(id))
+                self.save_to(path, picture, Some(entry.parameters), Some(id));
             }
             (Purpose::Show | Purpose::SaveTo(_), None, _) => {}
         }
@@ -382,11 +382,8 @@ impl Session {
     fn take_file(&mut self, done: Done) {
         match done {
             Done::Picture(Ok(opened)) => self.take_picture(opened),
-            Done::Picture(Err(error)) => {
-                self.notices.error(sentence(&error.to_string()));
-            }
             Done::Mask { name, mask: Ok(mask) } => self.take_mask(&name, mask),
-            Done::Mask { mask: Err(error), .. } => {
+            Done::Picture(Err(error)) | Done::Mask { mask: Err(error), .. } => {
                 self.notices.error(sentence(&error.to_string()));
             }
             Done::Saved {

@@ -137,7 +137,7 @@ fn a_large_picture_is_scaled_to_the_largest_side_and_further_on_request() {
     stage.apply(notice.offers[0].action.clone());
     let fitted = stage.session.document.extent();
     assert!(
-        fitted.area() <= 4 * SIZE.area() && fitted.width % 8 == 0 && fitted.height == 8,
+        fitted.area() <= 4 * SIZE.area() && fitted.width.is_multiple_of(8) && fitted.height == 8,
         "{fitted}"
     );
     assert!(stage.said().is_empty(), "the offer was taken: {:?}", stage.said());

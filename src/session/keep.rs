@@ -1,0 +1,71 @@
+//! When what is being edited goes to disk: whenever it is not what went there last.
+
+use super::persist::Snapshot;
+use super::{Draft, Session};
+use crate::paint::{Brush, Tool};
+use crate::pixels::Mask;
+use std::sync::Arc;
+
+/// What tells whether something changed since the last snapshot.
+#[derive(Debug, PartialEq)]
+struct Signs {
+    draft: Draft,
+    tool: Tool,
+    brush: Brush,
+    used_seed: Option<u64>,
+    /// Numbers that grow with every change. The prompts change only when jobs do.
+    jobs: u64,
+    document: u64,
+}
+
+/// What was handed to the keeper last.
+#[derive(Debug, Default)]
+pub(super) struct Handed {
+    signs: Option<Signs>,
+    /// The mask as it was then; none if it kept everything.
+    mask: Option<Arc<Mask>>,
+}
+
+impl Session {
+    /// Waits until everything that is being edited is on disk, or could not be written: for the program's end. Without it, it is
+    /// on disk within a second all the same.
+    pub fn save(&mut self) {
+        self.keep_state();
+        self.keeper.flush();
+    }
+
+    /// Hands what is being edited to the state thread, if it changed.
+    pub(super) fn keep_state(&mut self) {
+        let signs = Signs {
+            draft: self.draft.storable(),
+            tool: self.tool,
+            brush: self.brush,
+            used_seed: self.used_seed,
+            jobs: self.jobs.changes(),
+            document: self.document.revision(),
+        };
+        if self.handed.signs.as_ref() == Some(&signs) {
+            return;
+        }
+        if self
+            .handed
+            .signs
+            .as_ref()
+            .is_none_or(|handed| handed.document != signs.document)
+        {
+            let mask = self.document.mask();
+            self.handed.mask = (!mask.is_empty()).then(|| Arc::new(mask.clone()));
+        }
+        self.keeper.keep(Snapshot {
+            draft: signs.draft.clone(),
+            used_seed: self.used_seed,
+            tool: self.tool,
+            brush: self.brush,
+            history: self.history.clone(),
+            picture: self.document.picture().cloned(),
+            mask: self.handed.mask.clone(),
+            queue: self.jobs.unfinished().cloned().collect(),
+        });
+        self.handed.signs = Some(signs);
+    }
+}
