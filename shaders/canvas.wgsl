@@ -23,6 +23,7 @@ struct Canvas {
     checker_light: vec4<f32>,
     checker_dark: vec4<f32>,
     mask_tint: vec4<f32>,
+    mask_hatch: vec4<f32>,
     mask_inner_line: vec4<f32>,
     mask_outer_line: vec4<f32>,
 }
@@ -125,12 +126,12 @@ fn in_mask(at: vec2<f32>, shift: vec2<f32>) -> bool {
     return mask_area(low, low + vec2<f32>(1.0) / canvas.place.zw) >= 0.5;
 }
 
-// The mask's tint, hatched, and the two-tone line around it.
+// The mask's tint, hatched with another so that it is seen on any colour, and the two-tone line around it.
 fn mask_colour(at: vec2<f32>, low: vec2<f32>, high: vec2<f32>) -> vec4<f32> {
     let period = canvas.show.w * 4.0;
     let along = at.x + at.y + canvas.show.z;
     let in_hatch = along - period * floor(along / period) < canvas.show.w;
-    let tint = canvas.mask_tint * mask_area(low, high) * select(0.55, 1.0, in_hatch);
+    let tint = select(canvas.mask_tint, canvas.mask_hatch, in_hatch) * mask_area(low, high);
     let here = in_mask(at, vec2<f32>(0.0));
     let left = in_mask(at, vec2<f32>(-1.0, 0.0));
     let right = in_mask(at, vec2<f32>(1.0, 0.0));

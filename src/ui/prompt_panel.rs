@@ -17,8 +17,8 @@ pub(super) fn prompt_id() -> egui::Id {
 
 /// Prompt and negative prompt.
 pub(super) fn prompt_panel_ui(ui: &mut Ui, draft: &mut Draft, view: &mut ViewState, out: &mut Outbox) {
-    ui.horizontal(|ui| {
-        heading(ui, "Prompt");
+    let label = ui.horizontal(|ui| {
+        let label = heading(ui, "Prompt");
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             let size = vec2(24.0, 20.0);
             for (icon, shortcut, action) in [
@@ -31,6 +31,7 @@ pub(super) fn prompt_panel_ui(ui: &mut Ui, draft: &mut Draft, view: &mut ViewSta
                 }
             }
         });
+        label.id
     });
     let hint = "What should be painted? A red apple on a table, still life, oil painting";
     let prompt = TextEdit::multiline(&mut draft.prompt)
@@ -39,19 +40,19 @@ pub(super) fn prompt_panel_ui(ui: &mut Ui, draft: &mut Draft, view: &mut ViewSta
         .margin(vec2(10.0, 8.0))
         .desired_rows(4)
         .desired_width(f32::INFINITY);
-    let response = bordered(ui, prompt).accessible_name("Prompt");
-    if std::mem::take(&mut view.focus_prompt) {
+    let response = bordered(ui, prompt).labelled_by(label.inner);
+    if view.wants_focus.take_if(|id| *id == response.id).is_some() {
         response.request_focus();
     }
     ui.add_space(space::SMALL);
-    heading(ui, "Stay away from");
+    let label = heading(ui, "Stay away from");
     let negative = TextEdit::multiline(&mut draft.negative_prompt)
         .id_salt("negative prompt")
         .hint_text(RichText::new("Blurry, text, frame").color(Palette::of(ui).text_weak))
         .margin(vec2(10.0, 8.0))
         .desired_rows(2)
         .desired_width(f32::INFINITY);
-    bordered(ui, negative).accessible_name("Negative prompt");
+    bordered(ui, negative).labelled_by(label.id);
 }
 
 /// A text field with a line around it that takes the accent while it has the focus.
@@ -69,13 +70,25 @@ fn bordered(ui: &mut Ui, field: TextEdit<'_>) -> egui::Response {
 /// Generate, Stop and the progress of what runs.
 pub(super) fn generate_ui(ui: &mut Ui, jobs: &Jobs, out: &mut Outbox) {
     let queued = jobs.waiting.len() + usize::from(jobs.running.is_some());
-    let text = if queued == 0 { "Generate".to_owned() } else { format!("Generate  \u{b7}  {queued} in the queue") };
+    let text = if queued == 0 {
+        "Generate".to_owned()
+    } else {
+        format!("Generate  \u{b7}  {queued} in the queue")
+    };
     ui.horizontal(|ui| {
         let stop_width = if jobs.running.is_some() { 86.0 } else { 0.0 };
-        let gap = if stop_width > 0.0 { ui.spacing().item_spacing.x } else { 0.0 };
+        let gap = if stop_width > 0.0 {
+            ui.spacing().item_spacing.x
+        } else {
+            0.0
+        };
         let width = ui.available_width() - stop_width - gap;
         let tooltip = Shortcut::Generate.tooltip(ui.ctx());
-        if primary_button(ui, &text, width).accessible_name("Generate").on_hover_text(tooltip).clicked() {
+        if primary_button(ui, &text, width)
+            .accessible_name("Generate")
+            .on_hover_text(tooltip)
+            .clicked()
+        {
             out.act(Action::Generate);
         }
         if let Some(running) = &jobs.running {
@@ -91,26 +104,48 @@ fn stop_button(ui: &mut Ui, running: &Running, width: f32, out: &mut Outbox) {
     ui.spacing_mut().item_spacing.x = 2.0;
     let stop = Button::new("Stop").min_size(vec2(width - 28.0, space::LARGE_BUTTON));
     let tooltip = Shortcut::Stop.tooltip(ui.ctx());
-    if ui.add_enabled(running.stopping.is_none(), stop).on_hover_text(tooltip).clicked() {
+    if ui
+        .add_enabled(running.stopping.is_none(), stop)
+        .on_hover_text(tooltip)
+        .clicked()
+    {
         out.act(Action::Stop(Stop::Keep));
     }
     let size = vec2(26.0, space::LARGE_BUTTON);
-    let more = sized_icon_button(ui, Icon::Down, "Ways to stop", "Ways to stop", Look::Plain, vec2(size.x, 26.0));
+    let more = sized_icon_button(
+        ui,
+        Icon::Down,
+        "Ways to stop",
+        "Ways to stop",
+        Look::Plain,
+        vec2(size.x, 26.0),
+    );
     egui::Popup::menu(&more).show(|ui| {
         super::menu::item(ui, Shortcut::Stop, true, || out.act(Action::Stop(Stop::Keep)));
-        super::menu::item(ui, Shortcut::StopAndDiscard, true, || out.act(Action::Stop(Stop::Discard)));
+        super::menu::item(ui, Shortcut::StopAndDiscard, true, || {
+            out.act(Action::Stop(Stop::Discard));
+        });
         super::menu::item(ui, Shortcut::ClearQueue, true, || out.act(Action::ClearQueue));
     });
 }
 
 fn progress_ui(ui: &mut Ui, running: &Running) {
     ui.add_space(2.0);
-    let bar = ProgressBar::new(running.progress()).desired_height(5.0).fill(Palette::of(ui).accent).corner_radius(3.0);
+    let bar = ProgressBar::new(running.progress())
+        .desired_height(5.0)
+        .fill(Palette::of(ui).accent)
+        .corner_radius(3.0);
     ui.add(bar).accessible_name("Progress");
     ui.horizontal(|ui| {
-        let weak = |text: String| RichText::new(text).text_style(TextStyle::Small).color(Palette::of(ui).text_weak);
+        let weak = |text: String| {
+            RichText::new(text)
+                .text_style(TextStyle::Small)
+                .color(Palette::of(ui).text_weak)
+        };
         let phase = weak(phase_text(running));
-        let left = running.time_left(Instant::now()).map(|left| weak(format!("{} left", duration_text(left))));
+        let left = running
+            .time_left(Instant::now())
+            .map(|left| weak(format!("{} left", duration_text(left))));
         ui.label(phase);
         if let Some(left) = left {
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| ui.label(left));
@@ -121,7 +156,7 @@ fn progress_ui(ui: &mut Ui, running: &Running) {
 /// What a running job is busy with.
 pub(super) fn phase_text(running: &Running) -> String {
     match (running.stopping, running.phase) {
-        (Some(Stop::Keep), Some(Phase::Decode)) | (None, Some(Phase::Decode)) => "Finishing the picture".into(),
+        (Some(Stop::Keep) | None, Some(Phase::Decode)) => "Finishing the picture".into(),
         (Some(Stop::Keep), _) => "Stopping, and keeping what there is".into(),
         (Some(Stop::Discard), _) => "Stopping".into(),
         (None, None) => "Starting".into(),
@@ -153,6 +188,6 @@ mod tests {
     fn a_duration_is_written_in_what_matters() {
         assert_eq!(duration_text(Duration::from_millis(3200)), "4 s");
         assert_eq!(duration_text(Duration::from_secs(125)), "2 min 5 s");
-        assert_eq!(duration_text(Duration::from_secs(7260)), "2 h 1 min");
+        assert_eq!(duration_text(Duration::from_mins(121)), "2 h 1 min");
     }
 }

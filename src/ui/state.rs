@@ -84,8 +84,8 @@ pub struct ViewState {
     pub help_open: bool,
     /// Whether the panels are hidden.
     pub panels_hidden: bool,
-    /// Whether the prompt is to get the focus.
-    pub focus_prompt: bool,
+    /// The widget that is to get the focus when it is drawn next.
+    pub wants_focus: Option<egui::Id>,
     /// What stands in the gallery's search field.
     pub search: String,
     /// The result that the filmstrip last scrolled to.
