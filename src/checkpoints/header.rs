@@ -125,3 +125,102 @@ const DTYPES: &[(&str, DType)] = &[
     ("U32", DType::U32),
     ("U8", DType::U8),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+
+    /// Two tensors: a (2, 3) of F16 and b (4) of F32.
+    fn whole() -> Vec<u8> {
+        let json = br#"{"__metadata__":{"format":"pt"},"a":{"dtype":"F16","shape":[2,3],"data_offsets":[0,12]},"b":{"dtype":"F32","shape":[4],"data_offsets":[12,28]}}"#;
+        [&(json.len() as u64).to_le_bytes()[..], json, &[0; 28]].concat()
+    }
+
+    fn written(folder: &tempfile::TempDir, bytes: &[u8]) -> PathBuf {
+        let path = folder.path().join("weights.safetensors");
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_whole_file_says_where_its_tensors_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let bytes = whole();
+        let places = read_header(&written(&folder, &bytes)).unwrap();
+        let b = Place {
+            dtype: DType::F32,
+            shape: vec![4],
+            start: bytes.len() as u64 - 16,
+            bytes: 16,
+        };
+        assert_eq!(places["b"], b);
+        assert_eq!(places["a"].shape, [2, 3]);
+    }
+
+    #[test]
+    fn a_file_cut_anywhere_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let bytes = whole();
+        for length in 0..bytes.len() {
+            let path = written(&folder, &bytes[..length]);
+            match read_header(&path) {
+                Err(Error::Truncated { found, expected, .. }) => assert!(found == length as u64 && expected > found),
+                other => panic!("{length} bytes: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn no_flipped_bit_in_a_header_makes_a_tensor_leave_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let bytes = whole();
+        for bit in 0..(bytes.len() - 28) * 8 {
+            let mut bytes = bytes.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            if let Ok(places) = read_header(&written(&folder, &bytes)) {
+                for (name, place) in places {
+                    assert!(
+                        place.start + place.bytes as u64 <= bytes.len() as u64,
+                        "bit {bit}: {name} {place:?}"
+                    );
+                    let elements: usize = place.shape.iter().product();
+                    assert_eq!(place.bytes, elements * place.dtype.size_in_bytes(), "bit {bit}: {name}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_header_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let with_json = |json: &str| [&(json.len() as u64).to_le_bytes()[..], json.as_bytes(), &[0; 28]].concat();
+        for (bytes, expected) in [
+            (b"<!DOCTYPE html><html>".to_vec(), "no safetensors file"),
+            (with_json("{}"), "holds no tensor"),
+            (with_json("[1]"), "not valid JSON"),
+            (
+                with_json(r#"{"a":{"dtype":"F3","shape":[1],"data_offsets":[0,4]}}"#),
+                "tensor a: its type F3",
+            ),
+            (
+                with_json(r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}"#),
+                "tensor a: its offsets 0..4 do not fit",
+            ),
+            (
+                with_json(r#"{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}"#),
+                "tensor a: its shape",
+            ),
+            (
+                with_json(r#"{"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]}}"#),
+                "tensor a: its offsets",
+            ),
+        ] {
+            let error = read_header(&written(&folder, &bytes)).unwrap_err().to_string();
+            assert!(
+                error.contains(expected) && error.ends_with("weights.safetensors"),
+                "{error}"
+            );
+        }
+    }
+}

@@ -26,7 +26,7 @@ pub enum Spacing {
 /// The noise that the model was trained on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Training {
-    /// ᾱ at each training timestep, falling; at least 2⁻²⁴, so that every sigma is finite.
+    /// ᾱ at each training timestep, falling; 2⁻²⁴ in place of 0, so that every sigma is finite.
     pub alphas_cumprod: Vec<f64>,
     /// What the network's output means.
     pub prediction: Prediction,
@@ -36,8 +36,8 @@ pub struct Training {
     pub steps_offset: usize,
 }
 
-/// The least ᾱ: what diffusers' Euler scheduler puts in place of 0, for models trained to a last step of pure noise.
-const LEAST_ALPHA: f64 = 1.0 / (1 << 24) as f64;
+/// What diffusers' Euler scheduler puts in place of an ᾱ of 0, for models trained to a last step of pure noise.
+const STAND_IN_FOR_ZERO: f64 = 1.0 / (1 << 24) as f64;
 
 /// How beta runs from its first value to its last.
 #[derive(Clone, Copy)]
@@ -73,7 +73,7 @@ impl Training {
         Ok(Self {
             alphas_cumprod: cumulative_alphas(&betas)
                 .into_iter()
-                .map(|alpha| alpha.max(LEAST_ALPHA))
+                .map(|alpha| if alpha > 0.0 { alpha } else { STAND_IN_FOR_ZERO })
                 .collect(),
             prediction: fields.choice(
                 "prediction_type",
@@ -158,15 +158,34 @@ fn rescaled_to_pure_noise(betas: &[f64]) -> Vec<f64> {
 mod tests {
     use super::*;
 
-    fn assert_alphas(json: &str, expected: &[(usize, f64)]) {
-        let found = Training::from_json(json).unwrap().alphas_cumprod;
-        for (timestep, expected) in expected {
-            let found = found[*timestep];
-            assert!(
-                (found / expected - 1.0).abs() < 2e-5,
-                "{timestep}: {found} instead of {expected}"
-            );
+    #[test]
+    fn a_model_trained_to_pure_noise_has_finite_sigmas() {
+        let json = r#"{"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012, "rescale_betas_zero_snr": true}"#;
+        let alphas = Training::from_json(json).unwrap().alphas_cumprod;
+        assert_eq!(alphas[999].to_bits(), 2f64.powi(-24).to_bits());
+        assert!(alphas.windows(2).all(|pair| pair[1] < pair[0]));
+    }
+
+    #[test]
+    fn what_a_scheduler_asks_for_that_is_not_known_is_named() {
+        for (json, expected) in [
+            (r#"{"prediction_type": "flow"}"#, r#"`prediction_type` is "flow""#),
+            (r#"{"beta_schedule": "sigmoid"}"#, r#"`beta_schedule` is "sigmoid""#),
+            (r#"{"beta_end": 7}"#, "`beta_end` is 7"),
+            (r#"{"num_train_timesteps": 0}"#, "`num_train_timesteps` is 0"),
+        ] {
+            let error = Training::from_json(json).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
         }
     }
-    // TESTS
+
+    #[test]
+    fn schedulers_that_lead_by_default_are_known_by_their_class() {
+        let spacing = |json| Training::from_json(json).unwrap().spacing;
+        assert_eq!(spacing(r#"{"_class_name": "PNDMScheduler"}"#), Spacing::Leading);
+        assert_eq!(
+            spacing(r#"{"_class_name": "EulerDiscreteScheduler"}"#),
+            Spacing::Linspace
+        );
+    }
 }

@@ -130,3 +130,70 @@ fn indexed_files(folder: &Path, index: PathBuf) -> std::result::Result<Vec<PathB
         Ok(files)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tensor(values: &[f32]) -> Tensor {
+        Tensor::new(values, &Device::Cpu).unwrap()
+    }
+
+    #[test]
+    fn weights_in_several_files_are_found_and_widened() {
+        let folder = tempfile::tempdir().unwrap();
+        let save = |file: &str, name: &str, tensor: Tensor| {
+            let tensors = HashMap::from([(name.to_owned(), tensor)]);
+            candle_core::safetensors::save(&tensors, folder.path().join(file)).unwrap();
+        };
+        save(
+            "model-1.safetensors",
+            "a",
+            tensor(&[1.5, 2.0]).to_dtype(DType::F16).unwrap(),
+        );
+        save(
+            "model-2.safetensors",
+            "b",
+            tensor(&[3.0]).to_dtype(DType::BF16).unwrap(),
+        );
+        let index = r#"{"metadata": {}, "weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}"#;
+        std::fs::write(folder.path().join("model.safetensors.index.json"), index).unwrap();
+        let weights = Weights::open(folder.path(), "model")
+            .unwrap()
+            .into_builder(DType::F32, &Device::Cpu);
+        assert_eq!(weights.get(2, "a").unwrap().to_vec1::<f32>().unwrap(), [1.5, 2.0]);
+        assert_eq!(weights.get(1, "b").unwrap().to_vec1::<f32>().unwrap(), [3.0]);
+
+        let error = Error::from_candle(&weights.get(3, "a").unwrap_err(), folder.path()).to_string();
+        assert!(
+            error.starts_with("the tensor a is [2] but config.json makes it [3]"),
+            "{error}"
+        );
+        let error = Error::from_candle(&weights.get(3, "c").unwrap_err(), folder.path()).to_string();
+        assert!(error.starts_with("the tensor c is missing from the weights"), "{error}");
+    }
+
+    #[test]
+    fn an_index_may_not_point_out_of_its_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let index = r#"{"weight_map": {"a": "../../secret.safetensors"}}"#;
+        std::fs::write(folder.path().join("model.safetensors.index.json"), index).unwrap();
+        assert!(matches!(
+            weight_files(folder.path(), "model"),
+            Err(Error::Damaged { .. })
+        ));
+    }
+
+    #[test]
+    fn half_precision_is_taken_where_there_is_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(
+            matches!(weight_files(folder.path(), "model"), Err(Error::MissingFile(path)) if path.ends_with("model.safetensors"))
+        );
+        std::fs::write(folder.path().join("model.fp16.safetensors"), "").unwrap();
+        assert_eq!(
+            weight_files(folder.path(), "model").unwrap(),
+            [folder.path().join("model.fp16.safetensors")]
+        );
+    }
+}

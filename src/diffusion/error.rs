@@ -1,5 +1,4 @@
 use crate::geom::Extent;
-use std::path::PathBuf;
 
 /// Why a picture could not be painted, in words for the person who asked for it.
 #[derive(Debug, thiserror::Error)]
@@ -46,11 +45,6 @@ pub enum Error {
         multiple: u32,
     },
     /// The trace could not be written.
-    #[error("the trace could not be written: {source} ({})", path.display())]
-    Trace {
-        /// Where to.
-        path: PathBuf,
-        /// Why not.
-        source: std::io::Error,
-    },
+    #[error("the trace was not written: {0}")]
+    Trace(#[from] crate::files::SaveError),
 }

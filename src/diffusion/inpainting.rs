@@ -3,7 +3,7 @@
 
 use super::{Denoiser, Error};
 use crate::geom::Extent;
-use crate::pixels::{Mask, Picture};
+use crate::pixels::Mask;
 use candle_core::{Device, Tensor};
 
 /// Holds the estimate to the original where the mask keeps it: estimate·m + original·(1−m) at each step, as A1111 and `ComfyUI`
@@ -40,86 +40,11 @@ pub(super) fn mask_in_latent(mask: &Mask, downscale: usize, device: &Device) -> 
     Ok(Tensor::from_vec(means, (1, 1, rows, columns), device)?)
 }
 
-/// `painted` laid over `original` by the mask's coverage; both are of the mask's extent. A pixel of coverage 0 is the
-/// original's to the bit, one of coverage 255 is the painted one. Colours are mixed by their alpha, so that what is
-/// invisible in the original does not shine through a soft edge.
-pub(super) fn laid_over(original: &Picture, painted: &Picture, mask: &Mask) -> Picture {
-    let mut rgba = original.rgba().to_vec();
-    for ((under, over), &coverage) in rgba
-        .chunks_exact_mut(4)
-        .zip(painted.rgba().chunks_exact(4))
-        .zip(mask.coverage())
-    {
-        match coverage {
-            0 => {}
-            255 => under.copy_from_slice(over),
-            _ => mix(under, over, u32::from(coverage)),
-        }
-    }
-    Picture::from_rgba(original.extent(), rgba).expect("as many bytes as the original has")
-}
-
-/// Mixes `over` into `under`, RGBA with straight alpha, with a weight of 1..=254 out of 255.
-fn mix(under: &mut [u8], over: &[u8], coverage: u32) {
-    let (under_weight, over_weight) = (u32::from(under[3]) * (255 - coverage), u32::from(over[3]) * coverage);
-    let weight = under_weight + over_weight;
-    if weight == 0 {
-        return;
-    }
-    for (u, &o) in under[..3].iter_mut().zip(over) {
-        *u = ((u32::from(*u) * under_weight + u32::from(o) * over_weight + weight / 2) / weight) as u8;
-    }
-    under[3] = ((weight + 127) / 255) as u8;
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     const EXTENT: Extent = Extent::new(8, 4);
-
-    proptest! {
-        #[test]
-        fn what_the_mask_keeps_stays_to_the_bit(
-            original in proptest::collection::vec(any::<u8>(), 8 * 4 * 4),
-            painted in proptest::collection::vec(any::<u8>(), 8 * 4 * 4),
-            coverage in proptest::collection::vec(prop_oneof![Just(0_u8), Just(255), any::<u8>()], 8 * 4),
-        ) {
-            let original = Picture::from_rgba(EXTENT, original).unwrap();
-            let painted = Picture::from_rgba(EXTENT, painted).unwrap();
-            let mask = Mask::from_coverage(EXTENT, coverage).unwrap();
-            let result = laid_over(&original, &painted, &mask);
-            for (index, &c) in mask.coverage().iter().enumerate() {
-                let at = |picture: &Picture| picture.rgba()[index * 4..][..4].to_vec();
-                let (o, p, r) = (at(&original), at(&painted), at(&result));
-                match c {
-                    0 => prop_assert_eq!(r, o),
-                    255 => prop_assert_eq!(r, p),
-                    _ => for channel in 0..4 {
-                        let (low, high) = (o[channel].min(p[channel]), o[channel].max(p[channel]));
-                        prop_assert!((low..=high).contains(&r[channel]));
-                    },
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn half_coverage_mixes_opaque_pixels_in_halves() {
-        let original = Picture::filled(Extent::new(1, 1), [0, 100, 200, 255]);
-        let painted = Picture::filled(Extent::new(1, 1), [100, 100, 0, 255]);
-        let mask = Mask::from_coverage(Extent::new(1, 1), vec![51]).unwrap();
-        assert_eq!(laid_over(&original, &painted, &mask).rgba(), [20, 100, 160, 255]);
-    }
-
-    #[test]
-    fn an_invisible_colour_does_not_shine_through_a_soft_edge() {
-        let original = Picture::filled(Extent::new(1, 1), [255, 0, 0, 0]);
-        let painted = Picture::filled(Extent::new(1, 1), [0, 0, 255, 255]);
-        let mask = Mask::from_coverage(Extent::new(1, 1), vec![128]).unwrap();
-        assert_eq!(laid_over(&original, &painted, &mask).rgba(), [0, 0, 255, 128]);
-    }
 
     #[test]
     fn a_latent_mask_is_the_mean_coverage_of_each_area() {

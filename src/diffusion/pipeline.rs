@@ -1,11 +1,11 @@
 //! The run from a request to a picture: prompt → conditioning → noise → (picture → latent) → sampler → pixels.
 
 use super::denoiser::{Denoiser, Guided, Network, is_finite};
-use super::inpainting::{Inpainting, laid_over, mask_in_latent};
+use super::inpainting::{Inpainting, mask_in_latent};
 use super::latent::{picture_to_rgb, rgb_to_picture};
 use super::{Ending, Error, Input, Noise, Painted, Phase, Progress, Request, Stop, TrainingSigmas, sampler, sigmas};
 use crate::checkpoints::Model;
-use crate::pixels::Picture;
+use crate::pixels::{Picture, composite};
 use candle_core::{DType, Tensor};
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::sync::Arc;
@@ -290,7 +290,7 @@ impl<'a> Run<'a> {
                 picture: original,
                 mask: Some(mask),
                 ..
-            }) => laid_over(original, &picture, mask),
+            }) => composite(original, &picture, mask),
             _ => picture,
         })
     }

@@ -1,11 +1,11 @@
 //! The numbers of a run, as `--trace FILE.safetensors` writes them: how this program is compared with others.
 
 use super::{Error, Progress};
+use crate::files::save_atomically;
 use crate::pixels::Picture;
 use candle_core::{DType, Tensor};
 use safetensors::{Dtype, tensor::TensorView};
 use std::collections::{BTreeMap, HashMap};
-use std::io::Write as _;
 use std::path::Path;
 
 /// What the metadata of a trace says of its tensors.
@@ -59,30 +59,18 @@ impl Trace {
 
     /// Writes a safetensors file, aside and renamed, so that `path` is never half a file. The same run gives the same bytes.
     pub fn write(&self, path: &Path) -> Result<(), Error> {
-        let failed = |source| Error::Trace {
-            path: path.to_owned(),
-            source,
-        };
         let bytes: BTreeMap<&str, Vec<u8>> = self
             .tensors
             .iter()
             .map(|(name, (_, values))| (name.as_str(), values.iter().flat_map(|v| v.to_le_bytes()).collect()))
             .collect();
-        let view = |(name, (shape, _)): (&String, &(Vec<usize>, _))| {
-            TensorView::new(Dtype::F32, shape.clone(), &bytes[name.as_str()]).map(|view| (name.clone(), view))
-        };
-        let views: Result<Vec<_>, _> = self.tensors.iter().map(view).collect();
+        let views = self.tensors.iter().map(|(name, (shape, _))| {
+            let view = TensorView::new(Dtype::F32, shape.clone(), &bytes[name.as_str()]);
+            (name, view.expect("as many bytes as the shape says: a tensor was kept whole"))
+        });
         let about = HashMap::from([("sfumato_trace".to_owned(), DESCRIPTION.to_owned())]);
-        let file = views.and_then(|views| safetensors::serialize(views, Some(about)));
-        let file = file.map_err(|error| failed(std::io::Error::other(error)))?;
-        let folder = path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        let mut aside = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-        aside.write_all(&file).map_err(failed)?;
-        aside.persist(path).map_err(|e| failed(e.error))?;
-        Ok(())
+        let file = safetensors::serialize(views, Some(about)).expect("every name stands once, and four bytes a number");
+        Ok(save_atomically(path, &file)?)
     }
 
     fn keep(&mut self, name: String, tensor: &Tensor) -> Result<(), Error> {
@@ -158,13 +146,15 @@ mod tests {
     }
 
     #[test]
-    fn a_trace_into_a_folder_that_does_not_exist_names_the_file() {
+    fn a_trace_that_cannot_be_written_names_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("file"), "").unwrap();
         let error = traced()
-            .write(Path::new("/nowhere/at/all/run.safetensors"))
+            .write(&folder.path().join("file/run.safetensors"))
             .unwrap_err()
             .to_string();
         assert!(
-            error.starts_with("the trace could not be written") && error.contains("/nowhere/at/all/run"),
+            error.starts_with("the trace was not written") && error.contains("run.safetensors"),
             "{error}"
         );
     }
