@@ -57,7 +57,9 @@ fn open_window() -> anyhow::Result<u8> {
              sfumato paint \"red apple\""
         );
     }
-    anyhow::bail!("the window is not part of this state of the source")
+    let paths = sfumato::settings::Paths::from_environment()?;
+    sfumato::app::run(move |wake| sfumato::session::Session::start(paths, wake), &sfumato::engine::device_name())?;
+    Ok(0)
 }
 
 #[cfg(not(feature = "gui"))]

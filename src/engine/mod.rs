@@ -6,6 +6,7 @@ mod studio;
 mod thread;
 
 pub use channel::{Client, Gone, Peer, channel};
+pub use studio::device_name;
 pub use messages::{CancelToken, Command, Event, Job, JobId, Outcome};
 
 use crate::checkpoints::Library;
