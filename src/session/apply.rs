@@ -19,7 +19,6 @@ impl Session {
         self.keep_state();
     }
 
-    #[expect(clippy::too_many_lines, reason = "one line an action")]
     fn carry_out(&mut self, action: Action) {
         match action {
             Action::Generate => self.generate(),
