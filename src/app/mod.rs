@@ -56,7 +56,9 @@ fn reason(error: &eframe::Error) -> String {
     let first = text.lines().next().unwrap_or_default();
     match error {
         eframe::Error::Wgpu(_) => {
-            format!("no graphics driver can draw it ({first}); a software one is enough, such as Mesa's (mesa-vulkan-drivers)")
+            format!(
+                "no graphics driver can draw it ({first}); a software one is enough, such as Mesa's (mesa-vulkan-drivers)"
+            )
         }
         _ => first.to_owned(),
     }

@@ -33,7 +33,13 @@ impl App {
         theme::install(&cc.egui_ctx);
         theme::follow(&cc.egui_ctx, session.settings.theme);
         let asking = Asking::new(dialogs);
-        Ok(Self { session, view: ViewState::default(), asking, device: device.to_owned(), title: String::new() })
+        Ok(Self {
+            session,
+            view: ViewState::default(),
+            asking,
+            device: device.to_owned(),
+            title: String::new(),
+        })
     }
 
     fn answer(&mut self, ctx: &Context, ask: &Ask) {
@@ -56,7 +62,8 @@ impl App {
     fn grant(&mut self, ctx: &Context, wish: Wish) {
         match wish {
             Wish::AskWhereToSave { result, name } => {
-                self.asking.ask(ctx, move |d| d.save(&name).map(|path| Action::SaveResult(result, path)));
+                self.asking
+                    .ask(ctx, move |d| d.save(&name).map(|path| Action::SaveResult(result, path)));
             }
             Wish::Reveal(path) => reveal(path),
         }
@@ -69,8 +76,7 @@ impl App {
 
     /// What was dropped onto the window or pasted outside of a text field.
     fn take_in(&mut self, ctx: &Context) {
-        let dropped: Vec<PathBuf> =
-            ctx.input(|i| i.raw.dropped_files.iter().map(|f| f.path().to_path_buf()).collect());
+        let dropped: Vec<PathBuf> = ctx.input(|i| i.raw.dropped_files.iter().map(|f| f.path().to_path_buf()).collect());
         if let Some(path) = dropped.into_iter().find(|p| !p.as_os_str().is_empty()) {
             self.view.gallery_open = false;
             self.apply(ctx, Action::OpenPicture(path));
@@ -152,7 +158,10 @@ fn file_in(text: &str) -> Option<PathBuf> {
 fn unescaped(uri: &str) -> String {
     let (mut bytes, mut rest) = (Vec::new(), uri.as_bytes());
     while let Some((&first, tail)) = rest.split_first() {
-        let escape = tail.get(..2).filter(|_| first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
+        let escape = tail
+            .get(..2)
+            .filter(|_| first == b'%')
+            .and_then(|hex| std::str::from_utf8(hex).ok());
         match escape.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
             Some(byte) => {
                 bytes.push(byte);

@@ -5,10 +5,12 @@ use super::theme::Palette;
 use super::view::{CanvasView, Placement};
 use super::widgets::painted_text;
 use crate::paint::{Brush, Document, StrokePreview, Tool};
-use crate::render::canvas::CanvasUniforms;
 use crate::render::CanvasPaint;
+use crate::render::canvas::CanvasUniforms;
 use crate::session::{Action, Session, Shown};
-use egui::{Align2, Color32, CursorIcon, Event, Key, PointerButton, Pos2, Rect, Response, Role, Sense, Stroke, Ui, WidgetInfo};
+use egui::{
+    Align2, Color32, CursorIcon, Event, Key, PointerButton, Pos2, Rect, Response, Role, Sense, Stroke, Ui, WidgetInfo,
+};
 
 /// The smallest and the largest brush, in image pixels.
 pub const BRUSH_SIZES: std::ops::RangeInclusive<f32> = 1.0..=512.0;
@@ -34,10 +36,12 @@ pub fn canvas_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut
     let is_panning = is_panning(ui, session.tool);
     paint_with_pointer(ui, &response, session, &shown, &placement, view, out);
     take_up(session, &shown, view);
-    let shows_mask = view.stroke.is_some() || matches!(shown, Shown::Document(_)) && !session.document.mask().is_empty();
+    let shows_mask =
+        view.stroke.is_some() || matches!(shown, Shown::Document(_)) && !session.document.mask().is_empty();
     let uniforms = uniforms(ui, &placement, &shown, shows_mask);
     let callback = CanvasPaint::new(&view.canvas, uniforms);
-    ui.painter().add(eframe::egui_wgpu::Callback::new_paint_callback(rect, callback));
+    ui.painter()
+        .add(eframe::egui_wgpu::Callback::new_paint_callback(rect, callback));
 
     if let Shown::Empty(_) = shown {
         empty_state(ui, placement.picture_in_ui().intersect(rect), rect);
@@ -87,7 +91,9 @@ fn move_view(
             hardness: (brush.hardness - delta.y / 100.0).clamp(0.0, 1.0),
         }));
     }
-    let Some(pointer) = response.hover_pos().filter(|_| response.contains_pointer()) else { return };
+    let Some(pointer) = response.hover_pos().filter(|_| response.contains_pointer()) else {
+        return;
+    };
     let (scroll, zoom, command) = ui.input(|i| (i.smooth_scroll_delta().y, i.zoom_delta(), i.modifiers.command));
     if command && tool != Tool::Hand && zoom != 1.0 {
         let size = (brush.size * zoom).clamp(*BRUSH_SIZES.start(), *BRUSH_SIZES.end());
@@ -133,7 +139,13 @@ fn paint_with_pointer(
     }
     let Some(stroke) = &mut view.stroke else { return };
     let moves: Vec<Pos2> = ui.input(|i| {
-        let moves = i.events.iter().filter_map(|e| if let Event::PointerMoved(at) = e { Some(*at) } else { None });
+        let moves = i.events.iter().filter_map(|e| {
+            if let Event::PointerMoved(at) = e {
+                Some(*at)
+            } else {
+                None
+            }
+        });
         moves.collect()
     });
     for at in moves {
@@ -184,8 +196,18 @@ fn uniforms(ui: &Ui, placement: &Placement, shown: &Shown, shows_mask: bool) -> 
             (canvas.width() * ppp).round(),
             (canvas.height() * ppp).round(),
         ],
-        place: [placement.left_top.x, placement.left_top.y, placement.scale, placement.scale],
-        extent: [placement.extent.width as f32, placement.extent.height as f32, 8.0 * ppp, 22.0 * ppp],
+        place: [
+            placement.left_top.x,
+            placement.left_top.y,
+            placement.scale,
+            placement.scale,
+        ],
+        extent: [
+            placement.extent.width as f32,
+            placement.extent.height as f32,
+            8.0 * ppp,
+            22.0 * ppp,
+        ],
         show: [what, f32::from(u8::from(shows_mask)), 0.0, 2.0 * ppp],
         backdrop: channels(palette.backdrop),
         border: channels(palette.picture_line),
@@ -217,8 +239,18 @@ fn empty_state(ui: &Ui, sheet: Rect, canvas: Rect) {
         Rect::from_center_size(middle - egui::vec2(0.0, 44.0), egui::Vec2::splat(34.0)),
         palette.text_weak.gamma_multiply(0.7),
     );
-    painted_text(ui, middle, Align2::CENTER_CENTER, "Nothing painted yet", 17.0, palette.text);
-    let lines = [format!("Describe a picture and press {key}."), "Or drop one here to start from it.".to_owned()];
+    painted_text(
+        ui,
+        middle,
+        Align2::CENTER_CENTER,
+        "Nothing painted yet",
+        17.0,
+        palette.text,
+    );
+    let lines = [
+        format!("Describe a picture and press {key}."),
+        "Or drop one here to start from it.".to_owned(),
+    ];
     for (i, line) in lines.iter().enumerate() {
         let at = middle + egui::vec2(0.0, 28.0 + 20.0 * i as f32);
         painted_text(ui, at, Align2::CENTER_CENTER, line, 13.5, palette.text_weak);
@@ -228,9 +260,18 @@ fn empty_state(ui: &Ui, sheet: Rect, canvas: Rect) {
 fn drop_hint(ui: &Ui, rect: Rect) {
     let palette = Palette::of(ui);
     let frame = rect.shrink(12.0);
-    ui.painter().rect_filled(frame, 10.0, palette.backdrop.gamma_multiply(0.8));
-    ui.painter().rect_stroke(frame, 10.0, Stroke::new(2.0, palette.accent), egui::StrokeKind::Inside);
-    painted_text(ui, frame.center(), Align2::CENTER_CENTER, "Drop to start from this picture", 18.0, palette.text);
+    ui.painter()
+        .rect_filled(frame, 10.0, palette.backdrop.gamma_multiply(0.8));
+    ui.painter()
+        .rect_stroke(frame, 10.0, Stroke::new(2.0, palette.accent), egui::StrokeKind::Inside);
+    painted_text(
+        ui,
+        frame.center(),
+        Align2::CENTER_CENTER,
+        "Drop to start from this picture",
+        18.0,
+        palette.text,
+    );
 }
 
 /// The brush as two circles, one dark and one light, so that it is seen on any picture.
@@ -242,10 +283,16 @@ fn show_cursor(
     placement: &Placement,
     is_panning: bool,
 ) {
-    let Some(at) = response.hover_pos().filter(|_| response.contains_pointer()) else { return };
+    let Some(at) = response.hover_pos().filter(|_| response.contains_pointer()) else {
+        return;
+    };
     if is_panning {
         let dragging = response.is_pointer_button_down_on();
-        ui.ctx().set_cursor_icon(if dragging { CursorIcon::Grabbing } else { CursorIcon::Grab });
+        ui.ctx().set_cursor_icon(if dragging {
+            CursorIcon::Grabbing
+        } else {
+            CursorIcon::Grab
+        });
         return;
     }
     if !matches!(shown, Shown::Document(_) | Shown::Result(..)) {
@@ -293,4 +340,3 @@ fn context_menu(ui: &mut Ui, shown: &Shown, view: &mut ViewState, out: &mut Outb
     super::menu::item(ui, Shortcut::CopyPicture, has_picture, || out.ask(Ask::CopyPicture));
     super::menu::item(ui, Shortcut::SavePicture, has_picture, || out.ask(Ask::SavePicture));
 }
-

@@ -23,11 +23,14 @@ impl Thumbnails {
     /// The texture of a picture, uploaded when it is new.
     pub fn get(&mut self, ctx: &Context, picture: &Arc<Picture>) -> TextureHandle {
         let frame = self.frame;
-        let held = self.textures.entry(Arc::as_ptr(picture) as usize).or_insert_with(|| Held {
-            _picture: picture.clone(),
-            texture: ctx.load_texture("thumbnail", color_image(picture), TextureOptions::LINEAR),
-            last_used: frame,
-        });
+        let held = self
+            .textures
+            .entry(Arc::as_ptr(picture) as usize)
+            .or_insert_with(|| Held {
+                _picture: picture.clone(),
+                texture: ctx.load_texture("thumbnail", color_image(picture), TextureOptions::LINEAR),
+                last_used: frame,
+            });
         held.last_used = frame;
         held.texture.clone()
     }
