@@ -29,7 +29,7 @@ if has_display; then
     exec "$sfumato"
 fi
 say "There is no display here, so the window stays closed: the example prompt is painted instead."
-picture=$("$sfumato" paint "a red apple" --seed 7)
+picture=$("$sfumato" paint "red apple" --seed 7)
 say "The picture is here:"
 case $picture in
     /*) printf '%s\n' "$picture" ;;

@@ -6,16 +6,12 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    if let Some(threads) = cli.threads() {
-        set_threads(threads);
-    }
-    let log = tracing_subscriber::EnvFilter::try_from_env("SFUMATO_LOG").unwrap_or_else(|_| "warn".into());
-    tracing_subscriber::fmt()
-        .with_env_filter(log)
-        .with_writer(std::io::stderr)
-        .init();
     let result = match cli.command {
-        Some(command) => command.run(),
+        Some(command) => {
+            set_threads(command.threads());
+            start_log();
+            command.run()
+        }
         None => open_window(),
     };
     match result {
@@ -34,15 +30,24 @@ fn main() -> ExitCode {
 }
 
 /// Tells rayon and candle how many threads to use; both read it once, from the environment.
-fn set_threads(threads: u16) {
+fn set_threads(threads: Option<usize>) {
+    let Some(threads) = threads else { return };
     #[expect(
         unsafe_code,
         reason = "writing the environment is sound while there is one thread, and here there is only main's"
     )]
-    // SAFETY: nothing but the parsing of the command line ran before this, and that starts no thread.
+    // SAFETY: only the command line and the settings were read before this, and that starts no thread.
     unsafe {
         std::env::set_var("RAYON_NUM_THREADS", threads.to_string());
     }
+}
+
+fn start_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("SFUMATO_LOG").unwrap_or_else(|_| "warn".into());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
 }
 
 #[cfg(feature = "gui")]
@@ -57,7 +62,13 @@ fn open_window() -> anyhow::Result<u8> {
              sfumato paint \"red apple\""
         );
     }
-    anyhow::bail!("the window is not part of this state of the source")
+    let paths = sfumato::settings::Paths::from_environment()?;
+    let (settings, problem) = sfumato::settings::Settings::load(&paths.settings_file());
+    set_threads(settings.threads);
+    start_log();
+    let device = sfumato::engine::device_name();
+    sfumato::app::run(move |wake| window::session(paths, settings, problem, wake), device)?;
+    Ok(0)
 }
 
 #[cfg(not(feature = "gui"))]
@@ -66,4 +77,58 @@ fn open_window() -> anyhow::Result<u8> {
         "this build has no window: paint with `sfumato paint \"red apple\"`, see `sfumato --help`, or build it with the feature gui"
             .to_owned()
     ));
+}
+
+/// What the window starts with: the user's models and an engine that has them.
+#[cfg(feature = "gui")]
+mod window {
+    use sfumato::checkpoints::{Library, ModelEntry};
+    use sfumato::cli::{entropy, model_folders};
+    use sfumato::diffusion::{Defaults, TrainingSigmas};
+    use sfumato::engine;
+    use sfumato::session::{Model, Opening, Session, Wake};
+    use sfumato::settings::{Paths, Settings};
+    use std::sync::Arc;
+
+    /// The session that was left, or a first one. `problem` is what was wrong with the settings.
+    pub(super) fn session(paths: Paths, settings: Settings, problem: Option<String>, wake: Wake) -> Session {
+        let folders = model_folders(&paths, &settings);
+        let mut models: Vec<_> = Library::discover(&folders).entries().iter().map(model).collect();
+        models.sort_by_key(|model| settings.last_model.as_ref() != Some(&model.name));
+        let engine_wake = Arc::clone(&wake);
+        let engine = Box::new(move || {
+            let wake = Arc::clone(&engine_wake);
+            engine::spawn(Library::discover(&folders), move || wake())
+        });
+        let mut session = Session::open(Opening {
+            paths,
+            settings,
+            models,
+            engine,
+            wake,
+            entropy: entropy(),
+        });
+        if let Some(problem) = problem {
+            session.notices.error(problem);
+        }
+        session
+    }
+
+    fn model(entry: &ModelEntry) -> Model {
+        let title = entry.display_name.as_ref().unwrap_or(&entry.name);
+        match &entry.summary {
+            Ok(summary) => {
+                let training = TrainingSigmas::from_alphas_cumprod(&summary.training.alphas_cumprod);
+                let defaults = Defaults::from_facts(summary.native_extent, &training);
+                let megabytes = summary.parameters_bytes.div_ceil(1_000_000);
+                let description = format!(
+                    "{title}, {}, {megabytes} MB, {}",
+                    summary.native_extent,
+                    entry.path.display()
+                );
+                Model::new(&entry.name, description, &defaults)
+            }
+            Err(problem) => Model::unusable(&entry.name, entry.path.display().to_string(), problem.to_string()),
+        }
+    }
 }

@@ -491,14 +491,14 @@ fn png_that_claims([width, height]: [u32; 2]) -> Vec<u8> {
     let header = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[8, 2, 0, 0, 0]].concat();
     [
         b"\x89PNG\r\n\x1a\n".to_vec(),
-        png_chunk(b"IHDR", &header),
-        png_chunk(b"IDAT", &[]),
+        png_chunk(*b"IHDR", &header),
+        png_chunk(*b"IDAT", &[]),
     ]
     .concat()
 }
 
 /// Length, name, data and CRC-32, as the PNG specification has it.
-fn png_chunk(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
+fn png_chunk(name: [u8; 4], data: &[u8]) -> Vec<u8> {
     let named = [&name[..], data].concat();
     let shifted = |crc: u32| {
         if crc & 1 == 1 {

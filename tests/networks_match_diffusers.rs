@@ -1,5 +1,7 @@
-//! The networks compute what diffusers and transformers compute. Fixtures: tests/fixtures/generate_networks.py, which names
+//! The networks compute what diffusers and transformers compute. Fixtures: `tests/fixtures/generate_networks.py`, which names
 //! the versions in them. The tiny networks' weights are hashed from their names, there and here.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 use candle_core::{DType, Device, Result, Shape, Tensor};
 use candle_nn::var_builder::SimpleBackend;
@@ -68,10 +70,14 @@ impl SimpleBackend for Hashed {
             } else {
                 (0.0, 0.1)
             };
-            values.iter_mut().for_each(|value| *value = base + scale * *value);
+            for value in &mut values {
+                *value = base + scale * *value;
+            }
         } else {
             let scale = (3.0 / dims[1..].iter().product::<usize>() as f64).sqrt() as f32;
-            values.iter_mut().for_each(|value| *value *= scale);
+            for value in &mut values {
+                *value *= scale;
+            }
         }
         Tensor::from_vec(values, shape, device)?.to_dtype(dtype)
     }
@@ -342,98 +348,78 @@ fn load_error(folder: &Path) -> String {
         .to_string()
 }
 
+/// Damages a copy of the shipped model and holds what is then said against `expected`.
+fn assert_refused(damage: impl FnOnce(&Path), expected: &[&str]) {
+    let (_kept, copy) = copy_of_shipped();
+    damage(&copy);
+    let error = load_error(&copy);
+    assert!(
+        expected.iter().all(|part| error.contains(part)),
+        "{error}, not {expected:?}"
+    );
+    assert!(!error.contains('\n'), "{error}");
+}
+
+fn assert_refused_without(file: &str, expected: &[&str]) {
+    assert_refused(|copy| std::fs::remove_file(copy.join(file)).unwrap(), expected);
+}
+
+fn assert_refused_with_edit(file: &str, from: &str, to: &str, expected: &[&str]) {
+    assert_refused(|copy| edit(&copy.join(file), from, to), expected);
+}
+
 #[test]
-fn a_damaged_model_is_refused_with_a_sentence_that_names_what_and_where() {
-    let cases: [(&dyn Fn(&Path), &[&str]); 11] = [
-        (
-            &|copy| std::fs::remove_dir_all(copy).unwrap(),
-            &["no such folder", "copy"],
-        ),
-        (
-            &|copy| std::fs::remove_file(copy.join("model_index.json")).unwrap(),
-            &["not a model folder", "model_index.json"],
-        ),
-        (
-            &|copy| std::fs::write(copy.join("model_index.json"), "{").unwrap(),
-            &["not valid JSON", "model_index.json"],
-        ),
-        (
-            &|copy| {
-                edit(
-                    &copy.join("model_index.json"),
-                    "UNet2DConditionModel",
-                    "FluxTransformer2DModel",
-                )
-            },
-            &["FluxTransformer2DModel", "not supported yet"],
-        ),
-        (
-            &|copy| std::fs::remove_file(copy.join("vae/diffusion_pytorch_model.safetensors")).unwrap(),
-            &["file of the model is missing", "vae"],
-        ),
-        (
-            &|copy| std::fs::remove_file(copy.join("unet/config.json")).unwrap(),
-            &["file of the model is missing", "config.json"],
-        ),
-        (
-            &|copy| {
-                edit(
-                    &copy.join("unet/config.json"),
-                    "\"act_fn\": \"silu\"",
-                    "\"act_fn\": \"mish\"",
-                )
-            },
-            &["`act_fn` is \"mish\"", "unet"],
-        ),
-        (
-            &|copy| {
-                edit(
-                    &copy.join("text_encoder/config.json"),
-                    "\"intermediate_size\": 1024",
-                    "\"intermediate_size\": 1000",
-                )
-            },
-            &["fc1.weight is [1024, 256]", "[1000, 256]", "text_encoder"],
-        ),
-        (
-            &|copy| {
-                edit(
-                    &copy.join("text_encoder/config.json"),
-                    "\"num_hidden_layers\": 4",
-                    "\"num_hidden_layers\": 5",
-                )
-            },
-            &["encoder.layers.4.", "is missing from the weights"],
-        ),
-        (
-            &|copy| {
-                edit(
-                    &copy.join("text_encoder/config.json"),
-                    "\"vocab_size\": 6144",
-                    "\"vocab_size\": 6000",
-                )
-            },
-            &["do not fit together", "6143", "6000"],
-        ),
-        (
-            &|copy| {
-                std::fs::remove_file(copy.join("tokenizer/tokenizer.json"))
-                    .and_then(|()| std::fs::remove_file(copy.join("tokenizer/merges.txt")))
-                    .unwrap()
-            },
-            &["no tokenizer.json", "merges.txt"],
-        ),
-    ];
-    for (damage, expected) in cases {
-        let (_kept, copy) = copy_of_shipped();
-        damage(&copy);
-        let error = load_error(&copy);
-        assert!(
-            expected.iter().all(|part| error.contains(part)),
-            "{error}, not {expected:?}"
-        );
-        assert!(!error.contains("\n"), "{error}");
-    }
+fn a_model_with_missing_files_is_refused_by_name() {
+    assert_refused(
+        |copy| std::fs::remove_dir_all(copy).unwrap(),
+        &["no such folder", "copy"],
+    );
+    assert_refused_without("model_index.json", &["not a model folder", "model_index.json"]);
+    assert_refused_without("unet/config.json", &["a file of the model is missing", "config.json"]);
+    let weights = "vae/diffusion_pytorch_model.safetensors";
+    assert_refused_without(weights, &["a file of the model is missing", weights]);
+    let without_tokenizer = |copy: &Path| {
+        for file in ["tokenizer/tokenizer.json", "tokenizer/merges.txt"] {
+            std::fs::remove_file(copy.join(file)).unwrap();
+        }
+    };
+    assert_refused(without_tokenizer, &["no tokenizer.json", "merges.txt"]);
+}
+
+#[test]
+fn a_model_whose_configs_cannot_be_followed_is_refused_by_field_and_value() {
+    let broken = |copy: &Path| std::fs::write(copy.join("model_index.json"), "{").unwrap();
+    assert_refused(broken, &["not valid JSON", "model_index.json"]);
+    let another = ["FluxTransformer2DModel", "not supported yet", "model_index.json"];
+    assert_refused_with_edit("model_index.json", "UNet2DConditionModel", another[0], &another);
+    let (silu, mish) = (r#""act_fn": "silu""#, r#""act_fn": "mish""#);
+    assert_refused_with_edit(
+        "unet/config.json",
+        silu,
+        mish,
+        &[r#"`act_fn` is "mish""#, "unet/config.json"],
+    );
+}
+
+#[test]
+fn weights_that_do_not_fit_their_config_are_refused_by_tensor() {
+    let edited = |field: &str, from: u32, to: u32, expected: &[&str]| {
+        let (from, to) = (format!("\"{field}\": {from}"), format!("\"{field}\": {to}"));
+        assert_refused_with_edit("text_encoder/config.json", &from, &to, expected);
+    };
+    edited(
+        "intermediate_size",
+        1024,
+        1000,
+        &["fc1.weight is [1024, 256]", "[1000, 256]", "text_encoder"],
+    );
+    edited(
+        "num_hidden_layers",
+        4,
+        5,
+        &["encoder.layers.4.", "is missing from the weights"],
+    );
+    edited("vocab_size", 6144, 6000, &["do not fit together", "6143", "6000"]);
 }
 
 #[test]

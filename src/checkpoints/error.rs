@@ -27,7 +27,7 @@ pub enum Error {
         found: String,
         /// The class that is supported.
         expected: &'static str,
-        /// model_index.json.
+        /// The folder's index.
         path: PathBuf,
     },
     /// A file that the folder must have is not there.

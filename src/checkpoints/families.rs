@@ -14,7 +14,7 @@ pub struct Family {
     preview_bias: [f32; 3],
 }
 
-/// The families. The preview values are those that ComfyUI uses.
+/// The families. The preview values are `ComfyUI`'s.
 pub const FAMILIES: &[Family] = &[
     Family {
         name: "Stable Diffusion 1 and 2",

@@ -3,7 +3,7 @@ use crate::networks::ConfigError;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-/// A diffusers folder whose model_index.json names the parts that are supported.
+/// A diffusers folder whose `model_index.json` names the parts that are supported.
 #[derive(Clone, Debug)]
 pub(super) struct Folder {
     pub(super) path: PathBuf,
@@ -18,7 +18,7 @@ const PARTS: &[(&str, &[&str], Option<&str>)] = &[
 ];
 
 impl Folder {
-    /// Reads model_index.json.
+    /// Reads `model_index.json`.
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
         if !path.is_dir() {
             return Err(Error::NoFolder(path.to_owned()));

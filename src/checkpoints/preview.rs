@@ -14,7 +14,7 @@ pub struct LatentToRgb {
 }
 
 impl LatentToRgb {
-    /// The map of the model in `folder`: from preview.json beside model_index.json; otherwise its family's; otherwise a grey
+    /// The map of the model in `folder`: from `preview.json` beside `model_index.json`; otherwise its family's; otherwise a grey
     /// one, the mean of all channels, which shows shapes but not what is light.
     pub(super) fn load(folder: &Path, channels: usize, latent_scale: f64) -> Result<Self, Error> {
         let path = folder.join("preview.json");

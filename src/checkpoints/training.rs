@@ -50,7 +50,7 @@ enum Betas {
 }
 
 impl Training {
-    /// Reads scheduler/scheduler_config.json. Absent fields have diffusers' defaults.
+    /// Reads `scheduler/scheduler_config.json`. Absent fields have diffusers' defaults.
     pub fn from_json(json: &str) -> Result<Self, ConfigError> {
         let fields = Fields::parse(json)?;
         let count = fields.count("num_train_timesteps", 100_000, Some(1000))?;

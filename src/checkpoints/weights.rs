@@ -97,16 +97,16 @@ pub(super) fn weight_files(folder: &Path, stem: &str) -> std::result::Result<Vec
     ] {
         let path = folder.join(name);
         if path.is_file() {
-            return indexed_files(folder, path);
+            return indexed_files(folder, &path);
         }
     }
     Err(Error::MissingFile(folder.join(format!("{stem}.safetensors"))))
 }
 
-fn indexed_files(folder: &Path, index: PathBuf) -> std::result::Result<Vec<PathBuf>, Error> {
-    let json = super::folder::json_in(&index)?;
+fn indexed_files(folder: &Path, index: &Path) -> std::result::Result<Vec<PathBuf>, Error> {
+    let json = super::folder::json_in(index)?;
     let damaged = |reason: &str| Error::Damaged {
-        path: index.clone(),
+        path: index.to_owned(),
         reason: reason.to_owned(),
     };
     let map = json

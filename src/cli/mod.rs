@@ -17,6 +17,7 @@ use crate::geom::Extent;
 use crate::settings::{Paths, Settings};
 use anyhow::anyhow;
 use clap::{Args, Parser, Subcommand};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
@@ -114,17 +115,15 @@ pub struct PaintArgs {
     pub json: bool,
 }
 
-impl Cli {
+impl Command {
     /// How many threads were asked for. The number must be known before the first thread starts.
-    pub fn threads(&self) -> Option<u16> {
-        match &self.command {
-            Some(Command::Paint(args)) => args.threads,
-            _ => None,
+    pub fn threads(&self) -> Option<usize> {
+        match self {
+            Self::Paint(args) => args.threads.map(usize::from),
+            Self::Inspect { .. } | Self::Models { .. } => None,
         }
     }
-}
 
-impl Command {
     /// Does it. The exit code is 0, or 130 after an interruption.
     pub fn run(self) -> anyhow::Result<u8> {
         match self {
@@ -153,12 +152,26 @@ fn library(folder: Option<&Path>) -> Library {
             if let Some(problem) = problem {
                 tracing::warn!("{problem}");
             }
-            folders.extend(settings.model_folders);
-            folders.push(paths.models_folder());
+            folders.extend(model_folders(&paths, &settings));
         }
         Err(error) => tracing::warn!("{error}"),
     }
     Library::discover(&folders)
+}
+
+/// Where the user keeps models: the folders that the settings name, then the program's own.
+pub fn model_folders(paths: &Paths, settings: &Settings) -> Vec<PathBuf> {
+    settings
+        .model_folders
+        .iter()
+        .cloned()
+        .chain([paths.models_folder()])
+        .collect()
+}
+
+/// Any number, from the randomness that the standard library seeds its hash maps with.
+pub fn entropy() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 /// Writes to standard output. A reader that has seen enough is no error.

@@ -6,9 +6,11 @@ use crate::diffusion::{Defaults, Input, Request};
 use crate::geom::Extent;
 use crate::pixels::{Mask, Picture};
 use anyhow::bail;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::Path;
 use std::sync::Arc;
+
+/// The seeds that torch's generator takes whole: 32 bits.
+const SEEDS: u64 = u32::MAX as u64;
 
 /// What will be painted.
 #[derive(Debug)]
@@ -79,7 +81,7 @@ fn request(args: &PaintArgs, model: String, defaults: &Defaults, extent: Extent)
         prompt: args.prompt.clone(),
         negative_prompt: args.negative.clone(),
         extent,
-        seed: args.seed.unwrap_or_else(drawn_seed),
+        seed: args.seed.unwrap_or_else(|| super::entropy() & SEEDS),
         sampler: args.sampler.unwrap_or(defaults.sampler),
         schedule: args.schedule.unwrap_or(defaults.schedule),
         steps: args.steps.unwrap_or(defaults.steps),
@@ -116,9 +118,4 @@ fn input(strength: f64, picture: &Picture, mask: Option<&Mask>, to: Extent, note
         strength,
         mask: mask.map(|mask| Arc::new(mask.resized(to))),
     }
-}
-
-/// A seed that torch's generator takes whole: 32 bits, from the randomness that the standard library seeds its hash maps with.
-fn drawn_seed() -> u64 {
-    RandomState::new().build_hasher().finish() & u64::from(u32::MAX)
 }

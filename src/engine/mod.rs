@@ -6,6 +6,7 @@ mod studio;
 mod thread;
 
 pub use channel::{Client, Gone, Peer, channel};
+pub use studio::device_name;
 pub use messages::{CancelToken, Command, Event, Job, JobId, Outcome};
 
 use crate::checkpoints::Library;
@@ -38,6 +39,17 @@ pub fn spawn(library: Library, wake: impl Fn() + Send + 'static) -> Client {
             tracing::error!("the inference thread could not be started: {error}");
         }
     })
+}
+
+/// What the networks run on, in words.
+pub fn device_name() -> &'static str {
+    if cfg!(feature = "cuda") {
+        "NVIDIA GPU"
+    } else if cfg!(feature = "metal") {
+        "Apple GPU"
+    } else {
+        "processor"
+    }
 }
 
 /// Why a job or a model failed, in words for the person at the window.

@@ -28,6 +28,18 @@ impl Studio {
     }
 }
 
+/// What the networks run on, in words for the status line.
+pub fn device_name() -> String {
+    match best_device() {
+        Device::Cpu => match candle_core::utils::get_num_threads() {
+            1 => "CPU, 1 thread".to_owned(),
+            threads => format!("CPU, {threads} threads"),
+        },
+        Device::Cuda(_) => "CUDA GPU".to_owned(),
+        Device::Metal(_) => "Metal GPU".to_owned(),
+    }
+}
+
 /// The GPU if this binary was compiled for one and there is one, else the CPU.
 fn best_device() -> Device {
     let gpu = if cfg!(feature = "cuda") {

@@ -7,7 +7,7 @@ pub enum Activation {
     Identity,
     /// x · sigmoid(x).
     Silu,
-    /// x · sigmoid(1.702 x): OpenAI's CLIP.
+    /// x · sigmoid(1.702 x): the activation of CLIP ViT-L/14.
     QuickGelu,
     /// x · Φ(x) by the error function: what torch and transformers call `gelu`. Candle's own `gelu` is [`Self::GeluTanh`].
     Gelu,

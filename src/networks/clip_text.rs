@@ -5,7 +5,7 @@ use crate::kernels::{Activation, Embedding, LayerNorm, Linear, Mask, attention};
 use candle_core::{IndexOp, Result, Tensor};
 use candle_nn::VarBuilder;
 
-/// What text_encoder/config.json decides. Absent fields have transformers' defaults, which are CLIP ViT-L/14's but for sizes.
+/// What `text_encoder/config.json` decides. Absent fields have transformers' defaults, which are CLIP ViT-L/14's but for sizes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClipTextConfig {
     /// How many different tokens there are.
@@ -43,7 +43,7 @@ impl ClipTextConfig {
             layer_norm_eps: fields.number("layer_norm_eps", Some(1e-5))?,
             eos_token_id: fields.count("eos_token_id", u32::MAX as usize, Some(49407))? as u32,
         };
-        if config.hidden_size % config.num_attention_heads != 0 {
+        if !config.hidden_size.is_multiple_of(config.num_attention_heads) {
             return Err(fields.wrong(
                 "num_attention_heads",
                 format!("a divisor of hidden_size, which is {}", config.hidden_size),

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 impl Tokenizer {
-    /// Reads a diffusers `tokenizer` folder: tokenizer.json, or vocab.json and merges.txt; with tokenizer_config.json and
-    /// special_tokens_map.json for the tokens that begin, end and fill a text.
+    /// Reads a diffusers `tokenizer` folder: `tokenizer.json`, or `vocab.json` and `merges.txt`; with `tokenizer_config.json` and
+    /// `special_tokens_map.json` for the tokens that begin, end and fill a text.
     pub fn load(folder: &Path) -> Result<Self, Error> {
         let whole = folder.join("tokenizer.json");
         let (path, definition) = if whole.is_file() {

@@ -19,7 +19,6 @@ impl Session {
         self.keep_state();
     }
 
-    #[expect(clippy::too_many_lines, reason = "one line an action")]
     fn carry_out(&mut self, action: Action) {
         match action {
             Action::Generate => self.generate(),
@@ -83,8 +82,7 @@ impl Session {
             Action::Delete(id) => self.delete(id),
             Action::SetTheme(theme) => {
                 self.settings.theme = theme;
-                let (settings, path) = (Box::new(self.settings.clone()), self.paths.settings_file());
-                self.ask_files(Task::SaveSettings { settings, path });
+                self.save_settings();
             }
             Action::Dismiss(id) => self.notices.dismiss(id),
         }
@@ -137,11 +135,18 @@ impl Session {
             return;
         };
         self.draft.change_model(old.as_ref(), &new);
+        self.settings.last_model = Some(new.model);
+        self.save_settings();
         self.load_model();
         if let Some(problem) = self.model().and_then(|model| model.problem.clone()) {
             self.notices
                 .error(format!("The model {name} cannot be used: {problem}"));
         }
+    }
+
+    fn save_settings(&mut self) {
+        let (settings, path) = (Box::new(self.settings.clone()), self.paths.settings_file());
+        self.ask_files(Task::SaveSettings { settings, path });
     }
 
     /// Sends the next waiting job to the engine, if it is free.

@@ -105,7 +105,7 @@ impl Session {
             && extent.area() > best.area() * MUCH_LARGER
         {
             said.push(format!(
-                "{} paints best at about {best}, and {extent} takes long",
+                "The model {} paints best at about {best}, and {extent} takes long",
                 self.draft.model
             ));
             offers.push(Offer {

@@ -18,7 +18,6 @@ mod notices;
 mod persist;
 mod poll;
 mod results;
-mod start;
 mod worker;
 
 pub use action::Action;

@@ -56,7 +56,8 @@ impl Notices {
         self.list.is_empty()
     }
 
-    pub(super) fn error(&mut self, text: impl Into<String>) -> NoticeId {
+    /// Tells of something that went wrong.
+    pub fn error(&mut self, text: impl Into<String>) -> NoticeId {
         self.push(NoticeKind::Error, text.into(), Vec::new())
     }
 

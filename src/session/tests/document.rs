@@ -1,5 +1,6 @@
 use super::*;
 use crate::metadata::PARAMETERS_KEY;
+use crate::pixels::Mask;
 
 fn file(home: &Path, name: &str, extent: Extent, grey: u8, texts: &[(&str, &str)]) -> std::path::PathBuf {
     let path = home.join(name);
@@ -128,7 +129,7 @@ fn a_large_picture_is_scaled_to_the_largest_side_and_further_on_request() {
     stage.apply(Action::OpenPicture(file(
         home.path(),
         "wide.png",
-        Extent::new(5000, 40),
+        Extent::new(4200, 400),
         3,
         &[],
     )));

@@ -101,6 +101,8 @@ fn a_model_that_is_gone_is_replaced_and_said() {
     let mut first = stage(home.path());
     first.apply(Action::ChooseModel("other".into()));
     drop(first);
+    let settings = Settings::load(&home.path().join("settings.toml")).0;
+    assert_eq!(settings.last_model.as_deref(), Some("other"));
     let mut second = stage_with(home.path(), vec![Model::new("bozzetto", "", &defaults())]);
     second.hears("other is not there any more: bozzetto is used");
     assert_eq!(
