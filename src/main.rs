@@ -67,7 +67,7 @@ fn open_window() -> anyhow::Result<u8> {
     set_threads(settings.threads);
     start_log();
     let device = sfumato::engine::device_name();
-    sfumato::app::run(move |wake| window::session(paths, settings, problem, wake), device)?;
+    sfumato::app::run(move |wake| window::session(paths, settings, problem, wake), &device)?;
     Ok(0)
 }
 

@@ -1,12 +1,10 @@
 //! What eframe calls: takes in what happened elsewhere, shows the panels, passes on what the person did.
 
 use super::dialogs::{Asking, Dialogs};
-use crate::geom::Extent;
-use crate::pixels::Picture;
 use crate::render;
 use crate::session::{Action, Session, Shown, Wish};
 use crate::ui::{self, Ask, ViewState, theme};
-use egui::{ColorImage, Context, Event, ViewportCommand};
+use egui::{Context, Event, ViewportCommand};
 use std::path::{Path, PathBuf};
 
 /// The window's state: the session, and what only the window knows.
@@ -86,7 +84,7 @@ impl App {
         }
         let pasted = ctx.input(|i| {
             i.events.iter().find_map(|event| match event {
-                Event::PasteImage(image) => picture(image).map(Action::PastePicture),
+                Event::PasteImage(image) => ui::picture_of(image).map(Action::PastePicture),
                 Event::Paste(text) => file_in(text).map(Action::OpenPicture),
                 _ => None,
             })
@@ -137,17 +135,6 @@ impl eframe::App for App {
     fn on_exit(&mut self) {
         self.session.save();
     }
-}
-
-/// A pasted picture with straight alpha; none if it has no pixels.
-fn picture(image: &ColorImage) -> Option<Picture> {
-    let extent = Extent::new(image.width() as u32, image.height() as u32);
-    let rgba = image
-        .pixels
-        .iter()
-        .flat_map(egui::Color32::to_srgba_unmultiplied)
-        .collect();
-    Picture::from_rgba(extent, rgba).filter(|p| !p.extent().is_empty())
 }
 
 /// The file that a pasted text names, as file managers put it on the clipboard.
@@ -201,12 +188,5 @@ mod tests {
         let uri = format!("file://{}", path.display().to_string().replace(' ', "%20"));
         assert_eq!(file_in(&uri), Some(path));
         assert_eq!(file_in("a red apple"), None);
-    }
-
-    #[test]
-    fn a_pasted_picture_gets_its_straight_alpha_back() {
-        let image = ColorImage::from_rgba_unmultiplied([1, 1], &[200, 100, 0, 255]);
-        assert_eq!(picture(&image).unwrap().rgba(), [200, 100, 0, 255]);
-        assert!(picture(&ColorImage::from_rgba_unmultiplied([0, 0], &[])).is_none());
     }
 }

@@ -41,17 +41,6 @@ pub fn spawn(library: Library, wake: impl Fn() + Send + 'static) -> Client {
     })
 }
 
-/// What the networks run on, in words.
-pub fn device_name() -> &'static str {
-    if cfg!(feature = "cuda") {
-        "NVIDIA GPU"
-    } else if cfg!(feature = "metal") {
-        "Apple GPU"
-    } else {
-        "processor"
-    }
-}
-
 /// Why a job or a model failed, in words for the person at the window.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

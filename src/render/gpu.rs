@@ -4,6 +4,7 @@ use super::canvas::CanvasUniforms;
 use super::shaders::CANVAS;
 use super::uploads::{CanvasPicture, Queue, Slot, Upload};
 use crate::geom::Extent;
+use eframe::egui::{PaintCallbackInfo, Rect, Shape};
 use eframe::egui_wgpu::{self, wgpu};
 
 /// One frame of the canvas.
@@ -19,6 +20,11 @@ impl CanvasPaint {
             uniforms,
             queue: shown.queue(),
         }
+    }
+
+    /// The frame as something for egui to draw, over `rect` of the window.
+    pub fn into_shape(self, rect: Rect) -> Shape {
+        egui_wgpu::Callback::new_paint_callback(rect, self).into()
     }
 }
 
@@ -43,7 +49,7 @@ impl egui_wgpu::CallbackTrait for CanvasPaint {
 
     fn paint(
         &self,
-        _info: egui::PaintCallbackInfo,
+        _info: PaintCallbackInfo,
         pass: &mut wgpu::RenderPass<'static>,
         resources: &egui_wgpu::CallbackResources,
     ) {

@@ -45,9 +45,8 @@ pub fn canvas_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut
     let shows_mask =
         view.stroke.is_some() || matches!(shown, Shown::Document(_)) && !session.document.mask().is_empty();
     let uniforms = uniforms(ui, &placement, &shown, shows_mask);
-    let callback = CanvasPaint::new(&view.canvas, uniforms);
     ui.painter()
-        .add(eframe::egui_wgpu::Callback::new_paint_callback(rect, callback));
+        .add(CanvasPaint::new(&view.canvas, uniforms).into_shape(rect));
 
     if let Shown::Empty(_) = shown {
         empty_state(ui, placement.picture_in_ui().intersect(rect), rect);

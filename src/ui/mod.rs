@@ -24,5 +24,5 @@ mod widgets;
 
 pub use layout::window_ui;
 pub use state::{Ask, Outbox, ViewState};
-pub use thumbnails::color_image;
+pub use thumbnails::{color_image, picture_of};
 pub use view::{CanvasView, Placement};

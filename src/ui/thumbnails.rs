@@ -1,5 +1,6 @@
 //! Small pictures as egui textures: made once for each picture, dropped when it is no longer drawn.
 
+use crate::geom::Extent;
 use crate::pixels::Picture;
 use egui::{ColorImage, Context, TextureHandle, TextureOptions};
 use std::collections::HashMap;
@@ -47,4 +48,27 @@ impl Thumbnails {
 pub fn color_image(picture: &Picture) -> ColorImage {
     let size = [picture.extent().width as usize, picture.extent().height as usize];
     ColorImage::from_rgba_unmultiplied(size, picture.rgba())
+}
+
+/// The picture that egui holds, with straight alpha; none if it has no pixels.
+pub fn picture_of(image: &ColorImage) -> Option<Picture> {
+    let extent = Extent::new(image.width() as u32, image.height() as u32);
+    let rgba = image
+        .pixels
+        .iter()
+        .flat_map(egui::Color32::to_srgba_unmultiplied)
+        .collect();
+    Picture::from_rgba(extent, rgba).filter(|picture| !picture.extent().is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_goes_to_egui_and_back() {
+        let picture = Picture::from_rgba(Extent::new(2, 1), vec![200, 100, 0, 255, 10, 20, 30, 255]).unwrap();
+        assert_eq!(picture_of(&color_image(&picture)), Some(picture));
+        assert_eq!(picture_of(&ColorImage::from_rgba_unmultiplied([0, 0], &[])), None);
+    }
 }
