@@ -38,11 +38,7 @@ fn advice(error: &io::Error) -> String {
 /// Writes a file in one step, over an older one of the same name. Folders on the way are made; a symbolic link stays a link
 /// and its target is replaced.
 pub fn save_atomically(path: &Path, bytes: &[u8]) -> Result<(), SaveError> {
-    let target = if path.is_symlink() {
-        path.canonicalize()
-    } else {
-        Ok(path.to_owned())
-    };
+    let target = if path.is_symlink() { path.canonicalize() } else { Ok(path.to_owned()) };
     target
         .and_then(|target| {
             if target.is_dir() {
@@ -53,10 +49,7 @@ pub fn save_atomically(path: &Path, bytes: &[u8]) -> Result<(), SaveError> {
             sync_folder(folder);
             Ok(())
         })
-        .map_err(|source| SaveError {
-            path: path.to_owned(),
-            source,
-        })
+        .map_err(|source| SaveError { path: path.to_owned(), source })
 }
 
 /// Writes a file in one step where there is none yet. With a file there, fails with [`ErrorKind::AlreadyExists`].
@@ -67,10 +60,7 @@ pub fn save_new(path: &Path, bytes: &[u8]) -> Result<(), SaveError> {
             sync_folder(folder);
             Ok(())
         })
-        .map_err(|source| SaveError {
-            path: path.to_owned(),
-            source,
-        })
+        .map_err(|source| SaveError { path: path.to_owned(), source })
 }
 
 /// The bytes in a synced temporary file next to where they shall go, which deletes itself unless it gets a name.
@@ -110,10 +100,7 @@ mod tests {
     use super::*;
 
     fn names_in(folder: &Path) -> Vec<String> {
-        std::fs::read_dir(folder)
-            .unwrap()
-            .map(|e| e.unwrap().file_name().into_string().unwrap())
-            .collect()
+        std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect()
     }
 
     #[test]
@@ -161,24 +148,15 @@ mod tests {
     fn a_file_where_a_folder_should_be_is_named_in_the_error() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("file"), b"").unwrap();
-        let error = save_atomically(&dir.path().join("file/a.txt"), b"x")
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("file/a.txt") && error.contains("not a folder"),
-            "{error}"
-        );
+        let error = save_atomically(&dir.path().join("file/a.txt"), b"x").unwrap_err().to_string();
+        assert!(error.contains("file/a.txt") && error.contains("not a folder"), "{error}");
     }
 
     #[cfg(target_os = "linux")]
     #[test]
     fn a_full_disk_is_said_in_words() {
         let source = io::Error::from_raw_os_error(28);
-        let error = SaveError {
-            path: "/a/b.png".into(),
-            source,
-        }
-        .to_string();
+        let error = SaveError { path: "/a/b.png".into(), source }.to_string();
         assert_eq!(
             error, "the disk is full: free some space, or save somewhere else: /a/b.png",
             "28 is ENOSPC on Linux"

@@ -77,11 +77,7 @@ pub struct Bounds {
 impl Bounds {
     /// The whole of a picture of this size.
     pub const fn whole(extent: Extent) -> Self {
-        Self {
-            left: 0,
-            top: 0,
-            extent,
-        }
+        Self { left: 0, top: 0, extent }
     }
 
     /// The column after the last one.
@@ -99,11 +95,7 @@ impl Bounds {
     pub fn union(self, other: Self) -> Self {
         let (left, top) = (self.left.min(other.left), self.top.min(other.top));
         let (right, bottom) = (self.right().max(other.right()), self.bottom().max(other.bottom()));
-        Self {
-            left,
-            top,
-            extent: Extent::new(right - left, bottom - top),
-        }
+        Self { left, top, extent: Extent::new(right - left, bottom - top) }
     }
 }
 
@@ -119,23 +111,8 @@ mod tests {
 
     #[test]
     fn the_union_of_two_boxes_holds_both() {
-        let a = Bounds {
-            left: 2,
-            top: 5,
-            extent: Extent::new(3, 1),
-        };
-        let b = Bounds {
-            left: 4,
-            top: 1,
-            extent: Extent::new(1, 2),
-        };
-        assert_eq!(
-            a.union(b),
-            Bounds {
-                left: 2,
-                top: 1,
-                extent: Extent::new(3, 5)
-            }
-        );
+        let a = Bounds { left: 2, top: 5, extent: Extent::new(3, 1) };
+        let b = Bounds { left: 4, top: 1, extent: Extent::new(1, 2) };
+        assert_eq!(a.union(b), Bounds { left: 2, top: 1, extent: Extent::new(3, 5) });
     }
 }

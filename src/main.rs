@@ -18,9 +18,8 @@ fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             eprintln!("sfumato: {}", sentence(&error));
-            if let Some(hint) = error
-                .downcast_ref::<sfumato::engine::Error>()
-                .and_then(sfumato::engine::Error::next_step)
+            if let Some(hint) =
+                error.downcast_ref::<sfumato::engine::Error>().and_then(sfumato::engine::Error::next_step)
             {
                 eprintln!("{hint}");
             }
@@ -44,18 +43,13 @@ fn set_threads(threads: Option<usize>) {
 
 fn start_log() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("SFUMATO_LOG").unwrap_or_else(|_| "warn".into());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }
 
 #[cfg(feature = "gui")]
 fn open_window() -> anyhow::Result<u8> {
     let displays = ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"];
-    let has_display = displays
-        .iter()
-        .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
+    let has_display = displays.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
     if cfg!(all(unix, not(target_os = "macos"))) && !has_display {
         anyhow::bail!(
             "there is no display to open a window on: start it from a desktop, or paint without a window: \
@@ -67,7 +61,7 @@ fn open_window() -> anyhow::Result<u8> {
     set_threads(settings.threads);
     start_log();
     let device = sfumato::engine::device_name();
-    sfumato::app::run(move |wake| window::session(paths, settings, problem, wake), device)?;
+    sfumato::app::run(move |wake| window::session(paths, settings, problem, wake), &device)?;
     Ok(0)
 }
 
@@ -100,14 +94,7 @@ mod window {
             let wake = Arc::clone(&engine_wake);
             engine::spawn(Library::discover(&folders), move || wake())
         });
-        let mut session = Session::open(Opening {
-            paths,
-            settings,
-            models,
-            engine,
-            wake,
-            entropy: entropy(),
-        });
+        let mut session = Session::open(Opening { paths, settings, models, engine, wake, entropy: entropy() });
         if let Some(problem) = problem {
             session.notices.error(problem);
         }
@@ -121,11 +108,8 @@ mod window {
                 let training = TrainingSigmas::from_alphas_cumprod(&summary.training.alphas_cumprod);
                 let defaults = Defaults::from_facts(summary.native_extent, &training);
                 let megabytes = summary.parameters_bytes.div_ceil(1_000_000);
-                let description = format!(
-                    "{title}, {}, {megabytes} MB, {}",
-                    summary.native_extent,
-                    entry.path.display()
-                );
+                let description =
+                    format!("{title}, {}, {megabytes} MB, {}", summary.native_extent, entry.path.display());
                 Model::new(&entry.name, description, &defaults)
             }
             Err(problem) => Model::unusable(&entry.name, entry.path.display().to_string(), problem.to_string()),

@@ -17,21 +17,13 @@ fn architecture() -> String {
 fn module_table(document: &str) -> BTreeMap<String, Names> {
     let mut table = BTreeMap::new();
     let mut above = Names::new();
-    let rows = document
-        .lines()
-        .skip_while(|line| !line.starts_with("| module |"))
-        .skip(2);
-    let rows: Vec<Vec<&str>> = rows
-        .take_while(|line| line.starts_with('|'))
-        .map(|row| row.split('|').map(str::trim).collect())
-        .collect();
+    let rows = document.lines().skip_while(|line| !line.starts_with("| module |")).skip(2);
+    let rows: Vec<Vec<&str>> =
+        rows.take_while(|line| line.starts_with('|')).map(|row| row.split('|').map(str::trim).collect()).collect();
     let all: Names = rows.iter().map(|cells| cells[1].to_owned()).collect();
     for cells in rows {
         let (module, rule) = (cells[1].to_owned(), cells[2]);
-        let words = rule
-            .split([' ', ','])
-            .filter(|word| all.contains(*word))
-            .map(str::to_owned);
+        let words = rule.split([' ', ',']).filter(|word| all.contains(*word)).map(str::to_owned);
         let allowed: Names = if rule == "all above" {
             above.clone()
         } else if let Some(rest) = rule.strip_prefix("all but ") {
@@ -39,12 +31,7 @@ fn module_table(document: &str) -> BTreeMap<String, Names> {
             all.difference(&but).cloned().collect()
         } else if rule.contains("and what it exposes") {
             let named: Names = words.collect();
-            let exposed = named
-                .iter()
-                .filter_map(|name| table.get(name))
-                .flatten()
-                .cloned()
-                .collect();
+            let exposed = named.iter().filter_map(|name| table.get(name)).flatten().cloned().collect();
             named.union(&exposed).cloned().collect()
         } else {
             words.collect()
@@ -71,17 +58,10 @@ fn crate_homes(document: &str, modules: &Names) -> BTreeMap<String, Names> {
         };
         let places: Names = words(places).into_iter().collect();
         for place in &places {
-            assert!(
-                modules.contains(place) || place == "main",
-                "{place} in \"{clause}\" is no module"
-            );
+            assert!(modules.contains(place) || place == "main", "{place} in \"{clause}\" is no module");
         }
         for name in words(crates) {
-            let spellings = if name == "candle" {
-                vec!["candle_core".into(), "candle_nn".into()]
-            } else {
-                vec![name]
-            };
+            let spellings = if name == "candle" { vec!["candle_core".into(), "candle_nn".into()] } else { vec![name] };
             homes.extend(spellings.into_iter().map(|name| (name, places.clone())));
         }
     }
@@ -101,26 +81,12 @@ fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
 
 /// The module a file belongs to: the first part of its path under src/.
 fn module_of(path: &Path) -> String {
-    let first = path
-        .strip_prefix(Path::new(ROOT).join("src"))
-        .unwrap()
-        .components()
-        .next()
-        .unwrap();
-    Path::new(first.as_os_str())
-        .file_stem()
-        .unwrap()
-        .to_str()
-        .unwrap()
-        .to_owned()
+    let first = path.strip_prefix(Path::new(ROOT).join("src")).unwrap().components().next().unwrap();
+    Path::new(first.as_os_str()).file_stem().unwrap().to_str().unwrap().to_owned()
 }
 
 fn without_comments(source: &str) -> String {
-    source
-        .lines()
-        .map(|line| line.split("//").next().unwrap_or_default())
-        .collect::<Vec<_>>()
-        .join("\n")
+    source.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
 }
 
 fn is_word(c: char) -> bool {
@@ -177,13 +143,7 @@ fn sources() -> Vec<(PathBuf, String, String)> {
     files.sort();
     files
         .into_iter()
-        .map(|path| {
-            (
-                path.clone(),
-                module_of(&path),
-                without_comments(&fs::read_to_string(&path).unwrap()),
-            )
-        })
+        .map(|path| (path.clone(), module_of(&path), without_comments(&fs::read_to_string(&path).unwrap())))
         .collect()
 }
 
@@ -192,17 +152,11 @@ fn the_table_and_the_source_name_the_same_modules() {
     let table = module_table(&architecture());
     let source: Names = sources().into_iter().map(|(_, module, _)| module).collect();
     for module in source.iter().filter(|module| *module != "lib" && *module != "main") {
-        assert!(
-            table.contains_key(module),
-            "src/{module} is not in the table of ARCHITECTURE.md"
-        );
+        assert!(table.contains_key(module), "src/{module} is not in the table of ARCHITECTURE.md");
     }
     let planned = ["train"];
     for module in table.keys().filter(|module| !planned.contains(&module.as_str())) {
-        assert!(
-            source.contains(module),
-            "{module} is in the table of ARCHITECTURE.md but not in src/"
-        );
+        assert!(source.contains(module), "{module} is in the table of ARCHITECTURE.md but not in src/");
     }
 }
 
@@ -214,10 +168,7 @@ fn every_module_uses_only_what_the_table_allows() {
         let Some(allowed) = table.get(&module) else { continue };
         for used in modules_used(&code) {
             if used != module && !allowed.contains(&used) {
-                wrong.push(format!(
-                    "{} uses crate::{used}, but {module} may use only {allowed:?}",
-                    path.display()
-                ));
+                wrong.push(format!("{} uses crate::{used}, but {module} may use only {allowed:?}", path.display()));
             }
         }
     }
@@ -231,11 +182,7 @@ fn no_module_leaves_itself_through_super() {
             && path.parent().unwrap().ends_with(&module)
             || path.parent().unwrap().ends_with("src");
         let outside_tests = code.split("#[cfg(test)]").next().unwrap_or_default();
-        assert!(
-            !is_root || !outside_tests.contains("super::"),
-            "{}: say crate:: instead of super::",
-            path.display()
-        );
+        assert!(!is_root || !outside_tests.contains("super::"), "{}: say crate:: instead of super::", path.display());
     }
 }
 
@@ -261,20 +208,8 @@ fn the_rules_are_read_as_they_are_meant() {
          | u | s and what it exposes, r | x |\n| c | all but r, u | x |\n\nrest | z | z |",
     );
     let names = |text: &str| -> Names { text.split_whitespace().map(str::to_owned).collect() };
-    let expected = [
-        ("a", ""),
-        ("b", "a"),
-        ("c", "a b c s"),
-        ("r", "a"),
-        ("s", "a b"),
-        ("u", "a b r s"),
-    ];
-    assert_eq!(
-        table,
-        expected
-            .map(|(module, allowed)| (module.to_owned(), names(allowed)))
-            .into()
-    );
+    let expected = [("a", ""), ("b", "a"), ("c", "a b c s"), ("r", "a"), ("s", "a b"), ("u", "a b r s")];
+    assert_eq!(table, expected.map(|(module, allowed)| (module.to_owned(), names(allowed))).into());
 }
 
 #[test]
@@ -290,22 +225,10 @@ fn forbidden_paths_are_found_however_they_are_written() {
 
 #[test]
 fn crates_are_found_where_a_path_starts_with_their_name() {
-    for code in [
-        "use image::Rgba;",
-        "fn f(x: image::Rgba)",
-        "use image;",
-        "let x = image::open(y)",
-        "&image::Rgba",
-    ] {
+    for code in ["use image::Rgba;", "fn f(x: image::Rgba)", "use image;", "let x = image::open(y)", "&image::Rgba"] {
         assert!(names_crate(code, "image"), "{code}");
     }
-    for code in [
-        "use crate::image::X;",
-        "my_image::open()",
-        "self.image",
-        "let image = 1;",
-        "use eframe::egui;",
-    ] {
+    for code in ["use crate::image::X;", "my_image::open()", "self.image", "let image = 1;", "use eframe::egui;"] {
         assert!(!names_crate(code, "image") && !names_crate(code, "egui"), "{code}");
     }
 }

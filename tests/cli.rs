@@ -15,9 +15,7 @@ struct Desk {
 
 impl Desk {
     fn new() -> Self {
-        Self {
-            folder: tempfile::tempdir().unwrap(),
-        }
+        Self { folder: tempfile::tempdir().unwrap() }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -30,10 +28,7 @@ impl Desk {
 
     fn command_of(&self, program: &str) -> Command {
         let mut command = Command::new(program);
-        command
-            .current_dir(&self.folder)
-            .env("RUST_BACKTRACE", "0")
-            .env("SFUMATO_HOME", self.folder.path());
+        command.current_dir(&self.folder).env("RUST_BACKTRACE", "0").env("SFUMATO_HOME", self.folder.path());
         for name in ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"] {
             command.env_remove(name);
         }
@@ -56,10 +51,7 @@ impl Desk {
         let output = self.run(args);
         assert!(output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stdout));
         let sentence = stderr(&output);
-        assert!(
-            !sentence.contains("panicked") && !sentence.contains("backtrace"),
-            "{sentence}"
-        );
+        assert!(!sentence.contains("panicked") && !sentence.contains("backtrace"), "{sentence}");
         (output.status.code().unwrap(), sentence)
     }
 
@@ -114,10 +106,7 @@ fn the_same_command_gives_the_same_bytes_with_any_number_of_threads() {
     let first = desk.paint(&["--seed", "7"]);
     for threads in [&[][..], &["--threads", "1"], &["--threads", "2"]] {
         let again = desk.paint(&[&["--seed", "7"], threads].concat());
-        assert_ne!(
-            first["pictures"][0]["file"], again["pictures"][0]["file"],
-            "no file is overwritten"
-        );
+        assert_ne!(first["pictures"][0]["file"], again["pictures"][0]["file"], "no file is overwritten");
         assert!(file_of(&first, 0) == file_of(&again, 0), "{threads:?}");
     }
     assert!(file_of(&first, 0) != file_of(&desk.paint(&["--seed", "8"]), 0));
@@ -146,17 +135,9 @@ fn a_picture_tells_every_setting_it_was_made_with() {
     let inspected = desk.run(&["inspect", "apple.png", "--json"]);
     let inspected: Value = serde_json::from_slice(&inspected.stdout).unwrap();
     let (request, settings) = (&object["pictures"][0]["request"], &inspected["settings"]);
-    for key in [
-        "model",
-        "prompt",
-        "negative_prompt",
-        "extent",
-        "seed",
-        "sampler",
-        "schedule",
-        "steps",
-        "guidance_scale",
-    ] {
+    for key in
+        ["model", "prompt", "negative_prompt", "extent", "seed", "sampler", "schedule", "steps", "guidance_scale"]
+    {
         assert_eq!(request[key], settings[key], "{key}");
         assert!(!request[key].is_null(), "{key}");
     }
@@ -176,22 +157,10 @@ fn the_json_object_has_the_documented_fields() {
     let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(keys(&object), ["version", "pictures", "notes", "interrupted", "error"]);
     let pictures = object["pictures"].as_array().unwrap();
-    assert_eq!(
-        pictures
-            .iter()
-            .map(|picture| picture["seed"].as_u64().unwrap())
-            .collect::<Vec<_>>(),
-        [1, 2]
-    );
+    assert_eq!(pictures.iter().map(|picture| picture["seed"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2]);
     for (picture, name) in pictures.iter().zip(["sfumato-1.png", "sfumato-2.png"]) {
-        assert_eq!(
-            keys(picture),
-            ["file", "outcome", "seed", "steps_made", "seconds", "request", "notes"]
-        );
-        assert_eq!(
-            (&picture["outcome"], &picture["steps_made"]),
-            (&"finished".into(), &3.into())
-        );
+        assert_eq!(keys(picture), ["file", "outcome", "seed", "steps_made", "seconds", "request", "notes"]);
+        assert_eq!((&picture["outcome"], &picture["steps_made"]), (&"finished".into(), &3.into()));
         assert_eq!(Path::new(picture["file"].as_str().unwrap()).file_name().unwrap(), name);
     }
     assert_eq!(
@@ -207,20 +176,8 @@ fn a_seed_that_is_drawn_is_printed_and_gives_the_picture_again() {
     let said = stderr(&output);
     let seed = said.split_once("seed ").unwrap().1.split_whitespace().next().unwrap();
     let file = desk.path(&format!("sfumato-{seed}.png"));
-    assert_eq!(
-        String::from_utf8_lossy(&output.stdout).trim(),
-        file.file_name().unwrap().to_str().unwrap()
-    );
-    desk.run(&[
-        "paint",
-        "a red apple",
-        "--steps",
-        "2",
-        "--seed",
-        seed,
-        "--out",
-        "again.png",
-    ]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), file.file_name().unwrap().to_str().unwrap());
+    desk.run(&["paint", "a red apple", "--steps", "2", "--seed", seed, "--out", "again.png"]);
     assert!(fs::read(file).unwrap() == fs::read(desk.path("again.png")).unwrap());
 }
 
@@ -228,14 +185,8 @@ fn a_seed_that_is_drawn_is_printed_and_gives_the_picture_again() {
 fn a_size_that_is_no_multiple_of_8_is_rounded_and_that_is_said() {
     let desk = Desk::new();
     let object = desk.paint(&["--size", "60x70", "--out", "a.png"]);
-    assert_eq!(
-        Picture::load(&desk.path("a.png")).unwrap().extent(),
-        Extent::new(64, 72)
-    );
-    assert_eq!(
-        object["notes"][0],
-        "the size 60x70 is rounded to 64x72: both sides must be multiples of 8"
-    );
+    assert_eq!(Picture::load(&desk.path("a.png")).unwrap().extent(), Extent::new(64, 72));
+    assert_eq!(object["notes"][0], "the size 60x70 is rounded to 64x72: both sides must be multiples of 8");
 }
 
 #[test]
@@ -243,24 +194,9 @@ fn a_picture_to_start_from_decides_the_size_unless_one_is_given() {
     let desk = Desk::new();
     desk.save("start.png", Extent::new(66, 70), [200, 30, 30, 255]);
     desk.paint(&["--image", "start.png", "--strength", "0.5", "--out", "a.png"]);
-    assert_eq!(
-        Picture::load(&desk.path("a.png")).unwrap().extent(),
-        Extent::new(64, 72)
-    );
-    let object = desk.paint(&[
-        "--image",
-        "start.png",
-        "--strength",
-        "0.5",
-        "--size",
-        "128x64",
-        "--out",
-        "b.png",
-    ]);
-    assert_eq!(
-        Picture::load(&desk.path("b.png")).unwrap().extent(),
-        Extent::new(128, 64)
-    );
+    assert_eq!(Picture::load(&desk.path("a.png")).unwrap().extent(), Extent::new(64, 72));
+    let object = desk.paint(&["--image", "start.png", "--strength", "0.5", "--size", "128x64", "--out", "b.png"]);
+    assert_eq!(Picture::load(&desk.path("b.png")).unwrap().extent(), Extent::new(128, 64));
     assert_eq!(object["pictures"][0]["request"]["input"]["strength"], 0.5);
     assert_eq!(object["pictures"][0]["steps_made"], 1);
 }
@@ -269,31 +205,16 @@ fn a_picture_to_start_from_decides_the_size_unless_one_is_given() {
 fn pixels_that_the_mask_keeps_stay_as_they_were_to_the_bit() {
     let desk = Desk::new();
     let extent = Extent::new(64, 64);
-    let rgba = (0..extent.area())
-        .flat_map(|i| [(i % 251) as u8, (i / 64) as u8, (i * 7 % 256) as u8, 255])
-        .collect();
+    let rgba = (0..extent.area()).flat_map(|i| [(i % 251) as u8, (i / 64) as u8, (i * 7 % 256) as u8, 255]).collect();
     let start = Picture::from_rgba(extent, rgba).unwrap();
     start.write_png(&desk.path("start.png"), &[]).unwrap();
     let coverage = (0..extent.area()).map(|i| if i % 64 < 32 { 0 } else { 255 }).collect();
     let mask = Mask::from_coverage(extent, coverage).unwrap();
     mask.to_picture().write_png(&desk.path("mask.png"), &[]).unwrap();
-    desk.paint(&[
-        "--image",
-        "start.png",
-        "--strength",
-        "1",
-        "--mask",
-        "mask.png",
-        "--out",
-        "a.png",
-    ]);
+    desk.paint(&["--image", "start.png", "--strength", "1", "--mask", "mask.png", "--out", "a.png"]);
     let painted = Picture::load(&desk.path("a.png")).unwrap();
     let halves = |picture: &Picture| {
-        let rows: Vec<_> = picture
-            .rgba()
-            .chunks_exact(64 * 4)
-            .map(|row| row.split_at(32 * 4))
-            .collect();
+        let rows: Vec<_> = picture.rgba().chunks_exact(64 * 4).map(|row| row.split_at(32 * 4)).collect();
         let left: Vec<u8> = rows.iter().flat_map(|(left, _)| left.to_vec()).collect();
         let right: Vec<u8> = rows.iter().flat_map(|(_, right)| right.to_vec()).collect();
         (left, right)
@@ -308,21 +229,8 @@ fn a_trace_names_every_tensor() {
     desk.paint(&["--seed", "7", "--trace", "run/trace.safetensors"]);
     let output = desk.run(&["inspect", "run/trace.safetensors", "--json"]);
     let object: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let names: Vec<_> = object["tensors"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|t| t["name"].as_str().unwrap())
-        .collect();
-    for name in [
-        "conditioning",
-        "noise",
-        "step_000_x",
-        "step_002_sigma",
-        "step_002_denoised",
-        "latent",
-        "image",
-    ] {
+    let names: Vec<_> = object["tensors"].as_array().unwrap().iter().map(|t| t["name"].as_str().unwrap()).collect();
+    for name in ["conditioning", "noise", "step_000_x", "step_002_sigma", "step_002_denoised", "latent", "image"] {
         assert!(names.contains(&name), "{name} in {names:?}");
     }
 }
@@ -332,24 +240,11 @@ fn the_model_in_the_box_is_listed_and_can_be_inspected() {
     let desk = Desk::new();
     let output = desk.run(&["models", "--json"]);
     let object: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let model = object["models"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|model| model["name"] == "bozzetto")
-        .unwrap();
-    assert_eq!(
-        (&model["problem"], &model["extent"]["width"]),
-        (&Value::Null, &128.into())
-    );
+    let model = object["models"].as_array().unwrap().iter().find(|model| model["name"] == "bozzetto").unwrap();
+    assert_eq!((&model["problem"], &model["extent"]["width"]), (&Value::Null, &128.into()));
     let output = desk.run(&["inspect", bozzetto().to_str().unwrap(), "--json"]);
     let object: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let parts: Vec<_> = object["parts"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|part| part["part"].as_str().unwrap())
-        .collect();
+    let parts: Vec<_> = object["parts"].as_array().unwrap().iter().map(|part| part["part"].as_str().unwrap()).collect();
     assert_eq!(parts, ["text_encoder", "unet", "vae"]);
 }
 
@@ -360,33 +255,14 @@ fn ctrl_c_keeps_what_is_finished_and_the_current_picture() {
     use std::time::{Duration, Instant};
     let desk = Desk::new();
     let mut command = desk.command();
-    command.args([
-        "paint",
-        "a red apple",
-        "--seed",
-        "1",
-        "--steps",
-        "40",
-        "--count",
-        "500",
-        "--json",
-    ]);
+    command.args(["paint", "a red apple", "--seed", "1", "--steps", "40", "--count", "500", "--json"]);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let started = Instant::now();
     while !desk.path("sfumato-1.png").exists() {
-        assert!(
-            started.elapsed() < Duration::from_mins(5),
-            "the first picture is finished"
-        );
+        assert!(started.elapsed() < Duration::from_mins(5), "the first picture is finished");
         std::thread::sleep(Duration::from_millis(20));
     }
-    assert!(
-        Command::new("kill")
-            .args(["-INT", &child.id().to_string()])
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
     let object: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -397,16 +273,9 @@ fn ctrl_c_keeps_what_is_finished_and_the_current_picture() {
         let file = Path::new(picture["file"].as_str().unwrap());
         Picture::load(file).unwrap();
         let text = &read_texts(file)[0].1;
-        assert_eq!(
-            picture["outcome"] == "stopped",
-            text.contains("Sfumato steps made: "),
-            "{text}"
-        );
+        assert_eq!(picture["outcome"] == "stopped", text.contains("Sfumato steps made: "), "{text}");
     }
-    let names = fs::read_dir(&desk.folder)
-        .unwrap()
-        .filter(|entry| entry.as_ref().unwrap().path().is_file())
-        .count();
+    let names = fs::read_dir(&desk.folder).unwrap().filter(|entry| entry.as_ref().unwrap().path().is_file()).count();
     assert_eq!(names, pictures.len(), "nothing half-written is left");
 }
 
@@ -422,10 +291,7 @@ fn a_command_line_that_makes_no_sense_is_refused_with_exit_code_2() {
         (&["--size", "big"], "WIDTHxHEIGHT"),
         (&["--size", "0x64"], "WIDTHxHEIGHT"),
         (&["--size", "5000x64"], "each side must be between 8 and 4096 pixels"),
-        (
-            &["--size", "4294967295x4294967295"],
-            "each side must be between 8 and 4096 pixels",
-        ),
+        (&["--size", "4294967295x4294967295"], "each side must be between 8 and 4096 pixels"),
         (&["--steps", "0"], "1..=1000"),
         (&["--guidance", "NaN"], "between 0 and 50"),
         (&["--image", "a.png", "--strength", "2"], "between 0 and 1"),
@@ -433,10 +299,7 @@ fn a_command_line_that_makes_no_sense_is_refused_with_exit_code_2() {
         (&["--mask", "a.png"], "--image"),
         (&["--count", "0"], "1..=10000"),
         (&["--threads", "0"], "1..=1024"),
-        (
-            &["--seed", "18446744073709551615", "--count", "2"],
-            "choose a smaller one",
-        ),
+        (&["--seed", "18446744073709551615", "--count", "2"], "choose a smaller one"),
         (&["--out", "a.jpg"], "say --out a.png"),
         (&["--trace", "t.safetensors", "--count", "2"], "--trace writes one run"),
         (&["--colour"], "unexpected argument"),
@@ -461,25 +324,11 @@ fn an_image_that_cannot_be_used_is_named_with_its_reason() {
         fs::write(desk.path(name), png_that_claims(extent)).unwrap();
     }
     fs::create_dir(desk.path("folder.png")).unwrap();
-    for name in [
-        "missing.png",
-        "empty.png",
-        "text.png",
-        "cut.png",
-        "huge.png",
-        "zero.png",
-        "folder.png",
-    ] {
-        for args in [
-            &["paint", "x", "--image", name][..],
-            &["paint", "x", "--image", "whole.png", "--mask", name],
-        ] {
+    for name in ["missing.png", "empty.png", "text.png", "cut.png", "huge.png", "zero.png", "folder.png"] {
+        for args in [&["paint", "x", "--image", name][..], &["paint", "x", "--image", "whole.png", "--mask", name]] {
             let (code, sentence) = desk.fail(args);
             assert_eq!(code, 1, "{args:?}: {sentence}");
-            assert!(
-                sentence.starts_with("sfumato: ") && sentence.contains(name),
-                "{args:?}: {sentence}"
-            );
+            assert!(sentence.starts_with("sfumato: ") && sentence.contains(name), "{args:?}: {sentence}");
         }
     }
     let (_, sentence) = desk.fail(&["inspect", "huge.png"]);
@@ -489,27 +338,16 @@ fn an_image_that_cannot_be_used_is_named_with_its_reason() {
 /// A PNG whose header is right and says this size, and not one pixel behind it.
 fn png_that_claims([width, height]: [u32; 2]) -> Vec<u8> {
     let header = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[8, 2, 0, 0, 0]].concat();
-    [
-        b"\x89PNG\r\n\x1a\n".to_vec(),
-        png_chunk(*b"IHDR", &header),
-        png_chunk(*b"IDAT", &[]),
-    ]
-    .concat()
+    [b"\x89PNG\r\n\x1a\n".to_vec(), png_chunk(*b"IHDR", &header), png_chunk(*b"IDAT", &[])].concat()
 }
 
 /// Length, name, data and CRC-32, as the PNG specification has it.
 fn png_chunk(name: [u8; 4], data: &[u8]) -> Vec<u8> {
     let named = [&name[..], data].concat();
     let shifted = |crc: u32| {
-        if crc & 1 == 1 {
-            (crc >> 1) ^ 0xEDB8_8320
-        } else {
-            crc >> 1
-        }
+        if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 }
     };
-    let crc = named.iter().fold(u32::MAX, |crc, &byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| shifted(crc))
-    });
+    let crc = named.iter().fold(u32::MAX, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), |crc, _| shifted(crc)));
     [&(data.len() as u32).to_be_bytes()[..], &named, &(!crc).to_be_bytes()].concat()
 }
 
@@ -520,20 +358,14 @@ fn a_mask_of_another_size_is_refused() {
     desk.save("mask.png", Extent::new(64, 72), [255; 4]);
     let (code, sentence) = desk.fail(&["paint", "x", "--image", "image.png", "--mask", "mask.png"]);
     assert_eq!(code, 1);
-    assert!(
-        sentence.contains("the mask is 64x72 (mask.png), but its picture is 64x64 (image.png)"),
-        "{sentence}"
-    );
+    assert!(sentence.contains("the mask is 64x72 (mask.png), but its picture is 64x64 (image.png)"), "{sentence}");
 }
 
 #[test]
 fn an_unknown_model_is_named_and_the_list_pointed_to() {
     let (code, sentence) = Desk::new().fail(&["paint", "x", "--model", "leonardo"]);
     assert_eq!(code, 1);
-    assert!(
-        sentence.contains("leonardo") && sentence.contains("sfumato models"),
-        "{sentence}"
-    );
+    assert!(sentence.contains("leonardo") && sentence.contains("sfumato models"), "{sentence}");
 }
 
 #[cfg(unix)]
@@ -548,22 +380,10 @@ fn a_model_with_damaged_files_says_which_and_why() {
     };
     for (file, bytes, says) in [
         (unet, None, &["diffusion_pytorch_model.safetensors"][..]),
-        (
-            unet,
-            Some(weights[..weights.len() / 2].to_vec()),
-            &["diffusion_pytorch_model.safetensors"],
-        ),
-        (
-            unet,
-            Some(b"nonsense".to_vec()),
-            &["diffusion_pytorch_model.safetensors"],
-        ),
+        (unet, Some(weights[..weights.len() / 2].to_vec()), &["diffusion_pytorch_model.safetensors"]),
+        (unet, Some(b"nonsense".to_vec()), &["diffusion_pytorch_model.safetensors"]),
         ("unet/config.json", Some(changed("192", "224")), &["224", "192"]),
-        (
-            "unet/config.json",
-            Some(changed("UpBlock2D", "SpiralBlock2D")),
-            &["SpiralBlock2D", "config.json"],
-        ),
+        ("unet/config.json", Some(changed("UpBlock2D", "SpiralBlock2D")), &["SpiralBlock2D", "config.json"]),
         ("unet/config.json", Some(b"{".to_vec()), &["config.json"]),
         ("tokenizer/tokenizer.json", Some(b"{".to_vec()), &["tokenizer.json"]),
         ("model_index.json", Some(b"[]".to_vec()), &["model_index.json"]),
@@ -600,10 +420,7 @@ fn a_folder_that_cannot_be_written_to_is_found_before_painting() {
     let desk = Desk::new();
     let (code, sentence) = desk.fail(&["paint", "x", "--out", "/proc/sfumato"]);
     assert_eq!(code, 1);
-    assert!(
-        sentence.contains("/proc/sfumato") && !sentence.contains("step"),
-        "{sentence}"
-    );
+    assert!(sentence.contains("/proc/sfumato") && !sentence.contains("step"), "{sentence}");
 }
 
 #[cfg(target_os = "linux")]
@@ -626,10 +443,7 @@ fn a_failure_is_an_object_too_with_json() {
     let output = desk.run(&["paint", "x", "--image", "missing.png", "--json"]);
     assert_eq!(output.status.code(), Some(1));
     let object: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(
-        object["error"]["message"],
-        "there is no such file: check the path: missing.png"
-    );
+    assert_eq!(object["error"]["message"], "there is no such file: check the path: missing.png");
     assert_eq!(object["pictures"], Value::Array(Vec::new()));
 }
 
@@ -638,10 +452,7 @@ fn a_failure_is_an_object_too_with_json() {
 fn without_a_display_the_window_says_how_to_paint_without_one() {
     let (code, sentence) = Desk::new().fail(&[]);
     assert_eq!(code, 1);
-    assert!(
-        sentence.contains("there is no display") && sentence.contains("sfumato paint"),
-        "{sentence}"
-    );
+    assert!(sentence.contains("there is no display") && sentence.contains("sfumato paint"), "{sentence}");
 }
 
 #[test]

@@ -18,9 +18,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 fn fixture(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/fixtures")
-        .join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
 fn values(tensor: &Tensor) -> Vec<f32> {
@@ -30,11 +28,7 @@ fn values(tensor: &Tensor) -> Vec<f32> {
 /// The largest difference between two lists of the same length.
 fn largest_difference(found: &[f32], expected: &[f32]) -> f32 {
     assert_eq!(found.len(), expected.len());
-    found
-        .iter()
-        .zip(expected)
-        .map(|(f, e)| (f - e).abs())
-        .fold(0.0, f32::max)
+    found.iter().zip(expected).map(|(f, e)| (f - e).abs()).fold(0.0, f32::max)
 }
 
 fn largest(values: &[f32]) -> f32 {
@@ -46,10 +40,7 @@ fn each_call_of_one_generator_equals_torch() {
     let expected = candle_core::safetensors::load(fixture("diffusion_noise.safetensors"), &Device::Cpu).unwrap();
     for seed in [7, (1 << 40) + 5] {
         let mut noise = Noise::new(seed);
-        for (call, shape) in [&[1, 8, 16, 16][..], &[1, 8, 16, 16], &[5], &[20], &[3]]
-            .into_iter()
-            .enumerate()
-        {
+        for (call, shape) in [&[1, 8, 16, 16][..], &[1, 8, 16, 16], &[5], &[20], &[3]].into_iter().enumerate() {
             let found = values(&noise.tensor(shape, &Device::Cpu).unwrap());
             let off = largest_difference(&found, &values(&expected[&format!("seed_{seed}_call_{call}")]));
             assert!(off < 1e-6, "seed {seed}, call {call}: {off:e} off");
@@ -99,11 +90,7 @@ fn every_schedule_equals_its_source() {
     let fixture = samplers_fixture();
     assert_eq!(fixture.schedules.len(), ScheduleName::ALL.len());
     for expected in fixture.schedules {
-        let found = sigmas(
-            ScheduleName::from_name(&expected.name).unwrap(),
-            &stable_diffusion(),
-            10,
-        );
+        let found = sigmas(ScheduleName::from_name(&expected.name).unwrap(), &stable_diffusion(), 10);
         assert_eq!(found.len(), expected.sigmas.len(), "{}", expected.name);
         for (f, e) in found.iter().zip(&expected.sigmas) {
             // k-diffusion takes fractional timesteps in single precision.
@@ -152,23 +139,10 @@ fn every_sampler_on_every_schedule_equals_its_source() {
             seen.push((step.index, step.sigma));
             Continue(())
         });
-        let Continue(found) = outcome else {
-            panic!("nobody stopped it")
-        };
+        let Continue(found) = outcome else { panic!("nobody stopped it") };
         let off = largest_difference(&values(&found), &expected.result) / largest(&expected.result);
-        assert!(
-            off < 1e-5,
-            "{} on {} is {off:e} off {}",
-            expected.sampler,
-            expected.schedule,
-            expected.source
-        );
-        assert_eq!(
-            seen,
-            visited[..10].iter().copied().enumerate().collect::<Vec<_>>(),
-            "{}",
-            expected.sampler
-        );
+        assert!(off < 1e-5, "{} on {} is {off:e} off {}", expected.sampler, expected.schedule, expected.source);
+        assert_eq!(seen, visited[..10].iter().copied().enumerate().collect::<Vec<_>>(), "{}", expected.sampler);
     }
 }
 
@@ -179,11 +153,7 @@ fn every_sampler_stops_at_the_step_it_is_told_to() {
         let mut steps = 0;
         let outcome = run(name, &visited, &[1, 2, 3, 4], 1, &mut |step| {
             steps += 1;
-            if step.index == 3 {
-                Break(Stop::Keep)
-            } else {
-                Continue(())
-            }
+            if step.index == 3 { Break(Stop::Keep) } else { Continue(()) }
         });
         assert_eq!(outcome.break_value(), Some(Stop::Keep));
         assert_eq!(steps, 4, "{}", name.label());
@@ -208,30 +178,18 @@ fn a_stop_asked_for_during_any_call_of_the_network_lets_at_most_one_more_begin()
         for asked_during in 1..=5 {
             let calls = Counting(Cell::new(0));
             let mut on_step = |_: Step<'_>| {
-                if calls.0.get() >= asked_during {
-                    Break(Stop::Discard)
-                } else {
-                    Continue(())
-                }
+                if calls.0.get() >= asked_during { Break(Stop::Discard) } else { Continue(()) }
             };
             let outcome = sampler(name)(&calls, x.clone(), &visited, &mut || Ok(x.clone()), &mut on_step).unwrap();
             assert!(outcome.is_break());
-            assert!(
-                calls.0.get() <= asked_during + 1,
-                "{}, asked during call {asked_during}",
-                name.label()
-            );
+            assert!(calls.0.get() <= asked_during + 1, "{}, asked during call {asked_during}", name.label());
         }
     }
 }
 
 /// Bozzetto in the source tree.
 fn bozzetto() -> Model {
-    Model::load(
-        &PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("assets/models/bozzetto"),
-        &Device::Cpu,
-    )
-    .unwrap()
+    Model::load(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("assets/models/bozzetto"), &Device::Cpu).unwrap()
 }
 
 /// What the fixtures ask of Bozzetto.
@@ -275,13 +233,7 @@ fn bozzettos_whole_run_equals_stable_diffusion_pipeline() {
                 assert_close(noise, &expected["noise"], 1e-6, "noise");
                 assert_close(conditioning, &expected["conditioning"], 1e-3, "conditioning");
             }
-            Progress::Step {
-                index,
-                count,
-                sigma,
-                x,
-                denoised,
-            } => {
+            Progress::Step { index, count, sigma, x, denoised } => {
                 assert_eq!((index, count), (steps, 20));
                 steps += 1;
                 let named = |name: &str| &expected[&format!("step_{index:03}_{name}")];
@@ -294,9 +246,7 @@ fn bozzettos_whole_run_equals_stable_diffusion_pipeline() {
         }
         Continue(())
     });
-    let Ending::Finished(painted) = ending.unwrap() else {
-        panic!("nobody stopped it")
-    };
+    let Ending::Finished(painted) = ending.unwrap() else { panic!("nobody stopped it") };
     assert_eq!((steps, painted.steps_made), (20, 20));
     let image: Vec<u8> = expected["image"].flatten_all().unwrap().to_vec1().unwrap();
     let found = painted.picture.rgba().chunks_exact(4).flat_map(|pixel| &pixel[..3]);
@@ -306,9 +256,7 @@ fn bozzettos_whole_run_equals_stable_diffusion_pipeline() {
 
 /// 128 by 128; the fixtures' script makes the same one.
 fn test_picture() -> Picture {
-    let rgba = (0..128_u8)
-        .flat_map(|y| (0..128_u8).flat_map(move |x| [2 * x, 2 * y, 255 - x - y, 255]))
-        .collect();
+    let rgba = (0..128_u8).flat_map(|y| (0..128_u8).flat_map(move |x| [2 * x, 2 * y, 255 - x - y, 255])).collect();
     Picture::from_rgba(Extent::new(128, 128), rgba).unwrap()
 }
 
@@ -328,18 +276,8 @@ fn latent_of(model: &Model, request: &Request) -> Tensor {
 #[test]
 fn painting_from_a_picture_equals_diffusers() {
     let (model, expected) = (bozzetto(), bozzetto_fixture());
-    let input = Input {
-        picture: Arc::new(test_picture()),
-        strength: 0.6,
-        mask: None,
-    };
-    let latent = latent_of(
-        &model,
-        &Request {
-            input: Some(input),
-            ..request()
-        },
-    );
+    let input = Input { picture: Arc::new(test_picture()), strength: 0.6, mask: None };
+    let latent = latent_of(&model, &Request { input: Some(input), ..request() });
     assert_close(&latent, &expected["img2img_latent"], 1e-3, "latent");
 }
 
@@ -347,21 +285,9 @@ fn painting_from_a_picture_equals_diffusers() {
 fn repainting_inside_a_mask_equals_a_loop_over_diffusers_parts() {
     let (model, expected) = (bozzetto(), bozzetto_fixture());
     let inside = |x: usize, y: usize| (32..64).contains(&y) && x >= 32;
-    let coverage = (0..128 * 128)
-        .map(|i| if inside(i % 128, i / 128) { 255 } else { 0 })
-        .collect();
+    let coverage = (0..128 * 128).map(|i| if inside(i % 128, i / 128) { 255 } else { 0 }).collect();
     let mask = Mask::from_coverage(Extent::new(128, 128), coverage).unwrap();
-    let input = Input {
-        picture: Arc::new(test_picture()),
-        strength: 0.75,
-        mask: Some(Arc::new(mask)),
-    };
-    let latent = latent_of(
-        &model,
-        &Request {
-            input: Some(input),
-            ..request()
-        },
-    );
+    let input = Input { picture: Arc::new(test_picture()), strength: 0.75, mask: Some(Arc::new(mask)) };
+    let latent = latent_of(&model, &Request { input: Some(input), ..request() });
     assert_close(&latent, &expected["inpainted_latent"], 1e-3, "latent");
 }

@@ -34,9 +34,7 @@ fn tensors(name: &str) -> HashMap<String, Tensor> {
 
 /// `count` floats in -1..1: FNV-1a of the name, then Wellons' lowbias32 of that plus the index.
 fn hashed(name: &str, count: usize) -> Vec<f32> {
-    let seed = name.bytes().fold(0x811C_9DC5u32, |hash, byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    });
+    let seed = name.bytes().fold(0x811C_9DC5u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     (0..count as u32)
         .map(|index| {
             let mut x = index.wrapping_add(seed);
@@ -50,10 +48,7 @@ fn hashed(name: &str, count: usize) -> Vec<f32> {
 
 fn wave(shape: impl Into<Shape>, name: &str, scale: f32) -> Tensor {
     let shape = shape.into();
-    let values: Vec<f32> = hashed(name, shape.elem_count())
-        .into_iter()
-        .map(|value| value * scale)
-        .collect();
+    let values: Vec<f32> = hashed(name, shape.elem_count()).into_iter().map(|value| value * scale).collect();
     Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
 }
 
@@ -65,11 +60,7 @@ impl SimpleBackend for Hashed {
         let mut values = hashed(name, shape.elem_count());
         let dims = shape.dims();
         if dims.len() == 1 {
-            let (base, scale) = if name.ends_with("weight") {
-                (1.0, 0.2)
-            } else {
-                (0.0, 0.1)
-            };
+            let (base, scale) = if name.ends_with("weight") { (1.0, 0.2) } else { (0.0, 0.1) };
             for value in &mut values {
                 *value = base + scale * *value;
             }
@@ -97,14 +88,7 @@ fn hashed_weights() -> VarBuilder<'static> {
 
 fn assert_close(name: &str, ours: &Tensor, theirs: &Tensor) {
     assert_eq!(ours.dims(), theirs.dims(), "{name}");
-    let apart = (ours - theirs)
-        .unwrap()
-        .abs()
-        .unwrap()
-        .max_all()
-        .unwrap()
-        .to_scalar::<f32>()
-        .unwrap();
+    let apart = (ours - theirs).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
     let size = theirs.abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
     assert!(size > 0.05, "{name}: the fixture is as good as empty, {size} at most");
     assert!(apart <= TOLERANCE, "{name}: {apart} apart, of values up to {size}");
@@ -135,9 +119,7 @@ fn the_unet_predicts_what_diffusers_predicts() {
         let side = |index: usize| json["size"][index].as_u64().unwrap() as usize;
         let x = wave((2, unet.in_channels(), side(0), side(1)), "x", 1.0);
         let conditioning = wave((2, 5, 12), "conditioning", 1.0);
-        let ours = unet
-            .forward(&x, json["timestep"].as_f64().unwrap(), &conditioning)
-            .unwrap();
+        let ours = unet.forward(&x, json["timestep"].as_f64().unwrap(), &conditioning).unwrap();
         assert_close(name, &ours, &tensors(name)["out"]);
     }
 }
@@ -149,11 +131,7 @@ fn the_vae_encodes_and_decodes_as_diffusers_does() {
         let config = AutoencoderKlConfig::from_json(&json["config"].to_string()).unwrap();
         let vae = AutoencoderKl::new(&config, hashed_weights()).unwrap();
         let side = |index: usize| json["size"][index].as_u64().unwrap() as usize;
-        assert_close(
-            name,
-            &vae.encode(&wave((1, 3, side(0), side(1)), "rgb", 1.0)).unwrap(),
-            &theirs["encoded"],
-        );
+        assert_close(name, &vae.encode(&wave((1, 3, side(0), side(1)), "rgb", 1.0)).unwrap(), &theirs["encoded"]);
         let (height, width) = (side(0) / vae.downscale(), side(1) / vae.downscale());
         let latent = wave((2, vae.latent_channels(), height, width), "latent", 1.0);
         assert_close(name, &vae.decode(&latent).unwrap(), &theirs["decoded"]);
@@ -185,10 +163,7 @@ fn prompts_become_the_ids_that_transformers_and_tokenizers_give() {
         std::fs::copy(shipped.join(name), plain.path().join(name)).unwrap();
     }
     let id = |value: &Value| value.as_u64().unwrap() as u32;
-    for (folder, field) in [
-        (shipped.as_path(), "from_tokenizer_json"),
-        (plain.path(), "from_vocab_and_merges"),
-    ] {
+    for (folder, field) in [(shipped.as_path(), "from_tokenizer_json"), (plain.path(), "from_vocab_and_merges")] {
         let tokenizer = Tokenizer::load(folder).unwrap();
         for prompt in json["prompts"].as_array().unwrap() {
             let text = prompt["text"].as_str().unwrap();
@@ -220,21 +195,13 @@ fn a_prompt_that_is_too_long_says_which_words_were_cut() {
 /// `python tests/fixtures/generate_networks.py --model assets/models/bozzetto`.
 fn shipped() -> Model {
     let library = Library::discover(&[]);
-    Model::load(
-        &library.find(json("shipped")["model"].as_str().unwrap()).unwrap(),
-        &Device::Cpu,
-    )
-    .unwrap()
+    Model::load(&library.find(json("shipped")["model"].as_str().unwrap()).unwrap(), &Device::Cpu).unwrap()
 }
 
 #[test]
 fn the_shipped_model_computes_what_diffusers_computes_with_its_weights() {
     let (model, json, theirs) = (shipped(), json("shipped"), tensors("shipped"));
-    let ids = model
-        .tokenizer
-        .encode("a red apple, 红苹果", model.text_encoder.context_length())
-        .unwrap()
-        .ids;
+    let ids = model.tokenizer.encode("a red apple, 红苹果", model.text_encoder.context_length()).unwrap().ids;
     let ids = Tensor::from_vec(ids, (1, model.text_encoder.context_length()), &Device::Cpu).unwrap();
     let expected_ids = theirs["ids"].to_dtype(DType::U32).unwrap().to_vec2::<u32>().unwrap();
     assert_eq!(ids.to_vec2::<u32>().unwrap(), expected_ids);
@@ -244,28 +211,16 @@ fn the_shipped_model_computes_what_diffusers_computes_with_its_weights() {
     let side = json["size"].as_u64().unwrap() as usize;
     let x = wave((1, model.unet.in_channels(), side, side), "x", 1.7);
     let timestep = json["timestep"].as_f64().unwrap();
-    assert_close(
-        "unet",
-        &model.unet.forward(&x, timestep, &conditioning).unwrap(),
-        &theirs["prediction"],
-    );
+    assert_close("unet", &model.unet.forward(&x, timestep, &conditioning).unwrap(), &theirs["prediction"]);
 
     let rgb = model.vae.decode(&x).unwrap();
     let every_fourth = |x: Tensor, dim: usize| {
         let kept: Vec<u32> = (0..x.dim(dim).unwrap() as u32).step_by(4).collect();
         x.index_select(&Tensor::new(kept, &Device::Cpu).unwrap(), dim).unwrap()
     };
-    assert_close(
-        "decoder",
-        &every_fourth(every_fourth(rgb, 2), 3),
-        &theirs["decoded_every_fourth"],
-    );
+    assert_close("decoder", &every_fourth(every_fourth(rgb, 2), 3), &theirs["decoded_every_fourth"]);
     let side = 8 * model.vae.downscale();
-    assert_close(
-        "encoder",
-        &model.vae.encode(&wave((1, 3, side, side), "rgb", 1.0)).unwrap(),
-        &theirs["encoded"],
-    );
+    assert_close("encoder", &model.vae.encode(&wave((1, 3, side, side), "rgb", 1.0)).unwrap(), &theirs["encoded"]);
 }
 
 /// Everything the shipped model computes, as one number.
@@ -296,11 +251,7 @@ fn one_thread_and_two_and_three_compute_the_same_bytes() {
     }
     let digest_with = |threads: &str| {
         let output = std::process::Command::new(std::env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "one_thread_and_two_and_three_compute_the_same_bytes",
-                "--nocapture",
-            ])
+            .args(["--exact", "one_thread_and_two_and_three_compute_the_same_bytes", "--nocapture"])
             .env("RAYON_NUM_THREADS", threads)
             .env(TOLD, "1")
             .output()
@@ -342,10 +293,7 @@ fn edit(path: &Path, from: &str, to: &str) {
 }
 
 fn load_error(folder: &Path) -> String {
-    Model::load(folder, &Device::Cpu)
-        .map(|model| model.name)
-        .unwrap_err()
-        .to_string()
+    Model::load(folder, &Device::Cpu).map(|model| model.name).unwrap_err().to_string()
 }
 
 /// Damages a copy of the shipped model and holds what is then said against `expected`.
@@ -353,10 +301,7 @@ fn assert_refused(damage: impl FnOnce(&Path), expected: &[&str]) {
     let (_kept, copy) = copy_of_shipped();
     damage(&copy);
     let error = load_error(&copy);
-    assert!(
-        expected.iter().all(|part| error.contains(part)),
-        "{error}, not {expected:?}"
-    );
+    assert!(expected.iter().all(|part| error.contains(part)), "{error}, not {expected:?}");
     assert!(!error.contains('\n'), "{error}");
 }
 
@@ -370,10 +315,7 @@ fn assert_refused_with_edit(file: &str, from: &str, to: &str, expected: &[&str])
 
 #[test]
 fn a_model_with_missing_files_is_refused_by_name() {
-    assert_refused(
-        |copy| std::fs::remove_dir_all(copy).unwrap(),
-        &["no such folder", "copy"],
-    );
+    assert_refused(|copy| std::fs::remove_dir_all(copy).unwrap(), &["no such folder", "copy"]);
     assert_refused_without("model_index.json", &["not a model folder", "model_index.json"]);
     assert_refused_without("unet/config.json", &["a file of the model is missing", "config.json"]);
     let weights = "vae/diffusion_pytorch_model.safetensors";
@@ -393,12 +335,7 @@ fn a_model_whose_configs_cannot_be_followed_is_refused_by_field_and_value() {
     let another = ["FluxTransformer2DModel", "not supported yet", "model_index.json"];
     assert_refused_with_edit("model_index.json", "UNet2DConditionModel", another[0], &another);
     let (silu, mish) = (r#""act_fn": "silu""#, r#""act_fn": "mish""#);
-    assert_refused_with_edit(
-        "unet/config.json",
-        silu,
-        mish,
-        &[r#"`act_fn` is "mish""#, "unet/config.json"],
-    );
+    assert_refused_with_edit("unet/config.json", silu, mish, &[r#"`act_fn` is "mish""#, "unet/config.json"]);
 }
 
 #[test]
@@ -407,18 +344,8 @@ fn weights_that_do_not_fit_their_config_are_refused_by_tensor() {
         let (from, to) = (format!("\"{field}\": {from}"), format!("\"{field}\": {to}"));
         assert_refused_with_edit("text_encoder/config.json", &from, &to, expected);
     };
-    edited(
-        "intermediate_size",
-        1024,
-        1000,
-        &["fc1.weight is [1024, 256]", "[1000, 256]", "text_encoder"],
-    );
-    edited(
-        "num_hidden_layers",
-        4,
-        5,
-        &["encoder.layers.4.", "is missing from the weights"],
-    );
+    edited("intermediate_size", 1024, 1000, &["fc1.weight is [1024, 256]", "[1000, 256]", "text_encoder"]);
+    edited("num_hidden_layers", 4, 5, &["encoder.layers.4.", "is missing from the weights"]);
     edited("vocab_size", 6144, 6000, &["do not fit together", "6143", "6000"]);
 }
 
@@ -444,32 +371,13 @@ fn models_are_listed_with_size_and_place_and_broken_ones_with_their_problem() {
     let entry = |name: &str| library.entries().iter().find(|entry| entry.name == name).unwrap();
     let summary = entry("copy").summary.as_ref().unwrap();
     let json = std::fs::read_to_string(copy.join("unet/config.json")).unwrap();
-    let side = serde_json::from_str::<Value>(&json).unwrap()["sample_size"]
-        .as_u64()
-        .unwrap() as u32
-        * 8;
-    assert_eq!(
-        (summary.native_extent.width, summary.native_extent.height),
-        (side, side)
-    );
+    let side = serde_json::from_str::<Value>(&json).unwrap()["sample_size"].as_u64().unwrap() as u32 * 8;
+    assert_eq!((summary.native_extent.width, summary.native_extent.height), (side, side));
     assert!(summary.parameters_bytes > 10_000_000);
-    assert!(
-        entry("broken")
-            .summary
-            .as_ref()
-            .unwrap_err()
-            .to_string()
-            .contains("not supported")
-    );
-    assert!(
-        entry("bozzetto").summary.is_ok(),
-        "the source tree's own model is found"
-    );
+    assert!(entry("broken").summary.as_ref().unwrap_err().to_string().contains("not supported"));
+    assert!(entry("bozzetto").summary.is_ok(), "the source tree's own model is found");
     assert_eq!(library.find("Copy").unwrap(), copy);
     assert_eq!(library.find(copy.to_str().unwrap()).unwrap(), copy);
     let error = library.find("dreams").unwrap_err().to_string();
-    assert!(
-        error.starts_with("there is no model named dreams: choose one of broken, copy, bozzetto"),
-        "{error}"
-    );
+    assert!(error.starts_with("there is no model named dreams: choose one of broken, copy, bozzetto"), "{error}");
 }

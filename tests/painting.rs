@@ -50,25 +50,17 @@ fn finished(model: &Model, request: &Request) -> Painted {
 
 /// Stripes of every opacity.
 fn test_picture() -> Picture {
-    let rgba = (0..EXTENT.area())
-        .flat_map(|i| [i as u8, (i / 3) as u8, (i * 7) as u8, (255 - i / 32) as u8])
-        .collect();
+    let rgba = (0..EXTENT.area()).flat_map(|i| [i as u8, (i / 3) as u8, (i * 7) as u8, (255 - i / 32) as u8]).collect();
     Picture::from_rgba(EXTENT, rgba).unwrap()
 }
 
 #[test]
 fn the_same_request_gives_the_same_bytes_and_another_seed_others() {
     let model = bozzetto();
-    let ancestral = Request {
-        sampler: SamplerName::EulerAncestral,
-        ..request()
-    };
+    let ancestral = Request { sampler: SamplerName::EulerAncestral, ..request() };
     let first = finished(&model, &ancestral);
     assert_eq!(first.picture, finished(&model, &ancestral).picture);
-    assert_ne!(
-        first.picture,
-        finished(&model, &Request { seed: 4, ..ancestral }).picture
-    );
+    assert_ne!(first.picture, finished(&model, &Request { seed: 4, ..ancestral }).picture);
     assert_eq!((first.steps_made, first.picture.extent()), (4, EXTENT));
 }
 
@@ -78,16 +70,7 @@ fn every_sampler_paints_on_every_schedule() {
     for &sampler in SamplerName::ALL {
         for &schedule in ScheduleName::ALL {
             let extent = Extent::new(32, 32);
-            finished(
-                &model,
-                &Request {
-                    extent,
-                    sampler,
-                    schedule,
-                    steps: 2,
-                    ..request()
-                },
-            );
+            finished(&model, &Request { extent, sampler, schedule, steps: 2, ..request() });
         }
     }
 }
@@ -105,20 +88,12 @@ fn weights_in_another_precision_paint_nearly_the_same_picture() {
 fn guidance_of_one_leaves_the_negative_prompt_out() {
     let model = bozzetto();
     for (guidance_scale, batch) in [(1.0, 1), (3.5, 2), (0.0, 2)] {
-        paint(
-            &model,
-            &Request {
-                guidance_scale,
-                steps: 1,
-                ..request()
-            },
-            &mut |progress| {
-                if let Progress::Start { conditioning, .. } = progress {
-                    assert_eq!(conditioning.dim(0).unwrap(), batch, "guidance {guidance_scale}");
-                }
-                Continue(())
-            },
-        )
+        paint(&model, &Request { guidance_scale, steps: 1, ..request() }, &mut |progress| {
+            if let Progress::Start { conditioning, .. } = progress {
+                assert_eq!(conditioning.dim(0).unwrap(), batch, "guidance {guidance_scale}");
+            }
+            Continue(())
+        })
         .unwrap();
     }
 }
@@ -140,17 +115,11 @@ fn stopping_to_keep_decodes_the_newest_estimate() {
         }
         Progress::Phase(phase) => {
             phases.push(phase);
-            if phase == Phase::Decode {
-                Break(Stop::Keep)
-            } else {
-                Continue(())
-            }
+            if phase == Phase::Decode { Break(Stop::Keep) } else { Continue(()) }
         }
         _ => Continue(()),
     });
-    let Ending::Stopped(painted) = ending.unwrap() else {
-        panic!("it was stopped to be kept")
-    };
+    let Ending::Stopped(painted) = ending.unwrap() else { panic!("it was stopped to be kept") };
     assert_eq!((painted.steps_made, painted.picture.extent()), (2, EXTENT));
     assert_eq!(phases, [Phase::EncodePrompt, Phase::Sample, Phase::Decode]);
 }
@@ -158,15 +127,8 @@ fn stopping_to_keep_decodes_the_newest_estimate() {
 #[test]
 fn stopping_to_discard_ends_at_once_wherever_it_is_asked_for() {
     let model = bozzetto();
-    let input = Input {
-        picture: Arc::new(test_picture()),
-        strength: 0.5,
-        mask: None,
-    };
-    let request = Request {
-        input: Some(input),
-        ..request()
-    };
+    let input = Input { picture: Arc::new(test_picture()), strength: 0.5, mask: None };
+    let request = Request { input: Some(input), ..request() };
     let mut count = 0;
     paint(&model, &request, &mut |_| {
         count += 1;
@@ -179,11 +141,7 @@ fn stopping_to_discard_ends_at_once_wherever_it_is_asked_for() {
         let mut seen = 0;
         let ending = paint(&model, &request, &mut |_| {
             seen += 1;
-            if seen == stop_at {
-                Break(Stop::Discard)
-            } else {
-                Continue(())
-            }
+            if seen == stop_at { Break(Stop::Discard) } else { Continue(()) }
         });
         assert!(matches!(ending.unwrap(), Ending::Discarded));
         assert_eq!(seen, stop_at);
@@ -208,32 +166,15 @@ fn what_the_mask_keeps_is_the_inputs_to_the_bit() {
     ];
     for (seed, coverage) in coverages.iter().enumerate() {
         let mask = Mask::from_coverage(EXTENT, (0..EXTENT.area()).map(coverage).collect()).unwrap();
-        let input = Input {
-            picture: Arc::new(original.clone()),
-            strength: 1.0,
-            mask: Some(Arc::new(mask.clone())),
-        };
-        let painted = finished(
-            &model,
-            &Request {
-                seed: seed as u64,
-                input: Some(input),
-                ..request()
-            },
-        );
+        let input = Input { picture: Arc::new(original.clone()), strength: 1.0, mask: Some(Arc::new(mask.clone())) };
+        let painted = finished(&model, &Request { seed: seed as u64, input: Some(input), ..request() });
         let pixels = |picture: &Picture| picture.rgba().chunks_exact(4).map(<[u8]>::to_vec).collect::<Vec<_>>();
         let (before, after) = (pixels(&original), pixels(&painted.picture));
         for (index, &c) in mask.coverage().iter().enumerate() {
-            assert!(
-                c != 0 || before[index] == after[index],
-                "pixel {index} of mask {seed} was changed"
-            );
+            assert!(c != 0 || before[index] == after[index], "pixel {index} of mask {seed} was changed");
         }
         assert_eq!(before == after, mask.is_empty(), "mask {seed}");
-        assert_eq!(
-            painted.notes.iter().any(|note| note.contains("mask is empty")),
-            mask.is_empty()
-        );
+        assert_eq!(painted.notes.iter().any(|note| note.contains("mask is empty")), mask.is_empty());
     }
 }
 
@@ -241,23 +182,10 @@ fn what_the_mask_keeps_is_the_inputs_to_the_bit() {
 fn strength_decides_how_many_steps_run_and_full_strength_ignores_the_picture() {
     let model = bozzetto();
     let with = |strength| {
-        let input = Input {
-            picture: Arc::new(test_picture()),
-            strength,
-            mask: None,
-        };
-        finished(
-            &model,
-            &Request {
-                input: Some(input),
-                ..request()
-            },
-        )
+        let input = Input { picture: Arc::new(test_picture()), strength, mask: None };
+        finished(&model, &Request { input: Some(input), ..request() })
     };
-    assert_eq!(
-        [0.0, 0.5, 0.75, 1.0].map(|strength| with(strength).steps_made),
-        [1, 2, 3, 4]
-    );
+    assert_eq!([0.0, 0.5, 0.75, 1.0].map(|strength| with(strength).steps_made), [1, 2, 3, 4]);
     assert_eq!(with(1.0).picture, finished(&model, &request()).picture);
 }
 
@@ -265,23 +193,13 @@ fn strength_decides_how_many_steps_run_and_full_strength_ignores_the_picture() {
 fn the_end_of_a_prompt_that_does_not_fit_is_named() {
     let prompt = format!("{} purple hippopotamus", "a red apple ".repeat(40));
     let painted = finished(&bozzetto(), &Request { prompt, ..request() });
-    let cut = painted
-        .notes
-        .iter()
-        .find(|note| note.starts_with("the end of the prompt was not used: "));
-    assert!(
-        cut.is_some_and(|note| note.contains("hippopotamus")),
-        "{:?}",
-        painted.notes
-    );
+    let cut = painted.notes.iter().find(|note| note.starts_with("the end of the prompt was not used: "));
+    assert!(cut.is_some_and(|note| note.contains("hippopotamus")), "{:?}", painted.notes);
 }
 
 #[test]
 fn a_size_without_a_latent_is_an_error_that_names_a_size_that_has_one() {
-    let request = Request {
-        extent: Extent::new(68, 64),
-        ..request()
-    };
+    let request = Request { extent: Extent::new(68, 64), ..request() };
     let error = paint(&bozzetto(), &request, &mut |_| Continue(())).unwrap_err();
     assert!(matches!(error, Error::Extent { multiple: 8, .. }));
     assert!(error.to_string().contains("72x64"), "{error}");
@@ -294,10 +212,7 @@ fn with_nan(part: &str, tensor: &str) -> (tempfile::TempDir, Model) {
     let weights = copy.path().join(part);
     let mut tensors = candle_core::safetensors::load(&weights, &Device::Cpu).unwrap();
     let damaged = tensors.get_mut(tensor).unwrap();
-    *damaged = Tensor::full(f32::NAN, damaged.shape(), &Device::Cpu)
-        .unwrap()
-        .to_dtype(damaged.dtype())
-        .unwrap();
+    *damaged = Tensor::full(f32::NAN, damaged.shape(), &Device::Cpu).unwrap().to_dtype(damaged.dtype()).unwrap();
     candle_core::safetensors::save(&tensors, &weights).unwrap();
     let model = Model::load(copy.path(), &Device::Cpu).unwrap();
     (copy, model)
@@ -326,12 +241,7 @@ fn a_network_that_gives_no_number_is_an_error_that_names_the_step() {
 fn a_decoder_that_gives_no_number_is_an_error_that_names_it() {
     let (_kept, model) = with_nan("vae/diffusion_pytorch_model.safetensors", "decoder.conv_out.bias");
     let error = paint(&model, &request(), &mut |_| Continue(())).unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .starts_with("the picture decoder gave something that is not a number"),
-        "{error}"
-    );
+    assert!(error.to_string().starts_with("the picture decoder gave something that is not a number"), "{error}");
 }
 
 #[test]
@@ -362,9 +272,7 @@ fn a_trace_holds_the_whole_run() {
         trace.record(&progress).unwrap();
         Continue(())
     });
-    let Ending::Finished(painted) = ending.unwrap() else {
-        panic!("nobody stopped it")
-    };
+    let Ending::Finished(painted) = ending.unwrap() else { panic!("nobody stopped it") };
     trace.record_picture(&painted.picture);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("trace.safetensors");
@@ -377,18 +285,12 @@ fn a_trace_holds_the_whole_run() {
         assert_eq!(tensors[&format!("step_{index:03}_sigma")].dims(), [1]);
     }
     assert_eq!(tensors["image"].dims(), [64, 64, 3]);
-    assert_eq!(
-        (tensors.len(), tensors["noise"].dims(), tensors["latent"].dims()),
-        (16, &latent[..], &latent[..])
-    );
+    assert_eq!((tensors.len(), tensors["noise"].dims(), tensors["latent"].dims()), (16, &latent[..], &latent[..]));
 }
 
 #[test]
 fn bozzetto_starts_with_what_it_was_trained_for() {
     let defaults = Defaults::of(&bozzetto());
     assert_eq!(defaults.extent, Extent::new(128, 128));
-    assert_eq!(
-        (defaults.sampler, defaults.schedule),
-        (SamplerName::Ddim, ScheduleName::Simple)
-    );
+    assert_eq!((defaults.sampler, defaults.schedule), (SamplerName::Ddim, ScheduleName::Simple));
 }

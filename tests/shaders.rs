@@ -19,22 +19,11 @@ fn every_shader_is_valid_and_stays_within_what_webgl2_has() {
         let module = naga::front::wgsl::parse_str(shader.source).unwrap_or_else(|e| panic!("{}: {e}", shader.name));
         let mut validator =
             naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::empty());
-        validator
-            .validate(&module)
-            .unwrap_or_else(|e| panic!("{}: {e:?}", shader.name));
-        let has_compute = module
-            .entry_points
-            .iter()
-            .any(|e| e.stage == naga::ShaderStage::Compute);
-        let has_storage = module
-            .global_variables
-            .iter()
-            .any(|(_, v)| matches!(v.space, naga::AddressSpace::Storage { .. }));
-        assert!(
-            !has_compute && !has_storage,
-            "{} needs more than the fallback has",
-            shader.name
-        );
+        validator.validate(&module).unwrap_or_else(|e| panic!("{}: {e:?}", shader.name));
+        let has_compute = module.entry_points.iter().any(|e| e.stage == naga::ShaderStage::Compute);
+        let has_storage =
+            module.global_variables.iter().any(|(_, v)| matches!(v.space, naga::AddressSpace::Storage { .. }));
+        assert!(!has_compute && !has_storage, "{} needs more than the fallback has", shader.name);
     }
 }
 
@@ -56,12 +45,7 @@ fn picture(extent: Extent) -> Picture {
         .flat_map(|y| (0..extent.width).map(move |x| (x, y)))
         .flat_map(|(x, y)| {
             let check = if (x + y) % 2 == 0 { 255 } else { 30 };
-            [
-                check,
-                (x * 11 % 256) as u8,
-                (y * 23 % 256) as u8,
-                if x > extent.width / 2 { 255 } else { 120 },
-            ]
+            [check, (x * 11 % 256) as u8, (y * 23 % 256) as u8, if x > extent.width / 2 { 255 } else { 120 }]
         })
         .collect();
     Picture::from_rgba(extent, rgba).unwrap()
@@ -78,11 +62,7 @@ fn mask(extent: Extent) -> Mask {
 
 fn premultiplied(picture: &Picture) -> Vec<u8> {
     let by = |c: u8, a: u8| ((u32::from(c) * u32::from(a) + 127) / 255) as u8;
-    picture
-        .rgba()
-        .chunks_exact(4)
-        .flat_map(|p| [by(p[0], p[3]), by(p[1], p[3]), by(p[2], p[3]), p[3]])
-        .collect()
+    picture.rgba().chunks_exact(4).flat_map(|p| [by(p[0], p[3]), by(p[1], p[3]), by(p[2], p[3]), p[3]]).collect()
 }
 
 struct Scene {
@@ -122,9 +102,7 @@ fn share_that_differs(extent: Extent, uniforms: CanvasUniforms, tolerance: i32) 
     let (picture, mask) = (picture(extent), mask(extent));
     let preview = Picture::from_rgba(
         Extent::new(4, 3),
-        (0..12u8)
-            .flat_map(|i| [i * 20, 255 - i * 20, (i % 2) * 200, 255])
-            .collect(),
+        (0..12u8).flat_map(|i| [i * 20, 255 - i * 20, (i % 2) * 200, 255]).collect(),
     )
     .unwrap();
     let mut shown = CanvasPicture::default();
@@ -132,14 +110,10 @@ fn share_that_differs(extent: Extent, uniforms: CanvasUniforms, tolerance: i32) 
     shown.set_preview(&Arc::new(preview.clone()));
     shown.set_mask(&mask);
     let size = egui::vec2(VIEWPORT[0] as f32, VIEWPORT[1] as f32);
-    let mut harness = Harness::builder()
-        .with_size(size)
-        .with_render_cursor(false)
-        .wgpu()
-        .build_eframe(move |cc| {
-            install(cc.wgpu_render_state.as_ref().expect("a graphics adapter"));
-            Scene { shown, uniforms }
-        });
+    let mut harness = Harness::builder().with_size(size).with_render_cursor(false).wgpu().build_eframe(move |cc| {
+        install(cc.wgpu_render_state.as_ref().expect("a graphics adapter"));
+        Scene { shown, uniforms }
+    });
     let seen = harness.render().expect("the canvas renders");
     let (picture_bytes, preview_bytes) = (premultiplied(&picture), premultiplied(&preview));
     let texels = |extent, bytes| Texels { extent, bytes };

@@ -86,10 +86,7 @@ fn window_of(size: [f32; 2], theme: Theme, chosen: Option<PathBuf>) -> Window {
     harness.run();
     let peer = peers.lock().unwrap().pop().expect("the session starts an engine");
     let mut window = Window { harness, peer, home };
-    window.tell(Event::ModelLoaded {
-        model: "bozzetto".into(),
-        seconds: 0.1,
-    });
+    window.tell(Event::ModelLoaded { model: "bozzetto".into(), seconds: 0.1 });
     window.wait("the gallery to be listed", |session| !session.results.is_loading);
     window
 }
@@ -134,28 +131,17 @@ impl Window {
 
     fn steps(&mut self, job: &Job, made: u32) {
         self.tell(Event::JobStarted(job.id));
-        self.tell(Event::JobPhase {
-            id: job.id,
-            phase: Phase::Sample,
-        });
+        self.tell(Event::JobPhase { id: job.id, phase: Phase::Sample });
         for index in 0..made {
             let preview = Arc::new(apple(Extent::new(8, 8), index as f32 / 20.0));
-            self.tell(Event::JobStep {
-                id: job.id,
-                index,
-                count: job.request.steps_to_run(),
-                preview,
-            });
+            self.tell(Event::JobStep { id: job.id, index, count: job.request.steps_to_run(), preview });
         }
     }
 
     fn finish(&mut self, job: &Job) -> Arc<Picture> {
         let picture = Arc::new(apple(job.request.extent, 1.0));
         let painted = painted(&picture, &job.request, 20);
-        self.tell(Event::JobEnded {
-            id: job.id,
-            outcome: Outcome::Finished(painted),
-        });
+        self.tell(Event::JobEnded { id: job.id, outcome: Outcome::Finished(painted) });
         picture
     }
 
@@ -269,19 +255,11 @@ fn the_preview_and_then_the_finished_picture_are_seen_on_the_canvas() {
     let mut window = window();
     window.click("Generate");
     let job = window.job();
-    window.tell(Event::JobPhase {
-        id: job.id,
-        phase: Phase::Sample,
-    });
+    window.tell(Event::JobPhase { id: job.id, phase: Phase::Sample });
     let middle = window.canvas();
     for colour in [[200, 30, 40, 255], [20, 60, 220, 255]] {
         let preview = Arc::new(Picture::filled(Extent::new(8, 8), colour));
-        window.tell(Event::JobStep {
-            id: job.id,
-            index: 0,
-            count: 20,
-            preview,
-        });
+        window.tell(Event::JobStep { id: job.id, index: 0, count: 20, preview });
         let seen = window.harness.render().unwrap();
         assert_eq!(seen.get_pixel(middle.x as u32, middle.y as u32).0, colour);
     }
@@ -301,11 +279,7 @@ fn generate_queues_while_something_is_being_painted() {
     window.write_prompt("second");
     window.press(Modifiers::COMMAND, Key::Enter);
     assert_eq!(window.session().jobs.waiting.len(), 1);
-    assert_eq!(
-        window.session().draft.prompt,
-        "second",
-        "Ctrl+Enter must not write a line break"
-    );
+    assert_eq!(window.session().draft.prompt, "second", "Ctrl+Enter must not write a line break");
     window.harness.get_by_label("Waiting: second");
     window.finish(&first);
     assert_eq!(window.job().request.prompt, "second");
@@ -342,10 +316,7 @@ fn escape_stops_and_keeps_and_the_menu_beside_stop_discards() {
     window.harness.get_by_label_contains("Stop and discard").click();
     window.harness.run_ok();
     assert_eq!(job.cancel.requested(), Some(Stop::Discard));
-    window.tell(Event::JobEnded {
-        id: job.id,
-        outcome: Outcome::Cancelled,
-    });
+    window.tell(Event::JobEnded { id: job.id, outcome: Outcome::Cancelled });
     assert_eq!(window.session().results.items.len(), 1);
 }
 
@@ -378,10 +349,7 @@ fn a_dropped_picture_is_started_from_and_the_strength_tells_how_many_steps_will_
     let job = window.job();
     assert_eq!(job.request.extent, Extent::new(96, 64));
     assert_eq!(job.request.steps_to_run(), 12);
-    window.tell(Event::JobEnded {
-        id: job.id,
-        outcome: Outcome::Cancelled,
-    });
+    window.tell(Event::JobEnded { id: job.id, outcome: Outcome::Cancelled });
     window.click("Close the picture");
     assert!(window.session().document.picture().is_none());
 }
@@ -429,10 +397,7 @@ fn a_stroke_is_seen_before_the_button_is_released() {
     window.press(Modifiers::NONE, Key::Escape);
     window.harness.drop_at(middle + vec2(60.0, 0.0));
     window.harness.run();
-    assert!(
-        window.session().document.mask().is_empty(),
-        "Escape takes the stroke back"
-    );
+    assert!(window.session().document.mask().is_empty(), "Escape takes the stroke back");
 }
 
 #[test]
@@ -466,14 +431,7 @@ fn single_letters_are_text_in_a_text_field_and_keys_elsewhere() {
     window.harness.get_by_label("Prompt").focus();
     window.harness.run();
     window.press(Modifiers::NONE, Key::Delete);
-    window
-        .harness
-        .state()
-        .session
-        .results
-        .items
-        .first()
-        .inspect(|_| panic!("nothing was painted"));
+    window.harness.state().session.results.items.first().inspect(|_| panic!("nothing was painted"));
     window.press(Modifiers::NONE, Key::Escape);
     window.press(Modifiers::NONE, Key::B);
     assert_eq!(window.session().tool, Tool::MaskBrush);
@@ -529,35 +487,20 @@ fn arrows_walk_through_the_results_and_delete_takes_the_shown_one_away() {
     }
     let prompt_shown = |window: &Window| {
         let results = &window.session().results;
-        results
-            .shown
-            .and_then(|id| results.get(id))
-            .map(|item| item.prompt.clone())
+        results.shown.and_then(|id| results.get(id)).map(|item| item.prompt.clone())
     };
     window.press(Modifiers::NONE, Key::Escape);
     assert_eq!(prompt_shown(&window).as_deref(), Some("newer"));
     window.press(Modifiers::NONE, Key::ArrowRight);
     window.wait("the older result", |session| {
-        session
-            .results
-            .shown
-            .and_then(|id| session.results.get(id))
-            .is_some_and(|item| item.prompt == "older")
+        session.results.shown.and_then(|id| session.results.get(id)).is_some_and(|item| item.prompt == "older")
     });
     window.press(Modifiers::NONE, Key::ArrowLeft);
     window.wait("the newer result", |session| {
-        session
-            .results
-            .shown
-            .and_then(|id| session.results.get(id))
-            .is_some_and(|item| item.prompt == "newer")
+        session.results.shown.and_then(|id| session.results.get(id)).is_some_and(|item| item.prompt == "newer")
     });
     window.wait("both to be saved", |session| {
-        session
-            .results
-            .items
-            .iter()
-            .all(|item| matches!(item.kept, sfumato::session::Kept::InGallery(_)))
+        session.results.items.iter().all(|item| matches!(item.kept, sfumato::session::Kept::InGallery(_)))
     });
     window.press(Modifiers::NONE, Key::Delete);
     window.wait("the result to be gone", |session| session.results.items.len() == 1);
@@ -573,11 +516,7 @@ fn the_gallery_finds_results_by_their_prompts() {
         window.finish(&job);
     }
     window.wait("both to be saved", |session| {
-        session
-            .results
-            .items
-            .iter()
-            .all(|item| matches!(item.kept, sfumato::session::Kept::InGallery(_)))
+        session.results.items.iter().all(|item| matches!(item.kept, sfumato::session::Kept::InGallery(_)))
     });
     window.click("Gallery");
     window.harness.get_by_label("Search the prompts").focus();
@@ -619,10 +558,7 @@ fn a_failed_job_is_a_notice_and_the_next_one_goes_on() {
     window.click("Generate");
     let job = window.job();
     let error = engine::Error::UnknownModel("gone".into());
-    window.tell(Event::JobEnded {
-        id: job.id,
-        outcome: Outcome::Failed(error),
-    });
+    window.tell(Event::JobEnded { id: job.id, outcome: Outcome::Failed(error) });
     assert_eq!(window.session().notices.iter().len(), 1);
     window.click("Generate");
     window.job();
@@ -651,21 +587,13 @@ fn an_idle_window_asks_for_no_frame() {
 fn busy_window(size: [f32; 2], theme: Theme) -> Window {
     let mut window = window_of(size, theme, None);
     window.harness.state_mut().session.draft.seed = 3_141_592_653;
-    for prompt in [
-        "a red apple on a table",
-        "a red apple, oil painting",
-        "still life with an apple",
-    ] {
+    for prompt in ["a red apple on a table", "a red apple, oil painting", "still life with an apple"] {
         window.harness.state_mut().session.draft.prompt = prompt.into();
         window.apply(Action::Generate);
         let job = window.job();
         window.finish(&job);
         window.wait("the result to be saved", |session| {
-            session
-                .results
-                .items
-                .iter()
-                .all(|item| matches!(item.kept, sfumato::session::Kept::InGallery(_)))
+            session.results.items.iter().all(|item| matches!(item.kept, sfumato::session::Kept::InGallery(_)))
         });
     }
     window

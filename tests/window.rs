@@ -28,9 +28,7 @@ fn start_display() -> (Running, String) {
         .spawn()
         .expect("Xvfb is not installed: packaging/test.sh installs it");
     let mut number = String::new();
-    BufReader::new(xvfb.stdout.take().unwrap())
-        .read_line(&mut number)
-        .unwrap();
+    BufReader::new(xvfb.stdout.take().unwrap()).read_line(&mut number).unwrap();
     (Running(xvfb), format!(":{}", number.trim()))
 }
 
@@ -92,9 +90,7 @@ fn a_typed_prompt_becomes_a_picture_that_is_there_after_a_restart() {
     xdotool(&display, &["type", "--delay", "60", prompt]);
     xdotool(&display, &["key", "ctrl+Return"]);
     wait_for("the picture's name in the title", || {
-        xdotool(&display, &["getwindowname", &id])
-            .contains(prompt)
-            .then_some(())
+        xdotool(&display, &["getwindowname", &id]).contains(prompt).then_some(())
     });
     // What is saved is saved before the person could ask for it: ended without a chance to tidy up.
     sleep(Duration::from_secs(2));
@@ -108,8 +104,6 @@ fn a_typed_prompt_becomes_a_picture_that_is_there_after_a_restart() {
     xdotool(&display, &["key", "Escape"]);
     xdotool(&display, &["key", "Right"]);
     wait_for("the picture in the gallery", || {
-        xdotool(&display, &["getwindowname", &id])
-            .contains(prompt)
-            .then_some(())
+        xdotool(&display, &["getwindowname", &id]).contains(prompt).then_some(())
     });
 }

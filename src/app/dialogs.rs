@@ -23,30 +23,17 @@ const PICTURES: &[&str] = &["png", "jpg", "jpeg", "webp"];
 
 impl Dialogs for NativeDialogs {
     fn picture(&self) -> Option<PathBuf> {
-        rfd::FileDialog::new()
-            .set_title("Open a picture")
-            .add_filter("Pictures", PICTURES)
-            .pick_file()
+        rfd::FileDialog::new().set_title("Open a picture").add_filter("Pictures", PICTURES).pick_file()
     }
 
     fn mask(&self) -> Option<PathBuf> {
-        rfd::FileDialog::new()
-            .set_title("Open a mask")
-            .add_filter("Pictures", PICTURES)
-            .pick_file()
+        rfd::FileDialog::new().set_title("Open a mask").add_filter("Pictures", PICTURES).pick_file()
     }
 
     fn save(&self, name: &str) -> Option<PathBuf> {
-        let chosen = rfd::FileDialog::new()
-            .set_title("Save as")
-            .add_filter("PNG", &["png"])
-            .set_file_name(name)
-            .save_file()?;
-        Some(if chosen.extension().is_none() {
-            chosen.with_extension("png")
-        } else {
-            chosen
-        })
+        let chosen =
+            rfd::FileDialog::new().set_title("Save as").add_filter("PNG", &["png"]).set_file_name(name).save_file()?;
+        Some(if chosen.extension().is_none() { chosen.with_extension("png") } else { chosen })
     }
 }
 
@@ -59,11 +46,7 @@ pub(super) struct Asking {
 
 impl Asking {
     pub(super) fn new(dialogs: Box<dyn Dialogs>) -> Self {
-        Self {
-            dialogs: dialogs.into(),
-            answers: Arc::default(),
-            open: Arc::default(),
-        }
+        Self { dialogs: dialogs.into(), answers: Arc::default(), open: Arc::default() }
     }
 
     /// Asks, unless a dialog is open already. The answer is there after `ctx` was told to repaint.
@@ -75,18 +58,11 @@ impl Asking {
         if self.open.swap(true, Ordering::AcqRel) {
             return;
         }
-        let (dialogs, answers, open, ctx) = (
-            self.dialogs.clone(),
-            self.answers.clone(),
-            self.open.clone(),
-            ctx.clone(),
-        );
+        let (dialogs, answers, open, ctx) =
+            (self.dialogs.clone(), self.answers.clone(), self.open.clone(), ctx.clone());
         let ask = move || {
             let answer = question(&*dialogs);
-            answers
-                .lock()
-                .expect("nothing panics while it holds the answers")
-                .extend(answer);
+            answers.lock().expect("nothing panics while it holds the answers").extend(answer);
             open.store(false, Ordering::Release);
             ctx.request_repaint();
         };

@@ -10,17 +10,8 @@ pub(super) fn icon() -> egui::IconData {
             let smoke = ((x + y) * 1.6 + 0.5).clamp(0.0, 1.0);
             let mix = |paint: f32, grey: f32| (paint * (1.0 - smoke) + grey * smoke) as u8;
             let opacity = (1.0 - ((from_middle - 0.55) / 0.4).clamp(0.0, 1.0)) * (1.0 - 0.55 * smoke);
-            [
-                mix(217.0, 110.0),
-                mix(149.0, 108.0),
-                mix(74.0, 106.0),
-                (opacity * 255.0) as u8,
-            ]
+            [mix(217.0, 110.0), mix(149.0, 108.0), mix(74.0, 106.0), (opacity * 255.0) as u8]
         })
         .collect();
-    egui::IconData {
-        rgba,
-        width: SIDE,
-        height: SIDE,
-    }
+    egui::IconData { rgba, width: SIDE, height: SIDE }
 }

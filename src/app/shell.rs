@@ -31,13 +31,7 @@ impl App {
         theme::install(&cc.egui_ctx);
         theme::follow(&cc.egui_ctx, session.settings.theme);
         let asking = Asking::new(dialogs);
-        Ok(Self {
-            session,
-            view: ViewState::default(),
-            asking,
-            device: device.to_owned(),
-            title: String::new(),
-        })
+        Ok(Self { session, view: ViewState::default(), asking, device: device.to_owned(), title: String::new() })
     }
 
     fn answer(&mut self, ctx: &Context, ask: &Ask) {
@@ -60,8 +54,7 @@ impl App {
     fn grant(&mut self, ctx: &Context, wish: Wish) {
         match wish {
             Wish::AskWhereToSave { result, name } => {
-                self.asking
-                    .ask(ctx, move |d| d.save(&name).map(|path| Action::SaveResult(result, path)));
+                self.asking.ask(ctx, move |d| d.save(&name).map(|path| Action::SaveResult(result, path)));
             }
             Wish::Reveal(path) => reveal(path),
         }
@@ -149,10 +142,7 @@ fn file_in(text: &str) -> Option<PathBuf> {
 fn unescaped(uri: &str) -> String {
     let (mut bytes, mut rest) = (Vec::new(), uri.as_bytes());
     while let Some((&first, tail)) = rest.split_first() {
-        let escape = tail
-            .get(..2)
-            .filter(|_| first == b'%')
-            .and_then(|hex| std::str::from_utf8(hex).ok());
+        let escape = tail.get(..2).filter(|_| first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
         let (byte, after) = match escape.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
             Some(byte) => (byte, &tail[2..]),
             None => (first, tail),

@@ -118,24 +118,19 @@ impl Error {
             candle_core::Error::WithBacktrace { inner, .. } | candle_core::Error::Context { inner, .. } => {
                 Self::from_candle(inner, folder)
             }
-            candle_core::Error::CannotFindTensor { path: tensor } => Self::MissingTensor {
-                tensor: tensor.clone(),
-                path,
-            },
+            candle_core::Error::CannotFindTensor { path: tensor } => {
+                Self::MissingTensor { tensor: tensor.clone(), path }
+            }
             candle_core::Error::UnexpectedShape { msg, expected, got } => Self::WrongShape {
                 tensor: msg.clone(),
                 expected: expected.dims().to_vec(),
                 found: got.dims().to_vec(),
                 path,
             },
-            candle_core::Error::Io(error) => Self::Read {
-                path,
-                source: std::io::Error::new(error.kind(), error.to_string()),
-            },
-            other => Self::Device {
-                reason: other.to_string().lines().next().unwrap_or_default().to_owned(),
-                path,
-            },
+            candle_core::Error::Io(error) => {
+                Self::Read { path, source: std::io::Error::new(error.kind(), error.to_string()) }
+            }
+            other => Self::Device { reason: other.to_string().lines().next().unwrap_or_default().to_owned(), path },
         }
     }
 }
@@ -144,9 +139,6 @@ fn known_models(known: &[String]) -> String {
     if known.is_empty() {
         "there is none on this machine; give the path of a diffusers folder".to_owned()
     } else {
-        format!(
-            "choose one of {}, or give the path of a diffusers folder",
-            known.join(", ")
-        )
+        format!("choose one of {}, or give the path of a diffusers folder", known.join(", "))
     }
 }

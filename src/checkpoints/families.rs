@@ -52,9 +52,6 @@ impl Family {
 
     /// Its map from latents to previews.
     pub fn preview(&self) -> LatentToRgb {
-        LatentToRgb {
-            matrix: self.preview_matrix.to_vec(),
-            bias: self.preview_bias,
-        }
+        LatentToRgb { matrix: self.preview_matrix.to_vec(), bias: self.preview_bias }
     }
 }

@@ -31,22 +31,13 @@ impl Folder {
         let class_of =
             |part: &str| -> Option<String> { Some(index.get(part)?.as_array()?.get(1)?.as_str()?.to_owned()) };
         let unsupported = |part: &str, found: String, expected| {
-            Err(Error::Unsupported {
-                part: part.to_owned(),
-                found,
-                expected,
-                path: index_path.clone(),
-            })
+            Err(Error::Unsupported { part: part.to_owned(), found, expected, path: index_path.clone() })
         };
         for (part, classes, _) in PARTS {
             match class_of(part) {
                 Some(class) if classes.contains(&class.as_str()) => {}
                 found => {
-                    return unsupported(
-                        part,
-                        found.unwrap_or_else(|| "part that is not there".to_owned()),
-                        classes[0],
-                    );
+                    return unsupported(part, found.unwrap_or_else(|| "part that is not there".to_owned()), classes[0]);
                 }
             }
         }
@@ -88,19 +79,13 @@ impl Folder {
 pub(super) fn text_in(path: &Path) -> Result<String, Error> {
     std::fs::read_to_string(path).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => Error::MissingFile(path.to_owned()),
-        _ => Error::Read {
-            path: path.to_owned(),
-            source,
-        },
+        _ => Error::Read { path: path.to_owned(), source },
     })
 }
 
 /// A file's JSON object.
 pub(super) fn json_in(path: &Path) -> Result<Value, Error> {
-    let config = |source| Error::Config {
-        path: path.to_owned(),
-        source,
-    };
+    let config = |source| Error::Config { path: path.to_owned(), source };
     match serde_json::from_str(&text_in(path)?) {
         Ok(value @ Value::Object(_)) => Ok(value),
         Ok(_) => Err(config(ConfigError::NotAnObject)),

@@ -24,22 +24,12 @@ pub(super) struct Place {
 pub(super) fn read_header(path: &Path) -> Result<BTreeMap<String, Place>, Error> {
     let read = |source: std::io::Error| match source.kind() {
         std::io::ErrorKind::NotFound => Error::MissingFile(path.to_owned()),
-        _ => Error::Read {
-            path: path.to_owned(),
-            source,
-        },
+        _ => Error::Read { path: path.to_owned(), source },
     };
-    let damaged = |reason: String| Error::Damaged {
-        path: path.to_owned(),
-        reason,
-    };
+    let damaged = |reason: String| Error::Damaged { path: path.to_owned(), reason };
     let mut file = File::open(path).map_err(read)?;
     let found = file.metadata().map_err(read)?.len();
-    let truncated = |expected: u64| Error::Truncated {
-        path: path.to_owned(),
-        expected,
-        found,
-    };
+    let truncated = |expected: u64| Error::Truncated { path: path.to_owned(), expected, found };
     if found < 8 {
         return Err(truncated(8));
     }
@@ -47,9 +37,7 @@ pub(super) fn read_header(path: &Path) -> Result<BTreeMap<String, Place>, Error>
     file.read_exact(&mut length).map_err(read)?;
     let length = u64::from_le_bytes(length);
     if length > MAX_HEADER_BYTES {
-        return Err(damaged(format!(
-            "its header claims to be {length} bytes long: it is no safetensors file"
-        )));
+        return Err(damaged(format!("its header claims to be {length} bytes long: it is no safetensors file")));
     }
     let data_start = 8 + length;
     if found < data_start {
@@ -81,10 +69,7 @@ pub(super) fn read_header(path: &Path) -> Result<BTreeMap<String, Place>, Error>
 
 /// A header's entry `{"dtype", "shape", "data_offsets"}` and where its data ends in the file.
 fn place_of(entry: &Value, data_start: u64) -> Result<(Place, u64), String> {
-    let name = entry
-        .get("dtype")
-        .and_then(Value::as_str)
-        .ok_or("its type is missing")?;
+    let name = entry.get("dtype").and_then(Value::as_str).ok_or("its type is missing")?;
     let dtype = DTYPES.iter().find(|(known, _)| *known == name).map(|(_, dtype)| *dtype);
     let dtype = dtype.ok_or_else(|| format!("its type {name} is not supported"))?;
     let list = |field: &str| -> Option<Vec<u64>> { entry.get(field)?.as_array()?.iter().map(Value::as_u64).collect() };
@@ -93,13 +78,9 @@ fn place_of(entry: &Value, data_start: u64) -> Result<(Place, u64), String> {
     let [start, end] = offsets[..] else {
         return Err("its offsets are not two whole numbers".to_owned());
     };
-    let expected = shape
-        .iter()
-        .try_fold(dtype.size_in_bytes() as u64, |bytes, side| bytes.checked_mul(*side));
+    let expected = shape.iter().try_fold(dtype.size_in_bytes() as u64, |bytes, side| bytes.checked_mul(*side));
     if end < start || expected != Some(end - start) {
-        return Err(format!(
-            "its offsets {start}..{end} do not fit its shape {shape:?} of {name}"
-        ));
+        return Err(format!("its offsets {start}..{end} do not fit its shape {shape:?} of {name}"));
     }
     let end_in_file = data_start.checked_add(end).ok_or("its offsets are out of range")?;
     let narrow = |number: u64| usize::try_from(number).map_err(|_| "it is too large for this machine".to_owned());
@@ -148,12 +129,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let bytes = whole();
         let places = read_header(&written(&folder, &bytes)).unwrap();
-        let b = Place {
-            dtype: DType::F32,
-            shape: vec![4],
-            start: bytes.len() as u64 - 16,
-            bytes: 16,
-        };
+        let b = Place { dtype: DType::F32, shape: vec![4], start: bytes.len() as u64 - 16, bytes: 16 };
         assert_eq!(places["b"], b);
         assert_eq!(places["a"].shape, [2, 3]);
     }
@@ -180,10 +156,7 @@ mod tests {
             bytes[bit / 8] ^= 1 << (bit % 8);
             if let Ok(places) = read_header(&written(&folder, &bytes)) {
                 for (name, place) in places {
-                    assert!(
-                        place.start + place.bytes as u64 <= bytes.len() as u64,
-                        "bit {bit}: {name} {place:?}"
-                    );
+                    assert!(place.start + place.bytes as u64 <= bytes.len() as u64, "bit {bit}: {name} {place:?}");
                     let elements: usize = place.shape.iter().product();
                     assert_eq!(place.bytes, elements * place.dtype.size_in_bytes(), "bit {bit}: {name}");
                 }
@@ -199,28 +172,19 @@ mod tests {
             (b"<!DOCTYPE html><html>".to_vec(), "no safetensors file"),
             (with_json("{}"), "holds no tensor"),
             (with_json("[1]"), "not valid JSON"),
-            (
-                with_json(r#"{"a":{"dtype":"F3","shape":[1],"data_offsets":[0,4]}}"#),
-                "tensor a: its type F3",
-            ),
+            (with_json(r#"{"a":{"dtype":"F3","shape":[1],"data_offsets":[0,4]}}"#), "tensor a: its type F3"),
             (
                 with_json(r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}"#),
                 "tensor a: its offsets 0..4 do not fit",
             ),
-            (
-                with_json(r#"{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}"#),
-                "tensor a: its shape",
-            ),
+            (with_json(r#"{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}"#), "tensor a: its shape"),
             (
                 with_json(r#"{"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]}}"#),
                 "tensor a: its offsets",
             ),
         ] {
             let error = read_header(&written(&folder, &bytes)).unwrap_err().to_string();
-            assert!(
-                error.contains(expected) && error.ends_with("weights.safetensors"),
-                "{error}"
-            );
+            assert!(error.contains(expected) && error.ends_with("weights.safetensors"), "{error}");
         }
     }
 }

@@ -66,11 +66,7 @@ impl Library {
 
     /// The folder of the model of this name, or the folder at this path.
     pub fn find(&self, name_or_path: &str) -> Result<PathBuf, Error> {
-        if let Some(entry) = self
-            .entries
-            .iter()
-            .find(|entry| entry.name.eq_ignore_ascii_case(name_or_path))
-        {
+        if let Some(entry) = self.entries.iter().find(|entry| entry.name.eq_ignore_ascii_case(name_or_path)) {
             return Ok(entry.path.clone());
         }
         let path = Path::new(name_or_path);
@@ -81,21 +77,13 @@ impl Library {
             return Err(Error::NoFolder(path.to_owned()));
         }
         let known = self.entries.iter().map(|entry| entry.name.clone()).collect();
-        Err(Error::Unknown {
-            name: name_or_path.to_owned(),
-            known,
-        })
+        Err(Error::Unknown { name: name_or_path.to_owned(), known })
     }
 }
 
 impl ModelEntry {
     fn of(name: String, path: PathBuf) -> Self {
-        Self {
-            display_name: card_title(&path),
-            summary: summary(&path),
-            name,
-            path,
-        }
+        Self { display_name: card_title(&path), summary: summary(&path), name, path }
     }
 }
 
@@ -104,16 +92,9 @@ fn summary(path: &Path) -> Result<Summary, Error> {
     let configs = Configs::read(&folder)?;
     let mut parameters_bytes = 0;
     for file in folder.weight_files()? {
-        parameters_bytes += read_header(&file)?
-            .values()
-            .map(|place| place.bytes as u64)
-            .sum::<u64>();
+        parameters_bytes += read_header(&file)?.values().map(|place| place.bytes as u64).sum::<u64>();
     }
-    Ok(Summary {
-        native_extent: configs.native_extent(),
-        parameters_bytes,
-        training: configs.training,
-    })
+    Ok(Summary { native_extent: configs.native_extent(), parameters_bytes, training: configs.training })
 }
 
 /// The first heading of README.md, which is where model cards are.
@@ -126,11 +107,7 @@ fn card_title(folder: &Path) -> Option<String> {
 /// The last part of a folder's path.
 pub(super) fn name_of(folder: &Path) -> String {
     let whole = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-    whole
-        .file_name()
-        .unwrap_or(whole.as_os_str())
-        .to_string_lossy()
-        .into_owned()
+    whole.file_name().unwrap_or(whole.as_os_str()).to_string_lossy().into_owned()
 }
 
 /// `place` itself or the folders in it, by name, that are models or look like the remains of one.
@@ -142,11 +119,7 @@ fn model_folders(place: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(place) else {
         return Vec::new();
     };
-    let mut folders: Vec<PathBuf> = entries
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| is_model(path))
-        .collect();
+    let mut folders: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(|path| is_model(path)).collect();
     folders.sort();
     folders
 }

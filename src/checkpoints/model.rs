@@ -55,23 +55,11 @@ impl Configs {
             vae: folder.config("vae", "config.json", AutoencoderKlConfig::from_json)?,
             training: folder.config("scheduler", "scheduler_config.json", Training::from_json)?,
         };
-        let mismatch = |reason: String| {
-            Err(Error::Mismatch {
-                reason,
-                path: folder.path.clone(),
-            })
-        };
+        let mismatch = |reason: String| Err(Error::Mismatch { reason, path: folder.path.clone() });
         let (words, unet, vae) = (&configs.text_encoder, &configs.unet, &configs.vae);
-        if let Some(level) = unet
-            .levels
-            .iter()
-            .find(|level| level.conditioning_width != words.hidden_size)
-        {
+        if let Some(level) = unet.levels.iter().find(|level| level.conditioning_width != words.hidden_size) {
             let width = level.conditioning_width;
-            return mismatch(format!(
-                "the text encoder is {} wide, the U-Net expects {width}",
-                words.hidden_size
-            ));
+            return mismatch(format!("the text encoder is {} wide, the U-Net expects {width}", words.hidden_size));
         }
         if unet.in_channels != vae.latent_channels || unet.out_channels != vae.latent_channels {
             let (inputs, outputs, latent) = (unet.in_channels, unet.out_channels, vae.latent_channels);
@@ -92,10 +80,7 @@ impl Configs {
     pub(super) fn native_extent(&self) -> Extent {
         let (height, width) = self.unet.sample_size.unwrap_or((64, 64));
         let downscale = self.vae.downscale() as u32;
-        Extent::new(
-            (width as u32).saturating_mul(downscale),
-            (height as u32).saturating_mul(downscale),
-        )
+        Extent::new((width as u32).saturating_mul(downscale), (height as u32).saturating_mul(downscale))
     }
 }
 
@@ -114,25 +99,14 @@ impl Model {
         let (largest, vocab) = (tokenizer.largest_id(), configs.text_encoder.vocab_size);
         if largest as usize >= vocab {
             let reason = format!("the tokenizer has a token {largest}, the text encoder only {vocab} in all");
-            return Err(Error::Mismatch {
-                reason,
-                path: folder.path,
-            });
+            return Err(Error::Mismatch { reason, path: folder.path });
         }
-        let build = Build {
-            folder: &folder,
-            device,
-            dtype,
-        };
-        let text_encoder = build.network("text_encoder", "model", |weights| {
-            ClipText::new(&configs.text_encoder, weights)
-        })?;
-        let unet = build.network("unet", "diffusion_pytorch_model", |weights| {
-            UNet::new(&configs.unet, weights)
-        })?;
-        let vae = build.network("vae", "diffusion_pytorch_model", |weights| {
-            AutoencoderKl::new(&configs.vae, weights)
-        })?;
+        let build = Build { folder: &folder, device, dtype };
+        let text_encoder =
+            build.network("text_encoder", "model", |weights| ClipText::new(&configs.text_encoder, weights))?;
+        let unet = build.network("unet", "diffusion_pytorch_model", |weights| UNet::new(&configs.unet, weights))?;
+        let vae =
+            build.network("vae", "diffusion_pytorch_model", |weights| AutoencoderKl::new(&configs.vae, weights))?;
         let (channels, scale) = (configs.vae.latent_channels, configs.vae.scaling_factor);
         Ok(Self {
             name: super::library::name_of(&folder.path),

@@ -19,25 +19,16 @@ impl LatentToRgb {
     pub(super) fn load(folder: &Path, channels: usize, latent_scale: f64) -> Result<Self, Error> {
         let path = folder.join("preview.json");
         if !path.is_file() {
-            let grey = || Self {
-                matrix: vec![[1.0 / channels as f32; 3]; channels],
-                bias: [0.0; 3],
-            };
+            let grey = || Self { matrix: vec![[1.0 / channels as f32; 3]; channels], bias: [0.0; 3] };
             return Ok(Family::of(channels, latent_scale).map_or_else(grey, Family::preview));
         }
-        let damaged = |reason: String| Error::Damaged {
-            path: path.clone(),
-            reason,
-        };
+        let damaged = |reason: String| Error::Damaged { path: path.clone(), reason };
         let map: Self =
             serde_json::from_str(&super::folder::text_in(&path)?).map_err(|error| damaged(error.to_string()))?;
         if map.matrix.len() == channels {
             Ok(map)
         } else {
-            Err(damaged(format!(
-                "its matrix has {} rows for {channels} latent channels",
-                map.matrix.len()
-            )))
+            Err(damaged(format!("its matrix has {} rows for {channels} latent channels", map.matrix.len())))
         }
     }
 }

@@ -66,10 +66,7 @@ impl Training {
         }
         // The schedulers that diffusers' Stable Diffusion pipelines of old came with count from 0; the others do not.
         let leads = fields.get("_class_name").and_then(|class| class.as_str());
-        let leads = matches!(
-            leads,
-            Some("DDIMScheduler" | "PNDMScheduler" | "DDPMScheduler" | "LCMScheduler")
-        );
+        let leads = matches!(leads, Some("DDIMScheduler" | "PNDMScheduler" | "DDPMScheduler" | "LCMScheduler"));
         Ok(Self {
             alphas_cumprod: cumulative_alphas(&betas)
                 .into_iter()
@@ -86,11 +83,7 @@ impl Training {
             )?,
             spacing: fields.choice(
                 "timestep_spacing",
-                &[
-                    ("leading", Spacing::Leading),
-                    ("linspace", Spacing::Linspace),
-                    ("trailing", Spacing::Trailing),
-                ],
+                &[("leading", Spacing::Leading), ("linspace", Spacing::Linspace), ("trailing", Spacing::Trailing)],
                 Some(if leads { Spacing::Leading } else { Spacing::Linspace }),
             )?,
             steps_offset: match fields.number("steps_offset", Some(0.0))? {
@@ -102,15 +95,9 @@ impl Training {
 }
 
 fn betas(fields: &Fields, count: usize) -> Result<Vec<f64>, ConfigError> {
-    let (first, last) = (
-        fields.number("beta_start", Some(0.0001))?,
-        fields.number("beta_end", Some(0.02))?,
-    );
-    let kinds = [
-        ("linear", Betas::Linear),
-        ("scaled_linear", Betas::ScaledLinear),
-        ("squaredcos_cap_v2", Betas::Cosine),
-    ];
+    let (first, last) = (fields.number("beta_start", Some(0.0001))?, fields.number("beta_end", Some(0.02))?);
+    let kinds =
+        [("linear", Betas::Linear), ("scaled_linear", Betas::ScaledLinear), ("squaredcos_cap_v2", Betas::Cosine)];
     let part = |i: usize| i as f64 / (count - 1).max(1) as f64;
     Ok(match fields.choice("beta_schedule", &kinds, Some(Betas::Linear))? {
         Betas::Linear => (0..count).map(|i| first + (last - first) * part(i)).collect(),
@@ -183,9 +170,6 @@ mod tests {
     fn schedulers_that_lead_by_default_are_known_by_their_class() {
         let spacing = |json| Training::from_json(json).unwrap().spacing;
         assert_eq!(spacing(r#"{"_class_name": "PNDMScheduler"}"#), Spacing::Leading);
-        assert_eq!(
-            spacing(r#"{"_class_name": "EulerDiscreteScheduler"}"#),
-            Spacing::Linspace
-        );
+        assert_eq!(spacing(r#"{"_class_name": "EulerDiscreteScheduler"}"#), Spacing::Linspace);
     }
 }

@@ -20,18 +20,13 @@ pub(super) struct Weights {
 impl Weights {
     /// Opens the weights in `folder` called `stem` and checks their headers.
     pub(super) fn open(folder: &Path, stem: &str) -> std::result::Result<Self, Error> {
-        let mut weights = Self {
-            files: Vec::new(),
-            tensors: HashMap::new(),
-        };
+        let mut weights = Self { files: Vec::new(), tensors: HashMap::new() };
         for path in weight_files(folder, stem)? {
             let places = read_header(&path)?;
             let file = File::open(&path).map_err(|source| Error::Read { path, source })?;
             let index = weights.files.len();
             weights.files.push(Mutex::new(file));
-            weights
-                .tensors
-                .extend(places.into_iter().map(|(name, place)| (name, (index, place))));
+            weights.tensors.extend(places.into_iter().map(|(name, place)| (name, (index, place))));
         }
         Ok(weights)
     }
@@ -42,9 +37,7 @@ impl Weights {
     }
 
     fn place(&self, name: &str) -> Result<&(usize, Place)> {
-        self.tensors
-            .get(name)
-            .ok_or_else(|| candle_core::Error::CannotFindTensor { path: name.to_owned() })
+        self.tensors.get(name).ok_or_else(|| candle_core::Error::CannotFindTensor { path: name.to_owned() })
     }
 }
 
@@ -54,11 +47,7 @@ impl SimpleBackend for Weights {
         if found == shape {
             self.get_unchecked(name, dtype, device)
         } else {
-            Err(candle_core::Error::UnexpectedShape {
-                msg: name.to_owned(),
-                expected: shape,
-                got: found,
-            })
+            Err(candle_core::Error::UnexpectedShape { msg: name.to_owned(), expected: shape, got: found })
         }
     }
 
@@ -66,15 +55,11 @@ impl SimpleBackend for Weights {
         let (file, place) = self.place(name)?;
         let mut bytes = vec![0u8; place.bytes];
         {
-            let mut file = self.files[*file]
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut file = self.files[*file].lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             file.seek(SeekFrom::Start(place.start))?;
             file.read_exact(&mut bytes)?;
         }
-        Tensor::from_raw_buffer(&bytes, place.dtype, &place.shape, &Device::Cpu)?
-            .to_dtype(dtype)?
-            .to_device(device)
+        Tensor::from_raw_buffer(&bytes, place.dtype, &place.shape, &Device::Cpu)?.to_dtype(dtype)?.to_device(device)
     }
 
     fn contains_tensor(&self, name: &str) -> bool {
@@ -105,30 +90,18 @@ pub(super) fn weight_files(folder: &Path, stem: &str) -> std::result::Result<Vec
 
 fn indexed_files(folder: &Path, index: &Path) -> std::result::Result<Vec<PathBuf>, Error> {
     let json = super::folder::json_in(index)?;
-    let damaged = |reason: &str| Error::Damaged {
-        path: index.to_owned(),
-        reason: reason.to_owned(),
-    };
-    let map = json
-        .get("weight_map")
-        .and_then(Value::as_object)
-        .ok_or_else(|| damaged("it has no weight_map"))?;
+    let damaged = |reason: &str| Error::Damaged { path: index.to_owned(), reason: reason.to_owned() };
+    let map = json.get("weight_map").and_then(Value::as_object).ok_or_else(|| damaged("it has no weight_map"))?;
     let mut files = Vec::new();
     for name in map.values() {
-        let name = name
-            .as_str()
-            .filter(|name| Path::new(name).file_name().is_some_and(|last| last == *name));
+        let name = name.as_str().filter(|name| Path::new(name).file_name().is_some_and(|last| last == *name));
         let path =
             folder.join(name.ok_or_else(|| damaged("its weight_map names something that is not a file beside it"))?);
         if !files.contains(&path) {
             files.push(path);
         }
     }
-    if files.is_empty() {
-        Err(damaged("its weight_map is empty"))
-    } else {
-        Ok(files)
-    }
+    if files.is_empty() { Err(damaged("its weight_map is empty")) } else { Ok(files) }
 }
 
 #[cfg(test)]
@@ -146,29 +119,16 @@ mod tests {
             let tensors = HashMap::from([(name.to_owned(), tensor)]);
             candle_core::safetensors::save(&tensors, folder.path().join(file)).unwrap();
         };
-        save(
-            "model-1.safetensors",
-            "a",
-            tensor(&[1.5, 2.0]).to_dtype(DType::F16).unwrap(),
-        );
-        save(
-            "model-2.safetensors",
-            "b",
-            tensor(&[3.0]).to_dtype(DType::BF16).unwrap(),
-        );
+        save("model-1.safetensors", "a", tensor(&[1.5, 2.0]).to_dtype(DType::F16).unwrap());
+        save("model-2.safetensors", "b", tensor(&[3.0]).to_dtype(DType::BF16).unwrap());
         let index = r#"{"metadata": {}, "weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}"#;
         std::fs::write(folder.path().join("model.safetensors.index.json"), index).unwrap();
-        let weights = Weights::open(folder.path(), "model")
-            .unwrap()
-            .into_builder(DType::F32, &Device::Cpu);
+        let weights = Weights::open(folder.path(), "model").unwrap().into_builder(DType::F32, &Device::Cpu);
         assert_eq!(weights.get(2, "a").unwrap().to_vec1::<f32>().unwrap(), [1.5, 2.0]);
         assert_eq!(weights.get(1, "b").unwrap().to_vec1::<f32>().unwrap(), [3.0]);
 
         let error = Error::from_candle(&weights.get(3, "a").unwrap_err(), folder.path()).to_string();
-        assert!(
-            error.starts_with("the tensor a is [2] but config.json makes it [3]"),
-            "{error}"
-        );
+        assert!(error.starts_with("the tensor a is [2] but config.json makes it [3]"), "{error}");
         let error = Error::from_candle(&weights.get(3, "c").unwrap_err(), folder.path()).to_string();
         assert!(error.starts_with("the tensor c is missing from the weights"), "{error}");
     }
@@ -178,10 +138,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let index = r#"{"weight_map": {"a": "../../secret.safetensors"}}"#;
         std::fs::write(folder.path().join("model.safetensors.index.json"), index).unwrap();
-        assert!(matches!(
-            weight_files(folder.path(), "model"),
-            Err(Error::Damaged { .. })
-        ));
+        assert!(matches!(weight_files(folder.path(), "model"), Err(Error::Damaged { .. })));
     }
 
     #[test]
@@ -191,9 +148,6 @@ mod tests {
             matches!(weight_files(folder.path(), "model"), Err(Error::MissingFile(path)) if path.ends_with("model.safetensors"))
         );
         std::fs::write(folder.path().join("model.fp16.safetensors"), "").unwrap();
-        assert_eq!(
-            weight_files(folder.path(), "model").unwrap(),
-            [folder.path().join("model.fp16.safetensors")]
-        );
+        assert_eq!(weight_files(folder.path(), "model").unwrap(), [folder.path().join("model.fp16.safetensors")]);
     }
 }

@@ -35,9 +35,8 @@ fn written(written: &Written) -> Value {
 
 /// The request with digests in place of pixels.
 fn record(request: &Request) -> Value {
-    let digests: Result<Record, Infallible> = request
-        .clone()
-        .map_pixels(|picture| Ok(picture.digest()), |mask| Ok(mask.digest()));
+    let digests: Result<Record, Infallible> =
+        request.clone().map_pixels(|picture| Ok(picture.digest()), |mask| Ok(mask.digest()));
     match digests {
         Ok(record) => serde_json::to_value(record).expect("a record is strings and finite numbers"),
     }
@@ -64,12 +63,7 @@ pub(super) fn found(found: &Found) -> Value {
     put("model", found.model.clone().map(Value::from));
     put("prompt", found.prompt.clone().map(Value::from));
     put("negative_prompt", found.negative_prompt.clone().map(Value::from));
-    put(
-        "extent",
-        found
-            .extent
-            .map(|extent| json!({ "width": extent.width, "height": extent.height })),
-    );
+    put("extent", found.extent.map(|extent| json!({ "width": extent.width, "height": extent.height })));
     put("seed", found.seed.map(Value::from));
     put("sampler", found.sampler.map(|sampler| Value::from(sampler.key())));
     put("schedule", found.schedule.map(|schedule| Value::from(schedule.key())));
@@ -82,10 +76,7 @@ pub(super) fn found(found: &Found) -> Value {
 
 /// A path that still says the same in another folder.
 pub(super) fn absolute(path: &Path) -> String {
-    std::path::absolute(path)
-        .unwrap_or_else(|_| path.to_owned())
-        .display()
-        .to_string()
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }
 
 #[cfg(test)]
@@ -94,9 +85,6 @@ mod tests {
 
     #[test]
     fn an_error_is_told_without_its_backtrace() {
-        assert_eq!(
-            sentence(&anyhow::anyhow!("no room: free some\n  0: main\n  1: start")),
-            "no room: free some"
-        );
+        assert_eq!(sentence(&anyhow::anyhow!("no room: free some\n  0: main\n  1: start")), "no room: free some");
     }
 }

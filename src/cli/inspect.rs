@@ -16,9 +16,7 @@ use std::path::Path;
 const MAX_HEADER_BYTES: u64 = 100_000_000;
 
 pub(super) fn run(file: &Path, json: bool) -> anyhow::Result<()> {
-    let is_weights = file
-        .extension()
-        .is_some_and(|extension| extension.eq_ignore_ascii_case("safetensors"));
+    let is_weights = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("safetensors"));
     let (object, text) = if file.is_dir() {
         model(file)?
     } else if is_weights {
@@ -32,16 +30,10 @@ pub(super) fn run(file: &Path, json: bool) -> anyhow::Result<()> {
 fn picture(file: &Path) -> anyhow::Result<(Value, String)> {
     let extent = Picture::load(file)?.extent();
     let texts = read_texts(file);
-    let parameters = texts
-        .iter()
-        .find(|(key, _)| key == PARAMETERS_KEY)
-        .map(|(_, text)| text);
+    let parameters = texts.iter().find(|(key, _)| key == PARAMETERS_KEY).map(|(_, text)| text);
     let imported = parameters.map(|text| from_parameters(text)).unwrap_or_default();
-    let unknown: Map<_, _> = imported
-        .unknown
-        .iter()
-        .map(|(key, value)| (key.clone(), Value::from(value.as_str())))
-        .collect();
+    let unknown: Map<_, _> =
+        imported.unknown.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect();
     let object = json!({
         "version": JSON_VERSION,
         "kind": "picture",
@@ -126,9 +118,7 @@ fn safetensors_in(folder: &Path) -> anyhow::Result<Vec<std::path::PathBuf>> {
     };
     let mut files = Vec::new();
     for entry in entries {
-        let path = entry
-            .map_err(|error| anyhow!("this folder cannot be read ({error}): {}", folder.display()))?
-            .path();
+        let path = entry.map_err(|error| anyhow!("this folder cannot be read ({error}): {}", folder.display()))?.path();
         if path.extension().is_some_and(|extension| extension == "safetensors") {
             files.push(path);
         }
@@ -185,9 +175,7 @@ impl Header {
         let mut file = File::open(path).map_err(unreadable)?;
         let length = file.metadata().map_err(unreadable)?.len();
         let mut prefix = [0; 8];
-        let header_length = file
-            .read_exact(&mut prefix)
-            .map_or(u64::MAX, |()| u64::from_le_bytes(prefix));
+        let header_length = file.read_exact(&mut prefix).map_or(u64::MAX, |()| u64::from_le_bytes(prefix));
         if header_length > MAX_HEADER_BYTES || header_length > length.saturating_sub(8) {
             bail!("this is not a safetensors file, or only the beginning of one: fetch it again: {shown}");
         }
@@ -196,12 +184,7 @@ impl Header {
         let header = Self::parse(&header).map_err(|error| {
             anyhow!("the header of this safetensors file is damaged ({error}): fetch the file again: {shown}")
         })?;
-        let needed = header
-            .tensors
-            .values()
-            .map(|tensor| tensor.data_offsets[1])
-            .max()
-            .unwrap_or(0);
+        let needed = header.tensors.values().map(|tensor| tensor.data_offsets[1]).max().unwrap_or(0);
         let found = length - 8 - header_length;
         if needed > found {
             bail!("this file is cut off: {found} bytes of tensors of {needed} are there: fetch it again: {shown}");
@@ -223,12 +206,7 @@ impl Header {
 
     /// How many numbers all tensors hold.
     fn parameters(&self) -> u64 {
-        let of = |tensor: &TensorInfo| {
-            tensor
-                .shape
-                .iter()
-                .fold(1, |product: u64, &side| product.saturating_mul(side))
-        };
+        let of = |tensor: &TensorInfo| tensor.shape.iter().fold(1, |product: u64, &side| product.saturating_mul(side));
         self.tensors.values().map(of).fold(0, u64::saturating_add)
     }
 
@@ -242,17 +220,8 @@ impl Header {
     }
 
     fn in_words(&self) -> String {
-        let dtypes: Vec<_> = self
-            .dtypes()
-            .iter()
-            .map(|(dtype, count)| format!("{count} {dtype}"))
-            .collect();
-        format!(
-            "{} numbers in {} tensors ({})",
-            self.parameters(),
-            self.tensors.len(),
-            dtypes.join(", ")
-        )
+        let dtypes: Vec<_> = self.dtypes().iter().map(|(dtype, count)| format!("{count} {dtype}")).collect();
+        format!("{} numbers in {} tensors ({})", self.parameters(), self.tensors.len(), dtypes.join(", "))
     }
 }
 
@@ -287,12 +256,7 @@ mod tests {
         assert!(told("{\"a\":", 0).contains("the header of this safetensors file is damaged"));
         let cut = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(cut.path(), [255; 9]).unwrap();
-        assert!(
-            Header::read(cut.path())
-                .unwrap_err()
-                .to_string()
-                .contains("not a safetensors file")
-        );
+        assert!(Header::read(cut.path()).unwrap_err().to_string().contains("not a safetensors file"));
     }
 
     #[test]

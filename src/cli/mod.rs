@@ -161,12 +161,7 @@ fn library(folder: Option<&Path>) -> Library {
 
 /// Where the user keeps models: the folders that the settings name, then the program's own.
 pub fn model_folders(paths: &Paths, settings: &Settings) -> Vec<PathBuf> {
-    settings
-        .model_folders
-        .iter()
-        .cloned()
-        .chain([paths.models_folder()])
-        .collect()
+    settings.model_folders.iter().cloned().chain([paths.models_folder()]).collect()
 }
 
 /// Any number, from the randomness that the standard library seeds its hash maps with.
@@ -178,9 +173,9 @@ pub fn entropy() -> u64 {
 fn print(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(anyhow!(
-            "the result could not be written to standard output ({error}): free space where it goes"
-        )),
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(anyhow!("the result could not be written to standard output ({error}): free space where it goes"))
+        }
         _ => Ok(()),
     }
 }
@@ -191,39 +186,21 @@ fn print_json(value: &serde_json::Value) -> anyhow::Result<()> {
 
 fn sampler_help() -> String {
     let keys: Vec<_> = SamplerName::ALL.iter().map(|sampler| sampler.key()).collect();
-    format!(
-        "How to get from one noise level to the next: {} [default: what suits the model]",
-        keys.join(", ")
-    )
+    format!("How to get from one noise level to the next: {} [default: what suits the model]", keys.join(", "))
 }
 
 fn schedule_help() -> String {
     let keys: Vec<_> = ScheduleName::ALL.iter().map(|schedule| schedule.key()).collect();
-    format!(
-        "Which noise levels to visit: {} [default: what suits the model]",
-        keys.join(", ")
-    )
+    format!("Which noise levels to visit: {} [default: what suits the model]", keys.join(", "))
 }
 
 fn sampler_named(name: &str) -> Result<SamplerName, String> {
-    let keys = || {
-        SamplerName::ALL
-            .iter()
-            .map(|sampler| sampler.key())
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
+    let keys = || SamplerName::ALL.iter().map(|sampler| sampler.key()).collect::<Vec<_>>().join(", ");
     SamplerName::from_name(name).ok_or_else(|| format!("there is no such sampler: choose one of {}", keys()))
 }
 
 fn schedule_named(name: &str) -> Result<ScheduleName, String> {
-    let keys = || {
-        ScheduleName::ALL
-            .iter()
-            .map(|schedule| schedule.key())
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
+    let keys = || ScheduleName::ALL.iter().map(|schedule| schedule.key()).collect::<Vec<_>>().join(", ");
     ScheduleName::from_name(name).ok_or_else(|| format!("there is no such schedule: choose one of {}", keys()))
 }
 

@@ -36,9 +36,7 @@ pub(super) fn chosen(library: &Library, wish: Option<&str>) -> anyhow::Result<Ch
         Some(wish) => {
             let folder = library.find(wish).map_err(engine::Error::from)?;
             let folder = folder.canonicalize().unwrap_or(folder);
-            entries
-                .iter()
-                .find(|entry| entry.path.canonicalize().is_ok_and(|path| path == folder))
+            entries.iter().find(|entry| entry.path.canonicalize().is_ok_and(|path| path == folder))
         }
     };
     let Some(entry) = entry else {
@@ -48,10 +46,7 @@ pub(super) fn chosen(library: &Library, wish: Option<&str>) -> anyhow::Result<Ch
         Ok(summary) => {
             let training = TrainingSigmas::from_alphas_cumprod(&summary.training.alphas_cumprod);
             let defaults = Defaults::from_facts(summary.native_extent, &training);
-            Ok(Chosen {
-                name: entry.name.clone(),
-                defaults,
-            })
+            Ok(Chosen { name: entry.name.clone(), defaults })
         }
         Err(problem) => bail!("{problem}"),
     }

@@ -26,30 +26,17 @@ impl Output {
         let Some(out) = out else {
             return Ok(Self::Folder(PathBuf::from(".")));
         };
-        let extension = out
-            .extension()
-            .map(|e| e.to_string_lossy().to_lowercase())
-            .unwrap_or_default();
+        let extension = out.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
         let is_folder = out.is_dir() || out.as_os_str().to_string_lossy().ends_with(std::path::is_separator);
         if !is_folder && ["jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff"].contains(&extension.as_str()) {
             let png = out.with_extension("png");
-            bail!(Usage(format!(
-                "pictures are written as PNG, not as {extension}: say --out {}",
-                png.display()
-            )));
+            bail!(Usage(format!("pictures are written as PNG, not as {extension}: say --out {}", png.display())));
         }
         let (output, folder) = if is_folder || extension != "png" {
             (Self::Folder(out.to_owned()), out)
         } else {
             let folder = out.parent().unwrap_or(Path::new(""));
-            (
-                if count == 1 {
-                    Self::File(out.to_owned())
-                } else {
-                    Self::Files(out.to_owned())
-                },
-                folder,
-            )
+            (if count == 1 { Self::File(out.to_owned()) } else { Self::Files(out.to_owned()) }, folder)
         };
         make_folder(folder)?;
         Ok(output)
@@ -66,10 +53,7 @@ impl Output {
                 Ok(file.clone())
             }
             Self::Files(file) => {
-                let stem = file
-                    .file_stem()
-                    .map(|stem| stem.to_string_lossy().into_owned())
-                    .unwrap_or_default();
+                let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
                 let file = file.with_file_name(format!("{stem}-{seed}.png"));
                 painted.picture.write_png(&file, &texts)?;
                 Ok(file)
@@ -84,27 +68,15 @@ pub(super) fn make_folder(folder: &Path) -> anyhow::Result<()> {
     if folder.as_os_str().is_empty() {
         return Ok(());
     }
-    std::fs::create_dir_all(folder).map_err(|error| {
-        anyhow!(
-            "this folder cannot be made ({error}): choose another: {}",
-            folder.display()
-        )
-    })
+    std::fs::create_dir_all(folder)
+        .map_err(|error| anyhow!("this folder cannot be made ({error}): choose another: {}", folder.display()))
 }
 
 /// `sfumato-SEED.png`, or the first of `sfumato-SEED-2.png`, … that is free.
 fn write_new(folder: &Path, seed: u64, png: &[u8]) -> anyhow::Result<PathBuf> {
     for number in 1u32.. {
-        let name = if number == 1 {
-            format!("sfumato-{seed}.png")
-        } else {
-            format!("sfumato-{seed}-{number}.png")
-        };
-        let file = if folder == Path::new(".") {
-            PathBuf::from(name)
-        } else {
-            folder.join(name)
-        };
+        let name = if number == 1 { format!("sfumato-{seed}.png") } else { format!("sfumato-{seed}-{number}.png") };
+        let file = if folder == Path::new(".") { PathBuf::from(name) } else { folder.join(name) };
         if file.exists() {
             continue;
         }
@@ -114,10 +86,7 @@ fn write_new(folder: &Path, seed: u64, png: &[u8]) -> anyhow::Result<PathBuf> {
             Ok(()) => return Ok(file),
         }
     }
-    bail!(
-        "every name for the picture is taken: choose another --out: {}",
-        folder.display()
-    )
+    bail!("every name for the picture is taken: choose another --out: {}", folder.display())
 }
 
 #[cfg(test)]

@@ -62,24 +62,15 @@ fn paint_all(args: &PaintArgs, done: &mut Done) -> anyhow::Result<()> {
         reporter.note(note);
     }
     if plan.seed_was_drawn {
-        reporter.note(&format!(
-            "seed {} (drawn; give it with --seed for the same picture)",
-            plan.requests[0].seed
-        ));
+        reporter.note(&format!("seed {} (drawn; give it with --seed for the same picture)", plan.requests[0].seed));
     }
     done.notes.clone_from(&plan.notes);
     let client = engine::spawn(library, || {});
     for (index, request) in plan.requests.into_iter().enumerate() {
-        let job = Job {
-            id: JobId(index as u64),
-            request: Box::new(request),
-            cancel: cancel.clone(),
-        };
+        let job = Job { id: JobId(index as u64), request: Box::new(request), cancel: cancel.clone() };
         reporter.begin(index, &job.request);
         let ended = paint_one(&client, job, args.trace.clone(), &mut reporter)?;
-        let written = ended
-            .map(|(painted, stopped)| keep(&output, painted, stopped))
-            .transpose()?;
+        let written = ended.map(|(painted, stopped)| keep(&output, painted, stopped)).transpose()?;
         if let Some(written) = written {
             reporter.end(&written);
             if !args.json {
@@ -117,9 +108,7 @@ fn paint_one(
             if client.is_alive() {
                 continue;
             }
-            return Err(anyhow!(
-                "the inference thread could not be started: close other programs and try again"
-            ));
+            return Err(anyhow!("the inference thread could not be started: close other programs and try again"));
         };
         reporter.event(&event);
         if let Event::JobEnded { outcome, .. } = event {
@@ -147,15 +136,9 @@ fn stop_on_ctrl_c(cancel: &CancelToken) -> anyhow::Result<()> {
 
 /// A request in few words.
 pub(super) fn in_words(request: &Request) -> String {
-    let Request {
-        extent, seed, steps, ..
-    } = request;
+    let Request { extent, seed, steps, .. } = request;
     let steps_to_run = request.steps_to_run();
-    let of = if steps_to_run == *steps {
-        String::new()
-    } else {
-        format!(" of {steps}")
-    };
+    let of = if steps_to_run == *steps { String::new() } else { format!(" of {steps}") };
     format!(
         "{extent}, seed {seed}, {steps_to_run}{of} steps of {} {}, guidance {}, {}",
         request.sampler.label(),

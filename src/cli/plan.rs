@@ -32,15 +32,10 @@ impl Plan {
         if let (Some(picture), Some(mask)) = (&picture, &mask) {
             check_mask(args, picture.extent(), mask.extent())?;
         }
-        let wanted = args
-            .size
-            .or(picture.as_ref().map(Picture::extent))
-            .unwrap_or(model.defaults.extent);
+        let wanted = args.size.or(picture.as_ref().map(Picture::extent)).unwrap_or(model.defaults.extent);
         let extent = wanted.rounded_to(8);
         if extent != wanted {
-            notes.push(format!(
-                "the size {wanted} is rounded to {extent}: both sides must be multiples of 8"
-            ));
+            notes.push(format!("the size {wanted} is rounded to {extent}: both sides must be multiples of 8"));
         }
         let request = request(args, model.name, &model.defaults, extent)?;
         let input = picture.map(|picture| input(args.strength, &picture, mask.as_ref(), extent, &mut notes));
@@ -48,22 +43,10 @@ impl Plan {
         let request = request.checked().map_err(|invalid| Usage(invalid.to_string()))?;
 
         let Some(last) = request.seed.checked_add(u64::from(args.count - 1)) else {
-            bail!(Usage(format!(
-                "there are not {} seeds from {} on: choose a smaller one",
-                args.count, request.seed
-            )));
+            bail!(Usage(format!("there are not {} seeds from {} on: choose a smaller one", args.count, request.seed)));
         };
-        let requests = (request.seed..=last)
-            .map(|seed| Request {
-                seed,
-                ..request.clone()
-            })
-            .collect();
-        Ok(Self {
-            requests,
-            seed_was_drawn: args.seed.is_none(),
-            notes,
-        })
+        let requests = (request.seed..=last).map(|seed| Request { seed, ..request.clone() }).collect();
+        Ok(Self { requests, seed_was_drawn: args.seed.is_none(), notes })
     }
 }
 
@@ -72,9 +55,7 @@ fn request(args: &PaintArgs, model: String, defaults: &Defaults, extent: Extent)
     // Checked before pixels are resized to it.
     let side = Request::<(), ()>::MAX_SIDE;
     if extent.width > side || extent.height > side {
-        bail!(Usage(
-            crate::diffusion::Invalid::Extent(extent).to_string() + ": give a smaller --size"
-        ));
+        bail!(Usage(crate::diffusion::Invalid::Extent(extent).to_string() + ": give a smaller --size"));
     }
     Ok(Request {
         model,
@@ -105,17 +86,10 @@ fn check_mask(args: &PaintArgs, picture: Extent, mask: Extent) -> anyhow::Result
 
 fn input(strength: f64, picture: &Picture, mask: Option<&Mask>, to: Extent, notes: &mut Vec<String>) -> Input {
     if picture.extent() != to {
-        notes.push(format!(
-            "the starting picture is resized from {} to {to}",
-            picture.extent()
-        ));
+        notes.push(format!("the starting picture is resized from {} to {to}", picture.extent()));
     }
     if mask.is_some_and(Mask::is_empty) {
         notes.push("the mask has no white in it: nothing will be repainted".to_owned());
     }
-    Input {
-        picture: Arc::new(picture.resized(to)),
-        strength,
-        mask: mask.map(|mask| Arc::new(mask.resized(to))),
-    }
+    Input { picture: Arc::new(picture.resized(to)), strength, mask: mask.map(|mask| Arc::new(mask.resized(to))) }
 }

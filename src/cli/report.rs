@@ -32,12 +32,7 @@ impl Reporter {
     }
 
     pub(super) fn begin(&self, index: usize, request: &Request) {
-        self.note(&format!(
-            "picture {} of {}: {}",
-            index + 1,
-            self.pictures,
-            in_words(request)
-        ));
+        self.note(&format!("picture {} of {}: {}", index + 1, self.pictures, in_words(request)));
         if let Some(bar) = &self.bar {
             bar.reset();
             bar.set_length(u64::from(request.steps_to_run()));
@@ -78,11 +73,7 @@ impl Reporter {
         let painted = &written.painted;
         let stopped = if written.stopped { "stopped after" } else { "done:" };
         let steps = painted.steps_made;
-        self.note(&format!(
-            "{stopped} {steps} steps in {:.1} s: {}",
-            painted.seconds,
-            written.file.display()
-        ));
+        self.note(&format!("{stopped} {steps} steps in {:.1} s: {}", painted.seconds, written.file.display()));
         for note in &painted.notes {
             self.note(note);
         }

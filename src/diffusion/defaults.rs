@@ -30,22 +30,10 @@ impl Defaults {
     pub fn from_facts(extent: Extent, training: &TrainingSigmas) -> Self {
         if training.has_zero_terminal_snr() {
             let (sampler, schedule) = (SamplerName::Ddim, ScheduleName::Simple);
-            Self {
-                extent,
-                steps: 20,
-                sampler,
-                schedule,
-                guidance_scale: 3.5,
-            }
+            Self { extent, steps: 20, sampler, schedule, guidance_scale: 3.5 }
         } else {
             let (sampler, schedule) = (SamplerName::DpmPlusPlus2M, ScheduleName::Karras);
-            Self {
-                extent,
-                steps: 20,
-                sampler,
-                schedule,
-                guidance_scale: 7.0,
-            }
+            Self { extent, steps: 20, sampler, schedule, guidance_scale: 7.0 }
         }
     }
 }
@@ -63,16 +51,10 @@ mod tests {
             Defaults::from_facts(Extent::new(512, 512), &training)
         };
         let ordinary = of(&alphas);
-        assert_eq!(
-            (ordinary.sampler, ordinary.schedule),
-            (SamplerName::DpmPlusPlus2M, ScheduleName::Karras)
-        );
+        assert_eq!((ordinary.sampler, ordinary.schedule), (SamplerName::DpmPlusPlus2M, ScheduleName::Karras));
         alphas[999] = 0.0;
         let rescaled = of(&alphas);
-        assert_eq!(
-            (rescaled.sampler, rescaled.schedule),
-            (SamplerName::Ddim, ScheduleName::Simple)
-        );
+        assert_eq!((rescaled.sampler, rescaled.schedule), (SamplerName::Ddim, ScheduleName::Simple));
         assert!(rescaled.guidance_scale < ordinary.guidance_scale);
     }
 }

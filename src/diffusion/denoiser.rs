@@ -49,10 +49,7 @@ impl<F: Fn(&Tensor, f64) -> Result<Tensor, Error>> Denoiser for Network<'_, F> {
 
 /// Whether no value is NaN or infinite: both survive a sum.
 pub(super) fn is_finite(x: &Tensor) -> Result<bool, Error> {
-    Ok(x.to_dtype(candle_core::DType::F32)?
-        .sum_all()?
-        .to_scalar::<f32>()?
-        .is_finite())
+    Ok(x.to_dtype(candle_core::DType::F32)?.sum_all()?.to_scalar::<f32>()?.is_finite())
 }
 
 /// Classifier-free guidance (Ho & Salimans 2022): away from what the negative prompt gives, towards what the prompt gives.
@@ -91,22 +88,13 @@ mod tests {
             let (signal, rest) = (1.0 / (1.0 + sigma * sigma).sqrt(), sigma / (1.0 + sigma * sigma).sqrt());
             // v = √ᾱ·noise − √(1−ᾱ)·clean: Salimans & Ho 2022, appendix D.
             let v = ((&noise * signal).unwrap() - (&clean * rest).unwrap()).unwrap();
-            for (prediction, truth) in [
-                (Prediction::Epsilon, &noise),
-                (Prediction::Sample, &clean),
-                (Prediction::VPrediction, &v),
-            ] {
-                let network = Network {
-                    predict: |_: &Tensor, _| Ok(truth.clone()),
-                    prediction,
-                    training: &training,
-                };
+            for (prediction, truth) in
+                [(Prediction::Epsilon, &noise), (Prediction::Sample, &clean), (Prediction::VPrediction, &v)]
+            {
+                let network = Network { predict: |_: &Tensor, _| Ok(truth.clone()), prediction, training: &training };
                 let estimate = network.denoise(&x, sigma).unwrap();
                 for (found, expected) in values(&estimate).iter().zip(values(&clean)) {
-                    assert!(
-                        (found - expected).abs() < 1e-5,
-                        "{prediction:?} at {sigma}: {found}, not {expected}"
-                    );
+                    assert!((found - expected).abs() < 1e-5, "{prediction:?} at {sigma}: {found}, not {expected}");
                 }
             }
         }
@@ -122,13 +110,7 @@ mod tests {
             assert!((timestep - 400.5).abs() < 1e-9);
             Ok(input.clone())
         };
-        Network {
-            predict,
-            prediction: Prediction::Epsilon,
-            training: &training,
-        }
-        .denoise(&x, sigma)
-        .unwrap();
+        Network { predict, prediction: Prediction::Epsilon, training: &training }.denoise(&x, sigma).unwrap();
     }
 
     #[test]
@@ -137,15 +119,8 @@ mod tests {
         let x = Tensor::new(&[[[[5_f32, 1.0]]]], &Device::Cpu).unwrap();
         for broken in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             let predict = |_: &Tensor, _| Ok(Tensor::new(&[[[[1_f32, broken]]]], &Device::Cpu)?);
-            let network = Network {
-                predict,
-                prediction: Prediction::Epsilon,
-                training: &training,
-            };
-            assert!(matches!(
-                network.denoise(&x, 2.0),
-                Err(Error::NetworkNotFinite { sigma: 2.0 })
-            ));
+            let network = Network { predict, prediction: Prediction::Epsilon, training: &training };
+            assert!(matches!(network.denoise(&x, 2.0), Err(Error::NetworkNotFinite { sigma: 2.0 })));
         }
     }
 
@@ -160,10 +135,7 @@ mod tests {
         }
         let x = Tensor::new(&[[[[9_f32]]]], &Device::Cpu).unwrap();
         for (scale, expected) in [(0.0, 1.0), (1.0, 3.0), (7.5, 16.0)] {
-            assert_eq!(
-                values(&Guided { inner: Two, scale }.denoise(&x, 1.0).unwrap()),
-                [expected]
-            );
+            assert_eq!(values(&Guided { inner: Two, scale }.denoise(&x, 1.0).unwrap()), [expected]);
         }
     }
 }

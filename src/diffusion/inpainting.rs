@@ -68,16 +68,7 @@ mod tests {
         }
         let original = Tensor::new(&[[[[1_f32, 2.0, 5.0]]]], &Device::Cpu).unwrap();
         let mask = Tensor::new(&[[[[0_f32, 1.0, 0.5]]]], &Device::Cpu).unwrap();
-        let estimate = Inpainting {
-            inner: Nine,
-            original: original.clone(),
-            mask,
-        }
-        .denoise(&original, 1.0)
-        .unwrap();
-        assert_eq!(
-            estimate.flatten_all().unwrap().to_vec1::<f32>().unwrap(),
-            [1.0, 9.0, 7.0]
-        );
+        let estimate = Inpainting { inner: Nine, original: original.clone(), mask }.denoise(&original, 1.0).unwrap();
+        assert_eq!(estimate.flatten_all().unwrap().to_vec1::<f32>().unwrap(), [1.0, 9.0, 7.0]);
     }
 }

@@ -16,11 +16,7 @@ pub(super) fn picture_to_rgb(picture: &Picture, device: &Device) -> Result<Tenso
             planes[channel * area + index] = (f32::from(value) * alpha + 255.0 * (1.0 - alpha)) / 127.5 - 1.0;
         }
     }
-    Ok(Tensor::from_vec(
-        planes,
-        (1, 3, picture.extent().height as usize, picture.extent().width as usize),
-        device,
-    )?)
+    Ok(Tensor::from_vec(planes, (1, 3, picture.extent().height as usize, picture.extent().width as usize), device)?)
 }
 
 /// RGB (1, 3, H, W) in -1..1 as an opaque picture, rounded half to even as diffusers' `VaeImageProcessor` does.
@@ -36,11 +32,7 @@ pub fn preview(denoised: &Tensor, map: &LatentToRgb) -> Result<Picture, Error> {
     let (_, channels, height, width) = denoised.dims4()?;
     let area = height * width;
     let latent: Vec<f32> = denoised.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
-    let mut planes: Vec<f32> = map
-        .bias
-        .iter()
-        .flat_map(|&bias| std::iter::repeat_n(bias, area))
-        .collect();
+    let mut planes: Vec<f32> = map.bias.iter().flat_map(|&bias| std::iter::repeat_n(bias, area)).collect();
     for (row, values) in map.matrix.iter().zip(latent.chunks_exact(area)).take(channels) {
         for (&weight, plane) in row.iter().zip(planes.chunks_exact_mut(area)) {
             for (value, &x) in plane.iter_mut().zip(values) {
@@ -55,9 +47,8 @@ pub fn preview(denoised: &Tensor, map: &LatentToRgb) -> Result<Picture, Error> {
 fn interleaved(extent: Extent, planes: &[f32]) -> Picture {
     let area = extent.area();
     let byte = |value: f32| ((value / 2.0 + 0.5).clamp(0.0, 1.0) * 255.0).round_ties_even() as u8;
-    let rgba = (0..area)
-        .flat_map(|i| [byte(planes[i]), byte(planes[area + i]), byte(planes[2 * area + i]), 255])
-        .collect();
+    let rgba =
+        (0..area).flat_map(|i| [byte(planes[i]), byte(planes[area + i]), byte(planes[2 * area + i]), 255]).collect();
     Picture::from_rgba(extent, rgba).expect("four bytes a pixel")
 }
 
@@ -84,10 +75,7 @@ mod tests {
     #[test]
     fn a_preview_maps_each_latent_pixel_linearly() {
         let latent = Tensor::new(&[[[[1_f32, 0.0]], [[0.0, 2.0]]]], &Device::Cpu).unwrap();
-        let map = LatentToRgb {
-            matrix: vec![[1.0, 0.0, -1.0], [0.0, 0.25, 0.25]],
-            bias: [0.0, 0.0, 0.5],
-        };
+        let map = LatentToRgb { matrix: vec![[1.0, 0.0, -1.0], [0.0, 0.25, 0.25]], bias: [0.0, 0.0, 0.5] };
         let picture = preview(&latent, &map).unwrap();
         assert_eq!(picture.extent(), Extent::new(2, 1));
         // (v / 2 + 0.5) · 255, half to even: 1 → 255, 0 → 127.5 → 128, -0.5 → 63.75, 0.5 → 191.25.

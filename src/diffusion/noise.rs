@@ -19,10 +19,7 @@ pub struct Noise {
 impl Noise {
     /// As `torch.Generator().manual_seed(seed)`: the low 32 bits count.
     pub fn new(seed: u64) -> Self {
-        Self {
-            bits: Mt::new(seed as u32),
-            cached: None,
-        }
+        Self { bits: Mt::new(seed as u32), cached: None }
     }
 
     /// As `torch.randn(shape, generator=…)`, f32, on `device`: the values are drawn on the CPU whatever the device.
@@ -106,23 +103,14 @@ mod tests {
 
     #[test]
     fn the_last_sixteen_values_are_drawn_again_when_sixteen_does_not_divide_the_count() {
-        assert_eq!(
-            printed(&Noise::new(0).normals(20)[4..8]),
-            [0.5988, -1.5551, -0.3414, 1.8530]
-        );
+        assert_eq!(printed(&Noise::new(0).normals(20)[4..8]), [0.5988, -1.5551, -0.3414, 1.8530]);
     }
 
     #[test]
     fn the_noise_of_a_stable_diffusion_latent_equals_torch() {
         let values = Noise::new(42).normals(4 * 64 * 64);
-        assert_eq!(
-            printed(&values[..8]),
-            [1.9269, 1.4873, 0.9007, -2.1055, 0.6784, -1.2345, -0.0431, -1.6047]
-        );
-        assert_eq!(
-            printed(&values[values.len() - 4..]),
-            [-0.8111, -0.6358, 0.9728, -0.2934]
-        );
+        assert_eq!(printed(&values[..8]), [1.9269, 1.4873, 0.9007, -2.1055, 0.6784, -1.2345, -0.0431, -1.6047]);
+        assert_eq!(printed(&values[values.len() - 4..]), [-0.8111, -0.6358, 0.9728, -0.2934]);
     }
 
     #[test]

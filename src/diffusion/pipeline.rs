@@ -66,24 +66,14 @@ impl<'a> Run<'a> {
         let (extent, downscale) = (request.extent, model.vae.downscale());
         let (width, height) = (extent.width as usize, extent.height as usize);
         if extent.is_empty() || width % downscale != 0 || height % downscale != 0 {
-            return Err(Error::Extent {
-                extent,
-                multiple: downscale as u32,
-            });
+            return Err(Error::Extent { extent, multiple: downscale as u32 });
         }
         let training = TrainingSigmas::from_alphas_cumprod(&model.training.alphas_cumprod);
         let whole = sigmas(request.schedule, &training, request.steps);
         let steps = (request.steps_to_run() as usize).min(whole.len() - 1);
         let sigmas = whole[whole.len() - 1 - steps..].to_vec();
         let latent_shape = [1, model.unet.in_channels(), height / downscale, width / downscale];
-        Ok(Self {
-            model,
-            request,
-            training,
-            sigmas,
-            latent_shape,
-            started,
-        })
+        Ok(Self { model, request, training, sigmas, latent_shape, started })
     }
 
     fn paint(&self, on_progress: OnProgress<'_>) -> Result<Ending, Halt> {
@@ -99,13 +89,7 @@ impl<'a> Run<'a> {
         }
         let mut noise = Noise::new(self.request.seed);
         let first = noise.tensor(&self.latent_shape, &self.model.device)?;
-        tell(
-            on_progress,
-            Progress::Start {
-                conditioning: &conditioning,
-                noise: &first,
-            },
-        )?;
+        tell(on_progress, Progress::Start { conditioning: &conditioning, noise: &first })?;
         tell(on_progress, Progress::Phase(Phase::Sample))?;
         let x = self.start(&first, original.as_ref())?;
         let sampled = self.sampled(x, &*self.denoiser(&conditioning, original)?, &mut noise, on_progress)?;
@@ -118,11 +102,7 @@ impl<'a> Run<'a> {
             seconds: self.started.elapsed().as_secs_f64(),
             notes,
         };
-        Ok(if sampled.stopped {
-            Ending::Stopped(painted)
-        } else {
-            Ending::Finished(painted)
-        })
+        Ok(if sampled.stopped { Ending::Stopped(painted) } else { Ending::Finished(painted) })
     }
 
     /// Guidance of 1 is the prompt's estimate alone.
@@ -145,18 +125,13 @@ impl<'a> Run<'a> {
                 notes.push(format!("the end of the {which} was not used: {rest}"));
             }
             if !tokens.unknown.is_empty() {
-                notes.push(format!(
-                    "the model has no token for this in the {which}: {}",
-                    tokens.unknown.join(" ")
-                ));
+                notes.push(format!("the model has no token for this in the {which}: {}", tokens.unknown.join(" ")));
             }
         }
         let ids = Tensor::from_vec(ids, (prompts.len(), length), &self.model.device)?;
         let conditioning = self.model.text_encoder.forward(&ids)?;
         if !is_finite(&conditioning)? {
-            return Err(Error::PartNotFinite {
-                part: "the text encoder",
-            });
+            return Err(Error::PartNotFinite { part: "the text encoder" });
         }
         Ok((conditioning, notes))
     }
@@ -165,13 +140,7 @@ impl<'a> Run<'a> {
     fn encoded(&self, picture: &Picture) -> Result<Tensor, Error> {
         let rgb = picture_to_rgb(picture, &self.model.device)?.to_dtype(self.model.dtype)?;
         let latent = self.model.vae.encode(&rgb)?.to_dtype(DType::F32)?;
-        if is_finite(&latent)? {
-            Ok(latent)
-        } else {
-            Err(Error::PartNotFinite {
-                part: "the picture encoder",
-            })
-        }
+        if is_finite(&latent)? { Ok(latent) } else { Err(Error::PartNotFinite { part: "the picture encoder" }) }
     }
 
     /// The noisy latent that the first step starts from.
@@ -187,21 +156,11 @@ impl<'a> Run<'a> {
     fn denoiser(&self, conditioning: &Tensor, original: Option<Tensor>) -> Result<Box<dyn Denoiser + '_>, Error> {
         let (model, conditioning) = (self.model, conditioning.clone());
         let predict = move |x: &Tensor, timestep: f64| {
-            Ok(model
-                .unet
-                .forward(&x.to_dtype(model.dtype)?, timestep, &conditioning)?
-                .to_dtype(DType::F32)?)
+            Ok(model.unet.forward(&x.to_dtype(model.dtype)?, timestep, &conditioning)?.to_dtype(DType::F32)?)
         };
-        let network = Network {
-            predict,
-            prediction: self.model.prediction,
-            training: &self.training,
-        };
+        let network = Network { predict, prediction: self.model.prediction, training: &self.training };
         let denoiser: Box<dyn Denoiser> = if self.is_guided() {
-            Box::new(Guided {
-                inner: network,
-                scale: self.request.guidance_scale,
-            })
+            Box::new(Guided { inner: network, scale: self.request.guidance_scale })
         } else {
             Box::new(network)
         };
@@ -210,11 +169,7 @@ impl<'a> Run<'a> {
             return Ok(denoiser);
         };
         let mask = mask_in_latent(mask, self.model.vae.downscale(), &self.model.device)?;
-        Ok(Box::new(Inpainting {
-            inner: denoiser,
-            original,
-            mask,
-        }))
+        Ok(Box::new(Inpainting { inner: denoiser, original, mask }))
     }
 
     /// Walks the schedule from `x`.
@@ -232,30 +187,16 @@ impl<'a> Run<'a> {
             let (index, sigma) = (step.index as u32, step.sigma);
             steps_made = index + 1;
             newest = Some(step.denoised.clone());
-            on_progress(Progress::Step {
-                index,
-                count: count as u32,
-                sigma,
-                x: step.x,
-                denoised: step.denoised,
-            })
+            on_progress(Progress::Step { index, count: count as u32, sigma, x: step.x, denoised: step.denoised })
         };
         let mut draw = || Ok(noise.tensor(&self.latent_shape, &self.model.device)?);
         let outcome = sampler(self.request.sampler)(denoiser, x, &self.sigmas, &mut draw, &mut on_step);
         match outcome.map_err(|error| self.naming_the_step(error))? {
-            Continue(latent) => Ok(Sampled {
-                latent,
-                steps_made,
-                stopped: false,
-            }),
+            Continue(latent) => Ok(Sampled { latent, steps_made, stopped: false }),
             Break(Stop::Discard) => Err(Halt::Discarded),
             Break(Stop::Keep) => {
                 let latent = newest.expect("a sampler is only stopped at a step, and a step has an estimate");
-                Ok(Sampled {
-                    latent,
-                    steps_made,
-                    stopped: true,
-                })
+                Ok(Sampled { latent, steps_made, stopped: true })
             }
         }
     }
@@ -264,33 +205,19 @@ impl<'a> Run<'a> {
         let Error::NetworkNotFinite { sigma } = error else {
             return error;
         };
-        let step = self
-            .sigmas
-            .iter()
-            .position(|&visited| visited <= sigma)
-            .map_or(1, |index| index + 1);
-        Error::NotFinite {
-            step,
-            count: self.sigmas.len() - 1,
-            sigma,
-        }
+        let step = self.sigmas.iter().position(|&visited| visited <= sigma).map_or(1, |index| index + 1);
+        Error::NotFinite { step, count: self.sigmas.len() - 1, sigma }
     }
 
     /// The finished pixels, laid over the input's where there is a mask.
     fn decoded(&self, latent: &Tensor) -> Result<Picture, Error> {
         let rgb = self.model.vae.decode(&latent.to_dtype(self.model.dtype)?)?;
         if !is_finite(&rgb)? {
-            return Err(Error::PartNotFinite {
-                part: "the picture decoder",
-            });
+            return Err(Error::PartNotFinite { part: "the picture decoder" });
         }
         let picture = rgb_to_picture(&rgb)?;
         Ok(match &self.request.input {
-            Some(Input {
-                picture: original,
-                mask: Some(mask),
-                ..
-            }) => composite(original, &picture, mask),
+            Some(Input { picture: original, mask: Some(mask), .. }) => composite(original, &picture, mask),
             _ => picture,
         })
     }
@@ -298,18 +225,10 @@ impl<'a> Run<'a> {
 
 /// Tells of something before the first estimate: there is nothing to keep, so any stop throws the run away.
 fn tell(on_progress: OnProgress<'_>, progress: Progress<'_>) -> Result<(), Halt> {
-    if on_progress(progress).is_break() {
-        Err(Halt::Discarded)
-    } else {
-        Ok(())
-    }
+    if on_progress(progress).is_break() { Err(Halt::Discarded) } else { Ok(()) }
 }
 
 /// Tells of something when there is a latent to keep.
 fn tell_unless_discarded(on_progress: OnProgress<'_>, progress: Progress<'_>) -> Result<(), Halt> {
-    if on_progress(progress) == Break(Stop::Discard) {
-        Err(Halt::Discarded)
-    } else {
-        Ok(())
-    }
+    if on_progress(progress) == Break(Stop::Discard) { Err(Halt::Discarded) } else { Ok(()) }
 }

@@ -142,18 +142,12 @@ impl Request {
                 return Err(Invalid::Strength(input.strength));
             }
             if input.picture.extent() != self.extent {
-                return Err(Invalid::InputExtent {
-                    expected: self.extent,
-                    found: input.picture.extent(),
-                });
+                return Err(Invalid::InputExtent { expected: self.extent, found: input.picture.extent() });
             }
             if let Some(mask) = &input.mask
                 && mask.extent() != self.extent
             {
-                return Err(Invalid::MaskExtent {
-                    expected: self.extent,
-                    found: mask.extent(),
-                });
+                return Err(Invalid::MaskExtent { expected: self.extent, found: mask.extent() });
             }
         }
         Ok(self)

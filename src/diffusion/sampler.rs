@@ -22,12 +22,7 @@ pub struct Step<'a> {
 
 impl<'a> Step<'a> {
     fn new(index: usize, sigma: f64, x: &'a Tensor, denoised: &'a Tensor) -> Self {
-        Self {
-            index,
-            sigma,
-            x,
-            denoised,
-        }
+        Self { index, sigma, x, denoised }
     }
 }
 
@@ -55,10 +50,7 @@ pub fn sampler(name: SamplerName) -> Sampler {
 
 /// The steps of a schedule: index, sigma, and the sigma after it.
 fn steps(sigmas: &[f64]) -> impl Iterator<Item = (usize, f64, f64)> {
-    sigmas
-        .windows(2)
-        .enumerate()
-        .map(|(index, pair)| (index, pair[0], pair[1]))
+    sigmas.windows(2).enumerate().map(|(index, pair)| (index, pair[0], pair[1]))
 }
 
 /// A straight line from `x` to the estimate, of which `rest` is left: Euler's step, x + (σ' − σ)·(x − denoised)/σ with

@@ -36,20 +36,11 @@ impl TrainingSigmas {
     /// # Panics
     /// If there are fewer than two.
     pub fn from_alphas_cumprod(alphas_cumprod: &[f64]) -> Self {
-        assert!(
-            alphas_cumprod.len() >= 2,
-            "a training schedule has at least two timesteps"
-        );
+        assert!(alphas_cumprod.len() >= 2, "a training schedule has at least two timesteps");
         let sigma = |&alpha: &f64| {
-            if alpha > LEAST_ALPHA {
-                ((1.0 - alpha) / alpha).sqrt()
-            } else {
-                NOISE_ALONE
-            }
+            if alpha > LEAST_ALPHA { ((1.0 - alpha) / alpha).sqrt() } else { NOISE_ALONE }
         };
-        Self {
-            sigmas: alphas_cumprod.iter().map(sigma).collect(),
-        }
+        Self { sigmas: alphas_cumprod.iter().map(sigma).collect() }
     }
 
     /// The sigma of the first timestep.
@@ -70,11 +61,7 @@ impl TrainingSigmas {
     /// The timestep of a sigma, from 0, with fractions: linear in log sigma between the timesteps next to it, and the first or
     /// last timestep outside the trained range. k-diffusion, `DiscreteSchedule.sigma_to_t`.
     pub fn sigma_to_timestep(&self, sigma: f64) -> f64 {
-        let low = self
-            .sigmas
-            .partition_point(|&s| s <= sigma)
-            .saturating_sub(1)
-            .min(self.sigmas.len() - 2);
+        let low = self.sigmas.partition_point(|&s| s <= sigma).saturating_sub(1).min(self.sigmas.len() - 2);
         let (below, above) = (self.sigmas[low].ln(), self.sigmas[low + 1].ln());
         low as f64 + ((sigma.ln() - below) / (above - below)).clamp(0.0, 1.0)
     }
@@ -83,15 +70,8 @@ impl TrainingSigmas {
     /// `DiscreteSchedule.t_to_sigma`.
     pub fn timestep_to_sigma(&self, timestep: f64) -> f64 {
         let timestep = timestep.clamp(0.0, (self.sigmas.len() - 1) as f64);
-        let (low, high) = (
-            self.sigmas[timestep.floor() as usize],
-            self.sigmas[timestep.ceil() as usize],
-        );
-        if timestep.fract() == 0.0 {
-            low
-        } else {
-            (low.ln() + (high.ln() - low.ln()) * timestep.fract()).exp()
-        }
+        let (low, high) = (self.sigmas[timestep.floor() as usize], self.sigmas[timestep.ceil() as usize]);
+        if timestep.fract() == 0.0 { low } else { (low.ln() + (high.ln() - low.ln()) * timestep.fract()).exp() }
     }
 }
 
@@ -104,27 +84,17 @@ pub fn sigmas(name: ScheduleName, training: &TrainingSigmas, steps: u32) -> Vec<
     let mut sigmas: Vec<f64> = match name {
         ScheduleName::Karras => {
             let rho = 7.0;
-            evenly(max.powf(1.0 / rho), min.powf(1.0 / rho), steps)
-                .map(|root| root.powf(rho))
-                .collect()
+            evenly(max.powf(1.0 / rho), min.powf(1.0 / rho), steps).map(|root| root.powf(rho)).collect()
         }
         ScheduleName::Exponential => evenly(max.ln(), min.ln(), steps).map(f64::exp).collect(),
-        ScheduleName::Normal => evenly(last as f64, 0.0, steps)
-            .map(|t| training.timestep_to_sigma(t))
-            .collect(),
-        ScheduleName::SgmUniform => evenly(last as f64, 0.0, steps + 1)
-            .take(steps)
-            .map(|t| training.timestep_to_sigma(t))
-            .collect(),
-        ScheduleName::Simple => (0..steps)
-            .map(|step| trained[last - step * trained.len() / steps])
-            .collect(),
+        ScheduleName::Normal => evenly(last as f64, 0.0, steps).map(|t| training.timestep_to_sigma(t)).collect(),
+        ScheduleName::SgmUniform => {
+            evenly(last as f64, 0.0, steps + 1).take(steps).map(|t| training.timestep_to_sigma(t)).collect()
+        }
+        ScheduleName::Simple => (0..steps).map(|step| trained[last - step * trained.len() / steps]).collect(),
         ScheduleName::DdimUniform => {
             let stride = (trained.len() / steps).max(1);
-            (0..steps)
-                .rev()
-                .map(|step| trained[(1 + step * stride).min(last)])
-                .collect()
+            (0..steps).rev().map(|step| trained[(1 + step * stride).min(last)]).collect()
         }
     };
     sigmas.dedup();
@@ -134,13 +104,7 @@ pub fn sigmas(name: ScheduleName, training: &TrainingSigmas, steps: u32) -> Vec<
 
 /// `count` values from `first` to `last`; one value is `first`. As `torch.linspace`.
 fn evenly(first: f64, last: f64, count: usize) -> impl Iterator<Item = f64> {
-    (0..count).map(move |i| {
-        if i == 0 {
-            first
-        } else {
-            first + (last - first) * (i as f64 / (count - 1) as f64)
-        }
-    })
+    (0..count).map(move |i| if i == 0 { first } else { first + (last - first) * (i as f64 / (count - 1) as f64) })
 }
 
 #[cfg(test)]
@@ -164,10 +128,7 @@ pub(crate) mod tests {
     }
 
     fn ten(name: ScheduleName) -> Vec<f64> {
-        sigmas(name, &training(), 10)
-            .iter()
-            .map(|s| (s * 1e4).round() / 1e4)
-            .collect()
+        sigmas(name, &training(), 10).iter().map(|s| (s * 1e4).round() / 1e4).collect()
     }
 
     // Expected values: k-diffusion 0.1.1 and ComfyUI on Stable Diffusion 1's betas.
@@ -179,52 +140,38 @@ pub(crate) mod tests {
 
     #[test]
     fn karras_equals_k_diffusion() {
-        let expected = [
-            14.6146, 9.1029, 5.4784, 3.1686, 1.7494, 0.9141, 0.4469, 0.2014, 0.0819, 0.0292, 0.0,
-        ];
+        let expected = [14.6146, 9.1029, 5.4784, 3.1686, 1.7494, 0.9141, 0.4469, 0.2014, 0.0819, 0.0292, 0.0];
         assert_eq!(ten(ScheduleName::Karras), expected);
     }
 
     #[test]
     fn exponential_equals_k_diffusion() {
-        let expected = [
-            14.6146, 7.3249, 3.6712, 1.8400, 0.9222, 0.4622, 0.2317, 0.1161, 0.0582, 0.0292, 0.0,
-        ];
+        let expected = [14.6146, 7.3249, 3.6712, 1.8400, 0.9222, 0.4622, 0.2317, 0.1161, 0.0582, 0.0292, 0.0];
         assert_eq!(ten(ScheduleName::Exponential), expected);
     }
 
     #[test]
     fn normal_equals_k_diffusion() {
-        let expected = [
-            14.6146, 7.8399, 4.6092, 2.9183, 1.9502, 1.3449, 0.9324, 0.6250, 0.3687, 0.0292, 0.0,
-        ];
+        let expected = [14.6146, 7.8399, 4.6092, 2.9183, 1.9502, 1.3449, 0.9324, 0.6250, 0.3687, 0.0292, 0.0];
         assert_eq!(ten(ScheduleName::Normal), expected);
     }
 
     #[test]
     fn sgm_uniform_equals_comfyui() {
-        let expected = [
-            14.6146, 8.3072, 5.0924, 3.3251, 2.2797, 1.6156, 1.1629, 0.8319, 0.5712, 0.3437, 0.0,
-        ];
+        let expected = [14.6146, 8.3072, 5.0924, 3.3251, 2.2797, 1.6156, 1.1629, 0.8319, 0.5712, 0.3437, 0.0];
         assert_eq!(ten(ScheduleName::SgmUniform), expected);
     }
 
     #[test]
     fn simple_equals_comfyui() {
         let found = ten(ScheduleName::Simple);
-        assert_eq!(
-            (found.len(), found[0], found[1], found[2], found[9]),
-            (11, 14.6146, 8.3028, 5.0878, 0.3417)
-        );
+        assert_eq!((found.len(), found[0], found[1], found[2], found[9]), (11, 14.6146, 8.3028, 5.0878, 0.3417));
     }
 
     #[test]
     fn ddim_uniform_equals_comfyui() {
         let found = ten(ScheduleName::DdimUniform);
-        assert_eq!(
-            (found.len(), found[0], found[1], found[9]),
-            (11, 8.3907, 5.1344, 0.0413)
-        );
+        assert_eq!((found.len(), found[0], found[1], found[9]), (11, 8.3907, 5.1344, 0.0413));
     }
 
     #[test]
@@ -234,10 +181,7 @@ pub(crate) mod tests {
             let found = sigmas(ScheduleName::Simple, &trained, steps);
             for (index, sigma) in found[..steps as usize].iter().enumerate() {
                 let trailing = f64::from(1000 - index as u32 * (1000 / steps) - 1);
-                assert!(
-                    (trained.sigma_to_timestep(*sigma) - trailing).abs() < 1e-9,
-                    "{steps} steps, step {index}"
-                );
+                assert!((trained.sigma_to_timestep(*sigma) - trailing).abs() < 1e-9, "{steps} steps, step {index}");
             }
         }
     }
@@ -247,15 +191,9 @@ pub(crate) mod tests {
         let trained = training();
         for timestep in [0.0, 0.25, 1.0, 500.5, 998.75, 999.0] {
             let there_and_back = trained.sigma_to_timestep(trained.timestep_to_sigma(timestep));
-            assert!(
-                (there_and_back - timestep).abs() < 1e-9,
-                "{timestep} came back as {there_and_back}"
-            );
+            assert!((there_and_back - timestep).abs() < 1e-9, "{timestep} came back as {there_and_back}");
         }
-        assert_eq!(
-            (trained.sigma_to_timestep(0.0), trained.sigma_to_timestep(1e9)),
-            (0.0, 999.0)
-        );
+        assert_eq!((trained.sigma_to_timestep(0.0), trained.sigma_to_timestep(1e9)), (0.0, 999.0));
     }
 
     #[test]
@@ -285,17 +223,9 @@ pub(crate) mod tests {
         for &name in ScheduleName::ALL {
             for steps in [1, 2, 3, 7, 20, 30, 333, 999, 1000] {
                 let found = sigmas(name, &training(), steps);
-                assert!(
-                    found.windows(2).all(|pair| pair[0] > pair[1]),
-                    "{} in {steps} steps",
-                    name.label()
-                );
+                assert!(found.windows(2).all(|pair| pair[0] > pair[1]), "{} in {steps} steps", name.label());
                 assert_eq!(found.last(), Some(&0.0));
-                let expected = if (name, steps) == (ScheduleName::DdimUniform, 1000) {
-                    999
-                } else {
-                    steps as usize
-                };
+                let expected = if (name, steps) == (ScheduleName::DdimUniform, 1000) { 999 } else { steps as usize };
                 assert_eq!(found.len() - 1, expected, "{} in {steps} steps", name.label());
             }
         }

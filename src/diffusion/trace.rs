@@ -30,16 +30,9 @@ impl Trace {
                 self.keep("conditioning".to_owned(), conditioning)?;
                 self.keep("noise".to_owned(), noise)?;
             }
-            Progress::Step {
-                index,
-                sigma,
-                x,
-                denoised,
-                ..
-            } => {
+            Progress::Step { index, sigma, x, denoised, .. } => {
                 self.keep(format!("step_{index:03}_x"), x)?;
-                self.tensors
-                    .insert(format!("step_{index:03}_sigma"), (vec![1], vec![*sigma as f32]));
+                self.tensors.insert(format!("step_{index:03}_sigma"), (vec![1], vec![*sigma as f32]));
                 self.keep(format!("step_{index:03}_denoised"), denoised)?;
             }
             Progress::Latent(latent) => self.keep("latent".to_owned(), latent)?,
@@ -49,10 +42,7 @@ impl Trace {
 
     /// Takes the finished picture, without its alpha.
     pub fn record_picture(&mut self, picture: &Picture) {
-        let rgb = picture
-            .rgba()
-            .chunks_exact(4)
-            .flat_map(|pixel| pixel[..3].iter().map(|&v| f32::from(v) / 255.0));
+        let rgb = picture.rgba().chunks_exact(4).flat_map(|pixel| pixel[..3].iter().map(|&v| f32::from(v) / 255.0));
         let shape = vec![picture.extent().height as usize, picture.extent().width as usize, 3];
         self.tensors.insert("image".to_owned(), (shape, rgb.collect()));
     }
@@ -90,22 +80,9 @@ mod tests {
     fn traced() -> Trace {
         let mut trace = Trace::default();
         let tensor = |first: f32| Tensor::new(&[[[[first, -0.5]]]], &Device::Cpu).unwrap();
-        trace
-            .record(&Progress::Start {
-                conditioning: &tensor(1.0),
-                noise: &tensor(2.0),
-            })
-            .unwrap();
+        trace.record(&Progress::Start { conditioning: &tensor(1.0), noise: &tensor(2.0) }).unwrap();
         let (x, denoised) = (tensor(3.0), tensor(4.0));
-        trace
-            .record(&Progress::Step {
-                index: 7,
-                count: 9,
-                sigma: 0.25,
-                x: &x,
-                denoised: &denoised,
-            })
-            .unwrap();
+        trace.record(&Progress::Step { index: 7, count: 9, sigma: 0.25, x: &x, denoised: &denoised }).unwrap();
         trace.record(&Progress::Latent(&tensor(5.0))).unwrap();
         trace.record_picture(&Picture::filled(Extent::new(2, 1), [255, 0, 51, 255]));
         trace
@@ -122,23 +99,13 @@ mod tests {
             let view = file.tensor(name).unwrap();
             (
                 view.shape().to_vec(),
-                view.data()
-                    .chunks_exact(4)
-                    .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
-                    .collect(),
+                view.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect(),
             )
         };
         let mut names = file.names();
         names.sort_unstable();
-        let expected = [
-            "conditioning",
-            "image",
-            "latent",
-            "noise",
-            "step_007_denoised",
-            "step_007_sigma",
-            "step_007_x",
-        ];
+        let expected =
+            ["conditioning", "image", "latent", "noise", "step_007_denoised", "step_007_sigma", "step_007_x"];
         assert_eq!(names, expected);
         assert_eq!(floats("step_007_x"), (vec![1, 1, 1, 2], vec![3.0, -0.5]));
         assert_eq!(floats("step_007_sigma"), (vec![1], vec![0.25]));
@@ -149,13 +116,7 @@ mod tests {
     fn a_trace_that_cannot_be_written_names_the_file() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("file"), "").unwrap();
-        let error = traced()
-            .write(&folder.path().join("file/run.safetensors"))
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.starts_with("the trace was not written") && error.contains("run.safetensors"),
-            "{error}"
-        );
+        let error = traced().write(&folder.path().join("file/run.safetensors")).unwrap_err().to_string();
+        assert!(error.starts_with("the trace was not written") && error.contains("run.safetensors"), "{error}");
     }
 }

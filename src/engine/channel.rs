@@ -126,9 +126,7 @@ impl Drop for Client {
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Client")
-            .field("alive", &self.is_alive())
-            .finish_non_exhaustive()
+        f.debug_struct("Client").field("alive", &self.is_alive()).finish_non_exhaustive()
     }
 }
 

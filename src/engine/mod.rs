@@ -6,8 +6,8 @@ mod studio;
 mod thread;
 
 pub use channel::{Client, Gone, Peer, channel};
-pub use studio::device_name;
 pub use messages::{CancelToken, Command, Event, Job, JobId, Outcome};
+pub use studio::device_name;
 
 use crate::checkpoints::Library;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -32,24 +32,11 @@ pub fn spawn(library: Library, wake: impl Fn() + Send + 'static) -> Client {
             drop(studio);
             drop(peer);
         };
-        let thread = std::thread::Builder::new()
-            .name("inference".to_owned())
-            .stack_size(STACK_BYTES);
+        let thread = std::thread::Builder::new().name("inference".to_owned()).stack_size(STACK_BYTES);
         if let Err(error) = thread.spawn(work) {
             tracing::error!("the inference thread could not be started: {error}");
         }
     })
-}
-
-/// What the networks run on, in words.
-pub fn device_name() -> &'static str {
-    if cfg!(feature = "cuda") {
-        "NVIDIA GPU"
-    } else if cfg!(feature = "metal") {
-        "Apple GPU"
-    } else {
-        "processor"
-    }
 }
 
 /// Why a job or a model failed, in words for the person at the window.

@@ -20,11 +20,7 @@ pub(super) struct Studio {
 
 impl Studio {
     pub(super) fn new(library: Arc<Library>) -> Self {
-        Self {
-            library,
-            device: best_device(),
-            loaded: None,
-        }
+        Self { library, device: best_device(), loaded: None }
     }
 }
 
@@ -69,21 +65,10 @@ impl Work for Studio {
     }
 
     fn paint(&mut self, job: &Job, trace: Option<&Path>, peer: &Peer) -> Result<Ending, Error> {
-        let (_, model) = self
-            .loaded
-            .as_ref()
-            .expect("the loop loads the job's model before it paints");
-        let mut watch = Watch {
-            job,
-            peer,
-            model,
-            trace: trace.map(|_| Trace::default()),
-            failed: None,
-        };
+        let (_, model) = self.loaded.as_ref().expect("the loop loads the job's model before it paints");
+        let mut watch = Watch { job, peer, model, trace: trace.map(|_| Trace::default()), failed: None };
         let ending = paint(model, &job.request, &mut |progress| watch.see(&progress));
-        let Watch {
-            trace: traced, failed, ..
-        } = watch;
+        let Watch { trace: traced, failed, .. } = watch;
         if let Some(error) = failed {
             return Err(error);
         }
@@ -124,16 +109,9 @@ impl Watch<'_> {
         let id = self.job.id;
         match *progress {
             Progress::Phase(phase) => self.peer.tell(Event::JobPhase { id, phase })?,
-            Progress::Step {
-                index, count, denoised, ..
-            } => {
+            Progress::Step { index, count, denoised, .. } => {
                 let preview = Arc::new(preview(denoised, &self.model.preview)?);
-                self.peer.tell(Event::JobStep {
-                    id,
-                    index,
-                    count,
-                    preview,
-                })?;
+                self.peer.tell(Event::JobStep { id, index, count, preview })?;
             }
             Progress::Start { .. } | Progress::Latent(_) => {}
         }

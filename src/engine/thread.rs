@@ -30,41 +30,25 @@ pub(super) fn serve(peer: &Peer, work: &mut impl Work) -> Result<(), Gone> {
 
 fn load(peer: &Peer, work: &mut impl Work, model: String) -> Result<(), Gone> {
     match catch_unwind(AssertUnwindSafe(|| work.load(&model))) {
-        Ok(Ok(seconds)) => peer.tell(Event::ModelLoaded {
-            model,
-            seconds: seconds.unwrap_or(0.0),
-        }),
+        Ok(Ok(seconds)) => peer.tell(Event::ModelLoaded { model, seconds: seconds.unwrap_or(0.0) }),
         Ok(Err(error)) => peer.tell(Event::ModelFailed { model, error }),
         Err(panic) => {
-            peer.tell(Event::ModelFailed {
-                model,
-                error: Error::panicked(&*panic),
-            })?;
+            peer.tell(Event::ModelFailed { model, error: Error::panicked(&*panic) })?;
             resume_unwind(panic)
         }
     }
 }
 
 fn run(peer: &Peer, work: &mut impl Work, job: &Job, trace: Option<&Path>) -> Result<(), Gone> {
-    let ending = MustEnd {
-        peer,
-        id: job.id,
-        ended: false,
-    };
+    let ending = MustEnd { peer, id: job.id, ended: false };
     if job.cancel.requested().is_some() {
         return ending.with(Outcome::Cancelled);
     }
     peer.tell(Event::JobStarted(job.id))?;
     let painted = catch_unwind(AssertUnwindSafe(|| {
-        peer.tell(Event::JobPhase {
-            id: job.id,
-            phase: Phase::LoadModel,
-        })?;
+        peer.tell(Event::JobPhase { id: job.id, phase: Phase::LoadModel })?;
         if let Some(seconds) = work.load(&job.request.model)? {
-            peer.tell(Event::ModelLoaded {
-                model: job.request.model.clone(),
-                seconds,
-            })?;
+            peer.tell(Event::ModelLoaded { model: job.request.model.clone(), seconds })?;
         }
         if job.cancel.requested().is_some() {
             return Ok(Ending::Discarded);
@@ -102,9 +86,7 @@ impl Drop for MustEnd<'_> {
         if !self.ended {
             let outcome = Outcome::Failed(Error::Panicked("it gave no reason".to_owned()));
             // If nobody listens any more, nobody waits for the end either.
-            self.peer
-                .tell(Event::JobEnded { id: self.id, outcome })
-                .unwrap_or_default();
+            self.peer.tell(Event::JobEnded { id: self.id, outcome }).unwrap_or_default();
         }
     }
 }
@@ -149,12 +131,7 @@ mod tests {
             let preview = Arc::new(Picture::filled(Extent::new(1, 1), [0; 4]));
             let count = job.request.steps;
             for index in 0..count {
-                peer.tell(Event::JobStep {
-                    id: job.id,
-                    index,
-                    count,
-                    preview: Arc::clone(&preview),
-                })?;
+                peer.tell(Event::JobStep { id: job.id, index, count, preview: Arc::clone(&preview) })?;
                 if job.cancel.requested() == Some(Stop::Discard) {
                     return Ok(Ending::Discarded);
                 }
@@ -193,11 +170,7 @@ mod tests {
             guidance_scale: 1.0,
             input: None,
         });
-        Job {
-            id: JobId(id),
-            request,
-            cancel: CancelToken::default(),
-        }
+        Job { id: JobId(id), request, cancel: CancelToken::default() }
     }
 
     /// All events up to the end of `last`, as short words.
@@ -229,10 +202,7 @@ mod tests {
     fn a_job_starts_steps_and_ends_in_this_order() {
         let client = spawn_fake();
         client.generate(job(1, "some", "x", 2));
-        assert_eq!(
-            story(&client, 1),
-            ["1 started", "1 LoadModel", "1 step 0", "1 step 1", "1 finished"]
-        );
+        assert_eq!(story(&client, 1), ["1 started", "1 LoadModel", "1 step 0", "1 step 1", "1 finished"]);
     }
 
     #[test]
@@ -241,9 +211,7 @@ mod tests {
         let waiting = job(2, "some", "x", 1);
         client.generate(waiting.clone());
         waiting.cancel.stop(Stop::Keep);
-        let Some(Command::Generate(waiting)) = peer.try_command() else {
-            panic!("a job waits")
-        };
+        let Some(Command::Generate(waiting)) = peer.try_command() else { panic!("a job waits") };
         run(&peer, &mut Fake, &waiting, None).unwrap();
         assert_eq!(story(&client, 2), ["2 cancelled"]);
     }
@@ -254,10 +222,7 @@ mod tests {
         client.generate(job(1, "none", "x", 1));
         client.generate(job(2, "some", "x", 1));
         let story = story(&client, 2);
-        assert!(
-            story[2].starts_with("1 failed: there is no model named none"),
-            "{story:?}"
-        );
+        assert!(story[2].starts_with("1 failed: there is no model named none"), "{story:?}");
         assert_eq!(story.last().unwrap(), "2 finished");
         assert!(client.is_alive());
     }
@@ -275,10 +240,7 @@ mod tests {
             assert!(death.elapsed() < SOON, "the thread dies soon");
             std::thread::yield_now();
         }
-        assert!(
-            client.try_event().is_none(),
-            "nothing is told about a job that has ended"
-        );
+        assert!(client.try_event().is_none(), "nothing is told about a job that has ended");
         client.restart();
         assert_eq!(story(&client, 2).last().unwrap(), "2 finished");
     }
@@ -287,9 +249,7 @@ mod tests {
     fn a_panic_while_loading_is_told_as_a_failed_model() {
         let client = spawn_fake();
         client.send(Command::Load("cursed".to_owned()));
-        let Some(Event::ModelFailed { model, error }) = client.event_within(SOON) else {
-            panic!("the model fails")
-        };
+        let Some(Event::ModelFailed { model, error }) = client.event_within(SOON) else { panic!("the model fails") };
         assert_eq!(model, "cursed");
         assert!(error.to_string().contains("the weights are cursed"), "{error}");
     }
@@ -298,11 +258,7 @@ mod tests {
     fn a_panic_outside_the_painting_ends_the_job_all_the_same() {
         let (client, peer) = channel(|| {});
         let died = catch_unwind(AssertUnwindSafe(|| {
-            let _ending = MustEnd {
-                peer: &peer,
-                id: JobId(3),
-                ended: false,
-            };
+            let _ending = MustEnd { peer: &peer, id: JobId(3), ended: false };
             panic!("between two events");
         }));
         assert!(died.is_err());
@@ -317,17 +273,7 @@ mod tests {
         std::thread::sleep(Duration::from_millis(50));
         let story = story(&client, 2);
         let rare: Vec<_> = story.iter().filter(|what| !what.contains("step")).collect();
-        assert_eq!(
-            rare,
-            [
-                "1 started",
-                "1 LoadModel",
-                "1 finished",
-                "2 started",
-                "2 LoadModel",
-                "2 finished"
-            ]
-        );
+        assert_eq!(rare, ["1 started", "1 LoadModel", "1 finished", "2 started", "2 LoadModel", "2 finished"]);
         assert!(story.len() < 1500, "previews were dropped, {} came", story.len());
     }
 

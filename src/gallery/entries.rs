@@ -26,17 +26,11 @@ impl Gallery {
             |picture| self.keep_input(&picture.digest(), || picture.encode_png(&[])),
             |mask| self.keep_input(&mask.digest(), || mask.to_picture().encode_png(&[])),
         )?;
-        let what = FileRecord {
-            record,
-            steps_made: new.steps_made,
-            partial: new.partial,
-        };
+        let what = FileRecord { record, steps_made: new.steps_made, partial: new.partial };
         let json = serde_json::to_string(&what)
             .map_err(|e| crate::pixels::Error::Encode(format!("its request cannot be written: {e}")))?;
         let created = seconds_since_1970(now);
-        let png = new
-            .picture
-            .encode_png(&[(PARAMETERS, &new.parameters), (RECORD, &json)])?;
+        let png = new.picture.encode_png(&[(PARAMETERS, &new.parameters), (RECORD, &json)])?;
         let file = self.write_result(&self.day(created)?, what.record.seed, &png)?;
         let row = Row {
             file: &file,
@@ -47,10 +41,7 @@ impl Gallery {
             picture: &new.picture,
         };
         let path = self.folder.join(&file);
-        let id = self.insert(&row).map_err(|source| Error::NotIndexed {
-            picture: path.clone(),
-            source,
-        })?;
+        let id = self.insert(&row).map_err(|source| Error::NotIndexed { picture: path.clone(), source })?;
         Ok(Entry {
             id: EntryId(id),
             path,
@@ -66,10 +57,8 @@ impl Gallery {
 
     /// How many entries there are.
     pub fn count(&self) -> Result<usize, Error> {
-        let count: i64 = self
-            .db
-            .query_row("SELECT count(*) FROM entries", [], |row| row.get(0))
-            .map_err(self.failed())?;
+        let count: i64 =
+            self.db.query_row("SELECT count(*) FROM entries", [], |row| row.get(0)).map_err(self.failed())?;
         Ok(usize::try_from(count).unwrap_or(0))
     }
 
@@ -96,10 +85,7 @@ impl Gallery {
     /// One entry.
     pub fn entry(&self, id: EntryId) -> Result<Entry, Error> {
         let sql = format!("SELECT {COLUMNS} FROM entries WHERE id = ?1");
-        self.read_rows(&sql, [id.0])?
-            .into_iter()
-            .next()
-            .unwrap_or(Err(Error::NoEntry(id)))
+        self.read_rows(&sql, [id.0])?.into_iter().next().unwrap_or(Err(Error::NoEntry(id)))
     }
 
     /// An entry's picture.
@@ -114,11 +100,7 @@ impl Gallery {
     /// An entry's picture, no side longer than [`Gallery::THUMBNAIL_SIDE`]. It is there even when the file is missing.
     pub fn thumbnail(&self, id: EntryId) -> Result<Picture, Error> {
         let sql = "SELECT png FROM thumbnails WHERE entry = ?1";
-        let png: Option<Vec<u8>> = self
-            .db
-            .query_row(sql, [id.0], |row| row.get(0))
-            .optional()
-            .unwrap_or_default();
+        let png: Option<Vec<u8>> = self.db.query_row(sql, [id.0], |row| row.get(0)).optional().unwrap_or_default();
         match png.and_then(|png| Picture::decode(&png, "thumbnail").ok()) {
             Some(picture) => Ok(picture.thumbnail(Self::THUMBNAIL_SIDE)),
             None => Ok(self.picture(id)?.thumbnail(Self::THUMBNAIL_SIDE)),
@@ -140,11 +122,8 @@ impl Gallery {
     pub fn delete(&mut self, id: EntryId) -> Result<Deleted, Error> {
         self.writable()?;
         let sql = "SELECT file FROM entries WHERE id = ?1";
-        let file: Option<rusqlite::types::Value> = self
-            .db
-            .query_row(sql, [id.0], |row| row.get(0))
-            .optional()
-            .map_err(self.failed())?;
+        let file: Option<rusqlite::types::Value> =
+            self.db.query_row(sql, [id.0], |row| row.get(0)).optional().map_err(self.failed())?;
         let path = match file.ok_or(Error::NoEntry(id))? {
             rusqlite::types::Value::Text(file) => self.path_of(&file),
             _ => None,
@@ -159,9 +138,7 @@ impl Gallery {
                 }
             },
         };
-        self.db
-            .execute("DELETE FROM entries WHERE id = ?1", [id.0])
-            .map_err(self.failed())?;
+        self.db.execute("DELETE FROM entries WHERE id = ?1", [id.0]).map_err(self.failed())?;
         Ok(deleted)
     }
 
@@ -170,19 +147,13 @@ impl Gallery {
     }
 
     fn writable(&self) -> Result<(), Error> {
-        if self.read_only {
-            Err(Error::ReadOnly(self.folder.clone()))
-        } else {
-            Ok(())
-        }
+        if self.read_only { Err(Error::ReadOnly(self.folder.clone())) } else { Ok(()) }
     }
 
     /// The local date, which names a day's folder.
     pub(super) fn day(&self, created: i64) -> Result<String, Error> {
         let sql = "SELECT coalesce(date(?1, 'unixepoch', 'localtime'), '1970-01-01')";
-        self.db
-            .query_row(sql, [created], |row| row.get(0))
-            .map_err(self.failed())
+        self.db.query_row(sql, [created], |row| row.get(0)).map_err(self.failed())
     }
 
     fn keep_input(
@@ -206,12 +177,8 @@ impl Gallery {
         digest_of: fn(&T) -> String,
     ) -> Result<Arc<T>, Error> {
         let gone = |path: PathBuf| Error::Input { what, path };
-        let path = self
-            .input_path(digest)
-            .ok_or_else(|| gone(self.folder.join("inputs")))?;
-        let input = load(&path)
-            .ok()
-            .filter(|input| digest_of(input).eq_ignore_ascii_case(digest));
+        let path = self.input_path(digest).ok_or_else(|| gone(self.folder.join("inputs")))?;
+        let input = load(&path).ok().filter(|input| digest_of(input).eq_ignore_ascii_case(digest));
         input.map(Arc::new).ok_or_else(|| gone(path))
     }
 
@@ -248,20 +215,8 @@ impl Gallery {
         let (file, created, record, parameters, steps_made, seconds, partial) =
             read().map_err(|e| senseless(e.to_string()))?;
         let record: Record = serde_json::from_str(&record).map_err(|e| senseless(format!("its request: {e}")))?;
-        let path = self
-            .path_of(&file)
-            .ok_or_else(|| senseless("its file lies outside the gallery".into()))?;
+        let path = self.path_of(&file).ok_or_else(|| senseless("its file lies outside the gallery".into()))?;
         let missing = !path.is_file();
-        Ok(Entry {
-            id,
-            path,
-            created,
-            record,
-            parameters,
-            steps_made,
-            seconds,
-            partial,
-            missing,
-        })
+        Ok(Entry { id, path, created, record, parameters, steps_made, seconds, partial, missing })
     }
 }

@@ -81,10 +81,7 @@ pub enum Error {
 impl Error {
     pub(super) fn index(folder: &Path) -> impl Fn(rusqlite::Error) -> Self {
         let path = folder.join(super::index::FILE);
-        move |source| Self::Index {
-            path: path.clone(),
-            source,
-        }
+        move |source| Self::Index { path: path.clone(), source }
     }
 }
 

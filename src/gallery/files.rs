@@ -45,10 +45,7 @@ impl Gallery {
 
     /// The path of a file that a row names. `None` if it would lie outside the folder: rows may say anything.
     pub(super) fn path_of(&self, file: &str) -> Option<PathBuf> {
-        let inside = !file.is_empty()
-            && Path::new(file)
-                .components()
-                .all(|part| matches!(part, Component::Normal(_)));
+        let inside = !file.is_empty() && Path::new(file).components().all(|part| matches!(part, Component::Normal(_)));
         inside.then(|| self.folder.join(file))
     }
 
@@ -61,10 +58,7 @@ impl Gallery {
     /// Moves a file into the gallery's own trash, under a name that is free there.
     pub(super) fn to_own_trash(&self, path: &Path) -> Result<PathBuf, SaveError> {
         let folder = self.folder.join("trash");
-        let failed = |source| SaveError {
-            path: path.to_owned(),
-            source,
-        };
+        let failed = |source| SaveError { path: path.to_owned(), source };
         make_folder(&folder).map_err(failed)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let mut target = folder.join(&name);
@@ -81,12 +75,7 @@ impl Gallery {
     /// The results in the folder, as paths within it, oldest first. Folders that cannot be listed are left out.
     pub(super) fn result_files(&self) -> Result<Vec<String>, Error> {
         let source = std::fs::read_dir(&self.folder);
-        let days = source.map_err(|source| {
-            Error::Folder(SaveError {
-                path: self.folder.clone(),
-                source,
-            })
-        })?;
+        let days = source.map_err(|source| Error::Folder(SaveError { path: self.folder.clone(), source }))?;
         let mut files = Vec::new();
         for day in days.flatten().filter(|day| is_day(&day.file_name().to_string_lossy())) {
             let Ok(entries) = std::fs::read_dir(day.path()) else {
@@ -112,13 +101,8 @@ impl Gallery {
 
 /// Whether a folder's name is `YYYY-MM-DD`.
 fn is_day(name: &str) -> bool {
-    let digits_and_dashes = name.bytes().enumerate().all(|(i, b)| {
-        if i == 4 || i == 7 {
-            b == b'-'
-        } else {
-            b.is_ascii_digit()
-        }
-    });
+    let digits_and_dashes =
+        name.bytes().enumerate().all(|(i, b)| if i == 4 || i == 7 { b == b'-' } else { b.is_ascii_digit() });
     name.len() == 10 && digits_and_dashes
 }
 
@@ -130,14 +114,6 @@ fn number_of(name: &str) -> Option<u64> {
 }
 
 fn last_number(folder: &Path) -> u64 {
-    let names = std::fs::read_dir(folder)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.file_name());
-    names
-        .filter_map(|name| number_of(name.to_str()?))
-        .max()
-        .unwrap_or(0)
-        .min(u64::MAX / 2)
+    let names = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    names.filter_map(|name| number_of(name.to_str()?)).max().unwrap_or(0).min(u64::MAX / 2)
 }

@@ -50,17 +50,11 @@ impl Gallery {
     /// opens to be looked at ([`Gallery::is_read_only`]).
     pub fn open(folder: &Path) -> Result<Self, Error> {
         if let Err(source) = probe(folder) {
-            let refused = matches!(
-                source.kind(),
-                ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem
-            );
+            let refused = matches!(source.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem);
             if refused && folder.join(FILE).is_file() {
                 return Self::open_read_only(folder);
             }
-            return Err(Error::Folder(SaveError {
-                path: folder.to_owned(),
-                source,
-            }));
+            return Err(Error::Folder(SaveError { path: folder.to_owned(), source }));
         }
         let lock = first_lock(folder);
         let (db, notice) = match connect(folder) {
@@ -73,20 +67,16 @@ impl Gallery {
             Err(error) => return Err(error),
         };
         let mut gallery = Self::new(folder, db, lock, false);
-        let adopted = if gallery.lock.is_some() {
-            gallery.adopt_files()?
-        } else {
-            0
-        };
+        let adopted = if gallery.lock.is_some() { gallery.adopt_files()? } else { 0 };
         match notice {
             Some(aside) => gallery.notices.push(format!(
                 "the gallery's index was damaged and was made again from {adopted} pictures; the old one is kept as {}",
                 aside.display()
             )),
             None if adopted > 0 => {
-                gallery.notices.push(format!(
-                    "{adopted} pictures that the gallery's index did not know were found again"
-                ));
+                gallery
+                    .notices
+                    .push(format!("{adopted} pictures that the gallery's index did not know were found again"));
             }
             None => {}
         }
@@ -106,14 +96,7 @@ impl Gallery {
 
     fn new(folder: &Path, db: Connection, lock: Option<File>, read_only: bool) -> Self {
         let to_trash = |path: &Path| trash::delete(path).map_err(|e| e.to_string());
-        Self {
-            folder: folder.to_owned(),
-            db,
-            lock,
-            read_only,
-            notices: Vec::new(),
-            to_trash,
-        }
+        Self { folder: folder.to_owned(), db, lock, read_only, notices: Vec::new(), to_trash }
     }
 
     /// Takes files into the index that it does not know, left by a crash between file and row or by an index that was lost.
@@ -144,10 +127,7 @@ impl Gallery {
         let Ok(picture) = Picture::decode(&bytes, file) else {
             return Ok(false);
         };
-        let written = path
-            .metadata()
-            .and_then(|about| about.modified())
-            .unwrap_or(SystemTime::UNIX_EPOCH);
+        let written = path.metadata().and_then(|about| about.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
         let row = Row {
             file,
             created: seconds_since_1970(written),
@@ -162,11 +142,7 @@ impl Gallery {
 
     /// Puts a row and its thumbnail in, or over one that names the same file.
     pub(super) fn insert(&self, row: &Row) -> rusqlite::Result<i64> {
-        let FileRecord {
-            record,
-            steps_made,
-            partial,
-        } = row.what;
+        let FileRecord { record, steps_made, partial } = row.what;
         let json = serde_json::to_string(record).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;
         let transaction = self.db.unchecked_transaction()?;
         let id = transaction.query_row(
@@ -189,10 +165,7 @@ impl Gallery {
             |row| row.get(0),
         )?;
         if let Ok(png) = row.picture.thumbnail(Self::THUMBNAIL_SIDE).encode_png(&[]) {
-            transaction.execute(
-                "INSERT OR REPLACE INTO thumbnails (entry, png) VALUES (?1, ?2)",
-                params![id, png],
-            )?;
+            transaction.execute("INSERT OR REPLACE INTO thumbnails (entry, png) VALUES (?1, ?2)", params![id, png])?;
         }
         transaction.commit()?;
         Ok(id)
@@ -200,8 +173,7 @@ impl Gallery {
 }
 
 pub(super) fn seconds_since_1970(time: SystemTime) -> i64 {
-    time.duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs() as i64)
+    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
 }
 
 /// Makes the folder if need be and sees whether files can be made in it.
@@ -212,12 +184,7 @@ fn probe(folder: &Path) -> std::io::Result<()> {
 
 /// The lock, if no one else has it. Where the file system knows no locks, everyone is the first.
 fn first_lock(folder: &Path) -> Option<File> {
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(folder.join(LOCK))
-        .ok()?;
+    let file = File::options().create(true).truncate(false).write(true).open(folder.join(LOCK)).ok()?;
     match file.try_lock() {
         Ok(()) | Err(TryLockError::Error(_)) => Some(file),
         Err(TryLockError::WouldBlock) => None,
@@ -236,16 +203,10 @@ fn connect(folder: &Path) -> Result<Connection, Error> {
 }
 
 fn layout_of(db: &Connection, folder: &Path) -> Result<usize, Error> {
-    let found: i64 = db
-        .pragma_query_value(None, "user_version", |row| row.get(0))
-        .map_err(Error::index(folder))?;
+    let found: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(Error::index(folder))?;
     match usize::try_from(found) {
         Ok(layout) if layout <= MIGRATIONS.len() => Ok(layout),
-        _ => Err(Error::Newer {
-            path: folder.join(FILE),
-            found,
-            known: MIGRATIONS.len() as i64,
-        }),
+        _ => Err(Error::Newer { path: folder.join(FILE), found, known: MIGRATIONS.len() as i64 }),
     }
 }
 
@@ -270,10 +231,8 @@ fn migrate(db: &Connection, folder: &Path) -> Result<(), Error> {
 fn check_layout(db: &Connection, folder: &Path) -> Result<(), Error> {
     let failed = Error::index(folder);
     layout_of(db, folder)?;
-    let verdict: Option<String> = db
-        .query_row("PRAGMA quick_check(entries)", [], |row| row.get(0))
-        .optional()
-        .map_err(&failed)?;
+    let verdict: Option<String> =
+        db.query_row("PRAGMA quick_check(entries)", [], |row| row.get(0)).optional().map_err(&failed)?;
     db.prepare("SELECT id, file, created, record, parameters, steps_made, seconds, partial, words FROM entries")
         .and_then(|_| db.prepare("SELECT entry, png FROM thumbnails").map(drop))
         .map_err(&failed)?;
@@ -306,12 +265,8 @@ fn put_aside(folder: &Path) -> Result<PathBuf, Error> {
     for ending in ["", "-wal", "-shm"] {
         let from = with(&from, ending);
         if from.exists() {
-            std::fs::rename(&from, with(&to, ending)).map_err(|source| {
-                Error::Folder(SaveError {
-                    path: from.clone(),
-                    source,
-                })
-            })?;
+            std::fs::rename(&from, with(&to, ending))
+                .map_err(|source| Error::Folder(SaveError { path: from.clone(), source }))?;
         }
     }
     Ok(to)
@@ -319,8 +274,5 @@ fn put_aside(folder: &Path) -> Result<PathBuf, Error> {
 
 /// A path as part of a URI, the way SQLite reads it: `%`, `?` and `#` would end it.
 fn uri_escaped(path: &Path) -> String {
-    path.to_string_lossy()
-        .replace('%', "%25")
-        .replace('?', "%3f")
-        .replace('#', "%23")
+    path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23")
 }

@@ -41,11 +41,7 @@ fn with_input(seed: u64) -> Request {
     let mut mask = Mask::empty(EXTENT);
     mask.coverage_mut()[3..60].fill(130);
     let picture = Picture::from_rgba(EXTENT, (0..EXTENT.area() * 4).map(|i| (i * 5) as u8).collect()).unwrap();
-    let input = Input {
-        picture: Arc::new(picture),
-        strength: 0.5,
-        mask: Some(Arc::new(mask)),
-    };
+    let input = Input { picture: Arc::new(picture), strength: 0.5, mask: Some(Arc::new(mask)) };
     request("a house", seed, Some(input))
 }
 
@@ -64,11 +60,7 @@ fn prompts(entries: &[Entry]) -> Vec<&str> {
 fn a_result_is_kept_with_all_that_is_known_about_it() {
     let dir = tempfile::tempdir().unwrap();
     let mut gallery = open(dir.path());
-    let new = NewEntry {
-        partial: true,
-        steps_made: 7,
-        ..result_of(with_input(12))
-    };
+    let new = NewEntry { partial: true, steps_made: 7, ..result_of(with_input(12)) };
     let added = gallery.add(new.clone()).unwrap();
     drop(gallery);
 
@@ -77,11 +69,7 @@ fn a_result_is_kept_with_all_that_is_known_about_it() {
     assert_eq!(gallery.entries(10, 0).unwrap(), std::slice::from_ref(&added));
     assert_eq!((added.steps_made, added.partial, added.missing), (7, true, false));
     assert_eq!(gallery.picture(added.id).unwrap(), *new.picture);
-    assert_eq!(
-        gallery.request(added.id).unwrap(),
-        new.request,
-        "with its picture and mask, to the byte"
-    );
+    assert_eq!(gallery.request(added.id).unwrap(), new.request, "with its picture and mask, to the byte");
     let texts = texts_in(&std::fs::read(&added.path).unwrap());
     assert_eq!(texts[0], ("parameters".into(), new.parameters));
 }
@@ -93,9 +81,7 @@ fn files_are_numbered_by_day_and_named_by_seed() {
     let noon = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
     let day = gallery.day(1_000_000_000).unwrap();
     assert!(day.starts_with("2001-09-0"), "10^9 seconds after 1970: {day}");
-    let names: Vec<_> = [5, u64::MAX]
-        .map(|seed| gallery.add_at(result("x", seed), noon).unwrap().path)
-        .into();
+    let names: Vec<_> = [5, u64::MAX].map(|seed| gallery.add_at(result("x", seed), noon).unwrap().path).into();
     let expected = ["00001-5.png".to_owned(), format!("00002-{}.png", u64::MAX)];
     assert_eq!(names, expected.map(|name| dir.path().join(&day).join(name)));
 }
@@ -109,10 +95,7 @@ fn another_programs_file_is_never_written_over() {
     std::fs::create_dir(&day).unwrap();
     std::fs::write(day.join("00041-5.png"), b"another's").unwrap();
     std::fs::write(day.join("notes.txt"), b"another's").unwrap();
-    assert_eq!(
-        gallery.add_at(result("x", 5), now).unwrap().path,
-        day.join("00042-5.png")
-    );
+    assert_eq!(gallery.add_at(result("x", 5), now).unwrap().path, day.join("00042-5.png"));
     assert_eq!(std::fs::read(day.join("00041-5.png")).unwrap(), b"another's");
 }
 
@@ -137,31 +120,16 @@ fn the_newest_come_first_and_pages_do_not_overlap() {
 fn a_search_finds_all_words_in_any_order_case_and_script() {
     let dir = tempfile::tempdir().unwrap();
     let mut gallery = open(dir.path());
-    for prompt in [
-        "a Red apple",
-        "red ÄPFEL, 100% of them",
-        "日本の山",
-        "o'brien \"quoted\" [x:0.5]",
-    ] {
+    for prompt in ["a Red apple", "red ÄPFEL, 100% of them", "日本の山", "o'brien \"quoted\" [x:0.5]"] {
         gallery.add(result(prompt, 1)).unwrap();
     }
     let found = |text: &str| gallery.search(text, 10, 0).unwrap().len();
     assert_eq!(prompts(&gallery.search("apple RED", 10, 0).unwrap()), ["a Red apple"]);
     assert_eq!(
-        (
-            found("red"),
-            found("äpfel"),
-            found("本の"),
-            found("100%"),
-            found("%"),
-            found("_")
-        ),
+        (found("red"), found("äpfel"), found("本の"), found("100%"), found("%"), found("_")),
         (2, 1, 1, 1, 1, 0)
     );
-    assert_eq!(
-        (found("o'brien \"quoted\""), found("\\"), found("blue"), found("  ")),
-        (1, 0, 0, 4)
-    );
+    assert_eq!((found("o'brien \"quoted\""), found("\\"), found("blue"), found("  ")), (1, 0, 0, 4));
 }
 
 #[test]
@@ -172,10 +140,7 @@ fn a_thumbnail_is_small_and_outlives_its_picture() {
     new.picture = Arc::new(Picture::filled(Extent::new(400, 200), [1, 2, 3, 255]));
     let entry = gallery.add(new).unwrap();
     std::fs::remove_file(&entry.path).unwrap();
-    assert_eq!(
-        gallery.thumbnail(entry.id).unwrap(),
-        Picture::filled(Extent::new(192, 96), [1, 2, 3, 255])
-    );
+    assert_eq!(gallery.thumbnail(entry.id).unwrap(), Picture::filled(Extent::new(192, 96), [1, 2, 3, 255]));
     assert!(gallery.entry(entry.id).unwrap().missing);
     assert!(matches!(gallery.picture(entry.id), Err(Error::Missing(path)) if path == entry.path));
 }
@@ -195,10 +160,7 @@ fn an_input_is_stored_once_and_a_changed_one_is_noticed() {
     let mut gallery = open(dir.path());
     let entry = gallery.add(result_of(with_input(1))).unwrap();
     gallery.add(result_of(with_input(2))).unwrap();
-    let inputs: Vec<_> = std::fs::read_dir(dir.path().join("inputs"))
-        .unwrap()
-        .map(|e| e.unwrap().path())
-        .collect();
+    let inputs: Vec<_> = std::fs::read_dir(dir.path().join("inputs")).unwrap().map(|e| e.unwrap().path()).collect();
     assert_eq!(inputs.len(), 2, "a picture and a mask");
     let other = Picture::filled(EXTENT, [0; 4]).encode_png(&[]).unwrap();
     for input in &inputs {
@@ -230,10 +192,7 @@ fn a_deleted_result_goes_to_the_trash_and_stays_gone() {
     let mut gallery = open(dir.path());
     assert_eq!(gallery.entries(9, 0).unwrap(), [entries[3].clone()]);
     assert_eq!(gallery.take_notices(), [""; 0]);
-    let thumbnails: i64 = gallery
-        .db
-        .query_row("SELECT count(*) FROM thumbnails", [], |row| row.get(0))
-        .unwrap();
+    let thumbnails: i64 = gallery.db.query_row("SELECT count(*) FROM thumbnails", [], |row| row.get(0)).unwrap();
     assert_eq!(thumbnails, 1);
 }
 
@@ -256,31 +215,16 @@ fn deleting_two_files_of_one_name_keeps_both() {
 fn a_file_that_has_no_row_is_found_again_at_the_next_opening() {
     let dir = tempfile::tempdir().unwrap();
     let mut gallery = open(dir.path());
-    let entry = gallery
-        .add(NewEntry {
-            partial: true,
-            steps_made: 3,
-            ..result_of(with_input(5))
-        })
-        .unwrap();
+    let entry = gallery.add(NewEntry { partial: true, steps_made: 3, ..result_of(with_input(5)) }).unwrap();
     gallery.add(result("y", 6)).unwrap();
-    gallery
-        .db
-        .execute("DELETE FROM entries WHERE id = ?1", [entry.id.0])
-        .unwrap();
+    gallery.db.execute("DELETE FROM entries WHERE id = ?1", [entry.id.0]).unwrap();
     std::fs::write(entry.path.with_file_name("00099-1.png"), b"no picture").unwrap();
     drop(gallery);
 
     let mut gallery = open(dir.path());
-    assert_eq!(
-        gallery.take_notices(),
-        ["1 pictures that the gallery's index did not know were found again"]
-    );
+    assert_eq!(gallery.take_notices(), ["1 pictures that the gallery's index did not know were found again"]);
     let found = gallery.search("house", 9, 0).unwrap().remove(0);
-    assert_eq!(
-        (&found.path, &found.record, &found.parameters),
-        (&entry.path, &entry.record, &entry.parameters)
-    );
+    assert_eq!((&found.path, &found.record, &found.parameters), (&entry.path, &entry.record, &entry.parameters));
     assert_eq!((found.steps_made, found.partial), (3, true));
     assert_eq!(gallery.request(found.id).unwrap(), with_input(5));
     assert_eq!(gallery.thumbnail(found.id).unwrap(), *result("x", 5).picture);
@@ -294,13 +238,8 @@ fn a_full_disk_while_indexing_loses_no_picture() {
     gallery.db.pragma_update(None, "max_page_count", pages).unwrap();
     let long = "a long prompt ".repeat(2000);
     let error = gallery.add(result(&long, 5)).unwrap_err();
-    let Error::NotIndexed { picture, .. } = &error else {
-        panic!("{error}")
-    };
-    assert!(
-        picture.is_file() && error.to_string().contains("disk is full"),
-        "{error}"
-    );
+    let Error::NotIndexed { picture, .. } = &error else { panic!("{error}") };
+    assert!(picture.is_file() && error.to_string().contains("disk is full"), "{error}");
     drop(gallery);
     assert_eq!(prompts(&open(dir.path()).entries(9, 0).unwrap()), [long.as_str()]);
 }
@@ -328,17 +267,9 @@ fn a_damaged_index_is_put_aside_and_made_again_from_the_files() {
 
         let mut gallery = open(dir.path());
         let notice = gallery.take_notices().join("");
-        assert!(
-            notice.contains("was damaged and was made again from 3 pictures"),
-            "harm {which}: {notice}"
-        );
+        assert!(notice.contains("was damaged and was made again from 3 pictures"), "harm {which}: {notice}");
         assert_eq!(std::fs::read(dir.path().join("index-damaged-1.sqlite")).unwrap(), bytes);
-        let seeds: Vec<_> = gallery
-            .entries(9, 0)
-            .unwrap()
-            .iter()
-            .map(|entry| entry.record.seed)
-            .collect();
+        let seeds: Vec<_> = gallery.entries(9, 0).unwrap().iter().map(|entry| entry.record.seed).collect();
         assert_eq!(seeds, [2, 1, 0]);
     }
 }
@@ -348,10 +279,7 @@ fn an_index_without_its_tables_is_made_again() {
     let dir = tempfile::tempdir().unwrap();
     let mut gallery = open(dir.path());
     gallery.add(result("x", 1)).unwrap();
-    gallery
-        .db
-        .execute_batch("DROP TABLE thumbnails; ALTER TABLE entries DROP COLUMN words")
-        .unwrap();
+    gallery.db.execute_batch("DROP TABLE thumbnails; ALTER TABLE entries DROP COLUMN words").unwrap();
     drop(gallery);
     assert_eq!(prompts(&open(dir.path()).entries(9, 0).unwrap()), ["x"]);
 }
@@ -363,10 +291,7 @@ fn an_index_of_a_newer_version_is_left_alone() {
     gallery.db.pragma_update(None, "user_version", 99).unwrap();
     drop(gallery);
     let error = Gallery::open(dir.path()).unwrap_err();
-    assert!(
-        matches!(error, Error::Newer { found: 99, .. }) && error.to_string().contains("newer Sfumato"),
-        "{error}"
-    );
+    assert!(matches!(error, Error::Newer { found: 99, .. }) && error.to_string().contains("newer Sfumato"), "{error}");
 }
 
 #[test]
@@ -408,11 +333,7 @@ fn a_row_that_was_taken_in_meanwhile_is_completed_and_not_doubled() {
     let mut first = open(dir.path());
     let entry = first.add(result("x", 5)).unwrap();
     first.db.execute("UPDATE entries SET seconds = 0", []).unwrap();
-    let what = files::FileRecord {
-        record: entry.record.clone(),
-        steps_made: 20,
-        partial: false,
-    };
+    let what = files::FileRecord { record: entry.record.clone(), steps_made: 20, partial: false };
     let file = entry.path.strip_prefix(dir.path()).unwrap().to_str().unwrap();
     let picture = result("x", 5).picture;
     let row = index::Row {
@@ -434,10 +355,7 @@ fn a_file_where_the_folder_should_be_is_said() {
     std::fs::write(&path, b"").unwrap();
     for path in [path.clone(), path.join("deeper")] {
         let error = Gallery::open(&path).unwrap_err().to_string();
-        assert!(
-            error.contains("choose another in the settings") && error.contains("gallery"),
-            "{error}"
-        );
+        assert!(error.contains("choose another in the settings") && error.contains("gallery"), "{error}");
     }
 }
 
@@ -460,10 +378,7 @@ fn a_gallery_that_cannot_be_written_to_can_be_looked_at() {
     let mut gallery = Gallery::open_read_only(dir.path()).unwrap();
     assert!(gallery.is_read_only() && !gallery.is_shared());
     assert_eq!(gallery.entries(9, 0).unwrap(), std::slice::from_ref(&entry));
-    for error in [
-        gallery.add(result("y", 6)).unwrap_err(),
-        gallery.delete(entry.id).unwrap_err(),
-    ] {
+    for error in [gallery.add(result("y", 6)).unwrap_err(), gallery.delete(entry.id).unwrap_err()] {
         assert!(matches!(error, Error::ReadOnly(_)), "{error}");
     }
     assert!(entry.path.is_file());
@@ -480,11 +395,7 @@ fn hostile_rows_are_left_out_and_reach_nothing_outside() {
     let mut endless = good.record.clone();
     endless.extent = Extent::new(u32::MAX, 8);
     let mut away = good.record.clone();
-    away.input = Some(Input {
-        picture: "../../outside".into(),
-        strength: 0.5,
-        mask: None,
-    });
+    away.input = Some(Input { picture: "../../outside".into(), strength: 0.5, mask: None });
     let absolute = outside.to_str().unwrap();
     let json = |record: &Record| serde_json::to_string(record).unwrap();
     let rows = [
@@ -507,11 +418,7 @@ fn hostile_rows_are_left_out_and_reach_nothing_outside() {
             .unwrap();
     }
     let shown = gallery.entries(99, 0).unwrap();
-    assert_eq!(
-        shown.len(),
-        3,
-        "the good one, and two whose requests only fail when they are used"
-    );
+    assert_eq!(shown.len(), 3, "the good one, and two whose requests only fail when they are used");
     for id in (good.id.0 + 1..).take(rows.len()).map(EntryId) {
         assert!(gallery.picture(id).is_err() && gallery.thumbnail(id).is_err() && gallery.request(id).is_err());
         assert_eq!(gallery.delete(id).unwrap(), Deleted::WasMissing);

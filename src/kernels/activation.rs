@@ -54,10 +54,7 @@ mod tests {
             (Activation::GeluTanh, 0.841_192),
         ] {
             let found = activation.forward(&one).unwrap().to_scalar::<f32>().unwrap();
-            assert!(
-                (found - expected).abs() < 2e-6,
-                "{activation:?}: {found} instead of {expected}"
-            );
+            assert!((found - expected).abs() < 2e-6, "{activation:?}: {found} instead of {expected}");
         }
     }
 

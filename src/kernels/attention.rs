@@ -27,11 +27,7 @@ pub fn attention(query: &Tensor, key: &Tensor, value: &Tensor, heads: usize, mas
 fn chunked(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, mask: Mask, rows_at_once: usize) -> Result<Tensor> {
     let (batch, count, channels) = q.dims3()?;
     let width = channels / heads;
-    let split = |x: &Tensor| {
-        x.reshape((batch, x.dim(1)?, heads, width))?
-            .transpose(1, 2)?
-            .contiguous()
-    };
+    let split = |x: &Tensor| x.reshape((batch, x.dim(1)?, heads, width))?.transpose(1, 2)?.contiguous();
     let q = (split(q)? * (1.0 / (width as f64).sqrt()))?;
     let keys = split(k)?.transpose(D::Minus2, D::Minus1)?.contiguous()?;
     let values = split(v)?;
@@ -45,11 +41,7 @@ fn chunked(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, mask: Mask, rows_at
         let weights = candle_nn::ops::softmax_last_dim(&scores)?;
         chunks.push(weights.matmul(&values)?);
     }
-    let joined = if chunks.len() == 1 {
-        chunks.remove(0)
-    } else {
-        Tensor::cat(&chunks, 2)?
-    };
+    let joined = if chunks.len() == 1 { chunks.remove(0) } else { Tensor::cat(&chunks, 2)? };
     joined.transpose(1, 2)?.reshape((batch, count, channels))
 }
 
@@ -75,11 +67,7 @@ mod tests {
 
     /// The definition, one number at a time.
     fn naive(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, mask: Mask) -> Vec<f32> {
-        let (q, k, v) = (
-            q.to_vec3::<f32>().unwrap(),
-            k.to_vec3::<f32>().unwrap(),
-            v.to_vec3::<f32>().unwrap(),
-        );
+        let (q, k, v) = (q.to_vec3::<f32>().unwrap(), k.to_vec3::<f32>().unwrap(), v.to_vec3::<f32>().unwrap());
         let (batch, count, channels) = (q.len(), q[0].len(), q[0][0].len());
         let width = channels / heads;
         let mut out = vec![0f32; batch * count * channels];
@@ -88,20 +76,12 @@ mod tests {
                 for n in 0..count {
                     let keys = if mask == Mask::Causal { n + 1 } else { k[b].len() };
                     let scores: Vec<f64> = (0..keys)
-                        .map(|m| {
-                            (h * width..(h + 1) * width)
-                                .map(|c| f64::from(q[b][n][c] * k[b][m][c]))
-                                .sum::<f64>()
-                        })
+                        .map(|m| (h * width..(h + 1) * width).map(|c| f64::from(q[b][n][c] * k[b][m][c])).sum::<f64>())
                         .map(|score| (score / (width as f64).sqrt()).exp())
                         .collect();
                     let sum: f64 = scores.iter().sum();
                     for c in h * width..(h + 1) * width {
-                        let value: f64 = scores
-                            .iter()
-                            .zip(&v[b])
-                            .map(|(s, row)| s / sum * f64::from(row[c]))
-                            .sum();
+                        let value: f64 = scores.iter().zip(&v[b]).map(|(s, row)| s / sum * f64::from(row[c])).sum();
                         out[(b * count + n) * channels + c] = value as f32;
                     }
                 }
@@ -116,17 +96,10 @@ mod tests {
         for mask in [Mask::None, Mask::Causal] {
             let expected = naive(&q, &k, &v, 3, mask);
             for rows in [1, 2, 5, 100] {
-                let found = chunked(&q, &k, &v, 3, mask, rows)
-                    .unwrap()
-                    .flatten_all()
-                    .unwrap()
-                    .to_vec1::<f32>()
-                    .unwrap();
+                let found =
+                    chunked(&q, &k, &v, 3, mask, rows).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
                 for (found, expected) in found.iter().zip(&expected) {
-                    assert!(
-                        (found - expected).abs() < 1e-6,
-                        "{mask:?}, {rows} rows: {found} instead of {expected}"
-                    );
+                    assert!((found - expected).abs() < 1e-6, "{mask:?}, {rows} rows: {found} instead of {expected}");
                 }
             }
         }
@@ -135,12 +108,7 @@ mod tests {
     #[test]
     fn keys_may_be_fewer_than_queries() {
         let (q, k, v) = (wave((1, 4, 4), 0.0), wave((1, 2, 4), 1.0), wave((1, 2, 4), 2.0));
-        let found = attention(&q, &k, &v, 2, Mask::None)
-            .unwrap()
-            .flatten_all()
-            .unwrap()
-            .to_vec1::<f32>()
-            .unwrap();
+        let found = attention(&q, &k, &v, 2, Mask::None).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
         for (found, expected) in found.iter().zip(naive(&q, &k, &v, 2, Mask::None)) {
             assert!((found - expected).abs() < 1e-6);
         }

@@ -64,13 +64,7 @@ impl Conv2d {
         } else {
             None
         };
-        Ok(Self {
-            weight,
-            packed,
-            bias,
-            stride,
-            padding,
-        })
+        Ok(Self { weight, packed, bias, stride, padding })
     }
 
     /// (B, in, H, W) to (B, out, H', W').
@@ -86,10 +80,7 @@ impl Conv2d {
         let (outputs, inputs, kernel, _) = self.weight.dims4()?;
         let added = self.padding.before + self.padding.after;
         if channels != inputs || height + added < kernel || width + added < kernel {
-            candle_core::bail!(
-                "a convolution of {inputs} channels by {kernel}x{kernel} cannot take {:?}",
-                x.shape()
-            );
+            candle_core::bail!("a convolution of {inputs} channels by {kernel}x{kernel} cannot take {:?}", x.shape());
         }
         let rows = (height + added - kernel) / self.stride + 1;
         let columns = (width + added - kernel) / self.stride + 1;
@@ -101,25 +92,10 @@ impl Conv2d {
         let mut strips = Vec::with_capacity(rows.div_ceil(rows_at_once));
         for first_row in (0..rows).step_by(rows_at_once) {
             let rows = rows_at_once.min(rows - first_row);
-            let unfold = Unfold {
-                kernel,
-                stride: self.stride,
-                before: self.padding.before,
-                first_row,
-                rows,
-                columns,
-            };
-            strips.push(
-                weight
-                    .matmul(&x.apply_op1_no_bwd(&unfold)?)?
-                    .reshape((batch, outputs, rows, columns))?,
-            );
+            let unfold = Unfold { kernel, stride: self.stride, before: self.padding.before, first_row, rows, columns };
+            strips.push(weight.matmul(&x.apply_op1_no_bwd(&unfold)?)?.reshape((batch, outputs, rows, columns))?);
         }
-        if strips.len() == 1 {
-            Ok(strips.remove(0))
-        } else {
-            Tensor::cat(&strips, 2)
-        }
+        if strips.len() == 1 { Ok(strips.remove(0)) } else { Tensor::cat(&strips, 2) }
     }
 
     fn by_candle(&self, x: &Tensor) -> Result<Tensor> {
@@ -127,9 +103,13 @@ impl Conv2d {
         let y = if before == after {
             x.conv2d(&self.weight, before, self.stride, 1, 1)?
         } else {
-            x.pad_with_zeros(2, before, after)?
-                .pad_with_zeros(3, before, after)?
-                .conv2d(&self.weight, 0, self.stride, 1, 1)?
+            x.pad_with_zeros(2, before, after)?.pad_with_zeros(3, before, after)?.conv2d(
+                &self.weight,
+                0,
+                self.stride,
+                1,
+                1,
+            )?
         };
         y.broadcast_add(&self.bias.reshape((1, self.bias.elem_count(), 1, 1))?)
     }
@@ -159,10 +139,7 @@ impl Unfold {
             let line = &picture[(y - self.before) * width..(y - self.before + 1) * width];
             // Output columns left..right lie inside the line; the others see zeros.
             let left = self.before.saturating_sub(kx).div_ceil(self.stride).min(self.columns);
-            let right = (width + self.before)
-                .saturating_sub(kx)
-                .div_ceil(self.stride)
-                .clamp(left, self.columns);
+            let right = (width + self.before).saturating_sub(kx).div_ceil(self.stride).clamp(left, self.columns);
             out[..left].fill(0.0);
             out[right..].fill(0.0);
             if left == right {
@@ -172,10 +149,7 @@ impl Unfold {
             if self.stride == 1 {
                 out[left..right].copy_from_slice(&line[start..start + right - left]);
             } else {
-                for (out, value) in out[left..right]
-                    .iter_mut()
-                    .zip(line[start..].iter().step_by(self.stride))
-                {
+                for (out, value) in out[left..right].iter_mut().zip(line[start..].iter().step_by(self.stride)) {
                     *out = *value;
                 }
             }
@@ -198,24 +172,15 @@ impl CustomOp1 for Unfold {
         let depth = channels * places + 1;
         let count = self.rows * self.columns;
         let mut unfolded = vec![0f32; batch * depth * count];
-        unfolded
-            .par_chunks_exact_mut(count)
-            .enumerate()
-            .for_each(|(index, out)| {
-                let (picture, row) = (index / depth, index % depth);
-                if row == depth - 1 {
-                    out.fill(1.0);
-                } else {
-                    let channel = picture * channels + row / places;
-                    self.fill(
-                        &pixels[channel * height * width..][..height * width],
-                        height,
-                        width,
-                        row % places,
-                        out,
-                    );
-                }
-            });
+        unfolded.par_chunks_exact_mut(count).enumerate().for_each(|(index, out)| {
+            let (picture, row) = (index / depth, index % depth);
+            if row == depth - 1 {
+                out.fill(1.0);
+            } else {
+                let channel = picture * channels + row / places;
+                self.fill(&pixels[channel * height * width..][..height * width], height, width, row % places, out);
+            }
+        });
         Ok((CpuStorage::F32(unfolded), (batch, depth, count).into()))
     }
 }
@@ -238,14 +203,7 @@ mod tests {
 
     fn difference(a: &Tensor, b: &Tensor) -> f32 {
         assert_eq!(a.shape(), b.shape());
-        (a - b)
-            .unwrap()
-            .abs()
-            .unwrap()
-            .max_all()
-            .unwrap()
-            .to_scalar::<f32>()
-            .unwrap()
+        (a - b).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap()
     }
 
     #[test]
@@ -266,10 +224,7 @@ mod tests {
                     continue;
                 }
                 let apart = difference(&conv.forward(&x).unwrap(), &conv.by_candle(&x).unwrap());
-                assert!(
-                    apart < 1e-5,
-                    "kernel {kernel}, stride {stride}, {padding:?}, {height}x{width}: {apart}"
-                );
+                assert!(apart < 1e-5, "kernel {kernel}, stride {stride}, {padding:?}, {height}x{width}: {apart}");
             }
         }
     }

@@ -12,29 +12,18 @@ pub struct Linear {
 impl Linear {
     /// Reads `weight` (outputs, inputs) and `bias` (outputs).
     pub fn new(inputs: usize, outputs: usize, weights: VarBuilder<'_>) -> Result<Self> {
-        Ok(Self {
-            weight: weights.get((outputs, inputs), "weight")?,
-            bias: Some(weights.get(outputs, "bias")?),
-        })
+        Ok(Self { weight: weights.get((outputs, inputs), "weight")?, bias: Some(weights.get(outputs, "bias")?) })
     }
 
     /// Reads `weight` (outputs, inputs) alone.
     pub fn new_without_bias(inputs: usize, outputs: usize, weights: VarBuilder<'_>) -> Result<Self> {
-        Ok(Self {
-            weight: weights.get((outputs, inputs), "weight")?,
-            bias: None,
-        })
+        Ok(Self { weight: weights.get((outputs, inputs), "weight")?, bias: None })
     }
 
     /// Reads a 1×1 convolution, `weight` (outputs, inputs, 1, 1) and `bias` (outputs), which on tokens is the same thing.
     pub fn from_pointwise_conv(inputs: usize, outputs: usize, weights: VarBuilder<'_>) -> Result<Self> {
-        let weight = weights
-            .get((outputs, inputs, 1, 1), "weight")?
-            .reshape((outputs, inputs))?;
-        Ok(Self {
-            weight,
-            bias: Some(weights.get(outputs, "bias")?),
-        })
+        let weight = weights.get((outputs, inputs, 1, 1), "weight")?.reshape((outputs, inputs))?;
+        Ok(Self { weight, bias: Some(weights.get(outputs, "bias")?) })
     }
 
     /// (…, in) to (…, out).
@@ -45,9 +34,7 @@ impl Linear {
             *last = outputs;
         }
         let rows = x.elem_count() / inputs.max(1);
-        let y = x
-            .reshape((rows, x.elem_count() / rows.max(1)))?
-            .matmul(&self.weight.t()?)?;
+        let y = x.reshape((rows, x.elem_count() / rows.max(1)))?.matmul(&self.weight.t()?)?;
         let y = match &self.bias {
             Some(bias) => y.broadcast_add(bias)?,
             None => y,
@@ -65,17 +52,13 @@ pub struct Embedding {
 impl Embedding {
     /// Reads `weight` (rows, width).
     pub fn new(rows: usize, width: usize, weights: VarBuilder<'_>) -> Result<Self> {
-        Ok(Self {
-            weight: weights.get((rows, width), "weight")?,
-        })
+        Ok(Self { weight: weights.get((rows, width), "weight")? })
     }
 
     /// Row numbers (B, N) as u32 to (B, N, width). A number that is not in the table is an error.
     pub fn forward(&self, ids: &Tensor) -> Result<Tensor> {
         let (batch, count) = ids.dims2()?;
-        self.weight
-            .index_select(&ids.flatten_all()?, 0)?
-            .reshape((batch, count, self.weight.dim(1)?))
+        self.weight.index_select(&ids.flatten_all()?, 0)?.reshape((batch, count, self.weight.dim(1)?))
     }
 
     /// The first `count` rows: (count, width).

@@ -3,10 +3,7 @@
 //! it, on whatever device, changes no network. Every operation gives the same bytes whatever the number of threads: work is
 //! cut along outputs by shape, never along a sum.
 
-#![expect(
-    clippy::needless_pass_by_value,
-    reason = "a VarBuilder is a handle: `pp` makes one for each layer"
-)]
+#![expect(clippy::needless_pass_by_value, reason = "a VarBuilder is a handle: `pp` makes one for each layer")]
 
 mod activation;
 mod attention;

@@ -19,10 +19,7 @@ impl GroupNorm {
         weights: VarBuilder<'_>,
     ) -> Result<Self> {
         let (weight, bias) = (weights.get(channels, "weight")?, weights.get(channels, "bias")?);
-        Ok(Self {
-            norm: candle_nn::GroupNorm::new(weight, bias, channels, groups, epsilon)?,
-            activation,
-        })
+        Ok(Self { norm: candle_nn::GroupNorm::new(weight, bias, channels, groups, epsilon)?, activation })
     }
 
     /// (B, C, H, W) to the same.
@@ -41,9 +38,7 @@ impl LayerNorm {
     /// Reads `weight` and `bias` (width).
     pub fn new(width: usize, epsilon: f64, weights: VarBuilder<'_>) -> Result<Self> {
         let (weight, bias) = (weights.get(width, "weight")?, weights.get(width, "bias")?);
-        Ok(Self {
-            norm: candle_nn::LayerNorm::new(weight, bias, epsilon),
-        })
+        Ok(Self { norm: candle_nn::LayerNorm::new(weight, bias, epsilon) })
     }
 
     /// (…, width) to the same.

@@ -77,11 +77,7 @@ pub fn from_parameters(text: &str) -> Imported {
     let has_settings = pairs.len() >= 3;
     let (prompt, negative) = split_prompts(if has_settings { lines } else { text }.split('\n'));
     imported.settings.prompt = Some(prompt);
-    imported.settings.negative_prompt = if has_settings {
-        Some(negative.unwrap_or_default())
-    } else {
-        negative
-    };
+    imported.settings.negative_prompt = if has_settings { Some(negative.unwrap_or_default()) } else { negative };
     if has_settings {
         let mut names_schedule = false;
         for (key, value) in pairs {
@@ -157,12 +153,7 @@ fn finite(value: &str) -> Option<f64> {
 
 /// `512x768`, as A1111's `^(\d+)x(\d+)$` has it.
 fn parse_extent(value: &str) -> Option<Extent> {
-    let side = |text: &str| {
-        text.bytes()
-            .all(|b| b.is_ascii_digit())
-            .then(|| text.parse().ok())
-            .flatten()
-    };
+    let side = |text: &str| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten();
     let (width, height) = value.split_once('x')?;
     Some(Extent::new(side(width)?, side(height)?))
 }
@@ -233,20 +224,13 @@ mod tests {
             schedule: found.schedule.unwrap(),
             steps: found.steps.unwrap(),
             guidance_scale: found.guidance_scale.unwrap(),
-            input: found.strength.map(|strength| Input {
-                picture: (),
-                strength,
-                mask: None,
-            }),
+            input: found.strength.map(|strength| Input { picture: (), strength, mask: None }),
         }
     }
 
     #[test]
     fn keys_stand_in_the_order_in_which_a1111_writes_them() {
-        let request = Request {
-            negative_prompt: "blurry".to_owned(),
-            ..request()
-        };
+        let request = Request { negative_prompt: "blurry".to_owned(), ..request() };
         assert_eq!(
             to_parameters(&request),
             "red apple\nNegative prompt: blurry\nSteps: 20, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7.5, Seed: 7, \
@@ -275,15 +259,9 @@ mod tests {
     fn an_old_sampler_label_carries_its_schedule() {
         let read = |sampler: &str| from_parameters(&format!("x\nSteps: 1, Seed: 2, Sampler: {sampler}")).settings;
         let karras = read("DPM++ 2M Karras");
-        assert_eq!(
-            (karras.sampler, karras.schedule),
-            (Some(SamplerName::DpmPlusPlus2M), Some(ScheduleName::Karras))
-        );
+        assert_eq!((karras.sampler, karras.schedule), (Some(SamplerName::DpmPlusPlus2M), Some(ScheduleName::Karras)));
         let cpp = read("euler_a sgm_uniform");
-        assert_eq!(
-            (cpp.sampler, cpp.schedule),
-            (Some(SamplerName::EulerAncestral), Some(ScheduleName::SgmUniform))
-        );
+        assert_eq!((cpp.sampler, cpp.schedule), (Some(SamplerName::EulerAncestral), Some(ScheduleName::SgmUniform)));
         let spaced = read("Euler a SGM Uniform");
         assert_eq!(
             (spaced.sampler, spaced.schedule),
@@ -294,20 +272,14 @@ mod tests {
     #[test]
     fn a_sampler_that_is_not_here_is_named_and_its_schedule_kept() {
         let Imported { settings, unknown } = from_parameters("x\nSteps: 1, Seed: 2, Sampler: DPM++ 3M SDE Exponential");
-        assert_eq!(
-            (settings.sampler, settings.schedule),
-            (None, Some(ScheduleName::Exponential))
-        );
+        assert_eq!((settings.sampler, settings.schedule), (None, Some(ScheduleName::Exponential)));
         assert_eq!(unknown, [("Sampler".to_owned(), "DPM++ 3M SDE Exponential".to_owned())]);
     }
 
     #[test]
     fn a_text_without_settings_is_a_prompt() {
         let Imported { settings, unknown } = from_parameters("a cat, style: flat\nsky: blue, sea: green");
-        assert_eq!(
-            settings.prompt.as_deref(),
-            Some("a cat, style: flat\nsky: blue, sea: green")
-        );
+        assert_eq!(settings.prompt.as_deref(), Some("a cat, style: flat\nsky: blue, sea: green"));
         assert_eq!((settings.negative_prompt, settings.steps), (None, None));
         assert!(unknown.is_empty());
     }
@@ -322,10 +294,7 @@ mod tests {
     fn settings_that_make_no_sense_are_left_out_and_named() {
         let Imported { settings, unknown } =
             from_parameters("x\nSteps: many, Seed: -1, Size: 99999999999x8, CFG scale: NaN, Sampler: Euler");
-        assert_eq!(
-            (settings.steps, settings.seed, settings.extent, settings.guidance_scale),
-            (None, None, None, None)
-        );
+        assert_eq!((settings.steps, settings.seed, settings.extent, settings.guidance_scale), (None, None, None, None));
         assert_eq!(unknown.len(), 4);
     }
 
@@ -363,10 +332,7 @@ mod tests {
             "é",
             "",
         ]);
-        prop_oneof![
-            prop::collection::vec(word, 0..8).prop_map(|words| words.concat()),
-            any::<String>()
-        ]
+        prop_oneof![prop::collection::vec(word, 0..8).prop_map(|words| words.concat()), any::<String>()]
     }
 
     proptest! {

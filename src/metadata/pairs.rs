@@ -27,20 +27,14 @@ pub(super) fn write(key: &str, value: &str) -> String {
         && !value.contains(char::is_control)
         && !value.starts_with(['"', '[', '{'])
         && value.trim() == value;
-    if plain {
-        format!("{key}: {value}")
-    } else {
-        format!("{key}: {}", serde_json::Value::from(value))
-    }
+    if plain { format!("{key}: {value}") } else { format!("{key}: {}", serde_json::Value::from(value)) }
 }
 
 /// One pair at the start of `text`, with what follows its comma; or, if there is none, where the next one may start.
 fn pair(text: &str) -> Result<(&str, &str, &str), &str> {
     let text = text.trim_start();
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    let end = text
-        .find(|c: char| !(is_word(c) || matches!(c, ' ' | '-' | '/')))
-        .ok_or("")?;
+    let end = text.find(|c: char| !(is_word(c) || matches!(c, ' ' | '-' | '/'))).ok_or("")?;
     let (key, rest) = text.split_at(end);
     let rest = rest.strip_prefix(':').ok_or_else(|| after_first(rest))?;
     if !key.starts_with(is_word) || after_first(key).is_empty() {
@@ -109,24 +103,14 @@ mod tests {
     fn a_comma_ends_a_value_unless_it_stands_in_quotes() {
         assert_eq!(
             pairs_of(r#"Steps: 20, Lora hashes: "a: 1f, b: 2e", Seed: 7"#),
-            [
-                pair_of("Steps", "20"),
-                pair_of("Lora hashes", "a: 1f, b: 2e"),
-                pair_of("Seed", "7")
-            ]
+            [pair_of("Steps", "20"), pair_of("Lora hashes", "a: 1f, b: 2e"), pair_of("Seed", "7")]
         );
     }
 
     #[test]
     fn quotes_that_do_not_close_before_a_comma_are_part_of_the_value() {
-        assert_eq!(
-            pairs_of(r#"User: "Al" Smith, Seed: 7"#),
-            [pair_of("User", r#""Al" Smith"#), pair_of("Seed", "7")]
-        );
-        assert_eq!(
-            pairs_of(r#"User: "Al, Seed: 7"#),
-            [pair_of("User", "\"Al"), pair_of("Seed", "7")]
-        );
+        assert_eq!(pairs_of(r#"User: "Al" Smith, Seed: 7"#), [pair_of("User", r#""Al" Smith"#), pair_of("Seed", "7")]);
+        assert_eq!(pairs_of(r#"User: "Al, Seed: 7"#), [pair_of("User", "\"Al"), pair_of("Seed", "7")]);
     }
 
     #[test]
@@ -151,10 +135,7 @@ mod tests {
 
     #[test]
     fn a_bracket_that_is_not_json_is_plain_text() {
-        assert_eq!(
-            pairs_of("Model: [best] mix, Seed: 7"),
-            [pair_of("Model", "[best] mix"), pair_of("Seed", "7")]
-        );
+        assert_eq!(pairs_of("Model: [best] mix, Seed: 7"), [pair_of("Model", "[best] mix"), pair_of("Seed", "7")]);
     }
 
     #[test]

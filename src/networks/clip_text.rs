@@ -44,10 +44,8 @@ impl ClipTextConfig {
             eos_token_id: fields.count("eos_token_id", u32::MAX as usize, Some(49407))? as u32,
         };
         if !config.hidden_size.is_multiple_of(config.num_attention_heads) {
-            return Err(fields.wrong(
-                "num_attention_heads",
-                format!("a divisor of hidden_size, which is {}", config.hidden_size),
-            ));
+            return Err(fields
+                .wrong("num_attention_heads", format!("a divisor of hidden_size, which is {}", config.hidden_size)));
         }
         Ok(config)
     }
@@ -93,11 +91,7 @@ impl ClipText {
         let embeddings = weights.pp("embeddings");
         Ok(Self {
             tokens: Embedding::new(config.vocab_size, width, embeddings.pp("token_embedding"))?,
-            positions: Embedding::new(
-                config.max_position_embeddings,
-                width,
-                embeddings.pp("position_embedding"),
-            )?,
+            positions: Embedding::new(config.max_position_embeddings, width, embeddings.pp("position_embedding"))?,
             layers: (0..config.num_hidden_layers)
                 .map(|index| Layer::new(config, weights.pp(format!("encoder.layers.{index}"))))
                 .collect::<Result<_>>()?,
@@ -144,34 +138,22 @@ impl ClipText {
             .enumerate()
             .map(|(text, ids)| conditioning.i((text, self.end_of(ids))))
             .collect::<Result<Vec<_>>>()?;
-        Ok(Encoded {
-            hidden,
-            pooled: Tensor::stack(&pooled, 0)?,
-            conditioning,
-        })
+        Ok(Encoded { hidden, pooled: Tensor::stack(&pooled, 0)?, conditioning })
     }
 
     fn embed(&self, ids: &Tensor) -> Result<Tensor> {
         let count = ids.dim(1)?;
         if count > self.context_length() {
-            candle_core::bail!(
-                "{count} tokens are more than the text encoder's {}",
-                self.context_length()
-            );
+            candle_core::bail!("{count} tokens are more than the text encoder's {}", self.context_length());
         }
-        self.tokens
-            .forward(ids)?
-            .broadcast_add(&self.positions.first_rows(count)?)
+        self.tokens.forward(ids)?.broadcast_add(&self.positions.first_rows(count)?)
     }
 
     /// Where a text ends: at its first end token. Configs of old say 2 there, which no vocabulary means; transformers then takes
     /// the largest id, and so do we.
     fn end_of(&self, ids: &[u32]) -> usize {
-        let end = if self.config.eos_token_id == 2 {
-            ids.iter().max().copied()
-        } else {
-            Some(self.config.eos_token_id)
-        };
+        let end =
+            if self.config.eos_token_id == 2 { ids.iter().max().copied() } else { Some(self.config.eos_token_id) };
         ids.iter().position(|id| Some(*id) == end).unwrap_or(0)
     }
 }
@@ -210,14 +192,9 @@ impl Layer {
 
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let normed = self.norm1.forward(x)?;
-        let (query, key, value) = (
-            self.query.forward(&normed)?,
-            self.key.forward(&normed)?,
-            self.value.forward(&normed)?,
-        );
-        let x = (x + self
-            .out
-            .forward(&attention(&query, &key, &value, self.heads, Mask::Causal)?)?)?;
+        let (query, key, value) =
+            (self.query.forward(&normed)?, self.key.forward(&normed)?, self.value.forward(&normed)?);
+        let x = (x + self.out.forward(&attention(&query, &key, &value, self.heads, Mask::Causal)?)?)?;
         let inner = self.activation.forward(&self.fc1.forward(&self.norm2.forward(&x)?)?)?;
         x + self.fc2.forward(&inner)?
     }
@@ -229,24 +206,15 @@ mod tests {
 
     #[test]
     fn an_unknown_activation_is_named() {
-        let error = ClipTextConfig::from_json(r#"{"hidden_act": "mish"}"#)
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.starts_with(r#"the field `hidden_act` is "mish", but must be "quick_gelu" or "#),
-            "{error}"
-        );
+        let error = ClipTextConfig::from_json(r#"{"hidden_act": "mish"}"#).unwrap_err().to_string();
+        assert!(error.starts_with(r#"the field `hidden_act` is "mish", but must be "quick_gelu" or "#), "{error}");
     }
 
     #[test]
     fn heads_must_divide_the_width() {
-        let error = ClipTextConfig::from_json(r#"{"hidden_size": 10, "num_attention_heads": 4}"#)
-            .unwrap_err()
-            .to_string();
-        assert_eq!(
-            error,
-            "the field `num_attention_heads` is 4, but must be a divisor of hidden_size, which is 10"
-        );
+        let error =
+            ClipTextConfig::from_json(r#"{"hidden_size": 10, "num_attention_heads": 4}"#).unwrap_err().to_string();
+        assert_eq!(error, "the field `num_attention_heads` is 4, but must be a divisor of hidden_size, which is 10");
     }
 
     #[test]

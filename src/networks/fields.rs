@@ -60,11 +60,7 @@ impl Fields {
                     value.truncate(end);
                     value.push('…');
                 }
-                ConfigError::Value {
-                    field: field.to_owned(),
-                    value,
-                    expected: expected.into(),
-                }
+                ConfigError::Value { field: field.to_owned(), value, expected: expected.into() }
             }
         }
     }
@@ -83,14 +79,8 @@ impl Fields {
     /// A list of whole numbers in `1..=max`.
     pub(crate) fn counts(&self, field: &str, max: usize) -> Result<Vec<usize>, ConfigError> {
         let expected = || self.wrong(field, format!("a list of whole numbers between 1 and {max}"));
-        let list = self
-            .get(field)
-            .and_then(Value::as_array)
-            .filter(|list| !list.is_empty() && list.len() <= 16);
-        list.ok_or_else(expected)?
-            .iter()
-            .map(|value| as_count(value, max).ok_or_else(expected))
-            .collect()
+        let list = self.get(field).and_then(Value::as_array).filter(|list| !list.is_empty() && list.len() <= 16);
+        list.ok_or_else(expected)?.iter().map(|value| as_count(value, max).ok_or_else(expected)).collect()
     }
 
     /// One whole number for each of `blocks` blocks, given as a list or as one for all; none where the field is absent.
@@ -128,10 +118,7 @@ impl Fields {
     pub(crate) fn numbers(&self, field: &str, length: usize) -> Result<Option<Vec<f32>>, ConfigError> {
         let expected = || self.wrong(field, format!("a list of {length} numbers"));
         let Some(value) = self.get(field) else { return Ok(None) };
-        let list = value
-            .as_array()
-            .filter(|list| list.len() == length)
-            .ok_or_else(expected)?;
+        let list = value.as_array().filter(|list| list.len() == length).ok_or_else(expected)?;
         list.iter()
             .map(|number| number.as_f64().map(|number| number as f32).ok_or_else(expected))
             .collect::<Result<_, _>>()
@@ -170,11 +157,8 @@ impl Fields {
         choices: &[(&str, T)],
     ) -> Result<Vec<T>, ConfigError> {
         let expected = || self.wrong(field, format!("a list of {length}, each {}", one_of(choices)));
-        let list = self
-            .get(field)
-            .and_then(Value::as_array)
-            .filter(|list| list.len() == length)
-            .ok_or_else(expected)?;
+        let list =
+            self.get(field).and_then(Value::as_array).filter(|list| list.len() == length).ok_or_else(expected)?;
         list.iter()
             .map(|value| {
                 choices
@@ -198,15 +182,8 @@ impl Fields {
                 Ok(())
             }
             Some(_) => {
-                let allowed: Vec<String> = neutral
-                    .iter()
-                    .map(Value::to_string)
-                    .chain(["absent".to_owned()])
-                    .collect();
-                Err(self.wrong(
-                    field,
-                    format!("{}: nothing else is supported yet", allowed.join(" or ")),
-                ))
+                let allowed: Vec<String> = neutral.iter().map(Value::to_string).chain(["absent".to_owned()]).collect();
+                Err(self.wrong(field, format!("{}: nothing else is supported yet", allowed.join(" or "))))
             }
         }
     }
@@ -232,40 +209,13 @@ mod tests {
             Fields::parse(r#"{"act": "mish", "channels": -3, "heads": [8, "x"], "list": [1, 2], "rate": "fast"}"#)
                 .unwrap();
         let choice = fields.choice("act", &[("silu", 1), ("gelu", 2)], None).unwrap_err();
-        assert_eq!(
-            choice.to_string(),
-            r#"the field `act` is "mish", but must be "silu" or "gelu""#
-        );
+        assert_eq!(choice.to_string(), r#"the field `act` is "mish", but must be "silu" or "gelu""#);
         let count = fields.count("channels", 100, None).unwrap_err();
-        assert_eq!(
-            count.to_string(),
-            "the field `channels` is -3, but must be a whole number between 1 and 100"
-        );
-        assert_eq!(
-            fields.count("absent", 100, None).unwrap_err(),
-            ConfigError::Missing("absent".into())
-        );
-        assert!(
-            fields
-                .counts("heads", 100)
-                .unwrap_err()
-                .to_string()
-                .contains(r#"`heads` is [8,"x"]"#)
-        );
-        assert!(
-            fields
-                .count_per_block("list", 100, 3)
-                .unwrap_err()
-                .to_string()
-                .contains("a list of 3 numbers")
-        );
-        assert!(
-            fields
-                .number("rate", None)
-                .unwrap_err()
-                .to_string()
-                .contains("a number")
-        );
+        assert_eq!(count.to_string(), "the field `channels` is -3, but must be a whole number between 1 and 100");
+        assert_eq!(fields.count("absent", 100, None).unwrap_err(), ConfigError::Missing("absent".into()));
+        assert!(fields.counts("heads", 100).unwrap_err().to_string().contains(r#"`heads` is [8,"x"]"#));
+        assert!(fields.count_per_block("list", 100, 3).unwrap_err().to_string().contains("a list of 3 numbers"));
+        assert!(fields.number("rate", None).unwrap_err().to_string().contains("a number"));
     }
 
     #[test]

@@ -4,10 +4,7 @@
 //! They are our own, on candle's tensors: a config decides every shape, and what a config asks for that is not built here is an
 //! error that names the field. The numbers are held against diffusers and transformers in `tests/networks_match_diffusers.rs`.
 
-#![expect(
-    clippy::needless_pass_by_value,
-    reason = "a VarBuilder is a handle: `pp` makes one for each layer"
-)]
+#![expect(clippy::needless_pass_by_value, reason = "a VarBuilder is a handle: `pp` makes one for each layer")]
 
 mod clip_text;
 mod fields;

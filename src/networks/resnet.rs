@@ -29,24 +29,14 @@ impl Resnet {
         time_width: Option<usize>,
         weights: &VarBuilder<'_>,
     ) -> Result<Self> {
-        let norm = |channels, name| {
-            GroupNorm::new(
-                groups.count,
-                channels,
-                groups.epsilon,
-                Activation::Silu,
-                weights.pp(name),
-            )
-        };
-        let shortcut = (inputs != outputs)
-            .then(|| Conv2d::new(inputs, outputs, 1, weights.pp("conv_shortcut")))
-            .transpose()?;
+        let norm =
+            |channels, name| GroupNorm::new(groups.count, channels, groups.epsilon, Activation::Silu, weights.pp(name));
+        let shortcut =
+            (inputs != outputs).then(|| Conv2d::new(inputs, outputs, 1, weights.pp("conv_shortcut"))).transpose()?;
         Ok(Self {
             norm1: norm(inputs, "norm1")?,
             conv1: Conv2d::new(inputs, outputs, 3, weights.pp("conv1"))?,
-            time: time_width
-                .map(|width| Linear::new(width, outputs, weights.pp("time_emb_proj")))
-                .transpose()?,
+            time: time_width.map(|width| Linear::new(width, outputs, weights.pp("time_emb_proj"))).transpose()?,
             norm2: norm(outputs, "norm2")?,
             conv2: Conv2d::new(outputs, outputs, 3, weights.pp("conv2"))?,
             shortcut,

@@ -29,27 +29,12 @@ pub(super) struct Dabs {
 impl Dabs {
     /// A size below 1, a hardness outside 0..1 and what is not a number are taken as the nearest that makes sense.
     pub(super) fn new(tool: Tool, brush: Brush) -> Self {
-        let size = if brush.size.is_nan() {
-            1.0
-        } else {
-            brush.size.clamp(1.0, FARTHEST)
-        };
-        let hardness = if brush.hardness.is_nan() {
-            1.0
-        } else {
-            brush.hardness.clamp(0.0, 1.0)
-        };
+        let size = if brush.size.is_nan() { 1.0 } else { brush.size.clamp(1.0, FARTHEST) };
+        let hardness = if brush.hardness.is_nan() { 1.0 } else { brush.hardness.clamp(0.0, 1.0) };
         // The hardest edge still takes one pixel, or it would show steps.
         let outer = size / 2.0 + 0.5;
         let inner = (hardness * size / 2.0).min(outer - 1.0);
-        Self {
-            tool,
-            inner,
-            outer,
-            spacing: (size * SPACING).max(MIN_SPACING),
-            last: None,
-            until_next: 0.0,
-        }
+        Self { tool, inner, outer, spacing: (size * SPACING).max(MIN_SPACING), last: None, until_next: 0.0 }
     }
 
     /// Goes on to `point` and returns the box that was painted on, if any. A place that is no number is left out.
@@ -91,11 +76,7 @@ impl Dabs {
                 if squared >= outer_squared {
                     continue;
                 }
-                let dab = if squared <= inner_squared {
-                    255
-                } else {
-                    self.falloff(squared.sqrt())
-                };
+                let dab = if squared <= inner_squared { 255 } else { self.falloff(squared.sqrt()) };
                 *coverage = match self.tool {
                     Tool::MaskBrush => (*coverage).max(dab),
                     Tool::MaskEraser => (*coverage).min(255 - dab),
@@ -121,11 +102,7 @@ impl Dabs {
         };
         let (left, width) = span(centre.x, extent.width)?;
         let (top, height) = span(centre.y, extent.height)?;
-        Some(Bounds {
-            left,
-            top,
-            extent: Extent::new(width, height),
-        })
+        Some(Bounds { left, top, extent: Extent::new(width, height) })
     }
 }
 
@@ -145,30 +122,16 @@ mod tests {
         mask
     }
 
-    const HARD: Brush = Brush {
-        size: 8.0,
-        hardness: 1.0,
-    };
-    const SOFT: Brush = Brush {
-        size: 16.0,
-        hardness: 0.0,
-    };
+    const HARD: Brush = Brush { size: 8.0, hardness: 1.0 };
+    const SOFT: Brush = Brush { size: 16.0, hardness: 0.0 };
 
     #[test]
     fn a_hard_dab_covers_the_area_of_its_circle() {
         for size in [1.0, 5.0, 24.0, 61.5] {
-            let mask = painted(
-                Extent::new(80, 80),
-                Tool::MaskBrush,
-                Brush { size, hardness: 1.0 },
-                &[(40.0, 40.0)],
-            );
+            let mask = painted(Extent::new(80, 80), Tool::MaskBrush, Brush { size, hardness: 1.0 }, &[(40.0, 40.0)]);
             let area = mask.coverage().iter().map(|&c| f64::from(c) / 255.0).sum::<f64>();
             let circle = std::f64::consts::PI * f64::from(size / 2.0).powi(2);
-            assert!(
-                (area - circle).abs() < 0.03 * circle + 0.4,
-                "size {size}: {area}, a circle has {circle}"
-            );
+            assert!((area - circle).abs() < 0.03 * circle + 0.4, "size {size}: {area}, a circle has {circle}");
         }
     }
 
@@ -184,15 +147,8 @@ mod tests {
 
     #[test]
     fn a_stroke_does_not_build_up_where_it_crosses_itself_or_rests() {
-        let once = painted(
-            Extent::new(60, 40),
-            Tool::MaskBrush,
-            SOFT,
-            &[(15.0, 20.0), (45.0, 20.0)],
-        );
-        let path: Vec<_> = (0..60)
-            .map(|i| if i % 2 == 0 { (15.0, 20.0) } else { (45.0, 20.0) })
-            .collect();
+        let once = painted(Extent::new(60, 40), Tool::MaskBrush, SOFT, &[(15.0, 20.0), (45.0, 20.0)]);
+        let path: Vec<_> = (0..60).map(|i| if i % 2 == 0 { (15.0, 20.0) } else { (45.0, 20.0) }).collect();
         let often = painted(Extent::new(60, 40), Tool::MaskBrush, SOFT, &path);
         for (x, y) in [(30, 20), (30, 14), (30, 25), (15, 13)] {
             let at = y * 60 + x;
@@ -202,19 +158,9 @@ mod tests {
 
     #[test]
     fn a_stroke_is_even_along_its_path() {
-        let mask = painted(
-            Extent::new(200, 40),
-            Tool::MaskBrush,
-            HARD,
-            &[(20.0, 20.0), (180.0, 20.0)],
-        );
+        let mask = painted(Extent::new(200, 40), Tool::MaskBrush, HARD, &[(20.0, 20.0), (180.0, 20.0)]);
         for row in 17..23 {
-            assert!(
-                mask.coverage()[row * 200 + 22..row * 200 + 178]
-                    .iter()
-                    .all(|&c| c == 255),
-                "row {row}"
-            );
+            assert!(mask.coverage()[row * 200 + 22..row * 200 + 178].iter().all(|&c| c == 255), "row {row}");
         }
         let edge = &mask.coverage()[16 * 200 + 30..16 * 200 + 170];
         let (low, high) = (edge.iter().min().unwrap(), edge.iter().max().unwrap());
@@ -225,10 +171,7 @@ mod tests {
     fn the_eraser_does_the_opposite_of_the_brush() {
         let path = [(5.0, 5.0), (20.0, 11.0), (12.0, 22.0)];
         let brushed = painted(Extent::new(30, 30), Tool::MaskBrush, SOFT, &path);
-        assert_eq!(
-            painted(Extent::new(30, 30), Tool::MaskEraser, SOFT, &path),
-            brushed.inverted()
-        );
+        assert_eq!(painted(Extent::new(30, 30), Tool::MaskEraser, SOFT, &path), brushed.inverted());
     }
 
     #[test]
@@ -236,50 +179,19 @@ mod tests {
         let straight = painted(Extent::new(64, 64), Tool::MaskBrush, HARD, &[(8.0, 8.0), (56.0, 56.0)]);
         let pieces: Vec<_> = (0..=96).map(|i| (8.0 + i as f32 / 2.0, 8.0 + i as f32 / 2.0)).collect();
         let piecewise = painted(Extent::new(64, 64), Tool::MaskBrush, HARD, &pieces);
-        let differ = straight
-            .coverage()
-            .iter()
-            .zip(piecewise.coverage())
-            .map(|(a, b)| a.abs_diff(*b))
-            .max()
-            .unwrap();
+        let differ = straight.coverage().iter().zip(piecewise.coverage()).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
         assert!(differ <= 2, "by {differ}: only the rounding of places may differ");
     }
 
     #[test]
     fn paths_beyond_the_picture_and_senseless_numbers_do_no_harm() {
-        let wild = [
-            (f32::NAN, 3.0),
-            (1e30, -1e30),
-            (4.0, f32::INFINITY),
-            (-50.0, -50.0),
-            (4.0, 4.0),
-        ];
-        for brush in [
-            HARD,
-            Brush {
-                size: f32::NAN,
-                hardness: -3.0,
-            },
-            Brush {
-                size: 1e30,
-                hardness: f32::NAN,
-            },
-        ] {
+        let wild = [(f32::NAN, 3.0), (1e30, -1e30), (4.0, f32::INFINITY), (-50.0, -50.0), (4.0, 4.0)];
+        for brush in [HARD, Brush { size: f32::NAN, hardness: -3.0 }, Brush { size: 1e30, hardness: f32::NAN }] {
             for extent in [Extent::new(8, 8), Extent::new(0, 5)] {
                 painted(extent, Tool::MaskBrush, brush, &wild);
             }
         }
-        assert_eq!(
-            painted(
-                Extent::new(8, 8),
-                Tool::MaskBrush,
-                HARD,
-                &[(500.0, 4.0), (500.0, 900.0)]
-            )
-            .bounds(),
-            None
-        );
+        assert_eq!(painted(Extent::new(8, 8), Tool::MaskBrush, HARD, &[(500.0, 4.0), (500.0, 900.0)]).bounds(), None);
     }
 
     #[test]

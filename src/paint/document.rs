@@ -66,15 +66,10 @@ impl Document {
     /// A document that was put away: a mask, and perhaps a picture of the same extent. There is nothing to undo in it.
     pub fn restored(picture: Option<Arc<Picture>>, mask: Mask) -> Result<Self, Error> {
         match &picture {
-            Some(picture) if picture.extent() != mask.extent() => Err(Error::MaskExtent {
-                expected: picture.extent(),
-                found: mask.extent(),
-            }),
-            _ => Ok(Self {
-                picture,
-                ..Self::new(mask.extent())
+            Some(picture) if picture.extent() != mask.extent() => {
+                Err(Error::MaskExtent { expected: picture.extent(), found: mask.extent() })
             }
-            .with_mask(mask)),
+            _ => Ok(Self { picture, ..Self::new(mask.extent()) }.with_mask(mask)),
         }
     }
 
@@ -139,10 +134,7 @@ impl Document {
             Edit::InvertMask => Some(self.swap(Change::MaskInverted)),
             Edit::ReplaceMask(mask) if mask.extent() == self.extent() => self.take_mask(&mask),
             Edit::ReplaceMask(mask) => {
-                return Err(Error::MaskExtent {
-                    expected: self.extent(),
-                    found: mask.extent(),
-                });
+                return Err(Error::MaskExtent { expected: self.extent(), found: mask.extent() });
             }
             Edit::SetPicture(picture) => self.take_picture(picture)?,
             Edit::SetExtent(extent) => self.take_extent(extent)?,
@@ -177,11 +169,7 @@ impl Document {
     fn paint(&mut self, stroke: &Stroke) -> Option<Change> {
         let mut after = self.mask.clone();
         let mut dabs = Dabs::new(stroke.tool, stroke.brush);
-        let painted = stroke
-            .points
-            .iter()
-            .filter_map(|&point| dabs.extend(&mut after, point))
-            .reduce(Bounds::union)?;
+        let painted = stroke.points.iter().filter_map(|&point| dabs.extend(&mut after, point)).reduce(Bounds::union)?;
         self.take_mask_within(&after, painted)
     }
 
@@ -192,10 +180,7 @@ impl Document {
     /// Takes over what is different in `after`, which differs in `bounds` at most.
     fn take_mask_within(&mut self, after: &Mask, bounds: Bounds) -> Option<Change> {
         let bounds = difference(&self.mask, after, bounds)?;
-        let coverage = rows(after.extent(), bounds)
-            .flat_map(|row| &after.coverage()[row])
-            .copied()
-            .collect();
+        let coverage = rows(after.extent(), bounds).flat_map(|row| &after.coverage()[row]).copied().collect();
         Some(self.swap(Change::MaskBox { bounds, coverage }))
     }
 
@@ -205,10 +190,7 @@ impl Document {
             return Err(Error::Empty(extent));
         }
         if extent != self.extent() {
-            return Ok(Some(self.swap(Change::Canvas {
-                picture,
-                mask: Mask::empty(extent),
-            })));
+            return Ok(Some(self.swap(Change::Canvas { picture, mask: Mask::empty(extent) })));
         }
         let same = match (&picture, &self.picture) {
             (None, None) => true,
@@ -226,10 +208,7 @@ impl Document {
             return Ok(None);
         }
         let picture = self.picture.as_ref().map(|picture| Arc::new(picture.resized(extent)));
-        Ok(Some(self.swap(Change::Canvas {
-            picture,
-            mask: self.mask.resized(extent),
-        })))
+        Ok(Some(self.swap(Change::Canvas { picture, mask: self.mask.resized(extent) })))
     }
 
     /// Puts in what `change` holds and returns what was there: the way there and back.
@@ -273,17 +252,11 @@ fn rows(extent: Extent, bounds: Bounds) -> impl Iterator<Item = std::ops::Range<
 fn difference(before: &Mask, after: &Mask, bounds: Bounds) -> Option<Bounds> {
     let mut found: Option<Bounds> = None;
     for (y, row) in (bounds.top..).zip(rows(before.extent(), bounds)) {
-        let mut differing = before.coverage()[row.clone()]
-            .iter()
-            .zip(&after.coverage()[row])
-            .map(|(a, b)| a != b);
+        let mut differing = before.coverage()[row.clone()].iter().zip(&after.coverage()[row]).map(|(a, b)| a != b);
         if let Some(first) = differing.clone().position(|differs| differs) {
             let last = differing.rposition(|differs| differs).unwrap_or(first);
-            let in_row = Bounds {
-                left: bounds.left + first as u32,
-                top: y,
-                extent: Extent::new((last - first + 1) as u32, 1),
-            };
+            let in_row =
+                Bounds { left: bounds.left + first as u32, top: y, extent: Extent::new((last - first + 1) as u32, 1) };
             found = Some(found.map_or(in_row, |bounds| bounds.union(in_row)));
         }
     }

@@ -4,25 +4,14 @@ use crate::geom::Point;
 use proptest::prelude::*;
 
 const EXTENT: Extent = Extent::new(24, 16);
-const BRUSH: Brush = Brush {
-    size: 5.0,
-    hardness: 0.5,
-};
+const BRUSH: Brush = Brush { size: 5.0, hardness: 0.5 };
 
 fn stroke(tool: Tool, points: &[(f32, f32)]) -> Stroke {
-    Stroke {
-        tool,
-        brush: BRUSH,
-        points: points.iter().map(|&(x, y)| Point::new(x, y)).collect(),
-    }
+    Stroke { tool, brush: BRUSH, points: points.iter().map(|&(x, y)| Point::new(x, y)).collect() }
 }
 
 fn state(document: &Document) -> (Extent, Option<Picture>, Mask) {
-    (
-        document.extent(),
-        document.picture().map(|p| (**p).clone()),
-        document.mask().clone(),
-    )
+    (document.extent(), document.picture().map(|p| (**p).clone()), document.mask().clone())
 }
 
 fn any_edit() -> impl Strategy<Value = Edit> {
@@ -121,16 +110,8 @@ proptest! {
 #[test]
 fn a_stroke_is_one_step_and_costs_only_its_box() {
     let mut document = Document::new(Extent::new(2048, 2048));
-    assert!(
-        document
-            .apply(Edit::Stroke(stroke(Tool::MaskBrush, &[(100.0, 100.0), (110.0, 104.0)])))
-            .unwrap()
-    );
-    assert!(
-        document.history_bytes() < 600,
-        "{} bytes for 16 x 10 pixels",
-        document.history_bytes()
-    );
+    assert!(document.apply(Edit::Stroke(stroke(Tool::MaskBrush, &[(100.0, 100.0), (110.0, 104.0)]))).unwrap());
+    assert!(document.history_bytes() < 600, "{} bytes for 16 x 10 pixels", document.history_bytes());
     assert!(document.undo());
     assert!(document.mask().is_empty() && !document.can_undo());
 }
@@ -141,9 +122,7 @@ fn a_new_edit_ends_what_could_be_done_again() {
     document.apply(Edit::InvertMask).unwrap();
     document.undo();
     assert!(document.can_redo());
-    document
-        .apply(Edit::Stroke(stroke(Tool::MaskBrush, &[(4.0, 4.0)])))
-        .unwrap();
+    document.apply(Edit::Stroke(stroke(Tool::MaskBrush, &[(4.0, 4.0)]))).unwrap();
     assert!(!document.can_redo());
     assert!(!document.redo());
 }
@@ -168,9 +147,7 @@ fn the_oldest_steps_go_when_the_budget_is_spent() {
 #[test]
 fn a_budget_of_nothing_still_takes_the_last_step_back() {
     let mut document = Document::new(EXTENT).with_history_bytes(0);
-    document
-        .apply(Edit::Stroke(stroke(Tool::MaskBrush, &[(4.0, 4.0)])))
-        .unwrap();
+    document.apply(Edit::Stroke(stroke(Tool::MaskBrush, &[(4.0, 4.0)]))).unwrap();
     assert!(document.undo());
     assert!(document.mask().is_empty());
 }
@@ -178,13 +155,8 @@ fn a_budget_of_nothing_still_takes_the_last_step_back() {
 #[test]
 fn a_mask_of_another_size_is_refused_with_both_sizes() {
     let mut document = Document::new(EXTENT);
-    let error = document
-        .apply(Edit::ReplaceMask(Mask::empty(Extent::new(3, 3))))
-        .unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "the mask is 3x3, but the picture is 24x16: a mask must be as large as its picture"
-    );
+    let error = document.apply(Edit::ReplaceMask(Mask::empty(Extent::new(3, 3)))).unwrap_err();
+    assert_eq!(error.to_string(), "the mask is 3x3, but the picture is 24x16: a mask must be as large as its picture");
     let picture = Arc::new(Picture::filled(EXTENT, [0; 4]));
     assert!(Document::restored(Some(picture), Mask::empty(Extent::new(3, 3))).is_err());
 }
@@ -192,39 +164,18 @@ fn a_mask_of_another_size_is_refused_with_both_sizes() {
 #[test]
 fn the_mask_stays_when_the_next_picture_is_as_large_and_goes_when_it_is_not() {
     let mut document = Document::new(EXTENT);
-    document
-        .apply(Edit::Stroke(stroke(Tool::MaskBrush, &[(4.0, 4.0)])))
-        .unwrap();
-    document
-        .apply(Edit::SetPicture(Some(Arc::new(Picture::filled(EXTENT, [9; 4])))))
-        .unwrap();
+    document.apply(Edit::Stroke(stroke(Tool::MaskBrush, &[(4.0, 4.0)]))).unwrap();
+    document.apply(Edit::SetPicture(Some(Arc::new(Picture::filled(EXTENT, [9; 4]))))).unwrap();
     assert!(!document.mask().is_empty());
-    document
-        .apply(Edit::SetPicture(Some(Arc::new(Picture::filled(
-            Extent::new(8, 8),
-            [9; 4],
-        )))))
-        .unwrap();
+    document.apply(Edit::SetPicture(Some(Arc::new(Picture::filled(Extent::new(8, 8), [9; 4]))))).unwrap();
     assert_eq!(document.mask(), &Mask::empty(Extent::new(8, 8)));
-    assert!(
-        document
-            .apply(Edit::SetPicture(Some(Arc::new(Picture::filled(
-                Extent::new(0, 8),
-                [9; 4]
-            )))))
-            .is_err()
-    );
+    assert!(document.apply(Edit::SetPicture(Some(Arc::new(Picture::filled(Extent::new(0, 8), [9; 4]))))).is_err());
 }
 
 #[test]
 fn resizing_takes_picture_and_mask_along() {
     let mut document = Document::new(EXTENT);
-    document
-        .apply(Edit::SetPicture(Some(Arc::new(Picture::filled(
-            EXTENT,
-            [9, 9, 9, 255],
-        )))))
-        .unwrap();
+    document.apply(Edit::SetPicture(Some(Arc::new(Picture::filled(EXTENT, [9, 9, 9, 255]))))).unwrap();
     document.apply(Edit::InvertMask).unwrap();
     document.apply(Edit::SetExtent(Extent::new(48, 32))).unwrap();
     assert_eq!(document.picture().unwrap().extent(), Extent::new(48, 32));

@@ -43,12 +43,7 @@ pub(super) struct History {
 
 impl History {
     pub(super) fn new(budget_bytes: usize) -> Self {
-        Self {
-            done: VecDeque::new(),
-            undone: Vec::new(),
-            bytes: 0,
-            budget_bytes,
-        }
+        Self { done: VecDeque::new(), undone: Vec::new(), bytes: 0, budget_bytes }
     }
 
     /// Remembers a new change. What was taken back cannot be done again after it. The oldest changes go when the budget is

@@ -19,11 +19,7 @@ impl StrokePreview {
     /// A stroke that begins at `start`, in image pixels.
     pub fn begin(document: &Document, tool: Tool, brush: Brush, start: Point) -> Self {
         let mut preview = Self {
-            stroke: Stroke {
-                tool,
-                brush,
-                points: Vec::new(),
-            },
+            stroke: Stroke { tool, brush, points: Vec::new() },
             dabs: Dabs::new(tool, brush),
             mask: document.mask().clone(),
             dirty: None,

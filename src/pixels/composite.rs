@@ -94,14 +94,6 @@ mod tests {
         let base = Picture::filled(Extent::new(2, 2), [1; 4]);
         let over = Picture::filled(Extent::new(3, 2), [2; 4]);
         let mask = Mask::from_coverage(Extent::new(1, 3), vec![255; 3]).unwrap();
-        assert_eq!(
-            composite(&base, &over, &mask)
-                .rgba()
-                .iter()
-                .step_by(4)
-                .copied()
-                .collect::<Vec<_>>(),
-            [2, 1, 2, 1]
-        );
+        assert_eq!(composite(&base, &over, &mask).rgba().iter().step_by(4).copied().collect::<Vec<_>>(), [2, 1, 2, 1]);
     }
 }

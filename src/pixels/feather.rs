@@ -48,10 +48,7 @@ impl Mask {
 
         let mut feathered = self.clone();
         for (y, blurred) in rows.zip(plane.chunks_exact(across)) {
-            for (coverage, &value) in feathered.coverage_mut()[y * width..][columns.clone()]
-                .iter_mut()
-                .zip(blurred)
-            {
+            for (coverage, &value) in feathered.coverage_mut()[y * width..][columns.clone()].iter_mut().zip(blurred) {
                 *coverage = value.round() as u8;
             }
         }
@@ -70,13 +67,7 @@ fn box_half_widths(sigma: f32) -> [usize; PASSES] {
     let w = narrow as f32;
     let narrow_passes = (12.0 * sigma * sigma - n * w * w - 4.0 * n * w - 3.0 * n) / (-4.0 * w - 4.0);
     let narrow_passes = narrow_passes.round().max(0.0) as usize;
-    std::array::from_fn(|pass| {
-        if pass < narrow_passes {
-            narrow / 2
-        } else {
-            narrow / 2 + 1
-        }
-    })
+    std::array::from_fn(|pass| if pass < narrow_passes { narrow / 2 } else { narrow / 2 + 1 })
 }
 
 /// Box after box over one line, the ends held.
@@ -119,9 +110,7 @@ mod tests {
     fn an_edge_falls_off_as_a_gaussian_does() {
         let (width, sigma) = (129, 8.0);
         let coverage = (0..width).map(|x| if x < 64 { 255 } else { 0 }).collect();
-        let edge = Mask::from_coverage(Extent::new(width, 1), coverage)
-            .unwrap()
-            .feathered(sigma);
+        let edge = Mask::from_coverage(Extent::new(width, 1), coverage).unwrap().feathered(sigma);
         // The normal distribution function at -2, -1, 0, 1, 2 standard deviations.
         for (deviations, share) in [(-2.0, 0.9772), (-1.0, 0.8413), (0.0, 0.5), (1.0, 0.1587), (2.0, 0.0228)] {
             let x = (63.5 + deviations * sigma) as usize;
@@ -156,9 +145,6 @@ mod tests {
             }
         }
         let sum = |mask: &Mask| mask.coverage().iter().map(|&c| f64::from(c)).sum::<f64>();
-        assert!(
-            (sum(&soft) / sum(&mask) - 1.0).abs() < 0.01,
-            "blurring moves coverage and makes none"
-        );
+        assert!((sum(&soft) / sum(&mask) - 1.0).abs() < 0.01, "blurring moves coverage and makes none");
     }
 }

@@ -19,10 +19,7 @@ impl Mask {
 
     /// A mask that keeps everything.
     pub fn empty(extent: Extent) -> Self {
-        Self {
-            extent,
-            coverage: vec![0; extent.area()],
-        }
+        Self { extent, coverage: vec![0; extent.area()] }
     }
 
     /// A mask from an image file: white repaints, black keeps, and so does what is clear. Errors as [`Picture::load`].
@@ -37,10 +34,7 @@ impl Mask {
             ((luminance * u64::from(a) + 1_275_000) / 2_550_000) as u8
         };
         let coverage = picture.rgba().as_chunks::<4>().0.iter().map(coverage).collect();
-        Self {
-            extent: picture.extent(),
-            coverage,
-        }
+        Self { extent: picture.extent(), coverage }
     }
 
     /// Its size.
@@ -72,10 +66,7 @@ impl Mask {
     /// Repaints what this one keeps, and keeps what it repaints.
     #[must_use]
     pub fn inverted(&self) -> Self {
-        Self {
-            extent: self.extent,
-            coverage: self.coverage.iter().map(|&c| 255 - c).collect(),
-        }
+        Self { extent: self.extent, coverage: self.coverage.iter().map(|&c| 255 - c).collect() }
     }
 
     /// The same mask at another size, by a Catmull-Rom spline.
@@ -90,10 +81,7 @@ impl Mask {
         let buffer = image::GrayImage::from_raw(self.extent.width, self.extent.height, self.coverage.clone())
             .expect("as many bytes as the extent says");
         let resized = image::imageops::resize(&buffer, to.width, to.height, FilterType::CatmullRom);
-        Self {
-            extent: to,
-            coverage: resized.into_raw(),
-        }
+        Self { extent: to, coverage: resized.into_raw() }
     }
 
     /// The smallest box around all that is to be repainted, however faintly. `None` if it keeps everything.
@@ -105,11 +93,7 @@ impl Mask {
                 continue;
             };
             let last = row.iter().rposition(|&c| c > 0).unwrap_or(first);
-            let in_row = Bounds {
-                left: first as u32,
-                top: y,
-                extent: Extent::new((last - first + 1) as u32, 1),
-            };
+            let in_row = Bounds { left: first as u32, top: y, extent: Extent::new((last - first + 1) as u32, 1) };
             found = Some(found.map_or(in_row, |bounds| bounds.union(in_row)));
         }
         found
@@ -138,13 +122,7 @@ mod tests {
 
     #[test]
     fn coverage_is_luminance_times_alpha() {
-        let pixels = [
-            [255, 255, 255, 255],
-            [0, 0, 0, 255],
-            [255, 255, 255, 128],
-            [0, 255, 0, 255],
-            [255, 0, 0, 255],
-        ];
+        let pixels = [[255, 255, 255, 255], [0, 0, 0, 255], [255, 255, 255, 128], [0, 255, 0, 255], [255, 0, 0, 255]];
         let picture = Picture::from_rgba(Extent::new(5, 1), pixels.concat()).unwrap();
         // Rec. 709: green 0.7152 * 255 = 182.4, red 0.2126 * 255 = 54.2
         assert_eq!(Mask::from_picture(&picture).coverage(), [255, 0, 128, 182, 54]);
@@ -172,16 +150,9 @@ mod tests {
     fn the_bounds_hold_all_coverage_and_no_more() {
         assert_eq!(mask_3x2([0; 6]).bounds(), None);
         assert_eq!(Mask::empty(Extent::new(0, 5)).bounds(), None);
-        let expected = Bounds {
-            left: 1,
-            top: 1,
-            extent: Extent::new(2, 1),
-        };
+        let expected = Bounds { left: 1, top: 1, extent: Extent::new(2, 1) };
         assert_eq!(mask_3x2([0, 0, 0, 0, 1, 255]).bounds(), Some(expected));
-        assert_eq!(
-            mask_3x2([255, 0, 0, 0, 0, 1]).bounds(),
-            Some(Bounds::whole(Extent::new(3, 2)))
-        );
+        assert_eq!(mask_3x2([255, 0, 0, 0, 0, 1]).bounds(), Some(Bounds::whole(Extent::new(3, 2))));
     }
 
     proptest! {

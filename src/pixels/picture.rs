@@ -23,10 +23,7 @@ impl Picture {
 
     /// A picture of one colour.
     pub fn filled(extent: Extent, pixel: [u8; 4]) -> Self {
-        Self {
-            extent,
-            rgba: pixel.repeat(extent.area()),
-        }
+        Self { extent, rgba: pixel.repeat(extent.area()) }
     }
 
     /// Its size.
@@ -54,10 +51,7 @@ impl Picture {
         let stride = self.extent.width as usize * 4;
         let (first, length) = (to.left as usize * 4, to.extent.width as usize * 4);
         let rows = (to.top..to.bottom()).map(|y| y as usize * stride + first);
-        Some(Self {
-            extent: to.extent,
-            rgba: rows.flat_map(|at| &self.rgba[at..at + length]).copied().collect(),
-        })
+        Some(Self { extent: to.extent, rgba: rows.flat_map(|at| &self.rgba[at..at + length]).copied().collect() })
     }
 
     /// The same picture at another size, by Lanczos' windowed sinc (a = 3). What shines through is weighted by its alpha, so
@@ -110,10 +104,7 @@ impl Picture {
             let over = |v: u8| ((u32::from(v) * u32::from(a) + 255 * (255 - u32::from(a)) + 127) / 255) as u8;
             [over(r), over(g), over(b), 255]
         };
-        Self {
-            extent: self.extent,
-            rgba: self.rgba.as_chunks::<4>().0.iter().flat_map(on_white).collect(),
-        }
+        Self { extent: self.extent, rgba: self.rgba.as_chunks::<4>().0.iter().flat_map(on_white).collect() }
     }
 
     /// Names this picture by its content: SHA-256 of its size and pixels, in hexadecimal. The same on every machine and for ever.
@@ -124,10 +115,7 @@ impl Picture {
 
 /// SHA-256 over `kind`, the size and the bytes, as 64 hexadecimal digits.
 pub(super) fn digest_of(kind: &str, extent: Extent, bytes: &[u8]) -> String {
-    let hash = Sha256::new()
-        .chain_update(format!("{kind} {extent}\n"))
-        .chain_update(bytes)
-        .finalize();
+    let hash = Sha256::new().chain_update(format!("{kind} {extent}\n")).chain_update(bytes).finalize();
     hash.iter().fold(String::with_capacity(64), |mut hex, byte| {
         write!(hex, "{byte:02x}").expect("a string takes everything");
         hex
@@ -152,11 +140,7 @@ mod tests {
 
     #[test]
     fn a_crop_takes_the_pixels_of_its_box() {
-        let bounds = Bounds {
-            left: 1,
-            top: 1,
-            extent: Extent::new(2, 2),
-        };
+        let bounds = Bounds { left: 1, top: 1, extent: Extent::new(2, 2) };
         let crop = numbered(4, 3).cropped(bounds).unwrap();
         let reds: Vec<u8> = crop.rgba().iter().step_by(4).copied().collect();
         assert_eq!(reds, [5, 6, 9, 10]);
@@ -165,14 +149,7 @@ mod tests {
     #[test]
     fn a_box_that_reaches_outside_is_not_cropped() {
         for (left, top, width) in [(3, 0, 2), (0, 3, 1), (u32::MAX, 0, 2)] {
-            assert_eq!(
-                numbered(4, 3).cropped(Bounds {
-                    left,
-                    top,
-                    extent: Extent::new(width, 1)
-                }),
-                None
-            );
+            assert_eq!(numbered(4, 3).cropped(Bounds { left, top, extent: Extent::new(width, 1) }), None);
         }
     }
 
@@ -180,10 +157,7 @@ mod tests {
     fn a_flat_colour_stays_that_colour_at_every_size() {
         for pixel in [[10, 200, 30, 255], [10, 200, 30, 128]] {
             let small = Picture::filled(Extent::new(5, 4), pixel);
-            assert_eq!(
-                small.resized(Extent::new(17, 3)),
-                Picture::filled(Extent::new(17, 3), pixel)
-            );
+            assert_eq!(small.resized(Extent::new(17, 3)), Picture::filled(Extent::new(17, 3), pixel));
         }
     }
 
@@ -191,14 +165,7 @@ mod tests {
     fn the_hidden_colour_of_clear_pixels_does_not_bleed() {
         let rgba = [[255, 0, 0, 0], [0, 0, 255, 255]].concat();
         let half_clear = Picture::from_rgba(Extent::new(2, 1), rgba).unwrap();
-        assert!(
-            half_clear
-                .resized(Extent::new(7, 1))
-                .rgba()
-                .iter()
-                .step_by(4)
-                .all(|&red| red == 0)
-        );
+        assert!(half_clear.resized(Extent::new(7, 1)).rgba().iter().step_by(4).all(|&red| red == 0));
     }
 
     #[test]
@@ -212,20 +179,14 @@ mod tests {
     fn clear_pixels_become_white_and_half_clear_ones_lighter() {
         let rgba = [[9, 9, 9, 0], [0, 100, 255, 51], [1, 2, 3, 255]].concat();
         let flat = Picture::from_rgba(Extent::new(3, 1), rgba).unwrap().flattened();
-        assert_eq!(
-            flat.rgba().as_chunks::<4>().0,
-            [[255, 255, 255, 255], [204, 224, 255, 255], [1, 2, 3, 255]]
-        );
+        assert_eq!(flat.rgba().as_chunks::<4>().0, [[255, 255, 255, 255], [204, 224, 255, 255], [1, 2, 3, 255]]);
     }
 
     #[test]
     fn the_digest_is_the_sha_256_of_size_and_pixels() {
         // printf 'picture 1x1\n\x01\x02\x03\xff' | sha256sum
         let picture = Picture::filled(Extent::new(1, 1), [1, 2, 3, 255]);
-        assert_eq!(
-            picture.digest(),
-            "7b2f9de0946acce94e274525eacd18d660340d8f79ecde71d6624dffd1f8790f"
-        );
+        assert_eq!(picture.digest(), "7b2f9de0946acce94e274525eacd18d660340d8f79ecde71d6624dffd1f8790f");
         assert_ne!(numbered(2, 3).digest(), numbered(3, 2).digest());
     }
 }

@@ -23,10 +23,7 @@ impl Picture {
     /// Reads the bytes of an image file. `name` stands for it in errors.
     pub fn decode(bytes: &[u8], name: &str) -> Result<Self, Error> {
         let name = || name.to_owned();
-        let damaged = |error: &ImageError| Error::Damaged {
-            name: name(),
-            reason: reason(error),
-        };
+        let damaged = |error: &ImageError| Error::Damaged { name: name(), reason: reason(error) };
         let format = image::guess_format(bytes).map_err(|_| Error::NotAnImage { name: name() })?;
         if !matches!(format, ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::WebP) {
             let kind = format!("{format:?}").to_uppercase();
@@ -50,10 +47,7 @@ impl Picture {
             return Err(Error::TooLarge { name: name(), extent });
         }
         if format == ImageFormat::Jpeg && !jpeg_is_complete(bytes) {
-            return Err(Error::Damaged {
-                name: name(),
-                reason: "it ends too early".into(),
-            });
+            return Err(Error::Damaged { name: name(), reason: "it ends too early".into() });
         }
         let mut limits = Limits::no_limits();
         // Twice the largest picture at 16 bits a channel.
@@ -90,9 +84,7 @@ pub(super) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
         return Err(io::Error::other("it is larger than 1 GiB"));
     }
     let mut bytes = Vec::with_capacity(about.len() as usize);
-    std::fs::File::open(path)?
-        .take(MAX_FILE_BYTES)
-        .read_to_end(&mut bytes)?;
+    std::fs::File::open(path)?.take(MAX_FILE_BYTES).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -107,10 +99,7 @@ fn reason(error: &ImageError) -> String {
 
 /// The size in a PNG file's header chunk (PNG specification, 11.2.1), which the decoder refuses to tell when it is zero.
 fn png_claims(bytes: &[u8]) -> Option<Extent> {
-    let header = bytes
-        .strip_prefix(b"\x89PNG\r\n\x1a\n")?
-        .get(4..)?
-        .strip_prefix(b"IHDR")?;
+    let header = bytes.strip_prefix(b"\x89PNG\r\n\x1a\n")?.get(4..)?.strip_prefix(b"IHDR")?;
     let number = |at: usize| Some(u32::from_be_bytes(header.get(at..at + 4)?.try_into().ok()?));
     Some(Extent::new(number(0)?, number(4)?))
 }
@@ -123,8 +112,7 @@ fn jpeg_is_complete(bytes: &[u8]) -> bool {
     loop {
         // Inside a scan, 0xff is followed by 0 or a restart marker; before a marker, by any number of 0xff.
         let Some(found) = bytes.get(at..).and_then(|rest| {
-            rest.windows(2)
-                .position(|w| w[0] == 0xff && !matches!(w[1], 0 | 0x01 | 0xff | 0xd0..=0xd8))
+            rest.windows(2).position(|w| w[0] == 0xff && !matches!(w[1], 0 | 0x01 | 0xff | 0xd0..=0xd8))
         }) else {
             return false;
         };

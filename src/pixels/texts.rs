@@ -19,11 +19,7 @@ pub fn read_texts(path: &Path) -> Vec<(String, String)> {
 /// comment in JPEG, WebP and PNG under the key `parameters`, as A1111 writes it. At most 8 MiB each.
 pub fn texts_in(bytes: &[u8]) -> Vec<(String, String)> {
     let format = image::guess_format(bytes).ok();
-    let mut texts = if format == Some(ImageFormat::Png) {
-        png_texts(bytes)
-    } else {
-        Vec::new()
-    };
+    let mut texts = if format == Some(ImageFormat::Png) { png_texts(bytes) } else { Vec::new() };
     if let Some(format @ (ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::WebP)) = format
         && let Some(comment) = exif_of(bytes, format).and_then(|exif| user_comment(&exif))
         && !texts.iter().any(|(key, _)| key == "parameters")
@@ -34,20 +30,14 @@ pub fn texts_in(bytes: &[u8]) -> Vec<(String, String)> {
 }
 
 fn png_texts(bytes: &[u8]) -> Vec<(String, String)> {
-    let limits = png::Limits {
-        bytes: 4 * MAX_TEXT_BYTES,
-    };
+    let limits = png::Limits { bytes: 4 * MAX_TEXT_BYTES };
     let Ok(mut reader) = png::Decoder::new_with_limits(Cursor::new(bytes), limits).read_info() else {
         return Vec::new();
     };
     // A damaged end keeps what was read before it.
     drop(reader.finish());
     let info = reader.info();
-    let mut texts: Vec<_> = info
-        .uncompressed_latin1_text
-        .iter()
-        .map(|c| (c.keyword.clone(), c.text.clone()))
-        .collect();
+    let mut texts: Vec<_> = info.uncompressed_latin1_text.iter().map(|c| (c.keyword.clone(), c.text.clone())).collect();
     for chunk in &info.compressed_latin1_text {
         let mut chunk = chunk.clone();
         if chunk.decompress_text_with_limit(MAX_TEXT_BYTES).is_ok()
@@ -69,9 +59,7 @@ fn png_texts(bytes: &[u8]) -> Vec<(String, String)> {
 }
 
 fn exif_of(bytes: &[u8], format: ImageFormat) -> Option<Vec<u8>> {
-    let mut decoder = ImageReader::with_format(Cursor::new(bytes), format)
-        .into_decoder()
-        .ok()?;
+    let mut decoder = ImageReader::with_format(Cursor::new(bytes), format).into_decoder().ok()?;
     decoder.exif_metadata().ok().flatten()
 }
 
@@ -83,18 +71,11 @@ fn user_comment(exif: &[u8]) -> Option<String> {
         b"II*\0" => false,
         _ => return None,
     };
-    let tiff = Tiff {
-        bytes: exif,
-        big_endian,
-    };
+    let tiff = Tiff { bytes: exif, big_endian };
     let exif_directory = tiff.entry(tiff.long(4)?, 0x8769)?;
     let comment = tiff.entry(tiff.long(exif_directory + 8)?, 0x9286)?;
     let length = tiff.long(comment + 4)?;
-    let start = if length <= 4 {
-        comment + 8
-    } else {
-        tiff.long(comment + 8)?
-    };
+    let start = if length <= 4 { comment + 8 } else { tiff.long(comment + 8)? };
     let value = exif.get(start..start.checked_add(length.min(MAX_TEXT_BYTES))?)?;
     Some(comment_text(value, big_endian)).filter(|text| !text.is_empty())
 }
@@ -107,28 +88,18 @@ struct Tiff<'a> {
 impl Tiff<'_> {
     fn short(&self, at: usize) -> Option<u16> {
         let bytes = *self.bytes.get(at..)?.first_chunk()?;
-        Some(if self.big_endian {
-            u16::from_be_bytes(bytes)
-        } else {
-            u16::from_le_bytes(bytes)
-        })
+        Some(if self.big_endian { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) })
     }
 
     fn long(&self, at: usize) -> Option<usize> {
         let bytes = *self.bytes.get(at..)?.first_chunk()?;
-        Some(if self.big_endian {
-            u32::from_be_bytes(bytes)
-        } else {
-            u32::from_le_bytes(bytes)
-        } as usize)
+        Some(if self.big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) } as usize)
     }
 
     /// Where the entry with this tag starts, in the directory at `directory`.
     fn entry(&self, directory: usize, tag: u16) -> Option<usize> {
         let count = usize::from(self.short(directory)?);
-        (0..count)
-            .map(|i| directory + 2 + 12 * i)
-            .find(|&at| self.short(at) == Some(tag))
+        (0..count).map(|i| directory + 2 + 12 * i).find(|&at| self.short(at) == Some(tag))
     }
 }
 
@@ -153,26 +124,12 @@ fn utf_16(bytes: &[u8], big_endian_file: bool) -> String {
         _ => {
             let zeros = |half: usize| pairs.iter().filter(|pair| pair[half] == 0).count();
             let (first, second) = (zeros(0), zeros(1));
-            if first == second {
-                big_endian_file
-            } else {
-                first > second
-            }
+            if first == second { big_endian_file } else { first > second }
         }
     };
-    let units: Vec<u16> = pairs
-        .iter()
-        .map(|&p| {
-            if big_endian {
-                u16::from_be_bytes(p)
-            } else {
-                u16::from_le_bytes(p)
-            }
-        })
-        .collect();
-    String::from_utf16_lossy(&units)
-        .trim_start_matches('\u{feff}')
-        .to_owned()
+    let units: Vec<u16> =
+        pairs.iter().map(|&p| if big_endian { u16::from_be_bytes(p) } else { u16::from_le_bytes(p) }).collect();
+    String::from_utf16_lossy(&units).trim_start_matches('\u{feff}').to_owned()
 }
 
 #[cfg(test)]

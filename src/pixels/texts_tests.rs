@@ -7,11 +7,7 @@ use proptest::prelude::*;
 fn exif_with(comment: &[u8], big_endian: bool) -> Vec<u8> {
     let short = |v: u16| if big_endian { v.to_be_bytes() } else { v.to_le_bytes() };
     let long = |v: u32| if big_endian { v.to_be_bytes() } else { v.to_le_bytes() };
-    let mut bytes = if big_endian {
-        b"MM\0*".to_vec()
-    } else {
-        b"II*\0".to_vec()
-    };
+    let mut bytes = if big_endian { b"MM\0*".to_vec() } else { b"II*\0".to_vec() };
     let mut directory = |at: u32, tag: u16, kind: u16, count: u32, value: u32| {
         if bytes.len() == 4 {
             bytes.extend(long(at));
@@ -39,11 +35,7 @@ fn a_user_comment_is_read_in_every_coding_that_is_met() {
     let utf_16_le: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
     for big_endian in [true, false] {
         let read = |comment: &[u8]| user_comment(&exif_with(comment, big_endian)).unwrap();
-        assert_eq!(
-            read(&[b"UNICODE\0", &utf_16_be(text)[..]].concat()),
-            text,
-            "as A1111 writes it"
-        );
+        assert_eq!(read(&[b"UNICODE\0", &utf_16_be(text)[..]].concat()), text, "as A1111 writes it");
         assert_eq!(read(&[b"UNICODE\0", &utf_16_le[..]].concat()), text);
         assert_eq!(read(&[b"ASCII\0\0\0", text.as_bytes()].concat()), text);
         assert_eq!(read(&[&[0; 8], text.as_bytes()].concat()), text);
@@ -58,32 +50,20 @@ fn the_comment_of_a_jpeg_file_is_found_under_parameters() {
     let mut jpeg = Vec::new();
     let mut encoder = image::codecs::jpeg::JpegEncoder::new(&mut jpeg);
     encoder.set_exif_metadata(exif).unwrap();
-    encoder
-        .write_image(&[90; 8 * 8 * 3], 8, 8, image::ExtendedColorType::Rgb8)
-        .unwrap();
-    assert_eq!(
-        texts_in(&jpeg),
-        [("parameters".to_owned(), "a cat\nSteps: 20".to_owned())]
-    );
+    encoder.write_image(&[90; 8 * 8 * 3], 8, 8, image::ExtendedColorType::Rgb8).unwrap();
+    assert_eq!(texts_in(&jpeg), [("parameters".to_owned(), "a cat\nSteps: 20".to_owned())]);
 }
 
 #[test]
 fn compressed_texts_and_texts_after_the_pixels_are_read() {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, 1, 1);
-    encoder
-        .add_ztxt_chunk("parameters".into(), "a cat ".repeat(1000))
-        .unwrap();
+    encoder.add_ztxt_chunk("parameters".into(), "a cat ".repeat(1000)).unwrap();
     let mut writer = encoder.write_header().unwrap();
     writer.write_image_data(&[7]).unwrap();
-    writer
-        .write_text_chunk(&png::text_metadata::TEXtChunk::new("late", "after the pixels"))
-        .unwrap();
+    writer.write_text_chunk(&png::text_metadata::TEXtChunk::new("late", "after the pixels")).unwrap();
     writer.finish().unwrap();
-    let expected = [
-        ("late", "after the pixels".to_owned()),
-        ("parameters", "a cat ".repeat(1000)),
-    ];
+    let expected = [("late", "after the pixels".to_owned()), ("parameters", "a cat ".repeat(1000))];
     assert_eq!(texts_in(&bytes), expected.map(|(key, text)| (key.to_owned(), text)));
 }
 
@@ -91,9 +71,7 @@ fn compressed_texts_and_texts_after_the_pixels_are_read() {
 fn a_small_chunk_that_swells_to_a_huge_text_is_left_out() {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, 1, 1);
-    encoder
-        .add_ztxt_chunk("bomb".into(), "a".repeat(MAX_TEXT_BYTES + 1))
-        .unwrap();
+    encoder.add_ztxt_chunk("bomb".into(), "a".repeat(MAX_TEXT_BYTES + 1)).unwrap();
     encoder.add_text_chunk("parameters".into(), "a cat".into()).unwrap();
     encoder.write_header().unwrap().write_image_data(&[7]).unwrap();
     assert_eq!(texts_in(&bytes), [("parameters".to_owned(), "a cat".to_owned())]);

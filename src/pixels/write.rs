@@ -9,8 +9,7 @@ impl Picture {
     /// Pillow does. A key has 1 to 79 Latin-1 characters. An opaque picture is written without its alpha.
     pub fn encode_png(&self, texts: &[(&str, &str)]) -> Result<Vec<u8>, Error> {
         let mut bytes = Vec::new();
-        self.encode_into(&mut bytes, texts)
-            .map_err(|e| Error::Encode(e.to_string()))?;
+        self.encode_into(&mut bytes, texts).map_err(|e| Error::Encode(e.to_string()))?;
         Ok(bytes)
     }
 
@@ -33,13 +32,7 @@ impl Picture {
         }
         if self.is_opaque() {
             encoder.set_color(png::ColorType::Rgb);
-            let rgb: Vec<u8> = self
-                .rgba()
-                .as_chunks::<4>()
-                .0
-                .iter()
-                .flat_map(|&[r, g, b, _]| [r, g, b])
-                .collect();
+            let rgb: Vec<u8> = self.rgba().as_chunks::<4>().0.iter().flat_map(|&[r, g, b, _]| [r, g, b]).collect();
             encoder.write_header()?.write_image_data(&rgb)
         } else {
             encoder.set_color(png::ColorType::Rgba);
@@ -57,18 +50,13 @@ mod tests {
     #[test]
     fn latin_1_goes_into_text_chunks_and_the_rest_into_international_ones() {
         let picture = Picture::filled(Extent::new(2, 2), [1, 2, 3, 255]);
-        let bytes = picture
-            .encode_png(&[("parameters", "a café\nSteps: 20"), ("note", "日本")])
-            .unwrap();
+        let bytes = picture.encode_png(&[("parameters", "a café\nSteps: 20"), ("note", "日本")]).unwrap();
         let has = |wanted: &[u8]| bytes.windows(wanted.len()).any(|w| w == wanted);
         assert!(has(b"tEXtparameters\0a caf\xe9\nSteps: 20"));
         assert!(has("iTXtnote\0\0\0\0\0日本".as_bytes()));
         assert_eq!(
             texts_in(&bytes),
-            [
-                ("parameters".into(), "a café\nSteps: 20".into()),
-                ("note".into(), "日本".into())
-            ]
+            [("parameters".into(), "a café\nSteps: 20".into()), ("note".into(), "日本".into())]
         );
     }
 
@@ -78,10 +66,7 @@ mod tests {
         let path = dir.path().join("a.png");
         let picture = Picture::filled(Extent::new(1, 1), [0; 4]);
         for key in ["", &"k".repeat(80), "日本"] {
-            assert!(
-                matches!(picture.write_png(&path, &[(key, "x")]), Err(Error::Encode(_))),
-                "{key}"
-            );
+            assert!(matches!(picture.write_png(&path, &[(key, "x")]), Err(Error::Encode(_))), "{key}");
         }
         assert!(!path.exists());
     }

@@ -20,22 +20,13 @@ impl Tokenizer {
             if !vocab.is_file() || !merges.is_file() {
                 return Err(Error::Missing(folder.to_owned()));
             }
-            (
-                vocab.clone(),
-                clip_definition(&json_in(&vocab)?, &text_in(&merges)?, &special_tokens(folder)?),
-            )
+            (vocab.clone(), clip_definition(&json_in(&vocab)?, &text_in(&merges)?, &special_tokens(folder)?))
         };
-        let inner = tokenizers::Tokenizer::from_bytes(definition.to_string()).map_err(|error| Error::Damaged {
-            path,
-            reason: error.to_string(),
-        })?;
+        let inner = tokenizers::Tokenizer::from_bytes(definition.to_string())
+            .map_err(|error| Error::Damaged { path, reason: error.to_string() })?;
         let special = special_tokens(folder)?;
         let id = |token: &str, role| {
-            let missing = || Error::MissingToken {
-                token: token.to_owned(),
-                role,
-                path: folder.to_owned(),
-            };
+            let missing = || Error::MissingToken { token: token.to_owned(), role, path: folder.to_owned() };
             inner.token_to_id(token).ok_or_else(missing)
         };
         Ok(Self {
@@ -68,10 +59,7 @@ fn special_tokens(folder: &Path) -> Result<SpecialTokens, Error> {
     let named = |field: &str| {
         files.iter().find_map(|file| {
             let value = file.get(field)?;
-            value
-                .as_str()
-                .or_else(|| value.get("content")?.as_str())
-                .map(str::to_owned)
+            value.as_str().or_else(|| value.get("content")?.as_str()).map(str::to_owned)
         })
     };
     let end = named("eos_token").unwrap_or_else(|| "<|endoftext|>".to_owned());
@@ -85,18 +73,14 @@ fn special_tokens(folder: &Path) -> Result<SpecialTokens, Error> {
 
 /// The tokenizer.json that transformers would write for a CLIP vocabulary (its `CLIPConverter`).
 fn clip_definition(vocab: &Value, merges: &str, special: &SpecialTokens) -> Value {
-    let merges: Vec<&str> = merges
-        .lines()
-        .filter(|line| !line.starts_with("#version") && !line.trim().is_empty())
-        .collect();
+    let merges: Vec<&str> =
+        merges.lines().filter(|line| !line.starts_with("#version") && !line.trim().is_empty()).collect();
     let added: Vec<Value> = [&special.begin, &special.end]
         .into_iter()
         .filter_map(|token| {
             let id = vocab.get(token)?;
-            Some(
-                json!({"id": id, "content": token, "single_word": false, "lstrip": false, "rstrip": false,
-                "normalized": false, "special": true}),
-            )
+            Some(json!({"id": id, "content": token, "single_word": false, "lstrip": false, "rstrip": false,
+                "normalized": false, "special": true}))
         })
         .collect();
     json!({
@@ -123,25 +107,12 @@ fn clip_definition(vocab: &Value, merges: &str, special: &SpecialTokens) -> Valu
 }
 
 fn text_in(path: &Path) -> Result<String, Error> {
-    let bytes = fs::read(path).map_err(|source| Error::Read {
-        path: path.to_owned(),
-        source,
-    })?;
-    String::from_utf8(bytes).map_err(|error| Error::Damaged {
-        path: path.to_owned(),
-        reason: error.to_string(),
-    })
+    let bytes = fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    String::from_utf8(bytes).map_err(|error| Error::Damaged { path: path.to_owned(), reason: error.to_string() })
 }
 
 fn json_in(path: &Path) -> Result<Value, Error> {
-    let damaged = |reason: String| Error::Damaged {
-        path: path.to_owned(),
-        reason,
-    };
+    let damaged = |reason: String| Error::Damaged { path: path.to_owned(), reason };
     let value: Value = serde_json::from_str(&text_in(path)?).map_err(|error| damaged(error.to_string()))?;
-    if value.is_object() {
-        Ok(value)
-    } else {
-        Err(damaged("it is not a JSON object".to_owned()))
-    }
+    if value.is_object() { Ok(value) } else { Err(damaged("it is not a JSON object".to_owned())) }
 }

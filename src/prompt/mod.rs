@@ -34,10 +34,8 @@ impl Tokenizer {
     /// Cuts `text` into tokens, `length` in all: begin, as many of the text's as fit, end, padding. `length` is at least 2.
     pub fn encode(&self, text: &str, length: usize) -> Result<Tokens, Error> {
         let spaced = Spaced::new(text);
-        let encoding = self
-            .inner
-            .encode(spaced.text.as_str(), false)
-            .map_err(|error| Error::Encode(error.to_string()))?;
+        let encoding =
+            self.inner.encode(spaced.text.as_str(), false).map_err(|error| Error::Encode(error.to_string()))?;
         let room = length.saturating_sub(2);
         let (all, offsets) = (encoding.get_ids(), encoding.get_offsets());
         let kept = all.len().min(room);
@@ -48,22 +46,14 @@ impl Tokenizer {
             .map(|(_, (start, end))| spaced.original(text, *start, *end).trim().to_owned())
             .filter(|piece| !piece.is_empty() && self.inner.token_to_id(piece) != self.unknown)
             .collect();
-        let truncated = (kept < all.len()).then(|| {
-            spaced
-                .original(text, offsets[kept].0, spaced.text.len())
-                .trim()
-                .to_owned()
-        });
+        let truncated =
+            (kept < all.len()).then(|| spaced.original(text, offsets[kept].0, spaced.text.len()).trim().to_owned());
         let mut ids = Vec::with_capacity(length);
         ids.push(self.begin);
         ids.extend_from_slice(&all[..kept]);
         ids.push(self.end);
         ids.resize(length.max(2), self.pad);
-        Ok(Tokens {
-            ids,
-            truncated,
-            unknown,
-        })
+        Ok(Tokens { ids, truncated, unknown })
     }
 
     /// The token that begins a text.

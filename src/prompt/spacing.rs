@@ -7,10 +7,7 @@ pub(super) struct Spaced {
 
 impl Spaced {
     pub(super) fn new(original: &str) -> Self {
-        let mut spaced = Self {
-            text: String::with_capacity(original.len()),
-            origins: Vec::new(),
-        };
+        let mut spaced = Self { text: String::with_capacity(original.len()), origins: Vec::new() };
         for (at, character) in original.char_indices() {
             if is_han(character) {
                 spaced.push(' ', at);

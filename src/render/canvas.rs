@@ -90,19 +90,11 @@ pub fn canvas(u: &CanvasUniforms, picture: Texels, preview: Texels, mask: Texels
     let low: [f32; 2] = std::array::from_fn(|i| ((at[i] - 0.5 - top_left[i]) / scale[i]).max(0.0));
     let high: [f32; 2] = std::array::from_fn(|i| ((at[i] + 0.5 - top_left[i]) / scale[i]).min(u.extent[i]));
     let cell = ((at[0] - top_left[0]) / u.extent[2]).floor() + ((at[1] - top_left[1]) / u.extent[2]).floor();
-    let checker = if cell - 2.0 * (cell / 2.0).floor() < 0.5 {
-        u.checker_light
-    } else {
-        u.checker_dark
-    };
+    let checker = if cell - 2.0 * (cell / 2.0).floor() < 0.5 { u.checker_light } else { u.checker_dark };
     let shown = if u.show[0] < 1.5 {
         average(picture.last(), low, high, |x, y| picture.colour(x, y))
     } else {
-        spline(
-            preview,
-            [u.extent[0], u.extent[1]],
-            std::array::from_fn(|i| (low[i] + high[i]) * 0.5),
-        )
+        spline(preview, [u.extent[0], u.extent[1]], std::array::from_fn(|i| (low[i] + high[i]) * 0.5))
     };
     let mut inside = over(shown, checker);
     if u.show[1] > 0.5 {
@@ -185,12 +177,7 @@ fn mask_colour(u: &CanvasUniforms, mask: Texels, at: [f32; 2], low: [f32; 2], hi
     let period = u.show[3] * 4.0;
     let along = at[0] + at[1] + u.show[2];
     let in_hatch = along - period * (along / period).floor() < u.show[3];
-    let neighbours = [
-        in_mask(-1.0, 0.0),
-        in_mask(1.0, 0.0),
-        in_mask(0.0, -1.0),
-        in_mask(0.0, 1.0),
-    ];
+    let neighbours = [in_mask(-1.0, 0.0), in_mask(1.0, 0.0), in_mask(0.0, -1.0), in_mask(0.0, 1.0)];
     match in_mask(0.0, 0.0) {
         true if !neighbours.iter().all(|&n| n) => u.mask_inner_line,
         false if neighbours.iter().any(|&n| n) => u.mask_outer_line,
@@ -223,20 +210,12 @@ mod tests {
 
     /// Columns of black and white, opaque.
     fn columns() -> Vec<u8> {
-        (0..16)
-            .flat_map(|i| if i % 2 == 0 { [0, 0, 0, 255] } else { [255; 4] })
-            .collect()
+        (0..16).flat_map(|i| if i % 2 == 0 { [0, 0, 0, 255] } else { [255; 4] }).collect()
     }
 
     fn pixel(u: &CanvasUniforms, bytes: &[u8], at: [f32; 2]) -> Colour {
-        let picture = Texels {
-            extent: Extent::new(4, 4),
-            bytes,
-        };
-        let mask = Texels {
-            extent: Extent::new(4, 4),
-            bytes: &[0; 16],
-        };
+        let picture = Texels { extent: Extent::new(4, 4), bytes };
+        let mask = Texels { extent: Extent::new(4, 4), bytes: &[0; 16] };
         canvas(u, picture, picture, mask, at)
     }
 
@@ -253,10 +232,7 @@ mod tests {
         for shift in [0.0, 0.25, 0.5] {
             u.place[0] = shift;
             let [r, _, _, a] = pixel(&u, &bytes, [1.5, 0.5]);
-            assert!(
-                (r - 0.5).abs() < 1e-4 || shift > 0.0 && (0.2..0.8).contains(&r),
-                "{r} at {shift}"
-            );
+            assert!((r - 0.5).abs() < 1e-4 || shift > 0.0 && (0.2..0.8).contains(&r), "{r} at {shift}");
             assert_eq!(a, 1.0);
         }
     }

@@ -16,10 +16,7 @@ pub struct CanvasPaint {
 impl CanvasPaint {
     /// A frame that shows `shown` as `uniforms` say.
     pub fn new(shown: &CanvasPicture, uniforms: CanvasUniforms) -> Self {
-        Self {
-            uniforms,
-            queue: shown.queue(),
-        }
+        Self { uniforms, queue: shown.queue() }
     }
 
     /// The frame as something for egui to draw, over `rect` of the window.
@@ -112,19 +109,11 @@ impl CanvasGpu {
         });
         let textures = SLOTS.map(|slot| new_texture(device, slot, Extent::new(1, 1)));
         let bind_group = bind(device, &pipeline, &uniforms, &textures);
-        Self {
-            pipeline,
-            bind_group,
-            uniforms,
-            textures,
-        }
+        Self { pipeline, bind_group, uniforms, textures }
     }
 
     fn take(&mut self, device: &wgpu::Device, queue: &wgpu::Queue, upload: &Upload) {
-        let index = SLOTS
-            .iter()
-            .position(|&s| s == upload.slot)
-            .expect("SLOTS lists every slot");
+        let index = SLOTS.iter().position(|&s| s == upload.slot).expect("SLOTS lists every slot");
         let Extent { width, height } = upload.extent;
         if (self.textures[index].width(), self.textures[index].height()) != (width, height) {
             self.textures[index] = new_texture(device, upload.slot, upload.extent);
@@ -135,11 +124,7 @@ impl CanvasGpu {
             wgpu::TexelCopyTextureInfo {
                 texture: &self.textures[index],
                 mip_level: 0,
-                origin: wgpu::Origin3d {
-                    x: bounds.left,
-                    y: bounds.top,
-                    z: 0,
-                },
+                origin: wgpu::Origin3d { x: bounds.left, y: bounds.top, z: 0 },
                 aspect: wgpu::TextureAspect::All,
             },
             &upload.bytes,
@@ -148,11 +133,7 @@ impl CanvasGpu {
                 bytes_per_row: Some(bounds.extent.width * upload.slot.texel_bytes() as u32),
                 rows_per_image: None,
             },
-            wgpu::Extent3d {
-                width: bounds.extent.width,
-                height: bounds.extent.height,
-                depth_or_array_layers: 1,
-            },
+            wgpu::Extent3d { width: bounds.extent.width, height: bounds.extent.height, depth_or_array_layers: 1 },
         );
     }
 }
@@ -164,11 +145,7 @@ fn new_texture(device: &wgpu::Device, slot: Slot, extent: Extent) -> wgpu::Textu
             Slot::Preview => "canvas preview",
             Slot::Mask => "canvas mask",
         }),
-        size: wgpu::Extent3d {
-            width: extent.width,
-            height: extent.height,
-            depth_or_array_layers: 1,
-        },
+        size: wgpu::Extent3d { width: extent.width, height: extent.height, depth_or_array_layers: 1 },
         mip_level_count: 1,
         sample_count: 1,
         dimension: wgpu::TextureDimension::D2,
@@ -188,9 +165,7 @@ fn bind(
     uniforms: &wgpu::Buffer,
     textures: &[wgpu::Texture; 3],
 ) -> wgpu::BindGroup {
-    let views = textures
-        .each_ref()
-        .map(|t| t.create_view(&wgpu::TextureViewDescriptor::default()));
+    let views = textures.each_ref().map(|t| t.create_view(&wgpu::TextureViewDescriptor::default()));
     let entry = |binding: u32, resource| wgpu::BindGroupEntry { binding, resource };
     device.create_bind_group(&wgpu::BindGroupDescriptor {
         label: Some(CANVAS.name),

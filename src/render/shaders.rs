@@ -10,10 +10,7 @@ pub struct Shader {
 }
 
 /// The canvas: backdrop, checkerboard, picture or preview, mask.
-pub(super) const CANVAS: Shader = Shader {
-    name: "canvas",
-    source: include_str!("../../shaders/canvas.wgsl"),
-};
+pub(super) const CANVAS: Shader = Shader { name: "canvas", source: include_str!("../../shaders/canvas.wgsl") };
 
 /// All of them.
 pub const SHADERS: &[Shader] = &[CANVAS];

@@ -76,12 +76,7 @@ impl CanvasPicture {
                 if let Some(bounds) = difference(shown, mask) {
                     *shown = mask.clone();
                     let bytes = mask_box(mask, bounds);
-                    self.push(Upload {
-                        slot: Slot::Mask,
-                        extent: mask.extent(),
-                        bounds,
-                        bytes,
-                    });
+                    self.push(Upload { slot: Slot::Mask, extent: mask.extent(), bounds, bytes });
                 }
             }
             _ => {
@@ -101,12 +96,7 @@ impl CanvasPicture {
                     shown.coverage_mut()[row.clone()].copy_from_slice(&mask.coverage()[row]);
                 }
                 let bytes = mask_box(mask, bounds);
-                self.push(Upload {
-                    slot: Slot::Mask,
-                    extent: mask.extent(),
-                    bounds,
-                    bytes,
-                });
+                self.push(Upload { slot: Slot::Mask, extent: mask.extent(), bounds, bytes });
             }
             _ => self.set_mask(mask),
         }
@@ -114,10 +104,7 @@ impl CanvasPicture {
 
     /// What the next painted frame will upload.
     pub fn pending(&self) -> Vec<Upload> {
-        self.queue
-            .lock()
-            .expect("no thread panics while it holds the queue")
-            .clone()
+        self.queue.lock().expect("no thread panics while it holds the queue").clone()
     }
 
     pub(super) fn queue(&self) -> Queue {
@@ -125,12 +112,7 @@ impl CanvasPicture {
     }
 
     fn push_whole(&self, slot: Slot, extent: Extent, bytes: Vec<u8>) {
-        self.push(Upload {
-            slot,
-            extent,
-            bounds: Bounds::whole(extent),
-            bytes,
-        });
+        self.push(Upload { slot, extent, bounds: Bounds::whole(extent), bytes });
     }
 
     fn push(&self, upload: Upload) {
@@ -160,11 +142,7 @@ fn premultiplied(picture: &Picture) -> Vec<u8> {
 /// The smallest box outside of which two masks of one size are equal.
 fn difference(a: &Mask, b: &Mask) -> Option<Bounds> {
     let width = a.extent().width as usize;
-    let rows = || {
-        a.coverage()
-            .chunks_exact(width.max(1))
-            .zip(b.coverage().chunks_exact(width.max(1)))
-    };
+    let rows = || a.coverage().chunks_exact(width.max(1)).zip(b.coverage().chunks_exact(width.max(1)));
     let top = rows().position(|(a, b)| a != b)?;
     let bottom = rows().rposition(|(a, b)| a != b)?;
     let (mut left, mut right) = (width, 0);
@@ -175,11 +153,7 @@ fn difference(a: &Mask, b: &Mask) -> Option<Bounds> {
         }
     }
     let extent = Extent::new((right - left) as u32, (bottom + 1 - top) as u32);
-    Some(Bounds {
-        left: left as u32,
-        top: top as u32,
-        extent,
-    })
+    Some(Bounds { left: left as u32, top: top as u32, extent })
 }
 
 fn mask_box(mask: &Mask, bounds: Bounds) -> Vec<u8> {
@@ -187,9 +161,7 @@ fn mask_box(mask: &Mask, bounds: Bounds) -> Vec<u8> {
     (bounds.top..bounds.bottom())
         .flat_map(|y| {
             let row = y as usize * width;
-            mask.coverage()[row + bounds.left as usize..row + bounds.right() as usize]
-                .iter()
-                .copied()
+            mask.coverage()[row + bounds.left as usize..row + bounds.right() as usize].iter().copied()
         })
         .collect()
 }
@@ -207,21 +179,9 @@ mod tests {
         mask.coverage_mut()[3 * 16 + 5] = 200;
         mask.coverage_mut()[4 * 16 + 7] = 100;
         shown.set_mask(&mask);
-        let bounds = Bounds {
-            left: 5,
-            top: 3,
-            extent: Extent::new(3, 2),
-        };
+        let bounds = Bounds { left: 5, top: 3, extent: Extent::new(3, 2) };
         let bytes = vec![200, 0, 0, 0, 0, 100];
-        assert_eq!(
-            shown.pending(),
-            [Upload {
-                slot: Slot::Mask,
-                extent: Extent::new(16, 16),
-                bounds,
-                bytes
-            }]
-        );
+        assert_eq!(shown.pending(), [Upload { slot: Slot::Mask, extent: Extent::new(16, 16), bounds, bytes }]);
         shown.queue.lock().unwrap().clear();
         shown.set_mask(&mask);
         assert_eq!(shown.pending(), []);

@@ -103,9 +103,7 @@ impl Session {
         let (asked, painted) = (self.draft.extent, requests[0].extent);
         if self.document.picture().is_none() && asked != painted {
             self.draft.extent = painted;
-            self.notices.info(format!(
-                "The size {asked} was rounded to {painted}: both sides must be multiples of 8"
-            ));
+            self.notices.info(format!("The size {asked} was rounded to {painted}: both sides must be multiples of 8"));
         }
         if self.jobs.count() == 0 {
             self.view.stays = false;
@@ -130,8 +128,7 @@ impl Session {
     pub(super) fn choose_model(&mut self, name: &str) {
         let example_of = |name: &str| self.models.iter().find(|m| m.name == name).map(|m| m.example.clone());
         let (old, Some(new)) = (example_of(&self.draft.model), example_of(name)) else {
-            self.notices
-                .error(format!("There is no model named {name}: choose one from the list"));
+            self.notices.error(format!("There is no model named {name}: choose one from the list"));
             return;
         };
         self.draft.change_model(old.as_ref(), &new);
@@ -139,8 +136,7 @@ impl Session {
         self.save_settings();
         self.load_model();
         if let Some(problem) = self.model().and_then(|model| model.problem.clone()) {
-            self.notices
-                .error(format!("The model {name} cannot be used: {problem}"));
+            self.notices.error(format!("The model {name} cannot be used: {problem}"));
         }
     }
 
@@ -185,11 +181,7 @@ impl Session {
             self.fetched(id, purpose, &finished);
         } else if let Some(place) = self.results.place(id) {
             let entry = place.entry;
-            self.archive.send(archive::Task::Fetch {
-                result: id,
-                entry,
-                purpose,
-            });
+            self.archive.send(archive::Task::Fetch { result: id, entry, purpose });
         } else {
             self.notices.error("This result is not there any more: it was deleted");
         }
@@ -203,8 +195,7 @@ impl Session {
 
     fn start_from_result(&mut self) {
         if !self.adopt_shown_result() {
-            self.notices
-                .info("No result is shown: click one first, then start from it");
+            self.notices.info("No result is shown: click one first, then start from it");
         }
     }
 
@@ -229,8 +220,7 @@ impl Session {
                 self.save_to(path, picture, None, None);
             }
             Shown::Preview { .. } => {
-                self.notices
-                    .info("This picture is not finished: stop it and keep what there is, or wait for it");
+                self.notices.info("This picture is not finished: stop it and keep what there is, or wait for it");
             }
             Shown::Empty(_) => {
                 self.notices.info("There is no picture to save yet");
@@ -240,10 +230,7 @@ impl Session {
 
     fn ask_where_to_save(&mut self, id: ResultId) {
         let Some(item) = self.results.get(id) else { return };
-        let words = item
-            .prompt
-            .split(|c: char| !c.is_alphanumeric())
-            .filter(|word| !word.is_empty());
+        let words = item.prompt.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
         let mut name: String = words.collect::<Vec<_>>().join("-").chars().take(40).collect();
         if name.is_empty() {
             name = "picture".into();
@@ -258,11 +245,7 @@ impl Session {
         };
         if let Some(item) = self.results.get_mut(id).filter(|item| item.kept == Kept::InMemory) {
             item.kept = Kept::Saving;
-            self.archive.send(archive::Task::Add {
-                result: id,
-                painted: unsaved.painted,
-                partial: unsaved.partial,
-            });
+            self.archive.send(archive::Task::Add { result: id, painted: unsaved.painted, partial: unsaved.partial });
         }
         self.dismiss_offers_of(|action| matches!(action, Action::SaveAgain(offered) if *offered == id));
     }
@@ -275,10 +258,7 @@ impl Session {
             Some(Kept::InMemory) => self.forget_result(id),
             Some(Kept::InGallery(_)) | None => {
                 if let Some(place) = self.results.place(id) {
-                    self.archive.send(archive::Task::Delete {
-                        result: id,
-                        entry: place.entry,
-                    });
+                    self.archive.send(archive::Task::Delete { result: id, entry: place.entry });
                 }
             }
         }

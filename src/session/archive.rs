@@ -24,17 +24,9 @@ pub(super) enum Task {
     /// List the next [`PAGE`] after the first `offset` that hold these words.
     List { search: String, offset: usize },
     /// Keep a result.
-    Add {
-        result: ResultId,
-        painted: Box<Painted>,
-        partial: bool,
-    },
+    Add { result: ResultId, painted: Box<Painted>, partial: bool },
     /// Read a result.
-    Fetch {
-        result: ResultId,
-        entry: EntryId,
-        purpose: Purpose,
-    },
+    Fetch { result: ResultId, entry: EntryId, purpose: Purpose },
     /// Move a result to the trash.
     Delete { result: ResultId, entry: EntryId },
 }
@@ -113,10 +105,7 @@ pub(super) fn start(folder: PathBuf, wake: Wake) -> Archive {
                 }
             }
             let gallery = open.as_mut().expect("it was opened above");
-            gallery
-                .take_notices()
-                .into_iter()
-                .for_each(|notice| tell(Answer::Notice(notice)));
+            gallery.take_notices().into_iter().for_each(|notice| tell(Answer::Notice(notice)));
             carry_out(gallery, task, tell);
         },
     )
@@ -127,28 +116,15 @@ fn refuse(task: Task, why: &str, tell: &dyn Fn(Answer)) {
     let why = || Unavailable(why.to_owned());
     match task {
         Task::List { search, .. } => {
-            let page = Ok(Page {
-                entries: Vec::new(),
-                has_more: false,
-            });
+            let page = Ok(Page { entries: Vec::new(), has_more: false });
             tell(Answer::Listed { search, page });
         }
         Task::Add { result, painted, .. } => {
             tell(thumbnail_of(result, &painted));
-            tell(Answer::Added {
-                result,
-                entry: Err(why()),
-            });
+            tell(Answer::Added { result, entry: Err(why()) });
         }
-        Task::Fetch { result, purpose, .. } => tell(Answer::Fetched {
-            result,
-            purpose,
-            fetched: Err(why()),
-        }),
-        Task::Delete { result, .. } => tell(Answer::Deleted {
-            result,
-            deleted: Err(why()),
-        }),
+        Task::Fetch { result, purpose, .. } => tell(Answer::Fetched { result, purpose, fetched: Err(why()) }),
+        Task::Delete { result, .. } => tell(Answer::Deleted { result, deleted: Err(why()) }),
     }
 }
 
@@ -158,28 +134,11 @@ fn carry_out(gallery: &mut Gallery, task: Task, tell: &dyn Fn(Answer)) {
             let page = list(gallery, &search, offset).map_err(Unavailable::from);
             tell(Answer::Listed { search, page });
         }
-        Task::Add {
-            result,
-            painted,
-            partial,
-        } => {
+        Task::Add { result, painted, partial } => {
             tell(thumbnail_of(result, &painted));
             let parameters = describe(&painted);
-            let Painted {
-                picture,
-                request,
-                steps_made,
-                seconds,
-                ..
-            } = *painted;
-            let new = NewEntry {
-                picture,
-                request: *request,
-                parameters,
-                steps_made,
-                seconds,
-                partial,
-            };
+            let Painted { picture, request, steps_made, seconds, .. } = *painted;
+            let new = NewEntry { picture, request: *request, parameters, steps_made, seconds, partial };
             let entry = gallery.add(new).map(Box::new).map_err(Unavailable::from);
             tell(Answer::Added { result, entry });
         }
@@ -187,17 +146,9 @@ fn carry_out(gallery: &mut Gallery, task: Task, tell: &dyn Fn(Answer)) {
             let fetched = gallery.entry(entry).map_err(Unavailable::from).map(|entry| {
                 let picture = gallery.picture(entry.id).map(Arc::new);
                 let request = gallery.request(entry.id);
-                Box::new(Fetched {
-                    entry,
-                    picture,
-                    request,
-                })
+                Box::new(Fetched { entry, picture, request })
             });
-            tell(Answer::Fetched {
-                result,
-                purpose,
-                fetched,
-            });
+            tell(Answer::Fetched { result, purpose, fetched });
         }
         Task::Delete { result, entry } => {
             let deleted = gallery.delete(entry).map_err(Unavailable::from);
@@ -219,8 +170,5 @@ fn list(gallery: &Gallery, search: &str, offset: usize) -> Result<Page, Error> {
         let thumbnail = gallery.thumbnail(entry.id).ok().map(Arc::new);
         (entry, thumbnail)
     };
-    Ok(Page {
-        entries: entries.into_iter().map(with_thumbnail).collect(),
-        has_more,
-    })
+    Ok(Page { entries: entries.into_iter().map(with_thumbnail).collect(), has_more })
 }

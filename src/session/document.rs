@@ -17,9 +17,7 @@ pub(super) fn restored(
     extent: Extent,
     notices: &mut Notices,
 ) -> Document {
-    let extent = picture
-        .as_ref()
-        .map_or(extent.rounded_to(8), |picture| picture.extent());
+    let extent = picture.as_ref().map_or(extent.rounded_to(8), |picture| picture.extent());
     let mask = mask.cloned().unwrap_or_else(|| Mask::empty(extent));
     Document::restored(picture.clone(), mask).unwrap_or_else(|error| {
         notices.error(format!("The mask could not be restored: {error}"));
@@ -42,8 +40,7 @@ impl Session {
     pub(super) fn edit_mask(&mut self, edit: Edit) {
         self.adopt_shown_result();
         if self.document.picture().is_none() {
-            self.notices
-                .info("There is nothing to mask yet: paint or open a picture first");
+            self.notices.info("There is nothing to mask yet: paint or open a picture first");
             return;
         }
         self.edit(edit);
@@ -83,12 +80,7 @@ impl Session {
 
     /// Starts from a picture that was opened, and says what was done to it.
     pub(super) fn take_picture(&mut self, opened: Opened) {
-        let Opened {
-            name,
-            picture,
-            was,
-            found,
-        } = opened;
+        let Opened { name, picture, was, found } = opened;
         let extent = picture.extent();
         self.edit(Edit::SetPicture(Some(picture)));
         let mut said = Vec::new();
@@ -104,23 +96,14 @@ impl Session {
         if let Some(best) = self.model().map(|model| model.example.extent)
             && extent.area() > best.area() * MUCH_LARGER
         {
-            said.push(format!(
-                "The model {} paints best at about {best}, and {extent} takes long",
-                self.draft.model
-            ));
-            offers.push(Offer {
-                label: "Scale it down".into(),
-                action: Action::FitPicture,
-            });
+            said.push(format!("The model {} paints best at about {best}, and {extent} takes long", self.draft.model));
+            offers.push(Offer { label: "Scale it down".into(), action: Action::FitPicture });
         }
         self.found_settings = found.is_some();
         self.found = found;
         if self.found_settings {
             said.push(format!("{name} says how it was made"));
-            offers.push(Offer {
-                label: "Use its settings".into(),
-                action: Action::UseSettings,
-            });
+            offers.push(Offer { label: "Use its settings".into(), action: Action::UseSettings });
         }
         if !said.is_empty() {
             self.notices.push(NoticeKind::Info, said.join(". "), offers);
@@ -161,10 +144,8 @@ impl Session {
             if self.models.iter().any(|known| known.name == model) {
                 self.choose_model(&model);
             } else {
-                let said = format!(
-                    "It was made with {model}, which is not on this machine: {} is used",
-                    self.draft.model
-                );
+                let said =
+                    format!("It was made with {model}, which is not on this machine: {} is used", self.draft.model);
                 self.notices.info(said);
             }
         }
@@ -181,7 +162,5 @@ impl Session {
 /// The same words with a large first letter.
 pub(super) fn sentence(text: &str) -> String {
     let mut chars = text.chars();
-    chars
-        .next()
-        .map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }

@@ -77,9 +77,7 @@ impl Draft {
 
     /// The size that will be painted: an open picture's, else the draft's, rounded.
     pub fn extent_to_paint(&self, document: &Document) -> Extent {
-        document
-            .picture()
-            .map_or_else(|| self.extent.rounded_to(8), |picture| picture.extent())
+        document.picture().map_or_else(|| self.extent.rounded_to(8), |picture| picture.extent())
     }
 
     /// The requests that Generate makes of it, one a picture, their seeds counting up: from noise, or from the document's picture
@@ -113,12 +111,7 @@ impl Draft {
         }
         .checked()?;
         let seed_of = |n| (first.seed + u64::from(n)) & Self::MAX_SEED;
-        Ok((0..self.count)
-            .map(|n| Request {
-                seed: seed_of(n),
-                ..first.clone()
-            })
-            .collect())
+        Ok((0..self.count).map(|n| Request { seed: seed_of(n), ..first.clone() }).collect())
     }
 
     /// How many steps Generate will run for each picture.
@@ -184,20 +177,14 @@ impl Draft {
         follow(&mut self.sampler, old.map(|o| &o.sampler), &new.sampler);
         follow(&mut self.schedule, old.map(|o| &o.schedule), &new.schedule);
         follow(&mut self.steps, old.map(|o| &o.steps), &new.steps);
-        follow(
-            &mut self.guidance_scale,
-            old.map(|o| &o.guidance_scale),
-            &new.guidance_scale,
-        );
+        follow(&mut self.guidance_scale, old.map(|o| &o.guidance_scale), &new.guidance_scale);
         follow(&mut self.extent, old.map(|o| &o.extent), &new.extent);
     }
 }
 
 /// ⌊steps · strength⌋ and at least one from a picture, all from noise: [`Request::steps_to_run`] before there is a request.
 fn steps_to_run(steps: u32, strength: Option<f64>) -> u32 {
-    strength.map_or(steps, |strength| {
-        ((f64::from(steps) * strength).floor() as u32).clamp(1, steps.max(1))
-    })
+    strength.map_or(steps, |strength| ((f64::from(steps) * strength).floor() as u32).clamp(1, steps.max(1)))
 }
 
 /// A model that can be chosen.
@@ -229,29 +216,14 @@ impl Model {
             extent: defaults.extent,
             ..Draft::default()
         };
-        Self {
-            name,
-            description: description.into(),
-            example,
-            problem: None,
-            state: ModelState::OnDisk,
-        }
+        Self { name, description: description.into(), example, problem: None, state: ModelState::OnDisk }
     }
 
     /// A model that cannot be used, and why.
     pub fn unusable(name: impl Into<String>, description: impl Into<String>, problem: impl Into<String>) -> Self {
         let (name, description) = (name.into(), description.into());
-        let example = Draft {
-            model: name.clone(),
-            ..Draft::default()
-        };
-        Self {
-            name,
-            description,
-            example,
-            problem: Some(problem.into()),
-            state: ModelState::OnDisk,
-        }
+        let example = Draft { model: name.clone(), ..Draft::default() };
+        Self { name, description, example, problem: Some(problem.into()), state: ModelState::OnDisk }
     }
 }
 
@@ -294,10 +266,7 @@ pub(super) mod tests {
     }
 
     pub(in crate::session) fn a_request(prompt: &str) -> Request {
-        let draft = Draft {
-            prompt: prompt.into(),
-            ..a_draft()
-        };
+        let draft = Draft { prompt: prompt.into(), ..a_draft() };
         draft.to_requests(&Document::new(draft.extent)).unwrap().remove(0)
     }
 
@@ -308,24 +277,14 @@ pub(super) mod tests {
 
     #[test]
     fn a_count_gives_seeds_that_count_up_and_wrap_at_32_bits() {
-        let draft = Draft {
-            count: 3,
-            seed: u64::from(u32::MAX) - 1,
-            ..a_draft()
-        };
+        let draft = Draft { count: 3, seed: u64::from(u32::MAX) - 1, ..a_draft() };
         let requests = draft.to_requests(&Document::new(draft.extent)).unwrap();
-        assert_eq!(
-            requests.iter().map(|r| r.seed).collect::<Vec<_>>(),
-            [4_294_967_294, 4_294_967_295, 0]
-        );
+        assert_eq!(requests.iter().map(|r| r.seed).collect::<Vec<_>>(), [4_294_967_294, 4_294_967_295, 0]);
     }
 
     #[test]
     fn without_a_picture_it_starts_from_noise_and_the_size_is_rounded() {
-        let draft = Draft {
-            extent: Extent::new(70, 60),
-            ..a_draft()
-        };
+        let draft = Draft { extent: Extent::new(70, 60), ..a_draft() };
         let document =
             Document::restored(None, Mask::from_coverage(draft.extent, vec![255; 70 * 60]).unwrap()).unwrap();
         let requests = draft.to_requests(&document).unwrap();
@@ -342,71 +301,28 @@ pub(super) mod tests {
         let masked = a_draft().to_requests(&document(extent, 200)).unwrap().remove(0);
         assert_eq!(masked.input.as_ref().unwrap().mask.as_ref().unwrap().coverage()[0], 200);
         // ⌊20 · 0.75⌋, as diffusers counts.
-        assert_eq!(
-            (a_draft().steps_to_run(&document(extent, 0)), masked.steps_to_run()),
-            (15, 15)
-        );
-        let faint = Draft {
-            strength: 0.0,
-            ..a_draft()
-        };
+        assert_eq!((a_draft().steps_to_run(&document(extent, 0)), masked.steps_to_run()), (15, 15));
+        let faint = Draft { strength: 0.0, ..a_draft() };
         assert_eq!(faint.steps_to_run(&document(extent, 0)), 1);
     }
 
     #[test]
     fn what_cannot_be_painted_is_said_by_its_field() {
-        let says = |draft: Draft| {
-            draft
-                .to_requests(&document(Extent::new(8, 8), 0))
-                .unwrap_err()
-                .to_string()
-        };
-        assert!(
-            says(Draft {
-                model: String::new(),
-                ..a_draft()
-            })
-            .contains("model")
-        );
+        let says = |draft: Draft| draft.to_requests(&document(Extent::new(8, 8), 0)).unwrap_err().to_string();
+        assert!(says(Draft { model: String::new(), ..a_draft() }).contains("model"));
         assert!(says(Draft { count: 0, ..a_draft() }).contains("0 pictures"));
         assert!(says(Draft { count: 65, ..a_draft() }).contains("65 pictures"));
         assert!(says(Draft { steps: 0, ..a_draft() }).contains("0 steps"));
-        assert!(
-            says(Draft {
-                guidance_scale: f64::NAN,
-                ..a_draft()
-            })
-            .contains("NaN")
-        );
-        assert!(
-            says(Draft {
-                strength: 1.5,
-                ..a_draft()
-            })
-            .contains("1.5")
-        );
-        let empty = Draft {
-            extent: Extent::new(0, 64),
-            ..a_draft()
-        };
-        assert!(
-            empty
-                .to_requests(&Document::new(Extent::new(8, 8)))
-                .unwrap_err()
-                .to_string()
-                .contains("0x64")
-        );
+        assert!(says(Draft { guidance_scale: f64::NAN, ..a_draft() }).contains("NaN"));
+        assert!(says(Draft { strength: 1.5, ..a_draft() }).contains("1.5"));
+        let empty = Draft { extent: Extent::new(0, 64), ..a_draft() };
+        assert!(empty.to_requests(&Document::new(Extent::new(8, 8))).unwrap_err().to_string().contains("0x64"));
     }
 
     #[test]
     fn another_model_brings_its_settings_but_not_over_the_persons_own() {
         let old = a_draft();
-        let new = Draft {
-            model: "sd15".into(),
-            steps: 25,
-            extent: Extent::new(512, 512),
-            ..a_draft()
-        };
+        let new = Draft { model: "sd15".into(), steps: 25, extent: Extent::new(512, 512), ..a_draft() };
         let mut draft = Draft { steps: 9, ..a_draft() };
         draft.change_model(Some(&old), &new);
         assert_eq!(draft, Draft { steps: 9, ..new });

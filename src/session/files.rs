@@ -33,15 +33,8 @@ pub(super) enum Task {
 /// What became of it.
 pub(super) enum Done {
     Picture(Result<Opened, pixels::Error>),
-    Mask {
-        name: String,
-        mask: Result<Mask, pixels::Error>,
-    },
-    Saved {
-        path: PathBuf,
-        result: Option<ResultId>,
-        outcome: Result<(), pixels::Error>,
-    },
+    Mask { name: String, mask: Result<Mask, pixels::Error> },
+    Saved { path: PathBuf, result: Option<ResultId>, outcome: Result<(), pixels::Error> },
     Settings(Result<(), settings::Error>),
 }
 
@@ -65,25 +58,12 @@ fn carry_out(task: Task) -> Done {
     match task {
         Task::OpenPicture(path) => Done::Picture(Picture::load(&path).map(|picture| {
             let parameters = read_texts(&path).into_iter().find(|(key, _)| key == PARAMETERS_KEY);
-            let found = parameters
-                .map(|(_, text)| from_parameters(&text).settings)
-                .filter(|found| !found.is_empty());
-            Opened {
-                found,
-                ..made_to_fit(picture, name_of(&path))
-            }
+            let found = parameters.map(|(_, text)| from_parameters(&text).settings).filter(|found| !found.is_empty());
+            Opened { found, ..made_to_fit(picture, name_of(&path)) }
         })),
         Task::TakePicture(picture) => Done::Picture(Ok(made_to_fit(picture, "The pasted picture".into()))),
-        Task::OpenMask(path) => Done::Mask {
-            name: name_of(&path),
-            mask: Mask::load(&path),
-        },
-        Task::Save {
-            path,
-            picture,
-            parameters,
-            result,
-        } => {
+        Task::OpenMask(path) => Done::Mask { name: name_of(&path), mask: Mask::load(&path) },
+        Task::Save { path, picture, parameters, result } => {
             let texts = parameters.as_deref().map(|text| (PARAMETERS_KEY, text));
             let outcome = picture.write_png(&path, texts.as_slice());
             Done::Saved { path, result, outcome }
@@ -94,22 +74,14 @@ fn carry_out(task: Task) -> Done {
 
 /// The file's name without its folder: what a person calls it.
 pub(super) fn name_of(path: &Path) -> String {
-    path.file_name().map_or_else(
-        || path.display().to_string(),
-        |name| name.to_string_lossy().into_owned(),
-    )
+    path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
 }
 
 fn made_to_fit(picture: Picture, name: String) -> Opened {
     let was = picture.extent();
     let fits = size_that_fits(was, Request::<(), ()>::MAX_SIDE);
     let picture = if fits == was { picture } else { picture.resized(fits) };
-    Opened {
-        name,
-        picture: Arc::new(picture),
-        was,
-        found: None,
-    }
+    Opened { name, picture: Arc::new(picture), was, found: None }
 }
 
 /// The size to which something of `extent` is scaled so that no side is longer than `max_side` (a multiple of 8) and both are
@@ -143,21 +115,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("made elsewhere.png");
         let text = "a cat\nNegative prompt: dog\nSteps: 12, Sampler: Euler a, CFG scale: 6.5, Seed: 42, Size: 64x32";
-        Picture::filled(Extent::new(20, 8), [1, 2, 3, 255])
-            .write_png(&path, &[("parameters", text)])
-            .unwrap();
-        let Done::Picture(Ok(opened)) = carry_out(Task::OpenPicture(path)) else {
-            panic!("a good file")
-        };
-        assert_eq!(
-            (opened.name.as_str(), opened.was),
-            ("made elsewhere.png", Extent::new(20, 8))
-        );
+        Picture::filled(Extent::new(20, 8), [1, 2, 3, 255]).write_png(&path, &[("parameters", text)]).unwrap();
+        let Done::Picture(Ok(opened)) = carry_out(Task::OpenPicture(path)) else { panic!("a good file") };
+        assert_eq!((opened.name.as_str(), opened.was), ("made elsewhere.png", Extent::new(20, 8)));
         assert_eq!(opened.picture.extent(), Extent::new(24, 8));
         let found = opened.found.unwrap();
-        assert_eq!(
-            (found.prompt.as_deref(), found.seed, found.steps),
-            (Some("a cat"), Some(42), Some(12))
-        );
+        assert_eq!((found.prompt.as_deref(), found.seed, found.steps), (Some("a cat"), Some(42), Some(12)));
     }
 }

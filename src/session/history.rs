@@ -41,10 +41,7 @@ impl History {
 
     /// The prompt before the one that is `shown`; none before the oldest.
     pub(super) fn older(&mut self, shown: &str) -> Option<String> {
-        let walk = self
-            .walk
-            .take()
-            .filter(|walk| self.prompts.get(walk.at).is_some_and(|p| p == shown));
+        let walk = self.walk.take().filter(|walk| self.prompts.get(walk.at).is_some_and(|p| p == shown));
         let (before, unfinished) = if let Some(Walk { at, unfinished }) = walk {
             (at, unfinished)
         } else {
@@ -62,10 +59,8 @@ impl History {
 
     /// The prompt after the one that is `shown`; after the newest, what was being written. None if nothing is newer.
     pub(super) fn newer(&mut self, shown: &str) -> Option<String> {
-        let Walk { at, unfinished } = self
-            .walk
-            .take()
-            .filter(|walk| self.prompts.get(walk.at).is_some_and(|p| p == shown))?;
+        let Walk { at, unfinished } =
+            self.walk.take().filter(|walk| self.prompts.get(walk.at).is_some_and(|p| p == shown))?;
         let next = at + 1;
         let Some(prompt) = self.prompts.get(next) else {
             return Some(unfinished);

@@ -61,20 +61,14 @@ impl Jobs {
     /// Puts a request behind all that wait.
     pub(super) fn push(&mut self, request: Request) -> JobId {
         let id = self.new_id();
-        self.waiting.push_back(Waiting {
-            id,
-            request: Box::new(request),
-        });
+        self.waiting.push_back(Waiting { id, request: Box::new(request) });
         id
     }
 
     pub(super) fn leave_over(&mut self, requests: impl IntoIterator<Item = Request>) {
         for request in requests {
             let id = self.new_id();
-            self.left_over.push(Waiting {
-                id,
-                request: Box::new(request),
-            });
+            self.left_over.push(Waiting { id, request: Box::new(request) });
         }
     }
 
@@ -109,11 +103,7 @@ impl Jobs {
         }
         let Waiting { id, request } = self.waiting.pop_front()?;
         let cancel = CancelToken::default();
-        let job = Job {
-            id,
-            request: request.clone(),
-            cancel: cancel.clone(),
-        };
+        let job = Job { id, request: request.clone(), cancel: cancel.clone() };
         let step_count = request.steps_to_run();
         self.running = Some(Running {
             id,
@@ -159,11 +149,7 @@ impl Jobs {
 
     /// All that has not been painted, in order: what is to be kept over a restart.
     pub(super) fn unfinished(&self) -> impl Iterator<Item = &Request> {
-        let running = self
-            .running
-            .iter()
-            .filter(|job| job.stopping.is_none())
-            .map(|job| &*job.request);
+        let running = self.running.iter().filter(|job| job.stopping.is_none()).map(|job| &*job.request);
         running.chain(self.waiting.iter().chain(&self.left_over).map(|job| &*job.request))
     }
 }
@@ -196,11 +182,7 @@ impl Running {
 
     /// 0..1: the share of the steps that are made.
     pub fn progress(&self) -> f32 {
-        if self.step_count == 0 {
-            0.0
-        } else {
-            self.steps_made as f32 / self.step_count as f32
-        }
+        if self.step_count == 0 { 0.0 } else { self.steps_made as f32 / self.step_count as f32 }
     }
 }
 
@@ -239,10 +221,7 @@ mod tests {
         let now = Instant::now();
         let first = jobs.start_next(now).unwrap();
         assert!(jobs.start_next(now).is_none());
-        assert_eq!(
-            jobs.unfinished().map(|r| r.prompt.as_str()).collect::<Vec<_>>(),
-            ["a", "b", "c"]
-        );
+        assert_eq!(jobs.unfinished().map(|r| r.prompt.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
         let second_id = jobs.waiting[0].id;
         jobs.cancel(second_id);
         jobs.cancel(first.id);

@@ -47,12 +47,7 @@ impl Session {
         if self.handed.signs.as_ref() == Some(&signs) {
             return;
         }
-        if self
-            .handed
-            .signs
-            .as_ref()
-            .is_none_or(|handed| handed.document != signs.document)
-        {
+        if self.handed.signs.as_ref().is_none_or(|handed| handed.document != signs.document) {
             let mask = self.document.mask();
             self.handed.mask = (!mask.is_empty()).then(|| Arc::new(mask.clone()));
         }

@@ -115,29 +115,16 @@ enum Viewed {
 }
 
 const RESTARTS: u8 = 3;
-const FIRST_BRUSH: Brush = Brush {
-    size: 24.0,
-    hardness: 0.8,
-};
+const FIRST_BRUSH: Brush = Brush { size: 24.0, hardness: 0.8 };
 
 impl Session {
     /// Opens the session that was left, or a first one: the preferred model's example in the draft, the model on its way.
     pub fn open(opening: Opening) -> Self {
-        let Opening {
-            paths,
-            settings,
-            models,
-            engine: mut start_engine,
-            wake,
-            entropy,
-        } = opening;
+        let Opening { paths, settings, models, engine: mut start_engine, wake, entropy } = opening;
         let folder = paths.state_folder().to_owned();
         let restored = persist::restore(&folder);
         let usable = models.iter().find(|model| model.problem.is_none());
-        let first_draft = usable
-            .or(models.first())
-            .map(|model| model.example.clone())
-            .unwrap_or_default();
+        let first_draft = usable.or(models.first()).map(|model| model.example.clone()).unwrap_or_default();
         let snapshot = restored.snapshot.unwrap_or_else(|| Snapshot {
             draft: first_draft,
             used_seed: None,
@@ -152,12 +139,8 @@ impl Session {
         restored.complaints.into_iter().for_each(|complaint| {
             notices.error(complaint);
         });
-        let document = document::restored(
-            snapshot.picture,
-            snapshot.mask.as_deref(),
-            snapshot.draft.extent,
-            &mut notices,
-        );
+        let document =
+            document::restored(snapshot.picture, snapshot.mask.as_deref(), snapshot.draft.extent, &mut notices);
         let mut jobs = Jobs::default();
         jobs.leave_over(snapshot.queue);
         let shown = Shown::Empty(snapshot.draft.extent);
@@ -181,11 +164,7 @@ impl Session {
             settings,
             paths,
             found: None,
-            view: View {
-                what: Viewed::Document,
-                stays: false,
-                wanted: None,
-            },
+            view: View { what: Viewed::Document, stays: false, wanted: None },
             shown,
             revision: 0,
             wishes: Vec::new(),
@@ -205,37 +184,20 @@ impl Session {
                  it again",
             );
         } else if !self.models.iter().any(|model| is_there(&model)) {
-            let first = self
-                .models
-                .iter()
-                .find(|model| model.problem.is_none())
-                .unwrap_or(&self.models[0]);
+            let first = self.models.iter().find(|model| model.problem.is_none()).unwrap_or(&self.models[0]);
             let gone = std::mem::take(&mut self.draft.model);
             self.draft.model.clone_from(&first.name);
-            self.notices.info(format!(
-                "The model {gone} is not there any more: {} is used instead",
-                first.name
-            ));
+            self.notices.info(format!("The model {gone} is not there any more: {} is used instead", first.name));
         }
         self.load_model();
         let left_over = self.jobs.left_over.len();
         if left_over > 0 {
-            let what = if left_over == 1 {
-                "One picture was".to_owned()
-            } else {
-                format!("{left_over} pictures were")
-            };
-            let offer = |label: &str, action| Offer {
-                label: label.into(),
-                action,
-            };
+            let what = if left_over == 1 { "One picture was".to_owned() } else { format!("{left_over} pictures were") };
+            let offer = |label: &str, action| Offer { label: label.into(), action };
             self.notices.push(
                 NoticeKind::Info,
                 format!("{what} still to be painted when Sfumato ended"),
-                vec![
-                    offer("Paint now", Action::ResumeQueue),
-                    offer("Forget", Action::ClearQueue),
-                ],
+                vec![offer("Paint now", Action::ResumeQueue), offer("Forget", Action::ClearQueue)],
             );
         }
         self.list_more();
@@ -279,19 +241,10 @@ impl Session {
 
     /// Works out what the canvas shows now.
     fn refresh(&mut self) {
-        let preview = self
-            .jobs
-            .running
-            .as_ref()
-            .filter(|_| !self.view.stays)
-            .and_then(|running| {
-                let picture = Arc::clone(running.preview.as_ref()?);
-                Some(Shown::Preview {
-                    job: running.id,
-                    picture,
-                    extent: running.request.extent,
-                })
-            });
+        let preview = self.jobs.running.as_ref().filter(|_| !self.view.stays).and_then(|running| {
+            let picture = Arc::clone(running.preview.as_ref()?);
+            Some(Shown::Preview { job: running.id, picture, extent: running.request.extent })
+        });
         let shown = preview.unwrap_or_else(|| match (&self.view.what, self.document.picture()) {
             (Viewed::Result(id, picture), _) => Shown::Result(*id, Arc::clone(picture)),
             (Viewed::Document, Some(picture)) => Shown::Document(Arc::clone(picture)),
@@ -310,10 +263,7 @@ impl Session {
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session")
-            .field("draft", &self.draft)
-            .field("jobs", &self.jobs)
-            .finish_non_exhaustive()
+        f.debug_struct("Session").field("draft", &self.draft).field("jobs", &self.jobs).finish_non_exhaustive()
     }
 }
 

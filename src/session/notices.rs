@@ -92,10 +92,7 @@ mod tests {
         notices.error("the disk is full");
         notices.info("scaled down");
         let id = notices.error("the disk is full");
-        assert_eq!(
-            notices.iter().map(|n| n.text.as_str()).collect::<Vec<_>>(),
-            ["scaled down", "the disk is full"]
-        );
+        assert_eq!(notices.iter().map(|n| n.text.as_str()).collect::<Vec<_>>(), ["scaled down", "the disk is full"]);
         notices.dismiss(id);
         assert_eq!(notices.iter().len(), 1);
     }

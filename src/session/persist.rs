@@ -78,10 +78,7 @@ pub(super) fn restore(folder: &Path) -> Restored {
         Err(error) => return put_aside(&file, &error.to_string()),
     };
     if state.version != VERSION {
-        return put_aside(
-            &file,
-            &format!("its version is {}, this program writes {VERSION}", state.version),
-        );
+        return put_aside(&file, &format!("its version is {}, this program writes {VERSION}", state.version));
     }
     let pixels = folder.join(PIXELS_FOLDER);
     let mut complaints = Vec::new();
@@ -92,9 +89,7 @@ pub(super) fn restore(folder: &Path) -> Restored {
     let queue = state.queue.into_iter().filter_map(|record| {
         let prompt = record.prompt.clone();
         let request = record.map_pixels(picture, mask);
-        request
-            .inspect_err(|e| or_complain(&format!("A waiting job (“{prompt}”)"), e))
-            .ok()
+        request.inspect_err(|e| or_complain(&format!("A waiting job (“{prompt}”)"), e)).ok()
     });
     let queue = queue.collect();
     let document_picture = state.picture.map(picture).transpose().unwrap_or_else(|error| {
@@ -115,10 +110,7 @@ pub(super) fn restore(folder: &Path) -> Restored {
         mask: document_mask,
         queue,
     };
-    Restored {
-        snapshot: Some(snapshot),
-        complaints,
-    }
+    Restored { snapshot: Some(snapshot), complaints }
 }
 
 fn put_aside(file: &Path, why: &str) -> Restored {
@@ -146,10 +138,7 @@ fn put_aside(file: &Path, why: &str) -> Restored {
          not affected.",
         file.display()
     );
-    Restored {
-        snapshot: None,
-        complaints: vec![complaint],
-    }
+    Restored { snapshot: None, complaints: vec![complaint] }
 }
 
 fn pixel_file(folder: &Path, digest: &str) -> PathBuf {
@@ -175,11 +164,7 @@ impl Keeper {
         let (tell, complaints) = unbounded();
         let work = move || Writer::new(&folder, tell, wake).run(&messages);
         let thread = Builder::new().name("state".into()).spawn(work).ok();
-        Self {
-            inbox: Some(inbox),
-            complaints,
-            thread,
-        }
+        Self { inbox: Some(inbox), complaints, thread }
     }
 
     /// Keeps this instead of what was handed in before.
@@ -283,14 +268,7 @@ enum WriteError {
 impl Writer {
     fn new(folder: &Path, complaints: Sender<String>, wake: Wake) -> Self {
         let (file, pixels) = (folder.join(STATE_FILE), folder.join(PIXELS_FOLDER));
-        Self {
-            file,
-            pixels,
-            complaints,
-            wake,
-            complained: None,
-            named: HashMap::new(),
-        }
+        Self { file, pixels, complaints, wake, complained: None, named: HashMap::new() }
     }
 
     fn run(&mut self, messages: &Receiver<Message>) {
@@ -377,14 +355,7 @@ impl Writer {
         if !file.exists() {
             held.write(&file)?;
         }
-        self.named.insert(
-            address,
-            Named {
-                digest: digest.clone(),
-                _held: held,
-                in_use: true,
-            },
-        );
+        self.named.insert(address, Named { digest: digest.clone(), _held: held, in_use: true });
         Ok(digest)
     }
 
@@ -394,15 +365,10 @@ impl Writer {
             return;
         };
         for path in entries.flatten().map(|entry| entry.path()) {
-            let is_named = self
-                .named
-                .values()
-                .any(|named| path.file_stem().is_some_and(|stem| stem == named.digest.as_str()));
+            let is_named =
+                self.named.values().any(|named| path.file_stem().is_some_and(|stem| stem == named.digest.as_str()));
             if !is_named && let Err(error) = std::fs::remove_file(&path) {
-                tracing::debug!(
-                    "{} is not needed any more and could not be removed: {error}",
-                    path.display()
-                );
+                tracing::debug!("{} is not needed any more and could not be removed: {error}", path.display());
             }
         }
     }

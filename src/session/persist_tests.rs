@@ -6,30 +6,16 @@ fn a_snapshot() -> Snapshot {
     let extent = Extent::new(16, 8);
     let picture = Arc::new(Picture::filled(extent, [1, 2, 3, 255]));
     let mask = Arc::new(Mask::from_coverage(extent, (0..128).collect()).unwrap());
-    let input = crate::diffusion::Input {
-        picture: Arc::clone(&picture),
-        strength: 0.5,
-        mask: Some(Arc::clone(&mask)),
-    };
+    let input = crate::diffusion::Input { picture: Arc::clone(&picture), strength: 0.5, mask: Some(Arc::clone(&mask)) };
     Snapshot {
         draft: a_draft(),
         used_seed: Some(7),
         tool: Tool::MaskBrush,
-        brush: Brush {
-            size: 12.0,
-            hardness: 0.5,
-        },
+        brush: Brush { size: 12.0, hardness: 0.5 },
         history: vec!["red apple".to_owned()].into(),
         picture: Some(picture),
         mask: Some(mask),
-        queue: vec![
-            a_request("green pear"),
-            Request {
-                extent,
-                input: Some(input),
-                ..a_request("red apple")
-            },
-        ],
+        queue: vec![a_request("green pear"), Request { extent, input: Some(input), ..a_request("red apple") }],
     }
 }
 
@@ -50,11 +36,7 @@ fn what_was_kept_is_restored_to_the_last_pixel() {
     let restored = restore(folder.path());
     assert_eq!(restored.complaints, [""; 0]);
     assert_eq!(restored.snapshot, Some(a_snapshot()));
-    assert_eq!(
-        pixel_files(folder.path()),
-        2,
-        "the queue's picture and mask are the document's, so each is there once"
-    );
+    assert_eq!(pixel_files(folder.path()), 2, "the queue's picture and mask are the document's, so each is there once");
 }
 
 #[test]
@@ -66,10 +48,7 @@ fn a_change_is_on_disk_within_a_second_without_being_asked_for() {
         keeper.keep(a_snapshot());
         std::thread::sleep(Duration::from_millis(20));
     }
-    assert!(
-        folder.path().join(STATE_FILE).exists(),
-        "changes without a pause must not put writing off for ever"
-    );
+    assert!(folder.path().join(STATE_FILE).exists(), "changes without a pause must not put writing off for ever");
     // A kill runs no destructor.
     std::mem::forget(keeper);
     assert_eq!(restore(folder.path()).snapshot, Some(a_snapshot()));
@@ -81,12 +60,7 @@ fn pixels_that_nothing_names_any_more_are_removed() {
     let keeper = Keeper::start(folder.path().into(), quiet());
     keeper.keep(a_snapshot());
     keeper.flush();
-    keeper.keep(Snapshot {
-        picture: None,
-        mask: None,
-        queue: Vec::new(),
-        ..a_snapshot()
-    });
+    keeper.keep(Snapshot { picture: None, mask: None, queue: Vec::new(), ..a_snapshot() });
     drop(keeper);
     assert_eq!(pixel_files(folder.path()), 0);
     assert_eq!(restore(folder.path()).snapshot.unwrap().picture, None);
@@ -112,16 +86,10 @@ fn a_truncated_file_is_put_aside_and_said() {
         let restored = restore(folder.path());
         assert!(restored.snapshot.is_none());
         let complaint = &restored.complaints[0];
-        assert!(
-            complaint.contains("session.json") && complaint.contains("session.damaged-"),
-            "{complaint}"
-        );
+        assert!(complaint.contains("session.json") && complaint.contains("session.damaged-"), "{complaint}");
         assert!(!file.exists());
     }
-    assert_eq!(
-        std::fs::read(folder.path().join("session.damaged-3.json")).unwrap(),
-        &text[..text.len() / 2]
-    );
+    assert_eq!(std::fs::read(folder.path().join("session.damaged-3.json")).unwrap(), &text[..text.len() / 2]);
 }
 
 #[test]
@@ -131,11 +99,7 @@ fn a_missing_picture_costs_only_what_needed_it() {
     keeper.keep(a_snapshot());
     drop(keeper);
     let digest = a_snapshot().picture.unwrap().digest();
-    std::fs::write(
-        pixel_file(&folder.path().join(PIXELS_FOLDER), &digest),
-        b"not a picture",
-    )
-    .unwrap();
+    std::fs::write(pixel_file(&folder.path().join(PIXELS_FOLDER), &digest), b"not a picture").unwrap();
     let restored = restore(folder.path());
     let snapshot = restored.snapshot.unwrap();
     assert_eq!((snapshot.picture, &snapshot.draft), (None, &a_draft()));
@@ -149,24 +113,11 @@ fn a_folder_that_cannot_be_written_is_said_once() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("state"), b"a file where the folder should be").unwrap();
     let keeper = Keeper::start(folder.path().join("state"), quiet());
-    keeper.keep(Snapshot {
-        picture: None,
-        mask: None,
-        queue: Vec::new(),
-        ..a_snapshot()
-    });
+    keeper.keep(Snapshot { picture: None, mask: None, queue: Vec::new(), ..a_snapshot() });
     keeper.flush();
-    keeper.keep(Snapshot {
-        picture: None,
-        mask: None,
-        queue: Vec::new(),
-        ..a_snapshot()
-    });
+    keeper.keep(Snapshot { picture: None, mask: None, queue: Vec::new(), ..a_snapshot() });
     keeper.flush();
     let complaint = keeper.complaint().unwrap();
-    assert!(
-        complaint.contains("not saved") && complaint.contains("state"),
-        "{complaint}"
-    );
+    assert!(complaint.contains("not saved") && complaint.contains("state"), "{complaint}");
     assert_eq!(keeper.complaint(), None);
 }

@@ -64,12 +64,7 @@ impl Session {
                     running.enter(phase, now);
                 }
             }
-            Event::JobStep {
-                id,
-                index,
-                count,
-                preview,
-            } => {
+            Event::JobStep { id, index, count, preview } => {
                 if let Some(running) = self.jobs.running(id) {
                     running.step(index, count, preview, now);
                 }
@@ -96,11 +91,7 @@ impl Session {
             Outcome::Stopped(painted) => self.take_result(painted, true),
             Outcome::Cancelled => {}
             Outcome::Failed(error) => {
-                let said = format!(
-                    "“{}” could not be painted: {}",
-                    short(&running.request),
-                    with_next_step(&error)
-                );
+                let said = format!("“{}” could not be painted: {}", short(&running.request), with_next_step(&error));
                 self.notices.error(said);
             }
         }
@@ -116,21 +107,10 @@ impl Session {
         let to_save = Box::new(painted.clone());
         let id = self.results.add(painted, partial);
         if !self.view.stays {
-            self.view = View {
-                what: Viewed::Result(id, picture),
-                stays: false,
-                wanted: None,
-            };
+            self.view = View { what: Viewed::Result(id, picture), stays: false, wanted: None };
         }
-        if !self.archive.send(Task::Add {
-            result: id,
-            painted: to_save,
-            partial,
-        }) {
-            self.not_saved(
-                id,
-                "the thread of the gallery has ended: save it to a file and start Sfumato again",
-            );
+        if !self.archive.send(Task::Add { result: id, painted: to_save, partial }) {
+            self.not_saved(id, "the thread of the gallery has ended: save it to a file and start Sfumato again");
         }
     }
 
@@ -152,20 +132,11 @@ impl Session {
             self.notices.error(format!("The engine ended by itself, {what_next}"));
             return;
         };
-        let said = format!(
-            "The engine ended by itself while it painted “{}”; {what_next}",
-            short(&running.request)
-        );
+        let said = format!("The engine ended by itself while it painted “{}”; {what_next}", short(&running.request));
         self.jobs.leave_over([*running.request]);
         let offers = vec![
-            Offer {
-                label: "Paint it again".into(),
-                action: Action::ResumeQueue,
-            },
-            Offer {
-                label: "Forget it".into(),
-                action: Action::ClearQueue,
-            },
+            Offer { label: "Paint it again".into(), action: Action::ResumeQueue },
+            Offer { label: "Forget it".into(), action: Action::ClearQueue },
         ];
         self.notices.push(NoticeKind::Error, said, offers);
     }
@@ -199,11 +170,7 @@ impl Session {
                 Ok(entry) => self.results.saved(result, &entry),
                 Err(Unavailable(why)) => self.not_saved(result, &why),
             },
-            Answer::Fetched {
-                result,
-                purpose,
-                fetched,
-            } => match fetched {
+            Answer::Fetched { result, purpose, fetched } => match fetched {
                 Ok(fetched) => self.take_fetched(result, purpose, *fetched),
                 Err(why) => {
                     self.notices.error(sentence(&why.to_string()));
@@ -213,10 +180,8 @@ impl Session {
                 Ok(deleted) => {
                     self.forget_result(result);
                     if let Deleted::MovedTo(path) = deleted {
-                        self.notices.info(format!(
-                            "There is no trash here; the picture was moved to {}",
-                            path.display()
-                        ));
+                        self.notices
+                            .info(format!("There is no trash here; the picture was moved to {}", path.display()));
                     }
                 }
                 Err(why) => {
@@ -230,29 +195,16 @@ impl Session {
     fn not_saved(&mut self, id: ResultId, why: &str) {
         let Some(item) = self.results.get_mut(id) else { return };
         item.kept = Kept::InMemory;
-        let said = format!(
-            "“{}” is painted but not saved, and lives in memory only: {why}",
-            item.prompt
-        );
+        let said = format!("“{}” is painted but not saved, and lives in memory only: {why}", item.prompt);
         let offers = vec![
-            Offer {
-                label: "Save as …".into(),
-                action: Action::AskWhereToSave(id),
-            },
-            Offer {
-                label: "Try again".into(),
-                action: Action::SaveAgain(id),
-            },
+            Offer { label: "Save as …".into(), action: Action::AskWhereToSave(id) },
+            Offer { label: "Try again".into(), action: Action::SaveAgain(id) },
         ];
         self.notices.push(NoticeKind::Error, said, offers);
     }
 
     fn take_fetched(&mut self, id: ResultId, purpose: Purpose, fetched: Fetched) {
-        let Fetched {
-            entry,
-            picture,
-            request,
-        } = fetched;
+        let Fetched { entry, picture, request } = fetched;
         let picture = match (picture, &purpose) {
             (Ok(picture), _) => Some(picture),
             // Settings can be had without the file.
@@ -267,11 +219,7 @@ impl Session {
         }
         match (purpose, picture, request) {
             (purpose, Some(picture), Ok(request)) => {
-                let finished = Finished {
-                    picture,
-                    request: Box::new(request),
-                    parameters: entry.parameters,
-                };
+                let finished = Finished { picture, request: Box::new(request), parameters: entry.parameters };
                 self.fetched(id, purpose, &finished);
                 self.results.hold(id, finished);
             }
@@ -291,12 +239,7 @@ impl Session {
             Purpose::Show => self.show(id, Arc::clone(&finished.picture)),
             Purpose::Recall => self.recall(&finished.request),
             Purpose::SaveTo(path) => {
-                self.save_to(
-                    path,
-                    Arc::clone(&finished.picture),
-                    Some(finished.parameters.clone()),
-                    Some(id),
-                );
+                self.save_to(path, Arc::clone(&finished.picture), Some(finished.parameters.clone()), Some(id));
             }
         }
     }
@@ -306,11 +249,7 @@ impl Session {
         if self.view.wanted == Some(id) {
             let is_newest = self.results.items.first().is_some_and(|item| item.id == id);
             let stays = self.jobs.running.is_some() && !is_newest;
-            self.view = View {
-                what: Viewed::Result(id, picture),
-                stays,
-                wanted: None,
-            };
+            self.view = View { what: Viewed::Result(id, picture), stays, wanted: None };
         }
     }
 
@@ -332,9 +271,7 @@ impl Session {
 
     fn recall_settings_only(&mut self, entry: &Entry, why: &str) {
         self.recall_into_draft(&entry.record);
-        self.notices.error(format!(
-            "The settings are as they were, but not what it started from: {why}"
-        ));
+        self.notices.error(format!("The settings are as they were, but not what it started from: {why}"));
     }
 
     fn recall_into_draft<P, M>(&mut self, request: &Request<P, M>) {
@@ -349,10 +286,7 @@ impl Session {
             self.load_model();
         } else {
             let gone = std::mem::replace(&mut self.draft.model, before);
-            let said = format!(
-                "It was painted with {gone}, which is not there any more: {} is used",
-                self.draft.model
-            );
+            let said = format!("It was painted with {gone}, which is not there any more: {} is used", self.draft.model);
             self.notices.info(said);
         }
     }
@@ -365,18 +299,10 @@ impl Session {
         parameters: Option<String>,
         result: Option<ResultId>,
     ) {
-        if path
-            .extension()
-            .is_none_or(|ending| !ending.eq_ignore_ascii_case("png"))
-        {
+        if path.extension().is_none_or(|ending| !ending.eq_ignore_ascii_case("png")) {
             path.as_mut_os_string().push(".png");
         }
-        self.ask_files(files::Task::Save {
-            path,
-            picture,
-            parameters,
-            result,
-        });
+        self.ask_files(files::Task::Save { path, picture, parameters, result });
     }
 
     fn take_file(&mut self, done: Done) {
@@ -386,11 +312,7 @@ impl Session {
             Done::Picture(Err(error)) | Done::Mask { mask: Err(error), .. } => {
                 self.notices.error(sentence(&error.to_string()));
             }
-            Done::Saved {
-                path,
-                result,
-                outcome: Ok(()),
-            } => {
+            Done::Saved { path, result, outcome: Ok(()) } => {
                 self.notices.info(format!("Saved as {}", path.display()));
                 if let Some(id) = result {
                     self.dismiss_offers_of(
@@ -398,18 +320,10 @@ impl Session {
                     );
                 }
             }
-            Done::Saved {
-                path,
-                result,
-                outcome: Err(error),
-            } => {
+            Done::Saved { path, result, outcome: Err(error) } => {
                 let said = format!("{} was not saved: {error}", name_of(&path));
-                let save_as = |id| Offer {
-                    label: "Save as …".into(),
-                    action: Action::AskWhereToSave(id),
-                };
-                self.notices
-                    .push(NoticeKind::Error, said, result.map(save_as).into_iter().collect());
+                let save_as = |id| Offer { label: "Save as …".into(), action: Action::AskWhereToSave(id) };
+                self.notices.push(NoticeKind::Error, said, result.map(save_as).into_iter().collect());
             }
             Done::Settings(Ok(())) => {}
             Done::Settings(Err(error)) => {

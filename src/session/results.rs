@@ -115,10 +115,7 @@ impl Results {
         if let Some(Unsaved { painted, .. }) = self.unsaved.get(&id) {
             return Some(Arc::new(Finished::of(painted)));
         }
-        self.recent
-            .iter()
-            .find(|(recent, _)| *recent == id)
-            .map(|(_, finished)| Arc::clone(finished))
+        self.recent.iter().find(|(recent, _)| *recent == id).map(|(_, finished)| Arc::clone(finished))
     }
 
     pub(super) fn hold(&mut self, id: ResultId, finished: Finished) {
@@ -145,13 +142,7 @@ impl Results {
                 kept: Kept::Saving,
             },
         );
-        self.unsaved.insert(
-            id,
-            Unsaved {
-                painted: Box::new(painted),
-                partial,
-            },
-        );
+        self.unsaved.insert(id, Unsaved { painted: Box::new(painted), partial });
         id
     }
 
@@ -161,16 +152,9 @@ impl Results {
             self.hold(id, Finished::of(&painted));
         }
         self.ids.insert(entry.id, id);
-        self.places.insert(
-            id,
-            Place {
-                entry: entry.id,
-                path: entry.path.clone(),
-            },
-        );
+        self.places.insert(id, Place { entry: entry.id, path: entry.path.clone() });
         // A page that was listed meanwhile may hold it under the same entry.
-        self.items
-            .retain(|item| item.id == id || item.kept != Kept::InGallery(entry.id));
+        self.items.retain(|item| item.id == id || item.kept != Kept::InGallery(entry.id));
         if let Some(item) = self.get_mut(id) {
             item.kept = Kept::InGallery(entry.id);
         }
@@ -185,10 +169,7 @@ impl Results {
 
     /// After how many of the gallery's entries the next page begins.
     pub(super) fn offset(&self) -> usize {
-        self.items
-            .iter()
-            .filter(|item| matches!(item.kept, Kept::InGallery(_)))
-            .count()
+        self.items.iter().filter(|item| matches!(item.kept, Kept::InGallery(_))).count()
     }
 
     /// Lists older entries behind what is listed; what is listed already stays where it is.
@@ -196,13 +177,7 @@ impl Results {
         for (entry, thumbnail) in entries {
             let id = self.ids.get(&entry.id).copied().unwrap_or_else(|| self.new_id());
             self.ids.insert(entry.id, id);
-            self.places.insert(
-                id,
-                Place {
-                    entry: entry.id,
-                    path: entry.path,
-                },
-            );
+            self.places.insert(id, Place { entry: entry.id, path: entry.path });
             if self.get(id).is_some() {
                 continue;
             }
@@ -236,10 +211,6 @@ impl Results {
 
 impl Finished {
     pub(super) fn of(painted: &Painted) -> Self {
-        Self {
-            picture: Arc::clone(&painted.picture),
-            request: painted.request.clone(),
-            parameters: describe(painted),
-        }
+        Self { picture: Arc::clone(&painted.picture), request: painted.request.clone(), parameters: describe(painted) }
     }
 }

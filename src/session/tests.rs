@@ -25,27 +25,14 @@ struct Stage {
 }
 
 fn defaults() -> Defaults {
-    Defaults {
-        extent: SIZE,
-        steps: 4,
-        sampler: SamplerName::Ddim,
-        schedule: ScheduleName::Simple,
-        guidance_scale: 3.5,
-    }
+    Defaults { extent: SIZE, steps: 4, sampler: SamplerName::Ddim, schedule: ScheduleName::Simple, guidance_scale: 3.5 }
 }
 
 fn stage(home: &Path) -> Stage {
     let models = vec![
         Model::unusable("broken", "", "its U-Net is missing"),
         Model::new("bozzetto", "ships with Sfumato", &defaults()),
-        Model::new(
-            "other",
-            "",
-            &Defaults {
-                steps: 30,
-                ..defaults()
-            },
-        ),
+        Model::new("other", "", &Defaults { steps: 30, ..defaults() }),
     ];
     stage_with(home, models)
 }
@@ -106,16 +93,8 @@ impl Stage {
 
     fn step(&mut self, job: &Job, index: u32) -> Arc<Picture> {
         let preview = Arc::new(Picture::filled(Extent::new(2, 2), [9, 9, 9, 255]));
-        self.tell(Event::JobPhase {
-            id: job.id,
-            phase: Phase::Sample,
-        });
-        self.tell(Event::JobStep {
-            id: job.id,
-            index,
-            count: 4,
-            preview: Arc::clone(&preview),
-        });
+        self.tell(Event::JobPhase { id: job.id, phase: Phase::Sample });
+        self.tell(Event::JobStep { id: job.id, index, count: 4, preview: Arc::clone(&preview) });
         preview
     }
 
@@ -137,11 +116,7 @@ impl Stage {
     fn until(&mut self, is_so: impl Fn(&Session) -> bool) {
         let deadline = Instant::now() + Duration::from_secs(20);
         while !is_so(&self.session) {
-            assert!(
-                Instant::now() < deadline,
-                "it never came about; notices: {:?}",
-                self.said()
-            );
+            assert!(Instant::now() < deadline, "it never came about; notices: {:?}", self.said());
             std::thread::sleep(Duration::from_millis(2));
             self.session.poll();
         }
@@ -178,13 +153,6 @@ fn picture(extent: Extent, grey: u8) -> Arc<Picture> {
 }
 
 fn stroke() -> Action {
-    let brush = Brush {
-        size: 4.0,
-        hardness: 1.0,
-    };
-    Action::Stroke(Stroke {
-        tool: Tool::MaskBrush,
-        brush,
-        points: vec![Point::new(8.0, 8.0)],
-    })
+    let brush = Brush { size: 4.0, hardness: 1.0 };
+    Action::Stroke(Stroke { tool: Tool::MaskBrush, brush, points: vec![Point::new(8.0, 8.0)] })
 }

@@ -51,11 +51,7 @@ impl<I: Send + 'static, O: Send + 'static> Worker<I, O> {
             }
         };
         let handle = Builder::new().name(thread.into()).spawn(work).ok();
-        Self {
-            inbox: Some(inbox),
-            answers,
-            thread: handle,
-        }
+        Self { inbox: Some(inbox), answers, thread: handle }
     }
 
     /// Gives it something to do. Returns whether there is a thread that will.

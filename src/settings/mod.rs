@@ -80,14 +80,7 @@ impl Settings {
     /// The version of the layout that is written.
     pub const VERSION: u32 = 1;
 
-    const KEYS: [&str; 6] = [
-        "version",
-        "theme",
-        "model_folders",
-        "gallery_folder",
-        "threads",
-        "last_model",
-    ];
+    const KEYS: [&str; 6] = ["version", "theme", "model_folders", "gallery_folder", "threads", "last_model"];
 
     /// Reads the settings. Where there is no file, defaults. Where it cannot be read or understood, defaults too, with a notice
     /// that names the file and the line; the file itself is put aside as `.bad`.
@@ -107,9 +100,7 @@ impl Settings {
         let file = path.display();
         (
             Self::default(),
-            Some(format!(
-                "your settings could not be used, so defaults are used: {problem} in {file}; {aside}"
-            )),
+            Some(format!("your settings could not be used, so defaults are used: {problem} in {file}; {aside}")),
         )
     }
 
@@ -132,10 +123,7 @@ impl Settings {
 
     /// Writes the settings in one step: the old file or the new one, never a half.
     pub fn save(&self, path: &Path) -> Result<(), Error> {
-        let unwritable = |e: toml::ser::Error| Error::Value {
-            reason: e.to_string(),
-            path: path.to_owned(),
-        };
+        let unwritable = |e: toml::ser::Error| Error::Value { reason: e.to_string(), path: path.to_owned() };
         let mut table = toml::Table::try_from(self).map_err(unwritable)?;
         table.extend(self.unknown.clone());
         let text = toml::to_string_pretty(&table).map_err(unwritable)?;
@@ -200,26 +188,14 @@ mod tests {
 
     #[test]
     fn no_file_is_no_problem() {
-        assert_eq!(
-            Settings::load(Path::new("/nonexistent/settings.toml")),
-            (Settings::default(), None)
-        );
+        assert_eq!(Settings::load(Path::new("/nonexistent/settings.toml")), (Settings::default(), None));
     }
 
     #[test]
     fn a_file_with_some_keys_leaves_the_others_at_their_defaults() {
         let (_dir, path) = settings_file(b"theme = \"light\"\nthreads = 0\n");
         let (settings, notice) = Settings::load(&path);
-        assert_eq!(
-            (settings, notice),
-            (
-                Settings {
-                    theme: Theme::Light,
-                    ..Settings::default()
-                },
-                None
-            )
-        );
+        assert_eq!((settings, notice), (Settings { theme: Theme::Light, ..Settings::default() }, None));
     }
 
     #[test]
@@ -231,11 +207,7 @@ mod tests {
         settings.save(&path).unwrap();
         let table: toml::Table = toml::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
         assert_eq!(table["spark"].as_integer(), Some(1));
-        assert_eq!(
-            table["version"].as_integer(),
-            Some(9),
-            "a newer version's file stays one"
-        );
+        assert_eq!(table["version"].as_integer(), Some(9), "a newer version's file stays one");
         assert_eq!(table["future"]["key"][0].as_str(), Some("x"));
         assert_eq!(table["theme"].as_str(), Some("light"));
     }
@@ -275,14 +247,8 @@ mod tests {
         Settings::load(&path);
         std::fs::write(&path, b"second bad one").unwrap();
         Settings::load(&path);
-        assert_eq!(
-            std::fs::read(path.with_extension("toml.bad")).unwrap(),
-            b"first bad one"
-        );
-        assert_eq!(
-            std::fs::read(path.with_extension("toml.bad-2")).unwrap(),
-            b"second bad one"
-        );
+        assert_eq!(std::fs::read(path.with_extension("toml.bad")).unwrap(), b"first bad one");
+        assert_eq!(std::fs::read(path.with_extension("toml.bad-2")).unwrap(), b"second bad one");
     }
 
     #[test]

@@ -40,11 +40,7 @@ impl Paths {
 
     /// Everything in one folder.
     pub fn in_one_folder(home: &Path) -> Self {
-        Self {
-            config: home.into(),
-            data: home.into(),
-            state: home.into(),
-        }
+        Self { config: home.into(), data: home.into(), state: home.into() }
     }
 
     /// The settings.
@@ -54,10 +50,7 @@ impl Paths {
 
     /// Where results go: the folder that the settings name, else one of the program's own.
     pub fn gallery_folder(&self, settings: &Settings) -> PathBuf {
-        settings
-            .gallery_folder
-            .clone()
-            .unwrap_or_else(|| self.data.join("gallery"))
+        settings.gallery_folder.clone().unwrap_or_else(|| self.data.join("gallery"))
     }
 
     /// Where models of the user's own are looked for besides those folders that the settings name.
@@ -85,12 +78,9 @@ mod tests {
         let paths = Paths::found(Some("/portable".into())).unwrap();
         assert_eq!(paths, Paths::in_one_folder(Path::new("/portable")));
         let settings = Settings::default();
-        for path in [
-            paths.settings_file(),
-            paths.gallery_folder(&settings),
-            paths.models_folder(),
-            paths.session_file(),
-        ] {
+        for path in
+            [paths.settings_file(), paths.gallery_folder(&settings), paths.models_folder(), paths.session_file()]
+        {
             assert!(path.starts_with("/portable"), "{}", path.display());
         }
         assert!(Paths::found(Some("here".into())).unwrap().state_folder().is_absolute());
@@ -105,10 +95,7 @@ mod tests {
     #[test]
     fn the_settings_decide_where_the_gallery_is() {
         let paths = Paths::in_one_folder(Path::new("/portable"));
-        let settings = Settings {
-            gallery_folder: Some("/pictures".into()),
-            ..Settings::default()
-        };
+        let settings = Settings { gallery_folder: Some("/pictures".into()), ..Settings::default() };
         assert_eq!(paths.gallery_folder(&settings), Path::new("/pictures"));
     }
 }

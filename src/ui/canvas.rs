@@ -28,11 +28,7 @@ pub fn canvas_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut
     }
     let pixels_per_point = ui.ctx().pixels_per_point();
     let before = view.view.placement(rect, pixels_per_point, extent);
-    let scene = Scene {
-        session,
-        shown: &shown,
-        placement: before,
-    };
+    let scene = Scene { session, shown: &shown, placement: before };
     move_view(ui, &response, &scene, view, out);
     let placement = view.view.placement(rect, pixels_per_point, extent);
     view.placement = Some(placement);
@@ -45,8 +41,7 @@ pub fn canvas_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut
     let shows_mask =
         view.stroke.is_some() || matches!(shown, Shown::Document(_)) && !session.document.mask().is_empty();
     let uniforms = uniforms(ui, &placement, &shown, shows_mask);
-    ui.painter()
-        .add(CanvasPaint::new(&view.canvas, uniforms).into_shape(rect));
+    ui.painter().add(CanvasPaint::new(&view.canvas, uniforms).into_shape(rect));
 
     if let Shown::Empty(_) = shown {
         empty_state(ui, placement.picture_in_ui().intersect(rect), rect);
@@ -118,11 +113,7 @@ fn is_other_than_one(factor: f32) -> bool {
 
 /// Begins, goes on with, and ends a stroke.
 fn paint_with_pointer(ui: &Ui, response: &Response, scene: &Scene, view: &mut ViewState, out: &mut Outbox) {
-    let Scene {
-        session,
-        shown,
-        placement,
-    } = scene;
+    let Scene { session, shown, placement } = scene;
     let (pressed, down, shift) =
         ui.input(|i| (i.pointer.primary_pressed(), i.pointer.primary_down(), i.modifiers.shift));
     let begins = pressed && response.contains_pointer() && !is_panning(ui, session.tool);
@@ -146,13 +137,7 @@ fn paint_with_pointer(ui: &Ui, response: &Response, scene: &Scene, view: &mut Vi
     }
     let Some(stroke) = &mut view.stroke else { return };
     let moves: Vec<Pos2> = ui.input(|i| {
-        let moves = i.events.iter().filter_map(|e| {
-            if let Event::PointerMoved(at) = e {
-                Some(*at)
-            } else {
-                None
-            }
-        });
+        let moves = i.events.iter().filter_map(|e| if let Event::PointerMoved(at) = e { Some(*at) } else { None });
         moves.collect()
     });
     for at in moves {
@@ -203,18 +188,8 @@ fn uniforms(ui: &Ui, placement: &Placement, shown: &Shown, shows_mask: bool) -> 
             (canvas.width() * ppp).round(),
             (canvas.height() * ppp).round(),
         ],
-        place: [
-            placement.left_top.x,
-            placement.left_top.y,
-            placement.scale,
-            placement.scale,
-        ],
-        extent: [
-            placement.extent.width as f32,
-            placement.extent.height as f32,
-            8.0 * ppp,
-            22.0 * ppp,
-        ],
+        place: [placement.left_top.x, placement.left_top.y, placement.scale, placement.scale],
+        extent: [placement.extent.width as f32, placement.extent.height as f32, 8.0 * ppp, 22.0 * ppp],
         show: [what, f32::from(u8::from(shows_mask)), 0.0, 2.0 * ppp],
         backdrop: channels(palette.backdrop),
         border: channels(palette.picture_line),
@@ -247,18 +222,8 @@ fn empty_state(ui: &Ui, sheet: Rect, canvas: Rect) {
         Rect::from_center_size(middle - egui::vec2(0.0, 44.0), egui::Vec2::splat(34.0)),
         palette.text_weak.gamma_multiply(0.7),
     );
-    painted_text(
-        ui,
-        middle,
-        Align2::CENTER_CENTER,
-        "Nothing painted yet",
-        17.0,
-        palette.text,
-    );
-    let lines = [
-        format!("Describe a picture and press {key}."),
-        "Or drop one here to start from it.".to_owned(),
-    ];
+    painted_text(ui, middle, Align2::CENTER_CENTER, "Nothing painted yet", 17.0, palette.text);
+    let lines = [format!("Describe a picture and press {key}."), "Or drop one here to start from it.".to_owned()];
     for (i, line) in lines.iter().enumerate() {
         let at = middle + egui::vec2(0.0, 28.0 + 20.0 * i as f32);
         painted_text(ui, at, Align2::CENTER_CENTER, line, 13.5, palette.text_weak);
@@ -268,37 +233,20 @@ fn empty_state(ui: &Ui, sheet: Rect, canvas: Rect) {
 fn drop_hint(ui: &Ui, rect: Rect) {
     let palette = Palette::of(ui);
     let frame = rect.shrink(12.0);
-    ui.painter()
-        .rect_filled(frame, 10.0, palette.backdrop.gamma_multiply(0.8));
-    ui.painter()
-        .rect_stroke(frame, 10.0, Stroke::new(2.0, palette.accent), egui::StrokeKind::Inside);
-    painted_text(
-        ui,
-        frame.center(),
-        Align2::CENTER_CENTER,
-        "Drop to start from this picture",
-        18.0,
-        palette.text,
-    );
+    ui.painter().rect_filled(frame, 10.0, palette.backdrop.gamma_multiply(0.8));
+    ui.painter().rect_stroke(frame, 10.0, Stroke::new(2.0, palette.accent), egui::StrokeKind::Inside);
+    painted_text(ui, frame.center(), Align2::CENTER_CENTER, "Drop to start from this picture", 18.0, palette.text);
 }
 
 /// The brush as two circles, one dark and one light, so that it is seen on any picture.
 fn show_cursor(ui: &Ui, response: &Response, scene: &Scene, is_panning: bool) {
-    let Scene {
-        session,
-        shown,
-        placement,
-    } = scene;
+    let Scene { session, shown, placement } = scene;
     let Some(at) = response.hover_pos().filter(|_| response.contains_pointer()) else {
         return;
     };
     if is_panning {
         let dragging = response.is_pointer_button_down_on();
-        ui.ctx().set_cursor_icon(if dragging {
-            CursorIcon::Grabbing
-        } else {
-            CursorIcon::Grab
-        });
+        ui.ctx().set_cursor_icon(if dragging { CursorIcon::Grabbing } else { CursorIcon::Grab });
         return;
     }
     if !matches!(shown, Shown::Document(_) | Shown::Result(..)) {

@@ -38,11 +38,8 @@ pub(super) fn filmstrip_ui(ui: &mut Ui, session: &Session, view: &mut ViewState,
             }
             let nothing = session.results.items.is_empty() && session.jobs.running.is_none();
             if nothing && session.jobs.waiting.is_empty() {
-                let text = if session.results.search.is_empty() {
-                    "What you paint is kept here."
-                } else {
-                    "Nothing found."
-                };
+                let text =
+                    if session.results.search.is_empty() { "What you paint is kept here." } else { "Nothing found." };
                 ui.weak(text);
             }
         });
@@ -59,22 +56,14 @@ fn waiting_ui(ui: &mut Ui, waiting: &Waiting, out: &mut Outbox) {
     response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &name));
     let palette = Palette::of(ui);
     frame(ui, rect, palette.sunken);
-    ui.painter()
-        .rect_stroke(rect, 6.0, Stroke::new(1.0, palette.field_line), StrokeKind::Inside);
+    ui.painter().rect_stroke(rect, 6.0, Stroke::new(1.0, palette.field_line), StrokeKind::Inside);
     super::icons::paint(
         ui.painter(),
         super::icons::Icon::Clock,
         Rect::from_center_size(rect.center() - vec2(0.0, 8.0), vec2(22.0, 22.0)),
         palette.text_weak,
     );
-    painted_text(
-        ui,
-        rect.center() + vec2(0.0, 18.0),
-        Align2::CENTER_CENTER,
-        "Waiting",
-        11.5,
-        palette.text_weak,
-    );
+    painted_text(ui, rect.center() + vec2(0.0, 18.0), Align2::CENTER_CENTER, "Waiting", 11.5, palette.text_weak);
     response.context_menu(|ui| {
         if ui.button("Take out of the queue").clicked() {
             out.act(Action::Cancel(waiting.id));
@@ -82,10 +71,7 @@ fn waiting_ui(ui: &mut Ui, waiting: &Waiting, out: &mut Outbox) {
         }
         menu::item(ui, Shortcut::ClearQueue, true, || out.act(Action::ClearQueue));
     });
-    if response
-        .on_hover_text(format!("{name}\nClick to take it out of the queue."))
-        .clicked()
-    {
+    if response.on_hover_text(format!("{name}\nClick to take it out of the queue.")).clicked() {
         out.act(Action::Cancel(waiting.id));
     }
 }
@@ -101,22 +87,15 @@ fn running_ui(ui: &mut Ui, running: &Running, view: &mut ViewState) {
         let fitted = fitted(rect, running.request.extent.width, running.request.extent.height);
         ui.painter().image(texture.id(), fitted, UV, Color32::WHITE);
     }
-    let bar = Rect::from_min_max(
-        rect.left_bottom() + vec2(5.0, -9.0),
-        rect.right_bottom() - vec2(5.0, 5.0),
-    );
+    let bar = Rect::from_min_max(rect.left_bottom() + vec2(5.0, -9.0), rect.right_bottom() - vec2(5.0, 5.0));
     ui.painter().rect_filled(bar, 2.0, Color32::from_black_alpha(150));
     let done = Rect::from_min_size(bar.min, vec2(bar.width() * running.progress(), bar.height()));
     ui.painter().rect_filled(done, 2.0, palette.accent);
-    ui.painter()
-        .rect_stroke(rect, 6.0, Stroke::new(1.0, palette.accent), StrokeKind::Inside);
+    ui.painter().rect_stroke(rect, 6.0, Stroke::new(1.0, palette.accent), StrokeKind::Inside);
     response.on_hover_text(format!("{name}\n{}", phase_text(running)));
 }
 
-const UV: Rect = Rect {
-    min: egui::Pos2::ZERO,
-    max: egui::Pos2::new(1.0, 1.0),
-};
+const UV: Rect = Rect { min: egui::Pos2::ZERO, max: egui::Pos2::new(1.0, 1.0) };
 
 /// The largest box of this shape in the middle of `rect`.
 fn fitted(rect: Rect, width: u32, height: u32) -> Rect {
@@ -136,11 +115,7 @@ pub(super) fn result_ui(
 ) -> Response {
     let (rect, response) = ui.allocate_exact_size(vec2(side, side), Sense::click());
     let is_shown = session.results.shown == Some(item.id);
-    let prompt = if item.prompt.trim().is_empty() {
-        "no prompt"
-    } else {
-        item.prompt.trim()
-    };
+    let prompt = if item.prompt.trim().is_empty() { "no prompt" } else { item.prompt.trim() };
     let name = format!("Result: {}", short(prompt, 60));
     response.widget_info(|| WidgetInfo::selected(Role::Button, true, is_shown, &name));
     if ui.is_rect_visible(rect) {
@@ -196,13 +171,8 @@ pub(super) fn result_ui(
         out.act(Action::Show(item.id));
         view.scrolled_to = Some(item.id);
     }
-    let about = format!(
-        "{}\n{} \u{d7} {}, seed {}",
-        short(prompt, 200),
-        item.extent.width,
-        item.extent.height,
-        item.seed
-    );
+    let about =
+        format!("{}\n{} \u{d7} {}, seed {}", short(prompt, 200), item.extent.width, item.extent.height, item.seed);
     response.on_hover_text(about)
 }
 

@@ -12,72 +12,55 @@ const SIDE: f32 = 148.0;
 
 /// The gallery.
 pub(super) fn gallery_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut Outbox) {
-    egui::Frame::new()
-        .inner_margin(Margin::symmetric(20, 16))
-        .show(ui, |ui| {
-            ui.horizontal(|ui| {
-                ui.heading("Gallery");
-                ui.add_space(12.0);
-                search_ui(ui, view, out);
-                ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                    if icon_button(
-                        ui,
-                        Icon::Close,
-                        "Close the gallery",
-                        "Back to the canvas  (Esc)",
-                        Look::Plain,
-                    )
-                    .clicked()
-                    {
-                        view.gallery_open = false;
-                    }
-                });
-            });
-            ui.add_space(space::SMALL);
-            if session.results.items.is_empty() {
-                let text = if view.search.trim().is_empty() {
-                    "Nothing painted yet.".to_owned()
-                } else {
-                    format!("No prompt holds \u{201c}{}\u{201d}.", view.search.trim())
-                };
-                ui.label(RichText::new(text).color(Palette::of(ui).text_weak));
-                return;
-            }
-            let shown_before = out.actions.len();
-            ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
-                ui.horizontal_wrapped(|ui| {
-                    ui.spacing_mut().item_spacing = vec2(10.0, 10.0);
-                    for item in &session.results.items {
-                        let response = result_ui(ui, item, SIDE, session, view, out);
-                        if response.double_clicked() {
-                            view.gallery_open = false;
-                        }
-                    }
-                });
-                if session.results.has_more && ui.button("Show older ones").clicked() {
-                    out.act(Action::MoreResults);
+    egui::Frame::new().inner_margin(Margin::symmetric(20, 16)).show(ui, |ui| {
+        ui.horizontal(|ui| {
+            ui.heading("Gallery");
+            ui.add_space(12.0);
+            search_ui(ui, view, out);
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                if icon_button(ui, Icon::Close, "Close the gallery", "Back to the canvas  (Esc)", Look::Plain).clicked()
+                {
+                    view.gallery_open = false;
                 }
             });
-            // Starting from a picture means working on it: the canvas comes back.
-            if out.actions[shown_before..]
-                .iter()
-                .any(|a| matches!(a, Action::StartFromResult))
-            {
-                view.gallery_open = false;
+        });
+        ui.add_space(space::SMALL);
+        if session.results.items.is_empty() {
+            let text = if view.search.trim().is_empty() {
+                "Nothing painted yet.".to_owned()
+            } else {
+                format!("No prompt holds \u{201c}{}\u{201d}.", view.search.trim())
+            };
+            ui.label(RichText::new(text).color(Palette::of(ui).text_weak));
+            return;
+        }
+        let shown_before = out.actions.len();
+        ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+            ui.horizontal_wrapped(|ui| {
+                ui.spacing_mut().item_spacing = vec2(10.0, 10.0);
+                for item in &session.results.items {
+                    let response = result_ui(ui, item, SIDE, session, view, out);
+                    if response.double_clicked() {
+                        view.gallery_open = false;
+                    }
+                }
+            });
+            if session.results.has_more && ui.button("Show older ones").clicked() {
+                out.act(Action::MoreResults);
             }
         });
+        // Starting from a picture means working on it: the canvas comes back.
+        if out.actions[shown_before..].iter().any(|a| matches!(a, Action::StartFromResult)) {
+            view.gallery_open = false;
+        }
+    });
 }
 
 fn search_ui(ui: &mut Ui, view: &mut ViewState, out: &mut Outbox) {
     let field = TextEdit::singleline(&mut view.search)
         .id_salt("gallery search")
         .hint_text(RichText::new("Search the prompts").color(Palette::of(ui).text_weak))
-        .margin(Margin {
-            left: 28,
-            right: 8,
-            top: 5,
-            bottom: 5,
-        })
+        .margin(Margin { left: 28, right: 8, top: 5, bottom: 5 })
         .desired_width(240.0);
     let response = ui.add(field).accessible_name("Search the prompts");
     let icon = icons::left_in(response.rect, 15.0, 8.0);

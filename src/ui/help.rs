@@ -39,59 +39,45 @@ pub(super) fn help_window(ctx: &Context, open: &mut bool) {
         });
         ui.add_space(8.0);
         let height = (room.y - 130.0).min(430.0);
-        ScrollArea::both()
-            .max_height(height)
-            .min_scrolled_height(height)
-            .show(ui, |ui| {
-                ui.horizontal_top(|ui| {
-                    ui.spacing_mut().item_spacing.x = 36.0;
-                    ui.vertical(|ui| {
-                        group_ui(ui, Group::Paint);
-                        group_ui(ui, Group::Results);
-                    });
-                    ui.vertical(|ui| group_ui(ui, Group::Mask));
-                    ui.vertical(|ui| {
-                        group_ui(ui, Group::View);
-                        group_ui(ui, Group::File);
-                    });
-                    ui.vertical(pointer_ui);
+        ScrollArea::both().max_height(height).min_scrolled_height(height).show(ui, |ui| {
+            ui.horizontal_top(|ui| {
+                ui.spacing_mut().item_spacing.x = 36.0;
+                ui.vertical(|ui| {
+                    group_ui(ui, Group::Paint);
+                    group_ui(ui, Group::Results);
                 });
+                ui.vertical(|ui| group_ui(ui, Group::Mask));
+                ui.vertical(|ui| {
+                    group_ui(ui, Group::View);
+                    group_ui(ui, Group::File);
+                });
+                ui.vertical(pointer_ui);
             });
+        });
     });
 }
 
 fn group_ui(ui: &mut Ui, group: Group) {
-    let lines = TABLE
-        .iter()
-        .filter(|e| e.group == group && !e.keys.is_empty())
-        .map(|entry| {
-            let keys: Vec<String> = entry.keys.iter().take(1).map(|key| written(ui.ctx(), key)).collect();
-            (entry.name.trim_end_matches('\u{2026}').to_owned(), keys.join(" or "))
-        });
+    let lines = TABLE.iter().filter(|e| e.group == group && !e.keys.is_empty()).map(|entry| {
+        let keys: Vec<String> = entry.keys.iter().take(1).map(|key| written(ui.ctx(), key)).collect();
+        (entry.name.trim_end_matches('\u{2026}').to_owned(), keys.join(" or "))
+    });
     let lines: Vec<_> = lines.collect();
     lines_ui(ui, group.label(), &lines);
 }
 
 fn pointer_ui(ui: &mut Ui) {
-    lines_ui(
-        ui,
-        "Pointer",
-        &POINTER.map(|(name, how)| (name.to_owned(), how.to_owned())),
-    );
+    lines_ui(ui, "Pointer", &POINTER.map(|(name, how)| (name.to_owned(), how.to_owned())));
 }
 
 fn lines_ui(ui: &mut Ui, title: &str, lines: &[(String, String)]) {
     heading(ui, title);
-    Grid::new(title)
-        .num_columns(2)
-        .spacing(vec2(18.0, 5.0))
-        .min_row_height(18.0)
-        .show(ui, |ui| {
-            for (name, keys) in lines {
-                ui.label(name);
-                ui.label(RichText::new(keys).color(Palette::of(ui).text_weak));
-                ui.end_row();
-            }
-        });
+    Grid::new(title).num_columns(2).spacing(vec2(18.0, 5.0)).min_row_height(18.0).show(ui, |ui| {
+        for (name, keys) in lines {
+            ui.label(name);
+            ui.label(RichText::new(keys).color(Palette::of(ui).text_weak));
+            ui.end_row();
+        }
+    });
     ui.add_space(14.0);
 }

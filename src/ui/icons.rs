@@ -57,38 +57,30 @@ impl Pen<'_> {
     }
 
     fn line(&self, points: &[(f32, f32)]) {
-        self.painter
-            .add(Shape::line(points.iter().map(|&p| self.at(p)).collect(), self.stroke));
+        self.painter.add(Shape::line(points.iter().map(|&p| self.at(p)).collect(), self.stroke));
     }
 
     fn closed(&self, points: &[(f32, f32)]) {
-        self.painter.add(Shape::closed_line(
-            points.iter().map(|&p| self.at(p)).collect(),
-            self.stroke,
-        ));
+        self.painter.add(Shape::closed_line(points.iter().map(|&p| self.at(p)).collect(), self.stroke));
     }
 
     fn filled(&self, points: &[(f32, f32)]) {
         let points = points.iter().map(|&p| self.at(p)).collect();
-        self.painter
-            .add(Shape::convex_polygon(points, self.stroke.color, Stroke::NONE));
+        self.painter.add(Shape::convex_polygon(points, self.stroke.color, Stroke::NONE));
     }
 
     fn circle(&self, centre: (f32, f32), radius: f32) {
-        self.painter
-            .circle_stroke(self.at(centre), radius * self.rect.width() / 24.0, self.stroke);
+        self.painter.circle_stroke(self.at(centre), radius * self.rect.width() / 24.0, self.stroke);
     }
 
     fn dot(&self, centre: (f32, f32), radius: f32) {
-        self.painter
-            .circle_filled(self.at(centre), radius * self.rect.width() / 24.0, self.stroke.color);
+        self.painter.circle_filled(self.at(centre), radius * self.rect.width() / 24.0, self.stroke.color);
     }
 
     fn frame(&self, (left, top): (f32, f32), (right, bottom): (f32, f32), radius: f32) {
         let rect = Rect::from_min_max(self.at((left, top)), self.at((right, bottom)));
         let radius = radius * self.rect.width() / 24.0;
-        self.painter
-            .rect_stroke(rect, radius, self.stroke, egui::StrokeKind::Middle);
+        self.painter.rect_stroke(rect, radius, self.stroke, egui::StrokeKind::Middle);
     }
 
     /// Part of a circle: angles in degrees, clockwise from the right.
@@ -108,11 +100,7 @@ fn arc_points((x, y): (f32, f32), radius: f32, from: f32, to: f32) -> Vec<(f32, 
 pub fn paint(painter: &Painter, icon: Icon, rect: Rect, colour: Color32) {
     let side = rect.width().min(rect.height());
     let rect = Rect::from_center_size(rect.center(), vec2(side, side));
-    let pen = Pen {
-        painter,
-        rect,
-        stroke: Stroke::new((side / 24.0 * 1.8).max(1.2), colour),
-    };
+    let pen = Pen { painter, rect, stroke: Stroke::new((side / 24.0 * 1.8).max(1.2), colour) };
     match icon {
         Icon::Hand | Icon::Brush | Icon::Eraser | Icon::Undo | Icon::Redo | Icon::Clear | Icon::Invert => {
             paint_tool(&pen, icon);
@@ -128,41 +116,11 @@ pub fn paint(painter: &Painter, icon: Icon, rect: Rect, colour: Color32) {
 }
 
 fn paint_hand(pen: &Pen) {
-    pen.line(&[
-        (8.0, 14.0),
-        (8.0, 6.5),
-        (8.6, 5.3),
-        (9.9, 5.3),
-        (10.5, 6.5),
-        (10.5, 11.0),
-    ]);
-    pen.line(&[
-        (10.5, 6.0),
-        (10.5, 4.4),
-        (11.2, 3.3),
-        (12.3, 3.3),
-        (13.0, 4.4),
-        (13.0, 11.0),
-    ]);
+    pen.line(&[(8.0, 14.0), (8.0, 6.5), (8.6, 5.3), (9.9, 5.3), (10.5, 6.5), (10.5, 11.0)]);
+    pen.line(&[(10.5, 6.0), (10.5, 4.4), (11.2, 3.3), (12.3, 3.3), (13.0, 4.4), (13.0, 11.0)]);
     pen.line(&[(13.0, 5.2), (13.6, 4.2), (14.8, 4.2), (15.5, 5.2), (15.5, 11.5)]);
-    pen.line(&[
-        (15.5, 7.8),
-        (16.2, 6.8),
-        (17.3, 6.8),
-        (18.0, 7.8),
-        (18.0, 14.5),
-        (17.2, 18.0),
-        (15.0, 20.5),
-    ]);
-    pen.line(&[
-        (15.0, 20.5),
-        (11.0, 20.7),
-        (8.6, 19.4),
-        (4.3, 13.6),
-        (4.6, 12.2),
-        (6.0, 12.0),
-        (8.0, 14.0),
-    ]);
+    pen.line(&[(15.5, 7.8), (16.2, 6.8), (17.3, 6.8), (18.0, 7.8), (18.0, 14.5), (17.2, 18.0), (15.0, 20.5)]);
+    pen.line(&[(15.0, 20.5), (11.0, 20.7), (8.6, 19.4), (4.3, 13.6), (4.6, 12.2), (6.0, 12.0), (8.0, 14.0)]);
 }
 
 fn paint_tool(pen: &Pen, icon: Icon) {
@@ -172,25 +130,10 @@ fn paint_tool(pen: &Pen, icon: Icon) {
             pen.line(&[(20.2, 3.8), (11.2, 13.2)]);
             pen.line(&[(20.2, 3.8), (8.8, 11.0)]);
             pen.line(&[(8.8, 11.0), (11.2, 13.2)]);
-            pen.filled(&[
-                (8.4, 12.2),
-                (10.4, 14.2),
-                (10.2, 17.0),
-                (8.2, 19.2),
-                (4.0, 20.2),
-                (5.6, 18.0),
-                (5.8, 14.4),
-            ]);
+            pen.filled(&[(8.4, 12.2), (10.4, 14.2), (10.2, 17.0), (8.2, 19.2), (4.0, 20.2), (5.6, 18.0), (5.8, 14.4)]);
         }
         Icon::Eraser => {
-            pen.closed(&[
-                (14.0, 4.0),
-                (20.5, 10.5),
-                (11.5, 19.5),
-                (8.0, 19.5),
-                (3.8, 15.2),
-                (3.8, 14.2),
-            ]);
+            pen.closed(&[(14.0, 4.0), (20.5, 10.5), (11.5, 19.5), (8.0, 19.5), (3.8, 15.2), (3.8, 14.2)]);
             pen.line(&[(8.8, 9.2), (15.3, 15.7)]);
             pen.line(&[(8.0, 19.5), (20.5, 19.5)]);
         }
@@ -233,11 +176,7 @@ fn paint_object(pen: &Pen, icon: Icon) {
         }
         Icon::LockClosed | Icon::LockOpen => {
             pen.frame((5.0, 11.0), (19.0, 20.5), 2.0);
-            let (shift, end) = if icon == Icon::LockOpen {
-                (0.0, 350.0)
-            } else {
-                (0.0, 360.0)
-            };
+            let (shift, end) = if icon == Icon::LockOpen { (0.0, 350.0) } else { (0.0, 360.0) };
             let mut bow = vec![(8.0 + shift, 11.0)];
             bow.extend(arc_points((12.0 + shift, 7.5), 4.0, 180.0, end));
             if icon == Icon::LockClosed {
@@ -279,14 +218,7 @@ fn paint_file(pen: &Pen, icon: Icon) {
             pen.line(&[(13.8, 10.0), (13.5, 16.5)]);
         }
         Icon::Folder => {
-            pen.closed(&[
-                (3.5, 6.0),
-                (9.5, 6.0),
-                (11.5, 8.5),
-                (20.5, 8.5),
-                (20.5, 19.0),
-                (3.5, 19.0),
-            ]);
+            pen.closed(&[(3.5, 6.0), (9.5, 6.0), (11.5, 8.5), (20.5, 8.5), (20.5, 19.0), (3.5, 19.0)]);
         }
         Icon::Save => {
             pen.line(&[(12.0, 3.5), (12.0, 14.5)]);
@@ -372,8 +304,5 @@ fn paint_sign(pen: &Pen, icon: Icon) {
 
 /// Where an icon of this size stands at the left of a button, for a caller that paints it itself.
 pub fn left_in(rect: Rect, side: f32, inset: f32) -> Rect {
-    Rect::from_center_size(
-        pos2(rect.left() + inset + side / 2.0, rect.center().y),
-        vec2(side, side),
-    )
+    Rect::from_center_size(pos2(rect.left() + inset + side / 2.0, rect.center().y), vec2(side, side))
 }

@@ -20,23 +20,15 @@ pub fn window_ui(ui: &mut Ui, session: &mut Session, view: &mut ViewState, devic
     }
     let palette = Palette::of(ui);
     let bar = |x: i8, y: i8| Frame::new().fill(palette.panel).inner_margin(Margin::symmetric(x, y));
-    Panel::top("menu")
-        .frame(bar(12, 5))
-        .show(ui, |ui| menu::menu_bar_ui(ui, session, view, &mut out));
+    Panel::top("menu").frame(bar(12, 5)).show(ui, |ui| menu::menu_bar_ui(ui, session, view, &mut out));
     if !view.panels_hidden {
-        Panel::bottom("status")
-            .frame(bar(10, 2))
-            .exact_size(28.0)
-            .show(ui, |ui| {
-                status::status_ui(ui, session, view, device);
-            });
+        Panel::bottom("status").frame(bar(10, 2)).exact_size(28.0).show(ui, |ui| {
+            status::status_ui(ui, session, view, device);
+        });
         side_panel(ui, session, view, &mut out);
-        Panel::bottom("filmstrip")
-            .frame(bar(12, 8))
-            .exact_size(filmstrip::SIDE + 18.0)
-            .show(ui, |ui| {
-                filmstrip::filmstrip_ui(ui, session, view, &mut out);
-            });
+        Panel::bottom("filmstrip").frame(bar(12, 8)).exact_size(filmstrip::SIDE + 18.0).show(ui, |ui| {
+            filmstrip::filmstrip_ui(ui, session, view, &mut out);
+        });
         if !view.gallery_open {
             Panel::top("tools").frame(bar(10, 4)).exact_size(40.0).show(ui, |ui| {
                 tools::tools_ui(ui, session, view, &mut out);
@@ -44,28 +36,19 @@ pub fn window_ui(ui: &mut Ui, session: &mut Session, view: &mut ViewState, devic
         }
     }
     if !session.notices.is_empty() {
-        let frame = Frame::new().fill(palette.backdrop).inner_margin(Margin {
-            left: 12,
-            right: 12,
-            top: 10,
-            bottom: 2,
+        let frame =
+            Frame::new().fill(palette.backdrop).inner_margin(Margin { left: 12, right: 12, top: 10, bottom: 2 });
+        Panel::top("notices").frame(frame).show_separator_line(false).show(ui, |ui| {
+            notices::notices_ui(ui, &session.notices, &mut out);
         });
-        Panel::top("notices")
-            .frame(frame)
-            .show_separator_line(false)
-            .show(ui, |ui| {
-                notices::notices_ui(ui, &session.notices, &mut out);
-            });
     }
-    CentralPanel::no_frame()
-        .frame(Frame::new().fill(palette.backdrop))
-        .show(ui, |ui| {
-            if view.gallery_open {
-                gallery::gallery_ui(ui, session, view, &mut out);
-            } else {
-                canvas::canvas_ui(ui, session, view, &mut out);
-            }
-        });
+    CentralPanel::no_frame().frame(Frame::new().fill(palette.backdrop)).show(ui, |ui| {
+        if view.gallery_open {
+            gallery::gallery_ui(ui, session, view, &mut out);
+        } else {
+            canvas::canvas_ui(ui, session, view, &mut out);
+        }
+    });
     help::help_window(&ctx, &mut view.help_open);
     view.thumbnails.end_frame();
     out
@@ -73,39 +56,24 @@ pub fn window_ui(ui: &mut Ui, session: &mut Session, view: &mut ViewState, devic
 
 fn side_panel(ui: &mut Ui, session: &mut Session, view: &mut ViewState, out: &mut Outbox) {
     let palette = Palette::of(ui);
-    let frame = Frame::new()
-        .fill(palette.panel)
-        .stroke(Stroke::NONE)
-        .inner_margin(Margin::same(0));
-    Panel::right("side")
-        .frame(frame)
-        .default_size(330.0)
-        .size_range(290.0..=460.0)
-        .show(ui, |ui| {
-            let inner = Frame::new().inner_margin(Margin {
-                left: space::PANEL,
-                right: space::PANEL,
-                top: 10,
-                bottom: 10,
-            });
-            Panel::bottom("generate")
-                .frame(inner)
-                .show_separator_line(true)
-                .show(ui, |ui| {
-                    prompt_panel::generate_ui(ui, &session.jobs, out);
-                });
-            ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
-                inner.show(ui, |ui| {
-                    prompt_panel::prompt_panel_ui(ui, &mut session.draft, view, out);
-                    if session.document.picture().is_some() {
-                        ui.add_space(space::GROUP);
-                        let (document, found) = (&session.document, session.found_settings);
-                        start_panel::start_panel_ui(ui, &mut session.draft, document, found, view, out);
-                    }
+    let frame = Frame::new().fill(palette.panel).stroke(Stroke::NONE).inner_margin(Margin::same(0));
+    Panel::right("side").frame(frame).default_size(330.0).size_range(290.0..=460.0).show(ui, |ui| {
+        let inner = Frame::new().inner_margin(Margin { left: space::PANEL, right: space::PANEL, top: 10, bottom: 10 });
+        Panel::bottom("generate").frame(inner).show_separator_line(true).show(ui, |ui| {
+            prompt_panel::generate_ui(ui, &session.jobs, out);
+        });
+        ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+            inner.show(ui, |ui| {
+                prompt_panel::prompt_panel_ui(ui, &mut session.draft, view, out);
+                if session.document.picture().is_some() {
                     ui.add_space(space::GROUP);
-                    let open_extent = session.document.picture().map(|p| p.extent());
-                    settings_panel::settings_panel_ui(ui, &mut session.draft, &session.models, open_extent, out);
-                });
+                    let (document, found) = (&session.document, session.found_settings);
+                    start_panel::start_panel_ui(ui, &mut session.draft, document, found, view, out);
+                }
+                ui.add_space(space::GROUP);
+                let open_extent = session.document.picture().map(|p| p.extent());
+                settings_panel::settings_panel_ui(ui, &mut session.draft, &session.models, open_extent, out);
             });
         });
+    });
 }

@@ -110,26 +110,16 @@ pub(super) fn item(ui: &mut Ui, shortcut: Shortcut, enabled: bool, act: impl FnO
         .scope(|ui| {
             ui.spacing_mut().button_padding = vec2(8.0, 4.0);
             let spacer = egui::Atom::custom(egui::IdSalt::new("icon"), vec2(inset - 8.0, 14.0));
-            let button = Button::new((spacer, entry.name))
-                .shortcut_text(key)
-                .min_size(vec2(220.0, 0.0));
+            let button = Button::new((spacer, entry.name)).shortcut_text(key).min_size(vec2(220.0, 0.0));
             ui.add_enabled(enabled, button)
         })
         .inner;
     if let Some(icon) = entry.icon {
-        let colour = if enabled {
-            Palette::of(ui).text_weak
-        } else {
-            Palette::of(ui).text_weak.gamma_multiply(0.5)
-        };
+        let colour = if enabled { Palette::of(ui).text_weak } else { Palette::of(ui).text_weak.gamma_multiply(0.5) };
         let left = Rect::from_center_size(response.rect.left_center() + vec2(16.0, 0.0), vec2(15.0, 15.0));
         icons::paint(ui.painter(), icon, left, colour);
     }
-    let response = if entry.about.is_empty() {
-        response
-    } else {
-        response.on_hover_text(entry.about)
-    };
+    let response = if entry.about.is_empty() { response } else { response.on_hover_text(entry.about) };
     if response.clicked() {
         act();
         ui.close();

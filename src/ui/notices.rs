@@ -28,19 +28,11 @@ fn notice_ui(ui: &mut Ui, notice: &Notice, out: &mut Outbox) {
         NoticeKind::Error => (palette.error_fill, Icon::Warning, palette.error),
         NoticeKind::Info => (palette.info_fill, Icon::Info, palette.text_weak),
     };
-    let frame = Frame::new()
-        .fill(fill)
-        .inner_margin(Margin::symmetric(12, 7))
-        .corner_radius(8);
+    let frame = Frame::new().fill(fill).inner_margin(Margin::symmetric(12, 7)).corner_radius(8);
     frame.show(ui, |ui| {
         let left = |ui: &mut Ui| {
             let (rect, _) = ui.allocate_exact_size(vec2(18.0, 24.0), egui::Sense::hover());
-            icons::paint(
-                ui.painter(),
-                icon,
-                Rect::from_center_size(rect.center(), vec2(17.0, 17.0)),
-                colour,
-            );
+            icons::paint(ui.painter(), icon, Rect::from_center_size(rect.center(), vec2(17.0, 17.0)), colour);
             ui.add(Label::new(sentence(&notice.text)).wrap());
         };
         let right = |ui: &mut Ui| {
@@ -62,12 +54,7 @@ fn notice_ui(ui: &mut Ui, notice: &Notice, out: &mut Outbox) {
 /// Errors are written in lower case to be joined; here they stand alone.
 fn sentence(text: &str) -> String {
     let mut chars = text.chars();
-    let mut sentence: String = chars
-        .next()
-        .into_iter()
-        .flat_map(char::to_uppercase)
-        .chain(chars)
-        .collect();
+    let mut sentence: String = chars.next().into_iter().flat_map(char::to_uppercase).chain(chars).collect();
     if !sentence.ends_with(['.', '!', '?', '\u{2026}']) {
         sentence.push('.');
     }

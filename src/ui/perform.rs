@@ -150,31 +150,19 @@ fn zoom_to(view: &mut ViewState, scale: impl FnOnce(&super::view::Placement) -> 
 
 /// A brush a quarter larger or smaller, by at least one pixel.
 fn resized(brush: Brush, larger: bool) -> Brush {
-    let size = if larger {
-        (brush.size * 1.25).max(brush.size + 1.0)
-    } else {
-        (brush.size / 1.25).min(brush.size - 1.0)
-    };
-    Brush {
-        size: size.round().clamp(*BRUSH_SIZES.start(), *BRUSH_SIZES.end()),
-        ..brush
-    }
+    let size =
+        if larger { (brush.size * 1.25).max(brush.size + 1.0) } else { (brush.size / 1.25).min(brush.size - 1.0) };
+    Brush { size: size.round().clamp(*BRUSH_SIZES.start(), *BRUSH_SIZES.end()), ..brush }
 }
 
 fn hardened(brush: Brush, by: f32) -> Brush {
-    Brush {
-        hardness: ((brush.hardness + by) * 10.0).round().clamp(0.0, 10.0) / 10.0,
-        ..brush
-    }
+    Brush { hardness: ((brush.hardness + by) * 10.0).round().clamp(0.0, 10.0) / 10.0, ..brush }
 }
 
 /// The result `step` places further in the list than the shown one; the newest if none is shown.
 fn neighbour(session: &Session, step: isize) -> Option<ResultId> {
     let items = &session.results.items;
-    let at = session
-        .results
-        .shown
-        .and_then(|id| items.iter().position(|item| item.id == id));
+    let at = session.results.shown.and_then(|id| items.iter().position(|item| item.id == id));
     let next = match at {
         Some(at) => at.checked_add_signed(step)?,
         None => 0,

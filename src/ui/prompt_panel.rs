@@ -70,25 +70,13 @@ fn bordered(ui: &mut Ui, field: TextEdit<'_>) -> egui::Response {
 /// Generate, Stop and the progress of what runs.
 pub(super) fn generate_ui(ui: &mut Ui, jobs: &Jobs, out: &mut Outbox) {
     let queued = jobs.waiting.len() + usize::from(jobs.running.is_some());
-    let text = if queued == 0 {
-        "Generate".to_owned()
-    } else {
-        format!("Generate  \u{b7}  {queued} in the queue")
-    };
+    let text = if queued == 0 { "Generate".to_owned() } else { format!("Generate  \u{b7}  {queued} in the queue") };
     ui.horizontal(|ui| {
         let stop_width = if jobs.running.is_some() { 86.0 } else { 0.0 };
-        let gap = if stop_width > 0.0 {
-            ui.spacing().item_spacing.x
-        } else {
-            0.0
-        };
+        let gap = if stop_width > 0.0 { ui.spacing().item_spacing.x } else { 0.0 };
         let width = ui.available_width() - stop_width - gap;
         let tooltip = Shortcut::Generate.tooltip(ui.ctx());
-        if primary_button(ui, &text, width)
-            .accessible_name("Generate")
-            .on_hover_text(tooltip)
-            .clicked()
-        {
+        if primary_button(ui, &text, width).accessible_name("Generate").on_hover_text(tooltip).clicked() {
             out.act(Action::Generate);
         }
         if let Some(running) = &jobs.running {
@@ -104,22 +92,11 @@ fn stop_button(ui: &mut Ui, running: &Running, width: f32, out: &mut Outbox) {
     ui.spacing_mut().item_spacing.x = 2.0;
     let stop = Button::new("Stop").min_size(vec2(width - 28.0, space::LARGE_BUTTON));
     let tooltip = Shortcut::Stop.tooltip(ui.ctx());
-    if ui
-        .add_enabled(running.stopping.is_none(), stop)
-        .on_hover_text(tooltip)
-        .clicked()
-    {
+    if ui.add_enabled(running.stopping.is_none(), stop).on_hover_text(tooltip).clicked() {
         out.act(Action::Stop(Stop::Keep));
     }
     let size = vec2(26.0, space::LARGE_BUTTON);
-    let more = sized_icon_button(
-        ui,
-        Icon::Down,
-        "Ways to stop",
-        "Ways to stop",
-        Look::Plain,
-        vec2(size.x, 26.0),
-    );
+    let more = sized_icon_button(ui, Icon::Down, "Ways to stop", "Ways to stop", Look::Plain, vec2(size.x, 26.0));
     egui::Popup::menu(&more).show(|ui| {
         super::menu::item(ui, Shortcut::Stop, true, || out.act(Action::Stop(Stop::Keep)));
         super::menu::item(ui, Shortcut::StopAndDiscard, true, || {
@@ -131,21 +108,12 @@ fn stop_button(ui: &mut Ui, running: &Running, width: f32, out: &mut Outbox) {
 
 fn progress_ui(ui: &mut Ui, running: &Running) {
     ui.add_space(2.0);
-    let bar = ProgressBar::new(running.progress())
-        .desired_height(5.0)
-        .fill(Palette::of(ui).accent)
-        .corner_radius(3.0);
+    let bar = ProgressBar::new(running.progress()).desired_height(5.0).fill(Palette::of(ui).accent).corner_radius(3.0);
     ui.add(bar).accessible_name("Progress");
     ui.horizontal(|ui| {
-        let weak = |text: String| {
-            RichText::new(text)
-                .text_style(TextStyle::Small)
-                .color(Palette::of(ui).text_weak)
-        };
+        let weak = |text: String| RichText::new(text).text_style(TextStyle::Small).color(Palette::of(ui).text_weak);
         let phase = weak(phase_text(running));
-        let left = running
-            .time_left(Instant::now())
-            .map(|left| weak(format!("{} left", duration_text(left))));
+        let left = running.time_left(Instant::now()).map(|left| weak(format!("{} left", duration_text(left))));
         ui.label(phase);
         if let Some(left) = left {
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| ui.label(left));

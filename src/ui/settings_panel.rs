@@ -18,14 +18,8 @@ const STEPS: Number = Number {
     logarithmic: true,
     suffix: "",
 };
-const GUIDANCE: Number = Number {
-    range: 1.0..=20.0,
-    typed: 0.0..=50.0,
-    step: 0.5,
-    decimals: 1,
-    logarithmic: false,
-    suffix: "",
-};
+const GUIDANCE: Number =
+    Number { range: 1.0..=20.0, typed: 0.0..=50.0, step: 0.5, decimals: 1, logarithmic: false, suffix: "" };
 
 /// All settings. `open_extent` is the size of the open picture, which then decides what size is painted.
 pub(super) fn settings_panel_ui(
@@ -39,18 +33,13 @@ pub(super) fn settings_panel_ui(
     model_row(ui, draft, models, out);
     match open_extent {
         Some(extent) => {
-            row(ui, "Size", |ui, _| {
-                ui.label(format!("{} \u{d7} {}, as the picture", extent.width, extent.height))
-            });
+            row(ui, "Size", |ui, _| ui.label(format!("{} \u{d7} {}, as the picture", extent.width, extent.height)));
         }
         None => size_rows(ui, draft, models),
     }
     let mut steps = f64::from(draft.steps);
     let response = slider_row(ui, "Steps", &mut steps, &STEPS);
-    if response
-        .on_hover_text("How often noise is taken away: more is finer and slower.")
-        .changed()
-    {
+    if response.on_hover_text("How often noise is taken away: more is finer and slower.").changed() {
         draft.steps = steps.round() as u32;
     }
     slider_row(ui, "Guidance", &mut draft.guidance_scale, &GUIDANCE)
@@ -64,19 +53,14 @@ pub(super) fn settings_panel_ui(
     seed_row(ui, draft, out);
     row(ui, "Pictures", |ui, id| {
         let count = DragValue::new(&mut draft.count).range(1..=Draft::MAX_COUNT).speed(0.05);
-        ui.add_sized(vec2(64.0, space::FIELD), count)
-            .labelled_by(id)
-            .on_hover_text("How many Generate paints.");
+        ui.add_sized(vec2(64.0, space::FIELD), count).labelled_by(id).on_hover_text("How many Generate paints.");
     });
 }
 
 fn model_row(ui: &mut Ui, draft: &Draft, models: &[Model], out: &mut Outbox) {
     row(ui, "Model", |ui, id| {
         let width = ui.available_width();
-        let box_ = egui::ComboBox::from_id_salt("model")
-            .width(width)
-            .truncate()
-            .selected_text(draft.model.as_str());
+        let box_ = egui::ComboBox::from_id_salt("model").width(width).truncate().selected_text(draft.model.as_str());
         let shown = box_.show_ui(ui, |ui| {
             if models.is_empty() {
                 ui.label("No model was found.");
@@ -86,11 +70,7 @@ fn model_row(ui: &mut Ui, draft: &Draft, models: &[Model], out: &mut Outbox) {
                     ui.selectable_label(model.name == draft.model, model.name.as_str())
                 });
                 let about = model.problem.as_deref().unwrap_or(&model.description);
-                if response
-                    .inner
-                    .on_hover_text(about)
-                    .on_disabled_hover_text(about)
-                    .clicked()
+                if response.inner.on_hover_text(about).on_disabled_hover_text(about).clicked()
                     && model.name != draft.model
                 {
                     out.act(Action::ChooseModel(model.name.clone()));
@@ -130,19 +110,13 @@ fn presets(native: Extent) -> [(&'static str, Extent); 5] {
 }
 
 fn size_rows(ui: &mut Ui, draft: &mut Draft, models: &[Model]) {
-    let native = models
-        .iter()
-        .find(|m| m.name == draft.model)
-        .map_or(draft.extent, |m| m.example.extent);
+    let native = models.iter().find(|m| m.name == draft.model).map_or(draft.extent, |m| m.example.extent);
     row(ui, "Size", |ui, id| {
         let side = theme::ICON_BUTTON.x;
         let width = ((ui.available_width() - 2.0 * side - 14.0 - 4.0 * ui.spacing().item_spacing.x) / 2.0).max(44.0);
         let max = Request::<(), ()>::MAX_SIDE;
         let field = |ui: &mut Ui, value: &mut u32, name: &str| {
-            let drag = DragValue::new(value)
-                .range(8..=max)
-                .speed(4)
-                .update_while_editing(false);
+            let drag = DragValue::new(value).range(8..=max).speed(4).update_while_editing(false);
             let response = ui.add_sized(vec2(width, space::FIELD), drag).accessible_name(name);
             response.on_hover_text(format!("{name} in pixels; a multiple of 8."))
         };
@@ -153,15 +127,7 @@ fn size_rows(ui: &mut Ui, draft: &mut Draft, models: &[Model]) {
         if draft.extent != before {
             draft.extent = draft.extent.rounded_to(8);
         }
-        if icon_button(
-            ui,
-            Icon::Swap,
-            "Swap width and height",
-            "Swap width and height",
-            Look::Plain,
-        )
-        .clicked()
-        {
+        if icon_button(ui, Icon::Swap, "Swap width and height", "Swap width and height", Look::Plain).clicked() {
             draft.extent = Extent::new(draft.extent.height, draft.extent.width);
         }
         let more = icon_button(ui, Icon::Down, "Usual sizes", "Usual sizes", Look::Plain);
@@ -188,11 +154,7 @@ fn seed_row(ui: &mut Ui, draft: &mut Draft, out: &mut Outbox) {
                     "Locked: the same seed is used again.\nClick to draw a new one each time.",
                 )
             } else {
-                (
-                    Icon::LockOpen,
-                    "Lock the seed",
-                    "A new seed is drawn each time.\nClick to use this one again.",
-                )
+                (Icon::LockOpen, "Lock the seed", "A new seed is drawn each time.\nClick to use this one again.")
             };
             if icon_button(ui, icon, name, tooltip, Look::selected_if(draft.seed_locked)).clicked() {
                 draft.seed_locked = !draft.seed_locked;
@@ -200,10 +162,8 @@ fn seed_row(ui: &mut Ui, draft: &mut Draft, out: &mut Outbox) {
             if shortcut_button(ui, Shortcut::RollSeed, Look::Plain).clicked() {
                 out.act(Action::RollSeed);
             }
-            let seed = DragValue::new(&mut draft.seed)
-                .range(0..=u64::from(u32::MAX))
-                .speed(1)
-                .update_while_editing(false);
+            let seed =
+                DragValue::new(&mut draft.seed).range(0..=u64::from(u32::MAX)).speed(1).update_while_editing(false);
             let seed = seed.custom_formatter(|value, _| format!("{value:.0}"));
             let width = ui.available_width();
             if ui.add_sized(vec2(width, space::FIELD), seed).labelled_by(id).changed() {

@@ -194,18 +194,12 @@ table! {
 impl Shortcut {
     /// Its line of the table.
     pub fn entry(self) -> &'static Entry {
-        TABLE
-            .iter()
-            .find(|e| e.shortcut == self)
-            .expect("a test holds that every shortcut is in the table")
+        TABLE.iter().find(|e| e.shortcut == self).expect("a test holds that every shortcut is in the table")
     }
 
     /// Its first key, written for people; empty if it has none.
     pub fn key_text(self, ctx: &Context) -> String {
-        self.entry()
-            .keys
-            .first()
-            .map_or_else(String::new, |key| written(ctx, key))
+        self.entry().keys.first().map_or_else(String::new, |key| written(ctx, key))
     }
 
     /// Its name, key and sentence, for a tooltip.
@@ -213,16 +207,8 @@ impl Shortcut {
         let entry = self.entry();
         let name = entry.name.trim_end_matches('\u{2026}');
         let key = self.key_text(ctx);
-        let first = if key.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{name}  ({key})")
-        };
-        if entry.about.is_empty() {
-            first
-        } else {
-            format!("{first}\n{}", entry.about)
-        }
+        let first = if key.is_empty() { name.to_owned() } else { format!("{name}  ({key})") };
+        if entry.about.is_empty() { first } else { format!("{first}\n{}", entry.about) }
     }
 }
 
@@ -258,16 +244,9 @@ pub fn pressed(ctx: &Context) -> Vec<Shortcut> {
     ctx.input_mut(|input| {
         input.events.retain(|event| {
             let hit = match event {
-                Event::Key {
-                    key,
-                    modifiers,
-                    pressed: true,
-                    ..
-                } => TABLE.iter().find(|e| {
-                    e.keys
-                        .iter()
-                        .any(|k| k.logical_key == *key && matches(*modifiers, *k) && counts(e, k))
-                }),
+                Event::Key { key, modifiers, pressed: true, .. } => TABLE
+                    .iter()
+                    .find(|e| e.keys.iter().any(|k| k.logical_key == *key && matches(*modifiers, *k) && counts(e, k))),
                 // The window system turns Ctrl+C into this.
                 Event::Copy if !in_text => Some(Shortcut::CopyPicture.entry()),
                 _ => None,
@@ -281,10 +260,7 @@ pub fn pressed(ctx: &Context) -> Vec<Shortcut> {
 
 /// Exactly these modifiers; but a plus, which many keyboards have only with Shift, counts with and without.
 fn matches(held: Modifiers, wanted: KeyboardShortcut) -> bool {
-    let is_symbol = matches!(
-        wanted.logical_key,
-        Key::Plus | Key::Questionmark | Key::OpenBracket | Key::CloseBracket
-    );
+    let is_symbol = matches!(wanted.logical_key, Key::Plus | Key::Questionmark | Key::OpenBracket | Key::CloseBracket);
     let held = if is_symbol && !wanted.modifiers.shift && wanted.logical_key == Key::Plus {
         Modifiers { shift: false, ..held }
     } else {
@@ -302,18 +278,9 @@ mod tests {
         for (i, a) in TABLE.iter().enumerate() {
             for b in &TABLE[i + 1..] {
                 assert_ne!(a.shortcut, b.shortcut);
-                assert!(
-                    a.keys.iter().all(|k| !b.keys.contains(k)),
-                    "{} and {} share a key",
-                    a.name,
-                    b.name
-                );
+                assert!(a.keys.iter().all(|k| !b.keys.contains(k)), "{} and {} share a key", a.name, b.name);
             }
         }
-        assert_eq!(
-            TABLE.len(),
-            Shortcut::Help as usize + 1,
-            "a shortcut is missing from the table"
-        );
+        assert_eq!(TABLE.len(), Shortcut::Help as usize + 1, "a shortcut is missing from the table");
     }
 }

@@ -9,14 +9,8 @@ use crate::paint::Document;
 use crate::session::{Action, Draft};
 use egui::{Align, CornerRadius, Image, Layout, RichText, TextStyle, Ui, vec2};
 
-const STRENGTH: Number = Number {
-    range: 0.0..=1.0,
-    typed: 0.0..=1.0,
-    step: 0.01,
-    decimals: 2,
-    logarithmic: false,
-    suffix: "",
-};
+const STRENGTH: Number =
+    Number { range: 0.0..=1.0, typed: 0.0..=1.0, step: 0.01, decimals: 2, logarithmic: false, suffix: "" };
 
 /// The open picture, how much of it is painted anew, and closing it. Nothing when no picture is open.
 pub(super) fn start_panel_ui(
@@ -43,23 +37,11 @@ pub(super) fn start_panel_ui(
             } else {
                 "Only the mask is painted anew."
             };
-            ui.label(
-                RichText::new(where_)
-                    .text_style(TextStyle::Small)
-                    .color(Palette::of(ui).text_weak),
-            );
+            ui.label(RichText::new(where_).text_style(TextStyle::Small).color(Palette::of(ui).text_weak));
         });
         ui.with_layout(Layout::right_to_left(Align::Min), |ui| {
             let tooltip = Shortcut::ClosePicture.tooltip(ui.ctx());
-            if sized_icon_button(
-                ui,
-                Icon::Close,
-                "Close the picture",
-                tooltip,
-                Look::Plain,
-                vec2(24.0, 24.0),
-            )
-            .clicked()
+            if sized_icon_button(ui, Icon::Close, "Close the picture", tooltip, Look::Plain, vec2(24.0, 24.0)).clicked()
             {
                 out.act(Action::ClosePicture);
             }

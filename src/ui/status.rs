@@ -25,14 +25,8 @@ pub(super) fn status_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, de
         if button(ui, Shortcut::ZoomOut) {
             view.view = placement.zoomed(placement.next_scale(false), middle);
         }
-        let zoom = Button::new(small(zoom_text(placement.scale)))
-            .frame(false)
-            .min_size(vec2(52.0, 22.0));
-        if ui
-            .add(zoom)
-            .on_hover_text(Shortcut::ActualSize.tooltip(ui.ctx()))
-            .clicked()
-        {
+        let zoom = Button::new(small(zoom_text(placement.scale))).frame(false).min_size(vec2(52.0, 22.0));
+        if ui.add(zoom).on_hover_text(Shortcut::ActualSize.tooltip(ui.ctx())).clicked() {
             view.view = placement.zoomed(1.0, middle);
         }
         if button(ui, Shortcut::ZoomIn) {
@@ -49,20 +43,12 @@ pub(super) fn status_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, de
             ui.label(small(format!("{}, {}", pointer.x.floor(), pointer.y.floor())));
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let state = session
-                .models
-                .iter()
-                .find(|m| m.name == session.draft.model)
-                .map(|m| m.state);
+            let state = session.models.iter().find(|m| m.name == session.draft.model).map(|m| m.state);
             let model = match state {
                 Some(ModelState::Loading) => format!("Loading {}", session.draft.model),
                 _ => session.draft.model.clone(),
             };
-            let text = if device.is_empty() {
-                model
-            } else {
-                format!("{model}  \u{b7}  {device}")
-            };
+            let text = if device.is_empty() { model } else { format!("{model}  \u{b7}  {device}") };
             ui.add(egui::Label::new(small(text)).truncate());
         });
     });
@@ -75,9 +61,5 @@ fn is_inside(at: crate::geom::Point, extent: crate::geom::Extent) -> bool {
 /// Per cent, with the decimals that tell scales apart.
 fn zoom_text(scale: f32) -> String {
     let per_cent = scale * 100.0;
-    if per_cent < 10.0 {
-        format!("{per_cent:.1} %")
-    } else {
-        format!("{per_cent:.0} %")
-    }
+    if per_cent < 10.0 { format!("{per_cent:.1} %") } else { format!("{per_cent:.0} %") }
 }

@@ -168,10 +168,7 @@ pub fn follow(ctx: &egui::Context, theme: settings::Theme) {
 }
 
 fn style(palette: &Palette, base: Visuals) -> Style {
-    let mut style = Style {
-        visuals: visuals(palette, base),
-        ..Style::default()
-    };
+    let mut style = Style { visuals: visuals(palette, base), ..Style::default() };
     let font = |size| FontId::new(size, FontFamily::Proportional);
     style.text_styles = [
         (TextStyle::Small, font(12.0)),
@@ -194,10 +191,7 @@ fn style(palette: &Palette, base: Visuals) -> Style {
     spacing.icon_width_inner = 8.0;
     spacing.combo_height = 320.0;
     spacing.tooltip_width = 320.0;
-    spacing.scroll = egui::style::ScrollStyle {
-        bar_width: 8.0,
-        ..egui::style::ScrollStyle::floating()
-    };
+    spacing.scroll = egui::style::ScrollStyle { bar_width: 8.0, ..egui::style::ScrollStyle::floating() };
     style.interaction.tooltip_delay = 0.4;
     style.interaction.selectable_labels = false;
     style.animation_time = 0.12;
@@ -214,18 +208,8 @@ fn visuals(p: &Palette, base: Visuals) -> Visuals {
     v.window_stroke = Stroke::new(1.0, p.field_line);
     v.window_corner_radius = CornerRadius::same(10);
     v.menu_corner_radius = CornerRadius::same(8);
-    v.window_shadow = Shadow {
-        offset: [0, 8],
-        blur: 28,
-        spread: 0,
-        color: p.shadow,
-    };
-    v.popup_shadow = Shadow {
-        offset: [0, 4],
-        blur: 16,
-        spread: 0,
-        color: p.shadow,
-    };
+    v.window_shadow = Shadow { offset: [0, 8], blur: 28, spread: 0, color: p.shadow };
+    v.popup_shadow = Shadow { offset: [0, 4], blur: 16, spread: 0, color: p.shadow };
     v.extreme_bg_color = p.sunken;
     v.text_edit_bg_color = Some(p.sunken);
     v.faint_bg_color = p.info_fill;
@@ -241,13 +225,7 @@ fn visuals(p: &Palette, base: Visuals) -> Visuals {
     v.indent_has_left_vline = false;
 
     let w = &mut v.widgets;
-    for widget in [
-        &mut w.noninteractive,
-        &mut w.inactive,
-        &mut w.hovered,
-        &mut w.active,
-        &mut w.open,
-    ] {
+    for widget in [&mut w.noninteractive, &mut w.inactive, &mut w.hovered, &mut w.active, &mut w.open] {
         widget.corner_radius = rounded;
         widget.expansion = 0.0;
     }
@@ -290,11 +268,7 @@ mod tests {
         let luminance = |c: Color32| {
             let linear = |v: u8| {
                 let v = f64::from(v) / 255.0;
-                if v <= 0.040_45 {
-                    v / 12.92
-                } else {
-                    ((v + 0.055) / 1.055).powf(2.4)
-                }
+                if v <= 0.040_45 { v / 12.92 } else { ((v + 0.055) / 1.055).powf(2.4) }
             };
             0.2126 * linear(c.r()) + 0.7152 * linear(c.g()) + 0.0722 * linear(c.b())
         };
@@ -305,16 +279,8 @@ mod tests {
     #[test]
     fn every_text_is_readable_where_it_stands() {
         for p in [&DARK, &LIGHT] {
-            for fill in [
-                p.panel,
-                p.raised,
-                p.sunken,
-                p.button,
-                p.button_hovered,
-                p.info_fill,
-                p.error_fill,
-                p.selected,
-            ] {
+            for fill in [p.panel, p.raised, p.sunken, p.button, p.button_hovered, p.info_fill, p.error_fill, p.selected]
+            {
                 assert!(contrast(p.text, fill) >= 7.0, "{:?} on {fill:?}", p.text);
             }
             for fill in [p.panel, p.raised, p.sunken, p.backdrop] {

@@ -24,14 +24,11 @@ impl Thumbnails {
     /// The texture of a picture, uploaded when it is new.
     pub fn get(&mut self, ctx: &Context, picture: &Arc<Picture>) -> TextureHandle {
         let frame = self.frame;
-        let held = self
-            .textures
-            .entry(Arc::as_ptr(picture) as usize)
-            .or_insert_with(|| Held {
-                _picture: picture.clone(),
-                texture: ctx.load_texture("thumbnail", color_image(picture), TextureOptions::LINEAR),
-                last_used: frame,
-            });
+        let held = self.textures.entry(Arc::as_ptr(picture) as usize).or_insert_with(|| Held {
+            _picture: picture.clone(),
+            texture: ctx.load_texture("thumbnail", color_image(picture), TextureOptions::LINEAR),
+            last_used: frame,
+        });
         held.last_used = frame;
         held.texture.clone()
     }
@@ -53,11 +50,7 @@ pub fn color_image(picture: &Picture) -> ColorImage {
 /// The picture that egui holds, with straight alpha; none if it has no pixels.
 pub fn picture_of(image: &ColorImage) -> Option<Picture> {
     let extent = Extent::new(image.width() as u32, image.height() as u32);
-    let rgba = image
-        .pixels
-        .iter()
-        .flat_map(egui::Color32::to_srgba_unmultiplied)
-        .collect();
+    let rgba = image.pixels.iter().flat_map(egui::Color32::to_srgba_unmultiplied).collect();
     Picture::from_rgba(extent, rgba).filter(|picture| !picture.extent().is_empty())
 }
 

@@ -24,12 +24,7 @@ pub(super) fn tools_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out
             }
         }
         gap(ui);
-        for shortcut in [
-            Shortcut::Undo,
-            Shortcut::Redo,
-            Shortcut::ClearMask,
-            Shortcut::InvertMask,
-        ] {
+        for shortcut in [Shortcut::Undo, Shortcut::Redo, Shortcut::ClearMask, Shortcut::InvertMask] {
             let look = Look::enabled_if(is_possible(shortcut, session));
             if shortcut_button(ui, shortcut, look).clicked() {
                 let ctx = ui.ctx().clone();
@@ -58,14 +53,8 @@ const SIZE: Number = Number {
     logarithmic: true,
     suffix: "",
 };
-const HARDNESS: Number = Number {
-    range: 0.0..=100.0,
-    typed: 0.0..=100.0,
-    step: 1.0,
-    decimals: 0,
-    logarithmic: false,
-    suffix: " %",
-};
+const HARDNESS: Number =
+    Number { range: 0.0..=100.0, typed: 0.0..=100.0, step: 1.0, decimals: 0, logarithmic: false, suffix: " %" };
 
 fn brush_ui(ui: &mut Ui, brush: Brush, out: &mut Outbox) {
     ui.spacing_mut().item_spacing.x = 8.0;
@@ -76,22 +65,13 @@ fn brush_ui(ui: &mut Ui, brush: Brush, out: &mut Outbox) {
     let (size_label, hardness_label) = (weak("Size"), weak("Hardness"));
     let label = ui.label(size_label);
     let response = slider_and_number(ui, &mut size, &SIZE, width, label.id);
-    let resized = response
-        .on_hover_text("The brush's diameter in pixels of the picture  ([ and ])")
-        .changed();
+    let resized = response.on_hover_text("The brush's diameter in pixels of the picture  ([ and ])").changed();
     let label = ui.label(hardness_label);
     let response = slider_and_number(ui, &mut per_cent, &HARDNESS, width, label.id);
     let about = "How much of the brush is fully covered  (Shift+[ and Shift+])";
     let hardened = response.on_hover_text(about).changed();
     if resized || hardened {
-        let hardness = if hardened {
-            per_cent as f32 / 100.0
-        } else {
-            brush.hardness
-        };
-        out.act(Action::SetBrush(Brush {
-            size: size as f32,
-            hardness,
-        }));
+        let hardness = if hardened { per_cent as f32 / 100.0 } else { brush.hardness };
+        out.act(Action::SetBrush(Brush { size: size as f32, hardness }));
     }
 }

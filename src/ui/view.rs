@@ -51,13 +51,7 @@ impl CanvasView {
             }
             Self::Free { scale, centre } => (scale, room / 2.0 - vec2(centre.x, centre.y) * scale),
         };
-        Placement {
-            canvas_in_ui,
-            pixels_per_point,
-            left_top: left_top.round(),
-            scale,
-            extent,
-        }
+        Placement { canvas_in_ui, pixels_per_point, left_top: left_top.round(), scale, extent }
     }
 }
 
@@ -90,11 +84,7 @@ impl Placement {
     /// The view that shows the picture moved by `delta_in_ui` points.
     #[must_use]
     pub fn panned(&self, delta_in_ui: Vec2) -> CanvasView {
-        self.looking_at(
-            self.scale,
-            self.canvas_in_ui.center() - delta_in_ui,
-            self.canvas_in_ui.center(),
-        )
+        self.looking_at(self.scale, self.canvas_in_ui.center() - delta_in_ui, self.canvas_in_ui.center())
     }
 
     /// The view at `scale` in which the place of the picture under `anchor` stays there.
@@ -108,17 +98,13 @@ impl Placement {
         let scale = scale.clamp(SCALES.0, SCALES.1);
         let anchor = self.to_image(from);
         let to_middle = (self.canvas_in_ui.center() - to) * self.pixels_per_point / scale;
-        CanvasView::Free {
-            scale,
-            centre: Point::new(anchor.x + to_middle.x, anchor.y + to_middle.y),
-        }
+        CanvasView::Free { scale, centre: Point::new(anchor.x + to_middle.x, anchor.y + to_middle.y) }
     }
 
     /// The next larger or smaller of the usual scales.
     pub fn next_scale(&self, larger: bool) -> f32 {
-        const USUAL: [f32; 17] = [
-            0.02, 0.05, 0.1, 0.17, 0.25, 0.33, 0.5, 0.67, 1.0, 1.5, 2.0, 3.0, 4.0, 8.0, 16.0, 32.0, 64.0,
-        ];
+        const USUAL: [f32; 17] =
+            [0.02, 0.05, 0.1, 0.17, 0.25, 0.33, 0.5, 0.67, 1.0, 1.5, 2.0, 3.0, 4.0, 8.0, 16.0, 32.0, 64.0];
         let found = if larger {
             USUAL.into_iter().find(|s| *s > self.scale * 1.01)
         } else {
@@ -149,9 +135,7 @@ mod tests {
         let placement = CanvasView::Fit.placement(canvas(), 1.5, Extent::new(640, 480));
         let pointer = pos2(333.0, 222.0);
         let before = placement.to_image(pointer);
-        let after = placement
-            .zoomed(3.0, pointer)
-            .placement(canvas(), 1.5, Extent::new(640, 480));
+        let after = placement.zoomed(3.0, pointer).placement(canvas(), 1.5, Extent::new(640, 480));
         assert!(before.distance(after.to_image(pointer)) < 0.5);
     }
 
@@ -159,9 +143,7 @@ mod tests {
     fn panning_moves_the_picture_by_as_much() {
         let placement = CanvasView::Fit.placement(canvas(), 2.0, Extent::new(64, 64));
         let before = placement.to_ui(Point::new(10.0, 10.0));
-        let after = placement
-            .panned(vec2(30.0, -12.0))
-            .placement(canvas(), 2.0, Extent::new(64, 64));
+        let after = placement.panned(vec2(30.0, -12.0)).placement(canvas(), 2.0, Extent::new(64, 64));
         assert_eq!(after.to_ui(Point::new(10.0, 10.0)) - before, vec2(30.0, -12.0));
     }
 }

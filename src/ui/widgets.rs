@@ -65,15 +65,9 @@ pub(super) fn sized_icon_button(
         let radius = CornerRadius::same(7);
         ui.painter().rect_filled(rect, radius, fill);
         if response.has_focus() {
-            ui.painter()
-                .rect_stroke(rect, radius, Stroke::new(1.0, palette.accent), egui::StrokeKind::Inside);
+            ui.painter().rect_stroke(rect, radius, Stroke::new(1.0, palette.accent), egui::StrokeKind::Inside);
         }
-        icons::paint(
-            ui.painter(),
-            icon,
-            Rect::from_center_size(rect.center(), Vec2::splat(size.y * 0.62)),
-            colour,
-        );
+        icons::paint(ui.painter(), icon, Rect::from_center_size(rect.center(), Vec2::splat(size.y * 0.62)), colour);
     }
     response.on_hover_text(tooltip.into())
 }
@@ -81,9 +75,7 @@ pub(super) fn sized_icon_button(
 /// An icon button for a line of the shortcut table.
 pub(super) fn shortcut_button(ui: &mut Ui, shortcut: Shortcut, look: Look) -> Response {
     let entry = shortcut.entry();
-    let icon = entry
-        .icon
-        .expect("buttons are made only for shortcuts that have an icon");
+    let icon = entry.icon.expect("buttons are made only for shortcuts that have an icon");
     let tooltip = shortcut.tooltip(ui.ctx());
     icon_button(ui, icon, entry.name.trim_end_matches('\u{2026}'), tooltip, look)
 }
@@ -108,25 +100,17 @@ pub(super) fn primary_button(ui: &mut Ui, text: &str, width: f32) -> Response {
 
 /// A heading over a group of rows.
 pub(super) fn heading(ui: &mut Ui, text: &str) -> Response {
-    ui.label(
-        RichText::new(text)
-            .text_style(TextStyle::Small)
-            .color(Palette::of(ui).text_weak),
-    )
+    ui.label(RichText::new(text).text_style(TextStyle::Small).color(Palette::of(ui).text_weak))
 }
 
 /// A row with a label in front; `field` fills the rest. Gives the label to `field` for `labelled_by`.
 pub(super) fn row<R>(ui: &mut Ui, label: &str, field: impl FnOnce(&mut Ui, egui::Id) -> R) -> R {
     ui.horizontal(|ui| {
         let label = ui
-            .allocate_ui_with_layout(
-                vec2(LABEL_WIDTH, space::FIELD),
-                Layout::left_to_right(Align::Center),
-                |ui| {
-                    ui.set_min_width(LABEL_WIDTH);
-                    ui.label(RichText::new(label).color(Palette::of(ui).text_weak))
-                },
-            )
+            .allocate_ui_with_layout(vec2(LABEL_WIDTH, space::FIELD), Layout::left_to_right(Align::Center), |ui| {
+                ui.set_min_width(LABEL_WIDTH);
+                ui.label(RichText::new(label).color(Palette::of(ui).text_weak))
+            })
             .inner;
         field(ui, label.id)
     })
@@ -219,16 +203,13 @@ pub(super) fn choice_row<T: Copy + PartialEq>(
     let mut picked = None;
     row(ui, label, |ui, id| {
         let width = ui.available_width();
-        let shown = egui::ComboBox::from_id_salt(label)
-            .width(width)
-            .selected_text(name(chosen))
-            .show_ui(ui, |ui| {
-                for &option in all {
-                    if ui.selectable_label(option == chosen, name(option)).clicked() {
-                        picked = Some(option);
-                    }
+        let shown = egui::ComboBox::from_id_salt(label).width(width).selected_text(name(chosen)).show_ui(ui, |ui| {
+            for &option in all {
+                if ui.selectable_label(option == chosen, name(option)).clicked() {
+                    picked = Some(option);
                 }
-            });
+            }
+        });
         shown.response.labelled_by(id);
     });
     picked.filter(|&p| p != chosen)

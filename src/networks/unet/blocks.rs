@@ -15,10 +15,7 @@ pub(super) struct Signal<'a> {
 }
 
 fn groups(config: &UNetConfig) -> Groups {
-    Groups {
-        count: config.norm_num_groups,
-        epsilon: config.norm_eps,
-    }
+    Groups { count: config.norm_num_groups, epsilon: config.norm_eps }
 }
 
 /// The time embedding's width: diffusers makes it four times the finest level's.
@@ -40,9 +37,7 @@ fn transformers(
         groups: config.norm_num_groups,
         linear_projection: config.use_linear_projection,
     };
-    (0..count)
-        .map(|index| Transformer::new(sizes, &weights.pp(format!("attentions.{index}"))))
-        .collect()
+    (0..count).map(|index| Transformer::new(sizes, &weights.pp(format!("attentions.{index}")))).collect()
 }
 
 /// `DownBlock2D` and `CrossAttnDownBlock2D`.
@@ -57,11 +52,7 @@ impl DownBlock {
     pub(super) fn new(config: &UNetConfig, index: usize, weights: &VarBuilder<'_>) -> Result<Self> {
         let level = &config.levels[index];
         let (channels, time) = (level.channels, Some(time_width(config)));
-        let entering = if index == 0 {
-            channels
-        } else {
-            config.levels[index - 1].channels
-        };
+        let entering = if index == 0 { channels } else { config.levels[index - 1].channels };
         let padding = Padding::even(config.downsample_padding);
         let halve = (index + 1 < config.levels.len())
             .then(|| Conv2d::strided(channels, channels, 3, 2, padding, weights.pp("downsamplers.0.conv")));
@@ -69,13 +60,7 @@ impl DownBlock {
             resnets: (0..level.layers)
                 .map(|layer| {
                     let inputs = if layer == 0 { entering } else { channels };
-                    Resnet::new(
-                        inputs,
-                        channels,
-                        groups(config),
-                        time,
-                        &weights.pp(format!("resnets.{layer}")),
-                    )
+                    Resnet::new(inputs, channels, groups(config), time, &weights.pp(format!("resnets.{layer}")))
                 })
                 .collect::<Result<_>>()?,
             transformers: transformers(config, level, if level.attends { level.layers } else { 0 }, weights)?,
@@ -113,13 +98,7 @@ impl MidBlock {
     pub(super) fn new(config: &UNetConfig, weights: &VarBuilder<'_>) -> Result<Self> {
         let level = &config.levels[config.levels.len() - 1];
         let resnet = |name| {
-            Resnet::new(
-                level.channels,
-                level.channels,
-                groups(config),
-                Some(time_width(config)),
-                &weights.pp(name),
-            )
+            Resnet::new(level.channels, level.channels, groups(config), Some(time_width(config)), &weights.pp(name))
         };
         Ok(Self {
             first: resnet("resnets.0")?,
@@ -161,21 +140,10 @@ impl UpBlock {
                     let skip = if layer + 1 == layers { finer } else { channels };
                     let inputs = if layer == 0 { entering } else { channels } + skip;
                     let time = Some(time_width(config));
-                    Resnet::new(
-                        inputs,
-                        channels,
-                        groups(config),
-                        time,
-                        &weights.pp(format!("resnets.{layer}")),
-                    )
+                    Resnet::new(inputs, channels, groups(config), time, &weights.pp(format!("resnets.{layer}")))
                 })
                 .collect::<Result<_>>()?,
-            transformers: transformers(
-                config,
-                level,
-                if config.up_attends[index] { layers } else { 0 },
-                weights,
-            )?,
+            transformers: transformers(config, level, if config.up_attends[index] { layers } else { 0 }, weights)?,
             double: double.transpose()?,
         })
     }
@@ -184,9 +152,7 @@ impl UpBlock {
     pub(super) fn forward(&self, x: Tensor, signal: Signal<'_>, skips: &mut Vec<Tensor>) -> Result<Tensor> {
         let mut x = x;
         for (index, resnet) in self.resnets.iter().enumerate() {
-            let skip = skips
-                .pop()
-                .expect("the way down keeps as many skips as the way up takes");
+            let skip = skips.pop().expect("the way down keeps as many skips as the way up takes");
             x = resnet.forward(&Tensor::cat(&[&x, &skip], 1)?, Some(signal.time))?;
             if let Some(transformer) = self.transformers.get(index) {
                 x = transformer.forward(&x, signal.conditioning)?;

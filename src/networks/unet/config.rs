@@ -59,25 +59,16 @@ impl UNetConfig {
         let channels = fields.counts("block_out_channels", 1 << 16)?;
         let count = channels.len();
         let attends = fields.choices("down_block_types", count, &down)?;
-        let layers = fields
-            .count_per_block("layers_per_block", 100, count)?
-            .unwrap_or_else(|| vec![2; count]);
+        let layers = fields.count_per_block("layers_per_block", 100, count)?.unwrap_or_else(|| vec![2; count]);
         // diffusers named this field wrongly once and cannot go back: where `num_attention_heads` is absent, `attention_head_dim`
         // is the number of heads (huggingface/diffusers#2011).
-        let heads_field = if fields.get("num_attention_heads").is_some() {
-            "num_attention_heads"
-        } else {
-            "attention_head_dim"
-        };
-        let heads = fields
-            .count_per_block(heads_field, 1 << 16, count)?
-            .unwrap_or_else(|| vec![8; count]);
-        let transformers = fields
-            .count_per_block("transformer_layers_per_block", 100, count)?
-            .unwrap_or_else(|| vec![1; count]);
-        let widths = fields
-            .count_per_block("cross_attention_dim", 1 << 20, count)?
-            .unwrap_or_else(|| vec![1280; count]);
+        let heads_field =
+            if fields.get("num_attention_heads").is_some() { "num_attention_heads" } else { "attention_head_dim" };
+        let heads = fields.count_per_block(heads_field, 1 << 16, count)?.unwrap_or_else(|| vec![8; count]);
+        let transformers =
+            fields.count_per_block("transformer_layers_per_block", 100, count)?.unwrap_or_else(|| vec![1; count]);
+        let widths =
+            fields.count_per_block("cross_attention_dim", 1 << 20, count)?.unwrap_or_else(|| vec![1280; count]);
         let config = Self {
             sample_size: sample_size(&fields)?,
             in_channels: fields.count("in_channels", 1 << 12, Some(4))?,
@@ -130,19 +121,13 @@ impl UNetConfig {
 
 /// Height and width where the field is one number or two.
 fn sample_size(fields: &Fields) -> Result<Option<(usize, usize)>, ConfigError> {
-    Ok(fields
-        .count_per_block("sample_size", 1 << 16, 2)?
-        .map(|sides| (sides[0], sides[1])))
+    Ok(fields.count_per_block("sample_size", 1 << 16, 2)?.map(|sides| (sides[0], sides[1])))
 }
 
 /// A kernel that has a middle.
 fn odd(fields: &Fields, field: &str) -> Result<usize, ConfigError> {
     let kernel = fields.count(field, 31, Some(3))?;
-    if kernel % 2 == 1 {
-        Ok(kernel)
-    } else {
-        Err(fields.wrong(field, "an odd number"))
-    }
+    if kernel % 2 == 1 { Ok(kernel) } else { Err(fields.wrong(field, "an odd number")) }
 }
 
 /// The fields that ask for something that is not built here, with the values that ask for nothing.

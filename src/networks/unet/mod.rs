@@ -32,12 +32,7 @@ impl UNet {
         let count = config.levels.len();
         let time = weights.pp("time_embedding");
         Ok(Self {
-            conv_in: Conv2d::new(
-                config.in_channels,
-                channels,
-                config.conv_in_kernel,
-                weights.pp("conv_in"),
-            )?,
+            conv_in: Conv2d::new(config.in_channels, channels, config.conv_in_kernel, weights.pp("conv_in"))?,
             time1: Linear::new(channels, time_width(config), time.pp("linear_1"))?,
             time2: Linear::new(time_width(config), time_width(config), time.pp("linear_2"))?,
             down: (0..count)
@@ -54,12 +49,7 @@ impl UNet {
                 Activation::Silu,
                 weights.pp("conv_norm_out"),
             )?,
-            conv_out: Conv2d::new(
-                channels,
-                config.out_channels,
-                config.conv_out_kernel,
-                weights.pp("conv_out"),
-            )?,
+            conv_out: Conv2d::new(channels, config.out_channels, config.conv_out_kernel, weights.pp("conv_out"))?,
             config: config.clone(),
         })
     }
@@ -77,21 +67,12 @@ impl UNet {
     /// A noisy latent (B, C, h, w), the timestep it is at (0..1000, fractions allowed) and conditioning (B, N, D) to the
     /// prediction (B, C', h, w), whose meaning the checkpoint's scheduler says.
     pub fn forward(&self, x: &Tensor, timestep: f64, conditioning: &Tensor) -> Result<Tensor> {
-        let sinusoid = sinusoid(
-            self.config.levels[0].channels,
-            timestep,
-            self.config.flip_sin_to_cos,
-            self.config.freq_shift,
-        );
+        let sinusoid =
+            sinusoid(self.config.levels[0].channels, timestep, self.config.flip_sin_to_cos, self.config.freq_shift);
         let sinusoid =
             Tensor::from_vec(sinusoid, (1, self.config.levels[0].channels), x.device())?.to_dtype(x.dtype())?;
-        let time = self
-            .time2
-            .forward(&Activation::Silu.forward(&self.time1.forward(&sinusoid)?)?)?;
-        let signal = Signal {
-            time: &Activation::Silu.forward(&time)?,
-            conditioning,
-        };
+        let time = self.time2.forward(&Activation::Silu.forward(&self.time1.forward(&sinusoid)?)?)?;
+        let signal = Signal { time: &Activation::Silu.forward(&time)?, conditioning };
 
         let mut x = self.conv_in.forward(x)?;
         let mut skips = vec![x.clone()];
@@ -112,9 +93,5 @@ fn sinusoid(width: usize, timestep: f64, cosines_first: bool, shift: f64) -> Vec
     let half = width / 2;
     let angles = (0..half).map(|i| timestep * (-(10_000f64.ln()) * i as f64 / (half as f64 - shift)).exp());
     let (sines, cosines): (Vec<f32>, Vec<f32>) = angles.map(|angle| (angle.sin() as f32, angle.cos() as f32)).unzip();
-    if cosines_first {
-        [cosines, sines].concat()
-    } else {
-        [sines, cosines].concat()
-    }
+    if cosines_first { [cosines, sines].concat() } else { [sines, cosines].concat() }
 }

@@ -46,12 +46,7 @@ impl Transformer {
     /// (B, C, h, w) and conditioning (B, N, D) to (B, C, h, w).
     pub(super) fn forward(&self, x: &Tensor, conditioning: &Tensor) -> Result<Tensor> {
         let (batch, channels, height, width) = x.dims4()?;
-        let tokens = self
-            .norm
-            .forward(x)?
-            .reshape((batch, channels, height * width))?
-            .transpose(1, 2)?
-            .contiguous()?;
+        let tokens = self.norm.forward(x)?.reshape((batch, channels, height * width))?.transpose(1, 2)?.contiguous()?;
         let mut tokens = self.enter.forward(&tokens)?;
         for block in &self.blocks {
             tokens = block.forward(&tokens, conditioning)?;
@@ -92,9 +87,7 @@ impl Block {
         let normed = self.norm1.forward(x)?;
         let x = (x + self.to_itself.forward(&normed, &normed)?)?;
         let x = (&x + self.to_words.forward(&self.norm2.forward(&x)?, conditioning)?)?;
-        &x + self
-            .narrow
-            .forward(&geglu(&self.widen.forward(&self.norm3.forward(&x)?)?)?)?
+        &x + self.narrow.forward(&geglu(&self.widen.forward(&self.norm3.forward(&x)?)?)?)?
     }
 }
 
@@ -121,12 +114,7 @@ impl Attention {
     }
 
     fn forward(&self, x: &Tensor, seen: &Tensor) -> Result<Tensor> {
-        let (query, key, value) = (
-            self.query.forward(x)?,
-            self.key.forward(seen)?,
-            self.value.forward(seen)?,
-        );
-        self.out
-            .forward(&attention(&query, &key, &value, self.heads, Mask::None)?)
+        let (query, key, value) = (self.query.forward(x)?, self.key.forward(seen)?, self.value.forward(seen)?);
+        self.out.forward(&attention(&query, &key, &value, self.heads, Mask::None)?)
     }
 }

@@ -8,10 +8,7 @@ use candle_nn::VarBuilder;
 const EPSILON: f64 = 1e-6;
 
 fn groups(config: &AutoencoderKlConfig) -> Groups {
-    Groups {
-        count: config.norm_num_groups,
-        epsilon: EPSILON,
-    }
+    Groups { count: config.norm_num_groups, epsilon: EPSILON }
 }
 
 fn resnets(
@@ -24,25 +21,13 @@ fn resnets(
     (0..count)
         .map(|layer| {
             let inputs = if layer == 0 { entering } else { channels };
-            Resnet::new(
-                inputs,
-                channels,
-                groups(config),
-                None,
-                &weights.pp(format!("resnets.{layer}")),
-            )
+            Resnet::new(inputs, channels, groups(config), None, &weights.pp(format!("resnets.{layer}")))
         })
         .collect()
 }
 
 fn out_norm(config: &AutoencoderKlConfig, channels: usize, weights: &VarBuilder<'_>) -> Result<GroupNorm> {
-    GroupNorm::new(
-        config.norm_num_groups,
-        channels,
-        EPSILON,
-        Activation::Silu,
-        weights.pp("conv_norm_out"),
-    )
+    GroupNorm::new(config.norm_num_groups, channels, EPSILON, Activation::Silu, weights.pp("conv_norm_out"))
 }
 
 /// Picture to the moments of the posterior.
@@ -62,13 +47,7 @@ impl Encoder {
         let levels = (0..channels.len()).map(|index| {
             let weights = weights.pp(format!("down_blocks.{index}"));
             let width = channels[index];
-            let resnets = resnets(
-                config,
-                channels[index.saturating_sub(1)],
-                width,
-                config.layers_per_block,
-                &weights,
-            )?;
+            let resnets = resnets(config, channels[index.saturating_sub(1)], width, config.layers_per_block, &weights)?;
             let halve = (index + 1 < channels.len()).then(|| {
                 let padding = Padding { before: 0, after: 1 };
                 Conv2d::strided(width, width, 3, 2, padding, weights.pp("downsamplers.0.conv"))
@@ -116,13 +95,8 @@ impl Decoder {
         let levels = (0..channels.len()).map(|index| {
             let weights = weights.pp(format!("up_blocks.{index}"));
             let width = channels[index];
-            let resnets = resnets(
-                config,
-                channels[index.saturating_sub(1)],
-                width,
-                config.layers_per_block + 1,
-                &weights,
-            )?;
+            let resnets =
+                resnets(config, channels[index.saturating_sub(1)], width, config.layers_per_block + 1, &weights)?;
             let double =
                 (index + 1 < channels.len()).then(|| Conv2d::new(width, width, 3, weights.pp("upsamplers.0.conv")));
             Ok((resnets, double.transpose()?))
@@ -163,14 +137,9 @@ struct MidBlock {
 impl MidBlock {
     fn new(config: &AutoencoderKlConfig, channels: usize, weights: &VarBuilder<'_>) -> Result<Self> {
         let resnet = |name| Resnet::new(channels, channels, groups(config), None, &weights.pp(name));
-        let attention = config
-            .mid_block_add_attention
-            .then(|| Attention::new(config, channels, &weights.pp("attentions.0")));
-        Ok(Self {
-            first: resnet("resnets.0")?,
-            attention: attention.transpose()?,
-            second: resnet("resnets.1")?,
-        })
+        let attention =
+            config.mid_block_add_attention.then(|| Attention::new(config, channels, &weights.pp("attentions.0")));
+        Ok(Self { first: resnet("resnets.0")?, attention: attention.transpose()?, second: resnet("resnets.1")? })
     }
 
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
@@ -214,21 +183,10 @@ impl Attention {
 
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let (batch, channels, height, width) = x.dims4()?;
-        let tokens = self
-            .norm
-            .forward(x)?
-            .reshape((batch, channels, height * width))?
-            .transpose(1, 2)?
-            .contiguous()?;
-        let (query, key, value) = (
-            self.query.forward(&tokens)?,
-            self.key.forward(&tokens)?,
-            self.value.forward(&tokens)?,
-        );
+        let tokens = self.norm.forward(x)?.reshape((batch, channels, height * width))?.transpose(1, 2)?.contiguous()?;
+        let (query, key, value) =
+            (self.query.forward(&tokens)?, self.key.forward(&tokens)?, self.value.forward(&tokens)?);
         let y = self.out.forward(&attention(&query, &key, &value, 1, Mask::None)?)?;
-        x + y
-            .transpose(1, 2)?
-            .contiguous()?
-            .reshape((batch, channels, height, width))?
+        x + y.transpose(1, 2)?.contiguous()?.reshape((batch, channels, height, width))?
     }
 }

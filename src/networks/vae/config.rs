@@ -38,11 +38,7 @@ impl AutoencoderKlConfig {
         let fields = Fields::parse(json)?;
         fields.unsupported_unless("act_fn", &[json!("silu"), json!("swish")])?;
         let block_out_channels = fields.counts("block_out_channels", 1 << 16)?;
-        fields.choices(
-            "down_block_types",
-            block_out_channels.len(),
-            &[("DownEncoderBlock2D", ())],
-        )?;
+        fields.choices("down_block_types", block_out_channels.len(), &[("DownEncoderBlock2D", ())])?;
         fields.choices("up_block_types", block_out_channels.len(), &[("UpDecoderBlock2D", ())])?;
         let latent_channels = fields.count("latent_channels", 1 << 10, Some(4))?;
         let config = Self {
@@ -60,11 +56,7 @@ impl AutoencoderKlConfig {
             latents_mean: fields.numbers("latents_mean", latent_channels)?,
             latents_std: fields.numbers("latents_std", latent_channels)?,
         };
-        if config
-            .block_out_channels
-            .iter()
-            .any(|channels| channels % config.norm_num_groups != 0)
-        {
+        if config.block_out_channels.iter().any(|channels| channels % config.norm_num_groups != 0) {
             return Err(fields.wrong(
                 "block_out_channels",
                 format!("multiples of norm_num_groups, which is {}", config.norm_num_groups),
@@ -87,14 +79,8 @@ impl AutoencoderKlConfig {
     /// Factor and offset that make a latent of `channel` from the posterior's mean: with means and deviations as diffusers'
     /// SDXL pipeline has them, otherwise (mean - shift) · scale.
     pub(super) fn scaling(&self, channel: usize) -> (f32, f32) {
-        let mean = self
-            .latents_mean
-            .as_ref()
-            .map_or(self.shift_factor, |means| f64::from(means[channel]));
-        let deviation = self
-            .latents_std
-            .as_ref()
-            .map_or(1.0, |deviations| f64::from(deviations[channel]));
+        let mean = self.latents_mean.as_ref().map_or(self.shift_factor, |means| f64::from(means[channel]));
+        let deviation = self.latents_std.as_ref().map_or(1.0, |deviations| f64::from(deviations[channel]));
         let factor = self.scaling_factor / deviation;
         (factor as f32, (-mean * factor) as f32)
     }

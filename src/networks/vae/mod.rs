@@ -29,12 +29,9 @@ impl AutoencoderKl {
     /// Reads the weights.
     pub fn new(config: &AutoencoderKlConfig, weights: VarBuilder<'_>) -> Result<Self> {
         let channels = config.latent_channels;
-        let quant = config
-            .use_quant_conv
-            .then(|| Conv2d::new(2 * channels, 2 * channels, 1, weights.pp("quant_conv")));
-        let post_quant = config
-            .use_post_quant_conv
-            .then(|| Conv2d::new(channels, channels, 1, weights.pp("post_quant_conv")));
+        let quant = config.use_quant_conv.then(|| Conv2d::new(2 * channels, 2 * channels, 1, weights.pp("quant_conv")));
+        let post_quant =
+            config.use_post_quant_conv.then(|| Conv2d::new(channels, channels, 1, weights.pp("post_quant_conv")));
         let (factor, offset): (Vec<f32>, Vec<f32>) = (0..channels).map(|channel| config.scaling(channel)).unzip();
         let row = |values| Tensor::from_vec(values, (1, channels, 1, 1), weights.device())?.to_dtype(weights.dtype());
         Ok(Self {

@@ -12,13 +12,7 @@ fn file(home: &Path, name: &str, extent: Extent, grey: u8, texts: &[(&str, &str)
 fn an_opened_picture_is_what_is_painted_from() {
     let home = tempfile::tempdir().unwrap();
     let mut stage = stage(home.path());
-    stage.apply(Action::OpenPicture(file(
-        home.path(),
-        "a.png",
-        Extent::new(24, 16),
-        77,
-        &[],
-    )));
+    stage.apply(Action::OpenPicture(file(home.path(), "a.png", Extent::new(24, 16), 77, &[])));
     stage.until(|s| matches!(s.canvas(), Shown::Document(_)));
     assert_eq!(stage.shown_grey(), Some(77));
     stage.session.draft.strength = 0.5;
@@ -26,10 +20,7 @@ fn an_opened_picture_is_what_is_painted_from() {
     stage.apply(Action::Generate);
     let request = stage.job().request;
     let input = request.input.unwrap();
-    assert_eq!(
-        (request.extent, input.picture.rgba()[0], input.mask),
-        (Extent::new(24, 16), 77, None)
-    );
+    assert_eq!((request.extent, input.picture.rgba()[0], input.mask), (Extent::new(24, 16), 77, None));
     stage.apply(Action::ClosePicture);
     assert!(stage.session.document.picture().is_none());
     stage.apply(Action::Undo);
@@ -70,10 +61,7 @@ fn what_one_paints_on_is_what_gets_repainted() {
     stage.apply(Action::Undo);
     assert!(stage.session.document.mask().is_empty() && stage.session.document.picture().is_some());
     stage.apply(Action::Undo);
-    assert!(
-        stage.session.document.picture().is_none(),
-        "becoming the document's picture is a step of its own"
-    );
+    assert!(stage.session.document.picture().is_none(), "becoming the document's picture is a step of its own");
 }
 
 #[test]
@@ -91,13 +79,7 @@ fn a_mask_of_another_size_is_refused_by_name() {
     let mut stage = stage(home.path());
     stage.apply(Action::PastePicture(Picture::filled(SIZE, [5, 5, 5, 255])));
     stage.until(|s| s.document.picture().is_some());
-    stage.apply(Action::OpenMask(file(
-        home.path(),
-        "hole.png",
-        Extent::new(8, 8),
-        255,
-        &[],
-    )));
+    stage.apply(Action::OpenMask(file(home.path(), "hole.png", Extent::new(8, 8), 255, &[])));
     let said = stage.hears("hole.png").text;
     assert!(said.contains("8x8") && said.contains("16x16"), "{said}");
     stage.apply(Action::OpenMask(file(home.path(), "whole.png", SIZE, 255, &[])));
@@ -126,21 +108,12 @@ fn what_cannot_be_opened_is_said_with_its_name() {
 fn a_large_picture_is_scaled_to_the_largest_side_and_further_on_request() {
     let home = tempfile::tempdir().unwrap();
     let mut stage = stage(home.path());
-    stage.apply(Action::OpenPicture(file(
-        home.path(),
-        "wide.png",
-        Extent::new(4200, 400),
-        3,
-        &[],
-    )));
+    stage.apply(Action::OpenPicture(file(home.path(), "wide.png", Extent::new(4200, 400), 3, &[])));
     let notice = stage.hears("wide.png is 4200x400; it was scaled to 4096x392");
     assert!(notice.text.contains("16x16"), "{}", notice.text);
     stage.apply(notice.offers[0].action.clone());
     let fitted = stage.session.document.extent();
-    assert!(
-        fitted.area() <= 4 * SIZE.area() && fitted.width.is_multiple_of(8) && fitted.height == 8,
-        "{fitted}"
-    );
+    assert!(fitted.area() <= 4 * SIZE.area() && fitted.width.is_multiple_of(8) && fitted.height == 8, "{fitted}");
     assert!(stage.said().is_empty(), "the offer was taken: {:?}", stage.said());
 }
 
@@ -149,31 +122,17 @@ fn the_settings_in_a_picture_are_offered_and_used() {
     let home = tempfile::tempdir().unwrap();
     let mut stage = stage(home.path());
     let text = "a cat\nNegative prompt: dog\nSteps: 12, Sampler: Euler a, CFG scale: 6.5, Seed: 42, Size: 16x16, Model: dreamer";
-    stage.apply(Action::OpenPicture(file(
-        home.path(),
-        "cat.png",
-        SIZE,
-        3,
-        &[(PARAMETERS_KEY, text)],
-    )));
+    stage.apply(Action::OpenPicture(file(home.path(), "cat.png", SIZE, 3, &[(PARAMETERS_KEY, text)])));
     let notice = stage.hears("cat.png says how it was made");
     assert!(stage.session.found_settings);
     assert_eq!(stage.session.draft.prompt, "red apple", "only when asked to");
     stage.apply(notice.offers[0].action.clone());
     let draft = &stage.session.draft;
     assert_eq!(
-        (
-            draft.prompt.as_str(),
-            draft.negative_prompt.as_str(),
-            draft.steps,
-            draft.seed
-        ),
+        (draft.prompt.as_str(), draft.negative_prompt.as_str(), draft.steps, draft.seed),
         ("a cat", "dog", 12, 42)
     );
-    assert_eq!(
-        (draft.sampler, draft.guidance_scale),
-        (SamplerName::EulerAncestral, 6.5)
-    );
+    assert_eq!((draft.sampler, draft.guidance_scale), (SamplerName::EulerAncestral, 6.5));
     assert!(!stage.session.found_settings);
     stage.hears("dreamer");
     stage.apply(Action::Generate);
@@ -185,15 +144,9 @@ fn tool_brush_and_theme_change() {
     let home = tempfile::tempdir().unwrap();
     let mut stage = stage(home.path());
     stage.apply(Action::SetTool(Tool::MaskEraser));
-    stage.apply(Action::SetBrush(Brush {
-        size: 3.0,
-        hardness: 0.1,
-    }));
+    stage.apply(Action::SetBrush(Brush { size: 3.0, hardness: 0.1 }));
     stage.apply(Action::SetTheme(crate::settings::Theme::Dark));
     assert_eq!((stage.session.tool, stage.session.brush.size), (Tool::MaskEraser, 3.0));
     drop(stage);
-    assert_eq!(
-        Settings::load(&home.path().join("settings.toml")).0.theme,
-        crate::settings::Theme::Dark
-    );
+    assert_eq!(Settings::load(&home.path().join("settings.toml")).0.theme, crate::settings::Theme::Dark);
 }

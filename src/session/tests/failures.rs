@@ -7,15 +7,9 @@ fn a_failed_job_is_a_notice_and_the_next_one_runs() {
     stage.session.draft.count = 2;
     stage.apply(Action::Generate);
     let job = stage.job();
-    stage.end(
-        &job,
-        Outcome::Failed(engine::Error::Panicked("index out of range".into())),
-    );
+    stage.end(&job, Outcome::Failed(engine::Error::Panicked("index out of range".into())));
     let said = stage.hears("red apple").text;
-    assert!(
-        said.contains("index out of range") && said.contains("try again"),
-        "{said}"
-    );
+    assert!(said.contains("index out of range") && said.contains("try again"), "{said}");
     stage.job();
 }
 
@@ -24,10 +18,7 @@ fn a_model_that_cannot_be_loaded_is_said() {
     let home = tempfile::tempdir().unwrap();
     let mut stage = stage(home.path());
     let error = engine::Error::UnknownModel("bozzetto".into());
-    stage.tell(Event::ModelFailed {
-        model: "bozzetto".into(),
-        error,
-    });
+    stage.tell(Event::ModelFailed { model: "bozzetto".into(), error });
     stage.hears("bozzetto could not be loaded");
     assert_eq!(stage.session.model().unwrap().state, ModelState::Failed);
 }
@@ -46,11 +37,7 @@ fn a_dead_engine_is_replaced_and_no_job_is_lost() {
     stage.session.poll();
     stage.peer = stage.peers.try_recv().unwrap();
     let notice = stage.hears("ended by itself while it painted “red apple”");
-    assert_eq!(
-        stage.job().request.prompt,
-        "green pear",
-        "what waited goes on with the new engine"
-    );
+    assert_eq!(stage.job().request.prompt, "green pear", "what waited goes on with the new engine");
     stage.apply(notice.offers[0].action.clone());
     let jobs: Vec<_> = stage.session.jobs.unfinished().map(|r| r.prompt.as_str()).collect();
     assert_eq!(jobs, ["green pear", "red apple"]);
@@ -63,13 +50,7 @@ fn what_an_engine_told_before_it_died_is_heard() {
     let mut stage = stage(home.path());
     stage.apply(Action::Generate);
     let job = stage.job();
-    stage
-        .peer
-        .tell(Event::JobEnded {
-            id: job.id,
-            outcome: Outcome::Finished(painted(&job, 80)),
-        })
-        .unwrap();
+    stage.peer.tell(Event::JobEnded { id: job.id, outcome: Outcome::Finished(painted(&job, 80)) }).unwrap();
     let (_, other) = engine::channel(|| ());
     drop(std::mem::replace(&mut stage.peer, other));
     stage.session.poll();
@@ -111,10 +92,7 @@ fn a_picture_that_the_gallery_cannot_take_is_kept_shown_and_can_be_saved_elsewhe
     stage.apply(Action::Reveal(id));
     stage.hears("no file yet");
     stage.apply(notice.offers[0].action.clone());
-    assert!(matches!(
-        stage.session.take_wishes().as_slice(),
-        [Wish::AskWhereToSave { .. }]
-    ));
+    assert!(matches!(stage.session.take_wishes().as_slice(), [Wish::AskWhereToSave { .. }]));
     stage.apply(Action::SaveResult(id, home.path().join("rescued.png")));
     stage.hears("Saved as");
     assert_eq!(Picture::load(&home.path().join("rescued.png")).unwrap().rgba()[0], 70);
@@ -156,12 +134,6 @@ fn what_the_engine_notes_about_a_picture_is_told() {
     stage.apply(Action::Generate);
     let job = stage.job();
     let notes = vec!["the prompt was cut after 30 tokens".to_owned()];
-    stage.end(
-        &job,
-        Outcome::Finished(Painted {
-            notes,
-            ..painted(&job, 1)
-        }),
-    );
+    stage.end(&job, Outcome::Finished(Painted { notes, ..painted(&job, 1) }));
     assert_eq!(stage.hears("The prompt was cut").kind, NoticeKind::Info);
 }

@@ -8,10 +8,7 @@ fn a_first_start_is_ready_to_paint() {
     let session = &stage.session;
     assert_eq!(stage.load(), "bozzetto");
     assert_eq!(session.model().unwrap().state, ModelState::Loading);
-    assert_eq!(
-        (session.draft.prompt.as_str(), session.draft.steps, session.draft.extent),
-        ("red apple", 4, SIZE)
-    );
+    assert_eq!((session.draft.prompt.as_str(), session.draft.steps, session.draft.extent), ("red apple", 4, SIZE));
     assert!(session.notices.is_empty(), "{:?}", stage.said());
     assert!(matches!(session.canvas(), Shown::Empty(SIZE)));
 }
@@ -22,27 +19,14 @@ fn a_picture_comes_out_of_the_noise_and_stays_on_the_canvas() {
     let mut stage = stage(home.path());
     stage.apply(Action::Generate);
     let job = stage.job();
-    assert_eq!(
-        (job.request.prompt.as_str(), job.request.seed, &job.request.input),
-        ("red apple", 7, &None)
-    );
+    assert_eq!((job.request.prompt.as_str(), job.request.seed, &job.request.input), ("red apple", 7, &None));
     stage.tell(Event::JobStarted(job.id));
     let before = stage.session.canvas_revision();
     let preview = stage.step(&job, 0);
-    let Shown::Preview {
-        job: shown,
-        picture,
-        extent,
-    } = stage.session.canvas()
-    else {
-        panic!("a preview is there")
-    };
+    let Shown::Preview { job: shown, picture, extent } = stage.session.canvas() else { panic!("a preview is there") };
     assert!((*shown, *extent) == (job.id, SIZE) && Arc::ptr_eq(picture, &preview));
     let running = stage.session.jobs.running.as_ref().unwrap();
-    assert_eq!(
-        (running.phase, running.steps_made, running.step_count),
-        (Some(Phase::Sample), 1, 4)
-    );
+    assert_eq!((running.phase, running.steps_made, running.step_count), (Some(Phase::Sample), 1, 4));
     let with_preview = stage.session.canvas_revision();
     assert!(with_preview > before);
     stage.session.poll();
@@ -67,10 +51,7 @@ fn generate_queues_while_something_runs_and_one_follows_the_other() {
     assert_eq!(stage.session.jobs.count(), 3);
     stage.end(&first, Outcome::Finished(painted(&first, 1)));
     let second = stage.job();
-    assert_eq!(
-        (second.request.prompt.as_str(), second.request.seed),
-        ("red apple", first.request.seed + 1)
-    );
+    assert_eq!((second.request.prompt.as_str(), second.request.seed), ("red apple", first.request.seed + 1));
     stage.end(&second, Outcome::Finished(painted(&second, 2)));
     let third = stage.job();
     assert_eq!(third.request.prompt, "green pear");
@@ -112,13 +93,7 @@ fn stopping_keeps_or_discards_and_the_queue_goes_on() {
     stage.apply(Action::Stop(Stop::Keep));
     assert_eq!(first.cancel.requested(), Some(Stop::Keep));
     assert_eq!(stage.session.jobs.running.as_ref().unwrap().stopping, Some(Stop::Keep));
-    stage.end(
-        &first,
-        Outcome::Stopped(Painted {
-            steps_made: 2,
-            ..painted(&first, 50)
-        }),
-    );
+    stage.end(&first, Outcome::Stopped(Painted { steps_made: 2, ..painted(&first, 50) }));
     assert!(stage.session.results.items[0].partial);
     assert_eq!(stage.shown_grey(), Some(50));
     let second = stage.job();
@@ -172,29 +147,13 @@ fn another_model_is_loaded_and_brings_its_settings() {
     let home = tempfile::tempdir().unwrap();
     let mut stage = stage(home.path());
     assert_eq!(stage.load(), "bozzetto");
-    stage.tell(Event::ModelLoaded {
-        model: "bozzetto".into(),
-        seconds: 1.0,
-    });
+    stage.tell(Event::ModelLoaded { model: "bozzetto".into(), seconds: 1.0 });
     stage.apply(Action::ChooseModel("other".into()));
     assert_eq!(stage.load(), "other");
-    assert_eq!(
-        (stage.session.draft.model.as_str(), stage.session.draft.steps),
-        ("other", 30)
-    );
-    stage.tell(Event::ModelLoaded {
-        model: "other".into(),
-        seconds: 2.0,
-    });
+    assert_eq!((stage.session.draft.model.as_str(), stage.session.draft.steps), ("other", 30));
+    stage.tell(Event::ModelLoaded { model: "other".into(), seconds: 2.0 });
     let states: Vec<_> = stage.session.models.iter().map(|model| model.state).collect();
-    assert_eq!(
-        states,
-        [
-            ModelState::OnDisk,
-            ModelState::OnDisk,
-            ModelState::Loaded { seconds: 2.0 }
-        ]
-    );
+    assert_eq!(states, [ModelState::OnDisk, ModelState::OnDisk, ModelState::Loaded { seconds: 2.0 }]);
     stage.apply(Action::ChooseModel("broken".into()));
     stage.hears("its U-Net is missing");
     stage.apply(Action::ChooseModel("nowhere".into()));
@@ -232,9 +191,5 @@ fn looking_at_another_result_while_painting_is_not_disturbed() {
     stage.apply(Action::Generate);
     let job = stage.job();
     stage.end(&job, Outcome::Finished(painted(&job, 40)));
-    assert_eq!(
-        stage.shown_grey(),
-        Some(40),
-        "after Generate the new picture is what one wants to see"
-    );
+    assert_eq!(stage.shown_grey(), Some(40), "after Generate the new picture is what one wants to see");
 }

@@ -8,10 +8,7 @@ fn everything_survives_a_kill_a_second_after_the_last_change() {
     first.until(|s| s.document.picture().is_some());
     first.apply(stroke());
     first.apply(Action::SetTool(Tool::MaskBrush));
-    first.apply(Action::SetBrush(Brush {
-        size: 5.0,
-        hardness: 0.25,
-    }));
+    first.apply(Action::SetBrush(Brush { size: 5.0, hardness: 0.25 }));
     first.apply(Action::ChooseModel("other".into()));
     first.session.draft.count = 3;
     first.apply(Action::Generate);
@@ -26,16 +23,7 @@ fn everything_survives_a_kill_a_second_after_the_last_change() {
     let mut second = stage(home.path());
     let session = &second.session;
     assert_eq!(session.draft, draft);
-    assert_eq!(
-        (session.tool, session.brush),
-        (
-            Tool::MaskBrush,
-            Brush {
-                size: 5.0,
-                hardness: 0.25
-            }
-        )
-    );
+    assert_eq!((session.tool, session.brush), (Tool::MaskBrush, Brush { size: 5.0, hardness: 0.25 }));
     assert_eq!(session.document.mask().coverage()[8 * 16 + 8], 255);
     assert_eq!(session.history.prompts(), ["red apple"]);
     assert_eq!(second.shown_grey(), Some(5));
@@ -57,11 +45,7 @@ fn what_is_left_over_can_be_forgotten_for_good() {
     drop(first);
     let mut second = stage(home.path());
     second.apply(Action::Generate);
-    assert_eq!(
-        second.session.jobs.left_over.len(),
-        1,
-        "a new picture does not start the old ones"
-    );
+    assert_eq!(second.session.jobs.left_over.len(), 1, "a new picture does not start the old ones");
     second.apply(Action::ClearQueue);
     let job = second.job();
     second.end(&job, Outcome::Finished(painted(&job, 1)));
@@ -105,8 +89,5 @@ fn a_model_that_is_gone_is_replaced_and_said() {
     assert_eq!(settings.last_model.as_deref(), Some("other"));
     let mut second = stage_with(home.path(), vec![Model::new("bozzetto", "", &defaults())]);
     second.hears("other is not there any more: bozzetto is used");
-    assert_eq!(
-        (second.load().as_str(), second.session.draft.model.as_str()),
-        ("bozzetto", "bozzetto")
-    );
+    assert_eq!((second.load().as_str(), second.session.draft.model.as_str()), ("bozzetto", "bozzetto"));
 }

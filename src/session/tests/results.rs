@@ -8,20 +8,12 @@ fn a_result_is_saved_with_its_settings_and_a_thumbnail() {
     let mut stage = stage(home.path());
     let id = stage.paint(100);
     let item = stage.session.results.get(id).unwrap();
-    assert_eq!(
-        (item.prompt.as_str(), item.seed, item.extent, item.partial),
-        ("red apple", 7, SIZE, false)
-    );
+    assert_eq!((item.prompt.as_str(), item.seed, item.extent, item.partial), ("red apple", 7, SIZE, false));
     assert_eq!(item.thumbnail.as_ref().unwrap().rgba()[0], 100);
     stage.apply(Action::Reveal(id));
     let wishes = stage.session.take_wishes();
-    let [Wish::Reveal(path)] = wishes.as_slice() else {
-        panic!("{wishes:?}")
-    };
-    let (_, text) = read_texts(path)
-        .into_iter()
-        .find(|(key, _)| key == PARAMETERS_KEY)
-        .unwrap();
+    let [Wish::Reveal(path)] = wishes.as_slice() else { panic!("{wishes:?}") };
+    let (_, text) = read_texts(path).into_iter().find(|(key, _)| key == PARAMETERS_KEY).unwrap();
     assert_eq!(from_parameters(&text).settings.seed, Some(7));
     assert!(stage.session.take_wishes().is_empty());
 }
@@ -36,13 +28,7 @@ fn results_are_listed_newest_first_again_after_a_restart() {
     drop(first);
     let mut stage = stage(home.path());
     stage.until(|s| s.results.items.len() == 2 && !s.results.is_loading);
-    let prompts: Vec<_> = stage
-        .session
-        .results
-        .items
-        .iter()
-        .map(|item| item.prompt.as_str())
-        .collect();
+    let prompts: Vec<_> = stage.session.results.items.iter().map(|item| item.prompt.as_str()).collect();
     assert_eq!(prompts, ["green pear", "red apple"]);
     assert_eq!(stage.session.results.items[1].thumbnail.as_ref().unwrap().rgba()[0], 10);
     let apple = stage.session.results.items[1].id;
@@ -66,29 +52,14 @@ fn more_results_than_a_page_come_page_by_page_and_a_search_narrows_them() {
     assert!(stage.session.results.items.is_empty());
     stage.apply(Action::Search(String::new()));
     stage.until(|s| !s.results.is_loading);
-    assert_eq!(
-        (stage.session.results.items.len(), stage.session.results.has_more),
-        (archive::PAGE, true)
-    );
+    assert_eq!((stage.session.results.items.len(), stage.session.results.has_more), (archive::PAGE, true));
     stage.apply(Action::MoreResults);
     stage.until(|s| !s.results.is_loading);
-    assert_eq!(
-        (stage.session.results.items.len(), stage.session.results.has_more),
-        (archive::PAGE + 3, false)
-    );
+    assert_eq!((stage.session.results.items.len(), stage.session.results.has_more), (archive::PAGE + 3, false));
     assert_eq!(stage.session.results.items.last().unwrap().prompt, "apple 0");
     stage.apply(Action::Search("APPLE 61".into()));
     stage.until(|s| !s.results.is_loading);
-    assert_eq!(
-        stage
-            .session
-            .results
-            .items
-            .iter()
-            .map(|i| i.prompt.as_str())
-            .collect::<Vec<_>>(),
-        ["apple 61"]
-    );
+    assert_eq!(stage.session.results.items.iter().map(|i| i.prompt.as_str()).collect::<Vec<_>>(), ["apple 61"]);
 }
 
 #[test]
@@ -109,11 +80,7 @@ fn a_recalled_result_can_be_painted_again_to_the_last_setting() {
     let mut stage = stage_with(home.path(), vec![Model::new("bozzetto", "", &defaults())]);
     stage.until(|s| !s.results.items.is_empty());
     stage.apply(Action::ClosePicture);
-    stage.session.draft = Draft {
-        prompt: "else".into(),
-        steps: 99,
-        ..Draft::default()
-    };
+    stage.session.draft = Draft { prompt: "else".into(), steps: 99, ..Draft::default() };
     stage.session.draft.model = "bozzetto".into();
     let id = stage.session.results.items[0].id;
     stage.apply(Action::Recall(id));
@@ -151,13 +118,7 @@ fn a_result_is_written_where_the_person_says() {
     let id = stage.paint(100);
     stage.apply(Action::AskWhereToSave(id));
     let wishes = stage.session.take_wishes();
-    assert_eq!(
-        wishes,
-        [Wish::AskWhereToSave {
-            result: id,
-            name: "red-apple-7.png".into()
-        }]
-    );
+    assert_eq!(wishes, [Wish::AskWhereToSave { result: id, name: "red-apple-7.png".into() }]);
     stage.apply(Action::SaveResult(id, home.path().join("mine.png")));
     stage.hears("mine.png");
     stage.apply(Action::SavePicture(home.path().join("shown.jpg")));
@@ -165,11 +126,7 @@ fn a_result_is_written_where_the_person_says() {
     for name in ["mine.png", "shown.jpg.png"] {
         let path = home.path().join(name);
         assert_eq!(Picture::load(&path).unwrap().rgba()[0], 100);
-        assert!(
-            read_texts(&path)
-                .iter()
-                .any(|(key, text)| key == PARAMETERS_KEY && text.starts_with("red apple"))
-        );
+        assert!(read_texts(&path).iter().any(|(key, text)| key == PARAMETERS_KEY && text.starts_with("red apple")));
     }
     stage.apply(Action::SaveResult(id, "/proc/nowhere/mine.png".into()));
     assert_eq!(stage.hears("was not saved").kind, NoticeKind::Error);
@@ -182,9 +139,7 @@ fn a_result_whose_file_is_gone_says_so_keeps_its_settings_and_can_be_forgotten()
     let id = first.paint(10);
     first.apply(Action::Reveal(id));
     let wishes = first.session.take_wishes();
-    let [Wish::Reveal(path)] = wishes.as_slice() else {
-        panic!("{wishes:?}")
-    };
+    let [Wish::Reveal(path)] = wishes.as_slice() else { panic!("{wishes:?}") };
     std::fs::remove_file(path).unwrap();
     first.apply(Action::Reveal(id));
     first.hears("file is gone");
