@@ -180,8 +180,8 @@ class Scenes:
         self.backgrounds = Backgrounds(self.rng)
         self.pool = [i for i, concept in enumerate(self.concepts) if concept["tier"] <= config["tier"]]
 
-    def draw(self, captions=4):
-        """One picture and its captions, half English and half Chinese."""
+    def draw(self, captions=4, labels=False):
+        """One picture and its captions, half English and half Chinese (or the concept's number)."""
         rng, config = self.rng, self.config
         style = self._choose(config["styles"])
         ground = self._choose(config["backgrounds"])
@@ -215,6 +215,8 @@ class Scenes:
             for centre in centres:
                 self._paste(picture, sprite, centre, size, spread)
 
+        if labels:
+            return picture, concepts[0]
         texts = [self._english, self._chinese]
         return picture, [texts[i % 2](concepts, style, ground, colour, count) for i in range(captions)]
 

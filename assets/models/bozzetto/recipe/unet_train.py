@@ -70,7 +70,8 @@ class Run:
     def __init__(self, options):
         self.options = options
         self.folder = options.work / "runs" / options.name
-        stage = tomllib.loads(options.stage.read_text())
+        self.stage = options.stage.read_text()
+        stage = tomllib.loads(self.stage)
         self.config = stage["train"]
         torch.manual_seed(options.seed)
 
@@ -91,6 +92,9 @@ class Run:
             self._restore(state)
         self.clock = cpu_seconds()
         self.stop = False
+        # Pictures to compose before going on: a new stage has new things to show.
+        changed = state is None or state["stage"] != self.stage
+        self.to_fill = self.config["fill"] if changed else 0
 
     def _saved_state(self):
         own = self.folder / "state.pt"
@@ -158,7 +162,7 @@ class Run:
                 "sample_size": config.sample_size,
                 "groups": config.norm_num_groups,
             },
-            "stage": self.options.stage.read_text(),
+            "stage": self.stage,
             "unet": self.unet.state_dict(),
             "text": self.text.state_dict(),
             "average": self.average,
@@ -233,7 +237,7 @@ class Run:
 
     def go(self):
         options = self.options
-        while self.ring.filled < min(self.config["fill"], self.config["ring"]):
+        for _ in range(self.to_fill // 16):
             self.ring.add(16)
         saved = drawn = self.spent()
         errors = []
