@@ -89,7 +89,7 @@ fn a_typed_prompt_becomes_a_picture_that_is_there_after_a_restart() {
     xdotool(&display, &["key", "ctrl+a"]);
     xdotool(&display, &["type", "--delay", "60", prompt]);
     xdotool(&display, &["key", "ctrl+Return"]);
-    wait_for("the picture's name in the title", || {
+    wait_for("the picture's prompt in the title", || {
         xdotool(&display, &["getwindowname", &id]).contains(prompt).then_some(())
     });
     // What is saved is saved before the person could ask for it: ended without a chance to tidy up.

@@ -90,7 +90,10 @@ impl App {
     fn show_title(&mut self, ctx: &Context) {
         let title = match &self.session.jobs.running {
             Some(running) => format!("{:.0} % \u{b7} Sfumato", running.progress() * 100.0),
-            None => "Sfumato".to_owned(),
+            None => match self.session.results.shown.and_then(|id| self.session.results.get(id)) {
+                Some(result) => format!("{} \u{b7} Sfumato", shortened(&result.prompt)),
+                None => "Sfumato".to_owned(),
+            },
         };
         if title != self.title {
             ctx.send_viewport_cmd(ViewportCommand::Title(title.clone()));
@@ -128,6 +131,12 @@ impl eframe::App for App {
     fn on_exit(&mut self) {
         self.session.save();
     }
+}
+
+/// As much of a prompt as a title bar has room for.
+fn shortened(prompt: &str) -> String {
+    let line = prompt.lines().next().unwrap_or_default();
+    if line.chars().count() <= 60 { line.to_owned() } else { line.chars().take(59).chain(['\u{2026}']).collect() }
 }
 
 /// The file that a pasted text names, as file managers put it on the clipboard.

@@ -105,7 +105,7 @@ const LIGHT: Palette = Palette {
     text: rgb(0x24_22_20),
     text_weak: rgb(0x63_60_5c),
     accent: rgb(0xa8_59_0f),
-    accent_hovered: rgb(0xbd_69_1c),
+    accent_hovered: rgb(0xb8_64_18),
     on_accent: rgb(0xff_fa_f3),
     selected: rgb(0xf0_dc_c2),
     error: rgb(0xac_2d_1c),
