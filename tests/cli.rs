@@ -236,6 +236,30 @@ fn a_trace_names_every_tensor() {
 }
 
 #[test]
+fn a_trace_that_cannot_be_written_costs_no_picture() {
+    let desk = Desk::new();
+    fs::create_dir(desk.path("trace.safetensors")).unwrap();
+    let args = ["paint", "x", "--steps", "1", "--out", "a.png", "--trace", "trace.safetensors", "--json"];
+    let output = desk.run(&args);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let message = object["error"]["message"].as_str().unwrap();
+    assert!(message.starts_with("the trace was not written: ") && message.ends_with("trace.safetensors"), "{message}");
+    assert_eq!(object["pictures"].as_array().unwrap().len(), 1);
+    Picture::load(&desk.path("a.png")).unwrap();
+}
+
+#[test]
+fn a_mask_without_white_is_noted_once() {
+    let desk = Desk::new();
+    desk.save("start.png", Extent::new(64, 64), [200, 30, 30, 255]);
+    desk.save("mask.png", Extent::new(64, 64), [0, 0, 0, 255]);
+    let object = desk.paint(&["--image", "start.png", "--mask", "mask.png", "--out", "a.png"]);
+    assert_eq!(object["pictures"][0]["notes"], serde_json::json!(["the mask is empty, so nothing was repainted"]));
+    assert_eq!(object["notes"], Value::Array(Vec::new()));
+}
+
+#[test]
 fn the_model_in_the_box_is_listed_and_can_be_inspected() {
     let desk = Desk::new();
     let output = desk.run(&["models", "--json"]);

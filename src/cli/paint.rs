@@ -69,8 +69,8 @@ fn paint_all(args: &PaintArgs, done: &mut Done) -> anyhow::Result<()> {
     for (index, request) in plan.requests.into_iter().enumerate() {
         let job = Job { id: JobId(index as u64), request: Box::new(request), cancel: cancel.clone() };
         reporter.begin(index, &job.request);
-        let ended = paint_one(&client, job, args.trace.clone(), &mut reporter)?;
-        let written = ended.map(|(painted, stopped)| keep(&output, painted, stopped)).transpose()?;
+        let Ended { picture, trace_failed } = paint_one(&client, job, args.trace.clone(), &mut reporter)?;
+        let written = picture.map(|(painted, stopped)| keep(&output, painted, stopped)).transpose()?;
         if let Some(written) = written {
             reporter.end(&written);
             if !args.json {
@@ -81,6 +81,11 @@ fn paint_all(args: &PaintArgs, done: &mut Done) -> anyhow::Result<()> {
         if cancel.requested().is_some() {
             done.interrupted = true;
             reporter.interrupted(done.pictures.len());
+        }
+        if let Some(error) = trace_failed {
+            return Err(error.into());
+        }
+        if done.interrupted {
             break;
         }
     }
@@ -92,13 +97,17 @@ fn keep(output: &Output, painted: Painted, stopped: bool) -> anyhow::Result<Writ
     Ok(Written { file, painted, stopped })
 }
 
-/// Paints one picture: it and whether it was stopped early, or nothing if it was thrown away.
-fn paint_one(
-    client: &Client,
-    job: Job,
-    trace: Option<PathBuf>,
-    reporter: &mut Reporter,
-) -> anyhow::Result<Option<(Painted, bool)>> {
+/// How one picture came out.
+struct Ended {
+    /// It, and whether it was stopped early; nothing if it was thrown away.
+    picture: Option<(Painted, bool)>,
+    /// Why its trace is not there.
+    trace_failed: Option<engine::Error>,
+}
+
+/// Paints one picture.
+fn paint_one(client: &Client, job: Job, trace: Option<PathBuf>, reporter: &mut Reporter) -> anyhow::Result<Ended> {
+    let mut trace_failed = None;
     client.send(match trace {
         Some(file) => Command::Trace { job, file },
         None => Command::Generate(job),
@@ -111,14 +120,18 @@ fn paint_one(
             return Err(anyhow!("the inference thread could not be started: close other programs and try again"));
         };
         reporter.event(&event);
-        if let Event::JobEnded { outcome, .. } = event {
-            return match outcome {
-                Outcome::Finished(painted) => Ok(Some((painted, false))),
-                Outcome::Stopped(painted) => Ok(Some((painted, true))),
-                Outcome::Cancelled => Ok(None),
-                Outcome::Failed(error) => Err(error.into()),
-            };
-        }
+        let picture = match event {
+            Event::TraceFailed { error, .. } => {
+                trace_failed = Some(error);
+                continue;
+            }
+            Event::JobEnded { outcome: Outcome::Finished(painted), .. } => Some((painted, false)),
+            Event::JobEnded { outcome: Outcome::Stopped(painted), .. } => Some((painted, true)),
+            Event::JobEnded { outcome: Outcome::Cancelled, .. } => None,
+            Event::JobEnded { outcome: Outcome::Failed(error), .. } => return Err(error.into()),
+            _ => continue,
+        };
+        return Ok(Ended { picture, trace_failed });
     }
 }
 

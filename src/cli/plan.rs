@@ -88,8 +88,5 @@ fn input(strength: f64, picture: &Picture, mask: Option<&Mask>, to: Extent, note
     if picture.extent() != to {
         notes.push(format!("the starting picture is resized from {} to {to}", picture.extent()));
     }
-    if mask.is_some_and(Mask::is_empty) {
-        notes.push("the mask has no white in it: nothing will be repainted".to_owned());
-    }
     Input { picture: Arc::new(picture.resized(to)), strength, mask: mask.map(|mask| Arc::new(mask.resized(to))) }
 }

@@ -96,6 +96,13 @@ pub enum Event {
         /// The estimate of the finished picture, at latent resolution or finer.
         preview: Arc<Picture>,
     },
+    /// The trace of a [`Command::Trace`] could not be written. The job ends as if none had been asked for.
+    TraceFailed {
+        /// Which job.
+        id: JobId,
+        /// Why, and which file.
+        error: super::Error,
+    },
     /// The job is over.
     JobEnded {
         /// Which job.

@@ -77,7 +77,10 @@ impl Work for Studio {
             (trace, traced, &ending)
         {
             traced.record_picture(&painted.picture);
-            traced.write(file)?;
+            // A picture that took minutes is worth more than its trace.
+            if let Err(error) = traced.write(file) {
+                peer.tell(Event::TraceFailed { id: job.id, error: error.into() })?;
+            }
         }
         Ok(ending)
     }

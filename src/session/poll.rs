@@ -69,6 +69,9 @@ impl Session {
                     running.step(index, count, preview, now);
                 }
             }
+            Event::TraceFailed { error, .. } => {
+                self.notices.error(sentence(&error.to_string()));
+            }
             Event::JobEnded { id, outcome } => self.job_ended(id, outcome),
         }
     }
