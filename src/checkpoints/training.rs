@@ -54,21 +54,28 @@ impl Training {
     pub fn from_json(json: &str) -> Result<Self, ConfigError> {
         let fields = Fields::parse(json)?;
         let count = fields.count("num_train_timesteps", 100_000, Some(1000))?;
+        if count < 2 {
+            return Err(fields.wrong("num_train_timesteps", "at least 2"));
+        }
         let mut betas = match fields.numbers("trained_betas", count)? {
             Some(betas) => betas.into_iter().map(f64::from).collect(),
             None => betas(&fields, count)?,
         };
         if betas.iter().any(|beta| !(0.0..=1.0).contains(beta)) {
-            return Err(fields.wrong("beta_end", "such that every beta lies between 0 and 1"));
+            return Err(wrong_betas(&fields, "such that every beta lies between 0 and 1"));
         }
         if fields.flag("rescale_betas_zero_snr", false)? {
             betas = rescaled_to_pure_noise(&betas);
+        }
+        let alphas = cumulative_alphas(&betas);
+        if !(alphas[0] < 1.0 && alphas.windows(2).all(|pair| pair[1] < pair[0])) {
+            return Err(wrong_betas(&fields, "such that every timestep is noisier than the one before it"));
         }
         // The schedulers that diffusers' Stable Diffusion pipelines of old came with count from 0; the others do not.
         let leads = fields.get("_class_name").and_then(|class| class.as_str());
         let leads = matches!(leads, Some("DDIMScheduler" | "PNDMScheduler" | "DDPMScheduler" | "LCMScheduler"));
         Ok(Self {
-            alphas_cumprod: cumulative_alphas(&betas)
+            alphas_cumprod: alphas
                 .into_iter()
                 .map(|alpha| if alpha > 0.0 { alpha } else { STAND_IN_FOR_ZERO })
                 .collect(),
@@ -92,6 +99,12 @@ impl Training {
             },
         })
     }
+}
+
+/// Blames the first field that is there of those that decide the betas.
+fn wrong_betas(fields: &Fields, expected: &str) -> ConfigError {
+    let deciding = ["trained_betas", "beta_end", "beta_start", "beta_schedule"];
+    fields.wrong(deciding.into_iter().find(|field| fields.get(field).is_some()).unwrap_or("beta_end"), expected)
 }
 
 fn betas(fields: &Fields, count: usize) -> Result<Vec<f64>, ConfigError> {
@@ -160,6 +173,9 @@ mod tests {
             (r#"{"beta_schedule": "sigmoid"}"#, r#"`beta_schedule` is "sigmoid""#),
             (r#"{"beta_end": 7}"#, "`beta_end` is 7"),
             (r#"{"num_train_timesteps": 0}"#, "`num_train_timesteps` is 0"),
+            (r#"{"num_train_timesteps": 1}"#, "`num_train_timesteps` is 1"),
+            (r#"{"beta_start": 0}"#, "`beta_start` is 0"),
+            (r#"{"trained_betas": [0.5, 0.0], "num_train_timesteps": 2}"#, "`trained_betas` is [0.5,0.0]"),
         ] {
             let error = Training::from_json(json).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
