@@ -40,11 +40,10 @@ pub type Sampler = fn(&dyn Denoiser, Tensor, &[f64], Draw<'_>, OnStep<'_>) -> Re
 /// The sampler of this name.
 pub fn sampler(name: SamplerName) -> Sampler {
     match name {
-        SamplerName::Euler => euler,
+        SamplerName::Euler | SamplerName::Ddim => euler,
         SamplerName::EulerAncestral => euler_ancestral,
         SamplerName::Heun => heun,
         SamplerName::DpmPlusPlus2M => dpmpp_2m,
-        SamplerName::Ddim => ddim,
     }
 }
 
@@ -65,6 +64,9 @@ fn mixed(a: f64, x: &Tensor, b: f64, y: &Tensor) -> candle_core::Result<Tensor> 
 }
 
 /// Euler's method. Karras et al. 2022, algorithm 2 without churn; k-diffusion `sample_euler`.
+///
+/// It is also denoising diffusion implicit models with eta 0: Song et al. 2020, equation 12, keeps in sigmas the direction from
+/// the estimate and shortens it, denoised + σ'/σ · (x − denoised). Equal to diffusers' `DDIMScheduler`.
 fn euler(
     denoiser: &dyn Denoiser,
     mut x: Tensor,
@@ -156,26 +158,6 @@ fn dpmpp_2m(
         };
         x = towards(&x, &estimate, next / sigma)?;
         last = Some((sigma, denoised));
-    }
-    Ok(Continue(x))
-}
-
-/// Denoising diffusion implicit models, eta 0. Song et al. 2020, equation 12, which in sigmas keeps the direction from the
-/// estimate and shortens it: denoised + σ'/σ · (x − denoised). The same map as Euler's step; equal to diffusers'
-/// `DDIMScheduler`.
-fn ddim(
-    denoiser: &dyn Denoiser,
-    mut x: Tensor,
-    sigmas: &[f64],
-    _: Draw<'_>,
-    on_step: OnStep<'_>,
-) -> Result<ControlFlow<Stop, Tensor>, Error> {
-    for (index, sigma, next) in steps(sigmas) {
-        let denoised = denoiser.denoise(&x, sigma)?;
-        if let Break(stop) = on_step(Step::new(index, sigma, &x, &denoised)) {
-            return Ok(Break(stop));
-        }
-        x = towards(&x, &denoised, next / sigma)?;
     }
     Ok(Continue(x))
 }
