@@ -61,7 +61,7 @@ fn open_window() -> anyhow::Result<u8> {
     set_threads(settings.threads);
     start_log();
     let device = sfumato::engine::device_name();
-    sfumato::app::run(move |wake| window::session(paths, settings, problem, wake), &device)?;
+    sfumato::app::run(move |wake| sfumato::session::Session::start(paths, settings, problem, wake), &device)?;
     Ok(0)
 }
 
@@ -71,48 +71,4 @@ fn open_window() -> anyhow::Result<u8> {
         "this build has no window: paint with `sfumato paint \"red apple\"`, see `sfumato --help`, or build it with the feature gui"
             .to_owned()
     ));
-}
-
-/// What the window starts with: the user's models and an engine that has them.
-#[cfg(feature = "gui")]
-mod window {
-    use sfumato::checkpoints::{Library, ModelEntry};
-    use sfumato::cli::{entropy, model_folders};
-    use sfumato::diffusion::{Defaults, TrainingSigmas};
-    use sfumato::engine;
-    use sfumato::session::{Model, Opening, Session, Wake};
-    use sfumato::settings::{Paths, Settings};
-    use std::sync::Arc;
-
-    /// The session that was left, or a first one. `problem` is what was wrong with the settings.
-    pub(super) fn session(paths: Paths, settings: Settings, problem: Option<String>, wake: Wake) -> Session {
-        let folders = model_folders(&paths, &settings);
-        let mut models: Vec<_> = Library::discover(&folders).entries().iter().map(model).collect();
-        models.sort_by_key(|model| settings.last_model.as_ref() != Some(&model.name));
-        let engine_wake = Arc::clone(&wake);
-        let engine = Box::new(move || {
-            let wake = Arc::clone(&engine_wake);
-            engine::spawn(Library::discover(&folders), move || wake())
-        });
-        let mut session = Session::open(Opening { paths, settings, models, engine, wake, entropy: entropy() });
-        if let Some(problem) = problem {
-            session.notices.error(problem);
-        }
-        session
-    }
-
-    fn model(entry: &ModelEntry) -> Model {
-        let title = entry.display_name.as_ref().unwrap_or(&entry.name);
-        match &entry.summary {
-            Ok(summary) => {
-                let training = TrainingSigmas::from_alphas_cumprod(&summary.training.alphas_cumprod);
-                let defaults = Defaults::from_facts(summary.native_extent, &training);
-                let megabytes = summary.parameters_bytes.div_ceil(1_000_000);
-                let description =
-                    format!("{title}, {}, {megabytes} MB, {}", summary.native_extent, entry.path.display());
-                Model::new(&entry.name, description, &defaults)
-            }
-            Err(problem) => Model::unusable(&entry.name, entry.path.display().to_string(), problem.to_string()),
-        }
-    }
 }

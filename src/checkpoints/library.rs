@@ -5,6 +5,9 @@ use super::{Error, Training};
 use crate::geom::Extent;
 use std::path::{Path, PathBuf};
 
+/// The name of the model that comes with the program.
+const SHIPPED: &str = "bozzetto";
+
 /// The models on this machine.
 #[derive(Debug, Default)]
 pub struct Library {
@@ -64,9 +67,19 @@ impl Library {
         &self.entries
     }
 
-    /// The folder of the model of this name, or the folder at this path.
+    /// The model to paint with where nobody named one: the one that was used last if it can be used, else the one that comes
+    /// with the program, whatever others there are, else the first that can be used.
+    pub fn preferred(&self, used_last: Option<&str>) -> Option<&ModelEntry> {
+        let usable = || self.entries.iter().filter(|entry| entry.summary.is_ok());
+        let named = |name: &str| usable().find(|entry| entry.name == name);
+        used_last.and_then(named).or_else(|| named(SHIPPED)).or_else(|| usable().next())
+    }
+
+    /// The folder of the model of this name, in whatever case if no model has it as it stands, or the folder at this path.
     pub fn find(&self, name_or_path: &str) -> Result<PathBuf, Error> {
-        if let Some(entry) = self.entries.iter().find(|entry| entry.name.eq_ignore_ascii_case(name_or_path)) {
+        let exact = self.entries.iter().find(|entry| entry.name == name_or_path);
+        let alike = || self.entries.iter().find(|entry| entry.name.eq_ignore_ascii_case(name_or_path));
+        if let Some(entry) = exact.or_else(alike) {
             return Ok(entry.path.clone());
         }
         let path = Path::new(name_or_path);
@@ -133,4 +146,45 @@ fn built_in_places() -> Vec<PathBuf> {
     }
     places.push(Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models"));
     places
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(name: &str, is_usable: bool) -> ModelEntry {
+        let path = PathBuf::from(name);
+        let summary = Summary {
+            native_extent: Extent::new(8, 8),
+            parameters_bytes: 1,
+            training: Training::from_json("{}").unwrap(),
+        };
+        let summary = if is_usable { Ok(summary) } else { Err(Error::NotAModel(path.clone())) };
+        ModelEntry { name: name.to_owned(), path, display_name: None, summary }
+    }
+
+    fn library(entries: &[(&str, bool)]) -> Library {
+        Library { entries: entries.iter().map(|&(name, is_usable)| entry(name, is_usable)).collect() }
+    }
+
+    #[test]
+    fn the_model_used_last_goes_before_the_one_in_the_box_and_that_before_all_others() {
+        let preferred = |library: &Library, used_last| library.preferred(used_last).map(|entry| entry.name.clone());
+        let all = library(&[("aquarelle", true), ("broken", false), (SHIPPED, true), ("zinnober", true)]);
+        assert_eq!(preferred(&all, Some("zinnober")).as_deref(), Some("zinnober"));
+        for unusable in [None, Some("broken"), Some("not there")] {
+            assert_eq!(preferred(&all, unusable).as_deref(), Some(SHIPPED), "{unusable:?}");
+        }
+        let without = library(&[("broken", false), (SHIPPED, false), ("zinnober", true)]);
+        assert_eq!(preferred(&without, None).as_deref(), Some("zinnober"));
+        assert_eq!(preferred(&library(&[("broken", false)]), Some("broken")), None);
+    }
+
+    #[test]
+    fn a_name_is_taken_as_it_is_written_where_a_model_has_it() {
+        let both = library(&[("Sepia", true), ("sepia", true)]);
+        assert_eq!(both.find("sepia").unwrap(), Path::new("sepia"));
+        assert_eq!(both.find("Sepia").unwrap(), Path::new("Sepia"));
+        assert_eq!(both.find("SEPIA").unwrap(), Path::new("Sepia"));
+    }
 }

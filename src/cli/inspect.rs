@@ -78,7 +78,7 @@ fn line(key: &str, value: &str) -> String {
 }
 
 fn model(folder: &Path) -> anyhow::Result<(Value, String)> {
-    let library = super::library(Some(folder));
+    let (library, _) = super::library(Some(folder));
     let name = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     let same = |path: &Path| path.canonicalize().is_ok_and(|path| path == name);
     let Some(entry) = library.entries().iter().find(|entry| same(&entry.path)) else {

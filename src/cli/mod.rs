@@ -17,7 +17,6 @@ use crate::geom::Extent;
 use crate::settings::{Paths, Settings};
 use anyhow::anyhow;
 use clap::{Args, Parser, Subcommand};
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
@@ -66,7 +65,8 @@ pub struct PaintArgs {
     /// What to stay away from
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub negative: String,
-    /// A model's folder, or its name as `sfumato models` lists it [default: the first of the list]
+    /// A model's folder, or its name as `sfumato models` lists it [default: the one used last in the window,
+    /// else the one that comes with the program]
     #[arg(long, value_name = "DIR|NAME")]
     pub model: Option<String>,
     /// What the noise is drawn from [default: drawn at random, and printed]
@@ -129,7 +129,7 @@ impl Command {
         match self {
             Self::Paint(args) => paint::run(&args),
             Self::Inspect { file, json } => inspect::run(&file, json).map(|()| 0),
-            Self::Models { json } => models::run(&library(None), json).map(|()| 0),
+            Self::Models { json } => models::run(&library(None).0, json).map(|()| 0),
         }
     }
 }
@@ -143,30 +143,23 @@ pub struct Usage(pub String);
 /// new fields may come without.
 const JSON_VERSION: u32 = 1;
 
-/// The models on this machine: in `folder` if one is named, in the user's folders, and where the program brings its own.
-fn library(folder: Option<&Path>) -> Library {
+/// The models on this machine, in `folder` if one is named, in the user's folders, and where the program brings its own; and
+/// which of them was used last.
+fn library(folder: Option<&Path>) -> (Library, Option<String>) {
     let mut folders: Vec<_> = folder.map(Path::to_owned).into_iter().collect();
+    let mut used_last = None;
     match Paths::from_environment() {
         Ok(paths) => {
             let (settings, problem) = Settings::load(&paths.settings_file());
             if let Some(problem) = problem {
                 tracing::warn!("{problem}");
             }
-            folders.extend(model_folders(&paths, &settings));
+            folders.extend(paths.model_folders(&settings));
+            used_last = settings.last_model;
         }
         Err(error) => tracing::warn!("{error}"),
     }
-    Library::discover(&folders)
-}
-
-/// Where the user keeps models: the folders that the settings name, then the program's own.
-pub fn model_folders(paths: &Paths, settings: &Settings) -> Vec<PathBuf> {
-    settings.model_folders.iter().cloned().chain([paths.models_folder()]).collect()
-}
-
-/// Any number, from the randomness that the standard library seeds its hash maps with.
-pub fn entropy() -> u64 {
-    RandomState::new().build_hasher().finish()
+    (Library::discover(&folders), used_last)
 }
 
 /// Writes to standard output. A reader that has seen enough is no error.

@@ -1,10 +1,10 @@
 //! `sfumato models`: what can be painted with, and what is wrong with the rest.
 
 use super::{JSON_VERSION, describe, print, print_json};
-use crate::checkpoints::{Library, ModelEntry};
+use crate::checkpoints::{self, Library, ModelEntry};
 use crate::diffusion::{Defaults, TrainingSigmas};
 use crate::engine;
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use serde_json::{Value, json};
 
 /// A model to paint with.
@@ -28,19 +28,19 @@ pub(super) fn run(library: &Library, json: bool) -> anyhow::Result<()> {
     print(&entries.iter().map(as_text).collect::<String>())
 }
 
-/// The model of this name or in this folder; without a wish, the first that can be used.
-pub(super) fn chosen(library: &Library, wish: Option<&str>) -> anyhow::Result<Chosen> {
-    let entries = library.entries();
+/// The model of this name or in this folder; without a wish, the preferred one.
+pub(super) fn chosen(library: &Library, wish: Option<&str>, used_last: Option<&str>) -> anyhow::Result<Chosen> {
     let entry = match wish {
-        None => entries.iter().find(|entry| entry.summary.is_ok()),
+        None => library.preferred(used_last).ok_or_else(|| {
+            anyhow!("there is no model that can be used: `sfumato models` says what is wrong with those that are there")
+        })?,
         Some(wish) => {
-            let folder = library.find(wish).map_err(engine::Error::from)?;
-            let folder = folder.canonicalize().unwrap_or(folder);
-            entries.iter().find(|entry| entry.path.canonicalize().is_ok_and(|path| path == folder))
+            let found = library.find(wish).map_err(engine::Error::from)?;
+            let folder = found.canonicalize().unwrap_or_else(|_| found.clone());
+            let is_it = |entry: &&ModelEntry| entry.path.canonicalize().is_ok_and(|path| path == folder);
+            let entry = library.entries().iter().find(is_it);
+            entry.ok_or_else(|| engine::Error::from(checkpoints::Error::NotAModel(found)))?
         }
-    };
-    let Some(entry) = entry else {
-        bail!("there is no model that can be used: `sfumato models` says what is wrong with those that are there");
     };
     match &entry.summary {
         Ok(summary) => {

@@ -49,8 +49,8 @@ fn paint_all(args: &PaintArgs, done: &mut Done) -> anyhow::Result<()> {
         bail!(Usage("--trace writes one run: leave out --count".to_owned()));
     }
     let model_folder = args.model.as_deref().map(Path::new).filter(|path| path.is_dir());
-    let library = library(model_folder);
-    let plan = Plan::new(args, &library)?;
+    let (library, used_last) = library(model_folder);
+    let plan = Plan::new(args, &library, used_last.as_deref())?;
     let output = Output::new(args.out.as_deref(), args.count)?;
     if let Some(folder) = args.trace.as_deref().and_then(Path::parent) {
         make_folder(folder)?;

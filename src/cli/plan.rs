@@ -5,6 +5,7 @@ use crate::checkpoints::Library;
 use crate::diffusion::{Defaults, Input, Request};
 use crate::geom::Extent;
 use crate::pixels::{Mask, Picture};
+use crate::session::entropy;
 use anyhow::bail;
 use std::path::Path;
 use std::sync::Arc;
@@ -24,9 +25,9 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub(super) fn new(args: &PaintArgs, library: &Library) -> anyhow::Result<Self> {
+    pub(super) fn new(args: &PaintArgs, library: &Library, used_last: Option<&str>) -> anyhow::Result<Self> {
         let mut notes = Vec::new();
-        let model = super::models::chosen(library, args.model.as_deref())?;
+        let model = super::models::chosen(library, args.model.as_deref(), used_last)?;
         let picture = args.image.as_deref().map(Picture::load).transpose()?;
         let mask = args.mask.as_deref().map(Mask::load).transpose()?;
         if let (Some(picture), Some(mask)) = (&picture, &mask) {
@@ -62,7 +63,7 @@ fn request(args: &PaintArgs, model: String, defaults: &Defaults, extent: Extent)
         prompt: args.prompt.clone(),
         negative_prompt: args.negative.clone(),
         extent,
-        seed: args.seed.unwrap_or_else(|| super::entropy() & SEEDS),
+        seed: args.seed.unwrap_or_else(|| entropy() & SEEDS),
         sampler: args.sampler.unwrap_or(defaults.sampler),
         schedule: args.schedule.unwrap_or(defaults.schedule),
         steps: args.steps.unwrap_or(defaults.steps),

@@ -18,6 +18,7 @@ mod notices;
 mod persist;
 mod poll;
 mod results;
+mod start;
 mod worker;
 
 pub use action::Action;
@@ -27,6 +28,7 @@ pub use history::History;
 pub use jobs::{Jobs, Running, Waiting};
 pub use notices::{Notice, NoticeId, NoticeKind, Notices, Offer};
 pub use results::{Kept, ResultId, ResultItem, Results};
+pub use start::entropy;
 pub use worker::Wake;
 
 use crate::engine::{Client, Command};

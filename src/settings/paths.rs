@@ -58,6 +58,12 @@ impl Paths {
         self.data.join("models")
     }
 
+    /// Where models are looked for before the program's own: in the folders that the settings name, then in
+    /// [`models_folder`](Self::models_folder).
+    pub fn model_folders(&self, settings: &Settings) -> Vec<PathBuf> {
+        settings.model_folders.iter().cloned().chain([self.models_folder()]).collect()
+    }
+
     /// What the window had open when it was closed.
     pub fn session_file(&self) -> PathBuf {
         self.state.join("session.json")

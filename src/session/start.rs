@@ -1,0 +1,50 @@
+//! How the program makes a session: from what the user configured and the models that are found.
+
+use super::{Model, Opening, Session, Wake};
+use crate::checkpoints::{Library, ModelEntry};
+use crate::diffusion::{Defaults, TrainingSigmas};
+use crate::engine;
+use crate::settings::{Paths, Settings};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
+
+impl Session {
+    /// The session that was left, or a first one, with the user's models and an engine that has them. `problem` is what was
+    /// wrong with the settings.
+    pub fn start(paths: Paths, settings: Settings, problem: Option<String>, wake: Wake) -> Self {
+        let places = paths.model_folders(&settings);
+        let library = Library::discover(&places);
+        let preferred = library.preferred(settings.last_model.as_deref()).map(|entry| &entry.name);
+        let mut models: Vec<_> = library.entries().iter().map(model).collect();
+        models.sort_by_key(|model| preferred != Some(&model.name));
+        let engine_wake = Arc::clone(&wake);
+        let engine = Box::new(move || {
+            let wake = Arc::clone(&engine_wake);
+            engine::spawn(Library::discover(&places), move || wake())
+        });
+        let mut session = Self::open(Opening { paths, settings, models, engine, wake, entropy: entropy() });
+        if let Some(problem) = problem {
+            session.notices.error(problem);
+        }
+        session
+    }
+}
+
+/// Any number, from the randomness that the standard library seeds its hash maps with.
+pub fn entropy() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+fn model(entry: &ModelEntry) -> Model {
+    let title = entry.display_name.as_ref().unwrap_or(&entry.name);
+    match &entry.summary {
+        Ok(summary) => {
+            let training = TrainingSigmas::from_alphas_cumprod(&summary.training.alphas_cumprod);
+            let defaults = Defaults::from_facts(summary.native_extent, &training);
+            let megabytes = summary.parameters_bytes.div_ceil(1_000_000);
+            let description = format!("{title}, {}, {megabytes} MB, {}", summary.native_extent, entry.path.display());
+            Model::new(&entry.name, description, &defaults)
+        }
+        Err(problem) => Model::unusable(&entry.name, entry.path.display().to_string(), problem.to_string()),
+    }
+}
