@@ -15,8 +15,7 @@ use crate::session::{Session, Wake};
 pub enum Error {
     /// No display, or no way to draw on it.
     #[error(
-        "the window cannot be opened: {reason}\nWithout a display, `sfumato paint \"a red apple\"` paints all the same; \
-         `sfumato help` lists what else works"
+        "the window cannot be opened: {reason}. Without a window, `sfumato paint \"red apple\"` paints all the same"
     )]
     Window {
         /// What the window system said.
@@ -50,7 +49,7 @@ pub fn run(open: impl FnOnce(Wake) -> Session + 'static, device: &str) -> Result
 /// The first line of what the window system said, as far as it helps.
 fn reason(error: &eframe::Error) -> String {
     let text = error.to_string();
-    if text.contains("WAYLAND_DISPLAY") || text.contains("DISPLAY") {
+    if text.contains("DISPLAY") {
         return "there is no display (neither WAYLAND_DISPLAY nor DISPLAY is set)".into();
     }
     let first = text.lines().next().unwrap_or_default();
@@ -60,6 +59,7 @@ fn reason(error: &eframe::Error) -> String {
                 "no graphics driver can draw it ({first}); a software one is enough, such as Mesa's (mesa-vulkan-drivers)"
             )
         }
-        _ => first.to_owned(),
+        // winit puts the place in its own source in front of what the system said.
+        _ => first.rsplit(": ").next().unwrap_or(first).to_owned(),
     }
 }

@@ -116,8 +116,12 @@ impl eframe::App for App {
         self.show_title(ctx);
     }
 
-    fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+    fn ui(&mut self, ui: &mut egui::Ui, frame: &mut eframe::Frame) {
         let ctx = ui.ctx().clone();
+        // `SFUMATO_LOG=sfumato::app=trace` shows what the window costs while something is painted.
+        if let Some(seconds) = frame.info().cpu_usage {
+            tracing::trace!(milliseconds = seconds * 1e3, "the last frame was laid out and drawn");
+        }
         self.take_in(&ctx);
         let out = ui::window_ui(ui, &mut self.session, &mut self.view, &self.device);
         for action in out.actions {

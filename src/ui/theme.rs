@@ -105,7 +105,7 @@ const LIGHT: Palette = Palette {
     text: rgb(0x24_22_20),
     text_weak: rgb(0x63_60_5c),
     accent: rgb(0xa8_59_0f),
-    accent_hovered: rgb(0xb8_64_18),
+    accent_hovered: rgb(0x94_4c_0a),
     on_accent: rgb(0xff_fa_f3),
     selected: rgb(0xf0_dc_c2),
     error: rgb(0xac_2d_1c),
@@ -289,7 +289,7 @@ mod tests {
             for fill in [p.panel, p.raised, p.error_fill] {
                 assert!(contrast(p.error, fill) >= 4.5, "{:?} on {fill:?}", p.error);
             }
-            assert!(contrast(p.on_accent, p.accent) >= 4.5 && contrast(p.on_accent, p.accent_hovered) >= 3.9);
+            assert!(contrast(p.on_accent, p.accent) >= 4.5 && contrast(p.on_accent, p.accent_hovered) >= 4.5);
             assert!(contrast(p.accent, p.panel) >= 3.0);
         }
     }
