@@ -265,7 +265,13 @@ fn the_model_in_the_box_is_listed_and_can_be_inspected() {
     let output = desk.run(&["models", "--json"]);
     let object: Value = serde_json::from_slice(&output.stdout).unwrap();
     let model = object["models"].as_array().unwrap().iter().find(|model| model["name"] == "bozzetto").unwrap();
-    assert_eq!((&model["problem"], &model["extent"]["width"]), (&Value::Null, &128.into()));
+    assert_eq!(model["problem"], Value::Null);
+    let config = |part: &str| -> Value {
+        serde_json::from_slice(&fs::read(bozzetto().join(part).join("config.json")).unwrap()).unwrap()
+    };
+    let halvings = config("vae")["block_out_channels"].as_array().unwrap().len() - 1;
+    let side = config("unet")["sample_size"].as_u64().unwrap() << halvings;
+    assert_eq!(model["extent"], serde_json::json!({ "width": side, "height": side }));
     let output = desk.run(&["inspect", bozzetto().to_str().unwrap(), "--json"]);
     let object: Value = serde_json::from_slice(&output.stdout).unwrap();
     let parts: Vec<_> = object["parts"].as_array().unwrap().iter().map(|part| part["part"].as_str().unwrap()).collect();
@@ -392,22 +398,56 @@ fn an_unknown_model_is_named_and_the_list_pointed_to() {
     assert!(sentence.contains("leonardo") && sentence.contains("sfumato models"), "{sentence}");
 }
 
+#[test]
+fn a_folder_without_a_model_is_named() {
+    let desk = Desk::new();
+    fs::create_dir(desk.path("sketches")).unwrap();
+    let (code, sentence) = desk.fail(&["paint", "x", "--model", "sketches"]);
+    assert_eq!(code, 1);
+    assert!(sentence.contains("not a model folder") && sentence.contains("sketches"), "{sentence}");
+}
+
+#[cfg(unix)]
+#[test]
+fn the_model_used_last_in_the_window_is_painted_with_and_else_the_one_in_the_box() {
+    let desk = Desk::new();
+    // Comes before Bozzetto in the list.
+    let other = desk.path("models/aquarelle");
+    link_tree(&bozzetto(), &other);
+    let model_of = |object: &Value| object["pictures"][0]["request"]["model"].as_str().unwrap().to_owned();
+    let quick = ["--size", "64x64", "--guidance", "1"];
+    assert_eq!(model_of(&desk.paint(&quick)), "bozzetto");
+    let settings = "version = 1\nlast_model = \"aquarelle\"\n";
+    fs::write(sfumato::settings::Paths::in_one_folder(desk.folder.path()).settings_file(), settings).unwrap();
+    assert_eq!(model_of(&desk.paint(&quick)), "aquarelle");
+    fs::remove_file(other.join("unet/config.json")).unwrap();
+    assert_eq!(model_of(&desk.paint(&quick)), "bozzetto");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_model_with_damaged_files_says_which_and_why() {
     let unet = "unet/diffusion_pytorch_model.safetensors";
     let weights = fs::read(bozzetto().join(unet)).unwrap();
-    let config = fs::read_to_string(bozzetto().join("unet/config.json")).unwrap();
-    let changed = |from: &str, to: &str| {
-        assert!(config.contains(from));
-        config.replacen(from, to, 1).into_bytes()
+    let config: Value = serde_json::from_slice(&fs::read(bozzetto().join("unet/config.json")).unwrap()).unwrap();
+    let changed = |pointer: &str, to: Value| {
+        let mut config = config.clone();
+        *config.pointer_mut(pointer).unwrap() = to;
+        config.to_string().into_bytes()
     };
+    let width = config["block_out_channels"][0].as_u64().unwrap();
+    // Twice as wide: still a multiple of the groups and the heads.
+    let (narrow, wide) = (width.to_string(), (2 * width).to_string());
     for (file, bytes, says) in [
         (unet, None, &["diffusion_pytorch_model.safetensors"][..]),
         (unet, Some(weights[..weights.len() / 2].to_vec()), &["diffusion_pytorch_model.safetensors"]),
         (unet, Some(b"nonsense".to_vec()), &["diffusion_pytorch_model.safetensors"]),
-        ("unet/config.json", Some(changed("192", "224")), &["224", "192"]),
-        ("unet/config.json", Some(changed("UpBlock2D", "SpiralBlock2D")), &["SpiralBlock2D", "config.json"]),
+        ("unet/config.json", Some(changed("/block_out_channels/0", (2 * width).into())), &[&wide, &narrow]),
+        (
+            "unet/config.json",
+            Some(changed("/up_block_types/0", "SpiralBlock2D".into())),
+            &["SpiralBlock2D", "config.json"],
+        ),
         ("unet/config.json", Some(b"{".to_vec()), &["config.json"]),
         ("tokenizer/tokenizer.json", Some(b"{".to_vec()), &["tokenizer.json"]),
         ("model_index.json", Some(b"[]".to_vec()), &["model_index.json"]),
@@ -428,9 +468,10 @@ fn a_network_that_gives_nan_is_told_with_the_step() {
     let mut weights = fs::read(bozzetto().join(unet)).unwrap();
     let header = 8 + u64::from_le_bytes(weights[..8].try_into().unwrap()) as usize;
     let tensors: Value = serde_json::from_slice(&weights[8..header]).unwrap();
-    assert_eq!(tensors["conv_out.bias"]["dtype"], "F16");
-    let at = header + tensors["conv_out.bias"]["data_offsets"][0].as_u64().unwrap() as usize;
-    weights[at..at + 2].copy_from_slice(&0x7e00u16.to_le_bytes());
+    let offsets = &tensors["conv_out.bias"]["data_offsets"];
+    let offset = |index: usize| header + offsets[index].as_u64().unwrap() as usize;
+    // All bits set are NaN in every floating-point type.
+    weights[offset(0)..offset(1)].fill(0xff);
     let desk = Desk::new();
     let model = desk.bozzetto_but(unet, Some(&weights));
     let (code, sentence) = desk.fail(&["paint", "x", "--steps", "3", "--model", model.to_str().unwrap()]);

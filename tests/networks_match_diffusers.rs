@@ -340,13 +340,22 @@ fn a_model_whose_configs_cannot_be_followed_is_refused_by_field_and_value() {
 
 #[test]
 fn weights_that_do_not_fit_their_config_are_refused_by_tensor() {
-    let edited = |field: &str, from: u32, to: u32, expected: &[&str]| {
-        let (from, to) = (format!("\"{field}\": {from}"), format!("\"{field}\": {to}"));
-        assert_refused_with_edit("text_encoder/config.json", &from, &to, expected);
+    let path = "text_encoder/config.json";
+    let config: Value =
+        serde_json::from_slice(&std::fs::read(root().join("assets/models/bozzetto").join(path)).unwrap()).unwrap();
+    let stated = |field: &str| config[field].as_u64().unwrap();
+    let edited = |field: &str, to: u64, expected: &[&str]| {
+        let mut config = config.clone();
+        config[field] = to.into();
+        assert_refused(|copy| std::fs::write(copy.join(path), config.to_string()).unwrap(), expected);
     };
-    edited("intermediate_size", 1024, 1000, &["fc1.weight is [1024, 256]", "[1000, 256]", "text_encoder"]);
-    edited("num_hidden_layers", 4, 5, &["encoder.layers.4.", "is missing from the weights"]);
-    edited("vocab_size", 6144, 6000, &["do not fit together", "6143", "6000"]);
+    let (inner, width, layers, words) =
+        (stated("intermediate_size"), stated("hidden_size"), stated("num_hidden_layers"), stated("vocab_size"));
+    let found = format!("fc1.weight is [{inner}, {width}]");
+    edited("intermediate_size", inner - 8, &[&found, &format!("[{}, {width}]", inner - 8), "text_encoder"]);
+    edited("num_hidden_layers", layers + 1, &[&format!("encoder.layers.{layers}."), "is missing from the weights"]);
+    let fewer = words - 100;
+    edited("vocab_size", fewer, &["do not fit together", &(words - 1).to_string(), &fewer.to_string()]);
 }
 
 #[test]
