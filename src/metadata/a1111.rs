@@ -5,6 +5,7 @@
 use super::{Found, Imported, pairs};
 use crate::diffusion::{Painted, Request, SamplerName, ScheduleName};
 use crate::geom::Extent;
+use std::collections::HashSet;
 
 const NEGATIVE: &str = "Negative prompt:";
 /// The prompt in full, written only where A1111's trimming of lines would change it.
@@ -80,10 +81,9 @@ pub fn from_parameters(text: &str) -> Imported {
     imported.settings.negative_prompt = if has_settings { Some(negative.unwrap_or_default()) } else { negative };
     if has_settings {
         let mut names_schedule = false;
-        for (key, value) in pairs {
+        for (key, value) in last_of_each_key(pairs) {
             names_schedule |= key == "Schedule type" && value != "Automatic";
             if !take(&mut imported.settings, &key, &value) {
-                imported.unknown.retain(|(other, _)| *other != key);
                 imported.unknown.push((key, value));
             }
         }
@@ -93,6 +93,15 @@ pub fn from_parameters(text: &str) -> Imported {
         }
     }
     imported
+}
+
+/// The pairs without those whose key comes again.
+fn last_of_each_key(mut pairs: Vec<(String, String)>) -> Vec<(String, String)> {
+    let mut seen = HashSet::new();
+    pairs.reverse();
+    pairs.retain(|(key, _)| seen.insert(key.clone()));
+    pairs.reverse();
+    pairs
 }
 
 /// The prompt and, if there is one, the negative prompt: lines trimmed, a line that starts with [`NEGATIVE`] begins the latter.
