@@ -1,7 +1,6 @@
 //! The real window, driven as a person drives it: a virtual display, typed keys, and a restart.
 //! Needs Xvfb, xdotool and a software Vulkan or GL driver, which `packaging/test.sh` installs; without them it fails.
 #![cfg(all(feature = "gui", target_os = "linux"))]
-#![expect(clippy::unwrap_used, reason = "the helpers of a test fail as the test itself does")]
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
