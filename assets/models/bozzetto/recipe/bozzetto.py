@@ -145,6 +145,10 @@ def write_folder(folder, unet, text_encoder, vae, tokenizer, half=True):
         precision = next(network.parameters()).dtype
         (network.half() if half else network).save_pretrained(aside / name)
         network.to(precision)
+        config = aside / name / "config.json"
+        settings = json.loads(config.read_text())
+        settings.pop("_name_or_path", None)  # a path of the machine it was trained on
+        config.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n")
     new_schedule().save_pretrained(aside / "scheduler")
     shutil.copytree(tokenizer, aside / "tokenizer")
     (aside / "model_index.json").write_text(json.dumps(INDEX, indent=2) + "\n")

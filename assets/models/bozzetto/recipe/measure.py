@@ -62,7 +62,8 @@ def train_judge(given):
         rows = torch.randint(len(pool), (48,))
         seen = pool[rows]
         if random.random() < 0.5:
-            seen = interpolate(interpolate(seen, scale_factor=random.choice([0.25, 0.5]), mode="area"), size=128, mode="bilinear")
+            small = interpolate(seen, scale_factor=random.choice([0.25, 0.5]), mode="area")
+            seen = interpolate(small, size=128, mode="bilinear")
         seen = seen + 0.2 * torch.rand(len(seen), 1, 1, 1) * torch.randn_like(seen)
         loss = cross_entropy(look(judge, seen), answers[rows], label_smoothing=0.05)
         optimiser.zero_grad()
@@ -70,19 +71,21 @@ def train_judge(given):
         optimiser.step()
         step += 1
         if step % 50 == 0:
-            append_row(folder / "curve.csv", {"step": step, "cpu_seconds": round(cpu_seconds() - start), "loss": f"{loss.item():.3f}"})
+            row = {"step": step, "cpu_seconds": round(cpu_seconds() - start), "loss": f"{loss.item():.3f}"}
+            append_row(folder / "curve.csv", row)
     judge.eval()
     pictures, truth = labelled(held_out, 400)
     with torch.no_grad():
         right = (look(judge, pictures).argmax(1) == truth).float().mean().item()
-    save_atomically(folder / "judge.pt", {"judge": judge.state_dict(), "classes": len(scenes.concepts), "accuracy": right})
+    trained = {"judge": judge.state_dict(), "classes": len(scenes.concepts), "accuracy": right}
+    save_atomically(folder / "judge.pt", trained)
     print(f"judge: {right:.1%} of 400 held-out composed pictures")
 
 
 def nearest_colour(picture):
     """The colour word nearest to the median of the picture's border."""
-    border = np.concatenate([picture[:6].reshape(-1, 3), picture[:, :6].reshape(-1, 3), picture[:, -6:].reshape(-1, 3)])
-    median = np.median(border, axis=0)
+    sides = [picture[:6], picture[:, :6], picture[:, -6:]]
+    median = np.median(np.concatenate([side.reshape(-1, 3) for side in sides]), axis=0)
     return min(COLOURS, key=lambda name: np.abs(median - COLOURS[name][2]).sum())
 
 
@@ -91,12 +94,13 @@ def paint_and_judge(given):
     judge = new_judge(state["classes"])
     judge.load_state_dict(state["judge"])
     judge.eval()
-    unet, text = load_unet(given.model).float().eval(), load_text_encoder(given.model).float().eval()
+    unet = load_unet(given.model).float().eval()
+    text = load_text_encoder(given.model).float().eval()
     vae, prompts = load_vae(given.model / "vae").float(), Prompts(given.model / "tokenizer")
     concepts = json.loads((given.work / "data/sprites.json").read_text())["concepts"]
     pool = [number for number, concept in enumerate(concepts) if concept["tier"] <= given.tier]
 
-    rng, table = random.Random(5), {}
+    rng = random.Random(5)
     colours = [name for name in COLOURS if name != "white"]
     for kind in ("en", "zh", "en on a colour", "zh on a colour"):
         asked = [pool[i % len(pool)] for i in range(given.pictures)]
@@ -121,7 +125,6 @@ def paint_and_judge(given):
         if "colour" in kind:
             row["background colour"] = np.mean([seen == colour for seen, colour in zip(backgrounds, wanted)])
         row["CPU-s a picture"] = (time.process_time() - start) / len(texts)
-        table[kind] = row
         missed = sorted({concepts[c]["en"][0] for ranks, c in zip(shown, asked) if ranks[0] != c})
         print(f"{kind}: " + ", ".join(f"{name} {value:.2f}" for name, value in row.items()))
         print("   not named at least once:", ", ".join(missed) or "none", flush=True)

@@ -1,15 +1,16 @@
 """Fine-tune the decoder of the autoencoder; the encoder, and so every latent, stays as it is.
 
-The decoder learns from noisy latents (what a U-Net paints is never exact) on the pictures of a
-stage. Loss: L1, L1 of the picture gradients (crisp edges) and the same at half size. Goes on from WORK/runs/NAME/state.pt
-if there is one; the averaged decoder is written to WORK/runs/NAME/vae, and its rate falls to zero
-over --max-cpu.
+What a U-Net paints is never exact, so the decoder learns from disturbed latents: with noise, and,
+with --painter, as that U-Net itself repaints them in one step from a noisy state. Loss: L1, L2, L1
+of the picture gradients (crisp edges), and the same at half size. Goes on from
+WORK/runs/NAME/state.pt if there is one; the averaged decoder is written to WORK/runs/NAME/vae,
+and its rate falls to zero over --max-cpu.
 
-    python vae_decoder.py --work DIR --name decoder --stage stages/decoder.toml --max-cpu 900
+    python vae_decoder.py --work DIR --name decoder --stage stages/decoder.toml --max-cpu 900 \
+        --painter DIR/export/bozzetto --painter-stage stages/objects-1.toml
 """
 
 import argparse
-import random
 import signal
 import tomllib
 from pathlib import Path
@@ -18,8 +19,8 @@ import numpy as np
 import torch
 from torch.nn.functional import avg_pool2d
 
-from bozzetto import load_vae
-from common import append_row, be_polite, contact_sheet, cpu_seconds, save_atomically, to_array, to_tensor
+from bozzetto import encode, load_text_encoder, load_unet, load_vae, new_schedule
+from common import Prompts, append_row, be_polite, contact_sheet, cpu_seconds, save_atomically, to_array, to_tensor
 from muon import MuonAdam
 from scene import Scenes
 
@@ -38,11 +39,48 @@ def loss_of(painted, wanted):
     return total
 
 
-@torch.no_grad()
-def latents_of(vae, pictures, noise):
-    latents = vae.encode(pictures).latent_dist.mean
-    strength = noise * torch.rand(len(latents), 1, 1, 1)
-    return latents + strength * torch.randn_like(latents)
+class Examples:
+    """Pictures with disturbed latents, replaced a few at a time."""
+
+    def __init__(self, vae, config, scenes, painter=None):
+        self.vae, self.config, self.scenes, self.painter = vae, config, scenes, painter
+        self.pictures, self.latents = [], []
+
+    def add(self, count):
+        pictures = [self.scenes.draw(captions=0)[0] for _ in range(count)]
+        self._keep(pictures, encode(self.vae, pictures))
+        if self.painter:
+            self._keep(*self.painter.repaint(self.vae, count))
+
+    def _keep(self, pictures, latents):
+        self.pictures = (self.pictures + list(to_tensor(pictures)))[-self.config["kept"] :]
+        self.latents = (self.latents + list(latents))[-self.config["kept"] :]
+
+    def draw(self, count):
+        rows = torch.randint(len(self.pictures), (count,)).tolist()
+        latents = torch.stack([self.latents[row] for row in rows])
+        strength = self.config["noise"] * torch.rand(count, 1, 1, 1)
+        return torch.stack([self.pictures[row] for row in rows]), latents + strength * torch.randn_like(latents)
+
+
+class Painter:
+    """A U-Net that says in one step what it sees in a noisy picture whose caption it knows."""
+
+    def __init__(self, folder, scenes, levels):
+        self.unet, self.text = load_unet(folder).float().eval(), load_text_encoder(folder).float().eval()
+        self.prompts, self.scenes, self.levels = Prompts(Path(folder) / "tokenizer"), scenes, levels
+        self.signal = new_schedule().alphas_cumprod.float()
+
+    @torch.no_grad()
+    def repaint(self, vae, count):
+        pictures, captions = zip(*(self.scenes.draw(captions=1) for _ in range(count)))
+        steps = torch.randint(*self.levels, (count,))
+        signal = self.signal[steps].view(-1, 1, 1, 1)
+        latents = encode(vae, pictures)
+        noisy = signal.sqrt() * latents + (1 - signal).sqrt() * torch.randn_like(latents)
+        states = self.text(input_ids=self.prompts.batch([texts[0] for texts in captions])).last_hidden_state
+        velocity = self.unet(noisy, steps, states).sample
+        return pictures, signal.sqrt() * noisy - (1 - signal).sqrt() * velocity
 
 
 @torch.no_grad()
@@ -60,6 +98,8 @@ def main():
     options.add_argument("--work", type=Path, required=True)
     options.add_argument("--name", default="decoder")
     options.add_argument("--stage", type=Path, required=True)
+    options.add_argument("--painter", type=Path, help="diffusers folder whose U-Net repaints the latents")
+    options.add_argument("--painter-stage", type=Path, help="stage with the pictures the painter knows")
     options.add_argument("--max-cpu", type=float, required=True)
     options.add_argument("--save-every", type=float, default=200)
     options.add_argument("--seed", type=int, default=0)
@@ -87,9 +127,15 @@ def main():
     scenes = Scenes(given.work, stage["scene"], seed=given.seed + 1000 * stops)
     held_out = Scenes(given.work, stage["scene"], seed=999)
     check = to_tensor([held_out.draw()[0] for _ in range(16)])
-    rng = random.Random(given.seed + stops)
+    painter = None
+    if given.painter:
+        known = tomllib.loads(given.painter_stage.read_text())["scene"]
+        painter = Painter(given.painter, Scenes(given.work, known, seed=given.seed + 1000 * stops), config["levels"])
+    examples = Examples(vae, config, scenes, painter)
     clock = cpu_seconds()
-    spent = lambda: before + cpu_seconds() - clock
+
+    def spent():
+        return before + cpu_seconds() - clock
 
     def swap():
         with torch.no_grad():
@@ -113,13 +159,14 @@ def main():
 
     stop = []
     signal.signal(signal.SIGTERM, lambda *_: stop.append(True))
-    side, saved = config["crop"], spent()
     save()
+    for _ in range(config["fill"] // 8):
+        examples.add(8)
+    saved = spent()
     while not stop and spent() < given.max_cpu:
-        pictures = to_tensor([scenes.draw()[0] for _ in range(config["batch"])])
-        left, top = (8 * rng.randint(0, (128 - side) // 8) for _ in range(2))
-        pictures = pictures[:, :, top : top + side, left : left + side]
-        painted = vae.decode(latents_of(vae, pictures, config["noise"])).sample
+        examples.add(config["fresh"])
+        pictures, latents = examples.draw(config["batch"])
+        painted = vae.decode(latents).sample
         optimiser.zero_grad()
         loss_of(painted, pictures).backward()
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
