@@ -401,6 +401,27 @@ fn a_stroke_is_seen_before_the_button_is_released() {
 }
 
 #[test]
+fn a_stroke_lands_under_the_pointer_on_a_fine_screen_and_at_another_scale() {
+    let mut window = window();
+    window.drop_picture(EXTENT);
+    window.harness.set_pixels_per_point(2.0);
+    window.press(Modifiers::COMMAND, Key::Num1);
+    window.press(Modifiers::NONE, Key::B);
+    window.apply(Action::SetBrush(sfumato::paint::Brush { size: 3.0, hardness: 1.0 }));
+    let at = window.canvas() + vec2(10.0, -5.0);
+    window.harness.hover_at(at);
+    window.harness.step();
+    window.harness.drag_at(at);
+    window.harness.step();
+    window.harness.drop_at(at);
+    window.harness.run();
+    let mask = window.session().document.mask();
+    // Two screen pixels a point, one image pixel a screen pixel: 20 to the right of the middle and 10 up.
+    assert_eq!(mask.coverage()[(32 - 10) * 64 + 32 + 20], 255);
+    assert!(mask.coverage().iter().filter(|&&c| c > 0).count() <= 16);
+}
+
+#[test]
 fn a_result_that_comes_in_the_middle_of_a_stroke_does_not_take_its_picture() {
     let mut window = window();
     window.drop_picture(EXTENT);
@@ -413,7 +434,9 @@ fn a_result_that_comes_in_the_middle_of_a_stroke_does_not_take_its_picture() {
     window.harness.step();
     window.harness.drag_at(middle);
     window.harness.step();
-    window.finish(&job);
+    let other = Arc::new(Picture::filled(job.request.extent, [9, 9, 9, 255]));
+    let outcome = Outcome::Finished(painted(&other, &job.request, 20));
+    window.tell(Event::JobEnded { id: job.id, outcome });
     window.harness.drop_at(middle);
     window.harness.run();
     let document = &window.session().document;

@@ -1,6 +1,7 @@
 //! The real window, driven as a person drives it: a virtual display, typed keys, and a restart.
 //! Needs Xvfb, xdotool and a software Vulkan or GL driver, which `packaging/test.sh` installs; without them it fails.
 #![cfg(all(feature = "gui", target_os = "linux"))]
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;

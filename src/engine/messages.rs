@@ -26,7 +26,7 @@ pub enum Command {
     Load(String),
     /// Paint.
     Generate(Job),
-    /// Paint, and write every tensor on the way to a safetensors file, as [`crate::diffusion::trace`] names them.
+    /// Paint, and write every tensor on the way to a safetensors file, as [`Trace`](crate::diffusion::Trace) names them.
     Trace {
         /// What to paint.
         job: Job,

@@ -88,7 +88,7 @@ pub struct Session {
     archive: archive::Archive,
     keeper: Keeper,
     /// Let go after the keeper has written what waited. None while another program keeps the state.
-    #[expect(dead_code, reason = "it is held, and there is nothing to ask of it")]
+    #[cfg_attr(not(test), expect(dead_code, reason = "it is held, and there is nothing to ask of it"))]
     claim: Option<persist::Claim>,
     found: Option<Found>,
     view: View,

@@ -1,4 +1,4 @@
-//! egui panels: read the session, return actions. One file a panel; what they share is in [`widgets`], [`theme`] and the table
+//! egui panels: read the session, return actions. One file a panel; what they share is in `widgets`, [`theme`] and the table
 //! of [`shortcuts`]. Nothing here changes the session but the draft, which is edited in place.
 
 pub mod canvas;

@@ -36,6 +36,10 @@ fn everything_survives_a_kill_a_second_after_the_last_change() {
     assert_eq!(*second.job().request, requests[0]);
     assert_eq!(second.session.jobs.waiting.len(), 2);
     assert!(second.said().is_empty());
+    second.apply(Action::OlderPrompt);
+    assert_eq!(second.session.draft.prompt, "red apple");
+    second.apply(Action::NewerPrompt);
+    assert_eq!(second.session.draft.prompt, "green pear, half-writ");
 }
 
 #[test]
