@@ -401,6 +401,66 @@ fn a_stroke_is_seen_before_the_button_is_released() {
 }
 
 #[test]
+fn a_stroke_lands_under_the_pointer_on_a_fine_screen_and_at_another_scale() {
+    let mut window = window();
+    window.drop_picture(EXTENT);
+    window.harness.set_pixels_per_point(2.0);
+    window.press(Modifiers::COMMAND, Key::Num1);
+    window.press(Modifiers::NONE, Key::B);
+    window.apply(Action::SetBrush(sfumato::paint::Brush { size: 3.0, hardness: 1.0 }));
+    let at = window.canvas() + vec2(10.0, -5.0);
+    window.harness.hover_at(at);
+    window.harness.step();
+    window.harness.drag_at(at);
+    window.harness.step();
+    window.harness.drop_at(at);
+    window.harness.run();
+    let mask = window.session().document.mask();
+    // Two screen pixels a point, one image pixel a screen pixel: 20 to the right of the middle and 10 up.
+    assert_eq!(mask.coverage()[(32 - 10) * 64 + 32 + 20], 255);
+    assert!(mask.coverage().iter().filter(|&&c| c > 0).count() <= 16);
+}
+
+#[test]
+fn a_result_that_comes_in_the_middle_of_a_stroke_does_not_take_its_picture() {
+    let mut window = window();
+    window.drop_picture(EXTENT);
+    let opened = window.session().document.picture().unwrap().clone();
+    window.press(Modifiers::COMMAND, Key::Enter);
+    let job = window.job();
+    window.press(Modifiers::NONE, Key::B);
+    let middle = window.canvas();
+    window.harness.hover_at(middle);
+    window.harness.step();
+    window.harness.drag_at(middle);
+    window.harness.step();
+    let other = Arc::new(Picture::filled(job.request.extent, [9, 9, 9, 255]));
+    let outcome = Outcome::Finished(painted(&other, &job.request, 20));
+    window.tell(Event::JobEnded { id: job.id, outcome });
+    window.harness.drop_at(middle);
+    window.harness.run();
+    let document = &window.session().document;
+    assert!(Arc::ptr_eq(document.picture().unwrap(), &opened));
+    assert_eq!(document.mask().coverage()[32 * 64 + 32], 255);
+    assert_eq!(window.session().results.items.len(), 1);
+}
+
+#[test]
+fn the_last_letter_typed_is_kept_without_another_frame() {
+    let mut window = window();
+    window.harness.get_by_label("Prompt").focus();
+    window.harness.run();
+    window.harness.get_by_label("Prompt").type_text("Z");
+    window.harness.step();
+    let state = window.home.path().join("session.json");
+    let typed = Instant::now();
+    while !std::fs::read_to_string(&state).is_ok_and(|state| state.contains('Z')) {
+        assert!(typed.elapsed() < LIMIT, "it never reached the disk");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
 fn holding_space_moves_the_view_whatever_the_tool() {
     let mut window = window();
     window.drop_picture(EXTENT);
@@ -525,6 +585,13 @@ fn the_gallery_finds_results_by_their_prompts() {
     window.harness.run_ok();
     window.wait("the search", |session| session.results.items.len() == 1);
     assert_eq!(window.session().results.items[0].prompt, "a yellow lemon");
+    window.write_prompt("a blue boat");
+    window.press(Modifiers::COMMAND, Key::Enter);
+    let job = window.job();
+    window.finish(&job);
+    let shown = |window: &Window, label: &str| window.harness.query_all_by_label(label).count();
+    assert_eq!(shown(&window, "Result: a yellow lemon"), 2, "in the gallery and in the strip");
+    assert_eq!(shown(&window, "Result: a blue boat"), 1, "in the strip only");
 }
 
 #[test]

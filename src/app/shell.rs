@@ -130,6 +130,7 @@ impl eframe::App for App {
         for ask in &out.asks {
             self.answer(&ctx, ask);
         }
+        self.session.take_note();
     }
 
     fn on_exit(&mut self) {

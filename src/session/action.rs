@@ -69,8 +69,8 @@ pub enum Action {
     Show(ResultId),
     /// Show the document itself again.
     HideResult,
-    /// Start from the shown result.
-    StartFromResult,
+    /// Start from this result, shown or not.
+    StartFromResult(ResultId),
     /// Put this result's settings into the draft, its starting picture and mask into the document.
     Recall(ResultId),
     /// Show this result's file in the file manager: the session answers with a [`Wish`](super::Wish).

@@ -75,7 +75,7 @@ impl Session {
                 self.fetch(id, Purpose::Show);
             }
             Action::HideResult => self.view_document(),
-            Action::StartFromResult => self.start_from_result(),
+            Action::StartFromResult(id) => self.fetch(id, Purpose::StartFrom),
             Action::Recall(id) => self.fetch(id, Purpose::Recall),
             Action::Reveal(id) => self.reveal(id),
             Action::SaveAgain(id) => self.save_again(id),
@@ -190,12 +190,6 @@ impl Session {
     fn list_more_if_there_are(&mut self) {
         if self.results.has_more && !self.results.is_loading {
             self.list_more();
-        }
-    }
-
-    fn start_from_result(&mut self) {
-        if !self.adopt_shown_result() {
-            self.notices.info("No result is shown: click one first, then start from it");
         }
     }
 

@@ -16,6 +16,7 @@ pub(super) const PAGE: usize = 60;
 #[derive(Clone, Debug)]
 pub(super) enum Purpose {
     Show,
+    StartFrom,
     Recall,
     SaveTo(PathBuf),
 }

@@ -2,6 +2,7 @@
 
 use super::files::{Opened, Task, size_that_fits};
 use super::{Action, NoticeKind, Notices, Offer, Session, Viewed};
+use crate::diffusion::Request;
 use crate::geom::Extent;
 use crate::paint::{Document, Edit};
 use crate::pixels::{Mask, Picture};
@@ -17,7 +18,10 @@ pub(super) fn restored(
     extent: Extent,
     notices: &mut Notices,
 ) -> Document {
-    let extent = picture.as_ref().map_or(extent.rounded_to(8), |picture| picture.extent());
+    // The draft's size may come from a file that says anything; an empty mask of it must fit into memory.
+    let most = Request::<(), ()>::MAX_SIDE;
+    let extent = Extent::new(extent.width.min(most), extent.height.min(most)).rounded_to(8);
+    let extent = picture.as_ref().map_or(extent, |picture| picture.extent());
     let mask = mask.cloned().unwrap_or_else(|| Mask::empty(extent));
     Document::restored(picture.clone(), mask).unwrap_or_else(|error| {
         notices.error(format!("The mask could not be restored: {error}"));
@@ -46,18 +50,15 @@ impl Session {
         self.edit(edit);
     }
 
-    /// Makes a shown result the document's picture, as one step of undo. Returns whether there is one.
-    pub(super) fn adopt_shown_result(&mut self) -> bool {
-        let Viewed::Result(_, picture) = &self.view.what else {
-            return false;
-        };
+    /// Makes a shown result the document's picture, as one step of undo.
+    pub(super) fn adopt_shown_result(&mut self) {
+        let Viewed::Result(_, picture) = &self.view.what else { return };
         let is_there = self.document.picture().is_some_and(|there| Arc::ptr_eq(there, picture));
         if is_there {
             self.view_document();
         } else {
             self.edit(Edit::SetPicture(Some(Arc::clone(picture))));
         }
-        true
     }
 
     pub(super) fn view_document(&mut self) {

@@ -1,7 +1,8 @@
 //! When what is being edited goes to disk: whenever it is not what went there last.
 
 use super::persist::Snapshot;
-use super::{Draft, Session};
+use super::{Draft, Session, Viewed};
+use crate::gallery::EntryId;
 use crate::paint::{Brush, Tool};
 use crate::pixels::Mask;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ struct Signs {
     /// Numbers that grow with every change. The prompts change only when jobs do.
     jobs: u64,
     document: u64,
+    shown: Option<EntryId>,
 }
 
 /// What was handed to the keeper last.
@@ -34,6 +36,12 @@ impl Session {
         self.keeper.flush();
     }
 
+    /// Takes note of what was edited in place, in the draft: at the end of a frame, so that it is kept even if no other follows.
+    pub fn take_note(&mut self) {
+        self.refresh();
+        self.keep_state();
+    }
+
     /// Hands what is being edited to the state thread, if it changed.
     pub(super) fn keep_state(&mut self) {
         let signs = Signs {
@@ -43,6 +51,10 @@ impl Session {
             used_seed: self.used_seed,
             jobs: self.jobs.changes(),
             document: self.document.revision(),
+            shown: match self.view.what {
+                Viewed::Result(id, _) => self.results.place(id).map(|place| place.entry),
+                Viewed::Document => None,
+            },
         };
         if self.handed.signs.as_ref() == Some(&signs) {
             return;
@@ -59,6 +71,7 @@ impl Session {
             history: self.history.clone(),
             picture: self.document.picture().cloned(),
             mask: self.handed.mask.clone(),
+            shown: signs.shown,
             queue: self.jobs.unfinished().cloned().collect(),
         });
         self.handed.signs = Some(signs);

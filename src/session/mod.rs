@@ -89,6 +89,9 @@ pub struct Session {
     files: files::Files,
     archive: archive::Archive,
     keeper: Keeper,
+    /// Let go after the keeper has written what waited. None while another program keeps the state.
+    #[cfg_attr(not(test), expect(dead_code, reason = "it is held, and there is nothing to ask of it"))]
+    claim: Option<persist::Claim>,
     found: Option<Found>,
     view: View,
     shown: Shown,
@@ -124,7 +127,8 @@ impl Session {
     pub fn open(opening: Opening) -> Self {
         let Opening { paths, settings, models, engine: mut start_engine, wake, entropy } = opening;
         let folder = paths.state_folder().to_owned();
-        let restored = persist::restore(&folder);
+        let claim = persist::claim(&folder);
+        let restored = if claim.is_some() { persist::restore(&folder) } else { persist::Restored::default() };
         let usable = models.iter().find(|model| model.problem.is_none());
         let first_draft = usable.or(models.first()).map(|model| model.example.clone()).unwrap_or_default();
         let snapshot = restored.snapshot.unwrap_or_else(|| Snapshot {
@@ -135,12 +139,19 @@ impl Session {
             history: History::default(),
             picture: None,
             mask: None,
+            shown: None,
             queue: Vec::new(),
         });
         let mut notices = Notices::default();
         restored.complaints.into_iter().for_each(|complaint| {
             notices.error(complaint);
         });
+        if claim.is_none() {
+            notices.info(
+                "Sfumato is open already. Both windows use one gallery, but what you edit in this one is forgotten when it closes, \
+                 and each lists what the other paints only after a restart",
+            );
+        }
         let document =
             document::restored(snapshot.picture, snapshot.mask.as_deref(), snapshot.draft.extent, &mut notices);
         let mut jobs = Jobs::default();
@@ -162,7 +173,8 @@ impl Session {
             restarts_left: RESTARTS,
             files: files::start(Arc::clone(&wake)),
             archive: archive::start(paths.gallery_folder(&settings), Arc::clone(&wake)),
-            keeper: Keeper::start(folder, wake),
+            keeper: if claim.is_some() { Keeper::start(folder, wake) } else { Keeper::idle() },
+            claim,
             settings,
             paths,
             found: None,
@@ -175,6 +187,11 @@ impl Session {
             handed: keep::Handed::default(),
         };
         session.begin();
+        if let Some(entry) = snapshot.shown {
+            let id = session.results.name_of(entry);
+            session.view.wanted = Some(id);
+            session.archive.send(archive::Task::Fetch { result: id, entry, purpose: archive::Purpose::Show });
+        }
         session
     }
 

@@ -5,12 +5,14 @@
 
 use super::{Draft, History, Wake};
 use crate::diffusion::{Record, Request};
-use crate::files::{SaveError, save_atomically};
+use crate::files::{SaveError, make_folder, save_atomically};
+use crate::gallery::EntryId;
 use crate::paint::{Brush, Tool};
 use crate::pixels::{self, Mask, Picture};
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, never, unbounded};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
+use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,6 +21,7 @@ use std::time::{Duration, Instant};
 
 const VERSION: u32 = 1;
 const STATE_FILE: &str = "session.json";
+const LOCK_FILE: &str = "session.lock";
 const PIXELS_FOLDER: &str = "session-pixels";
 /// Writing begins when nothing has changed for this long …
 const QUIET: Duration = Duration::from_millis(250);
@@ -37,6 +40,8 @@ pub(super) struct Snapshot {
     pub(super) picture: Option<Arc<Picture>>,
     /// None keeps everything.
     pub(super) mask: Option<Arc<Mask>>,
+    /// The result on the canvas; none is the document.
+    pub(super) shown: Option<EntryId>,
     pub(super) queue: Vec<Request>,
 }
 
@@ -53,7 +58,26 @@ struct State {
     picture: Option<String>,
     /// By digest.
     mask: Option<String>,
+    /// By its number in the gallery.
+    shown: Option<i64>,
     queue: Vec<Record>,
+}
+
+/// The right to keep the state in a folder: the first program's that has it open, until it ends, however it ends.
+#[derive(Debug)]
+pub(super) struct Claim {
+    /// Where there can be no lock, everyone is the first.
+    _lock: Option<File>,
+}
+
+/// Claims the folder; none if another program has it.
+pub(super) fn claim(folder: &Path) -> Option<Claim> {
+    let opened = make_folder(folder)
+        .and_then(|()| File::options().create(true).truncate(false).write(true).open(folder.join(LOCK_FILE)));
+    match opened.as_ref().map(File::try_lock) {
+        Ok(Err(TryLockError::WouldBlock)) => None,
+        Ok(Ok(()) | Err(TryLockError::Error(_))) | Err(_) => Some(Claim { _lock: opened.ok() }),
+    }
 }
 
 /// What was found on disk.
@@ -108,6 +132,7 @@ pub(super) fn restore(folder: &Path) -> Restored {
         history: state.prompts,
         picture: document_picture,
         mask: document_mask,
+        shown: state.shown.map(EntryId),
         queue,
     };
     Restored { snapshot: Some(snapshot), complaints }
@@ -165,6 +190,11 @@ impl Keeper {
         let work = move || Writer::new(&folder, tell, wake).run(&messages);
         let thread = Builder::new().name("state".into()).spawn(work).ok();
         Self { inbox: Some(inbox), complaints, thread }
+    }
+
+    /// One that keeps nothing.
+    pub(super) fn idle() -> Self {
+        Self { inbox: None, complaints: never(), thread: None }
     }
 
     /// Keeps this instead of what was handed in before.
@@ -334,6 +364,7 @@ impl Writer {
             prompts: snapshot.history,
             picture,
             mask,
+            shown: snapshot.shown.map(|EntryId(number)| number),
             queue,
         };
         let text = serde_json::to_vec_pretty(&state).expect("strings, numbers and lists can be written as JSON");

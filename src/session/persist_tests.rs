@@ -15,6 +15,7 @@ fn a_snapshot() -> Snapshot {
         history: vec!["red apple".to_owned()].into(),
         picture: Some(picture),
         mask: Some(mask),
+        shown: Some(EntryId(3)),
         queue: vec![a_request("green pear"), Request { extent, input: Some(input), ..a_request("red apple") }],
     }
 }

@@ -208,6 +208,7 @@ impl Session {
 
     fn take_fetched(&mut self, id: ResultId, purpose: Purpose, fetched: Fetched) {
         let Fetched { entry, picture, request } = fetched;
+        self.results.locate(id, &entry);
         let picture = match (picture, &purpose) {
             (Ok(picture), _) => Some(picture),
             // Settings can be had without the file.
@@ -229,10 +230,11 @@ impl Session {
             (Purpose::Recall, _, Ok(request)) => self.recall(&request),
             (Purpose::Recall, _, Err(error)) => self.recall_settings_only(&entry, &error.to_string()),
             (Purpose::Show, Some(picture), Err(_)) => self.show(id, picture),
+            (Purpose::StartFrom, Some(picture), Err(_)) => self.start_from(id, picture),
             (Purpose::SaveTo(path), Some(picture), Err(_)) => {
                 self.save_to(path, picture, Some(entry.parameters), Some(id));
             }
-            (Purpose::Show | Purpose::SaveTo(_), None, _) => {}
+            (Purpose::Show | Purpose::StartFrom | Purpose::SaveTo(_), None, _) => {}
         }
     }
 
@@ -240,6 +242,7 @@ impl Session {
     pub(super) fn fetched(&mut self, id: ResultId, purpose: Purpose, finished: &Finished) {
         match purpose {
             Purpose::Show => self.show(id, Arc::clone(&finished.picture)),
+            Purpose::StartFrom => self.start_from(id, Arc::clone(&finished.picture)),
             Purpose::Recall => self.recall(&finished.request),
             Purpose::SaveTo(path) => {
                 self.save_to(path, Arc::clone(&finished.picture), Some(finished.parameters.clone()), Some(id));
@@ -254,6 +257,12 @@ impl Session {
             let stays = self.jobs.running.is_some() && !is_newest;
             self.view = View { what: Viewed::Result(id, picture), stays, wanted: None };
         }
+    }
+
+    /// Makes a result the document's picture, as one step of undo.
+    fn start_from(&mut self, id: ResultId, picture: Arc<Picture>) {
+        self.view = View { what: Viewed::Result(id, picture), stays: false, wanted: None };
+        self.adopt_shown_result();
     }
 
     /// Puts everything that decided a picture back: the draft, and what it started from.

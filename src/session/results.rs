@@ -98,6 +98,15 @@ impl Results {
         self.items.iter().find(|item| item.id == id)
     }
 
+    /// The listed ones that the search is for. What was made since it began is listed whether it is or not.
+    pub fn found(&self) -> impl Iterator<Item = &ResultItem> {
+        let words: Vec<String> = self.search.to_lowercase().split_whitespace().map(str::to_owned).collect();
+        self.items.iter().filter(move |item| {
+            let prompt = item.prompt.to_lowercase();
+            words.iter().all(|word| prompt.contains(word))
+        })
+    }
+
     pub(super) fn get_mut(&mut self, id: ResultId) -> Option<&mut ResultItem> {
         self.items.iter_mut().find(|item| item.id == id)
     }
@@ -152,7 +161,7 @@ impl Results {
             self.hold(id, Finished::of(&painted));
         }
         self.ids.insert(entry.id, id);
-        self.places.insert(id, Place { entry: entry.id, path: entry.path.clone() });
+        self.locate(id, entry);
         // A page that was listed meanwhile may hold it under the same entry.
         self.items.retain(|item| item.id == id || item.kept != Kept::InGallery(entry.id));
         if let Some(item) = self.get_mut(id) {
@@ -175,9 +184,8 @@ impl Results {
     /// Lists older entries behind what is listed; what is listed already stays where it is.
     pub(super) fn append(&mut self, entries: Vec<(Entry, Option<Arc<Picture>>)>) {
         for (entry, thumbnail) in entries {
-            let id = self.ids.get(&entry.id).copied().unwrap_or_else(|| self.new_id());
-            self.ids.insert(entry.id, id);
-            self.places.insert(id, Place { entry: entry.id, path: entry.path });
+            let id = self.name_of(entry.id);
+            self.locate(id, &entry);
             if self.get(id).is_some() {
                 continue;
             }
@@ -192,6 +200,18 @@ impl Results {
                 kept: Kept::InGallery(entry.id),
             });
         }
+    }
+
+    /// What this entry is called here, listed or not.
+    pub(super) fn name_of(&mut self, entry: EntryId) -> ResultId {
+        let id = self.ids.get(&entry).copied().unwrap_or_else(|| self.new_id());
+        self.ids.insert(entry, id);
+        id
+    }
+
+    /// Where the gallery has it was found out.
+    pub(super) fn locate(&mut self, id: ResultId, entry: &Entry) {
+        self.places.insert(id, Place { entry: entry.id, path: entry.path.clone() });
     }
 
     pub(super) fn forget(&mut self, id: ResultId) {

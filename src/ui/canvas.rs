@@ -122,6 +122,11 @@ fn paint_with_pointer(ui: &Ui, response: &Response, scene: &Scene, view: &mut Vi
         && let Shown::Document(picture) | Shown::Result(_, picture) = shown
         && let Some(at) = ui.input(|i| i.pointer.press_origin())
     {
+        // What is painted on stays on the canvas: a result that comes in the middle of a stroke must not take its place.
+        out.act(match shown {
+            Shown::Result(id, _) => Action::StartFromResult(*id),
+            _ => Action::HideResult,
+        });
         let start = placement.to_image(at);
         let first = view.last_stroke_end.filter(|_| shift).unwrap_or(start);
         let fits = session.document.extent() == picture.extent();
@@ -287,7 +292,7 @@ fn context_menu(ui: &mut Ui, shown: &Shown, view: &mut ViewState, out: &mut Outb
     ui.separator();
     let has_picture = matches!(shown, Shown::Document(_) | Shown::Result(..));
     if let Shown::Result(id, _) = shown {
-        super::menu::item(ui, Shortcut::StartFromResult, true, || out.act(Action::StartFromResult));
+        super::menu::item(ui, Shortcut::StartFromResult, true, || out.act(Action::StartFromResult(*id)));
         super::menu::item(ui, Shortcut::RecallResult, true, || out.act(Action::Recall(*id)));
         ui.separator();
     }

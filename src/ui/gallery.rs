@@ -25,7 +25,7 @@ pub(super) fn gallery_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, o
             });
         });
         ui.add_space(space::SMALL);
-        if session.results.items.is_empty() {
+        if session.results.found().next().is_none() {
             let text = if view.search.trim().is_empty() {
                 "Nothing painted yet.".to_owned()
             } else {
@@ -38,7 +38,7 @@ pub(super) fn gallery_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, o
         ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
             ui.horizontal_wrapped(|ui| {
                 ui.spacing_mut().item_spacing = vec2(10.0, 10.0);
-                for item in &session.results.items {
+                for item in session.results.found() {
                     let response = result_ui(ui, item, SIDE, session, view, out);
                     if response.double_clicked() {
                         view.gallery_open = false;
@@ -50,7 +50,7 @@ pub(super) fn gallery_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, o
             }
         });
         // Starting from a picture means working on it: the canvas comes back.
-        if out.actions[shown_before..].iter().any(|a| matches!(a, Action::StartFromResult)) {
+        if out.actions[shown_before..].iter().any(|a| matches!(a, Action::StartFromResult(_))) {
             view.gallery_open = false;
         }
     });

@@ -117,12 +117,7 @@ pub(super) fn perform_on_result(
     out: &mut Outbox,
 ) -> bool {
     match shortcut {
-        Shortcut::StartFromResult => {
-            if session.results.shown != Some(result) {
-                out.act(Action::Show(result));
-            }
-            out.act(Action::StartFromResult);
-        }
+        Shortcut::StartFromResult => out.act(Action::StartFromResult(result)),
         Shortcut::RecallResult => out.act(Action::Recall(result)),
         Shortcut::RevealResult => out.act(Action::Reveal(result)),
         Shortcut::DeleteResult => out.act(Action::Delete(result)),

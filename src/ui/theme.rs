@@ -223,6 +223,8 @@ fn visuals(p: &Palette, base: Visuals) -> Visuals {
     v.handle_shape = egui::style::HandleShape::Circle;
     v.striped = false;
     v.indent_has_left_vline = false;
+    // Each blink draws the whole window: without a GPU that takes a quarter of a core, which painting needs.
+    v.text_cursor.blink = false;
 
     let w = &mut v.widgets;
     for widget in [&mut w.noninteractive, &mut w.inactive, &mut w.hovered, &mut w.active, &mut w.open] {

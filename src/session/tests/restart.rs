@@ -17,7 +17,8 @@ fn everything_survives_a_kill_a_second_after_the_last_change() {
     let draft = first.session.draft.clone();
     let requests: Vec<Request> = first.session.jobs.unfinished().cloned().collect();
     std::thread::sleep(Duration::from_secs(1));
-    // A kill runs no destructor.
+    // A kill runs no destructor; the system lets go of the lock.
+    first.session.claim = None;
     std::mem::forget(first.session);
 
     let mut second = stage(home.path());
@@ -35,6 +36,10 @@ fn everything_survives_a_kill_a_second_after_the_last_change() {
     assert_eq!(*second.job().request, requests[0]);
     assert_eq!(second.session.jobs.waiting.len(), 2);
     assert!(second.said().is_empty());
+    second.apply(Action::OlderPrompt);
+    assert_eq!(second.session.draft.prompt, "red apple");
+    second.apply(Action::NewerPrompt);
+    assert_eq!(second.session.draft.prompt, "green pear, half-writ");
 }
 
 #[test]
@@ -90,4 +95,59 @@ fn a_model_that_is_gone_is_replaced_and_said() {
     let mut second = stage_with(home.path(), vec![Model::new("bozzetto", "", &defaults())]);
     second.hears("other is not there any more: bozzetto is used");
     assert_eq!((second.load().as_str(), second.session.draft.model.as_str()), ("bozzetto", "bozzetto"));
+}
+
+#[test]
+fn the_result_on_the_canvas_is_there_again() {
+    let home = tempfile::tempdir().unwrap();
+    let mut first = stage(home.path());
+    first.paint(10);
+    first.paint(20);
+    let older = first.session.results.items[1].id;
+    first.apply(Action::Show(older));
+    drop(first);
+    let mut second = stage(home.path());
+    second.until(|s| s.results.shown.is_some());
+    assert_eq!(second.shown_grey(), Some(10));
+    second.apply(Action::HideResult);
+    drop(second);
+    let mut third = stage(home.path());
+    third.until(|s| !s.results.is_loading);
+    assert_eq!(third.shown_grey(), None);
+}
+
+#[test]
+fn a_second_window_leaves_the_state_of_the_first_alone_and_says_so() {
+    let home = tempfile::tempdir().unwrap();
+    let mut first = stage(home.path());
+    first.apply(Action::PastePicture(Picture::filled(SIZE, [5, 5, 5, 255])));
+    first.until(|s| s.document.picture().is_some());
+    first.apply(Action::Generate);
+    first.session.draft.prompt = "mine".into();
+    first.session.save();
+
+    let mut second = stage(home.path());
+    second.hears("Sfumato is open already");
+    assert_eq!(second.session.jobs.left_over.len(), 0, "the first still paints it");
+    second.session.draft.prompt = "theirs".into();
+    second.paint(30);
+    second.session.save();
+    drop(second);
+    drop(first);
+
+    let mut third = stage(home.path());
+    assert_eq!((third.session.draft.prompt.as_str(), third.shown_grey()), ("mine", Some(5)));
+    assert_eq!(third.session.jobs.left_over.len(), 1);
+    third.until(|s| s.results.items.len() == 1);
+    assert!(!third.said().iter().any(|said| said.contains("open already")), "the lock went with the first");
+}
+
+#[test]
+fn a_size_that_no_memory_holds_does_not_keep_the_program_from_starting() {
+    let home = tempfile::tempdir().unwrap();
+    let mut first = stage(home.path());
+    first.session.draft.extent = Extent::new(u32::MAX, u32::MAX);
+    first.session.save();
+    drop(first);
+    assert_eq!(stage(home.path()).session.draft.extent, Extent::new(u32::MAX, u32::MAX));
 }

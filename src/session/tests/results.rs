@@ -94,7 +94,7 @@ fn recalling_what_came_from_noise_closes_the_picture() {
     let home = tempfile::tempdir().unwrap();
     let mut stage = stage(home.path());
     let id = stage.paint(10);
-    stage.apply(Action::StartFromResult);
+    stage.apply(Action::StartFromResult(id));
     assert_eq!(stage.session.document.picture().unwrap().rgba()[0], 10);
     stage.apply(Action::Recall(id));
     assert!(stage.session.document.picture().is_none());
@@ -102,11 +102,36 @@ fn recalling_what_came_from_noise_closes_the_picture() {
 }
 
 #[test]
-fn starting_from_a_result_needs_one_that_is_shown() {
+fn starting_from_a_result_that_must_be_read_first_starts_from_that_one() {
+    let home = tempfile::tempdir().unwrap();
+    let mut first = stage(home.path());
+    first.paint(10);
+    first.paint(20);
+    drop(first);
+    let mut second = stage(home.path());
+    second.until(|s| s.results.items.len() == 2);
+    let (newer, older) = (second.session.results.items[0].id, second.session.results.items[1].id);
+    second.apply(Action::Show(newer));
+    second.until(|s| s.results.shown == Some(newer));
+    second.apply(Action::StartFromResult(older));
+    second.until(|s| s.document.picture().is_some());
+    assert_eq!(second.session.document.picture().unwrap().rgba()[0], 10);
+    assert_eq!(second.shown_grey(), Some(10));
+}
+
+#[test]
+fn a_search_does_not_find_what_was_made_since_and_holds_other_words() {
     let home = tempfile::tempdir().unwrap();
     let mut stage = stage(home.path());
-    stage.apply(Action::StartFromResult);
-    stage.hears("No result is shown");
+    stage.apply(Action::Search("APPLE re".into()));
+    stage.until(|s| !s.results.is_loading);
+    stage.session.draft.prompt = "green pear".into();
+    stage.paint(10);
+    stage.session.draft.prompt = "red apple".into();
+    stage.paint(20);
+    assert_eq!(stage.session.results.items.len(), 2);
+    let found: Vec<_> = stage.session.results.found().map(|item| item.prompt.as_str()).collect();
+    assert_eq!(found, ["red apple"]);
 }
 
 #[test]
