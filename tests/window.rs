@@ -96,6 +96,10 @@ fn a_typed_prompt_becomes_a_picture_that_is_there_after_a_restart() {
     // What is saved is saved before the person could ask for it: ended without a chance to tidy up.
     sleep(Duration::from_secs(2));
     drop(window);
+    // The display takes a moment to notice; until then it would be the old window that is found.
+    wait_for("the old window to be gone", || {
+        xdotool(&display, &["search", "--onlyvisible", "--name", "Sfumato"]).is_empty().then_some(())
+    });
 
     let _window = start_window(&display, home.path());
     let (id, _) = find_window(&display);
