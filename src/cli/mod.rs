@@ -59,9 +59,11 @@ pub enum Command {
 
 /// What `sfumato paint` is told.
 #[derive(Args, Debug)]
+#[command(allow_negative_numbers = true)]
 pub struct PaintArgs {
-    /// What to paint
-    pub prompt: String,
+    /// What to paint; words without quotes are joined
+    #[arg(required = true, value_name = "PROMPT")]
+    pub prompt: Vec<String>,
     /// What to stay away from
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub negative: String,
@@ -70,10 +72,10 @@ pub struct PaintArgs {
     #[arg(long, value_name = "DIR|NAME")]
     pub model: Option<String>,
     /// What the noise is drawn from [default: drawn at random, and printed]
-    #[arg(long)]
+    #[arg(long, value_name = "N", value_parser = seed_of)]
     pub seed: Option<u64>,
     /// How many steps a whole schedule has, 1 to 1000 [default: what suits the model]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, value_name = "N", value_parser = |text: &str| whole_between(text, 1, 1000))]
     pub steps: Option<u32>,
     /// How to get from one noise level to the next [default: what suits the model]
     #[arg(long, value_name = "NAME", value_parser = sampler_named, help = sampler_help())]
@@ -89,7 +91,7 @@ pub struct PaintArgs {
     #[arg(long, value_name = "WxH", value_parser = extent_of)]
     pub size: Option<Extent>,
     /// How many pictures to paint; the seeds follow one another
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = |text: &str| whole_between(text, 1, 10_000))]
     pub count: u32,
     /// Start from this picture instead of noise; it is resized to --size
     #[arg(long, value_name = "FILE")]
@@ -108,8 +110,8 @@ pub struct PaintArgs {
     #[arg(long, value_name = "FILE.safetensors")]
     pub trace: Option<PathBuf>,
     /// How many threads compute [default: all cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub threads: Option<u16>,
+    #[arg(long, value_name = "N", value_parser = |text: &str| whole_between(text, 1, 1024))]
+    pub threads: Option<u32>,
     /// Print one JSON object on standard output when done
     #[arg(long)]
     pub json: bool,
@@ -119,7 +121,7 @@ impl Command {
     /// How many threads were asked for. The number must be known before the first thread starts.
     pub fn threads(&self) -> Option<usize> {
         match self {
-            Self::Paint(args) => args.threads.map(usize::from),
+            Self::Paint(args) => args.threads.map(|threads| threads as usize),
             Self::Inspect { .. } | Self::Models { .. } => None,
         }
     }
@@ -202,6 +204,18 @@ fn number_between(text: &str, low: f64, high: f64) -> Result<f64, String> {
         Ok(number) if (low..=high).contains(&number) => Ok(number),
         _ => Err(format!("choose a number between {low} and {high}")),
     }
+}
+
+fn whole_between(text: &str, low: u32, high: u32) -> Result<u32, String> {
+    match text.parse() {
+        Ok(number) if (low..=high).contains(&number) => Ok(number),
+        _ => Err(format!("choose a whole number between {low} and {high}")),
+    }
+}
+
+fn seed_of(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|_| format!("choose a whole number between 0 and {}, or leave it out for a random one", u64::MAX))
 }
 
 fn guidance_of(text: &str) -> Result<f64, String> {

@@ -2,7 +2,7 @@
 
 use super::output::{Output, make_folder};
 use super::plan::Plan;
-use super::report::Reporter;
+use super::report::{Reporter, steps_in_words};
 use super::{PaintArgs, Usage, describe, library, print, print_json};
 use crate::diffusion::{Painted, Request, Stop};
 use crate::engine::{self, CancelToken, Client, Command, Event, Job, JobId, Outcome};
@@ -151,9 +151,10 @@ fn stop_on_ctrl_c(cancel: &CancelToken) -> anyhow::Result<()> {
 pub(super) fn in_words(request: &Request) -> String {
     let Request { extent, seed, steps, .. } = request;
     let steps_to_run = request.steps_to_run();
-    let of = if steps_to_run == *steps { String::new() } else { format!(" of {steps}") };
+    let run = if steps_to_run == *steps { String::new() } else { format!("{steps_to_run} of ") };
     format!(
-        "{extent}, seed {seed}, {steps_to_run}{of} steps of {} {}, guidance {}, {}",
+        "{extent}, seed {seed}, {run}{} of {} {}, guidance {}, {}",
+        steps_in_words(*steps),
         request.sampler.label(),
         request.schedule.label(),
         request.guidance_scale,

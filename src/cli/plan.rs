@@ -60,7 +60,7 @@ fn request(args: &PaintArgs, model: String, defaults: &Defaults, extent: Extent)
     }
     Ok(Request {
         model,
-        prompt: args.prompt.clone(),
+        prompt: args.prompt.join(" "),
         negative_prompt: args.negative.clone(),
         extent,
         seed: args.seed.unwrap_or_else(|| entropy() & SEEDS),

@@ -72,8 +72,8 @@ impl Reporter {
         }
         let painted = &written.painted;
         let stopped = if written.stopped { "stopped after" } else { "done:" };
-        let steps = painted.steps_made;
-        self.note(&format!("{stopped} {steps} steps in {:.1} s: {}", painted.seconds, written.file.display()));
+        let steps = steps_in_words(painted.steps_made);
+        self.note(&format!("{stopped} {steps} in {:.1} s: {}", painted.seconds, written.file.display()));
         for note in &painted.notes {
             self.note(note);
         }
@@ -95,6 +95,10 @@ fn phase_in_words(phase: Phase) -> &'static str {
         Phase::Sample => "painting",
         Phase::Decode => "finishing",
     }
+}
+
+pub(super) fn steps_in_words(steps: u32) -> String {
+    if steps == 1 { "1 step".to_owned() } else { format!("{steps} steps") }
 }
 
 /// A line on standard error. If nobody can read it, nobody misses it.

@@ -122,7 +122,7 @@ impl<'a> Run<'a> {
             let tokens = self.model.tokenizer.encode(text, length)?;
             ids.extend(tokens.ids);
             if let Some(rest) = tokens.truncated {
-                notes.push(format!("the end of the {which} was not used: {rest}"));
+                notes.push(format!("the end of the {which} was not used: {}", beginning(&rest)));
             }
             if !tokens.unknown.is_empty() {
                 notes.push(format!("the model has no token for this in the {which}: {}", tokens.unknown.join(" ")));
@@ -231,4 +231,9 @@ fn tell(on_progress: OnProgress<'_>, progress: Progress<'_>) -> Result<(), Halt>
 /// Tells of something when there is a latent to keep.
 fn tell_unless_discarded(on_progress: OnProgress<'_>, progress: Progress<'_>) -> Result<(), Halt> {
     if on_progress(progress) == Break(Stop::Discard) { Err(Halt::Discarded) } else { Ok(()) }
+}
+
+/// As much of a text as a note has room for.
+fn beginning(text: &str) -> String {
+    if text.chars().count() <= 60 { text.to_owned() } else { text.chars().take(59).chain(['\u{2026}']).collect() }
 }
