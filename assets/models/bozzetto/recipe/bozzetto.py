@@ -157,3 +157,4 @@ def write_folder(folder, unet, text_encoder, vae, tokenizer, half=True):
         shutil.rmtree(old, ignore_errors=True)
         folder.rename(old)
     aside.rename(folder)
+    shutil.rmtree(folder.with_name(folder.name + ".old"), ignore_errors=True)

@@ -102,7 +102,7 @@ def paint_and_judge(given):
 
     rng = random.Random(5)
     colours = [name for name in COLOURS if name != "white"]
-    for kind in ("en", "zh", "en on a colour", "zh on a colour"):
+    for kind in given.rows.split(","):
         asked = [pool[i % len(pool)] for i in range(given.pictures)]
         wanted, texts = [rng.choice(colours) for _ in asked], []
         for concept, colour in zip(asked, wanted):
@@ -139,6 +139,7 @@ def main():
     options.add_argument("--model", type=Path)
     options.add_argument("--tier", type=int, default=3, help="measure the concepts up to this tier")
     options.add_argument("--pictures", type=int, default=64, help="per row of the table")
+    options.add_argument("--rows", default="en,zh,en on a colour,zh on a colour")
     options.add_argument("--steps", type=int, default=20)
     options.add_argument("--threads", type=int, default=1)
     given = options.parse_args()
