@@ -592,6 +592,41 @@ fn the_gallery_finds_results_by_their_prompts() {
     let shown = |window: &Window, label: &str| window.harness.query_all_by_label(label).count();
     assert_eq!(shown(&window, "Result: a yellow lemon"), 2, "in the gallery and in the strip");
     assert_eq!(shown(&window, "Result: a blue boat"), 1, "in the strip only");
+
+    window.press(Modifiers::NONE, Key::Escape);
+    window.wait("everything to be listed again", |session| session.results.items.len() == 3);
+    assert!(!window.harness.state().view.gallery_open);
+    window.click("Gallery");
+    assert_eq!(window.harness.state().view.search, "");
+    window.harness.get_by_label("Search the prompts").type_text("boat");
+    window.harness.run_ok();
+    window.click("Clear the search");
+    window.wait("the search to end", |session| session.results.items.len() == 3 && !session.results.is_loading);
+}
+
+#[test]
+fn letters_in_the_gallery_are_for_its_search_and_never_for_the_canvas_behind_it() {
+    let mut window = window();
+    let (seed, tool) = (window.session().draft.seed, window.session().tool);
+    window.press(Modifiers::NONE, Key::G);
+    let search = window.harness.get_by_label("Search the prompts");
+    assert!(search.is_focused());
+    for focused in [true, false] {
+        for key in [Key::E, Key::R, Key::F, Key::D] {
+            window.press(Modifiers::NONE, key);
+        }
+        assert_eq!((window.session().draft.seed, window.session().tool), (seed, tool));
+        assert!(!window.harness.state().view.panels_hidden);
+        if focused {
+            let id = window.harness.ctx.memory(|m| m.focused()).unwrap();
+            window.harness.ctx.memory_mut(|m| m.surrender_focus(id));
+            window.harness.run_ok();
+        }
+    }
+    window.press(Modifiers::NONE, Key::G);
+    assert!(!window.harness.state().view.gallery_open);
+    window.press(Modifiers::NONE, Key::E);
+    assert_eq!(window.session().tool, Tool::MaskEraser);
 }
 
 #[test]

@@ -4,11 +4,24 @@ use super::filmstrip::result_ui;
 use super::icons::{self, Icon};
 use super::state::{Outbox, ViewState};
 use super::theme::{Palette, space};
-use super::widgets::{Look, icon_button};
+use super::widgets::{Look, icon_button, sized_icon_button};
 use crate::session::{Action, Session};
-use egui::{Align, Layout, Margin, RichText, ScrollArea, TextEdit, Ui, vec2};
+use egui::{Align, Layout, Margin, Rect, RichText, ScrollArea, TextEdit, Ui, UiBuilder, vec2};
 
 const SIDE: f32 = 148.0;
+
+/// The id of the search field, so that opening the gallery can focus it.
+pub(super) fn search_id() -> egui::Id {
+    egui::Id::unique("gallery search")
+}
+
+/// However the gallery was closed: the filmstrip lists everything again.
+pub(super) fn end_search_with_the_gallery(view: &mut ViewState, out: &mut Outbox) {
+    if !view.gallery_open && !view.search.is_empty() {
+        view.search.clear();
+        out.act(Action::Search(String::new()));
+    }
+}
 
 /// The gallery.
 pub(super) fn gallery_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut Outbox) {
@@ -58,14 +71,29 @@ pub(super) fn gallery_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, o
 
 fn search_ui(ui: &mut Ui, view: &mut ViewState, out: &mut Outbox) {
     let field = TextEdit::singleline(&mut view.search)
-        .id_salt("gallery search")
+        .id(search_id())
         .hint_text(RichText::new("Search the prompts").color(Palette::of(ui).text_weak))
-        .margin(Margin { left: 28, right: 8, top: 5, bottom: 5 })
+        .margin(Margin { left: 28, right: 26, top: 5, bottom: 5 })
         .desired_width(240.0);
     let response = ui.add(field).accessible_name("Search the prompts");
     let icon = icons::left_in(response.rect, 15.0, 8.0);
     icons::paint(ui.painter(), Icon::Search, icon, Palette::of(ui).text_weak);
-    if response.changed() {
+    if view.wants_focus.take_if(|id| *id == response.id).is_some() {
+        response.request_focus();
+    }
+    let mut changed = response.changed();
+    if !view.search.is_empty() {
+        let place = Rect::from_center_size(response.rect.right_center() - vec2(14.0, 0.0), vec2(20.0, 20.0));
+        let cross = ui.scope_builder(UiBuilder::new().max_rect(place), |ui| {
+            sized_icon_button(ui, Icon::Close, "Clear the search", "Clear the search", Look::Plain, place.size())
+        });
+        if cross.inner.clicked() {
+            view.search.clear();
+            response.request_focus();
+            changed = true;
+        }
+    }
+    if changed {
         out.act(Action::Search(view.search.clone()));
     }
 }

@@ -15,7 +15,7 @@ use egui::{CentralPanel, Frame, Margin, Panel, ScrollArea, Stroke, Ui};
 pub fn window_ui(ui: &mut Ui, session: &mut Session, view: &mut ViewState, device: &str) -> Outbox {
     let mut out = Outbox::default();
     let ctx = ui.ctx().clone();
-    for shortcut in shortcuts::pressed(&ctx) {
+    for shortcut in shortcuts::pressed(&ctx, view.gallery_open) {
         perform::perform(&ctx, shortcut, session, view, &mut out);
     }
     let palette = Palette::of(ui);
@@ -50,6 +50,7 @@ pub fn window_ui(ui: &mut Ui, session: &mut Session, view: &mut ViewState, devic
         }
     });
     help::help_window(&ctx, &mut view.help_open);
+    gallery::end_search_with_the_gallery(view, &mut out);
     view.thumbnails.end_frame();
     out
 }

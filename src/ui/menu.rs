@@ -84,7 +84,8 @@ pub(super) fn menu_bar_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, 
                 view.panels_hidden = !view.panels_hidden;
             }
             if shortcut_button(ui, Shortcut::Gallery, Look::selected_if(view.gallery_open)).clicked() {
-                view.gallery_open = !view.gallery_open;
+                let ctx = ui.ctx().clone();
+                perform(&ctx, Shortcut::Gallery, session, view, out);
             }
         });
     });

@@ -57,6 +57,8 @@ pub(super) fn perform(
     if let Some(result) = session.results.shown
         && perform_on_result(ctx, shortcut, result, session, out)
     {
+        // Starting from a picture means working on it: the canvas comes back.
+        view.gallery_open &= shortcut != Shortcut::StartFromResult;
         return;
     }
     match shortcut {
@@ -96,7 +98,8 @@ pub(super) fn perform(
             let step = if shortcut == Shortcut::NewerResult { -1 } else { 1 };
             out.actions.extend(neighbour(session, step).map(Action::Show));
         }
-        Shortcut::Gallery => view.gallery_open = !view.gallery_open,
+        Shortcut::Gallery if view.gallery_open => view.gallery_open = false,
+        Shortcut::Gallery => view.open_gallery(),
         Shortcut::Panels => view.panels_hidden = !view.panels_hidden,
         Shortcut::Help => view.help_open = !view.help_open,
         Shortcut::StartFromResult

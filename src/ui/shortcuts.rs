@@ -202,6 +202,11 @@ impl Shortcut {
         self.entry().keys.first().map_or_else(String::new, |key| written(ctx, key))
     }
 
+    /// Whether a key that is inert in a text field counts while the gallery is open: not what belongs to the canvas.
+    const fn counts_in_gallery(self) -> bool {
+        matches!(self, Self::Gallery | Self::Help | Self::RecallResult | Self::CopyPicture | Self::ClearQueue)
+    }
+
     /// Its name, key and sentence, for a tooltip.
     pub fn tooltip(self, ctx: &Context) -> String {
         let entry = self.entry();
@@ -229,15 +234,16 @@ pub fn written(ctx: &Context, key: &KeyboardShortcut) -> String {
     }
 }
 
-/// Takes this frame's shortcuts out of the events, before any panel sees them.
-pub fn pressed(ctx: &Context) -> Vec<Shortcut> {
+/// Takes this frame's shortcuts out of the events, before any panel sees them. While the gallery covers the canvas, the keys
+/// for what it hides are inert.
+pub fn pressed(ctx: &Context, in_gallery: bool) -> Vec<Shortcut> {
     let in_text = ctx.text_edit_focused();
     let focused = ctx.memory(|m| m.focused().is_some());
     let in_popup = egui::Popup::is_any_open(ctx);
     let counts = |entry: &Entry, key: &KeyboardShortcut| match entry.scope {
         // Escape closes a menu before it stops anything.
         Scope::Anywhere => !(in_popup && key.logical_key == Key::Escape),
-        Scope::OutsideText => !in_text,
+        Scope::OutsideText => !in_text && (!in_gallery || entry.shortcut.counts_in_gallery()),
         Scope::Unfocused => !focused && !in_popup,
     };
     let mut found = Vec::new();

@@ -95,6 +95,12 @@ pub struct ViewState {
 }
 
 impl ViewState {
+    /// Opens the gallery with the cursor in its search field.
+    pub(super) fn open_gallery(&mut self) {
+        self.gallery_open = true;
+        self.wants_focus = Some(super::gallery::search_id());
+    }
+
     /// The texture of the picture to start from, reduced to a thumbnail when it is another than before.
     pub fn start_thumbnail(&mut self, ctx: &egui::Context, picture: &Arc<Picture>) -> egui::TextureHandle {
         let small = match &self.start_picture {
