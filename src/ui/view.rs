@@ -21,6 +21,8 @@ pub enum CanvasView {
 
 /// The least and the most that can be zoomed to, in target pixels for each image pixel.
 pub(super) const SCALES: (f32, f32) = (0.02, 64.0);
+/// The longer side of a picture that is zoomed out as far as can be, in target pixels.
+const LEAST_SIDE: f32 = 32.0;
 /// Kept free around a picture that is fitted.
 const MARGIN: f32 = 40.0;
 
@@ -95,10 +97,16 @@ impl Placement {
 
     /// The view at `scale` that shows at `to` what is at `from` now.
     fn looking_at(&self, scale: f32, from: Pos2, to: Pos2) -> CanvasView {
-        let scale = scale.clamp(SCALES.0, SCALES.1);
+        let scale = scale.clamp(self.least_scale(), SCALES.1);
         let anchor = self.to_image(from);
         let to_middle = (self.canvas_in_ui.center() - to) * self.pixels_per_point / scale;
         CanvasView::Free { scale, centre: Point::new(anchor.x + to_middle.x, anchor.y + to_middle.y) }
+    }
+
+    /// The least scale that can be zoomed to: the picture's longer side keeps [`LEAST_SIDE`]; actual size is always possible.
+    fn least_scale(&self) -> f32 {
+        let longer = self.extent.width.max(self.extent.height).max(1) as f32;
+        (LEAST_SIDE / longer).clamp(SCALES.0, 1.0)
     }
 
     /// The next larger or smaller of the usual scales.
@@ -110,7 +118,7 @@ impl Placement {
         } else {
             USUAL.into_iter().rfind(|s| *s < self.scale * 0.99)
         };
-        found.unwrap_or(self.scale)
+        found.unwrap_or(self.scale).max(self.least_scale().min(self.scale))
     }
 }
 
@@ -137,6 +145,18 @@ mod tests {
         let before = placement.to_image(pointer);
         let after = placement.zoomed(3.0, pointer).placement(canvas(), 1.5, Extent::new(640, 480));
         assert!(before.distance(after.to_image(pointer)) < 0.5);
+    }
+
+    #[test]
+    fn a_picture_can_not_be_zoomed_out_of_sight() {
+        let extent = Extent::new(128, 64);
+        let placement = CanvasView::Fit.placement(canvas(), 1.0, extent);
+        let small = placement.zoomed(0.001, canvas().center()).placement(canvas(), 1.0, extent);
+        assert!((small.picture_in_ui().width() - 32.0).abs() < 1.0);
+        assert!((small.next_scale(false) - 0.25).abs() < 1e-6);
+        let dot = CanvasView::Fit.placement(canvas(), 1.0, Extent::new(8, 8));
+        let actual = dot.zoomed(1.0, canvas().center()).placement(canvas(), 1.0, Extent::new(8, 8));
+        assert!((actual.scale - 1.0).abs() < f32::EPSILON);
     }
 
     #[test]
