@@ -19,7 +19,7 @@ pub const BRUSH_SIZES: std::ops::RangeInclusive<f32> = 1.0..=512.0;
 pub fn canvas_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut Outbox) {
     let (rect, response) = ui.allocate_exact_size(ui.available_size(), Sense::click_and_drag());
     let shown = session.canvas().clone();
-    response.widget_info(|| WidgetInfo::labeled(Role::Image, true, description(&shown)));
+    response.widget_info(|| WidgetInfo::labeled(Role::Image, true, description(session, &shown)));
 
     let extent = shown.extent();
     if view.shown_extent != Some(extent) {
@@ -44,9 +44,14 @@ pub fn canvas_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut
     ui.painter().add(CanvasPaint::new(&view.canvas, uniforms).into_shape(rect));
 
     if let Shown::Empty(_) = shown {
-        empty_state(ui, placement.picture_in_ui().intersect(rect), rect);
+        empty_state(ui, session, placement.picture_in_ui().intersect(rect), rect);
     }
     show_cursor(ui, &response, &scene, is_panning);
+    if let Shown::Result(id, _) = shown
+        && view.stroke.is_none()
+    {
+        super::result_bar::result_bar(ui, rect, id, session, out);
+    }
     response.context_menu(|ui| context_menu(ui, &shown, view, out));
     if ui.input(|i| !i.raw.hovered_files.is_empty()) {
         drop_hint(ui, rect);
@@ -61,9 +66,12 @@ struct Scene<'a> {
     placement: Placement,
 }
 
-fn description(shown: &Shown) -> String {
+fn description(session: &Session, shown: &Shown) -> String {
     match shown {
-        Shown::Empty(_) => "Canvas, empty".into(),
+        Shown::Empty(_) => match &session.jobs.running {
+            Some(running) => format!("Canvas, empty, {}", super::prompt_panel::phase_text(running)),
+            None => "Canvas, empty".into(),
+        },
         Shown::Document(picture) => format!("Canvas, the picture to start from, {}", picture.extent()),
         Shown::Result(_, picture) => format!("Canvas, a result, {}", picture.extent()),
         Shown::Preview { extent, .. } => format!("Canvas, a picture being painted, {extent}"),
@@ -212,11 +220,10 @@ fn channels(colour: Color32) -> [f32; 4] {
     colour.to_array().map(|c| f32::from(c) / 255.0)
 }
 
-/// A sheet of paper instead of a blank: what will happen here and how to begin.
-fn empty_state(ui: &Ui, sheet: Rect, canvas: Rect) {
+/// A sheet of paper instead of a blank: what is happening here, or how to begin.
+fn empty_state(ui: &Ui, session: &Session, sheet: Rect, canvas: Rect) {
     let palette = Palette::of(ui);
     ui.painter().rect_filled(sheet, 0.0, palette.panel);
-    let key = super::shortcuts::Shortcut::Generate.key_text(ui.ctx());
     let middle = sheet.center();
     if canvas.width() < 240.0 || sheet.width() < 200.0 {
         return;
@@ -227,12 +234,24 @@ fn empty_state(ui: &Ui, sheet: Rect, canvas: Rect) {
         Rect::from_center_size(middle - egui::vec2(0.0, 44.0), egui::Vec2::splat(34.0)),
         palette.text_weak.gamma_multiply(0.7),
     );
-    painted_text(ui, middle, Align2::CENTER_CENTER, "Nothing painted yet", 17.0, palette.text);
-    let lines = [format!("Describe a picture and press {key}."), "Or drop one here to start from it.".to_owned()];
+    let (title, lines) = empty_text(session, &super::shortcuts::Shortcut::Generate.key_text(ui.ctx()));
+    painted_text(ui, middle, Align2::CENTER_CENTER, &title, 17.0, palette.text);
     for (i, line) in lines.iter().enumerate() {
         let at = middle + egui::vec2(0.0, 28.0 + 20.0 * i as f32);
         painted_text(ui, at, Align2::CENTER_CENTER, line, 13.5, palette.text_weak);
     }
+}
+
+/// What the empty sheet says: a title, and lines under it. `key` paints.
+fn empty_text(session: &Session, key: &str) -> (String, Vec<String>) {
+    const DROP: &str = "Or drop one here to start from it.";
+    if let Some(running) = &session.jobs.running {
+        return (format!("{}\u{2026}", super::prompt_panel::phase_text(running)), Vec::new());
+    }
+    if session.results.items.is_empty() {
+        return ("Nothing painted yet".into(), vec![format!("Describe a picture and press {key}."), DROP.into()]);
+    }
+    ("Nothing on the canvas".into(), vec![format!("Click a result below, or press {key}.")])
 }
 
 fn drop_hint(ui: &Ui, rect: Rect) {

@@ -11,6 +11,7 @@ mod menu;
 mod notices;
 mod perform;
 mod prompt_panel;
+mod result_bar;
 mod settings_panel;
 pub mod shortcuts;
 mod start_panel;

@@ -1,0 +1,52 @@
+//! A slim bar over the canvas while it shows a result: what that is, and the ways on from it.
+
+use super::shortcuts::Shortcut;
+use super::state::Outbox;
+use super::theme::Palette;
+use crate::session::{Action, ResultId, Session};
+use egui::{Align2, Area, Button, Frame, Id, Margin, Order, Rect, RichText, Stroke, TextStyle, Ui, vec2};
+
+/// Below this width of the canvas the bar leaves out what it stands over, in points.
+const ROOM_FOR_TITLE: f32 = 400.0;
+
+/// The bar, at the top of the canvas. It has a layer of its own, so that the tools do not paint through it.
+pub(super) fn result_bar(ui: &Ui, canvas: Rect, result: ResultId, session: &Session, out: &mut Outbox) {
+    let palette = Palette::of(ui);
+    let area = Area::new(Id::unique("result bar"))
+        .order(Order::Middle)
+        .pivot(Align2::CENTER_TOP)
+        .fixed_pos(canvas.center_top() + vec2(0.0, 6.0))
+        .constrain_to(canvas)
+        .fade_in(false);
+    let frame = Frame::new()
+        .fill(palette.panel)
+        .stroke(Stroke::new(1.0, palette.field_line))
+        .inner_margin(Margin::symmetric(6, 2))
+        .corner_radius(7);
+    let small = |text: &str| RichText::new(text).text_style(TextStyle::Small);
+    area.show(ui.ctx(), |ui| {
+        frame.show(ui, |ui| {
+            ui.horizontal(|ui| {
+                ui.spacing_mut().item_spacing.x = 2.0;
+                if canvas.width() >= ROOM_FOR_TITLE {
+                    ui.add_space(4.0);
+                    ui.label(small("A result").color(palette.text_weak));
+                    ui.add_space(4.0);
+                }
+                let button = |ui: &mut Ui, text: &str, shortcut: Shortcut| {
+                    let button = Button::new(small(text)).frame_when_inactive(false).min_size(vec2(0.0, 22.0));
+                    ui.add(button).on_hover_text(shortcut.tooltip(ui.ctx())).clicked()
+                };
+                if button(ui, "Use its settings", Shortcut::RecallResult) {
+                    out.act(Action::Recall(result));
+                }
+                if button(ui, "Start from this", Shortcut::StartFromResult) {
+                    out.act(Action::StartFromResult(result));
+                }
+                if session.document.picture().is_some() && button(ui, "Back", Shortcut::HideResult) {
+                    out.act(Action::HideResult);
+                }
+            });
+        });
+    });
+}
