@@ -518,6 +518,62 @@ fn alt_up_and_down_walk_through_the_prompts() {
 }
 
 #[test]
+fn the_empty_canvas_says_what_is_the_case() {
+    let mut window = window();
+    window.click("Generate");
+    let job = window.job();
+    assert!(window.harness.query_by_label_contains("in the queue").is_none());
+    window.harness.get_by_label("Canvas, empty, Starting");
+    window.tell(Event::JobPhase { id: job.id, phase: Phase::LoadModel });
+    window.harness.get_by_label("Canvas, empty, Loading bozzetto");
+    window.press(Modifiers::NONE, Key::F);
+    window.harness.get_by_label("Progress");
+    window.tell(Event::JobEnded { id: job.id, outcome: Outcome::Cancelled });
+    assert!(window.harness.query_by_label("Progress").is_none());
+    window.harness.get_by_label("Canvas, empty");
+}
+
+#[test]
+fn the_bar_over_a_result_leads_on_from_it_and_back() {
+    let mut window = window();
+    window.drop_picture(EXTENT);
+    window.click("Generate");
+    let job = window.job();
+    window.finish(&job);
+    window.click("Back");
+    assert!(matches!(window.session().canvas(), Shown::Document(_)));
+    assert!(window.harness.query_by_label("A result").is_none());
+    window.click("Close the picture");
+    window.harness.get_by_label_contains("Result: ").click();
+    window.harness.run_ok();
+    window.wait("the result", |session| matches!(session.canvas(), Shown::Result(..)));
+    window.harness.get_by_label("A result");
+    assert!(window.harness.query_by_label("Back").is_none(), "there is nothing to go back to");
+    window.click("Start from this");
+    window.wait("the picture", |session| session.document.picture().is_some());
+    assert!(matches!(window.session().canvas(), Shown::Document(_)));
+}
+
+#[test]
+fn the_cursor_stands_behind_a_prompt_that_was_fetched() {
+    let mut window = window();
+    window.write_prompt("a red");
+    window.press(Modifiers::COMMAND, Key::Enter);
+    let job = window.job();
+    window.finish(&job);
+    window.write_prompt("x");
+    window.press(Modifiers::ALT, Key::ArrowUp);
+    window.harness.get_by_label("Prompt").type_text(" apple");
+    window.harness.run();
+    assert_eq!(window.session().draft.prompt, "a red apple");
+    window.press(Modifiers::NONE, Key::Escape);
+    window.press(Modifiers::ALT, Key::A);
+    window.harness.get_by_label("Prompt").type_text(" falls");
+    window.harness.run();
+    assert_eq!(window.session().draft.prompt, "a red apple falls");
+}
+
+#[test]
 fn recall_puts_the_settings_of_a_result_back_into_the_panel() {
     let mut window = window();
     window.write_prompt("a blue vase");
@@ -527,6 +583,7 @@ fn recall_puts_the_settings_of_a_result_back_into_the_panel() {
     window.finish(&job);
     window.write_prompt("something else");
     window.harness.state_mut().session.draft.steps = 30;
+    window.apply(Action::HideResult);
     window.harness.get_by_label("Result: a blue vase").click_secondary();
     window.harness.run_ok();
     window.harness.get_by_label_contains("Use its settings").click();

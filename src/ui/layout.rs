@@ -15,6 +15,9 @@ use egui::{CentralPanel, Frame, Margin, Panel, ScrollArea, Stroke, Ui};
 pub fn window_ui(ui: &mut Ui, session: &mut Session, view: &mut ViewState, device: &str) -> Outbox {
     let mut out = Outbox::default();
     let ctx = ui.ctx().clone();
+    if std::mem::take(&mut view.prompt_to_end) {
+        prompt_panel::cursor_to_end(&ctx, &session.draft.prompt);
+    }
     for shortcut in shortcuts::pressed(&ctx, view.gallery_open) {
         perform::perform(&ctx, shortcut, session, view, &mut out);
     }
@@ -34,6 +37,10 @@ pub fn window_ui(ui: &mut Ui, session: &mut Session, view: &mut ViewState, devic
                 tools::tools_ui(ui, session, view, &mut out);
             });
         }
+    } else if let Some(running) = &session.jobs.running {
+        Panel::bottom("progress").frame(Frame::new()).exact_size(3.0).show_separator_line(false).show(ui, |ui| {
+            prompt_panel::progress_line(ui, running);
+        });
     }
     if !session.notices.is_empty() {
         let frame =

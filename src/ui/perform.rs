@@ -69,9 +69,14 @@ pub(super) fn perform(
         Shortcut::FocusPrompt => {
             view.panels_hidden = false;
             view.wants_focus = Some(super::prompt_panel::prompt_id());
+            view.prompt_to_end = true;
+            ctx.request_repaint();
         }
-        Shortcut::OlderPrompt => out.act(Action::OlderPrompt),
-        Shortcut::NewerPrompt => out.act(Action::NewerPrompt),
+        Shortcut::OlderPrompt | Shortcut::NewerPrompt => {
+            view.prompt_to_end = true;
+            let is_older = shortcut == Shortcut::OlderPrompt;
+            out.act(if is_older { Action::OlderPrompt } else { Action::NewerPrompt });
+        }
         Shortcut::RollSeed => out.act(Action::RollSeed),
         Shortcut::OpenPicture => out.ask(Ask::OpenPicture),
         Shortcut::OpenMask => out.ask(Ask::OpenMask),
@@ -82,8 +87,8 @@ pub(super) fn perform(
         Shortcut::Hand => out.act(Action::SetTool(Tool::Hand)),
         Shortcut::MaskBrush => out.act(Action::SetTool(Tool::MaskBrush)),
         Shortcut::MaskEraser => out.act(Action::SetTool(Tool::MaskEraser)),
-        Shortcut::SmallerBrush => out.act(Action::SetBrush(resized(session.brush, false))),
-        Shortcut::LargerBrush => out.act(Action::SetBrush(resized(session.brush, true))),
+        Shortcut::SmallerBrush => out.act(Action::SetBrush(resized(session.brush, false, session))),
+        Shortcut::LargerBrush => out.act(Action::SetBrush(resized(session.brush, true, session))),
         Shortcut::SofterBrush => out.act(Action::SetBrush(hardened(session.brush, -0.1))),
         Shortcut::HarderBrush => out.act(Action::SetBrush(hardened(session.brush, 0.1))),
         Shortcut::Undo => out.act(Action::Undo),
@@ -146,10 +151,15 @@ fn zoom_to(view: &mut ViewState, scale: impl FnOnce(&super::view::Placement) -> 
     }
 }
 
-/// A brush a quarter larger or smaller, by at least one pixel.
-fn resized(brush: Brush, larger: bool) -> Brush {
-    let size =
-        if larger { (brush.size * 1.25).max(brush.size + 1.0) } else { (brush.size / 1.25).min(brush.size - 1.0) };
+/// A brush a quarter larger or smaller, by at least one pixel; it does not grow beyond twice the picture's longer side.
+fn resized(brush: Brush, larger: bool, session: &Session) -> Brush {
+    let extent = session.canvas().extent();
+    let most = (2.0 * extent.width.max(extent.height) as f32).max(brush.size);
+    let size = if larger {
+        (brush.size * 1.25).max(brush.size + 1.0).min(most)
+    } else {
+        (brush.size / 1.25).min(brush.size - 1.0)
+    };
     Brush { size: size.round().clamp(*BRUSH_SIZES.start(), *BRUSH_SIZES.end()), ..brush }
 }
 

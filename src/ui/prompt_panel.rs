@@ -7,12 +7,23 @@ use super::theme::{Palette, space};
 use super::widgets::{Look, heading, primary_button, sized_icon_button};
 use crate::diffusion::{Phase, Stop};
 use crate::session::{Action, Draft, Jobs, Running};
-use egui::{Align, Button, Layout, ProgressBar, RichText, TextEdit, TextStyle, Ui, vec2};
+use egui::text::{CCursor, CCursorRange};
+use egui::{
+    Align, Button, Layout, ProgressBar, Rect, RichText, Role, Sense, TextEdit, TextStyle, Ui, WidgetInfo, vec2,
+};
 use std::time::{Duration, Instant};
 
 /// The id of the prompt's text field, so that a shortcut can focus it.
 pub(super) fn prompt_id() -> egui::Id {
     egui::Id::unique("prompt")
+}
+
+/// Puts the prompt's cursor behind its last letter.
+pub(super) fn cursor_to_end(ctx: &egui::Context, prompt: &str) {
+    let mut state = TextEdit::load_state(ctx, prompt_id()).unwrap_or_default();
+    let end = CCursor::new(prompt.chars().count());
+    state.cursor.set_char_range(Some(CCursorRange::one(end)));
+    state.store(ctx, prompt_id());
 }
 
 /// Prompt and negative prompt.
@@ -45,7 +56,7 @@ pub(super) fn prompt_panel_ui(ui: &mut Ui, draft: &mut Draft, view: &mut ViewSta
         response.request_focus();
     }
     ui.add_space(space::SMALL);
-    let label = heading(ui, "Stay away from");
+    let label = heading(ui, "Stay away from").on_hover_text("The negative prompt: what the picture should not show.");
     let negative = TextEdit::multiline(&mut draft.negative_prompt)
         .id_salt("negative prompt")
         .hint_text(RichText::new("Blurry, text, frame").color(Palette::of(ui).text_weak))
@@ -69,8 +80,10 @@ fn bordered(ui: &mut Ui, field: TextEdit<'_>) -> egui::Response {
 
 /// Generate, Stop and the progress of what runs.
 pub(super) fn generate_ui(ui: &mut Ui, jobs: &Jobs, out: &mut Outbox) {
-    let queued = jobs.waiting.len() + usize::from(jobs.running.is_some());
-    let text = if queued == 0 { "Generate".to_owned() } else { format!("Generate  \u{b7}  {queued} in the queue") };
+    let text = match jobs.waiting.len() {
+        0 => "Generate".to_owned(),
+        waiting => format!("Generate  \u{b7}  {waiting} waiting"),
+    };
     ui.horizontal(|ui| {
         let stop_width = if jobs.running.is_some() { 86.0 } else { 0.0 };
         let gap = if stop_width > 0.0 { ui.spacing().item_spacing.x } else { 0.0 };
@@ -119,6 +132,16 @@ fn progress_ui(ui: &mut Ui, running: &Running) {
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| ui.label(left));
         }
     });
+}
+
+/// The progress as a line over the whole width, for when the panels are hidden.
+pub(super) fn progress_line(ui: &mut Ui, running: &Running) {
+    let (rect, response) = ui.allocate_exact_size(ui.available_size(), Sense::hover());
+    response.widget_info(|| WidgetInfo::labeled(Role::ProgressIndicator, true, "Progress"));
+    let palette = Palette::of(ui);
+    ui.painter().rect_filled(rect, 0.0, palette.sunken);
+    let done = Rect::from_min_size(rect.min, vec2(rect.width() * running.progress(), rect.height()));
+    ui.painter().rect_filled(done, 0.0, palette.accent);
 }
 
 /// What a running job is busy with.

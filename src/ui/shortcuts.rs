@@ -159,7 +159,7 @@ table! {
         HarderBrush, "Harder brush", "", None, OutsideText, [SHIFT CloseBracket, SHIFT CloseCurlyBracket];
         Undo, "Undo", "Takes back the last change of the picture or the mask.", Some(Icon::Undo), OutsideText, [CTRL Z];
         Redo, "Redo", "Does again what was taken back.", Some(Icon::Redo), OutsideText, [CTRL_SHIFT Z, CTRL Y];
-        ClearMask, "Clear the mask", "Nothing in particular is painted anew.", Some(Icon::Clear), OutsideText, [SHIFT C];
+        ClearMask, "Clear the mask", "Removes the mask: the whole picture is painted anew.", Some(Icon::Clear), OutsideText, [SHIFT C];
         InvertMask, "Invert the mask", "Swaps what is kept and what is painted anew.", Some(Icon::Invert), OutsideText, [SHIFT V];
         OpenMask, "Open a mask\u{2026}", "White is painted anew, black is kept.", None, OutsideText, [];
     }
