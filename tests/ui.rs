@@ -702,6 +702,15 @@ fn a_chosen_file_is_opened_and_a_wrong_one_says_what_to_do() {
 }
 
 #[test]
+fn where_no_dialog_can_be_opened_it_is_said_what_to_do_instead() {
+    let mut window = window();
+    window.press(Modifiers::COMMAND, Key::O);
+    window.wait("the notice", |session| !session.notices.is_empty());
+    window.harness.get_by_label_contains("install xdg-desktop-portal or zenity");
+    window.harness.get_by_label_contains(&window.session().gallery_folder().display().to_string());
+}
+
+#[test]
 fn a_pasted_picture_is_started_from() {
     let mut window = window();
     let image = egui::ColorImage::filled([64, 48], egui::Color32::LIGHT_BLUE);

@@ -4,6 +4,7 @@ use crate::session::Action;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 /// How the person is asked for files. Each call blocks until there is an answer; none means that the person thought better.
 pub trait Dialogs: Send + Sync {
@@ -37,16 +38,20 @@ impl Dialogs for NativeDialogs {
     }
 }
 
+/// Nobody closes a dialog in less: an answer of none before that means that there was no dialog.
+const TOO_SOON: Duration = Duration::from_millis(150);
+
 /// One dialog at a time, on its own thread.
 pub(super) struct Asking {
     dialogs: Arc<dyn Dialogs>,
     answers: Arc<Mutex<Vec<Action>>>,
     open: Arc<AtomicBool>,
+    refused: Arc<AtomicBool>,
 }
 
 impl Asking {
     pub(super) fn new(dialogs: Box<dyn Dialogs>) -> Self {
-        Self { dialogs: dialogs.into(), answers: Arc::default(), open: Arc::default() }
+        Self { dialogs: dialogs.into(), answers: Arc::default(), open: Arc::default(), refused: Arc::default() }
     }
 
     /// Asks, unless a dialog is open already. The answer is there after `ctx` was told to repaint.
@@ -60,8 +65,13 @@ impl Asking {
         }
         let (dialogs, answers, open, ctx) =
             (self.dialogs.clone(), self.answers.clone(), self.open.clone(), ctx.clone());
+        let refused = self.refused.clone();
         let ask = move || {
+            let asked = Instant::now();
             let answer = question(&*dialogs);
+            if answer.is_none() && asked.elapsed() < TOO_SOON {
+                refused.store(true, Ordering::Release);
+            }
             answers.lock().expect("nothing panics while it holds the answers").extend(answer);
             open.store(false, Ordering::Release);
             ctx.request_repaint();
@@ -70,6 +80,11 @@ impl Asking {
             tracing::error!("a file dialog could not be opened: {error}");
             self.open.store(false, Ordering::Release);
         }
+    }
+
+    /// Whether a dialog could not be opened since the last call.
+    pub(super) fn was_refused(&self) -> bool {
+        self.refused.swap(false, Ordering::AcqRel)
     }
 
     /// What was chosen since the last call.

@@ -109,6 +109,15 @@ impl eframe::App for App {
         for answer in self.asking.answers() {
             self.apply(ctx, answer);
         }
+        if self.asking.was_refused() {
+            let folder = self.session.gallery_folder();
+            let said = format!(
+                "No file dialog could be opened: install xdg-desktop-portal or zenity. A picture to start from can be dropped or \
+                 pasted instead, and what was painted is in {}",
+                folder.display()
+            );
+            self.session.notices.error(said);
+        }
         for wish in self.session.take_wishes() {
             self.grant(ctx, wish);
         }

@@ -233,6 +233,11 @@ impl Session {
         self.revision
     }
 
+    /// The folder that results are kept in.
+    pub fn gallery_folder(&self) -> std::path::PathBuf {
+        self.paths.gallery_folder(&self.settings)
+    }
+
     /// What only the window can do; each is told once.
     pub fn take_wishes(&mut self) -> Vec<Wish> {
         std::mem::take(&mut self.wishes)
