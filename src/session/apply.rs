@@ -249,12 +249,27 @@ impl Session {
             Some(Kept::Saving) => {
                 self.notices.info("This result is being saved: delete it in a moment");
             }
-            Some(Kept::InMemory) => self.forget_result(id),
+            Some(Kept::InMemory) => {
+                self.show_neighbour(id);
+                self.forget_result(id);
+            }
             Some(Kept::InGallery(_)) | None => {
-                if let Some(place) = self.results.place(id) {
-                    self.archive.send(archive::Task::Delete { result: id, entry: place.entry });
+                let Some(entry) = self.results.place(id).map(|place| place.entry) else { return };
+                if self.results.leaving.insert(id) {
+                    self.show_neighbour(id);
+                    self.archive.send(archive::Task::Delete { result: id, entry });
                 }
             }
+        }
+    }
+
+    /// Looks at the result beside a shown one that is about to go, so that a batch can be weeded out one by one.
+    fn show_neighbour(&mut self, id: ResultId) {
+        if matches!(self.view.what, Viewed::Result(shown, _) if shown == id)
+            && let Some(next) = self.results.neighbour(id)
+        {
+            self.view.wanted = Some(next);
+            self.fetch(next, Purpose::Show);
         }
     }
 

@@ -1,7 +1,7 @@
 //! What the person does to the document, and what opens into it.
 
 use super::files::{Opened, Task, size_that_fits};
-use super::{Action, NoticeKind, Notices, Offer, Session, Viewed};
+use super::{Action, Notices, Offer, Session, Viewed};
 use crate::diffusion::Request;
 use crate::geom::Extent;
 use crate::paint::{Document, Edit};
@@ -107,7 +107,7 @@ impl Session {
             offers.push(Offer { label: "Use its settings".into(), action: Action::UseSettings });
         }
         if !said.is_empty() {
-            self.notices.push(NoticeKind::Info, said.join(". "), offers);
+            self.notices.passing(said.join(". "), offers);
         }
     }
 

@@ -1,4 +1,5 @@
 use super::Action;
+use std::time::{Duration, Instant};
 
 /// Names a notice for as long as the program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -33,6 +34,8 @@ pub struct Notice {
     pub text: String,
     /// What can be done about it.
     pub offers: Vec<Offer>,
+    /// When it goes away by itself; none if it stays until it is dismissed.
+    pub leaves_at: Option<Instant>,
 }
 
 /// What the person has not yet dismissed, oldest first.
@@ -49,6 +52,30 @@ impl Notices {
     /// All of them, oldest first.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Notice> + ExactSizeIterator {
         self.list.iter()
+    }
+
+    /// How long what need not be answered is shown, and how long if it offers something.
+    const PASSING: (Duration, Duration) = (Duration::from_secs(8), Duration::from_secs(20));
+
+    /// When the next one goes away by itself.
+    pub fn next_leaves_at(&self) -> Option<Instant> {
+        self.list.iter().filter_map(|notice| notice.leaves_at).min()
+    }
+
+    /// Takes away what was shown long enough.
+    pub(super) fn let_pass(&mut self, now: Instant) {
+        self.list.retain(|notice| notice.leaves_at.is_none_or(|at| at > now));
+    }
+
+    /// Tells of something that is soon seen anyway: it goes away by itself.
+    pub(super) fn passing(&mut self, text: impl Into<String>, offers: Vec<Offer>) -> NoticeId {
+        let (plain, offering) = Self::PASSING;
+        let stays_for = if offers.is_empty() { plain } else { offering };
+        let id = self.push(NoticeKind::Info, text.into(), offers);
+        if let Some(notice) = self.list.last_mut() {
+            notice.leaves_at = Some(Instant::now() + stays_for);
+        }
+        id
     }
 
     /// Whether there is nothing to tell.
@@ -70,7 +97,7 @@ impl Notices {
         self.list.retain(|notice| notice.text != text);
         self.next_id += 1;
         let id = NoticeId(self.next_id);
-        self.list.push(Notice { id, kind, text, offers });
+        self.list.push(Notice { id, kind, text, offers, leaves_at: None });
         if self.list.len() > Self::MAX {
             self.list.remove(0);
         }
@@ -85,6 +112,19 @@ impl Notices {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_passes_goes_away_by_itself_and_errors_stay() {
+        let mut notices = Notices::default();
+        notices.error("the disk is full");
+        assert_eq!(notices.next_leaves_at(), None);
+        notices.passing("scaled down", Vec::new());
+        let at = notices.next_leaves_at().unwrap();
+        notices.let_pass(at.checked_sub(Duration::from_secs(1)).unwrap());
+        assert_eq!(notices.iter().len(), 2);
+        notices.let_pass(at);
+        assert_eq!(notices.iter().map(|n| n.text.as_str()).collect::<Vec<_>>(), ["the disk is full"]);
+    }
 
     #[test]
     fn the_same_sentence_stands_there_once() {

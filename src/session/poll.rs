@@ -45,6 +45,7 @@ impl Session {
         while let Some(complaint) = self.keeper.complaint() {
             self.notices.error(complaint);
         }
+        self.notices.let_pass(now);
         self.start_next(now);
         self.refresh();
         self.keep_state();
@@ -182,12 +183,19 @@ impl Session {
             Answer::Deleted { result, deleted } => match deleted {
                 Ok(deleted) => {
                     self.forget_result(result);
-                    if let Deleted::MovedTo(path) = deleted {
-                        self.notices
-                            .info(format!("There is no trash here; the picture was moved to {}", path.display()));
+                    match deleted {
+                        Deleted::ToTrash => {
+                            self.notices.passing("Moved to the trash", Vec::new());
+                        }
+                        Deleted::MovedTo(path) => {
+                            self.notices
+                                .info(format!("There is no trash here; the picture was moved to {}", path.display()));
+                        }
+                        Deleted::WasMissing => {}
                     }
                 }
                 Err(why) => {
+                    self.results.leaving.remove(&result);
                     self.notices.error(format!("The result was not deleted: {why}"));
                 }
             },

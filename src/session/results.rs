@@ -3,7 +3,7 @@ use crate::gallery::{Entry, EntryId};
 use crate::geom::Extent;
 use crate::metadata::describe;
 use crate::pixels::Picture;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -63,6 +63,8 @@ pub struct Results {
     unsaved: HashMap<ResultId, Unsaved>,
     /// What was shown or made lately, oldest first.
     recent: VecDeque<(ResultId, Arc<Finished>)>,
+    /// On their way to the trash.
+    pub(super) leaving: HashSet<ResultId>,
     next_id: u64,
 }
 
@@ -105,6 +107,13 @@ impl Results {
             let prompt = item.prompt.to_lowercase();
             words.iter().all(|word| prompt.contains(word))
         })
+    }
+
+    /// What is looked at after this one is gone: the next older one that stays, else the next newer.
+    pub(super) fn neighbour(&self, id: ResultId) -> Option<ResultId> {
+        let at = self.items.iter().position(|item| item.id == id)?;
+        let (newer, older) = (self.items[..at].iter().rev(), self.items[at + 1..].iter());
+        older.chain(newer).find(|item| !item.missing && !self.leaving.contains(&item.id)).map(|item| item.id)
     }
 
     pub(super) fn get_mut(&mut self, id: ResultId) -> Option<&mut ResultItem> {
@@ -217,6 +226,7 @@ impl Results {
     pub(super) fn forget(&mut self, id: ResultId) {
         self.items.retain(|item| item.id != id);
         self.unsaved.remove(&id);
+        self.leaving.remove(&id);
         self.recent.retain(|(recent, _)| *recent != id);
         if let Some(place) = self.places.remove(&id) {
             self.ids.remove(&place.entry);

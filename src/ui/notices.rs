@@ -6,12 +6,16 @@ use super::theme::Palette;
 use super::widgets::{Look, sized_icon_button};
 use crate::session::{Action, Notice, NoticeKind, Notices};
 use egui::{Frame, Label, Margin, Rect, Ui, vec2};
+use std::time::Instant;
 
 /// The most bars that are shown at once; the newest come first.
 const MOST: usize = 3;
 
 /// The bars.
 pub(super) fn notices_ui(ui: &mut Ui, notices: &Notices, out: &mut Outbox) {
+    if let Some(at) = notices.next_leaves_at() {
+        ui.ctx().request_repaint_after(at.saturating_duration_since(Instant::now()));
+    }
     let count = notices.iter().len();
     for notice in notices.iter().rev().take(MOST) {
         notice_ui(ui, notice, out);

@@ -183,3 +183,24 @@ fn a_result_whose_file_is_gone_says_so_keeps_its_settings_and_can_be_forgotten()
     stage.apply(Action::Show(item.id));
     stage.hears("was deleted");
 }
+
+#[test]
+fn deleting_goes_on_to_the_next_older_result_then_to_newer_ones() {
+    let home = tempfile::tempdir().unwrap();
+    let mut first = stage(home.path());
+    let ids = [1, 2, 3].map(|grey| first.paint(grey));
+    drop(first);
+    let mut stage = stage(home.path());
+    stage.until(|s| s.results.items.len() == ids.len());
+    let middle = stage.session.results.items[1].id;
+    stage.apply(Action::Show(middle));
+    stage.until(|s| s.results.shown == Some(middle));
+    for grey in [Some(1), Some(3), None] {
+        let shown = stage.session.results.shown.unwrap();
+        stage.apply(Action::Delete(shown));
+        stage.apply(Action::Delete(shown));
+        stage.until(|s| s.results.get(shown).is_none());
+        assert_eq!(stage.shown_grey(), grey);
+        assert!(stage.session.notices.iter().all(|notice| notice.kind == NoticeKind::Info), "{:?}", stage.said());
+    }
+}
