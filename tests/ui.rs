@@ -790,6 +790,24 @@ fn results_and_a_mask_look_right_in_the_light() {
 }
 
 #[test]
+fn help_and_brush_are_all_there_in_the_smallest_window() {
+    let size = [760.0, 540.0];
+    let mut window = window_of(size, Theme::Dark, None);
+    window.drop_picture(EXTENT);
+    window.press(Modifiers::NONE, Key::B);
+    let canvas = window.harness.get_by_label_contains("Canvas").rect();
+    assert!(window.harness.query_all_by_label("Hardness").count() >= 2, "its slider and its number");
+    for node in window.harness.query_all_by_label("Hardness") {
+        assert!(node.rect().right() <= canvas.right() && node.rect().bottom() <= canvas.top(), "{:?}", node.rect());
+    }
+    window.press(Modifiers::NONE, Key::F1);
+    for label in ["Straight line", "Shift + click", "Write the prompt", "Ctrl+Shift+Z"] {
+        let rect = window.harness.get_by_label(label).rect();
+        assert!(rect.left() >= 0.0 && rect.right() <= size[0], "{label}: {rect:?}");
+    }
+}
+
+#[test]
 fn painting_looks_right_in_a_small_window() {
     let mut window = busy_window([900.0, 600.0], Theme::Dark);
     window.apply(Action::Generate);

@@ -16,6 +16,26 @@ const POINTER: [(&str, &str); 6] = [
     ("Straight line", "Shift + click"),
 ];
 
+/// What stands under one heading.
+#[derive(Clone, Copy)]
+enum Part {
+    Keys(Group),
+    Pointer,
+}
+
+/// The width of the window from which four columns stand beside each other, in points.
+const ROOM_FOR_FOUR: f32 = 1060.0;
+const FOUR_COLUMNS: [&[Part]; 4] = [
+    &[Part::Keys(Group::Paint), Part::Keys(Group::Results)],
+    &[Part::Keys(Group::Mask)],
+    &[Part::Keys(Group::View), Part::Keys(Group::File)],
+    &[Part::Pointer],
+];
+const TWO_COLUMNS: [&[Part]; 2] = [
+    &[Part::Keys(Group::Paint), Part::Keys(Group::Results), Part::Pointer],
+    &[Part::Keys(Group::Mask), Part::Keys(Group::View), Part::Keys(Group::File)],
+];
+
 /// The window, if it is open.
 pub(super) fn help_window(ctx: &Context, open: &mut bool) {
     if !*open {
@@ -39,22 +59,23 @@ pub(super) fn help_window(ctx: &Context, open: &mut bool) {
         });
         ui.add_space(8.0);
         let height = (room.y - 130.0).min(430.0);
+        let columns: &[&[Part]] = if room.x < ROOM_FOR_FOUR { &TWO_COLUMNS } else { &FOUR_COLUMNS };
         ScrollArea::both().max_height(height).min_scrolled_height(height).show(ui, |ui| {
             ui.horizontal_top(|ui| {
                 ui.spacing_mut().item_spacing.x = 36.0;
-                ui.vertical(|ui| {
-                    group_ui(ui, Group::Paint);
-                    group_ui(ui, Group::Results);
-                });
-                ui.vertical(|ui| group_ui(ui, Group::Mask));
-                ui.vertical(|ui| {
-                    group_ui(ui, Group::View);
-                    group_ui(ui, Group::File);
-                });
-                ui.vertical(pointer_ui);
+                for column in columns {
+                    ui.vertical(|ui| column.iter().for_each(|part| part_ui(ui, *part)));
+                }
             });
         });
     });
+}
+
+fn part_ui(ui: &mut Ui, part: Part) {
+    match part {
+        Part::Keys(group) => group_ui(ui, group),
+        Part::Pointer => pointer_ui(ui),
+    }
 }
 
 fn group_ui(ui: &mut Ui, group: Group) {

@@ -33,7 +33,8 @@ pub fn window_ui(ui: &mut Ui, session: &mut Session, view: &mut ViewState, devic
             filmstrip::filmstrip_ui(ui, session, view, &mut out);
         });
         if !view.gallery_open {
-            Panel::top("tools").frame(bar(10, 4)).exact_size(40.0).show(ui, |ui| {
+            let height = tools::height(ui.available_width() - 20.0, session.tool);
+            Panel::top("tools").frame(bar(10, 4)).exact_size(height).show(ui, |ui| {
                 tools::tools_ui(ui, session, view, &mut out);
             });
         }

@@ -10,32 +10,53 @@ use crate::paint::{Brush, Tool};
 use crate::session::{Action, Session};
 use egui::{RichText, Ui};
 
+/// The least width at which the brush stands beside the buttons, in points.
+const ROOM_FOR_ALL: f32 = 600.0;
+/// A row of the strip with the space around it, in points.
+const ROW: f32 = 40.0;
+
+/// The height of the strip: in a narrow window the brush has a row of its own.
+pub(super) fn height(width: f32, tool: Tool) -> f32 {
+    if is_split(width, tool) { 2.0 * ROW - 6.0 } else { ROW }
+}
+
+fn is_split(width: f32, tool: Tool) -> bool {
+    tool != Tool::Hand && width < ROOM_FOR_ALL
+}
+
 /// The strip.
 pub(super) fn tools_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut Outbox) {
+    if is_split(ui.available_width(), session.tool) {
+        ui.horizontal(|ui| buttons_ui(ui, session, view, out));
+        ui.horizontal(|ui| brush_ui(ui, session.brush, out));
+        return;
+    }
     ui.horizontal_centered(|ui| {
-        ui.spacing_mut().item_spacing.x = 3.0;
-        for (shortcut, tool) in [
-            (Shortcut::Hand, Tool::Hand),
-            (Shortcut::MaskBrush, Tool::MaskBrush),
-            (Shortcut::MaskEraser, Tool::MaskEraser),
-        ] {
-            if shortcut_button(ui, shortcut, Look::selected_if(session.tool == tool)).clicked() {
-                out.act(Action::SetTool(tool));
-            }
-        }
-        gap(ui);
-        for shortcut in [Shortcut::Undo, Shortcut::Redo, Shortcut::ClearMask, Shortcut::InvertMask] {
-            let look = Look::enabled_if(is_possible(shortcut, session));
-            if shortcut_button(ui, shortcut, look).clicked() {
-                let ctx = ui.ctx().clone();
-                perform(&ctx, shortcut, session, view, out);
-            }
-        }
+        buttons_ui(ui, session, view, out);
         if session.tool != Tool::Hand {
             gap(ui);
             brush_ui(ui, session.brush, out);
         }
     });
+}
+
+fn buttons_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut Outbox) {
+    ui.spacing_mut().item_spacing.x = 3.0;
+    for (shortcut, tool) in
+        [(Shortcut::Hand, Tool::Hand), (Shortcut::MaskBrush, Tool::MaskBrush), (Shortcut::MaskEraser, Tool::MaskEraser)]
+    {
+        if shortcut_button(ui, shortcut, Look::selected_if(session.tool == tool)).clicked() {
+            out.act(Action::SetTool(tool));
+        }
+    }
+    gap(ui);
+    for shortcut in [Shortcut::Undo, Shortcut::Redo, Shortcut::ClearMask, Shortcut::InvertMask] {
+        let look = Look::enabled_if(is_possible(shortcut, session));
+        if shortcut_button(ui, shortcut, look).clicked() {
+            let ctx = ui.ctx().clone();
+            perform(&ctx, shortcut, session, view, out);
+        }
+    }
 }
 
 fn gap(ui: &mut Ui) {
