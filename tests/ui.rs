@@ -675,7 +675,7 @@ fn letters_in_the_gallery_are_for_its_search_and_never_for_the_canvas_behind_it(
         assert_eq!((window.session().draft.seed, window.session().tool), (seed, tool));
         assert!(!window.harness.state().view.panels_hidden);
         if focused {
-            let id = window.harness.ctx.memory(|m| m.focused()).unwrap();
+            let id = window.harness.ctx.memory(egui::Memory::focused).unwrap();
             window.harness.ctx.memory_mut(|m| m.surrender_focus(id));
             window.harness.run_ok();
         }

@@ -15,8 +15,8 @@ use egui::{CentralPanel, Frame, Margin, Panel, ScrollArea, Stroke, Ui};
 pub fn window_ui(ui: &mut Ui, session: &mut Session, view: &mut ViewState, device: &str) -> Outbox {
     let mut out = Outbox::default();
     let ctx = ui.ctx().clone();
-    if std::mem::take(&mut view.prompt_to_end) {
-        prompt_panel::cursor_to_end(&ctx, &session.draft.prompt);
+    if let Some(field) = view.wants_cursor_at_end.take() {
+        prompt_panel::cursor_to_end(&ctx, field, &session.draft.prompt);
     }
     for shortcut in shortcuts::pressed(&ctx, view.gallery_open) {
         perform::perform(&ctx, shortcut, session, view, &mut out);

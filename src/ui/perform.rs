@@ -69,11 +69,11 @@ pub(super) fn perform(
         Shortcut::FocusPrompt => {
             view.panels_hidden = false;
             view.wants_focus = Some(super::prompt_panel::prompt_id());
-            view.prompt_to_end = true;
+            view.wants_cursor_at_end = Some(super::prompt_panel::prompt_id());
             ctx.request_repaint();
         }
         Shortcut::OlderPrompt | Shortcut::NewerPrompt => {
-            view.prompt_to_end = true;
+            view.wants_cursor_at_end = Some(super::prompt_panel::prompt_id());
             let is_older = shortcut == Shortcut::OlderPrompt;
             out.act(if is_older { Action::OlderPrompt } else { Action::NewerPrompt });
         }

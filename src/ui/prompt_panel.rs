@@ -18,12 +18,12 @@ pub(super) fn prompt_id() -> egui::Id {
     egui::Id::unique("prompt")
 }
 
-/// Puts the prompt's cursor behind its last letter.
-pub(super) fn cursor_to_end(ctx: &egui::Context, prompt: &str) {
-    let mut state = TextEdit::load_state(ctx, prompt_id()).unwrap_or_default();
-    let end = CCursor::new(prompt.chars().count());
+/// Puts a text field's cursor behind the last letter of its text.
+pub(super) fn cursor_to_end(ctx: &egui::Context, field: egui::Id, text: &str) {
+    let mut state = TextEdit::load_state(ctx, field).unwrap_or_default();
+    let end = CCursor::new(text.chars().count());
     state.cursor.set_char_range(Some(CCursorRange::one(end)));
-    state.store(ctx, prompt_id());
+    state.store(ctx, field);
 }
 
 /// Prompt and negative prompt.

@@ -86,8 +86,8 @@ pub struct ViewState {
     pub panels_hidden: bool,
     /// The widget that is to get the focus when it is drawn next.
     pub wants_focus: Option<egui::Id>,
-    /// Whether the prompt's cursor is to go to its end when the next frame begins: by then the prompt is the new one.
-    pub prompt_to_end: bool,
+    /// The text field whose cursor is to go to its end when the next frame begins: by then it holds the new text.
+    pub wants_cursor_at_end: Option<egui::Id>,
     /// What stands in the gallery's search field.
     pub search: String,
     /// The result that the filmstrip last scrolled to.
