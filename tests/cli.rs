@@ -292,7 +292,9 @@ fn ctrl_c_keeps_what_is_finished_and_the_current_picture() {
         assert!(started.elapsed() < Duration::from_mins(5), "the first picture is finished");
         std::thread::sleep(Duration::from_millis(20));
     }
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    // The shell has this built in; the program of this name is not on every bare system.
+    let interrupt = format!("kill -INT {}", child.id());
+    assert!(Command::new("sh").args(["-c", &interrupt]).status().unwrap().success());
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
     let object: Value = serde_json::from_slice(&output.stdout).unwrap();
