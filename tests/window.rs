@@ -20,10 +20,11 @@ impl Drop for Running {
     }
 }
 
-/// A virtual display of its own, on a number that is free.
+/// A virtual display of its own, on a number that is free. Without `-noreset` it would start over whenever its last client goes,
+/// each look by `xdotool` included, and turn away a window that comes at that moment.
 fn start_display() -> (Running, String) {
     let mut xvfb = Command::new("Xvfb")
-        .args(["-displayfd", "1", "-screen", "0", "1280x800x24", "-nolisten", "tcp"])
+        .args(["-displayfd", "1", "-screen", "0", "1280x800x24", "-nolisten", "tcp", "-noreset"])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
