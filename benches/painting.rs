@@ -76,7 +76,8 @@ fn network_with_guidance(bencher: Bencher<'_, '_>) {
     let model = bozzetto();
     let (x, conditioning) = (latent(&model), conditioning(&model));
     let x = Tensor::cat(&[&x, &x], 0).expect("equal shapes");
-    bencher.bench_local(|| model.unet.forward(&x, 500.0, &conditioning).expect("the network computes"));
+    let words = model.unet.prepare(&conditioning).expect("the network computes");
+    bencher.bench_local(|| model.unet.forward(&x, 500.0, &words).expect("the network computes"));
 }
 
 #[divan::bench(sample_count = 100)]

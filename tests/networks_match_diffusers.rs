@@ -119,7 +119,7 @@ fn the_unet_predicts_what_diffusers_predicts() {
         let side = |index: usize| json["size"][index].as_u64().unwrap() as usize;
         let x = wave((2, unet.in_channels(), side(0), side(1)), "x", 1.0);
         let conditioning = wave((2, 5, 12), "conditioning", 1.0);
-        let ours = unet.forward(&x, json["timestep"].as_f64().unwrap(), &conditioning).unwrap();
+        let ours = unet.forward(&x, json["timestep"].as_f64().unwrap(), &unet.prepare(&conditioning).unwrap()).unwrap();
         assert_close(name, &ours, &tensors(name)["out"]);
     }
 }
@@ -211,7 +211,7 @@ fn the_shipped_model_computes_what_diffusers_computes_with_its_weights() {
     let side = json["size"].as_u64().unwrap() as usize;
     let x = wave((1, model.unet.in_channels(), side, side), "x", 1.7);
     let timestep = json["timestep"].as_f64().unwrap();
-    assert_close("unet", &model.unet.forward(&x, timestep, &conditioning).unwrap(), &theirs["prediction"]);
+    assert_close("unet", &model.unet.forward(&x, timestep, &model.unet.prepare(&conditioning).unwrap()).unwrap(), &theirs["prediction"]);
 
     let rgb = model.vae.decode(&x).unwrap();
     let every_fourth = |x: Tensor, dim: usize| {
@@ -229,7 +229,7 @@ fn digest_of_a_run() -> u64 {
     let ids = Tensor::from_vec((0..64u32).collect(), (2, 32), &Device::Cpu).unwrap();
     let conditioning = model.text_encoder.forward(&ids).unwrap();
     let x = wave((2, model.unet.in_channels(), 16, 16), "x", 1.0);
-    let prediction = model.unet.forward(&x, 333.25, &conditioning).unwrap();
+    let prediction = model.unet.forward(&x, 333.25, &model.unet.prepare(&conditioning).unwrap()).unwrap();
     let rgb = model.vae.decode(&prediction).unwrap();
     let latent = model.vae.encode(&rgb).unwrap();
     let mut digest = 0xCBF2_9CE4_8422_2325u64;

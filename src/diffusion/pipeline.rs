@@ -154,9 +154,10 @@ impl<'a> Run<'a> {
 
     /// The network with this request's guidance and mask around it.
     fn denoiser(&self, conditioning: &Tensor, original: Option<Tensor>) -> Result<Box<dyn Denoiser + '_>, Error> {
-        let (model, conditioning) = (self.model, conditioning.clone());
+        let model = self.model;
+        let words = model.unet.prepare(conditioning)?;
         let predict = move |x: &Tensor, timestep: f64| {
-            Ok(model.unet.forward(&x.to_dtype(model.dtype)?, timestep, &conditioning)?.to_dtype(DType::F32)?)
+            Ok(model.unet.forward(&x.to_dtype(model.dtype)?, timestep, &words)?.to_dtype(DType::F32)?)
         };
         let network = Network { predict, prediction: self.model.prediction, training: &self.training };
         let denoiser: Box<dyn Denoiser> = if self.is_guided() {

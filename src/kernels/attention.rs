@@ -1,6 +1,9 @@
+use super::cpu;
+use super::host::{Host, filled, serves};
 use candle_core::{D, Result, Tensor};
 
-/// The largest score matrix that is held at once, in bytes. All scores of a 512 px Stable Diffusion picture would be 1 GiB.
+/// The largest score matrix that candle's operations may make at once, in bytes; our own kernels make none. All scores of a
+/// 512 px Stable Diffusion picture would be 1 GiB.
 const MAX_SCORE_BYTES: usize = 64 << 20;
 
 /// What a query may look at.
@@ -13,15 +16,24 @@ pub enum Mask {
 }
 
 /// Scaled dot-product attention (Vaswani et al. 2017) of `heads` heads: queries (B, N, C), keys (B, M, C) and values (B, M, C)
-/// to (B, N, C), with each head's width C / heads and scores scaled by its inverse square root. Queries are taken in chunks,
-/// so that no more than 64 MiB of scores exist at once.
+/// to (B, N, C), with each head's width C / heads and scores scaled by its inverse square root.
 pub fn attention(query: &Tensor, key: &Tensor, value: &Tensor, heads: usize, mask: Mask) -> Result<Tensor> {
-    let rows_at_once = {
-        let (batch, _, _) = query.dims3()?;
-        let bytes_per_row = batch * heads * key.dim(1)? * size_of::<f32>();
-        (MAX_SCORE_BYTES / bytes_per_row.max(1)).max(1)
-    };
-    chunked(query, key, value, heads, mask, rows_at_once)
+    let (batch, count, channels) = query.dims3()?;
+    let keys = key.dim(1)?;
+    if key.dims() != [batch, keys, channels] || value.dims() != key.dims() || heads == 0 || !channels.is_multiple_of(heads) {
+        let (query, key, value) = (query.shape(), key.shape(), value.shape());
+        candle_core::bail!("{heads} heads cannot attend from {query:?} to {key:?} and {value:?}");
+    }
+    if serves(query) {
+        let (query, key, value) = (Host::new(query)?, Host::new(key)?, Host::new(value)?);
+        let (query, key, value) = (query.numbers(), key.numbers(), value.numbers());
+        let shape = cpu::Heads { batch, queries: count, keys, heads, width: channels / heads };
+        return filled((batch, count, channels), |out| {
+            cpu::attention(&query, &key, &value, shape, mask == Mask::Causal, out);
+        });
+    }
+    let bytes_per_row = batch * heads * keys * size_of::<f32>();
+    chunked(query, key, value, heads, mask, (MAX_SCORE_BYTES / bytes_per_row.max(1)).max(1))
 }
 
 fn chunked(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, mask: Mask, rows_at_once: usize) -> Result<Tensor> {

@@ -1,9 +1,9 @@
-use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor};
+use super::cpu::{Conv, Epilogue};
+use super::host::{Host, filled, serves, widened, with_values};
+use super::layout::{enlarged, to_channels_first, to_channels_last};
+use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
-use rayon::prelude::*;
-
-/// The largest unfolded strip that is held at once, in bytes: unfolding a 512 px picture of 128 channels whole takes 1.2 GiB.
-const MAX_UNFOLDED_BYTES: usize = 16 << 20;
+use std::sync::Arc;
 
 /// Rows and columns of zeros around a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,19 +22,18 @@ impl Padding {
 }
 
 /// A two-dimensional convolution with bias, of a square kernel.
-///
-/// On the CPU, in f32, the picture is unfolded (each output pixel's neighbourhood becomes a column) strip by strip, and each
-/// strip is one matrix product; the bias is one more row of it. Candle's own convolution re-packs its kernel at every call and
-/// is used on other devices.
 #[derive(Clone, Debug)]
 pub struct Conv2d {
-    /// (out, in, k, k).
-    weight: Tensor,
-    /// (1, out, in · k² + 1): the weight with the bias as its last column; only for the CPU in f32.
-    packed: Option<Tensor>,
-    bias: Tensor,
-    stride: usize,
-    padding: Padding,
+    kernel: Kernel,
+    inputs: usize,
+    outputs: usize,
+}
+
+#[derive(Clone, Debug)]
+enum Kernel {
+    Own { conv: Arc<Conv>, bias: Host },
+    /// `weight` is (out, in, k, k), as files store it.
+    Candle { weight: Tensor, bias: Tensor, stride: usize, padding: Padding },
 }
 
 impl Conv2d {
@@ -57,137 +56,85 @@ impl Conv2d {
     }
 
     fn from_tensors(weight: Tensor, bias: Tensor, stride: usize, padding: Padding) -> Result<Self> {
-        let outputs = weight.dim(0)?;
-        let packed = if weight.device().is_cpu() && weight.dtype() == DType::F32 {
-            let flat = weight.reshape((outputs, weight.elem_count() / outputs))?;
-            Some(Tensor::cat(&[&flat, &bias.reshape((outputs, 1))?], 1)?.unsqueeze(0)?)
+        let (outputs, inputs, side, _) = weight.dims4()?;
+        let kernel = if serves(&weight) {
+            let padding = (padding.before, padding.after);
+            let conv = with_values(&weight, |values| Conv::new(values, outputs, inputs, side, stride, padding))?;
+            Kernel::Own { conv: Arc::new(conv), bias: widened(&bias)? }
         } else {
-            None
+            Kernel::Candle { weight, bias, stride, padding }
         };
-        Ok(Self { weight, packed, bias, stride, padding })
+        Ok(Self { kernel, inputs, outputs })
     }
 
-    /// (B, in, H, W) to (B, out, H', W').
+    /// (B, H, W, in) to (B, H', W', out).
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        match &self.packed {
-            Some(packed) if x.dtype() == DType::F32 => self.unfolded(x, packed),
-            _ => self.by_candle(x),
-        }
+        self.compute(x, false, None, None)
     }
 
-    fn unfolded(&self, x: &Tensor, packed: &Tensor) -> Result<Tensor> {
-        let (batch, channels, height, width) = x.dims4()?;
-        let (outputs, inputs, kernel, _) = self.weight.dims4()?;
-        let added = self.padding.before + self.padding.after;
-        if channels != inputs || height + added < kernel || width + added < kernel {
-            candle_core::bail!("a convolution of {inputs} channels by {kernel}x{kernel} cannot take {:?}", x.shape());
-        }
-        let rows = (height + added - kernel) / self.stride + 1;
-        let columns = (width + added - kernel) / self.stride + 1;
-        let depth = inputs * kernel * kernel + 1;
-        let bytes_per_row = batch * depth * columns * size_of::<f32>();
-        let rows_at_once = (MAX_UNFOLDED_BYTES / bytes_per_row).clamp(1, rows);
-        let weight = packed.broadcast_as((batch, outputs, depth))?;
-        let x = x.contiguous()?;
-        let mut strips = Vec::with_capacity(rows.div_ceil(rows_at_once));
-        for first_row in (0..rows).step_by(rows_at_once) {
-            let rows = rows_at_once.min(rows - first_row);
-            let unfold = Unfold { kernel, stride: self.stride, before: self.padding.before, first_row, rows, columns };
-            strips.push(weight.matmul(&x.apply_op1_no_bwd(&unfold)?)?.reshape((batch, outputs, rows, columns))?);
-        }
-        if strips.len() == 1 { Ok(strips.remove(0)) } else { Tensor::cat(&strips, 2) }
+    /// As [`Self::forward`], with `shift` (1 or B, out) added to every pixel and `residual` (B, H', W', out) to the whole.
+    pub fn forward_adding(&self, x: &Tensor, shift: Option<&Tensor>, residual: Option<&Tensor>) -> Result<Tensor> {
+        self.compute(x, false, shift, residual)
     }
 
-    fn by_candle(&self, x: &Tensor) -> Result<Tensor> {
-        let Padding { before, after } = self.padding;
-        let y = if before == after {
-            x.conv2d(&self.weight, before, self.stride, 1, 1)?
+    /// As [`Self::forward`] of `x` enlarged to `height` and `width` by repeating pixels, as torch's `interpolate(mode="nearest")`.
+    pub fn forward_enlarged(&self, x: &Tensor, height: usize, width: usize) -> Result<Tensor> {
+        let (_, from_height, from_width, _) = x.dims4()?;
+        if (height, width) == (2 * from_height, 2 * from_width) {
+            self.compute(x, true, None, None)
         } else {
-            x.pad_with_zeros(2, before, after)?.pad_with_zeros(3, before, after)?.conv2d(
-                &self.weight,
-                0,
-                self.stride,
-                1,
-                1,
-            )?
-        };
-        y.broadcast_add(&self.bias.reshape((1, self.bias.elem_count(), 1, 1))?)
+            self.compute(&enlarged(x, height, width)?, false, None, None)
+        }
     }
-}
 
-/// (B, C, H, W) to (B, C · k² + 1, rows · columns): for output rows `first_row..first_row + rows`, the input under each place
-/// of the kernel, and a last row of ones.
-struct Unfold {
-    kernel: usize,
-    stride: usize,
-    before: usize,
-    first_row: usize,
-    rows: usize,
-    columns: usize,
-}
-
-impl Unfold {
-    /// Fills one row of the result: the input channel `picture` (height, width), seen from the kernel's place (ky, kx).
-    fn fill(&self, picture: &[f32], height: usize, width: usize, place: usize, out: &mut [f32]) {
-        let (ky, kx) = (place / self.kernel, place % self.kernel);
-        for (row, out) in out.chunks_exact_mut(self.columns).enumerate() {
-            let y = (self.first_row + row) * self.stride + ky;
-            if y < self.before || y - self.before >= height {
-                out.fill(0.0);
-                continue;
+    /// `doubled`: of `x` enlarged twice.
+    fn compute(&self, x: &Tensor, doubled: bool, shift: Option<&Tensor>, residual: Option<&Tensor>) -> Result<Tensor> {
+        let (batch, height, width, channels) = x.dims4()?;
+        if channels != self.inputs {
+            candle_core::bail!("a convolution of {} channels cannot take {:?}", self.inputs, x.shape());
+        }
+        match &self.kernel {
+            Kernel::Own { conv, bias } => {
+                let scale = if doubled { 2 } else { 1 };
+                let Some((rows, columns)) = conv.output_size(height * scale, width * scale) else {
+                    candle_core::bail!("a picture of {width}x{height} is smaller than the kernel of a convolution");
+                };
+                let shape = (batch, rows, columns, self.outputs);
+                let shift = shift.map(|shift| shift.broadcast_as((batch, self.outputs))).transpose()?;
+                let residual = residual.map(|residual| residual.broadcast_as(shape)).transpose()?;
+                let (x, shift, residual) =
+                    (Host::new(x)?, shift.as_ref().map(Host::new).transpose()?, residual.as_ref().map(Host::new).transpose()?);
+                let (x, bias) = (x.numbers(), bias.numbers());
+                let (shift, residual) =
+                    (shift.as_ref().map(Host::numbers), residual.as_ref().map(Host::numbers));
+                let epilogue = Epilogue {
+                    bias: Some(&bias),
+                    shift: shift.as_deref().map(|shift| (shift, rows * columns)),
+                    residual: residual.as_deref(),
+                };
+                filled(shape, |out| conv.forward(&x, (batch, height, width), doubled, epilogue, out))
             }
-            let line = &picture[(y - self.before) * width..(y - self.before + 1) * width];
-            // Output columns left..right lie inside the line; the others see zeros.
-            let left = self.before.saturating_sub(kx).div_ceil(self.stride).min(self.columns);
-            let right = (width + self.before).saturating_sub(kx).div_ceil(self.stride).clamp(left, self.columns);
-            out[..left].fill(0.0);
-            out[right..].fill(0.0);
-            if left == right {
-                continue;
-            }
-            let start = left * self.stride + kx - self.before;
-            if self.stride == 1 {
-                out[left..right].copy_from_slice(&line[start..start + right - left]);
-            } else {
-                for (out, value) in out[left..right].iter_mut().zip(line[start..].iter().step_by(self.stride)) {
-                    *out = *value;
+            Kernel::Candle { weight, bias, stride, padding } => {
+                let x = if doubled { enlarged(x, 2 * height, 2 * width)? } else { x.clone() };
+                let mut y = by_candle(&x, weight, bias, *stride, *padding)?;
+                if let Some(shift) = shift {
+                    y = y.broadcast_add(&shift.unsqueeze(1)?.unsqueeze(1)?)?;
                 }
+                residual.map_or_else(|| Ok(y.clone()), |residual| residual + &y)
             }
         }
     }
 }
 
-impl CustomOp1 for Unfold {
-    fn name(&self) -> &'static str {
-        "unfold"
+fn by_candle(x: &Tensor, weight: &Tensor, bias: &Tensor, stride: usize, padding: Padding) -> Result<Tensor> {
+    let Padding { before, after } = padding;
+    let mut x = to_channels_first(x)?;
+    let mut even = before;
+    if before != after {
+        x = x.pad_with_zeros(2, before, after)?.pad_with_zeros(3, before, after)?;
+        even = 0;
     }
-
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (batch, channels, height, width) = layout.shape().dims4()?;
-        let Some((start, end)) = layout.contiguous_offsets() else {
-            candle_core::bail!("unfold needs a contiguous picture");
-        };
-        let pixels = &storage.as_slice::<f32>()?[start..end];
-        let places = self.kernel * self.kernel;
-        let depth = channels * places + 1;
-        let count = self.rows * self.columns;
-        let mut unfolded = vec![0f32; batch * depth * count];
-        unfolded.par_chunks_exact_mut(count).enumerate().for_each(|(index, out)| {
-            let (picture, row) = (index / depth, index % depth);
-            if row == depth - 1 {
-                out.fill(1.0);
-            } else {
-                let channel = picture * channels + row / places;
-                self.fill(&pixels[channel * height * width..][..height * width], height, width, row % places, out);
-            }
-        });
-        Ok((CpuStorage::F32(unfolded), (batch, depth, count).into()))
-    }
-}
-
-/// Enlarges (B, C, H, W) to (B, C, height, width) by repeating pixels, as torch's `interpolate(mode="nearest")`.
-pub fn upsample_nearest(x: &Tensor, height: usize, width: usize) -> Result<Tensor> {
-    x.upsample_nearest2d(height, width)
+    to_channels_last(&x.conv2d(weight, even, stride, 1, 1)?)?.broadcast_add(bias)
 }
 
 #[cfg(test)]
@@ -215,31 +162,38 @@ mod tests {
             (3, 2, Padding { before: 0, after: 1 }),
             (5, 1, Padding::even(2)),
         ] {
-            for (height, width) in [(7, 6), (1, 1), (2, 9)] {
-                let weight = wave(&[4, 3, kernel, kernel], 0.37);
-                let conv = Conv2d::from_tensors(weight, wave(&[4], 0.9), stride, padding).unwrap();
-                let x = wave(&[2, 3, height, width], 0.11);
+            for (height, width) in [(7, 6), (1, 1), (2, 9), (17, 32)] {
+                let (weight, bias) = (wave(&[4, 3, kernel, kernel], 0.37), wave(&[4], 0.9));
+                let conv = Conv2d::from_tensors(weight.clone(), bias.clone(), stride, padding).unwrap();
+                let x = wave(&[2, height, width, 3], 0.11);
                 if height + padding.before + padding.after < kernel || width + padding.before + padding.after < kernel {
                     assert!(conv.forward(&x).is_err());
                     continue;
                 }
-                let apart = difference(&conv.forward(&x).unwrap(), &conv.by_candle(&x).unwrap());
+                let candles = by_candle(&x, &weight, &bias, stride, padding).unwrap();
+                let apart = difference(&conv.forward(&x).unwrap(), &candles);
                 assert!(apart < 1e-5, "kernel {kernel}, stride {stride}, {padding:?}, {height}x{width}: {apart}");
             }
         }
     }
 
     #[test]
-    fn a_picture_too_large_to_unfold_at_once_is_convolved_in_strips() {
-        let conv = Conv2d::from_tensors(wave(&[2, 64, 3, 3], 0.37), wave(&[2], 0.9), 1, Padding::even(1)).unwrap();
-        let x = wave(&[1, 64, 100, 100], 0.013);
-        assert!(64 * 9 * 100 * 100 * size_of::<f32>() > MAX_UNFOLDED_BYTES);
-        assert!(difference(&conv.forward(&x).unwrap(), &conv.by_candle(&x).unwrap()) < 1e-4);
+    fn what_is_added_and_what_is_enlarged_is_as_if_done_apart() {
+        let (weight, bias) = (wave(&[4, 3, 3, 3], 0.37), wave(&[4], 0.9));
+        let conv = Conv2d::from_tensors(weight, bias, 1, Padding::even(1)).unwrap();
+        let (x, shift, residual) = (wave(&[2, 5, 6, 3], 0.11), wave(&[1, 4], 0.3), wave(&[2, 5, 6, 4], 0.21));
+        let apart = (conv.forward(&x).unwrap().broadcast_add(&shift).unwrap() + &residual).unwrap();
+        let together = conv.forward_adding(&x, Some(&shift), Some(&residual)).unwrap();
+        assert!(difference(&together, &apart) < 1e-5);
+        for (height, width) in [(10, 12), (9, 13)] {
+            let apart = conv.forward(&enlarged(&x, height, width).unwrap()).unwrap();
+            assert!(difference(&conv.forward_enlarged(&x, height, width).unwrap(), &apart) < 1e-5);
+        }
     }
 
     #[test]
     fn the_wrong_number_of_channels_is_an_error() {
         let conv = Conv2d::from_tensors(wave(&[2, 3, 3, 3], 0.37), wave(&[2], 0.9), 1, Padding::even(1)).unwrap();
-        assert!(conv.forward(&wave(&[1, 4, 8, 8], 0.1)).is_err());
+        assert!(conv.forward(&wave(&[1, 8, 8, 4], 0.1)).is_err());
     }
 }

@@ -1,46 +1,145 @@
-use candle_core::{Result, Tensor};
+use super::cpu::{self, Epilogue, Matrix, Packed, PackedGated};
+use super::host::{Host, filled, serves, widened};
+use super::{Activation, host};
+use candle_core::{D, Result, Tensor};
 use candle_nn::VarBuilder;
+use std::sync::Arc;
 
 /// y = x Wᵀ + b.
 #[derive(Clone, Debug)]
 pub struct Linear {
+    matrix: Stored,
+    inputs: usize,
+    outputs: usize,
+}
+
+#[derive(Clone, Debug)]
+enum Stored {
+    Own { weight: Arc<Packed>, bias: Option<Host> },
     /// (out, in), as files store it.
-    weight: Tensor,
-    bias: Option<Tensor>,
+    Candle { weight: Tensor, bias: Option<Tensor> },
 }
 
 impl Linear {
     /// Reads `weight` (outputs, inputs) and `bias` (outputs).
     pub fn new(inputs: usize, outputs: usize, weights: VarBuilder<'_>) -> Result<Self> {
-        Ok(Self { weight: weights.get((outputs, inputs), "weight")?, bias: Some(weights.get(outputs, "bias")?) })
+        Self::from_tensors(weights.get((outputs, inputs), "weight")?, Some(weights.get(outputs, "bias")?))
     }
 
     /// Reads `weight` (outputs, inputs) alone.
     pub fn new_without_bias(inputs: usize, outputs: usize, weights: VarBuilder<'_>) -> Result<Self> {
-        Ok(Self { weight: weights.get((outputs, inputs), "weight")?, bias: None })
+        Self::from_tensors(weights.get((outputs, inputs), "weight")?, None)
     }
 
     /// Reads a 1×1 convolution, `weight` (outputs, inputs, 1, 1) and `bias` (outputs), which on tokens is the same thing.
     pub fn from_pointwise_conv(inputs: usize, outputs: usize, weights: VarBuilder<'_>) -> Result<Self> {
         let weight = weights.get((outputs, inputs, 1, 1), "weight")?.reshape((outputs, inputs))?;
-        Ok(Self { weight, bias: Some(weights.get(outputs, "bias")?) })
+        Self::from_tensors(weight, Some(weights.get(outputs, "bias")?))
+    }
+
+    fn from_tensors(weight: Tensor, bias: Option<Tensor>) -> Result<Self> {
+        let (outputs, inputs) = weight.dims2()?;
+        let matrix = if serves(&weight) {
+            let packed = host::with_values(&weight, |values| Packed::new(values, outputs, inputs))?;
+            Stored::Own { weight: Arc::new(packed), bias: bias.as_ref().map(widened).transpose()? }
+        } else {
+            Stored::Candle { weight, bias }
+        };
+        Ok(Self { matrix, inputs, outputs })
     }
 
     /// (…, in) to (…, out).
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let (outputs, inputs) = self.weight.dims2()?;
-        let mut shape = x.dims().to_vec();
-        if let Some(last) = shape.last_mut() {
-            *last = outputs;
-        }
-        let rows = x.elem_count() / inputs.max(1);
-        let y = x.reshape((rows, x.elem_count() / rows.max(1)))?.matmul(&self.weight.t()?)?;
-        let y = match &self.bias {
-            Some(bias) => y.broadcast_add(bias)?,
-            None => y,
-        };
-        y.reshape(shape)
+        self.compute(x, None)
     }
+
+    /// As [`Self::forward`], with `residual` (…, out) added.
+    pub fn forward_adding(&self, x: &Tensor, residual: &Tensor) -> Result<Tensor> {
+        self.compute(x, Some(residual))
+    }
+
+    fn compute(&self, x: &Tensor, residual: Option<&Tensor>) -> Result<Tensor> {
+        let (rows, shape) = shape_after(x, self.inputs, self.outputs)?;
+        match &self.matrix {
+            Stored::Own { weight, bias } => {
+                let (x, residual) = (Host::new(x)?, residual.map(Host::new).transpose()?);
+                let (x, residual) = (x.numbers(), residual.as_ref().map(Host::numbers));
+                let bias = bias.as_ref().map(Host::numbers);
+                let epilogue = Epilogue { bias: bias.as_deref(), shift: None, residual: residual.as_deref() };
+                let rows = Matrix { data: &x, rows, stride: self.inputs };
+                filled(shape, |out| cpu::multiply(&rows, weight, epilogue, out))
+            }
+            Stored::Candle { weight, bias } => {
+                let mut y = x.reshape((rows, self.inputs))?.matmul(&weight.t()?)?;
+                if let Some(bias) = bias {
+                    y = y.broadcast_add(bias)?;
+                }
+                let y = y.reshape(shape)?;
+                residual.map_or_else(|| Ok(y.clone()), |residual| residual + &y)
+            }
+        }
+    }
+}
+
+/// The gated linear unit of the transformers in a U-Net: the first half of x Wᵀ + b times the [`Activation::Gelu`] of the second.
+/// Shazeer 2020, laid out as diffusers' GEGLU.
+#[derive(Clone, Debug)]
+pub struct GatedLinear {
+    matrix: StoredGated,
+    inputs: usize,
+    outputs: usize,
+}
+
+#[derive(Clone, Debug)]
+enum StoredGated {
+    Own(Arc<PackedGated>),
+    Candle(Linear),
+}
+
+impl GatedLinear {
+    /// Reads `weight` (2 · outputs, inputs) and `bias` (2 · outputs).
+    pub fn new(inputs: usize, outputs: usize, weights: VarBuilder<'_>) -> Result<Self> {
+        let weight = weights.get((2 * outputs, inputs), "weight")?;
+        let bias = weights.get(2 * outputs, "bias")?;
+        let matrix = if serves(&weight) {
+            let bias = widened(&bias)?;
+            let bias = bias.numbers();
+            let packed = host::with_values(&weight, |values| PackedGated::new(values, Some(&bias), outputs, inputs))?;
+            StoredGated::Own(Arc::new(packed))
+        } else {
+            StoredGated::Candle(Linear::from_tensors(weight, Some(bias))?)
+        };
+        Ok(Self { matrix, inputs, outputs })
+    }
+
+    /// (…, in) to (…, out).
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let (rows, shape) = shape_after(x, self.inputs, self.outputs)?;
+        match &self.matrix {
+            StoredGated::Own(weight) => {
+                let x = Host::new(x)?;
+                let x = x.numbers();
+                let rows = Matrix { data: &x, rows, stride: self.inputs };
+                filled(shape, |out| cpu::multiply_gated(&rows, weight, out))
+            }
+            StoredGated::Candle(linear) => {
+                let both = linear.forward(x)?;
+                let value = both.narrow(D::Minus1, 0, self.outputs)?;
+                let gate = both.narrow(D::Minus1, self.outputs, self.outputs)?.contiguous()?;
+                value * Activation::Gelu.forward(&gate)?
+            }
+        }
+    }
+}
+
+/// How many rows (…, inputs) has, and its shape with `outputs` in place of `inputs`.
+fn shape_after(x: &Tensor, inputs: usize, outputs: usize) -> Result<(usize, Vec<usize>)> {
+    let mut shape = x.dims().to_vec();
+    match shape.last_mut() {
+        Some(last) if *last == inputs => *last = outputs,
+        _ => candle_core::bail!("a matrix of {inputs} by {outputs} cannot take {:?}", x.shape()),
+    }
+    Ok((x.elem_count() / inputs.max(1), shape))
 }
 
 /// A table of vectors, looked up by number.

@@ -1,6 +1,9 @@
 //! What the networks spend their time in, as few semantic operations. A network says *what* is to be computed (a convolution
 //! with its bias, an attention, a norm followed by an activation); how is decided here alone, so that a faster way of doing
-//! it, on whatever device, changes no network. Every operation gives the same bytes whatever the number of threads: work is
+//! it, on whatever device, changes no network. Pictures are channels last in here, (B, H, W, C), so that a pixel is a row of a
+//! matrix and a token alike and nothing is ever transposed between operations.
+//!
+//! On the CPU, in f32, [`cpu`] computes; on other devices, and for weights that are being trained, candle does. Every operation gives the same bytes whatever the number of threads: work is
 //! cut along outputs by shape, never along a sum.
 
 #![expect(clippy::needless_pass_by_value, reason = "a VarBuilder is a handle: `pp` makes one for each layer")]
@@ -8,11 +11,15 @@
 mod activation;
 mod attention;
 mod conv;
+mod cpu;
+mod host;
+mod layout;
 mod linear;
 mod norm;
 
-pub use activation::{Activation, geglu};
+pub use activation::Activation;
 pub use attention::{Mask, attention};
-pub use conv::{Conv2d, Padding, upsample_nearest};
-pub use linear::{Embedding, Linear};
+pub use conv::{Conv2d, Padding};
+pub use layout::{concatenate, to_channels_first, to_channels_last};
+pub use linear::{Embedding, GatedLinear, Linear};
 pub use norm::{GroupNorm, LayerNorm};

@@ -1,12 +1,36 @@
+use super::cpu;
+use super::host::{Host, filled, serves, widened};
+use super::layout::{to_channels_first, to_channels_last};
 use super::Activation;
-use candle_core::{Module, Result, Tensor};
+use candle_core::{D, Module, Result, Tensor};
 use candle_nn::VarBuilder;
 
 /// Group normalisation (Wu & He 2018) with the activation that follows it.
 #[derive(Clone, Debug)]
 pub struct GroupNorm {
-    norm: candle_nn::GroupNorm,
+    scale: Scale,
+    groups: usize,
+    channels: usize,
+    epsilon: f64,
     activation: Activation,
+}
+
+/// What a norm multiplies with and adds, (channels) each.
+#[derive(Clone, Debug)]
+enum Scale {
+    Own { weight: Host, bias: Host },
+    Candle { weight: Tensor, bias: Tensor },
+}
+
+impl Scale {
+    fn new(width: usize, weights: &VarBuilder<'_>) -> Result<Self> {
+        let (weight, bias) = (weights.get(width, "weight")?, weights.get(width, "bias")?);
+        Ok(if serves(&weight) {
+            Self::Own { weight: widened(&weight)?, bias: widened(&bias)? }
+        } else {
+            Self::Candle { weight, bias }
+        })
+    }
 }
 
 impl GroupNorm {
@@ -18,31 +42,72 @@ impl GroupNorm {
         activation: Activation,
         weights: VarBuilder<'_>,
     ) -> Result<Self> {
-        let (weight, bias) = (weights.get(channels, "weight")?, weights.get(channels, "bias")?);
-        Ok(Self { norm: candle_nn::GroupNorm::new(weight, bias, channels, groups, epsilon)?, activation })
+        if groups == 0 || !channels.is_multiple_of(groups) {
+            candle_core::bail!("{channels} channels cannot be normalised in {groups} groups");
+        }
+        Ok(Self { scale: Scale::new(channels, &weights)?, groups, channels, epsilon, activation })
     }
 
-    /// (B, C, H, W) to the same.
+    /// (B, H, W, C) to the same.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.activation.forward(&self.norm.forward(x)?)
+        let (batch, height, width, channels) = x.dims4()?;
+        if channels != self.channels {
+            candle_core::bail!("a norm of {} channels cannot take {:?}", self.channels, x.shape());
+        }
+        match &self.scale {
+            Scale::Own { weight, bias } => {
+                let x = Host::new(x)?;
+                let (x, weight, bias) = (x.numbers(), weight.numbers(), bias.numbers());
+                let shape = cpu::Pixels { batch, pixels: height * width, channels };
+                let (groups, epsilon) = (self.groups, self.epsilon as f32);
+                filled((batch, height, width, channels), |out| {
+                    cpu::group_norm(&x, shape, groups, &weight, &bias, epsilon, self.activation, out);
+                })
+            }
+            Scale::Candle { weight, bias } => {
+                let norm = candle_nn::GroupNorm::new(
+                    weight.clone(),
+                    bias.clone(),
+                    self.channels,
+                    self.groups,
+                    self.epsilon,
+                )?;
+                self.activation.forward(&to_channels_last(&norm.forward(&to_channels_first(x)?)?)?)
+            }
+        }
     }
 }
 
 /// Layer normalisation (Ba et al. 2016) over the last dimension.
 #[derive(Clone, Debug)]
 pub struct LayerNorm {
-    norm: candle_nn::LayerNorm,
+    scale: Scale,
+    width: usize,
+    epsilon: f64,
 }
 
 impl LayerNorm {
     /// Reads `weight` and `bias` (width).
     pub fn new(width: usize, epsilon: f64, weights: VarBuilder<'_>) -> Result<Self> {
-        let (weight, bias) = (weights.get(width, "weight")?, weights.get(width, "bias")?);
-        Ok(Self { norm: candle_nn::LayerNorm::new(weight, bias, epsilon) })
+        Ok(Self { scale: Scale::new(width, &weights)?, width, epsilon })
     }
 
     /// (…, width) to the same.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.norm.forward(x)
+        if x.dim(D::Minus1)? != self.width {
+            candle_core::bail!("a norm of width {} cannot take {:?}", self.width, x.shape());
+        }
+        match &self.scale {
+            Scale::Own { weight, bias } => {
+                let shape = x.shape();
+                let x = Host::new(x)?;
+                let (x, weight, bias) = (x.numbers(), weight.numbers(), bias.numbers());
+                let epsilon = self.epsilon as f32;
+                filled(shape, |out| cpu::layer_norm(&x, self.width, &weight, &bias, epsilon, out))
+            }
+            Scale::Candle { weight, bias } => {
+                candle_nn::LayerNorm::new(weight.clone(), bias.clone(), self.epsilon).forward(x)
+            }
+        }
     }
 }

@@ -194,9 +194,9 @@ impl Layer {
         let normed = self.norm1.forward(x)?;
         let (query, key, value) =
             (self.query.forward(&normed)?, self.key.forward(&normed)?, self.value.forward(&normed)?);
-        let x = (x + self.out.forward(&attention(&query, &key, &value, self.heads, Mask::Causal)?)?)?;
+        let x = self.out.forward_adding(&attention(&query, &key, &value, self.heads, Mask::Causal)?, x)?;
         let inner = self.activation.forward(&self.fc1.forward(&self.norm2.forward(&x)?)?)?;
-        x + self.fc2.forward(&inner)?
+        self.fc2.forward_adding(&inner, &x)
     }
 }
 

@@ -15,5 +15,5 @@ mod vae;
 pub use clip_text::{ClipText, ClipTextConfig, Encoded};
 pub use fields::ConfigError;
 pub(crate) use fields::Fields;
-pub use unet::{Level, UNet, UNetConfig};
+pub use unet::{Level, UNet, UNetConfig, Words};
 pub use vae::{AutoencoderKl, AutoencoderKlConfig};

@@ -43,18 +43,17 @@ impl Resnet {
         })
     }
 
-    /// (B, in, h, w), and silu of the time embedding (1, width), to (B, out, h, w).
+    /// (B, h, w, in), and silu of the time embedding (1, width), to (B, h, w, out).
     pub(super) fn forward(&self, x: &Tensor, time: Option<&Tensor>) -> Result<Tensor> {
-        let mut hidden = self.conv1.forward(&self.norm1.forward(x)?)?;
-        if let (Some(layer), Some(time)) = (&self.time, time) {
-            let shift = layer.forward(time)?;
-            let (rows, channels) = shift.dims2()?;
-            hidden = hidden.broadcast_add(&shift.reshape((rows, channels, 1, 1))?)?;
-        }
-        let hidden = self.conv2.forward(&self.norm2.forward(&hidden)?)?;
+        let shift = match (&self.time, time) {
+            (Some(layer), Some(time)) => Some(layer.forward(time)?),
+            _ => None,
+        };
+        let hidden = self.conv1.forward_adding(&self.norm1.forward(x)?, shift.as_ref(), None)?;
+        let hidden = self.norm2.forward(&hidden)?;
         match &self.shortcut {
-            Some(conv) => conv.forward(x)? + hidden,
-            None => x + hidden,
+            Some(conv) => self.conv2.forward_adding(&hidden, None, Some(&conv.forward(x)?)),
+            None => self.conv2.forward_adding(&hidden, None, Some(x)),
         }
     }
 }

@@ -1,6 +1,6 @@
 use super::config::{Level, UNetConfig};
-use super::transformer::{Sizes, Transformer};
-use crate::kernels::{Conv2d, Padding, upsample_nearest};
+use super::transformer::{KeysAndValues, Sizes, Transformer};
+use crate::kernels::{Conv2d, Padding, concatenate};
 use crate::networks::resnet::{Groups, Resnet};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
@@ -10,8 +10,15 @@ use candle_nn::VarBuilder;
 pub(super) struct Signal<'a> {
     /// silu of the time embedding, (1, width).
     pub(super) time: &'a Tensor,
-    /// (B, N, D).
-    pub(super) conditioning: &'a Tensor,
+    /// What the block's transformers look up.
+    pub(super) words: &'a BlockWords,
+}
+
+/// What each transformer of a block, and each layer in it, looks up in the conditioning.
+pub(super) type BlockWords = Vec<Vec<KeysAndValues>>;
+
+fn prepare(transformers: &[Transformer], conditioning: &Tensor) -> Result<BlockWords> {
+    transformers.iter().map(|transformer| transformer.prepare(conditioning)).collect()
 }
 
 fn groups(config: &UNetConfig) -> Groups {
@@ -68,13 +75,18 @@ impl DownBlock {
         })
     }
 
+    /// For [`Signal::words`], from the conditioning (B, N, D).
+    pub(super) fn prepare(&self, conditioning: &Tensor) -> Result<BlockWords> {
+        prepare(&self.transformers, conditioning)
+    }
+
     /// Each result on the way is kept in `skips`, for the way up.
     pub(super) fn forward(&self, x: Tensor, signal: Signal<'_>, skips: &mut Vec<Tensor>) -> Result<Tensor> {
         let mut x = x;
         for (index, resnet) in self.resnets.iter().enumerate() {
             x = resnet.forward(&x, Some(signal.time))?;
-            if let Some(transformer) = self.transformers.get(index) {
-                x = transformer.forward(&x, signal.conditioning)?;
+            if let (Some(transformer), Some(words)) = (self.transformers.get(index), signal.words.get(index)) {
+                x = transformer.forward(&x, words)?;
             }
             skips.push(x.clone());
         }
@@ -107,10 +119,15 @@ impl MidBlock {
         })
     }
 
+    /// For [`Signal::words`], from the conditioning (B, N, D).
+    pub(super) fn prepare(&self, conditioning: &Tensor) -> Result<BlockWords> {
+        prepare(&self.transformers, conditioning)
+    }
+
     pub(super) fn forward(&self, x: &Tensor, signal: Signal<'_>) -> Result<Tensor> {
         let mut x = self.first.forward(x, Some(signal.time))?;
-        for transformer in &self.transformers {
-            x = transformer.forward(&x, signal.conditioning)?;
+        for (transformer, words) in self.transformers.iter().zip(signal.words) {
+            x = transformer.forward(&x, words)?;
         }
         self.second.forward(&x, Some(signal.time))
     }
@@ -148,19 +165,24 @@ impl UpBlock {
         })
     }
 
+    /// For [`Signal::words`], from the conditioning (B, N, D).
+    pub(super) fn prepare(&self, conditioning: &Tensor) -> Result<BlockWords> {
+        prepare(&self.transformers, conditioning)
+    }
+
     /// Takes its skips from the end of `skips`. It enlarges to the size of the next one, which for odd sizes is not the double.
     pub(super) fn forward(&self, x: Tensor, signal: Signal<'_>, skips: &mut Vec<Tensor>) -> Result<Tensor> {
         let mut x = x;
         for (index, resnet) in self.resnets.iter().enumerate() {
             let skip = skips.pop().expect("the way down keeps as many skips as the way up takes");
-            x = resnet.forward(&Tensor::cat(&[&x, &skip], 1)?, Some(signal.time))?;
-            if let Some(transformer) = self.transformers.get(index) {
-                x = transformer.forward(&x, signal.conditioning)?;
+            x = resnet.forward(&concatenate(&x, &skip)?, Some(signal.time))?;
+            if let (Some(transformer), Some(words)) = (self.transformers.get(index), signal.words.get(index)) {
+                x = transformer.forward(&x, words)?;
             }
         }
         if let (Some(conv), Some(next)) = (&self.double, skips.last()) {
-            let (_, _, height, width) = next.dims4()?;
-            x = conv.forward(&upsample_nearest(&x, height, width)?)?;
+            let (_, height, width, _) = next.dims4()?;
+            x = conv.forward_enlarged(&x, height, width)?;
         }
         Ok(x)
     }

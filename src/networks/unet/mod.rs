@@ -5,8 +5,8 @@ mod blocks;
 mod config;
 mod transformer;
 
-use crate::kernels::{Activation, Conv2d, GroupNorm, Linear};
-use blocks::{DownBlock, MidBlock, Signal, UpBlock, time_width};
+use crate::kernels::{Activation, Conv2d, GroupNorm, Linear, to_channels_first, to_channels_last};
+use blocks::{BlockWords, DownBlock, MidBlock, Signal, UpBlock, time_width};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
 pub use config::{Level, UNetConfig};
@@ -23,6 +23,13 @@ pub struct UNet {
     norm_out: GroupNorm,
     conv_out: Conv2d,
     config: UNetConfig,
+}
+
+/// What a U-Net looks up in the words of one conditioning: made once a run, not once a step.
+#[derive(Clone, Debug)]
+pub struct Words {
+    /// For the blocks on the way down, the one in the middle, and those on the way up.
+    blocks: Vec<BlockWords>,
 }
 
 impl UNet {
@@ -64,26 +71,36 @@ impl UNet {
         &self.config
     }
 
-    /// A noisy latent (B, C, h, w), the timestep it is at (0..1000, fractions allowed) and conditioning (B, N, D) to the
+    /// Prepares a conditioning (B, N, D) for [`Self::forward`].
+    pub fn prepare(&self, conditioning: &Tensor) -> Result<Words> {
+        let down = self.down.iter().map(|block| block.prepare(conditioning));
+        let mid = std::iter::once_with(|| self.mid.prepare(conditioning));
+        let up = self.up.iter().map(|block| block.prepare(conditioning));
+        Ok(Words { blocks: down.chain(mid).chain(up).collect::<Result<_>>()? })
+    }
+
+    /// A noisy latent (B, C, h, w), the timestep it is at (0..1000, fractions allowed) and the words that condition it to the
     /// prediction (B, C', h, w), whose meaning the checkpoint's scheduler says.
-    pub fn forward(&self, x: &Tensor, timestep: f64, conditioning: &Tensor) -> Result<Tensor> {
+    pub fn forward(&self, x: &Tensor, timestep: f64, words: &Words) -> Result<Tensor> {
         let sinusoid =
             sinusoid(self.config.levels[0].channels, timestep, self.config.flip_sin_to_cos, self.config.freq_shift);
         let sinusoid =
             Tensor::from_vec(sinusoid, (1, self.config.levels[0].channels), x.device())?.to_dtype(x.dtype())?;
         let time = self.time2.forward(&Activation::Silu.forward(&self.time1.forward(&sinusoid)?)?)?;
-        let signal = Signal { time: &Activation::Silu.forward(&time)?, conditioning };
+        let time = &Activation::Silu.forward(&time)?;
+        let mut signals = words.blocks.iter().map(|words| Signal { time, words });
+        let mut signal = || signals.next().expect("the words were prepared for as many blocks as there are");
 
-        let mut x = self.conv_in.forward(x)?;
+        let mut x = self.conv_in.forward(&to_channels_last(x)?)?;
         let mut skips = vec![x.clone()];
         for block in &self.down {
-            x = block.forward(x, signal, &mut skips)?;
+            x = block.forward(x, signal(), &mut skips)?;
         }
-        x = self.mid.forward(&x, signal)?;
+        x = self.mid.forward(&x, signal())?;
         for block in &self.up {
-            x = block.forward(x, signal, &mut skips)?;
+            x = block.forward(x, signal(), &mut skips)?;
         }
-        self.conv_out.forward(&self.norm_out.forward(&x)?)
+        to_channels_first(&self.conv_out.forward(&self.norm_out.forward(&x)?)?)
     }
 }
 

@@ -1,4 +1,4 @@
-use crate::kernels::{Activation, GroupNorm, LayerNorm, Linear, Mask, attention, geglu};
+use crate::kernels::{Activation, GatedLinear, GroupNorm, LayerNorm, Linear, Mask, attention};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
 
@@ -43,16 +43,21 @@ impl Transformer {
         })
     }
 
-    /// (B, C, h, w) and conditioning (B, N, D) to (B, C, h, w).
-    pub(super) fn forward(&self, x: &Tensor, conditioning: &Tensor) -> Result<Tensor> {
-        let (batch, channels, height, width) = x.dims4()?;
-        let tokens = self.norm.forward(x)?.reshape((batch, channels, height * width))?.transpose(1, 2)?.contiguous()?;
+    /// What each block will look up in the conditioning (B, N, D): it does not change during a run.
+    pub(super) fn prepare(&self, conditioning: &Tensor) -> Result<Vec<KeysAndValues>> {
+        self.blocks.iter().map(|block| block.to_words.look_at(conditioning)).collect()
+    }
+
+    /// (B, h, w, C), and what [`Self::prepare`] made of the conditioning, to (B, h, w, C).
+    pub(super) fn forward(&self, x: &Tensor, words: &[KeysAndValues]) -> Result<Tensor> {
+        let (batch, height, width, channels) = x.dims4()?;
+        let tokens = self.norm.forward(x)?.reshape((batch, height * width, channels))?;
         let mut tokens = self.enter.forward(&tokens)?;
-        for block in &self.blocks {
-            tokens = block.forward(&tokens, conditioning)?;
+        for (block, words) in self.blocks.iter().zip(words) {
+            tokens = block.forward(&tokens, words)?;
         }
-        let y = self.leave.forward(&tokens)?.transpose(1, 2)?.contiguous()?;
-        x + y.reshape((batch, channels, height, width))?
+        let residual = x.reshape((batch, height * width, channels))?;
+        self.leave.forward_adding(&tokens, &residual)?.reshape((batch, height, width, channels))
     }
 }
 
@@ -64,7 +69,7 @@ struct Block {
     norm2: LayerNorm,
     to_words: Attention,
     norm3: LayerNorm,
-    widen: Linear,
+    widen: GatedLinear,
     narrow: Linear,
 }
 
@@ -78,17 +83,24 @@ impl Block {
             norm2: norm("norm2")?,
             to_words: Attention::new(sizes, sizes.conditioning_width, &weights.pp("attn2"))?,
             norm3: norm("norm3")?,
-            widen: Linear::new(channels, 8 * channels, weights.pp("ff.net.0.proj"))?,
+            widen: GatedLinear::new(channels, 4 * channels, weights.pp("ff.net.0.proj"))?,
             narrow: Linear::new(4 * channels, channels, weights.pp("ff.net.2"))?,
         })
     }
 
-    fn forward(&self, x: &Tensor, conditioning: &Tensor) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor, words: &KeysAndValues) -> Result<Tensor> {
         let normed = self.norm1.forward(x)?;
-        let x = (x + self.to_itself.forward(&normed, &normed)?)?;
-        let x = (&x + self.to_words.forward(&self.norm2.forward(&x)?, conditioning)?)?;
-        &x + self.narrow.forward(&geglu(&self.widen.forward(&self.norm3.forward(&x)?)?)?)?
+        let x = self.to_itself.forward(&normed, &self.to_itself.look_at(&normed)?, x)?;
+        let x = self.to_words.forward(&self.norm2.forward(&x)?, words, &x)?;
+        self.narrow.forward_adding(&self.widen.forward(&self.norm3.forward(&x)?)?, &x)
     }
+}
+
+/// What an attention can find, (B, M, C) each.
+#[derive(Clone, Debug)]
+pub(super) struct KeysAndValues {
+    keys: Tensor,
+    values: Tensor,
 }
 
 /// diffusers' `Attention`, without biases but for the way out.
@@ -113,8 +125,13 @@ impl Attention {
         })
     }
 
-    fn forward(&self, x: &Tensor, seen: &Tensor) -> Result<Tensor> {
-        let (query, key, value) = (self.query.forward(x)?, self.key.forward(seen)?, self.value.forward(seen)?);
-        self.out.forward(&attention(&query, &key, &value, self.heads, Mask::None)?)
+    fn look_at(&self, seen: &Tensor) -> Result<KeysAndValues> {
+        Ok(KeysAndValues { keys: self.key.forward(seen)?, values: self.value.forward(seen)? })
+    }
+
+    /// What is found from `x` (B, N, C), added to `residual` (B, N, C).
+    fn forward(&self, x: &Tensor, seen: &KeysAndValues, residual: &Tensor) -> Result<Tensor> {
+        let found = attention(&self.query.forward(x)?, &seen.keys, &seen.values, self.heads, Mask::None)?;
+        self.out.forward_adding(&found, residual)
     }
 }

@@ -1,5 +1,5 @@
 use super::config::AutoencoderKlConfig;
-use crate::kernels::{Activation, Conv2d, GroupNorm, Linear, Mask, Padding, attention, upsample_nearest};
+use crate::kernels::{Activation, Conv2d, GroupNorm, Linear, Mask, Padding, attention};
 use crate::networks::resnet::{Groups, Resnet};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
@@ -63,7 +63,7 @@ impl Encoder {
         })
     }
 
-    /// (B, 3, H, W) to (B, 2C, h, w): means, then logarithms of variances.
+    /// (B, H, W, 3) to (B, h, w, 2C): means, then logarithms of variances.
     pub(super) fn forward(&self, rgb: &Tensor) -> Result<Tensor> {
         let mut x = self.conv_in.forward(rgb)?;
         for (resnets, halve) in &self.levels {
@@ -110,7 +110,7 @@ impl Decoder {
         })
     }
 
-    /// (B, C, h, w) to (B, 3, H, W).
+    /// (B, h, w, C) to (B, H, W, 3).
     pub(super) fn forward(&self, latent: &Tensor) -> Result<Tensor> {
         let mut x = self.mid.forward(&self.conv_in.forward(latent)?)?;
         for (resnets, double) in &self.levels {
@@ -118,8 +118,8 @@ impl Decoder {
                 x = resnet.forward(&x, None)?;
             }
             if let Some(conv) = double {
-                let (_, _, height, width) = x.dims4()?;
-                x = conv.forward(&upsample_nearest(&x, 2 * height, 2 * width)?)?;
+                let (_, height, width, _) = x.dims4()?;
+                x = conv.forward_enlarged(&x, 2 * height, 2 * width)?;
             }
         }
         self.conv_out.forward(&self.norm_out.forward(&x)?)
@@ -182,11 +182,12 @@ impl Attention {
     }
 
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let (batch, channels, height, width) = x.dims4()?;
-        let tokens = self.norm.forward(x)?.reshape((batch, channels, height * width))?.transpose(1, 2)?.contiguous()?;
+        let (batch, height, width, channels) = x.dims4()?;
+        let tokens = self.norm.forward(x)?.reshape((batch, height * width, channels))?;
         let (query, key, value) =
             (self.query.forward(&tokens)?, self.key.forward(&tokens)?, self.value.forward(&tokens)?);
-        let y = self.out.forward(&attention(&query, &key, &value, 1, Mask::None)?)?;
-        x + y.transpose(1, 2)?.contiguous()?.reshape((batch, channels, height, width))?
+        let found = attention(&query, &key, &value, 1, Mask::None)?;
+        let residual = x.reshape((batch, height * width, channels))?;
+        self.out.forward_adding(&found, &residual)?.reshape((batch, height, width, channels))
     }
 }

@@ -6,7 +6,7 @@
 mod blocks;
 mod config;
 
-use crate::kernels::Conv2d;
+use crate::kernels::{Conv2d, to_channels_first, to_channels_last};
 use blocks::{Decoder, Encoder};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
@@ -48,21 +48,21 @@ impl AutoencoderKl {
     /// RGB (B, 3, H, W) in -1..1, both sides multiples of [`Self::downscale`], to a latent (B, C, H/8, W/8): the mean of the
     /// posterior, scaled.
     pub fn encode(&self, rgb: &Tensor) -> Result<Tensor> {
-        let mut moments = self.encoder.forward(rgb)?;
+        let mut moments = self.encoder.forward(&to_channels_last(rgb)?)?;
         if let Some(quant) = &self.quant {
             moments = quant.forward(&moments)?;
         }
-        let mean = moments.narrow(1, 0, self.config.latent_channels)?;
+        let mean = to_channels_first(&moments)?.narrow(1, 0, self.config.latent_channels)?;
         mean.broadcast_mul(&self.factor)?.broadcast_add(&self.offset)
     }
 
     /// A scaled latent (B, C, H/8, W/8) to RGB (B, 3, H, W), in -1..1 but for what the network overshoots.
     pub fn decode(&self, latent: &Tensor) -> Result<Tensor> {
-        let mut hidden = latent.broadcast_sub(&self.offset)?.broadcast_div(&self.factor)?;
+        let mut hidden = to_channels_last(&latent.broadcast_sub(&self.offset)?.broadcast_div(&self.factor)?)?;
         if let Some(post_quant) = &self.post_quant {
             hidden = post_quant.forward(&hidden)?;
         }
-        self.decoder.forward(&hidden)
+        to_channels_first(&self.decoder.forward(&hidden)?)
     }
 
     /// How many picture pixels a side of a latent pixel has: 8 for Stable Diffusion.
