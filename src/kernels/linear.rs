@@ -104,7 +104,7 @@ impl GatedLinear {
         let matrix = if serves(&weight) {
             let bias = widened(&bias)?;
             let bias = bias.numbers();
-            let packed = host::with_values(&weight, |values| PackedGated::new(values, Some(&bias), outputs, inputs))?;
+            let packed = host::with_values(&weight, |values| PackedGated::new(values, &bias, outputs, inputs))?;
             StoredGated::Own(Arc::new(packed))
         } else {
             StoredGated::Candle(Linear::from_tensors(weight, Some(bias))?)

@@ -1,0 +1,95 @@
+//! Convolutions: each place of the kernel is a tap of [`super::gemm`].
+
+use super::gemm::{Epilogue, Matrix, Rows, multiply};
+use super::packed::{Packed, Values};
+
+/// A convolution of a square kernel.
+#[derive(Debug)]
+pub(in crate::kernels) struct Conv {
+    weight: Packed,
+    kernel: usize,
+    stride: usize,
+    /// Zeros at the left and at the top.
+    before: usize,
+    /// Zeros at the right and at the bottom.
+    after: usize,
+}
+
+impl Conv {
+    /// `weight` is (outputs, inputs, kernel, kernel), as files store it; `padding` is before and after.
+    pub(in crate::kernels) fn new(
+        weight: Values<'_>,
+        outputs: usize,
+        inputs: usize,
+        kernel: usize,
+        stride: usize,
+        (before, after): (usize, usize),
+    ) -> Self {
+        let weight = Packed::of_taps(weight, outputs, inputs, kernel * kernel);
+        Self { weight, kernel, stride, before, after }
+    }
+
+    /// Height and width of what comes of a picture; none if it is smaller than the kernel.
+    pub(in crate::kernels) fn output_size(&self, height: usize, width: usize) -> Option<(usize, usize)> {
+        let of = |side: usize| Some((side + self.before + self.after).checked_sub(self.kernel)? / self.stride + 1);
+        Some((of(height)?, of(width)?))
+    }
+
+    /// Of `x` (B, H, W, inputs), with `shape` (B, H, W), to `out` (B, H', W', outputs). `doubled`: of `x` enlarged twice by
+    /// repeating pixels, which is never stored.
+    pub(in crate::kernels) fn forward(
+        &self,
+        x: &[f32],
+        shape: (usize, usize, usize),
+        doubled: bool,
+        epilogue: Epilogue<'_>,
+        out: &mut [f32],
+    ) {
+        let (batch, height, width) = shape;
+        let channels = self.weight.depth;
+        assert_eq!(x.len(), batch * height * width * channels, "a picture of another size than its shape");
+        let scale = if doubled { 2 } else { 1 };
+        let seen = (height * scale, width * scale);
+        let output = self.output_size(seen.0, seen.1).expect("whoever made `out` has asked for its size");
+        if self.kernel == 1 && self.stride == 1 && !doubled && self.before == 0 && self.after == 0 {
+            return multiply(&Matrix { data: x, rows: batch * height * width, stride: channels }, &self.weight, epilogue, out);
+        }
+        let rows = batch * output.0 * output.1;
+        multiply(&Patches { conv: self, x, rows, width, output, seen, scale }, &self.weight, epilogue, out);
+    }
+}
+
+/// The rows of a convolution: for each output pixel, the pixels under the kernel.
+struct Patches<'a> {
+    conv: &'a Conv,
+    x: &'a [f32],
+    rows: usize,
+    /// Of the stored picture.
+    width: usize,
+    output: (usize, usize),
+    /// Height and width that the kernel walks over.
+    seen: (usize, usize),
+    scale: usize,
+}
+
+impl Rows for Patches<'_> {
+    fn count(&self) -> usize {
+        self.rows
+    }
+
+    fn data(&self) -> &[f32] {
+        self.x
+    }
+
+    fn place(&self, row: usize, tap: usize) -> Option<usize> {
+        let (column, line) = (row % self.output.1, row / self.output.1);
+        let (picture, line) = (line / self.output.0, line % self.output.0);
+        let along = |at: usize, tap: usize, side: usize| {
+            (at * self.conv.stride + tap).checked_sub(self.conv.before).filter(|at| *at < side).map(|at| at / self.scale)
+        };
+        let y = along(line, tap / self.conv.kernel, self.seen.0)?;
+        let x = along(column, tap % self.conv.kernel, self.seen.1)?;
+        let height = self.seen.0 / self.scale;
+        Some(((picture * height + y) * self.width + x) * self.conv.weight.depth)
+    }
+}

@@ -1,0 +1,325 @@
+//! Products of matrices. Rows are read where they lie: a row is as many stretches of numbers as the weight has taps, so that a
+//! plain matrix and a picture seen through a kernel (Dukhan 2019, "The Indirect Convolution Algorithm") are the same work and
+//! nothing is unfolded. Six rows by two vectors are summed in registers; a block of the weight stays in the first cache while all
+//! rows of a task, which stay in the second, pass over it.
+
+use super::packed::{Packed, PackedGated, PANEL_VECTORS};
+use super::shared::{Shared, with_scratch};
+use super::vector::{dispatch, gelu, load, store};
+use pulp::{Simd, WithSimd};
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// Rows of a tile.
+pub(super) const TILE: usize = 6;
+/// Numbers of a row that are multiplied before the sums are put down.
+const DEPTH_AT_ONCE: usize = 256;
+/// Rows of a task at most: with the depth above they fill half of a second cache of 512 KiB.
+const ROWS_AT_ONCE: usize = 192;
+/// Multiplications below which another thread is not worth waking.
+const WORTH_A_THREAD: usize = 1 << 20;
+
+/// What is added to a product.
+#[derive(Clone, Copy, Default)]
+pub(in crate::kernels) struct Epilogue<'a> {
+    /// (N): to every row.
+    pub(in crate::kernels) bias: Option<&'a [f32]>,
+    /// (B, N), and how many rows belong to each of B.
+    pub(in crate::kernels) shift: Option<(&'a [f32], usize)>,
+    /// (M, N).
+    pub(in crate::kernels) residual: Option<&'a [f32]>,
+}
+
+impl Epilogue<'_> {
+    fn check(&self, rows: usize, columns: usize) {
+        assert!(self.bias.is_none_or(|bias| bias.len() == columns), "a bias of another width");
+        assert!(self.residual.is_none_or(|residual| residual.len() == rows * columns), "a residual of another size");
+        let fits = |(shift, each): (&[f32], usize)| each > 0 && shift.len() * each >= rows * columns;
+        assert!(self.shift.is_none_or(fits), "a shift for too few rows");
+    }
+
+    /// What is added to `row` at `column`, but for the residual.
+    #[inline(always)]
+    pub(super) fn constant(&self, row: usize, column: usize, columns: usize) -> f32 {
+        let bias = self.bias.map_or(0.0, |bias| bias[column]);
+        self.shift.map_or(bias, |(shift, each)| bias + shift[row / each * columns + column])
+    }
+}
+
+/// Where the rows of the left matrix lie.
+pub(in crate::kernels) trait Rows: Sync {
+    /// How many there are.
+    fn count(&self) -> usize;
+
+    /// All numbers.
+    fn data(&self) -> &[f32];
+
+    /// Where the stretch of `row` for `tap` begins in [`Self::data`]; none stands for zeros.
+    fn place(&self, row: usize, tap: usize) -> Option<usize>;
+}
+
+/// Rows one after the other, `stride` apart.
+pub(in crate::kernels) struct Matrix<'a> {
+    pub(in crate::kernels) data: &'a [f32],
+    pub(in crate::kernels) rows: usize,
+    pub(in crate::kernels) stride: usize,
+}
+
+impl Rows for Matrix<'_> {
+    fn count(&self) -> usize {
+        self.rows
+    }
+
+    fn data(&self) -> &[f32] {
+        self.data
+    }
+
+    fn place(&self, row: usize, _: usize) -> Option<usize> {
+        Some(row * self.stride)
+    }
+}
+
+/// (M, K) times the transpose of (N, K), and what is added, to `out` (M, N).
+pub(in crate::kernels) fn multiply(rows: &impl Rows, weight: &Packed, epilogue: Epilogue<'_>, out: &mut [f32]) {
+    let count = rows.count();
+    assert_eq!(out.len(), count * weight.outputs, "a result of another size");
+    epilogue.check(count, weight.outputs);
+    let out = Shared::new(out);
+    in_tasks(count, weight, |task, panels| {
+        dispatch(Product { rows, weight, epilogue, task, panels, out: &out });
+    });
+}
+
+/// As [`multiply`], then each output times [`gelu`] of its gate, to `out` (M, N): GEGLU, Shazeer 2020.
+pub(in crate::kernels) fn multiply_gated(rows: &impl Rows, weight: &PackedGated, out: &mut [f32]) {
+    assert_eq!(out.len(), rows.count() * weight.outputs, "a result of another size");
+    let out = Shared::new(out);
+    in_tasks(rows.count(), &weight.matrix, |task, panels| dispatch(Gated { rows, weight, task, panels, out: &out }));
+}
+
+/// Cuts a product into blocks of rows by ranges of panels, one after the other or on several threads.
+fn in_tasks(rows: usize, weight: &Packed, work: impl Fn(Range<usize>, Range<usize>) + Sync) {
+    let panels = weight.panels();
+    if rows == 0 || panels == 0 {
+        return;
+    }
+    let multiplications = rows * weight.outputs * weight.taps * weight.depth;
+    let threads = rayon::current_num_threads().min(multiplications / WORTH_A_THREAD + 1);
+    let blocks = rows.div_ceil(ROWS_AT_ONCE).next_multiple_of(if rows >= 8 * TILE * threads { threads } else { 1 });
+    let rows_each = rows.div_ceil(blocks).next_multiple_of(TILE);
+    let blocks = rows.div_ceil(rows_each);
+    let parts = if blocks.is_multiple_of(threads) || blocks > 4 * threads { 1 } else { threads.min(panels) };
+    let panels_each = panels.div_ceil(parts);
+    let run = |index: usize| {
+        let (block, part) = (index / parts, index % parts);
+        let panels = (part * panels_each).min(panels)..((part + 1) * panels_each).min(panels);
+        work(block * rows_each..((block + 1) * rows_each).min(rows), panels);
+    };
+    if threads == 1 {
+        (0..blocks * parts).for_each(run);
+    } else {
+        (0..blocks * parts).into_par_iter().with_max_len(1).for_each(run);
+    }
+}
+
+/// Where the stretches of the rows of a task begin: for each tap, for each row.
+struct Stretches {
+    starts: Vec<*const f32>,
+    rows: usize,
+}
+
+impl Stretches {
+    /// `zeros` holds a stretch of zeros.
+    fn of(rows: &impl Rows, task: &Range<usize>, taps: usize, depth: usize, zeros: &[f32]) -> Self {
+        assert!(zeros.len() >= depth, "too few zeros");
+        let (data, count) = (rows.data(), task.len().next_multiple_of(TILE));
+        let mut starts = Vec::with_capacity(taps * count);
+        for tap in 0..taps {
+            // The last tile is filled up with its last row, whose results are thrown away.
+            starts.extend((0..count).map(|row| {
+                let place = rows.place((task.start + row).min(task.end - 1), tap);
+                place.map_or(zeros.as_ptr(), |place| data[place..place + depth].as_ptr())
+            }));
+        }
+        Self { starts, rows: count }
+    }
+
+    #[inline(always)]
+    fn tile(&self, tap: usize, first: usize) -> &[*const f32; TILE] {
+        let at = tap * self.rows + first;
+        self.starts[at..at + TILE].try_into().expect("rows are filled up to whole tiles")
+    }
+}
+
+type Sums<S> = [[<S as Simd>::f32s; PANEL_VECTORS]; TILE];
+
+#[inline(always)]
+fn zeros<S: Simd>(simd: S) -> Sums<S> {
+    [[simd.splat_f32s(0.0); PANEL_VECTORS]; TILE]
+}
+
+/// Adds `depth` products to each of the sums.
+///
+/// # Safety
+/// Each row must have `depth` numbers, the panel `depth` times its width.
+#[inline(always)]
+pub(super) unsafe fn accumulate<S: Simd>(
+    simd: S,
+    sums: &mut Sums<S>,
+    rows: [*const f32; TILE],
+    panel: *const f32,
+    depth: usize,
+) {
+    for k in 0..depth {
+        // SAFETY: promised by the caller.
+        unsafe {
+            let from = panel.add(k * PANEL_VECTORS * S::F32_LANES);
+            let right = [load(simd, from), load(simd, from.add(S::F32_LANES))];
+            for (sums, row) in sums.iter_mut().zip(rows) {
+                let left = simd.splat_f32s(*row.add(k));
+                sums[0] = simd.mul_add_e_f32s(left, right[0], sums[0]);
+                sums[1] = simd.mul_add_e_f32s(left, right[1], sums[1]);
+            }
+        }
+    }
+}
+
+/// The taps and the part of each that are multiplied together.
+fn blocks(taps: usize, depth: usize) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
+    let together = (DEPTH_AT_ONCE / depth.max(1)).clamp(1, taps.max(1));
+    let pieces = if together > 1 { 1 } else { depth.div_ceil(DEPTH_AT_ONCE).max(1) };
+    let each = depth.div_ceil(pieces);
+    (0..taps).step_by(together).flat_map(move |tap| {
+        (0..pieces).map(move |piece| {
+            (tap..(tap + together).min(taps), piece * each..((piece + 1) * each).min(depth))
+        })
+    })
+}
+
+struct Product<'a, R> {
+    rows: &'a R,
+    weight: &'a Packed,
+    epilogue: Epilogue<'a>,
+    task: Range<usize>,
+    panels: Range<usize>,
+    out: &'a Shared<'a>,
+}
+
+impl<R: Rows> WithSimd for Product<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Packed { outputs, taps, depth, panel: width, .. } = *self.weight;
+        assert_eq!(width, PANEL_VECTORS * S::F32_LANES, "packed for vectors of another width");
+        let widening = if self.weight.numbers.needs_widening() { DEPTH_AT_ONCE.max(depth) * width } else { 0 };
+        with_scratch(depth + widening, |scratch| {
+            let (zero, widened) = scratch.split_at_mut(depth);
+            zero.fill(0.0);
+            let stretches = Stretches::of(self.rows, &self.task, taps, depth, zero);
+            let last = blocks(taps, depth).count() - 1;
+            for (index, (block_taps, piece)) in blocks(taps, depth).enumerate() {
+                let numbers = block_taps.len() * piece.len() * width;
+                for panel in self.panels.clone() {
+                    let start = self.weight.offset(panel, block_taps.start, piece.start);
+                    let right = self.weight.numbers.widened(start, numbers, widened);
+                    let columns = panel * width..((panel + 1) * width).min(outputs);
+                    for first in (0..self.task.len()).step_by(TILE) {
+                        let mut sums = zeros(simd);
+                        for (at, tap) in block_taps.clone().enumerate() {
+                            let rows = stretches.tile(tap, first).map(|start| start.wrapping_add(piece.start));
+                            let panel = right[at * piece.len() * width..].as_ptr();
+                            // SAFETY: each stretch has `depth` numbers, and `right` as many as the block's taps take.
+                            unsafe { accumulate(simd, &mut sums, rows, panel, piece.len()) };
+                        }
+                        let rows = self.task.start + first..(self.task.start + first + TILE).min(self.task.end);
+                        self.put(simd, &sums, rows, columns.clone(), index == 0, index == last);
+                    }
+                }
+            }
+        });
+    }
+}
+
+impl<R> Product<'_, R> {
+    /// Stores a tile, or adds it to what is there; at the end with what else is added.
+    #[inline(always)]
+    fn put<S: Simd>(&self, simd: S, sums: &Sums<S>, rows: Range<usize>, columns: Range<usize>, first: bool, last: bool) {
+        let width = self.weight.outputs;
+        let whole = columns.len() == PANEL_VECTORS * S::F32_LANES;
+        for (row, sums) in rows.zip(sums) {
+            // SAFETY: tasks share no row and panel, and this is the only part of this task now.
+            let out = unsafe { self.out.part(row * width + columns.start, columns.len()) };
+            let Epilogue { bias, shift, residual } = if last { self.epilogue } else { Epilogue::default() };
+            let shift = shift.map(|(shift, each)| &shift[row / each * width + columns.start..][..columns.len()]);
+            let bias = bias.map(|bias| &bias[columns.clone()]);
+            let residual = residual.map(|residual| &residual[row * width + columns.start..][..columns.len()]);
+            for (vector, sum) in sums.iter().enumerate() {
+                let at = vector * S::F32_LANES;
+                if whole {
+                    let add = |sum, from: Option<&[f32]>| match from {
+                        // SAFETY: all of these have as many numbers as a panel has columns.
+                        Some(from) => simd.add_f32s(sum, unsafe { load(simd, from.as_ptr().add(at)) }),
+                        None => sum,
+                    };
+                    let mut sum = add(*sum, if first { None } else { Some(&*out) });
+                    sum = add(add(add(sum, bias), shift), residual);
+                    // SAFETY: as above.
+                    unsafe { store(simd, out.as_mut_ptr().add(at), sum) };
+                } else if at < out.len() {
+                    let end = (at + S::F32_LANES).min(out.len());
+                    let part = |from: Option<&[f32]>| from.map(|from| simd.partial_load_f32s(&from[at..end]));
+                    let add = |sum, from: Option<S::f32s>| from.map_or(sum, |from| simd.add_f32s(sum, from));
+                    let mut sum = add(*sum, part(if first { None } else { Some(&*out) }));
+                    sum = add(add(add(sum, part(bias)), part(shift)), part(residual));
+                    simd.partial_store_f32s(&mut out[at..end], sum);
+                }
+            }
+        }
+    }
+}
+
+struct Gated<'a, R> {
+    rows: &'a R,
+    weight: &'a PackedGated,
+    task: Range<usize>,
+    panels: Range<usize>,
+    out: &'a Shared<'a>,
+}
+
+impl<R: Rows> WithSimd for Gated<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let (matrix, outputs) = (&self.weight.matrix, self.weight.outputs);
+        let width = PANEL_VECTORS * S::F32_LANES;
+        assert_eq!(matrix.panel, width, "packed for vectors of another width");
+        let widening = if matrix.numbers.needs_widening() { matrix.depth * width } else { 0 };
+        with_scratch(matrix.depth + widening, |scratch| {
+            let (zero, widened) = scratch.split_at_mut(matrix.depth);
+            let stretches = Stretches::of(self.rows, &self.task, 1, matrix.depth, zero);
+            for panel in self.panels.clone() {
+                let right = matrix.numbers.widened(matrix.offset(panel, 0, 0), matrix.depth * width, widened);
+                let columns = panel * S::F32_LANES..((panel + 1) * S::F32_LANES).min(outputs);
+                let bias = &self.weight.bias[panel * width..][..width];
+                // SAFETY: the bias of a panel is two vectors.
+                let (value_bias, gate_bias) =
+                    unsafe { (load(simd, bias.as_ptr()), load(simd, bias.as_ptr().add(S::F32_LANES))) };
+                for first in (0..self.task.len()).step_by(TILE) {
+                    let mut sums = zeros(simd);
+                    // SAFETY: each row has `depth` numbers, and so has each column of the panel.
+                    unsafe { accumulate(simd, &mut sums, *stretches.tile(0, first), right.as_ptr(), matrix.depth) };
+                    let rows = self.task.start + first..(self.task.start + first + TILE).min(self.task.end);
+                    for (row, [value, gate]) in rows.zip(sums) {
+                        let gate = gelu(simd, simd.add_f32s(gate, gate_bias));
+                        let gated = simd.mul_f32s(simd.add_f32s(value, value_bias), gate);
+                        // SAFETY: tasks share no row and panel.
+                        let out = unsafe { self.out.part(row * outputs + columns.start, columns.len()) };
+                        simd.partial_store_f32s(out, gated);
+                    }
+                }
+            }
+        });
+    }
+}

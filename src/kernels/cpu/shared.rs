@@ -1,0 +1,47 @@
+use std::cell::Cell;
+use std::marker::PhantomData;
+
+/// A slice of which threads write different parts. Whoever cuts the work promises that the parts do not overlap.
+pub(super) struct Shared<'a> {
+    start: *mut f32,
+    len: usize,
+    slice: PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: it is only a place; what makes writing sound is promised at each `part`.
+unsafe impl Send for Shared<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for Shared<'_> {}
+
+impl<'a> Shared<'a> {
+    pub(super) fn new(slice: &'a mut [f32]) -> Self {
+        Self { start: slice.as_mut_ptr(), len: slice.len(), slice: PhantomData }
+    }
+
+    /// The numbers `start..start + len`.
+    ///
+    /// # Safety
+    /// Nobody else may hold a part that overlaps.
+    #[expect(clippy::mut_from_ref, reason = "that is its purpose")]
+    pub(super) unsafe fn part(&self, start: usize, len: usize) -> &mut [f32] {
+        assert!(start.checked_add(len).is_some_and(|end| end <= self.len), "a part outside of the slice");
+        // SAFETY: it lies inside, and the caller promises that it is nobody else's.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(start), len) }
+    }
+}
+
+thread_local! {
+    static SCRATCH: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+}
+
+/// Lends `len` numbers of any value, kept by the thread for the next time. Taken out while lent, so that work that this thread
+/// picks up meanwhile gets its own.
+pub(super) fn with_scratch<T>(len: usize, work: impl FnOnce(&mut [f32]) -> T) -> T {
+    let mut scratch = SCRATCH.take();
+    if scratch.len() < len {
+        scratch.resize(len, 0.0);
+    }
+    let result = work(&mut scratch[..len]);
+    SCRATCH.set(scratch);
+    result
+}

@@ -1,0 +1,104 @@
+//! What pulp's vectors lack: loads by pointer, and the exponential and error functions.
+
+use pulp::{Arch, Simd, WithSimd};
+
+/// Runs `work` with the widest vectors of this machine.
+pub(super) fn dispatch<W: WithSimd>(work: W) -> W::Output {
+    Arch::new().dispatch(work)
+}
+
+/// How many f32 a vector of this machine holds.
+pub(super) fn lanes() -> usize {
+    struct Lanes;
+    impl WithSimd for Lanes {
+        type Output = usize;
+        fn with_simd<S: Simd>(self, _: S) -> usize {
+            S::F32_LANES
+        }
+    }
+    dispatch(Lanes)
+}
+
+/// # Safety
+/// A whole vector must be readable at `from`.
+#[inline(always)]
+pub(super) unsafe fn load<S: Simd>(_: S, from: *const f32) -> S::f32s {
+    // SAFETY: promised by the caller; a vector may be read from any place and is any bytes.
+    unsafe { from.cast::<S::f32s>().read_unaligned() }
+}
+
+/// # Safety
+/// A whole vector must be writable at `to`.
+#[inline(always)]
+pub(super) unsafe fn store<S: Simd>(_: S, to: *mut f32, value: S::f32s) {
+    // SAFETY: promised by the caller.
+    unsafe { to.cast::<S::f32s>().write_unaligned(value) }
+}
+
+/// e^x to 2 ulp: 2^n · e^r with n whole and |r| ≤ ½ ln 2, a polynomial of degree 6 (Taylor's, whose rest is below half an ulp
+/// there). Below -87.3 it is 0 but for NaN, above 88.7 infinity.
+#[inline(always)]
+pub(super) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    // Adding 1.5 · 2²³ rounds to whole numbers, which then stand in the low bits.
+    let magic = simd.splat_f32s(12_582_912.0);
+    let clamped = simd.max_f32s(simd.min_f32s(x, simd.splat_f32s(89.0)), simd.splat_f32s(-88.0));
+    let shifted = simd.mul_add_e_f32s(clamped, simd.splat_f32s(std::f32::consts::LOG2_E), magic);
+    let n = simd.sub_f32s(shifted, magic);
+    // ln 2 in two parts, the first exact in few bits: Cody & Waite 1980.
+    let r = simd.mul_add_e_f32s(n, simd.splat_f32s(-0.693_359_375), clamped);
+    let r = simd.mul_add_e_f32s(n, simd.splat_f32s(2.121_944_4e-4), r);
+    let mut y = simd.splat_f32s(1.0 / 5040.0);
+    for coefficient in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
+        y = simd.mul_add_e_f32s(y, r, simd.splat_f32s(coefficient));
+    }
+    // 2^n in two factors, so that neither leaves the range of exponents.
+    let bits = simd.transmute_u32s_f32s(shifted);
+    let twenty_three = simd.splat_u32s(23);
+    let half = simd.wrapping_dyn_shr_u32s(
+        simd.sub_u32s(bits, simd.splat_u32s(0x4B40_0000 - 512)),
+        simd.splat_u32s(1),
+    );
+    let rest = simd.sub_u32s(simd.sub_u32s(bits, simd.splat_u32s(0x4B40_0000 - 512)), half);
+    let power = |exponent| {
+        let biased = simd.add_u32s(exponent, simd.splat_u32s(127_u32.wrapping_sub(256)));
+        simd.transmute_f32s_u32s(simd.wrapping_dyn_shl_u32s(biased, twenty_three))
+    };
+    let y = simd.mul_f32s(simd.mul_f32s(y, power(half)), power(rest));
+    let y = simd.select_f32s(simd.less_than_f32s(x, simd.splat_f32s(-87.336_54)), simd.splat_f32s(0.0), y);
+    let y = simd.select_f32s(simd.greater_than_f32s(x, simd.splat_f32s(88.722_83)), simd.splat_f32s(f32::INFINITY), y);
+    simd.select_f32s(simd.equal_f32s(x, x), y, x)
+}
+
+/// x · sigmoid(factor · x).
+#[inline(always)]
+pub(super) fn times_sigmoid<S: Simd>(simd: S, x: S::f32s, factor: f32) -> S::f32s {
+    let e = exp(simd, simd.mul_f32s(x, simd.splat_f32s(-factor)));
+    simd.div_f32s(x, simd.add_f32s(simd.splat_f32s(1.0), e))
+}
+
+/// x · Φ(x), by the error function to 2e-7: Abramowitz & Stegun 1964, 7.1.26, is good to 1.5e-7.
+#[inline(always)]
+pub(super) fn gelu<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    let one = simd.splat_f32s(1.0);
+    let z = simd.mul_f32s(simd.abs_f32s(x), simd.splat_f32s(std::f32::consts::FRAC_1_SQRT_2));
+    let t = simd.div_f32s(one, simd.mul_add_e_f32s(z, simd.splat_f32s(0.327_591_1), one));
+    let mut y = simd.splat_f32s(1.061_405_4);
+    for coefficient in [-1.453_152_1, 1.421_413_8, -0.284_496_72, 0.254_829_6] {
+        y = simd.mul_add_e_f32s(y, t, simd.splat_f32s(coefficient));
+    }
+    let tail = simd.mul_f32s(simd.mul_f32s(y, t), exp(simd, simd.mul_f32s(simd.neg_f32s(z), z)));
+    // Φ of -|x| is tail / 2: where x is negative that is the answer, and nothing cancels.
+    let half_tail = simd.mul_f32s(tail, simd.splat_f32s(0.5));
+    let positive = simd.sub_f32s(one, half_tail);
+    let phi = simd.select_f32s(simd.less_than_f32s(x, simd.splat_f32s(0.0)), half_tail, positive);
+    simd.mul_f32s(x, phi)
+}
+
+/// The tanh approximation of [`gelu`]: x · sigmoid(2 · √(2/π) · (x + 0.044715 x³)), which is the same.
+#[inline(always)]
+pub(super) fn gelu_tanh<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    let cubic = simd.mul_f32s(simd.mul_f32s(x, x), x);
+    let inner = simd.mul_add_e_f32s(cubic, simd.splat_f32s(0.044_715), x);
+    let e = exp(simd, simd.mul_f32s(inner, simd.splat_f32s(-1.595_769_1)));
+    simd.div_f32s(x, simd.add_f32s(simd.splat_f32s(1.0), e))
+}
