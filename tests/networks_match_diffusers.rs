@@ -211,7 +211,11 @@ fn the_shipped_model_computes_what_diffusers_computes_with_its_weights() {
     let side = json["size"].as_u64().unwrap() as usize;
     let x = wave((1, model.unet.in_channels(), side, side), "x", 1.7);
     let timestep = json["timestep"].as_f64().unwrap();
-    assert_close("unet", &model.unet.forward(&x, timestep, &model.unet.prepare(&conditioning).unwrap()).unwrap(), &theirs["prediction"]);
+    assert_close(
+        "unet",
+        &model.unet.forward(&x, timestep, &model.unet.prepare(&conditioning).unwrap()).unwrap(),
+        &theirs["prediction"],
+    );
 
     let rgb = model.vae.decode(&x).unwrap();
     let every_fourth = |x: Tensor, dim: usize| {

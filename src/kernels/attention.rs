@@ -20,7 +20,11 @@ pub enum Mask {
 pub fn attention(query: &Tensor, key: &Tensor, value: &Tensor, heads: usize, mask: Mask) -> Result<Tensor> {
     let (batch, count, channels) = query.dims3()?;
     let keys = key.dim(1)?;
-    if key.dims() != [batch, keys, channels] || value.dims() != key.dims() || heads == 0 || !channels.is_multiple_of(heads) {
+    if key.dims() != [batch, keys, channels]
+        || value.dims() != key.dims()
+        || heads == 0
+        || !channels.is_multiple_of(heads)
+    {
         let (query, key, value) = (query.shape(), key.shape(), value.shape());
         candle_core::bail!("{heads} heads cannot attend from {query:?} to {key:?} and {value:?}");
     }

@@ -31,9 +31,17 @@ pub struct Conv2d {
 
 #[derive(Clone, Debug)]
 enum Kernel {
-    Own { conv: Arc<Conv>, bias: Host },
+    Own {
+        conv: Arc<Conv>,
+        bias: Host,
+    },
     /// `weight` is (out, in, k, k), as files store it.
-    Candle { weight: Tensor, bias: Tensor, stride: usize, padding: Padding },
+    Candle {
+        weight: Tensor,
+        bias: Tensor,
+        stride: usize,
+        padding: Padding,
+    },
 }
 
 impl Conv2d {
@@ -102,11 +110,13 @@ impl Conv2d {
                 let shape = (batch, rows, columns, self.outputs);
                 let shift = shift.map(|shift| shift.broadcast_as((batch, self.outputs))).transpose()?;
                 let residual = residual.map(|residual| residual.broadcast_as(shape)).transpose()?;
-                let (x, shift, residual) =
-                    (Host::new(x)?, shift.as_ref().map(Host::new).transpose()?, residual.as_ref().map(Host::new).transpose()?);
+                let (x, shift, residual) = (
+                    Host::new(x)?,
+                    shift.as_ref().map(Host::new).transpose()?,
+                    residual.as_ref().map(Host::new).transpose()?,
+                );
                 let (x, bias) = (x.numbers(), bias.numbers());
-                let (shift, residual) =
-                    (shift.as_ref().map(Host::numbers), residual.as_ref().map(Host::numbers));
+                let (shift, residual) = (shift.as_ref().map(Host::numbers), residual.as_ref().map(Host::numbers));
                 let epilogue = Epilogue {
                     bias: Some(&bias),
                     shift: shift.as_deref().map(|shift| (shift, rows * columns)),

@@ -15,9 +15,15 @@ pub struct Linear {
 
 #[derive(Clone, Debug)]
 enum Stored {
-    Own { weight: Arc<Packed>, bias: Option<Host> },
+    Own {
+        weight: Arc<Packed>,
+        bias: Option<Host>,
+    },
     /// (out, in), as files store it.
-    Candle { weight: Tensor, bias: Option<Tensor> },
+    Candle {
+        weight: Tensor,
+        bias: Option<Tensor>,
+    },
 }
 
 impl Linear {

@@ -1,7 +1,7 @@
+use super::Activation;
 use super::cpu;
 use super::host::{Host, filled, serves, widened};
 use super::layout::{to_channels_first, to_channels_last};
-use super::Activation;
 use candle_core::{D, Module, Result, Tensor};
 use candle_nn::VarBuilder;
 
@@ -65,13 +65,8 @@ impl GroupNorm {
                 })
             }
             Scale::Candle { weight, bias } => {
-                let norm = candle_nn::GroupNorm::new(
-                    weight.clone(),
-                    bias.clone(),
-                    self.channels,
-                    self.groups,
-                    self.epsilon,
-                )?;
+                let norm =
+                    candle_nn::GroupNorm::new(weight.clone(), bias.clone(), self.channels, self.groups, self.epsilon)?;
                 self.activation.forward(&to_channels_last(&norm.forward(&to_channels_first(x)?)?)?)
             }
         }

@@ -1,4 +1,4 @@
-use super::vector::{dispatch, gelu, gelu_tanh, times_sigmoid};
+use super::vector::{dispatch, gelu, gelu_tanh, put, take, times_sigmoid};
 use crate::kernels::Activation;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
@@ -28,19 +28,16 @@ impl WithSimd for Activate<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        match self.activation {
-            Activation::Identity => self.out.copy_from_slice(self.x),
-            Activation::Silu => each(simd, self.x, self.out, |x| times_sigmoid(simd, x, 1.0)),
-            Activation::QuickGelu => each(simd, self.x, self.out, |x| times_sigmoid(simd, x, 1.702)),
-            Activation::Gelu => each(simd, self.x, self.out, |x| gelu(simd, x)),
-            Activation::GeluTanh => each(simd, self.x, self.out, |x| gelu_tanh(simd, x)),
+        for (x, out) in self.x.chunks(S::F32_LANES).zip(self.out.chunks_mut(S::F32_LANES)) {
+            let x = take(simd, x);
+            let y = match self.activation {
+                Activation::Identity => x,
+                Activation::Silu => times_sigmoid(simd, x, 1.0),
+                Activation::QuickGelu => times_sigmoid(simd, x, 1.702),
+                Activation::Gelu => gelu(simd, x),
+                Activation::GeluTanh => gelu_tanh(simd, x),
+            };
+            put(simd, out, y);
         }
-    }
-}
-
-#[inline(always)]
-fn each<S: Simd>(simd: S, x: &[f32], out: &mut [f32], function: impl Fn(S::f32s) -> S::f32s) {
-    for (x, out) in x.chunks(S::F32_LANES).zip(out.chunks_mut(S::F32_LANES)) {
-        simd.partial_store_f32s(out, function(simd.partial_load_f32s(x)));
     }
 }

@@ -5,12 +5,14 @@
 use super::gemm::{TILE, accumulate};
 use super::packed::PANEL_VECTORS;
 use super::shared::{Shared, with_scratch};
-use super::vector::{dispatch, exp, lanes, load, store};
+use super::vector::{dispatch, exp, lanes, put, store, take};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 /// Keys of a block: with their values, at a usual width, they stay in the second cache.
 const KEYS_AT_ONCE: usize = 256;
+/// Where the scores of the next query begin: room for whole panels of the widest vectors.
+const SCORE_ROW: usize = KEYS_AT_ONCE;
 /// Queries of a task, in whole tiles.
 const QUERIES_AT_ONCE: usize = 16 * TILE;
 /// Multiplications below which another thread is not worth waking.
@@ -68,7 +70,10 @@ pub(in crate::kernels) fn attention(
         let (keys_of, values_of) = packed[head * numbers..(head + 1) * numbers].split_at(key_numbers);
         let first = block * QUERIES_AT_ONCE;
         let count = QUERIES_AT_ONCE.min(queries - first);
-        dispatch(Task { query, keys_of, values_of, shape, head, first, count, causal, out: &out });
+        let columns = width.next_multiple_of(panel);
+        with_scratch(QUERIES_AT_ONCE * columns + TILE * SCORE_ROW, |scratch| {
+            dispatch(Task { query, keys_of, values_of, shape, head, first, count, causal, scratch, out: &out });
+        });
     };
     if parallel {
         packed.par_chunks_mut(numbers).enumerate().for_each(pack);
@@ -92,6 +97,7 @@ struct Task<'a> {
     first: usize,
     count: usize,
     causal: bool,
+    scratch: &'a mut [f32],
     out: &'a Shared<'a>,
 }
 
@@ -106,69 +112,60 @@ impl WithSimd for Task<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
+    fn with_simd<S: Simd>(mut self, simd: S) {
         let Heads { keys, width, .. } = self.shape;
         let columns = width.next_multiple_of(PANEL_VECTORS * S::F32_LANES);
         let mut seen = [Seen { greatest: f32::NEG_INFINITY, sum: 0.0 }; QUERIES_AT_ONCE];
-        let score_row = KEYS_AT_ONCE.next_multiple_of(PANEL_VECTORS * S::F32_LANES);
-        with_scratch(QUERIES_AT_ONCE * columns + TILE * score_row, |scratch| {
-            let (sums, scores) = scratch.split_at_mut(QUERIES_AT_ONCE * columns);
-            sums.fill(0.0);
-            for first_key in (0..keys).step_by(KEYS_AT_ONCE) {
-                let count = KEYS_AT_ONCE.min(keys - first_key);
-                for tile in (0..self.count).step_by(TILE) {
-                    self.score(simd, tile, first_key, count, scores, score_row);
-                    for row in 0..TILE {
-                        let scores = &mut scores[row * score_row..][..count];
-                        let shrink = seen[tile + row].take_in(simd, scores);
-                        if shrink < 1.0 {
-                            scale(simd, &mut sums[(tile + row) * columns..][..columns], shrink);
-                        }
+        let (sums, scores) = std::mem::take(&mut self.scratch).split_at_mut(QUERIES_AT_ONCE * columns);
+        sums.fill(0.0);
+        for first_key in (0..keys).step_by(KEYS_AT_ONCE) {
+            let count = KEYS_AT_ONCE.min(keys - first_key);
+            for tile in (0..self.count).step_by(TILE) {
+                self.score(simd, tile, first_key, count, scores);
+                for row in 0..TILE {
+                    let scores = &mut scores[row * SCORE_ROW..][..count];
+                    let shrink = seen[tile + row].take_in(simd, scores);
+                    // Not `< 1`: it may be NaN.
+                    if shrink != 1.0 {
+                        scale(simd, &mut sums[(tile + row) * columns..][..columns], shrink);
                     }
-                    self.gather(simd, first_key, count, scores, score_row, &mut sums[tile * columns..], columns);
                 }
+                self.gather(simd, first_key, count, scores, &mut sums[tile * columns..], columns);
             }
-            let channels = self.shape.heads * width;
-            let of_picture = self.head / self.shape.heads * self.shape.queries + self.first;
-            for row in 0..self.count {
-                let at = (of_picture + row) * channels + self.head % self.shape.heads * width;
-                // SAFETY: tasks share no query and head.
-                let out = unsafe { self.out.part(at, width) };
-                let sums = &mut sums[row * columns..][..columns];
-                scale(simd, sums, 1.0 / seen[row].sum);
-                out.copy_from_slice(&sums[..width]);
-            }
-        });
+        }
+        let channels = self.shape.heads * width;
+        let of_picture = self.head / self.shape.heads * self.shape.queries + self.first;
+        for row in 0..self.count {
+            let at = (of_picture + row) * channels + self.head % self.shape.heads * width;
+            // SAFETY: tasks share no query and head.
+            let out = unsafe { self.out.part(at, width) };
+            let sums = &mut sums[row * columns..][..columns];
+            scale(simd, sums, 1.0 / seen[row].sum);
+            out.copy_from_slice(&sums[..width]);
+        }
     }
 }
 
 impl Task<'_> {
     /// The scaled scores of a tile of queries against a block of keys; minus infinity where a query may not look.
     #[inline(always)]
-    fn score<S: Simd>(
-        &self,
-        simd: S,
-        tile: usize,
-        first_key: usize,
-        count: usize,
-        scores: &mut [f32],
-        score_row: usize,
-    ) {
+    fn score<S: Simd>(&self, simd: S, tile: usize, first_key: usize, count: usize, scores: &mut [f32]) {
         let Heads { queries, heads, width, .. } = self.shape;
         let panel = PANEL_VECTORS * S::F32_LANES;
         let factor = simd.splat_f32s(1.0 / (width as f32).sqrt());
-        let rows: [*const f32; TILE] = std::array::from_fn(|row| {
+        let mut rows = [std::ptr::null(); TILE];
+        for (row, start) in rows.iter_mut().enumerate() {
             let query = self.first + (tile + row).min(self.count - 1);
             let at = ((self.head / heads * queries + query) * heads + self.head % heads) * width;
-            self.query[at..at + width].as_ptr()
-        });
+            *start = self.query[at..at + width].as_ptr();
+        }
         for offset in (0..count).step_by(panel) {
             let keys = &self.keys_of[(first_key + offset) * width..][..panel * width];
             let mut sums = [[simd.splat_f32s(0.0); PANEL_VECTORS]; TILE];
             // SAFETY: each query is `width` numbers, and so is each key of the panel.
             unsafe { accumulate(simd, &mut sums, rows, keys.as_ptr(), width) };
             for (row, sums) in sums.iter().enumerate() {
-                let scores = &mut scores[row * score_row + offset..][..panel];
+                let scores = &mut scores[row * SCORE_ROW + offset..][..panel];
                 for (vector, sum) in sums.iter().enumerate() {
                     // SAFETY: the row of scores has a whole panel left.
                     unsafe {
@@ -180,42 +177,40 @@ impl Task<'_> {
         if self.causal {
             for row in 0..TILE {
                 let seen = (self.first + tile + row + 1).saturating_sub(first_key).min(count);
-                scores[row * score_row + seen..row * score_row + count].fill(f32::NEG_INFINITY);
+                scores[row * SCORE_ROW + seen..row * SCORE_ROW + count].fill(f32::NEG_INFINITY);
             }
         }
     }
 
     /// Adds the values of a block of keys, each times its weight, to the sums of a tile of queries.
     #[inline(always)]
-    #[expect(clippy::too_many_arguments, reason = "a piece of one loop")]
     fn gather<S: Simd>(
         &self,
         simd: S,
         first_key: usize,
         count: usize,
         weights: &[f32],
-        weight_row: usize,
         sums: &mut [f32],
         columns: usize,
     ) {
         let panel = PANEL_VECTORS * S::F32_LANES;
-        let rows: [*const f32; TILE] = std::array::from_fn(|row| weights[row * weight_row..][..count].as_ptr());
+        let mut rows = [std::ptr::null(); TILE];
+        for (row, start) in rows.iter_mut().enumerate() {
+            *start = weights[row * SCORE_ROW..][..count].as_ptr();
+        }
         for (index, column) in (0..columns).step_by(panel).enumerate() {
             let values = &self.values_of[(index * self.shape.keys + first_key) * panel..][..count * panel];
-            let sums: [&mut [f32]; TILE] = {
-                let mut rows = sums.chunks_mut(columns);
-                std::array::from_fn(|_| &mut rows.next().expect("sums are kept for whole tiles")[column..column + panel])
-            };
-            // SAFETY: each of the sums is a panel wide, each row has `count` weights, and the panel as many rows of values.
-            unsafe {
-                let mut tile: [[S::f32s; PANEL_VECTORS]; TILE] = std::array::from_fn(|row| {
-                    std::array::from_fn(|vector| load(simd, sums[row].as_ptr().add(vector * S::F32_LANES)))
-                });
-                accumulate(simd, &mut tile, rows, values.as_ptr(), count);
-                for (sums, tile) in sums.into_iter().zip(tile) {
-                    for (vector, sum) in tile.into_iter().enumerate() {
-                        store(simd, sums.as_mut_ptr().add(vector * S::F32_LANES), sum);
-                    }
+            let mut tile = [[simd.splat_f32s(0.0); PANEL_VECTORS]; TILE];
+            for (sums, tile) in sums.chunks(columns).zip(&mut tile) {
+                for (sums, tile) in sums[column..column + panel].chunks(S::F32_LANES).zip(tile) {
+                    *tile = take(simd, sums);
+                }
+            }
+            // SAFETY: each row has `count` weights, and the panel as many rows of values.
+            unsafe { accumulate(simd, &mut tile, rows, values.as_ptr(), count) };
+            for (sums, tile) in sums.chunks_mut(columns).zip(tile) {
+                for (sums, tile) in sums[column..column + panel].chunks_mut(S::F32_LANES).zip(tile) {
+                    put(simd, sums, tile);
                 }
             }
         }
@@ -231,7 +226,10 @@ impl Seen {
         for score in vectors.iter() {
             greatest = simd.max_f32s(greatest, *score);
         }
-        let greatest = rest.iter().fold(simd.reduce_max_f32s(greatest), |greatest, score| greatest.max(*score));
+        let mut greatest = simd.reduce_max_f32s(greatest);
+        for score in rest.iter() {
+            greatest = greatest.max(*score);
+        }
         // Before any score that is not minus infinity there is nothing to scale, and no difference to take.
         let base = if greatest == f32::NEG_INFINITY { 0.0 } else { greatest };
         let minus = simd.splat_f32s(base);

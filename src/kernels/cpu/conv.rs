@@ -52,7 +52,12 @@ impl Conv {
         let seen = (height * scale, width * scale);
         let output = self.output_size(seen.0, seen.1).expect("whoever made `out` has asked for its size");
         if self.kernel == 1 && self.stride == 1 && !doubled && self.before == 0 && self.after == 0 {
-            return multiply(&Matrix { data: x, rows: batch * height * width, stride: channels }, &self.weight, epilogue, out);
+            return multiply(
+                &Matrix { data: x, rows: batch * height * width, stride: channels },
+                &self.weight,
+                epilogue,
+                out,
+            );
         }
         let rows = batch * output.0 * output.1;
         multiply(&Patches { conv: self, x, rows, width, output, seen, scale }, &self.weight, epilogue, out);
@@ -85,7 +90,10 @@ impl Rows for Patches<'_> {
         let (column, line) = (row % self.output.1, row / self.output.1);
         let (picture, line) = (line / self.output.0, line % self.output.0);
         let along = |at: usize, tap: usize, side: usize| {
-            (at * self.conv.stride + tap).checked_sub(self.conv.before).filter(|at| *at < side).map(|at| at / self.scale)
+            (at * self.conv.stride + tap)
+                .checked_sub(self.conv.before)
+                .filter(|at| *at < side)
+                .map(|at| at / self.scale)
         };
         let y = along(line, tap / self.conv.kernel, self.seen.0)?;
         let x = along(column, tap % self.conv.kernel, self.seen.1)?;

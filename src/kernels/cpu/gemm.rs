@@ -3,9 +3,9 @@
 //! nothing is unfolded. Six rows by two vectors are summed in registers; a block of the weight stays in the first cache while all
 //! rows of a task, which stay in the second, pass over it.
 
-use super::packed::{Packed, PackedGated, PANEL_VECTORS};
+use super::packed::{PANEL_VECTORS, Packed, PackedGated};
 use super::shared::{Shared, with_scratch};
-use super::vector::{dispatch, gelu, load, store};
+use super::vector::{dispatch, gelu, load, put, take};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -36,13 +36,6 @@ impl Epilogue<'_> {
         assert!(self.residual.is_none_or(|residual| residual.len() == rows * columns), "a residual of another size");
         let fits = |(shift, each): (&[f32], usize)| each > 0 && shift.len() * each >= rows * columns;
         assert!(self.shift.is_none_or(fits), "a shift for too few rows");
-    }
-
-    /// What is added to `row` at `column`, but for the residual.
-    #[inline(always)]
-    pub(super) fn constant(&self, row: usize, column: usize, columns: usize) -> f32 {
-        let bias = self.bias.map_or(0.0, |bias| bias[column]);
-        self.shift.map_or(bias, |(shift, each)| bias + shift[row / each * columns + column])
     }
 }
 
@@ -85,8 +78,11 @@ pub(in crate::kernels) fn multiply(rows: &impl Rows, weight: &Packed, epilogue: 
     assert_eq!(out.len(), count * weight.outputs, "a result of another size");
     epilogue.check(count, weight.outputs);
     let out = Shared::new(out);
+    let widening = if weight.numbers.needs_widening() { DEPTH_AT_ONCE.max(weight.depth) * weight.panel } else { 0 };
     in_tasks(count, weight, |task, panels| {
-        dispatch(Product { rows, weight, epilogue, task, panels, out: &out });
+        with_stretches(rows, &task, weight, widening, |stretches, widened| {
+            dispatch(Product { weight, epilogue, task: task.clone(), panels, stretches, widened, out: &out });
+        });
     });
 }
 
@@ -94,7 +90,13 @@ pub(in crate::kernels) fn multiply(rows: &impl Rows, weight: &Packed, epilogue: 
 pub(in crate::kernels) fn multiply_gated(rows: &impl Rows, weight: &PackedGated, out: &mut [f32]) {
     assert_eq!(out.len(), rows.count() * weight.outputs, "a result of another size");
     let out = Shared::new(out);
-    in_tasks(rows.count(), &weight.matrix, |task, panels| dispatch(Gated { rows, weight, task, panels, out: &out }));
+    let matrix = &weight.matrix;
+    let widening = if matrix.numbers.needs_widening() { matrix.depth * matrix.panel } else { 0 };
+    in_tasks(rows.count(), matrix, |task, panels| {
+        with_stretches(rows, &task, matrix, widening, |stretches, widened| {
+            dispatch(Gated { weight, task: task.clone(), panels, stretches, widened, out: &out });
+        });
+    });
 }
 
 /// Cuts a product into blocks of rows by ranges of panels, one after the other or on several threads.
@@ -126,6 +128,21 @@ fn in_tasks(rows: usize, weight: &Packed, work: impl Fn(Range<usize>, Range<usiz
 struct Stretches {
     starts: Vec<*const f32>,
     rows: usize,
+}
+
+/// Lends `work` the stretches of a task, and `widening` numbers of scratch.
+fn with_stretches(
+    rows: &impl Rows,
+    task: &Range<usize>,
+    weight: &Packed,
+    widening: usize,
+    work: impl FnOnce(&Stretches, &mut [f32]),
+) {
+    with_scratch(weight.depth + widening, |scratch| {
+        let (zero, widened) = scratch.split_at_mut(weight.depth);
+        zero.fill(0.0);
+        work(&Stretches::of(rows, task, weight.taps, weight.depth, zero), widened);
+    });
 }
 
 impl Stretches {
@@ -190,104 +207,115 @@ fn blocks(taps: usize, depth: usize) -> impl Iterator<Item = (Range<usize>, Rang
     let pieces = if together > 1 { 1 } else { depth.div_ceil(DEPTH_AT_ONCE).max(1) };
     let each = depth.div_ceil(pieces);
     (0..taps).step_by(together).flat_map(move |tap| {
-        (0..pieces).map(move |piece| {
-            (tap..(tap + together).min(taps), piece * each..((piece + 1) * each).min(depth))
-        })
+        (0..pieces).map(move |piece| (tap..(tap + together).min(taps), piece * each..((piece + 1) * each).min(depth)))
     })
 }
 
-struct Product<'a, R> {
-    rows: &'a R,
+struct Product<'a> {
     weight: &'a Packed,
     epilogue: Epilogue<'a>,
     task: Range<usize>,
     panels: Range<usize>,
+    stretches: &'a Stretches,
+    widened: &'a mut [f32],
     out: &'a Shared<'a>,
 }
 
-impl<R: Rows> WithSimd for Product<'_, R> {
+impl WithSimd for Product<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Packed { outputs, taps, depth, panel: width, .. } = *self.weight;
         assert_eq!(width, PANEL_VECTORS * S::F32_LANES, "packed for vectors of another width");
-        let widening = if self.weight.numbers.needs_widening() { DEPTH_AT_ONCE.max(depth) * width } else { 0 };
-        with_scratch(depth + widening, |scratch| {
-            let (zero, widened) = scratch.split_at_mut(depth);
-            zero.fill(0.0);
-            let stretches = Stretches::of(self.rows, &self.task, taps, depth, zero);
-            let last = blocks(taps, depth).count() - 1;
-            for (index, (block_taps, piece)) in blocks(taps, depth).enumerate() {
-                let numbers = block_taps.len() * piece.len() * width;
-                for panel in self.panels.clone() {
-                    let start = self.weight.offset(panel, block_taps.start, piece.start);
-                    let right = self.weight.numbers.widened(start, numbers, widened);
-                    let columns = panel * width..((panel + 1) * width).min(outputs);
-                    for first in (0..self.task.len()).step_by(TILE) {
-                        let mut sums = zeros(simd);
-                        for (at, tap) in block_taps.clone().enumerate() {
-                            let rows = stretches.tile(tap, first).map(|start| start.wrapping_add(piece.start));
-                            let panel = right[at * piece.len() * width..].as_ptr();
-                            // SAFETY: each stretch has `depth` numbers, and `right` as many as the block's taps take.
-                            unsafe { accumulate(simd, &mut sums, rows, panel, piece.len()) };
+        let last = blocks(taps, depth).count() - 1;
+        for (index, (block_taps, piece)) in blocks(taps, depth).enumerate() {
+            let numbers = block_taps.len() * piece.len() * width;
+            for panel in self.panels.clone() {
+                let start = self.weight.offset(panel, block_taps.start, piece.start);
+                let right = self.weight.numbers.widened(start, numbers, self.widened);
+                let columns = panel * width..((panel + 1) * width).min(outputs);
+                for first in (0..self.task.len()).step_by(TILE) {
+                    let mut sums = zeros(simd);
+                    for tap in block_taps.clone() {
+                        let mut rows = *self.stretches.tile(tap, first);
+                        for row in &mut rows {
+                            *row = row.wrapping_add(piece.start);
                         }
-                        let rows = self.task.start + first..(self.task.start + first + TILE).min(self.task.end);
-                        self.put(simd, &sums, rows, columns.clone(), index == 0, index == last);
+                        let panel = right[(tap - block_taps.start) * piece.len() * width..].as_ptr();
+                        // SAFETY: each stretch has `depth` numbers, and `right` as many as the block's taps take.
+                        unsafe { accumulate(simd, &mut sums, rows, panel, piece.len()) };
                     }
-                }
-            }
-        });
-    }
-}
-
-impl<R> Product<'_, R> {
-    /// Stores a tile, or adds it to what is there; at the end with what else is added.
-    #[inline(always)]
-    fn put<S: Simd>(&self, simd: S, sums: &Sums<S>, rows: Range<usize>, columns: Range<usize>, first: bool, last: bool) {
-        let width = self.weight.outputs;
-        let whole = columns.len() == PANEL_VECTORS * S::F32_LANES;
-        for (row, sums) in rows.zip(sums) {
-            // SAFETY: tasks share no row and panel, and this is the only part of this task now.
-            let out = unsafe { self.out.part(row * width + columns.start, columns.len()) };
-            let Epilogue { bias, shift, residual } = if last { self.epilogue } else { Epilogue::default() };
-            let shift = shift.map(|(shift, each)| &shift[row / each * width + columns.start..][..columns.len()]);
-            let bias = bias.map(|bias| &bias[columns.clone()]);
-            let residual = residual.map(|residual| &residual[row * width + columns.start..][..columns.len()]);
-            for (vector, sum) in sums.iter().enumerate() {
-                let at = vector * S::F32_LANES;
-                if whole {
-                    let add = |sum, from: Option<&[f32]>| match from {
-                        // SAFETY: all of these have as many numbers as a panel has columns.
-                        Some(from) => simd.add_f32s(sum, unsafe { load(simd, from.as_ptr().add(at)) }),
-                        None => sum,
+                    let rows = self.task.start + first..(self.task.start + first + TILE).min(self.task.end);
+                    let addition = Addition {
+                        epilogue: if index == last { self.epilogue } else { Epilogue::default() },
+                        onto: index > 0,
+                        width: outputs,
                     };
-                    let mut sum = add(*sum, if first { None } else { Some(&*out) });
-                    sum = add(add(add(sum, bias), shift), residual);
-                    // SAFETY: as above.
-                    unsafe { store(simd, out.as_mut_ptr().add(at), sum) };
-                } else if at < out.len() {
-                    let end = (at + S::F32_LANES).min(out.len());
-                    let part = |from: Option<&[f32]>| from.map(|from| simd.partial_load_f32s(&from[at..end]));
-                    let add = |sum, from: Option<S::f32s>| from.map_or(sum, |from| simd.add_f32s(sum, from));
-                    let mut sum = add(*sum, part(if first { None } else { Some(&*out) }));
-                    sum = add(add(add(sum, part(bias)), part(shift)), part(residual));
-                    simd.partial_store_f32s(&mut out[at..end], sum);
+                    addition.put(simd, &sums, rows, columns.clone(), self.out);
                 }
             }
         }
     }
 }
 
-struct Gated<'a, R> {
-    rows: &'a R,
+/// How a tile of sums is put down.
+struct Addition<'a> {
+    epilogue: Epilogue<'a>,
+    /// Whether it is added to what is there.
+    onto: bool,
+    /// Of the result.
+    width: usize,
+}
+
+/// Adds `len` numbers of `from`, if there is one.
+#[inline(always)]
+fn plus<S: Simd>(simd: S, sum: S::f32s, from: Option<&[f32]>, at: usize, len: usize) -> S::f32s {
+    match from {
+        None => sum,
+        Some(from) => simd.add_f32s(sum, take(simd, &from[at..at + len])),
+    }
+}
+
+impl Addition<'_> {
+    #[inline(always)]
+    fn put<S: Simd>(&self, simd: S, sums: &Sums<S>, rows: Range<usize>, columns: Range<usize>, out: &Shared<'_>) {
+        let Epilogue { bias, shift, residual } = self.epilogue;
+        for (row, sums) in rows.zip(sums) {
+            let start = row * self.width;
+            for (vector, sum) in sums.iter().enumerate() {
+                let column = columns.start + vector * S::F32_LANES;
+                if column >= columns.end {
+                    break;
+                }
+                let len = S::F32_LANES.min(columns.end - column);
+                // SAFETY: tasks share no row and panel, and this is the only part of this task now.
+                let out = unsafe { out.part(start + column, len) };
+                let mut sum = *sum;
+                if self.onto {
+                    sum = plus(simd, sum, Some(&*out), 0, len);
+                }
+                sum = plus(simd, sum, bias, column, len);
+                if let Some((shift, each)) = shift {
+                    sum = plus(simd, sum, Some(shift), row / each * self.width + column, len);
+                }
+                sum = plus(simd, sum, residual, start + column, len);
+                put(simd, out, sum);
+            }
+        }
+    }
+}
+
+struct Gated<'a> {
     weight: &'a PackedGated,
     task: Range<usize>,
     panels: Range<usize>,
+    stretches: &'a Stretches,
+    widened: &'a mut [f32],
     out: &'a Shared<'a>,
 }
 
-impl<R: Rows> WithSimd for Gated<'_, R> {
+impl WithSimd for Gated<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -295,31 +323,26 @@ impl<R: Rows> WithSimd for Gated<'_, R> {
         let (matrix, outputs) = (&self.weight.matrix, self.weight.outputs);
         let width = PANEL_VECTORS * S::F32_LANES;
         assert_eq!(matrix.panel, width, "packed for vectors of another width");
-        let widening = if matrix.numbers.needs_widening() { matrix.depth * width } else { 0 };
-        with_scratch(matrix.depth + widening, |scratch| {
-            let (zero, widened) = scratch.split_at_mut(matrix.depth);
-            let stretches = Stretches::of(self.rows, &self.task, 1, matrix.depth, zero);
-            for panel in self.panels.clone() {
-                let right = matrix.numbers.widened(matrix.offset(panel, 0, 0), matrix.depth * width, widened);
-                let columns = panel * S::F32_LANES..((panel + 1) * S::F32_LANES).min(outputs);
-                let bias = &self.weight.bias[panel * width..][..width];
-                // SAFETY: the bias of a panel is two vectors.
-                let (value_bias, gate_bias) =
-                    unsafe { (load(simd, bias.as_ptr()), load(simd, bias.as_ptr().add(S::F32_LANES))) };
-                for first in (0..self.task.len()).step_by(TILE) {
-                    let mut sums = zeros(simd);
-                    // SAFETY: each row has `depth` numbers, and so has each column of the panel.
-                    unsafe { accumulate(simd, &mut sums, *stretches.tile(0, first), right.as_ptr(), matrix.depth) };
-                    let rows = self.task.start + first..(self.task.start + first + TILE).min(self.task.end);
-                    for (row, [value, gate]) in rows.zip(sums) {
-                        let gate = gelu(simd, simd.add_f32s(gate, gate_bias));
-                        let gated = simd.mul_f32s(simd.add_f32s(value, value_bias), gate);
-                        // SAFETY: tasks share no row and panel.
-                        let out = unsafe { self.out.part(row * outputs + columns.start, columns.len()) };
-                        simd.partial_store_f32s(out, gated);
-                    }
+        for panel in self.panels.clone() {
+            let right = matrix.numbers.widened(matrix.offset(panel, 0, 0), matrix.depth * width, self.widened);
+            let columns = panel * S::F32_LANES..((panel + 1) * S::F32_LANES).min(outputs);
+            let bias = &self.weight.bias[panel * width..][..width];
+            // SAFETY: the bias of a panel is two vectors.
+            let (value_bias, gate_bias) =
+                unsafe { (load(simd, bias.as_ptr()), load(simd, bias.as_ptr().add(S::F32_LANES))) };
+            for first in (0..self.task.len()).step_by(TILE) {
+                let mut sums = zeros(simd);
+                // SAFETY: each row has `depth` numbers, and so has each column of the panel.
+                unsafe { accumulate(simd, &mut sums, *self.stretches.tile(0, first), right.as_ptr(), matrix.depth) };
+                let rows = self.task.start + first..(self.task.start + first + TILE).min(self.task.end);
+                for (row, [value, gate]) in rows.zip(sums) {
+                    let gate = gelu(simd, simd.add_f32s(gate, gate_bias));
+                    let gated = simd.mul_f32s(simd.add_f32s(value, value_bias), gate);
+                    // SAFETY: tasks share no row and panel.
+                    let out = unsafe { self.out.part(row * outputs + columns.start, columns.len()) };
+                    put(simd, out, gated);
                 }
             }
-        });
+        }
     }
 }

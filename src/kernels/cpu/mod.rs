@@ -2,7 +2,10 @@
 //!
 //! Vectors are as wide as the machine's (pulp chooses when the program runs). Work is cut along outputs only, and each output is
 //! summed in an order that its shape alone decides, so that neither threads nor batches change a byte.
-#![expect(unsafe_code, reason = "vectors are loaded and stored by pointer: the bounds are checked once, before the loops")]
+#![expect(
+    unsafe_code,
+    reason = "vectors are loaded and stored by pointer: the bounds are checked once, before the loops"
+)]
 
 mod activation;
 mod attention;

@@ -1,5 +1,5 @@
 use super::shared::Shared;
-use super::vector::{dispatch, load, store, times_sigmoid};
+use super::vector::{dispatch, put, take, times_sigmoid};
 use crate::kernels::Activation;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
@@ -97,10 +97,10 @@ impl WithSimd for Sums<'_> {
         for pixel in self.x.chunks_exact(channels) {
             let numbers = pixel.chunks(S::F32_LANES).zip(self.minus.chunks(S::F32_LANES));
             for ((x, minus), sums) in numbers.zip(self.sums.chunks_mut(S::F32_LANES)) {
-                let x = simd.sub_f32s(simd.partial_load_f32s(x), simd.partial_load_f32s(minus));
-                let sum = simd.partial_load_f32s(sums);
+                let x = simd.sub_f32s(take(simd, x), take(simd, minus));
+                let sum = take(simd, sums);
                 let sum = if self.squared { simd.mul_add_e_f32s(x, x, sum) } else { simd.add_f32s(sum, x) };
-                simd.partial_store_f32s(sums, sum);
+                put(simd, sums, sum);
             }
         }
     }
@@ -123,21 +123,16 @@ impl WithSimd for Apply<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let channels = self.mean.len();
         for (x, out) in self.x.chunks_exact(channels).zip(self.out.chunks_exact_mut(channels)) {
-            let whole = channels - channels % S::F32_LANES;
-            let one = |x, mean, scale, bias| {
-                let y = simd.mul_add_e_f32s(simd.sub_f32s(x, mean), scale, bias);
-                if self.silu { times_sigmoid(simd, y, 1.0) } else { y }
-            };
-            for at in (0..whole).step_by(S::F32_LANES) {
-                // SAFETY: all have as many numbers as there are channels, and `at` is a whole vector before their end.
-                unsafe {
-                    let of = |from: &[f32]| load(simd, from.as_ptr().add(at));
-                    store(simd, out.as_mut_ptr().add(at), one(of(x), of(self.mean), of(self.scale), of(self.bias)));
+            for at in (0..channels).step_by(S::F32_LANES) {
+                let end = (at + S::F32_LANES).min(channels);
+                let centred = simd.sub_f32s(take(simd, &x[at..end]), take(simd, &self.mean[at..end]));
+                let scale = take(simd, &self.scale[at..end]);
+                let mut y = simd.mul_add_e_f32s(centred, scale, take(simd, &self.bias[at..end]));
+                if self.silu {
+                    y = times_sigmoid(simd, y, 1.0);
                 }
+                put(simd, &mut out[at..end], y);
             }
-            let rest = |from: &[f32]| simd.partial_load_f32s(&from[whole..]);
-            let y = one(rest(x), rest(self.mean), rest(self.scale), rest(self.bias));
-            simd.partial_store_f32s(&mut out[whole..], y);
         }
     }
 }
@@ -179,14 +174,14 @@ impl WithSimd for Layers<'_> {
         for (x, out) in self.x.chunks_exact(width).zip(self.out.chunks_exact_mut(width)) {
             let mut sum = simd.splat_f32s(0.0);
             for x in x.chunks(S::F32_LANES) {
-                sum = simd.add_f32s(sum, simd.partial_load_f32s(x));
+                sum = simd.add_f32s(sum, take(simd, x));
             }
             let mean_of = simd.reduce_sum_f32s(sum) / width as f32;
             let mean = simd.splat_f32s(mean_of);
             let (vectors, rest) = x.split_at(width - width % S::F32_LANES);
             let mut squares = simd.splat_f32s(0.0);
             for x in vectors.chunks(S::F32_LANES) {
-                let x = simd.sub_f32s(simd.partial_load_f32s(x), mean);
+                let x = simd.sub_f32s(take(simd, x), mean);
                 squares = simd.mul_add_e_f32s(x, x, squares);
             }
             let rest: f32 = rest.iter().map(|x| (x - mean_of) * (x - mean_of)).sum();
@@ -196,9 +191,9 @@ impl WithSimd for Layers<'_> {
             for (((x, weight), bias), out) in
                 numbers.zip(self.bias.chunks(S::F32_LANES)).zip(out.chunks_mut(S::F32_LANES))
             {
-                let x = simd.mul_f32s(simd.sub_f32s(simd.partial_load_f32s(x), mean), scale);
-                let y = simd.mul_add_e_f32s(x, simd.partial_load_f32s(weight), simd.partial_load_f32s(bias));
-                simd.partial_store_f32s(out, y);
+                let x = simd.mul_f32s(simd.sub_f32s(take(simd, x), mean), scale);
+                let y = simd.mul_add_e_f32s(x, take(simd, weight), take(simd, bias));
+                put(simd, out, y);
             }
         }
     }

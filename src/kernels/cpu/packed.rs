@@ -21,7 +21,9 @@ impl Values<'_> {
     fn arranged(self, len: usize, place: impl Fn(usize) -> Option<usize>) -> Numbers {
         let at = |index| place(index);
         match self {
-            Self::F32(values) => Numbers::F32((0..len).map(|index| at(index).map_or(0.0, |from| values[from])).collect()),
+            Self::F32(values) => {
+                Numbers::F32((0..len).map(|index| at(index).map_or(0.0, |from| values[from])).collect())
+            }
             Self::F16(values) => {
                 Numbers::F16((0..len).map(|index| at(index).map_or(f16::ZERO, |from| values[from])).collect())
             }

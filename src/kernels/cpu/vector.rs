@@ -35,6 +35,28 @@ pub(super) unsafe fn store<S: Simd>(_: S, to: *mut f32, value: S::f32s) {
     unsafe { to.cast::<S::f32s>().write_unaligned(value) }
 }
 
+/// A vector of the numbers there are, zeros behind them.
+#[inline(always)]
+pub(super) fn take<S: Simd>(simd: S, from: &[f32]) -> S::f32s {
+    if from.len() >= S::F32_LANES {
+        // SAFETY: it is a whole vector.
+        unsafe { load(simd, from.as_ptr()) }
+    } else {
+        simd.partial_load_f32s(from)
+    }
+}
+
+/// Stores as many numbers as there is room for.
+#[inline(always)]
+pub(super) fn put<S: Simd>(simd: S, to: &mut [f32], value: S::f32s) {
+    if to.len() >= S::F32_LANES {
+        // SAFETY: it is a whole vector.
+        unsafe { store(simd, to.as_mut_ptr(), value) }
+    } else {
+        simd.partial_store_f32s(to, value);
+    }
+}
+
 /// e^x to 2 ulp: 2^n · e^r with n whole and |r| ≤ ½ ln 2, a polynomial of degree 6 (Taylor's, whose rest is below half an ulp
 /// there). Below -87.3 it is 0 but for NaN, above 88.7 infinity.
 #[inline(always)]
@@ -54,16 +76,13 @@ pub(super) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     // 2^n in two factors, so that neither leaves the range of exponents.
     let bits = simd.transmute_u32s_f32s(shifted);
     let twenty_three = simd.splat_u32s(23);
-    let half = simd.wrapping_dyn_shr_u32s(
-        simd.sub_u32s(bits, simd.splat_u32s(0x4B40_0000 - 512)),
-        simd.splat_u32s(1),
-    );
+    let half = simd.wrapping_dyn_shr_u32s(simd.sub_u32s(bits, simd.splat_u32s(0x4B40_0000 - 512)), simd.splat_u32s(1));
     let rest = simd.sub_u32s(simd.sub_u32s(bits, simd.splat_u32s(0x4B40_0000 - 512)), half);
-    let power = |exponent| {
-        let biased = simd.add_u32s(exponent, simd.splat_u32s(127_u32.wrapping_sub(256)));
-        simd.transmute_f32s_u32s(simd.wrapping_dyn_shl_u32s(biased, twenty_three))
-    };
-    let y = simd.mul_f32s(simd.mul_f32s(y, power(half)), power(rest));
+    let bias = simd.splat_u32s(127_u32.wrapping_sub(256));
+    for exponent in [half, rest] {
+        let power = simd.wrapping_dyn_shl_u32s(simd.add_u32s(exponent, bias), twenty_three);
+        y = simd.mul_f32s(y, simd.transmute_f32s_u32s(power));
+    }
     let y = simd.select_f32s(simd.less_than_f32s(x, simd.splat_f32s(-87.336_54)), simd.splat_f32s(0.0), y);
     let y = simd.select_f32s(simd.greater_than_f32s(x, simd.splat_f32s(88.722_83)), simd.splat_f32s(f32::INFINITY), y);
     simd.select_f32s(simd.equal_f32s(x, x), y, x)
