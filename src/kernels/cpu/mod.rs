@@ -22,3 +22,6 @@ pub(super) use conv::Conv;
 pub(super) use gemm::{Epilogue, Matrix, multiply, multiply_gated};
 pub(super) use norm::{Pixels, group_norm, layer_norm};
 pub(super) use packed::{Packed, PackedGated, Values};
+
+#[cfg(test)]
+mod tests;
