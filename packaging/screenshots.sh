@@ -9,7 +9,7 @@ mkdir -p "$home/runtime" assets/screenshots
 export SFUMATO_HOME=$home XDG_RUNTIME_DIR=$home/runtime
 unset WAYLAND_DISPLAY
 
-exec 3< <(exec Xvfb -displayfd 1 -screen 0 1440x900x24 -nolisten tcp 2>/dev/null)
+exec 3< <(exec Xvfb -displayfd 1 -screen 0 1440x900x24 -nolisten tcp -noreset 2>/dev/null)
 xvfb=$!
 read -r number <&3
 export DISPLAY=:$number

@@ -31,7 +31,7 @@ pub fn attention(query: &Tensor, key: &Tensor, value: &Tensor, heads: usize, mas
     if serves(query) {
         let (query, key, value) = (Host::new(query)?, Host::new(key)?, Host::new(value)?);
         let (query, key, value) = (query.numbers(), key.numbers(), value.numbers());
-        let shape = cpu::Heads { batch, queries: count, keys, heads, width: channels / heads };
+        let shape = cpu::AttentionShape { batch, queries: count, keys, heads, width: channels / heads };
         return filled((batch, count, channels), |out| {
             cpu::attention(&query, &key, &value, shape, mask == Mask::Causal, out);
         });

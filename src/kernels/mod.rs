@@ -3,8 +3,8 @@
 //! it, on whatever device, changes no network. Pictures are channels last in here, (B, H, W, C), so that a pixel is a row of a
 //! matrix and a token alike and nothing is ever transposed between operations.
 //!
-//! On the CPU, in f32, [`cpu`] computes; on other devices, and for weights that are being trained, candle does. Every operation gives the same bytes whatever the number of threads: work is
-//! cut along outputs by shape, never along a sum.
+//! On the CPU, in f32, the kernels in `cpu` compute; on other devices, and for weights that are being trained, candle does. Every
+//! operation gives the same bytes whatever the number of threads: work is cut along outputs by shape, never along a sum.
 
 #![expect(clippy::needless_pass_by_value, reason = "a VarBuilder is a handle: `pp` makes one for each layer")]
 

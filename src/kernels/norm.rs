@@ -58,7 +58,7 @@ impl GroupNorm {
             Scale::Own { weight, bias } => {
                 let x = Host::new(x)?;
                 let (x, weight, bias) = (x.numbers(), weight.numbers(), bias.numbers());
-                let shape = cpu::Pixels { batch, pixels: height * width, channels };
+                let shape = cpu::PictureShape { batch, pixels: height * width, channels };
                 let (groups, epsilon) = (self.groups, self.epsilon as f32);
                 filled((batch, height, width, channels), |out| {
                     cpu::group_norm(&x, shape, groups, &weight, &bias, epsilon, self.activation, out);

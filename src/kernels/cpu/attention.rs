@@ -8,6 +8,7 @@ use super::shared::{Shared, with_scratch};
 use super::vector::{dispatch, exp, lanes, put, store, take};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Keys of a block: with their values, at a usual width, they stay in the second cache.
 const KEYS_AT_ONCE: usize = 256;
@@ -20,7 +21,7 @@ const WORTH_A_THREAD: usize = 1 << 19;
 
 /// The shape of an attention: queries (B, N, H · W), keys and values (B, M, H · W).
 #[derive(Clone, Copy)]
-pub(in crate::kernels) struct Heads {
+pub(in crate::kernels) struct AttentionShape {
     pub(in crate::kernels) batch: usize,
     pub(in crate::kernels) queries: usize,
     pub(in crate::kernels) keys: usize,
@@ -33,11 +34,11 @@ pub(in crate::kernels) fn attention(
     query: &[f32],
     key: &[f32],
     value: &[f32],
-    shape: Heads,
+    shape: AttentionShape,
     causal: bool,
     out: &mut [f32],
 ) {
-    let Heads { batch, queries, keys, heads, width } = shape;
+    let AttentionShape { batch, queries, keys, heads, width } = shape;
     assert!(query.len() == batch * queries * heads * width && out.len() == query.len(), "queries of another size");
     assert!(key.len() == batch * keys * heads * width && value.len() == key.len(), "keys of another size");
     if keys == 0 || width == 0 {
@@ -91,7 +92,7 @@ struct Task<'a> {
     keys_of: &'a [f32],
     /// (panels of columns, keys, columns of a panel).
     values_of: &'a [f32],
-    shape: Heads,
+    shape: AttentionShape,
     /// Counted over the batch.
     head: usize,
     first: usize,
@@ -113,24 +114,24 @@ impl WithSimd for Task<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        let Heads { keys, width, .. } = self.shape;
+        let AttentionShape { keys, width, .. } = self.shape;
         let columns = width.next_multiple_of(PANEL_VECTORS * S::F32_LANES);
         let mut seen = [Seen { greatest: f32::NEG_INFINITY, sum: 0.0 }; QUERIES_AT_ONCE];
         let (sums, scores) = std::mem::take(&mut self.scratch).split_at_mut(QUERIES_AT_ONCE * columns);
         sums.fill(0.0);
         for first_key in (0..keys).step_by(KEYS_AT_ONCE) {
-            let count = KEYS_AT_ONCE.min(keys - first_key);
+            let block = first_key..(first_key + KEYS_AT_ONCE).min(keys);
             for tile in (0..self.count).step_by(TILE) {
-                self.score(simd, tile, first_key, count, scores);
+                self.score(simd, tile, block.clone(), scores);
                 for row in 0..TILE {
-                    let scores = &mut scores[row * SCORE_ROW..][..count];
+                    let scores = &mut scores[row * SCORE_ROW..][..block.len()];
                     let shrink = seen[tile + row].take_in(simd, scores);
                     // Not `< 1`: it may be NaN.
-                    if shrink != 1.0 {
+                    if shrink.to_bits() != 1f32.to_bits() {
                         scale(simd, &mut sums[(tile + row) * columns..][..columns], shrink);
                     }
                 }
-                self.gather(simd, first_key, count, scores, &mut sums[tile * columns..], columns);
+                self.gather(simd, block.clone(), scores, &mut sums[tile * columns..], columns);
             }
         }
         let channels = self.shape.heads * width;
@@ -149,8 +150,8 @@ impl WithSimd for Task<'_> {
 impl Task<'_> {
     /// The scaled scores of a tile of queries against a block of keys; minus infinity where a query may not look.
     #[inline(always)]
-    fn score<S: Simd>(&self, simd: S, tile: usize, first_key: usize, count: usize, scores: &mut [f32]) {
-        let Heads { queries, heads, width, .. } = self.shape;
+    fn score<S: Simd>(&self, simd: S, tile: usize, keys: Range<usize>, scores: &mut [f32]) {
+        let AttentionShape { queries, heads, width, .. } = self.shape;
         let panel = PANEL_VECTORS * S::F32_LANES;
         let factor = simd.splat_f32s(1.0 / (width as f32).sqrt());
         let mut rows = [std::ptr::null(); TILE];
@@ -159,11 +160,11 @@ impl Task<'_> {
             let at = ((self.head / heads * queries + query) * heads + self.head % heads) * width;
             *start = self.query[at..at + width].as_ptr();
         }
-        for offset in (0..count).step_by(panel) {
-            let keys = &self.keys_of[(first_key + offset) * width..][..panel * width];
+        for offset in (0..keys.len()).step_by(panel) {
+            let packed = &self.keys_of[(keys.start + offset) * width..][..panel * width];
             let mut sums = [[simd.splat_f32s(0.0); PANEL_VECTORS]; TILE];
             // SAFETY: each query is `width` numbers, and so is each key of the panel.
-            unsafe { accumulate(simd, &mut sums, rows, keys.as_ptr(), width) };
+            unsafe { accumulate(simd, &mut sums, rows, packed.as_ptr(), width) };
             for (row, sums) in sums.iter().enumerate() {
                 let scores = &mut scores[row * SCORE_ROW + offset..][..panel];
                 for (vector, sum) in sums.iter().enumerate() {
@@ -176,30 +177,22 @@ impl Task<'_> {
         }
         if self.causal {
             for row in 0..TILE {
-                let seen = (self.first + tile + row + 1).saturating_sub(first_key).min(count);
-                scores[row * SCORE_ROW + seen..row * SCORE_ROW + count].fill(f32::NEG_INFINITY);
+                let seen = (self.first + tile + row + 1).saturating_sub(keys.start).min(keys.len());
+                scores[row * SCORE_ROW + seen..row * SCORE_ROW + keys.len()].fill(f32::NEG_INFINITY);
             }
         }
     }
 
     /// Adds the values of a block of keys, each times its weight, to the sums of a tile of queries.
     #[inline(always)]
-    fn gather<S: Simd>(
-        &self,
-        simd: S,
-        first_key: usize,
-        count: usize,
-        weights: &[f32],
-        sums: &mut [f32],
-        columns: usize,
-    ) {
+    fn gather<S: Simd>(&self, simd: S, keys: Range<usize>, weights: &[f32], sums: &mut [f32], columns: usize) {
         let panel = PANEL_VECTORS * S::F32_LANES;
         let mut rows = [std::ptr::null(); TILE];
         for (row, start) in rows.iter_mut().enumerate() {
-            *start = weights[row * SCORE_ROW..][..count].as_ptr();
+            *start = weights[row * SCORE_ROW..][..keys.len()].as_ptr();
         }
         for (index, column) in (0..columns).step_by(panel).enumerate() {
-            let values = &self.values_of[(index * self.shape.keys + first_key) * panel..][..count * panel];
+            let values = &self.values_of[(index * self.shape.keys + keys.start) * panel..][..keys.len() * panel];
             let mut tile = [[simd.splat_f32s(0.0); PANEL_VECTORS]; TILE];
             for (sums, tile) in sums.chunks(columns).zip(&mut tile) {
                 for (sums, tile) in sums[column..column + panel].chunks(S::F32_LANES).zip(tile) {
@@ -207,7 +200,7 @@ impl Task<'_> {
                 }
             }
             // SAFETY: each row has `count` weights, and the panel as many rows of values.
-            unsafe { accumulate(simd, &mut tile, rows, values.as_ptr(), count) };
+            unsafe { accumulate(simd, &mut tile, rows, values.as_ptr(), keys.len()) };
             for (sums, tile) in sums.chunks_mut(columns).zip(tile) {
                 for (sums, tile) in sums[column..column + panel].chunks_mut(S::F32_LANES).zip(tile) {
                     put(simd, sums, tile);

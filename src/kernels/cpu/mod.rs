@@ -6,6 +6,10 @@
     unsafe_code,
     reason = "vectors are loaded and stored by pointer: the bounds are checked once, before the loops"
 )]
+#![expect(
+    clippy::inline_always,
+    reason = "what is written for any vectors must be compiled inside of the function that is compiled for this machine's"
+)]
 
 mod activation;
 mod attention;
@@ -17,10 +21,10 @@ mod shared;
 mod vector;
 
 pub(super) use activation::activate;
-pub(super) use attention::{Heads, attention};
+pub(super) use attention::{AttentionShape, attention};
 pub(super) use conv::Conv;
 pub(super) use gemm::{Epilogue, Matrix, multiply, multiply_gated};
-pub(super) use norm::{Pixels, group_norm, layer_norm};
+pub(super) use norm::{PictureShape, group_norm, layer_norm};
 pub(super) use packed::{Packed, PackedGated, Values};
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 /// The shape of pictures (B, H · W, C).
 #[derive(Clone, Copy)]
-pub(in crate::kernels) struct Pixels {
+pub(in crate::kernels) struct PictureShape {
     pub(in crate::kernels) batch: usize,
     pub(in crate::kernels) pixels: usize,
     pub(in crate::kernels) channels: usize,
@@ -20,7 +20,7 @@ const NUMBERS_AT_ONCE: usize = 1 << 15;
 #[expect(clippy::too_many_arguments, reason = "they are what a group norm is")]
 pub(in crate::kernels) fn group_norm(
     x: &[f32],
-    shape: Pixels,
+    shape: PictureShape,
     groups: usize,
     weight: &[f32],
     bias: &[f32],
@@ -28,7 +28,7 @@ pub(in crate::kernels) fn group_norm(
     activation: Activation,
     out: &mut [f32],
 ) {
-    let Pixels { batch, pixels, channels } = shape;
+    let PictureShape { batch, pixels, channels } = shape;
     let size = pixels * channels;
     assert!(x.len() == batch * size && out.len() == x.len(), "pictures of another size than their shape");
     assert!(weight.len() == channels && bias.len() == channels && groups > 0, "a norm of other channels");
@@ -47,7 +47,7 @@ pub(in crate::kernels) fn group_norm(
                 // Few pixels at a time, so that no f32 sum grows long.
                 for x in x[stretch(task)].chunks(64 * channels) {
                     sums.fill(0.0);
-                    dispatch(Sums { x, minus, squared, sums: &mut sums });
+                    dispatch(ChannelSums { x, minus, squared, sums: &mut sums });
                     for (total, sums) in total.iter_mut().zip(sums.chunks_exact(each)) {
                         *total += sums.iter().map(|sum| f64::from(*sum)).sum::<f64>();
                     }
@@ -81,14 +81,14 @@ pub(in crate::kernels) fn group_norm(
 }
 
 /// Adds to each channel's sum its numbers minus the channel's `minus`, or the squares of that.
-struct Sums<'a> {
+struct ChannelSums<'a> {
     x: &'a [f32],
     minus: &'a [f32],
     squared: bool,
     sums: &'a mut [f32],
 }
 
-impl WithSimd for Sums<'_> {
+impl WithSimd for ChannelSums<'_> {
     type Output = ();
 
     #[inline(always)]

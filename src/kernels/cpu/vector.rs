@@ -67,7 +67,7 @@ pub(super) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let shifted = simd.mul_add_e_f32s(clamped, simd.splat_f32s(std::f32::consts::LOG2_E), magic);
     let n = simd.sub_f32s(shifted, magic);
     // ln 2 in two parts, the first exact in few bits: Cody & Waite 1980.
-    let r = simd.mul_add_e_f32s(n, simd.splat_f32s(-0.693_359_375), clamped);
+    let r = simd.mul_add_e_f32s(n, simd.splat_f32s(-0.693_359_4), clamped);
     let r = simd.mul_add_e_f32s(n, simd.splat_f32s(2.121_944_4e-4), r);
     let mut y = simd.splat_f32s(1.0 / 5040.0);
     for coefficient in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
@@ -118,6 +118,6 @@ pub(super) fn gelu<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
 pub(super) fn gelu_tanh<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let cubic = simd.mul_f32s(simd.mul_f32s(x, x), x);
     let inner = simd.mul_add_e_f32s(cubic, simd.splat_f32s(0.044_715), x);
-    let e = exp(simd, simd.mul_f32s(inner, simd.splat_f32s(-1.595_769_1)));
+    let e = exp(simd, simd.mul_f32s(inner, simd.splat_f32s(-1.595_769)));
     simd.div_f32s(x, simd.add_f32s(simd.splat_f32s(1.0), e))
 }
