@@ -4,7 +4,7 @@
 
 use super::gemm::{TILE, accumulate};
 use super::packed::PANEL_VECTORS;
-use super::shared::{Shared, with_scratch};
+use super::shared::{Shared, each, with_scratch};
 use super::vector::{dispatch, exp, lanes, put, store, take};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
@@ -78,11 +78,10 @@ pub(in crate::kernels) fn attention(
     };
     if parallel {
         packed.par_chunks_mut(numbers).enumerate().for_each(pack);
-        (0..batch * heads * blocks).into_par_iter().with_max_len(1).for_each(|index| run(&packed, index));
     } else {
         packed.chunks_mut(numbers).enumerate().for_each(pack);
-        (0..batch * heads * blocks).for_each(|index| run(&packed, index));
     }
+    each(batch * heads * blocks, parallel, |index| run(&packed, index));
 }
 
 /// Queries `first..first + count` of a head.

@@ -1,7 +1,8 @@
-//! Convolutions: each place of the kernel is a tap of [`super::gemm`].
+//! Convolutions: by [`super::winograd`] where that is faster, otherwise each place of the kernel is a tap of [`super::gemm`].
 
 use super::gemm::{Epilogue, Matrix, Rows, multiply};
 use super::packed::{Packed, Values};
+use super::winograd;
 
 /// A convolution of a square kernel.
 #[derive(Debug)]
@@ -58,6 +59,11 @@ impl Conv {
                 epilogue,
                 out,
             );
+        }
+        let suits = self.kernel == 3 && self.stride == 1 && self.before == 1 && self.after == 1;
+        if suits && winograd::pays(seen.0, seen.1, channels) {
+            let seen = winograd::Seen { x, batch, height: seen.0, width: seen.1, scale };
+            return winograd::convolve(seen, &self.weight, epilogue, out);
         }
         let rows = batch * output.0 * output.1;
         multiply(&Patches { conv: self, x, rows, width, output, seen, scale }, &self.weight, epilogue, out);

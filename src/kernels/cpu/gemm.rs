@@ -4,10 +4,9 @@
 //! rows of a task, which stay in the second, pass over it.
 
 use super::packed::{PANEL_VECTORS, Packed, PackedGated};
-use super::shared::{Shared, with_scratch};
+use super::shared::{Shared, each, with_scratch};
 use super::vector::{dispatch, gelu, load, put, take};
 use pulp::{Simd, WithSimd};
-use rayon::prelude::*;
 use std::ops::Range;
 
 /// Rows of a tile.
@@ -17,7 +16,7 @@ const DEPTH_AT_ONCE: usize = 256;
 /// Rows of a task at most: with the depth above they fill half of a second cache of 512 KiB.
 const ROWS_AT_ONCE: usize = 192;
 /// Multiplications below which another thread is not worth waking.
-const WORTH_A_THREAD: usize = 1 << 20;
+pub(super) const WORTH_A_THREAD: usize = 1 << 20;
 
 /// What is added to a product.
 #[derive(Clone, Copy, Default)]
@@ -117,11 +116,7 @@ fn in_tasks(rows: usize, weight: &Packed, work: impl Fn(Range<usize>, Range<usiz
         let panels = (part * panels_each).min(panels)..((part + 1) * panels_each).min(panels);
         work(block * rows_each..((block + 1) * rows_each).min(rows), panels);
     };
-    if threads == 1 {
-        (0..blocks * parts).for_each(run);
-    } else {
-        (0..blocks * parts).into_par_iter().with_max_len(1).for_each(run);
-    }
+    each(blocks * parts, threads > 1, run);
 }
 
 /// Where the stretches of the rows of a task begin: for each tap, for each row.
@@ -260,12 +255,12 @@ impl WithSimd for Product<'_> {
 }
 
 /// How a tile of sums is put down.
-struct Addition<'a> {
-    epilogue: Epilogue<'a>,
+pub(super) struct Addition<'a> {
+    pub(super) epilogue: Epilogue<'a>,
     /// Whether it is added to what is there.
-    onto: bool,
+    pub(super) onto: bool,
     /// Of the result.
-    width: usize,
+    pub(super) width: usize,
 }
 
 /// Adds `len` numbers of `from`, if there is one.
@@ -279,7 +274,14 @@ fn plus<S: Simd>(simd: S, sum: S::f32s, from: Option<&[f32]>, at: usize, len: us
 
 impl Addition<'_> {
     #[inline(always)]
-    fn put<S: Simd>(&self, simd: S, sums: &Sums<S>, rows: Range<usize>, columns: Range<usize>, out: &Shared<'_>) {
+    pub(super) fn put<S: Simd>(
+        &self,
+        simd: S,
+        sums: &[[S::f32s; PANEL_VECTORS]],
+        rows: Range<usize>,
+        columns: Range<usize>,
+        out: &Shared<'_>,
+    ) {
         let Epilogue { bias, shift, residual } = self.epilogue;
         for (row, sums) in rows.zip(sums) {
             let start = row * self.width;

@@ -19,6 +19,7 @@ mod norm;
 mod packed;
 mod shared;
 mod vector;
+mod winograd;
 
 pub(super) use activation::activate;
 pub(super) use attention::{AttentionShape, attention};

@@ -1,4 +1,4 @@
-use super::shared::Shared;
+use super::shared::{Shared, each};
 use super::vector::{dispatch, put, take, times_sigmoid};
 use crate::kernels::Activation;
 use pulp::{Simd, WithSimd};
@@ -32,7 +32,7 @@ pub(in crate::kernels) fn group_norm(
     let size = pixels * channels;
     assert!(x.len() == batch * size && out.len() == x.len(), "pictures of another size than their shape");
     assert!(weight.len() == channels && bias.len() == channels && groups > 0, "a norm of other channels");
-    let each = channels / groups;
+    let of_group = channels / groups;
     let pixels_at_once = (NUMBERS_AT_ONCE / channels.max(1)).max(1);
     let tasks = pixels.div_ceil(pixels_at_once);
     let stretch = |task: usize| task * pixels_at_once * channels..((task + 1) * pixels_at_once * channels).min(size);
@@ -48,7 +48,7 @@ pub(in crate::kernels) fn group_norm(
                 for x in x[stretch(task)].chunks(64 * channels) {
                     sums.fill(0.0);
                     dispatch(ChannelSums { x, minus, squared, sums: &mut sums });
-                    for (total, sums) in total.iter_mut().zip(sums.chunks_exact(each)) {
+                    for (total, sums) in total.iter_mut().zip(sums.chunks_exact(of_group)) {
                         *total += sums.iter().map(|sum| f64::from(*sum)).sum::<f64>();
                     }
                 }
@@ -58,12 +58,14 @@ pub(in crate::kernels) fn group_norm(
                 if tasks == 1 { vec![part(0)] } else { (0..tasks).into_par_iter().map(part).collect() };
             (0..groups).map(|group| parts.iter().map(|part| part[group]).sum()).collect()
         };
-        let numbers = (pixels * each) as f64;
+        let numbers = (pixels * of_group) as f64;
         let mean_of_group: Vec<f64> = totals(&vec![0.0; channels], false).iter().map(|sum| sum / numbers).collect();
-        let mean: Vec<f32> = (0..channels).map(|channel| mean_of_group[channel / each] as f32).collect();
+        let mean: Vec<f32> = (0..channels).map(|channel| mean_of_group[channel / of_group] as f32).collect();
         let variance: Vec<f64> = totals(&mean, true).iter().map(|sum| sum / numbers).collect();
         let scale: Vec<f32> = (0..channels)
-            .map(|channel| (f64::from(weight[channel]) / (variance[channel / each] + f64::from(epsilon)).sqrt()) as f32)
+            .map(|channel| {
+                (f64::from(weight[channel]) / (variance[channel / of_group] + f64::from(epsilon)).sqrt()) as f32
+            })
             .collect();
         let apply = |task: usize| {
             let range = stretch(task);
@@ -72,11 +74,7 @@ pub(in crate::kernels) fn group_norm(
             let silu = activation == Activation::Silu;
             dispatch(Apply { x: &x[range], mean: &mean, scale: &scale, bias, silu, out });
         };
-        if tasks == 1 {
-            apply(0);
-        } else {
-            (0..tasks).into_par_iter().for_each(apply);
-        }
+        each(tasks, true, apply);
     }
 }
 

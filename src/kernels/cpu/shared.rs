@@ -1,4 +1,5 @@
-use std::cell::Cell;
+use rayon::prelude::*;
+use std::cell::RefCell;
 use std::marker::PhantomData;
 
 /// A slice of which threads write different parts. Whoever cuts the work promises that the parts do not overlap.
@@ -30,18 +31,27 @@ impl<'a> Shared<'a> {
     }
 }
 
+/// Does the tasks `0..count`, on all threads if that is `worth` it.
+pub(super) fn each(count: usize, worth: bool, task: impl Fn(usize) + Sync) {
+    if count > 1 && worth && rayon::current_num_threads() > 1 {
+        (0..count).into_par_iter().with_max_len(1).for_each(&task);
+    } else {
+        (0..count).for_each(task);
+    }
+}
+
 thread_local! {
-    static SCRATCH: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+    static SCRATCH: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Lends `len` numbers of any value, kept by the thread for the next time. Taken out while lent, so that work that this thread
 /// picks up meanwhile gets its own.
 pub(super) fn with_scratch<T>(len: usize, work: impl FnOnce(&mut [f32]) -> T) -> T {
-    let mut scratch = SCRATCH.take();
+    let mut scratch = SCRATCH.with_borrow_mut(Vec::pop).unwrap_or_default();
     if scratch.len() < len {
         scratch.resize(len, 0.0);
     }
     let result = work(&mut scratch[..len]);
-    SCRATCH.set(scratch);
+    SCRATCH.with_borrow_mut(|kept| kept.push(scratch));
     result
 }
