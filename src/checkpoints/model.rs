@@ -90,8 +90,7 @@ impl Model {
         Self::load_as(folder, device, DType::F32)
     }
 
-    /// Loads a diffusers folder. Weights stored in another precision than `dtype` are converted; everything that the networks
-    /// are given must then be of `dtype` too.
+    /// Loads a diffusers folder whose networks compute in `dtype`, which is then what they must be given.
     pub fn load_as(folder: &Path, device: &Device, dtype: DType) -> Result<Self, Error> {
         let folder = Folder::open(folder)?;
         let configs = Configs::read(&folder)?;

@@ -31,7 +31,8 @@ impl Weights {
         Ok(weights)
     }
 
-    /// For the networks; every tensor becomes a `dtype`.
+    /// For networks that compute in `dtype`. Every tensor becomes one, but half precision stays as it is for the CPU, whose
+    /// kernels widen it as they use it.
     pub(super) fn into_builder(self, dtype: DType, device: &Device) -> VarBuilder<'static> {
         VarBuilder::from_backend(Box::new(self), dtype, device.clone())
     }
@@ -59,7 +60,9 @@ impl SimpleBackend for Weights {
             file.seek(SeekFrom::Start(place.start))?;
             file.read_exact(&mut bytes)?;
         }
-        Tensor::from_raw_buffer(&bytes, place.dtype, &place.shape, &Device::Cpu)?.to_dtype(dtype)?.to_device(device)
+        let tensor = Tensor::from_raw_buffer(&bytes, place.dtype, &place.shape, &Device::Cpu)?;
+        let stays = device.is_cpu() && dtype == DType::F32 && matches!(place.dtype, DType::F16 | DType::BF16);
+        if stays { Ok(tensor) } else { tensor.to_dtype(dtype)?.to_device(device) }
     }
 
     fn contains_tensor(&self, name: &str) -> bool {
@@ -113,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn weights_in_several_files_are_found_and_widened() {
+    fn weights_in_several_files_are_found_in_their_own_precision() {
         let folder = tempfile::tempdir().unwrap();
         let save = |file: &str, name: &str, tensor: Tensor| {
             let tensors = HashMap::from([(name.to_owned(), tensor)]);
@@ -124,8 +127,10 @@ mod tests {
         let index = r#"{"metadata": {}, "weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}"#;
         std::fs::write(folder.path().join("model.safetensors.index.json"), index).unwrap();
         let weights = Weights::open(folder.path(), "model").unwrap().into_builder(DType::F32, &Device::Cpu);
-        assert_eq!(weights.get(2, "a").unwrap().to_vec1::<f32>().unwrap(), [1.5, 2.0]);
-        assert_eq!(weights.get(1, "b").unwrap().to_vec1::<f32>().unwrap(), [3.0]);
+        let (a, b) = (weights.get(2, "a").unwrap(), weights.get(1, "b").unwrap());
+        assert_eq!((a.dtype(), b.dtype()), (DType::F16, DType::BF16));
+        assert_eq!(a.to_dtype(DType::F32).unwrap().to_vec1::<f32>().unwrap(), [1.5, 2.0]);
+        assert_eq!(b.to_dtype(DType::F32).unwrap().to_vec1::<f32>().unwrap(), [3.0]);
 
         let error = Error::from_candle(&weights.get(3, "a").unwrap_err(), folder.path()).to_string();
         assert!(error.starts_with("the tensor a is [2] but config.json makes it [3]"), "{error}");

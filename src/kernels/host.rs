@@ -6,7 +6,7 @@ use std::ops::{Deref, Range};
 
 /// Whether a weight is used by our own kernels; otherwise it is used by candle's operations. What is being trained is candle's.
 pub(super) fn serves(weight: &Tensor) -> bool {
-    weight.device().is_cpu() && matches!(weight.dtype(), DType::F32 | DType::F16) && !weight.track_op()
+    weight.device().is_cpu() && matches!(weight.dtype(), DType::F32 | DType::F16 | DType::BF16) && !weight.track_op()
 }
 
 /// Shows a weight in its stored precision.
@@ -17,6 +17,7 @@ pub(super) fn with_values<T>(weight: &Tensor, read: impl FnOnce(Values<'_>) -> T
     match &*storage {
         Storage::Cpu(CpuStorage::F32(values)) => Ok(read(Values::F32(&values[range]))),
         Storage::Cpu(CpuStorage::F16(values)) => Ok(read(Values::F16(&values[range]))),
+        Storage::Cpu(CpuStorage::BF16(values)) => Ok(read(Values::Bf16(&values[range]))),
         _ => candle_core::bail!("a weight of {:?} on {:?} cannot be packed", weight.dtype(), weight.device()),
     }
 }

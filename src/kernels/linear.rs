@@ -1,7 +1,7 @@
 use super::cpu::{self, Epilogue, Matrix, Packed, PackedGated};
 use super::host::{Host, filled, serves, widened};
 use super::{Activation, host};
-use candle_core::{D, Result, Tensor};
+use candle_core::{D, DType, Result, Tensor};
 use candle_nn::VarBuilder;
 use std::sync::Arc;
 
@@ -152,22 +152,25 @@ fn shape_after(x: &Tensor, inputs: usize, outputs: usize) -> Result<(usize, Vec<
 #[derive(Clone, Debug)]
 pub struct Embedding {
     weight: Tensor,
+    /// Of the vectors that are looked up: what the network computes in, while the table stays as it is stored.
+    dtype: DType,
 }
 
 impl Embedding {
     /// Reads `weight` (rows, width).
     pub fn new(rows: usize, width: usize, weights: VarBuilder<'_>) -> Result<Self> {
-        Ok(Self { weight: weights.get((rows, width), "weight")? })
+        Ok(Self { weight: weights.get((rows, width), "weight")?, dtype: weights.dtype() })
     }
 
     /// Row numbers (B, N) as u32 to (B, N, width). A number that is not in the table is an error.
     pub fn forward(&self, ids: &Tensor) -> Result<Tensor> {
         let (batch, count) = ids.dims2()?;
-        self.weight.index_select(&ids.flatten_all()?, 0)?.reshape((batch, count, self.weight.dim(1)?))
+        let vectors = self.weight.index_select(&ids.flatten_all()?, 0)?.to_dtype(self.dtype)?;
+        vectors.reshape((batch, count, self.weight.dim(1)?))
     }
 
     /// The first `count` rows: (count, width).
     pub fn first_rows(&self, count: usize) -> Result<Tensor> {
-        self.weight.narrow(0, 0, count)
+        self.weight.narrow(0, 0, count)?.to_dtype(self.dtype)
     }
 }

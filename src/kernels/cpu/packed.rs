@@ -1,12 +1,14 @@
 use super::vector::lanes;
-use half::f16;
 use half::slice::HalfFloatSliceExt;
+use half::{bf16, f16};
+use rayon::prelude::*;
 
 /// A weight in the precision in which it is stored.
 #[derive(Clone, Copy)]
 pub(in crate::kernels) enum Values<'a> {
     F32(&'a [f32]),
     F16(&'a [f16]),
+    Bf16(&'a [bf16]),
 }
 
 impl Values<'_> {
@@ -14,20 +16,56 @@ impl Values<'_> {
         match self {
             Self::F32(values) => values.len(),
             Self::F16(values) => values.len(),
+            Self::Bf16(values) => values.len(),
         }
     }
 
-    /// In another order, zeros where `place` gives none.
-    fn arranged(self, len: usize, place: impl Fn(usize) -> Option<usize>) -> Numbers {
-        let at = |index| place(index);
+    /// In panels; `output` says which output stands in a column of a panel, zeros where it gives none.
+    fn arranged(self, shape: &Panels, output: impl Fn(usize, usize) -> Option<usize> + Sync) -> Numbers {
         match self {
-            Self::F32(values) => {
-                Numbers::F32((0..len).map(|index| at(index).map_or(0.0, |from| values[from])).collect())
-            }
-            Self::F16(values) => {
-                Numbers::F16((0..len).map(|index| at(index).map_or(f16::ZERO, |from| values[from])).collect())
-            }
+            Self::F32(values) => Numbers::F32(shape.arrange(values, output)),
+            Self::F16(values) => Numbers::F16(shape.arrange(values, output)),
+            Self::Bf16(values) => Numbers::Bf16(shape.arrange(values, output)),
         }
+    }
+}
+
+/// The shape of a packed matrix: panel, tap, depth, column.
+struct Panels {
+    count: usize,
+    taps: usize,
+    depth: usize,
+    columns: usize,
+}
+
+/// Inputs that are packed for all columns of a panel before the next: they fit into the first cache.
+const INPUTS_AT_ONCE: usize = 64;
+
+impl Panels {
+    /// `values` is (outputs, depth, taps).
+    fn arrange<T: Copy + Default + Send + Sync>(
+        &self,
+        values: &[T],
+        output: impl Fn(usize, usize) -> Option<usize> + Sync,
+    ) -> Vec<T> {
+        let Self { count, taps, depth, columns } = *self;
+        let each = taps * depth * columns;
+        let mut packed = vec![T::default(); count * each];
+        packed.par_chunks_mut(each.max(1)).enumerate().for_each(|(panel, packed)| {
+            for first in (0..depth).step_by(INPUTS_AT_ONCE) {
+                let inputs = first..(first + INPUTS_AT_ONCE).min(depth);
+                for column in 0..columns {
+                    let Some(output) = output(panel, column) else { continue };
+                    let row = &values[(output * depth + inputs.start) * taps..(output * depth + inputs.end) * taps];
+                    for (input, values) in inputs.clone().zip(row.chunks_exact(taps)) {
+                        for (tap, value) in values.iter().enumerate() {
+                            packed[(tap * depth + input) * columns + column] = *value;
+                        }
+                    }
+                }
+            }
+        });
+        packed
     }
 }
 
@@ -36,22 +74,22 @@ impl Values<'_> {
 pub(super) enum Numbers {
     F32(Vec<f32>),
     F16(Vec<f16>),
+    Bf16(Vec<bf16>),
 }
 
 impl Numbers {
-    /// The numbers from `start`, in f32; half precision is widened into `scratch`.
+    /// The numbers from `start`, in f32; those of half the size are widened into `scratch`.
     pub(super) fn widened<'a>(&'a self, start: usize, len: usize, scratch: &'a mut [f32]) -> &'a [f32] {
         match self {
-            Self::F32(values) => &values[start..start + len],
-            Self::F16(values) => {
-                values[start..start + len].convert_to_f32_slice(&mut scratch[..len]);
-                &scratch[..len]
-            }
+            Self::F32(values) => return &values[start..start + len],
+            Self::F16(values) => values[start..start + len].convert_to_f32_slice(&mut scratch[..len]),
+            Self::Bf16(values) => values[start..start + len].convert_to_f32_slice(&mut scratch[..len]),
         }
+        &scratch[..len]
     }
 
     pub(super) fn needs_widening(&self) -> bool {
-        matches!(self, Self::F16(_))
+        !matches!(self, Self::F32(_))
     }
 }
 
@@ -80,11 +118,10 @@ impl Packed {
     pub(super) fn of_taps(weight: Values<'_>, outputs: usize, depth: usize, taps: usize) -> Self {
         assert_eq!(weight.len(), outputs * depth * taps, "a weight of another size than its shape");
         let panel = PANEL_VECTORS * lanes();
-        let numbers = weight.arranged(outputs.div_ceil(panel) * panel * depth * taps, |index| {
-            let (row, output) = (index / panel, index % panel);
-            let (of_panel, tap, k) = (row / (taps * depth), row / depth % taps, row % depth);
-            let output = of_panel * panel + output;
-            (output < outputs).then(|| (output * depth + k) * taps + tap)
+        let shape = Panels { count: outputs.div_ceil(panel), taps, depth, columns: panel };
+        let numbers = weight.arranged(&shape, |of_panel, column| {
+            let output = of_panel * panel + column;
+            (output < outputs).then_some(output)
         });
         Self { numbers, outputs, taps, depth, panel }
     }
@@ -121,10 +158,7 @@ impl PackedGated {
             let output = of_panel * lanes + column % lanes;
             (output < outputs).then_some(output + column / lanes * outputs)
         };
-        let numbers = weight.arranged(count * panel * inputs, |index| {
-            let (row, column) = (index / panel, index % panel);
-            source(row / inputs, column).map(|output| output * inputs + row % inputs)
-        });
+        let numbers = weight.arranged(&Panels { count, taps: 1, depth: inputs, columns: panel }, source);
         let bias = (0..count * panel).map(|at| source(at / panel, at % panel).map_or(0.0, |output| bias[output]));
         let bias = bias.collect();
         Self { matrix: Packed { numbers, outputs: count * panel, taps: 1, depth: inputs, panel }, bias, outputs }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::kernels::Activation;
-use half::f16;
+use half::{bf16, f16};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 
@@ -88,6 +88,12 @@ proptest! {
         let widened: Vec<f32> = halves.iter().map(|w| w.to_f32()).collect();
         let mut of_halves = vec![f32::NAN; rows * columns];
         multiply(&matrix, &Packed::new(Values::F16(&halves), columns, depth), epilogue, &mut of_halves);
+        multiply(&matrix, &Packed::new(Values::F32(&widened), columns, depth), epilogue, &mut out);
+        assert_same_bytes(&out, &of_halves);
+
+        let halves: Vec<bf16> = w.iter().map(|w| bf16::from_f32(*w)).collect();
+        let widened: Vec<f32> = halves.iter().map(|w| w.to_f32()).collect();
+        multiply(&matrix, &Packed::new(Values::Bf16(&halves), columns, depth), epilogue, &mut of_halves);
         multiply(&matrix, &Packed::new(Values::F32(&widened), columns, depth), epilogue, &mut out);
         assert_same_bytes(&out, &of_halves);
     }
