@@ -5,9 +5,10 @@
 use super::gemm::{TILE, accumulate};
 use super::packed::PANEL_VECTORS;
 use super::shared::{Shared, each, with_scratch};
-use super::vector::{dispatch, exp, lanes, put, store, take};
+use super::vector::{dispatch, lanes, power_of_two, put, store, take};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
+use std::f32::consts::LOG2_E;
 use std::ops::Range;
 
 /// Keys of a block: with their values, at a usual width, they stay in the second cache.
@@ -71,7 +72,7 @@ pub(in crate::kernels) fn attention(
         let (keys_of, values_of) = packed[head * numbers..(head + 1) * numbers].split_at(key_numbers);
         let first = block * QUERIES_AT_ONCE;
         let count = QUERIES_AT_ONCE.min(queries - first);
-        let columns = width.next_multiple_of(panel);
+        let columns = width.next_multiple_of(lanes());
         with_scratch(QUERIES_AT_ONCE * columns + TILE * SCORE_ROW, |scratch| {
             dispatch(Task { query, keys_of, values_of, shape, head, first, count, causal, scratch, out: &out });
         });
@@ -114,7 +115,7 @@ impl WithSimd for Task<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
         let AttentionShape { keys, width, .. } = self.shape;
-        let columns = width.next_multiple_of(PANEL_VECTORS * S::F32_LANES);
+        let columns = width.next_multiple_of(S::F32_LANES);
         let mut seen = [Seen { greatest: f32::NEG_INFINITY, sum: 0.0 }; QUERIES_AT_ONCE];
         let (sums, scores) = std::mem::take(&mut self.scratch).split_at_mut(QUERIES_AT_ONCE * columns);
         sums.fill(0.0);
@@ -152,7 +153,8 @@ impl Task<'_> {
     fn score<S: Simd>(&self, simd: S, tile: usize, keys: Range<usize>, scores: &mut [f32]) {
         let AttentionShape { queries, heads, width, .. } = self.shape;
         let panel = PANEL_VECTORS * S::F32_LANES;
-        let factor = simd.splat_f32s(1.0 / (width as f32).sqrt());
+        // In powers of two, which are the cheaper exponential.
+        let factor = simd.splat_f32s(LOG2_E / (width as f32).sqrt());
         let mut rows = [std::ptr::null(); TILE];
         for (row, start) in rows.iter_mut().enumerate() {
             let query = self.first + (tile + row).min(self.count - 1);
@@ -192,19 +194,41 @@ impl Task<'_> {
         }
         for (index, column) in (0..columns).step_by(panel).enumerate() {
             let values = &self.values_of[(index * self.shape.keys + keys.start) * panel..][..keys.len() * panel];
-            let mut tile = [[simd.splat_f32s(0.0); PANEL_VECTORS]; TILE];
-            for (sums, tile) in sums.chunks(columns).zip(&mut tile) {
-                for (sums, tile) in sums[column..column + panel].chunks(S::F32_LANES).zip(tile) {
-                    *tile = take(simd, sums);
+            // SAFETY: each row has a weight for each of the keys.
+            unsafe {
+                if column + S::F32_LANES < columns {
+                    gather_panel::<S, PANEL_VECTORS>(simd, rows, values, &mut sums[column..], columns);
+                } else {
+                    gather_panel::<S, 1>(simd, rows, values, &mut sums[column..], columns);
                 }
             }
-            // SAFETY: each row has `count` weights, and the panel as many rows of values.
-            unsafe { accumulate(simd, &mut tile, rows, values.as_ptr(), keys.len()) };
-            for (sums, tile) in sums.chunks_mut(columns).zip(tile) {
-                for (sums, tile) in sums[column..column + panel].chunks_mut(S::F32_LANES).zip(tile) {
-                    put(simd, sums, tile);
-                }
-            }
+        }
+    }
+}
+
+/// Adds a panel's values, each times its weight, to the sums of a tile of queries, which lie `stride` apart.
+///
+/// # Safety
+/// Each of `rows` must have as many weights as the panel has keys.
+#[inline(always)]
+unsafe fn gather_panel<S: Simd, const VECTORS: usize>(
+    simd: S,
+    rows: [*const f32; TILE],
+    values: &[f32],
+    sums: &mut [f32],
+    stride: usize,
+) {
+    let mut tile = [[simd.splat_f32s(0.0); VECTORS]; TILE];
+    for (row, tile) in tile.iter_mut().enumerate() {
+        for (vector, tile) in tile.iter_mut().enumerate() {
+            *tile = take(simd, &sums[row * stride + vector * S::F32_LANES..][..S::F32_LANES]);
+        }
+    }
+    // SAFETY: promised by the caller; the panel is whole.
+    unsafe { accumulate(simd, &mut tile, rows, values.as_ptr(), values.len() / (PANEL_VECTORS * S::F32_LANES)) };
+    for (row, tile) in tile.into_iter().enumerate() {
+        for (vector, tile) in tile.into_iter().enumerate() {
+            put(simd, &mut sums[row * stride + vector * S::F32_LANES..][..S::F32_LANES], tile);
         }
     }
 }
@@ -227,16 +251,16 @@ impl Seen {
         let minus = simd.splat_f32s(base);
         let mut sum = simd.splat_f32s(0.0);
         for score in vectors.iter_mut() {
-            *score = exp(simd, simd.sub_f32s(*score, minus));
+            *score = power_of_two(simd, simd.sub_f32s(*score, minus));
             sum = simd.add_f32s(sum, *score);
         }
         let mut sum = simd.reduce_sum_f32s(sum);
         if !rest.is_empty() {
-            let weights = exp(simd, simd.sub_f32s(simd.partial_load_f32s(rest), minus));
+            let weights = power_of_two(simd, simd.sub_f32s(simd.partial_load_f32s(rest), minus));
             simd.partial_store_f32s(rest, weights);
             sum += rest.iter().sum::<f32>();
         }
-        let shrink = (self.greatest - base).exp();
+        let shrink = (self.greatest - base).exp2();
         *self = Self { greatest, sum: self.sum * shrink + sum };
         shrink
     }

@@ -12,7 +12,7 @@ use std::ops::Range;
 /// Rows of a tile.
 pub(super) const TILE: usize = 6;
 /// Numbers of a row that are multiplied before the sums are put down.
-const DEPTH_AT_ONCE: usize = 256;
+const DEPTH_AT_ONCE: usize = 320;
 /// Rows of a task at most: with the depth above they fill half of a second cache of 512 KiB.
 const ROWS_AT_ONCE: usize = 192;
 /// Multiplications below which another thread is not worth waking.
@@ -170,14 +170,14 @@ fn zeros<S: Simd>(simd: S) -> Sums<S> {
     [[simd.splat_f32s(0.0); PANEL_VECTORS]; TILE]
 }
 
-/// Adds `depth` products to each of the sums.
+/// Adds `depth` products to each of the sums: of a panel, or of its first vectors.
 ///
 /// # Safety
 /// Each row must have `depth` numbers, the panel `depth` times its width.
 #[inline(always)]
-pub(super) unsafe fn accumulate<S: Simd>(
+pub(super) unsafe fn accumulate<S: Simd, const VECTORS: usize>(
     simd: S,
-    sums: &mut Sums<S>,
+    sums: &mut [[S::f32s; VECTORS]; TILE],
     rows: [*const f32; TILE],
     panel: *const f32,
     depth: usize,
@@ -186,11 +186,15 @@ pub(super) unsafe fn accumulate<S: Simd>(
         // SAFETY: promised by the caller.
         unsafe {
             let from = panel.add(k * PANEL_VECTORS * S::F32_LANES);
-            let right = [load(simd, from), load(simd, from.add(S::F32_LANES))];
+            let mut right = [simd.splat_f32s(0.0); VECTORS];
+            for (vector, right) in right.iter_mut().enumerate() {
+                *right = load(simd, from.add(vector * S::F32_LANES));
+            }
             for (sums, row) in sums.iter_mut().zip(rows) {
                 let left = simd.splat_f32s(*row.add(k));
-                sums[0] = simd.mul_add_e_f32s(left, right[0], sums[0]);
-                sums[1] = simd.mul_add_e_f32s(left, right[1], sums[1]);
+                for (sum, right) in sums.iter_mut().zip(right) {
+                    *sum = simd.mul_add_e_f32s(left, right, *sum);
+                }
             }
         }
     }

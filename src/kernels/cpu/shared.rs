@@ -44,14 +44,19 @@ thread_local! {
     static SCRATCH: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Lends `len` numbers of any value, kept by the thread for the next time. Taken out while lent, so that work that this thread
+/// Bytes of a line of the cache.
+const CACHE_LINE: usize = 64;
+
+/// Lends `len` numbers of any value that begin with a line of the cache, kept by the thread for the next time. Taken out while lent, so that work that this thread
 /// picks up meanwhile gets its own.
 pub(super) fn with_scratch<T>(len: usize, work: impl FnOnce(&mut [f32]) -> T) -> T {
     let mut scratch = SCRATCH.with_borrow_mut(Vec::pop).unwrap_or_default();
-    if scratch.len() < len {
-        scratch.resize(len, 0.0);
+    let room = len + CACHE_LINE / size_of::<f32>();
+    if scratch.len() < room {
+        scratch.resize(room, 0.0);
     }
-    let result = work(&mut scratch[..len]);
+    let start = scratch.as_ptr().align_offset(CACHE_LINE);
+    let result = work(&mut scratch[start..][..len]);
     SCRATCH.with_borrow_mut(|kept| kept.push(scratch));
     result
 }

@@ -88,6 +88,24 @@ pub(super) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     simd.select_f32s(simd.equal_f32s(x, x), y, x)
 }
 
+/// 2^x of x ≤ 0 to 2 ulp: 2^n · 2^r with n whole and |r| ≤ ½, a polynomial of degree 5 (Remez's). Below -126 it is 0.
+#[inline(always)]
+pub(super) fn power_of_two<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    let vanishes = simd.less_than_f32s(x, simd.splat_f32s(-126.0));
+    let t = simd.select_f32s(vanishes, simd.splat_f32s(0.0), x);
+    // Adding 1.5 · 2²³ rounds to whole numbers; with 127 more, the low bits hold the exponent of 2^n.
+    let magic = simd.splat_f32s(12_583_039.0);
+    let shifted = simd.add_f32s(t, magic);
+    let r = simd.sub_f32s(t, simd.sub_f32s(shifted, magic));
+    let mut y = simd.splat_f32s(0.001_327_647_2);
+    for coefficient in [0.009_675_541, 0.055_507_13, 0.240_221_2, 0.693_146_94, 1.000_000_1] {
+        y = simd.mul_add_e_f32s(y, r, simd.splat_f32s(coefficient));
+    }
+    let power = simd.wrapping_dyn_shl_u32s(simd.transmute_u32s_f32s(shifted), simd.splat_u32s(23));
+    let y = simd.mul_f32s(y, simd.transmute_f32s_u32s(power));
+    simd.select_f32s(vanishes, simd.splat_f32s(0.0), y)
+}
+
 /// x · sigmoid(factor · x).
 #[inline(always)]
 pub(super) fn times_sigmoid<S: Simd>(simd: S, x: S::f32s, factor: f32) -> S::f32s {
