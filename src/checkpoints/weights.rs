@@ -3,6 +3,8 @@ use super::header::{Place, read_header};
 use candle_core::{DType, Device, Result, Shape, Tensor};
 use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Init, VarBuilder};
+use half::slice::HalfFloatSliceExt;
+use half::{bf16, f16};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::fs::File;
@@ -40,6 +42,12 @@ impl Weights {
     fn place(&self, name: &str) -> Result<&(usize, Place)> {
         self.tensors.get(name).ok_or_else(|| candle_core::Error::CannotFindTensor { path: name.to_owned() })
     }
+
+    fn read(&self, file: usize, start: u64, bytes: &mut [u8]) -> Result<()> {
+        let mut file = self.files[file].lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        file.seek(SeekFrom::Start(start))?;
+        Ok(file.read_exact(bytes)?)
+    }
 }
 
 impl SimpleBackend for Weights {
@@ -54,13 +62,31 @@ impl SimpleBackend for Weights {
 
     fn get_unchecked(&self, name: &str, dtype: DType, device: &Device) -> Result<Tensor> {
         let (file, place) = self.place(name)?;
-        let mut bytes = vec![0u8; place.bytes];
-        {
-            let mut file = self.files[*file].lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            file.seek(SeekFrom::Start(place.start))?;
-            file.read_exact(&mut bytes)?;
-        }
-        let tensor = Tensor::from_raw_buffer(&bytes, place.dtype, &place.shape, &Device::Cpu)?;
+        let count = place.bytes / place.dtype.size_in_bytes();
+        let shape = place.shape.as_slice();
+        // What is most of every file is read in place.
+        let tensor = match place.dtype {
+            DType::F32 => {
+                let mut numbers = vec![0f32; count];
+                self.read(*file, place.start, bytemuck::cast_slice_mut(&mut numbers))?;
+                Tensor::from_vec(numbers, shape, &Device::Cpu)?
+            }
+            DType::F16 => {
+                let mut numbers = vec![f16::ZERO; count];
+                self.read(*file, place.start, bytemuck::cast_slice_mut(numbers.as_mut_slice().reinterpret_cast_mut()))?;
+                Tensor::from_vec(numbers, shape, &Device::Cpu)?
+            }
+            DType::BF16 => {
+                let mut numbers = vec![bf16::ZERO; count];
+                self.read(*file, place.start, bytemuck::cast_slice_mut(numbers.as_mut_slice().reinterpret_cast_mut()))?;
+                Tensor::from_vec(numbers, shape, &Device::Cpu)?
+            }
+            _ => {
+                let mut bytes = vec![0u8; place.bytes];
+                self.read(*file, place.start, &mut bytes)?;
+                Tensor::from_raw_buffer(&bytes, place.dtype, shape, &Device::Cpu)?
+            }
+        };
         let stays = device.is_cpu() && dtype == DType::F32 && matches!(place.dtype, DType::F16 | DType::BF16);
         if stays { Ok(tensor) } else { tensor.to_dtype(dtype)?.to_device(device) }
     }

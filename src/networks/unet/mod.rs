@@ -10,6 +10,7 @@ use blocks::{BlockWords, DownBlock, MidBlock, Signal, UpBlock, time_width};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
 pub use config::{Level, UNetConfig};
+use rayon::prelude::*;
 
 /// Noisy latent, timestep and conditioning to the prediction.
 #[derive(Clone, Debug)]
@@ -42,13 +43,11 @@ impl UNet {
             conv_in: Conv2d::new(config.in_channels, channels, config.conv_in_kernel, weights.pp("conv_in"))?,
             time1: Linear::new(channels, time_width(config), time.pp("linear_1"))?,
             time2: Linear::new(time_width(config), time_width(config), time.pp("linear_2"))?,
-            down: (0..count)
-                .map(|index| DownBlock::new(config, index, &weights.pp(format!("down_blocks.{index}"))))
-                .collect::<Result<_>>()?,
+            down: side_by_side(count, |index| {
+                DownBlock::new(config, index, &weights.pp(format!("down_blocks.{index}")))
+            })?,
             mid: MidBlock::new(config, &weights.pp("mid_block"))?,
-            up: (0..count)
-                .map(|index| UpBlock::new(config, index, &weights.pp(format!("up_blocks.{index}"))))
-                .collect::<Result<_>>()?,
+            up: side_by_side(count, |index| UpBlock::new(config, index, &weights.pp(format!("up_blocks.{index}"))))?,
             norm_out: GroupNorm::new(
                 config.norm_num_groups,
                 channels,
@@ -102,6 +101,11 @@ impl UNet {
         }
         to_channels_first(&self.conv_out.forward(&self.norm_out.forward(&x)?)?)
     }
+}
+
+/// Loads blocks on all threads: while one is read, others are packed. Of several errors the first block's is given.
+fn side_by_side<T: Send>(count: usize, block: impl Fn(usize) -> Result<T> + Sync + Send) -> Result<Vec<T>> {
+    (0..count).into_par_iter().map(block).collect::<Vec<_>>().into_iter().collect()
 }
 
 /// The timestep as sines and cosines of falling frequency (Vaswani et al. 2017; diffusers' `get_timestep_embedding`), computed
