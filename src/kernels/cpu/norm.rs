@@ -15,8 +15,11 @@ pub(in crate::kernels) struct PictureShape {
 /// Numbers of a picture that are summed by one task. It decides how sums are rounded, so it may not depend on threads.
 const NUMBERS_AT_ONCE: usize = 1 << 15;
 
-/// Group normalisation of `x` (B, H, W, C), then the activation, which is none or [`Activation::Silu`]. Sums are made in vectors
-/// of each channel over a few pixels, and of those in f64; the variance is that of the differences to the mean.
+/// Pixels that are summed in f32, channel by channel, before their sums are added in f64.
+const PIXELS_AT_ONCE: usize = 64;
+
+/// Group normalisation of `x` (B, H, W, C), then the activation, which is none or [`Activation::Silu`]. The variance is that of
+/// the differences to the mean, and the picture is read once for both.
 #[expect(clippy::too_many_arguments, reason = "they are what a group norm is")]
 pub(in crate::kernels) fn group_norm(
     x: &[f32],
@@ -33,56 +36,85 @@ pub(in crate::kernels) fn group_norm(
     assert!(x.len() == batch * size && out.len() == x.len(), "pictures of another size than their shape");
     assert!(weight.len() == channels && bias.len() == channels && groups > 0, "a norm of other channels");
     let of_group = channels / groups;
-    let pixels_at_once = (NUMBERS_AT_ONCE / channels.max(1)).max(1);
-    let tasks = pixels.div_ceil(pixels_at_once);
-    let stretch = |task: usize| task * pixels_at_once * channels..((task + 1) * pixels_at_once * channels).min(size);
-    let out = Shared::new(out);
-    for picture in 0..batch {
-        let x = &x[picture * size..(picture + 1) * size];
-        // For each group the sum over all pixels of a function of the channels' numbers and a value of the group.
-        let totals = |minus: &[f32], squared: bool| -> Vec<f64> {
-            let part = |task: usize| {
-                let mut sums = vec![0f32; channels];
-                let mut total = vec![0f64; groups];
-                // Few pixels at a time, so that no f32 sum grows long.
-                for x in x[stretch(task)].chunks(64 * channels) {
-                    sums.fill(0.0);
-                    dispatch(ChannelSums { x, minus, squared, sums: &mut sums });
-                    for (total, sums) in total.iter_mut().zip(sums.chunks_exact(of_group)) {
-                        *total += sums.iter().map(|sum| f64::from(*sum)).sum::<f64>();
-                    }
-                }
-                total
+    let numbers_at_once = (NUMBERS_AT_ONCE / channels.max(1)).max(1) * channels;
+    let tasks = size.div_ceil(numbers_at_once.max(1));
+    let stretch = |task: usize| {
+        let (picture, start) = (task / tasks, task % tasks * numbers_at_once);
+        picture * size + start..picture * size + (start + numbers_at_once).min(size)
+    };
+
+    let moments = |task: usize| {
+        let mut all = vec![Moments::default(); groups];
+        let (mut sums, mut mean) = (vec![0f32; channels], vec![0f32; channels]);
+        for x in x[stretch(task)].chunks(PIXELS_AT_ONCE * channels) {
+            let count = (x.len() / channels * of_group) as f64;
+            let total = |sums: &[f32]| sums.iter().map(|sum| f64::from(*sum)).sum::<f64>();
+            sums.fill(0.0);
+            dispatch(ChannelSums { x, minus: None, sums: &mut sums });
+            for (mean, sums) in mean.chunks_exact_mut(of_group).zip(sums.chunks_exact(of_group)) {
+                mean.fill((total(sums) / count) as f32);
+            }
+            sums.fill(0.0);
+            dispatch(ChannelSums { x, minus: Some(&mean), sums: &mut sums });
+            for (group, all) in all.iter_mut().enumerate() {
+                let squares = total(&sums[group * of_group..(group + 1) * of_group]);
+                *all = all.and(Moments { count, mean: f64::from(mean[group * of_group]), squares });
+            }
+        }
+        all
+    };
+    let parts: Vec<Vec<Moments>> = (0..batch * tasks).into_par_iter().map(moments).collect();
+    let scales: Vec<(Vec<f32>, Vec<f32>)> = parts
+        .chunks(tasks.max(1))
+        .map(|parts| {
+            let of = |group: usize| parts.iter().fold(Moments::default(), |all, part| all.and(part[group]));
+            let all: Vec<Moments> = (0..groups).map(of).collect();
+            let of_channel = |channel: usize| all[channel / of_group];
+            let scale = |channel: usize| {
+                (f64::from(weight[channel]) / (of_channel(channel).variance() + f64::from(epsilon)).sqrt()) as f32
             };
-            let parts: Vec<Vec<f64>> =
-                if tasks == 1 { vec![part(0)] } else { (0..tasks).into_par_iter().map(part).collect() };
-            (0..groups).map(|group| parts.iter().map(|part| part[group]).sum()).collect()
-        };
-        let numbers = (pixels * of_group) as f64;
-        let mean_of_group: Vec<f64> = totals(&vec![0.0; channels], false).iter().map(|sum| sum / numbers).collect();
-        let mean: Vec<f32> = (0..channels).map(|channel| mean_of_group[channel / of_group] as f32).collect();
-        let variance: Vec<f64> = totals(&mean, true).iter().map(|sum| sum / numbers).collect();
-        let scale: Vec<f32> = (0..channels)
-            .map(|channel| {
-                (f64::from(weight[channel]) / (variance[channel / of_group] + f64::from(epsilon)).sqrt()) as f32
-            })
-            .collect();
-        let apply = |task: usize| {
-            let range = stretch(task);
-            // SAFETY: tasks and pictures share no pixel.
-            let out = unsafe { out.part(picture * size + range.start, range.len()) };
-            let silu = activation == Activation::Silu;
-            dispatch(Apply { x: &x[range], mean: &mean, scale: &scale, bias, silu, out });
-        };
-        each(tasks, true, apply);
+            ((0..channels).map(|channel| of_channel(channel).mean as f32).collect(), (0..channels).map(scale).collect())
+        })
+        .collect();
+
+    let out = Shared::new(out);
+    each(batch * tasks, true, |task| {
+        let (range, (mean, scale)) = (stretch(task), &scales[task / tasks]);
+        // SAFETY: tasks share no pixel.
+        let out = unsafe { out.part(range.start, range.len()) };
+        dispatch(Apply { x: &x[range], mean, scale, bias, silu: activation == Activation::Silu, out });
+    });
+}
+
+/// The mean of so many numbers and the sum of their squared differences to it.
+#[derive(Clone, Copy, Default)]
+struct Moments {
+    count: f64,
+    mean: f64,
+    squares: f64,
+}
+
+impl Moments {
+    /// Of the numbers of both (Chan, Golub & LeVeque 1979).
+    fn and(self, other: Self) -> Self {
+        let count = self.count + other.count;
+        let apart = other.mean - self.mean;
+        Self {
+            count,
+            mean: self.mean + apart * other.count / count,
+            squares: self.squares + other.squares + apart * apart * self.count * other.count / count,
+        }
+    }
+
+    fn variance(self) -> f64 {
+        self.squares / self.count
     }
 }
 
-/// Adds to each channel's sum its numbers minus the channel's `minus`, or the squares of that.
+/// Adds to each channel's sum its numbers, or the squares of their differences to the channel's `minus`.
 struct ChannelSums<'a> {
     x: &'a [f32],
-    minus: &'a [f32],
-    squared: bool,
+    minus: Option<&'a [f32]>,
     sums: &'a mut [f32],
 }
 
@@ -93,12 +125,17 @@ impl WithSimd for ChannelSums<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let channels = self.sums.len();
         for pixel in self.x.chunks_exact(channels) {
-            let numbers = pixel.chunks(S::F32_LANES).zip(self.minus.chunks(S::F32_LANES));
-            for ((x, minus), sums) in numbers.zip(self.sums.chunks_mut(S::F32_LANES)) {
-                let x = simd.sub_f32s(take(simd, x), take(simd, minus));
-                let sum = take(simd, sums);
-                let sum = if self.squared { simd.mul_add_e_f32s(x, x, sum) } else { simd.add_f32s(sum, x) };
-                put(simd, sums, sum);
+            for at in (0..channels).step_by(S::F32_LANES) {
+                let range = at..(at + S::F32_LANES).min(channels);
+                let (x, sum) = (take(simd, &pixel[range.clone()]), take(simd, &self.sums[range.clone()]));
+                let sum = match self.minus {
+                    None => simd.add_f32s(sum, x),
+                    Some(minus) => {
+                        let x = simd.sub_f32s(x, take(simd, &minus[range.clone()]));
+                        simd.mul_add_e_f32s(x, x, sum)
+                    }
+                };
+                put(simd, &mut self.sums[range], sum);
             }
         }
     }
