@@ -1,7 +1,7 @@
+use super::shared::{Shared, each};
 use super::vector::{dispatch, gelu, gelu_tanh, put, take, times_sigmoid};
 use crate::kernels::Activation;
 use pulp::{Simd, WithSimd};
-use rayon::prelude::*;
 
 /// Numbers below which another thread is not worth waking.
 const WORTH_A_THREAD: usize = 1 << 15;
@@ -9,12 +9,13 @@ const WORTH_A_THREAD: usize = 1 << 15;
 /// Applied to each number of `x`.
 pub(in crate::kernels) fn activate(activation: Activation, x: &[f32], out: &mut [f32]) {
     assert_eq!(x.len(), out.len(), "as many numbers out as in");
-    let run = |(x, out): (&[f32], &mut [f32])| dispatch(Activate { activation, x, out });
-    if x.len() <= WORTH_A_THREAD || rayon::current_num_threads() == 1 {
-        run((x, out));
-    } else {
-        x.par_chunks(WORTH_A_THREAD).zip(out.par_chunks_mut(WORTH_A_THREAD)).for_each(run);
-    }
+    let out = Shared::new(out);
+    each(x.len().div_ceil(WORTH_A_THREAD), true, |task| {
+        let x = &x[task * WORTH_A_THREAD..((task + 1) * WORTH_A_THREAD).min(x.len())];
+        // SAFETY: tasks share no number.
+        let out = unsafe { out.part(task * WORTH_A_THREAD, x.len()) };
+        dispatch(Activate { activation, x, out });
+    });
 }
 
 struct Activate<'a> {

@@ -4,7 +4,7 @@
 
 use super::gemm::{TILE, accumulate};
 use super::packed::PANEL_VECTORS;
-use super::shared::{Shared, each, with_scratch};
+use super::shared::{Shared, each, threads, with_scratch};
 use super::vector::{dispatch, lanes, power_of_two, put, store, take};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
@@ -49,7 +49,7 @@ pub(in crate::kernels) fn attention(
     let (key_numbers, value_numbers) = (keys.next_multiple_of(panel) * width, keys * width.next_multiple_of(panel));
     let numbers = key_numbers + value_numbers;
     let mut packed = vec![0f32; batch * heads * numbers];
-    let parallel = batch * heads * queries * keys * width > WORTH_A_THREAD && rayon::current_num_threads() > 1;
+    let parallel = batch * heads * queries * keys * width > WORTH_A_THREAD && threads() > 1;
     let pack = |(index, packed): (usize, &mut [f32])| {
         let (keys_of, values_of) = packed.split_at_mut(key_numbers);
         let start = index / heads * keys * heads * width + index % heads * width;

@@ -4,7 +4,7 @@
 //! rows of a task, which stay in the second, pass over it.
 
 use super::packed::{PANEL_VECTORS, Packed, PackedGated};
-use super::shared::{Shared, each, with_scratch};
+use super::shared::{Shared, each, threads, with_scratch};
 use super::vector::{dispatch, gelu, load, put, take};
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
@@ -105,7 +105,7 @@ fn in_tasks(rows: usize, weight: &Packed, work: impl Fn(Range<usize>, Range<usiz
         return;
     }
     let multiplications = rows * weight.outputs * weight.taps * weight.depth;
-    let threads = rayon::current_num_threads().min(multiplications / WORTH_A_THREAD + 1);
+    let threads = threads().min(multiplications / WORTH_A_THREAD + 1);
     let blocks = rows.div_ceil(ROWS_AT_ONCE).next_multiple_of(if rows >= 8 * TILE * threads { threads } else { 1 });
     let rows_each = rows.div_ceil(blocks).next_multiple_of(TILE);
     let blocks = rows.div_ceil(rows_each);

@@ -1,4 +1,4 @@
-use super::shared::{Shared, each};
+use super::shared::{Shared, each, threads};
 use super::vector::{dispatch, put, take, times_sigmoid};
 use crate::kernels::Activation;
 use pulp::{Simd, WithSimd};
@@ -63,7 +63,11 @@ pub(in crate::kernels) fn group_norm(
         }
         all
     };
-    let parts: Vec<Vec<Moments>> = (0..batch * tasks).into_par_iter().map(moments).collect();
+    let parts: Vec<Vec<Moments>> = if threads() == 1 {
+        (0..batch * tasks).map(moments).collect()
+    } else {
+        (0..batch * tasks).into_par_iter().map(moments).collect()
+    };
     let scales: Vec<(Vec<f32>, Vec<f32>)> = parts
         .chunks(tasks.max(1))
         .map(|parts| {
@@ -184,12 +188,13 @@ pub(in crate::kernels) fn layer_norm(
     assert!(x.len() == out.len() && width > 0 && x.len().is_multiple_of(width), "rows of another width");
     assert!(weight.len() == width && bias.len() == width, "a norm of another width");
     let rows_at_once = (NUMBERS_AT_ONCE / width).max(1) * width;
-    let run = |(x, out): (&[f32], &mut [f32])| dispatch(Layers { x, weight, bias, epsilon, out });
-    if x.len() <= rows_at_once {
-        run((x, out));
-    } else {
-        x.par_chunks(rows_at_once).zip(out.par_chunks_mut(rows_at_once)).for_each(run);
-    }
+    let out = Shared::new(out);
+    each(x.len().div_ceil(rows_at_once), true, |task| {
+        let x = &x[task * rows_at_once..((task + 1) * rows_at_once).min(x.len())];
+        // SAFETY: tasks share no row.
+        let out = unsafe { out.part(task * rows_at_once, x.len()) };
+        dispatch(Layers { x, weight, bias, epsilon, out });
+    });
 }
 
 struct Layers<'a> {

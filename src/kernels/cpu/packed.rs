@@ -3,6 +3,10 @@ use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 use rayon::prelude::*;
 
+/// A weight of so few numbers is widened once: it takes little memory, and widening it at every use would show in a small network.
+/// Tests have no larger ones.
+const WIDE: usize = if cfg!(test) { 1 << 10 } else { 1 << 19 };
+
 /// A weight in the precision in which it is stored.
 #[derive(Clone, Copy)]
 pub(in crate::kernels) enum Values<'a> {
@@ -24,8 +28,10 @@ impl Values<'_> {
     fn arranged(self, shape: &Panels, output: impl Fn(usize, usize) -> Option<usize> + Sync) -> Numbers {
         match self {
             Self::F32(values) => Numbers::F32(shape.arrange(values, output)),
-            Self::F16(values) => Numbers::F16(shape.arrange(values, output)),
-            Self::Bf16(values) => Numbers::Bf16(shape.arrange(values, output)),
+            Self::F16(values) if values.len() > WIDE => Numbers::F16(shape.arrange(values, output)),
+            Self::Bf16(values) if values.len() > WIDE => Numbers::Bf16(shape.arrange(values, output)),
+            Self::F16(values) => Numbers::F32(shape.arrange(&values.to_f32_vec(), output)),
+            Self::Bf16(values) => Numbers::F32(shape.arrange(&values.to_f32_vec(), output)),
         }
     }
 }

@@ -1,5 +1,5 @@
 use rayon::prelude::*;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 
 /// A slice of which threads write different parts. Whoever cuts the work promises that the parts do not overlap.
@@ -31,9 +31,31 @@ impl<'a> Shared<'a> {
     }
 }
 
+thread_local! {
+    static ALONE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Does `work` on this thread, without help.
+pub(in crate::kernels) fn alone<T>(work: impl FnOnce() -> T) -> T {
+    /// Also when `work` panics.
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            ALONE.set(self.0);
+        }
+    }
+    let _restore = Restore(ALONE.replace(true));
+    work()
+}
+
+/// How many threads may work on what this thread asks for.
+pub(super) fn threads() -> usize {
+    if ALONE.get() { 1 } else { rayon::current_num_threads() }
+}
+
 /// Does the tasks `0..count`, on all threads if that is `worth` it.
 pub(super) fn each(count: usize, worth: bool, task: impl Fn(usize) + Sync) {
-    if count > 1 && worth && rayon::current_num_threads() > 1 {
+    if count > 1 && worth && threads() > 1 {
         (0..count).into_par_iter().with_max_len(1).for_each(&task);
     } else {
         (0..count).for_each(task);

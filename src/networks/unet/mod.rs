@@ -5,7 +5,7 @@ mod blocks;
 mod config;
 mod transformer;
 
-use crate::kernels::{Activation, Conv2d, GroupNorm, Linear, to_channels_first, to_channels_last};
+use crate::kernels::{Activation, Conv2d, GroupNorm, Linear, by_items, to_channels_first, to_channels_last};
 use blocks::{BlockWords, DownBlock, MidBlock, Signal, UpBlock, time_width};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
@@ -31,6 +31,16 @@ pub struct UNet {
 pub struct Words {
     /// For the blocks on the way down, the one in the middle, and those on the way up.
     blocks: Vec<BlockWords>,
+}
+
+impl Words {
+    /// Those of one item of the batch.
+    fn item(&self, index: usize) -> Result<Self> {
+        let of_block = |block: &BlockWords| {
+            block.iter().map(|layers| layers.iter().map(|layer| layer.item(index)).collect()).collect::<Result<_>>()
+        };
+        Ok(Self { blocks: self.blocks.iter().map(of_block).collect::<Result<_>>()? })
+    }
 }
 
 impl UNet {
@@ -81,6 +91,15 @@ impl UNet {
     /// A noisy latent (B, C, h, w), the timestep it is at (0..1000, fractions allowed) and the words that condition it to the
     /// prediction (B, C', h, w), whose meaning the checkpoint's scheduler says.
     pub fn forward(&self, x: &Tensor, timestep: f64, words: &Words) -> Result<Tensor> {
+        let (batch, _, height, width) = x.dims4()?;
+        let numbers = height * width * self.config.levels[0].channels;
+        let together = || self.compute(x, timestep, words);
+        by_items(batch, numbers, x.device(), together, |item| {
+            self.compute(&x.narrow(0, item, 1)?, timestep, &words.item(item)?)
+        })
+    }
+
+    fn compute(&self, x: &Tensor, timestep: f64, words: &Words) -> Result<Tensor> {
         let sinusoid =
             sinusoid(self.config.levels[0].channels, timestep, self.config.flip_sin_to_cos, self.config.freq_shift);
         let sinusoid =

@@ -103,6 +103,13 @@ pub(super) struct KeysAndValues {
     values: Tensor,
 }
 
+impl KeysAndValues {
+    /// Of one item of the batch.
+    pub(super) fn item(&self, index: usize) -> Result<Self> {
+        Ok(Self { keys: self.keys.narrow(0, index, 1)?, values: self.values.narrow(0, index, 1)? })
+    }
+}
+
 /// diffusers' `Attention`, without biases but for the way out.
 #[derive(Clone, Debug)]
 struct Attention {
