@@ -49,8 +49,10 @@ impl Resnet {
             (Some(layer), Some(time)) => Some(layer.forward(time)?),
             _ => None,
         };
-        let hidden = self.conv1.forward_adding(&self.norm1.forward(x)?, shift.as_ref(), None)?;
-        let hidden = self.norm2.forward(&hidden)?;
+        // Assigned, not bound anew: of a large picture, what is no longer needed must not stay.
+        let mut hidden = self.norm1.forward(x)?;
+        hidden = self.conv1.forward_adding(&hidden, shift.as_ref(), None)?;
+        hidden = self.norm2.forward(&hidden)?;
         match &self.shortcut {
             Some(conv) => self.conv2.forward_adding(&hidden, None, Some(&conv.forward(x)?)),
             None => self.conv2.forward_adding(&hidden, None, Some(x)),
