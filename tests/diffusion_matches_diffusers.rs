@@ -240,7 +240,9 @@ fn bozzettos_whole_run_equals_stable_diffusion_pipeline() {
                 assert!((training.sigma_to_timestep(sigma) - f64::from(values(named("timestep"))[0])).abs() < 1e-6);
                 let scaled = (x / (1.0 + sigma * sigma).sqrt()).unwrap();
                 assert_close(&scaled, named("scaled_x"), 1e-3, &format!("x of step {index}"));
-                assert_close(denoised, named("denoised"), 1e-3, &format!("denoised of step {index}"));
+                // Guided estimates of the first steps reach 17, and the network is steep there: rounding is relative.
+                let largest = values(named("denoised")).iter().fold(0.0_f32, |most, value| most.max(value.abs()));
+                assert_close(denoised, named("denoised"), 2e-4 * largest, &format!("denoised of step {index}"));
             }
             Progress::Latent(latent) => assert_close(latent, &expected["latent"], 1e-3, "latent"),
         }

@@ -1,7 +1,7 @@
 """Fine-tune the decoder of the autoencoder; the encoder, and so every latent, stays as it is.
 
 What a U-Net paints is never exact, so the decoder learns from disturbed latents: with noise, and,
-with --painter, as that U-Net itself repaints them in one step from a noisy state. Loss: L1, L2, L1
+with --painter, as that U-Net itself repaints them from a noisy state in a few guided steps. Loss: L1, L2, L1
 of the picture gradients (crisp edges), and the same at half size. Goes on from
 WORK/runs/NAME/state.pt if there is one; the averaged decoder is written to WORK/runs/NAME/vae,
 and its rate falls to zero over --max-cpu.
@@ -64,23 +64,29 @@ class Examples:
 
 
 class Painter:
-    """A U-Net that says in one step what it sees in a noisy picture whose caption it knows."""
+    """A U-Net that paints on from a noisy picture whose caption it knows, as it does for a person."""
 
-    def __init__(self, folder, scenes, levels):
+    def __init__(self, folder, scenes, config):
         self.unet, self.text = load_unet(folder).float().eval(), load_text_encoder(folder).float().eval()
-        self.prompts, self.scenes, self.levels = Prompts(Path(folder) / "tokenizer"), scenes, levels
-        self.signal = new_schedule().alphas_cumprod.float()
+        self.prompts, self.scenes = Prompts(Path(folder) / "tokenizer"), scenes
+        self.schedule, self.guidance = new_schedule(), config["guidance"]
+        self.schedule.set_timesteps(config["steps"])
+        low, high = config["levels"]
+        self.starts = [i for i, step in enumerate(self.schedule.timesteps) if low <= step <= high]
 
     @torch.no_grad()
     def repaint(self, vae, count):
         pictures, captions = zip(*(self.scenes.draw(captions=1) for _ in range(count)))
-        steps = torch.randint(*self.levels, (count,))
-        signal = self.signal[steps].view(-1, 1, 1, 1)
+        ids = self.prompts.batch([""] * count + [texts[0] for texts in captions])
+        states = self.text(input_ids=ids).last_hidden_state
+        steps = self.schedule.timesteps[self.starts[torch.randint(len(self.starts), ()).item()] :]
         latents = encode(vae, pictures)
-        noisy = signal.sqrt() * latents + (1 - signal).sqrt() * torch.randn_like(latents)
-        states = self.text(input_ids=self.prompts.batch([texts[0] for texts in captions])).last_hidden_state
-        velocity = self.unet(noisy, steps, states).sample
-        return pictures, signal.sqrt() * noisy - (1 - signal).sqrt() * velocity
+        latents = self.schedule.add_noise(latents, torch.randn_like(latents), steps[:1])
+        for step in steps:
+            without, towards = self.unet(torch.cat([latents, latents]), step, states).sample.chunk(2)
+            velocity = without + self.guidance * (towards - without)
+            latents = self.schedule.step(velocity, step, latents).prev_sample
+        return pictures, latents
 
 
 @torch.no_grad()
@@ -130,7 +136,7 @@ def main():
     painter = None
     if given.painter:
         known = tomllib.loads(given.painter_stage.read_text())["scene"]
-        painter = Painter(given.painter, Scenes(given.work, known, seed=given.seed + 1000 * stops), config["levels"])
+        painter = Painter(given.painter, Scenes(given.work, known, seed=given.seed + 1000 * stops), config)
     examples = Examples(vae, config, scenes, painter)
     clock = cpu_seconds()
 
