@@ -31,10 +31,8 @@ pub struct Model {
     pub preview: LatentToRgb,
     /// The size that it was trained at.
     pub native_extent: Extent,
-    /// Where the weights are; what the networks are given must be there too.
+    /// Where the weights are; what the networks are given must be there too, in f32.
     pub device: Device,
-    /// The precision of the weights; what the networks are given must be of it too.
-    pub dtype: DType,
 }
 
 /// Every config of a folder.
@@ -85,13 +83,8 @@ impl Configs {
 }
 
 impl Model {
-    /// Loads a diffusers folder in f32.
+    /// Loads a diffusers folder, whatever the precision of its weights; the networks compute in f32.
     pub fn load(folder: &Path, device: &Device) -> Result<Self, Error> {
-        Self::load_as(folder, device, DType::F32)
-    }
-
-    /// Loads a diffusers folder whose networks compute in `dtype`, which is then what they must be given.
-    pub fn load_as(folder: &Path, device: &Device, dtype: DType) -> Result<Self, Error> {
         let folder = Folder::open(folder)?;
         let configs = Configs::read(&folder)?;
         let tokenizer = Tokenizer::load(&folder.part("tokenizer"))?;
@@ -100,7 +93,7 @@ impl Model {
             let reason = format!("the tokenizer has a token {largest}, the text encoder only {vocab} in all");
             return Err(Error::Mismatch { reason, path: folder.path });
         }
-        let build = Build { folder: &folder, device, dtype };
+        let build = Build { folder: &folder, device };
         let text_encoder =
             build.network("text_encoder", "model", |weights| ClipText::new(&configs.text_encoder, weights))?;
         let unet = build.network("unet", "diffusion_pytorch_model", |weights| UNet::new(&configs.unet, weights))?;
@@ -119,7 +112,6 @@ impl Model {
             unet,
             vae,
             device: device.clone(),
-            dtype,
         })
     }
 }
@@ -127,7 +119,6 @@ impl Model {
 struct Build<'a> {
     folder: &'a Folder,
     device: &'a Device,
-    dtype: DType,
 }
 
 impl Build<'_> {
@@ -139,6 +130,6 @@ impl Build<'_> {
     ) -> Result<T, Error> {
         let folder = self.folder.part(part);
         let weights = Weights::open(&folder, stem)?;
-        new(weights.into_builder(self.dtype, self.device)).map_err(|error| Error::from_candle(&error, &folder))
+        new(weights.into_builder(DType::F32, self.device)).map_err(|error| Error::from_candle(&error, &folder))
     }
 }

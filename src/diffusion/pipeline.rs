@@ -6,7 +6,7 @@ use super::latent::{picture_to_rgb, rgb_to_picture};
 use super::{Ending, Error, Input, Noise, Painted, Phase, Progress, Request, Stop, TrainingSigmas, sampler, sigmas};
 use crate::checkpoints::Model;
 use crate::pixels::{Picture, composite};
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::sync::Arc;
 use std::time::Instant;
@@ -41,7 +41,7 @@ impl<E: Into<Error>> From<E> for Halt {
     }
 }
 
-/// What stays the same during a run. Samplers compute in f32 whatever the precision of the weights.
+/// What stays the same during a run.
 struct Run<'a> {
     model: &'a Model,
     request: &'a Request,
@@ -138,8 +138,7 @@ impl<'a> Run<'a> {
 
     /// The picture's latent (1, C, h, w).
     fn encoded(&self, picture: &Picture) -> Result<Tensor, Error> {
-        let rgb = picture_to_rgb(picture, &self.model.device)?.to_dtype(self.model.dtype)?;
-        let latent = self.model.vae.encode(&rgb)?.to_dtype(DType::F32)?;
+        let latent = self.model.vae.encode(&picture_to_rgb(picture, &self.model.device)?)?;
         if is_finite(&latent)? { Ok(latent) } else { Err(Error::PartNotFinite { part: "the picture encoder" }) }
     }
 
@@ -156,9 +155,7 @@ impl<'a> Run<'a> {
     fn denoiser(&self, conditioning: &Tensor, original: Option<Tensor>) -> Result<Box<dyn Denoiser + '_>, Error> {
         let model = self.model;
         let words = model.unet.prepare(conditioning)?;
-        let predict = move |x: &Tensor, timestep: f64| {
-            Ok(model.unet.forward(&x.to_dtype(model.dtype)?, timestep, &words)?.to_dtype(DType::F32)?)
-        };
+        let predict = move |x: &Tensor, timestep: f64| Ok(model.unet.forward(x, timestep, &words)?);
         let network = Network { predict, prediction: self.model.prediction, training: &self.training };
         let denoiser: Box<dyn Denoiser> = if self.is_guided() {
             Box::new(Guided { inner: network, scale: self.request.guidance_scale })
@@ -212,7 +209,7 @@ impl<'a> Run<'a> {
 
     /// The finished pixels, laid over the input's where there is a mask.
     fn decoded(&self, latent: &Tensor) -> Result<Picture, Error> {
-        let rgb = self.model.vae.decode(&latent.to_dtype(self.model.dtype)?)?;
+        let rgb = self.model.vae.decode(latent)?;
         if !is_finite(&rgb)? {
             return Err(Error::PartNotFinite { part: "the picture decoder" });
         }
