@@ -5,7 +5,7 @@ use super::plan::Plan;
 use super::report::{Reporter, steps_in_words};
 use super::{PaintArgs, Usage, describe, library, print, print_json};
 use crate::diffusion::{Painted, Request, Stop};
-use crate::engine::{self, CancelToken, Client, Command, Event, Job, JobId, Outcome};
+use crate::engine::{self, CancelToken, Client, Command, Event, Job, JobId, Outcome, Priority};
 use anyhow::{anyhow, bail};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -65,7 +65,7 @@ fn paint_all(args: &PaintArgs, done: &mut Done) -> anyhow::Result<()> {
         reporter.note(&format!("seed {} (drawn; give it with --seed for the same picture)", plan.requests[0].seed));
     }
     done.notes.clone_from(&plan.notes);
-    let client = engine::spawn(library, || {});
+    let client = engine::spawn(library, Priority::Normal, || {});
     for (index, request) in plan.requests.into_iter().enumerate() {
         let job = Job { id: JobId(index as u64), request: Box::new(request), cancel: cancel.clone() };
         reporter.begin(index, &job.request);

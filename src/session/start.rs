@@ -3,7 +3,7 @@
 use super::{Model, Opening, Session, Wake};
 use crate::checkpoints::{Library, ModelEntry};
 use crate::diffusion::{Defaults, TrainingSigmas};
-use crate::engine;
+use crate::engine::{self, Priority};
 use crate::settings::{Paths, Settings};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ impl Session {
         let engine_wake = Arc::clone(&wake);
         let engine = Box::new(move || {
             let wake = Arc::clone(&engine_wake);
-            engine::spawn(Library::discover(&places), move || wake())
+            engine::spawn(Library::discover(&places), Priority::BelowWindow, move || wake())
         });
         let mut session = Self::open(Opening { paths, settings, models, engine, wake, entropy: entropy() });
         if let Some(problem) = problem {
