@@ -210,7 +210,9 @@ def main():
     given = arguments()
     environment.make_venv(given.venv)
     if Path(sys.prefix).resolve() != given.venv.resolve():
-        os.execv(environment.python_of(given.venv), ["python", __file__, *sys.argv[1:]])
+        # By its path: a Python finds its environment from the name it is called by.
+        python = str(environment.python_of(given.venv))
+        os.execv(python, [python, __file__, *sys.argv[1:]])
     environment.make_weights(sys.executable, given.files)
     race = Race(given)
     found = {}
