@@ -124,7 +124,7 @@ class Race:
         limit = Worker(self.command("limit", "peak")[0], os.environ, None)
         seconds, limits = {name: [] for name in workers}, []
         for round_ in range(self.given.rounds + 1):
-            limits += [float(limit.ask("run")) for _ in range(3)]
+            limits.append(limit_of(limit))
             for name, worker in workers.items():
                 taken = float(worker.ask("run"))
                 print(f"  round {round_}: {name} {taken:.3f} s", flush=True)
@@ -149,7 +149,7 @@ class Race:
         limit = Worker(self.command("limit", "peak")[0], os.environ, None)
         for round_ in range(self.given.rounds):
             for name in [OURS, *self.rivals]:
-                limits += [float(limit.ask("run")) for _ in range(3)]
+                limits.append(limit_of(limit))
                 png = self.files.folder / f"{name}.png"
                 png.unlink(missing_ok=True)
                 command, env = self.command(name, case, png)
@@ -166,6 +166,12 @@ class Race:
                 outputs[name] = pixels(png)
         limit.end()
         return {name: figures_of(taken, peaks[name]) for name, taken in seconds.items()}, apart(outputs), max(limits)
+
+
+def limit_of(worker):
+    """What the machine can do at most, in GFLOP/s, and with which vectors."""
+    rate, _, vectors = worker.ask("run").partition(" ")
+    return float(rate), vectors
 
 
 def figures_of(seconds, peak_mib):
@@ -191,8 +197,9 @@ def table(case, figures, differences, gflop, limit):
     """Markdown."""
     rivals = [figure["median_s"] for name, figure in figures.items() if name != OURS]
     fastest = min(rivals) if rivals else float("nan")
+    limit, vectors = limit
     lines = [
-        f"**{case}**, {gflop:.0f} GFLOP, limit {gflop / limit:.2f} s at {limit:.0f} GFLOP/s\n",
+        f"**{case}**: {gflop:.0f} GFLOP; the machine's limit is {limit:.0f} GFLOP/s (multiply-adds with {vectors}), {gflop / limit:.2f} s\n",
         "| | median s | range | to the fastest rival | GFLOP/s | of the limit | peak MiB | apart from torch, rms / largest |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]

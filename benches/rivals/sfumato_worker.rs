@@ -1,5 +1,5 @@
 //! Sfumato's worker in the race: `race_worker FILES THREADS CASE`, with the line protocol that `worker.py` describes. The case
-//! `peak` answers with the machine's limit, in GFLOP/s.
+//! `peak` answers with the machine's limit in GFLOP/s and the vectors that it was measured with.
 
 #[path = "../shared/peak.rs"]
 mod peak;
@@ -27,7 +27,7 @@ fn main() -> anyhow::Result<()> {
     let parts = || Parts::open(&folder.join("sd15-f16"), &Device::Cpu, DType::F32);
     let latent = || tensor(folder, &format!("latent-{side}"), &[1, 4, side, side]);
     match part {
-        "peak" => serve(|| Ok(Answer::Rate(peak::once(threads)))),
+        "peak" => serve(|| Ok(Answer::Limit(peak::gflops(threads)))),
         "unet" => {
             let unet = parts()?.unet()?;
             let words = unet.prepare(&tensor(folder, "conditioning", &[1, 77, 768])?)?;
@@ -52,7 +52,7 @@ fn main() -> anyhow::Result<()> {
 enum Answer {
     Output(Tensor),
     /// Told in place of the seconds.
-    Rate(f64),
+    Limit(f64),
 }
 
 fn serve(mut run: impl FnMut() -> anyhow::Result<Answer>) -> anyhow::Result<()> {
@@ -70,7 +70,7 @@ fn serve(mut run: impl FnMut() -> anyhow::Result<Answer>) -> anyhow::Result<()> 
                         writeln!(out, "{}", started.elapsed().as_secs_f64())?;
                         output = Some(tensor);
                     }
-                    Answer::Rate(rate) => writeln!(out, "{rate}")?,
+                    Answer::Limit(gflops) => writeln!(out, "{gflops} {}", peak::vectors())?,
                 }
             }
             ("save", path) => {
