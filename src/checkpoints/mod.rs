@@ -14,6 +14,6 @@ mod weights;
 pub use error::Error;
 pub use families::{FAMILIES, Family};
 pub use library::{Library, ModelEntry, Summary};
-pub use model::Model;
+pub use model::{Model, Parts};
 pub use preview::LatentToRgb;
 pub use training::{Prediction, Spacing, Training};

@@ -1,6 +1,7 @@
 //! The subcommands: the same engine and the same requests as the window, without one. What a script needs goes to standard
 //! output (paths, tables, one JSON object); what a person wants to see meanwhile goes to standard error.
 
+mod bench;
 mod describe;
 mod inspect;
 mod models;
@@ -55,6 +56,9 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Measure where the time of a picture goes on this machine: one is painted and thrown away
+    #[command(after_help = EXIT_CODES)]
+    Bench(BenchArgs),
 }
 
 /// What `sfumato paint` is told.
@@ -117,13 +121,36 @@ pub struct PaintArgs {
     pub json: bool,
 }
 
+/// What `sfumato bench` is told.
+#[derive(Args, Debug)]
+pub struct BenchArgs {
+    /// A model's folder, or its name as `sfumato models` lists it [default: the one used last in the window,
+    /// else the one that comes with the program]
+    #[arg(long, value_name = "DIR|NAME")]
+    pub model: Option<String>,
+    /// The picture's size; sides are rounded to multiples of 8 [default: what suits the model]
+    #[arg(long, value_name = "WxH", value_parser = extent_of)]
+    pub size: Option<Extent>,
+    /// How many steps to make, 1 to 1000 [default: what suits the model]
+    #[arg(long, value_name = "N", value_parser = |text: &str| whole_between(text, 1, 1000))]
+    pub steps: Option<u32>,
+    /// How many threads compute [default: all cores]
+    #[arg(long, value_name = "N", value_parser = |text: &str| whole_between(text, 1, 1024))]
+    pub threads: Option<u32>,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
 impl Command {
     /// How many threads were asked for. The number must be known before the first thread starts.
     pub fn threads(&self) -> Option<usize> {
-        match self {
-            Self::Paint(args) => args.threads.map(|threads| threads as usize),
+        let threads = match self {
+            Self::Paint(args) => args.threads,
+            Self::Bench(args) => args.threads,
             Self::Inspect { .. } | Self::Models { .. } => None,
-        }
+        };
+        threads.map(|threads| threads as usize)
     }
 
     /// Does it. The exit code is 0, or 130 after an interruption.
@@ -132,6 +159,7 @@ impl Command {
             Self::Paint(args) => paint::run(&args),
             Self::Inspect { file, json } => inspect::run(&file, json).map(|()| 0),
             Self::Models { json } => models::run(&library(None).0, json).map(|()| 0),
+            Self::Bench(args) => bench::run(&args).map(|()| 0),
         }
     }
 }

@@ -57,7 +57,7 @@ fn paint_all(args: &PaintArgs, done: &mut Done) -> anyhow::Result<()> {
     }
     let cancel = CancelToken::default();
     stop_on_ctrl_c(&cancel)?;
-    let mut reporter = Reporter::new(plan.requests.len());
+    let reporter = Reporter::new(plan.requests.len());
     for note in &plan.notes {
         reporter.note(note);
     }
@@ -69,7 +69,7 @@ fn paint_all(args: &PaintArgs, done: &mut Done) -> anyhow::Result<()> {
     for (index, request) in plan.requests.into_iter().enumerate() {
         let job = Job { id: JobId(index as u64), request: Box::new(request), cancel: cancel.clone() };
         reporter.begin(index, &job.request);
-        let Ended { picture, trace_failed } = paint_one(&client, job, args.trace.clone(), &mut reporter)?;
+        let Ended { picture, trace_failed } = paint_one(&client, job, args.trace.clone(), &mut |event| reporter.event(event))?;
         let written = picture.map(|(painted, stopped)| keep(&output, painted, stopped)).transpose()?;
         if let Some(written) = written {
             reporter.end(&written);
@@ -98,15 +98,20 @@ fn keep(output: &Output, painted: Painted, stopped: bool) -> anyhow::Result<Writ
 }
 
 /// How one picture came out.
-struct Ended {
+pub(super) struct Ended {
     /// It, and whether it was stopped early; nothing if it was thrown away.
-    picture: Option<(Painted, bool)>,
+    pub(super) picture: Option<(Painted, bool)>,
     /// Why its trace is not there.
     trace_failed: Option<engine::Error>,
 }
 
-/// Paints one picture.
-fn paint_one(client: &Client, job: Job, trace: Option<PathBuf>, reporter: &mut Reporter) -> anyhow::Result<Ended> {
+/// Paints one picture, and shows each event on the way.
+pub(super) fn paint_one(
+    client: &Client,
+    job: Job,
+    trace: Option<PathBuf>,
+    on_event: &mut dyn FnMut(&Event),
+) -> anyhow::Result<Ended> {
     let mut trace_failed = None;
     client.send(match trace {
         Some(file) => Command::Trace { job, file },
@@ -119,7 +124,7 @@ fn paint_one(client: &Client, job: Job, trace: Option<PathBuf>, reporter: &mut R
             }
             return Err(anyhow!("the inference thread could not be started: close other programs and try again"));
         };
-        reporter.event(&event);
+        on_event(&event);
         let picture = match event {
             Event::TraceFailed { error, .. } => {
                 trace_failed = Some(error);
