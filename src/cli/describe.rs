@@ -42,7 +42,7 @@ fn record(request: &Request) -> Value {
     }
 }
 
-fn failure(error: &anyhow::Error) -> Value {
+pub(super) fn failure(error: &anyhow::Error) -> Value {
     let next_step = error.downcast_ref::<engine::Error>().and_then(engine::Error::next_step);
     json!({ "message": sentence(error), "next_step": next_step })
 }

@@ -68,7 +68,7 @@ fn paint_all(args: &PaintArgs, done: &mut Done) -> anyhow::Result<()> {
     let client = engine::spawn(library, Priority::Normal, || {});
     for (index, request) in plan.requests.into_iter().enumerate() {
         let job = Job { id: JobId(index as u64), request: Box::new(request), cancel: cancel.clone() };
-        reporter.begin(index, &job.request);
+        reporter.begin(index, &in_words(&job.request));
         let Ended { picture, trace_failed } = paint_one(&client, job, args.trace.clone(), &mut reporter)?;
         let written = picture.map(|(painted, stopped)| keep(&output, painted, stopped)).transpose()?;
         if let Some(written) = written {
@@ -136,7 +136,7 @@ fn paint_one(client: &Client, job: Job, trace: Option<PathBuf>, reporter: &mut R
 }
 
 /// The first Ctrl+C stops after the current step and keeps what there is; the second ends the program at once.
-fn stop_on_ctrl_c(cancel: &CancelToken) -> anyhow::Result<()> {
+pub(super) fn stop_on_ctrl_c(cancel: &CancelToken) -> anyhow::Result<()> {
     let cancel = cancel.clone();
     ctrlc::set_handler(move || {
         if cancel.requested().is_some() {
@@ -148,7 +148,7 @@ fn stop_on_ctrl_c(cancel: &CancelToken) -> anyhow::Result<()> {
 }
 
 /// A request in few words.
-pub(super) fn in_words(request: &Request) -> String {
+fn in_words(request: &Request) -> String {
     let Request { extent, seed, steps, .. } = request;
     let steps_to_run = request.steps_to_run();
     let run = if steps_to_run == *steps { String::new() } else { format!("{steps_to_run} of ") };

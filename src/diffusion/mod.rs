@@ -16,6 +16,7 @@ mod request;
 mod sampler;
 mod schedule;
 mod trace;
+mod upscale;
 
 pub use defaults::Defaults;
 pub use denoiser::{Denoiser, Guided, Network, Prediction};
@@ -29,3 +30,4 @@ pub use request::{Input, Invalid, Record, Request, SamplerName, ScheduleName};
 pub use sampler::{Draw, OnStep, Sampler, Step, sampler};
 pub use schedule::{TrainingSigmas, sigmas};
 pub use trace::Trace;
+pub use upscale::{MAX_FACTOR, times, upscale};

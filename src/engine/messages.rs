@@ -96,6 +96,15 @@ pub enum Event {
         /// The estimate of the finished picture, at latent resolution or finer.
         preview: Arc<Picture>,
     },
+    /// A piece of the picture is to be enlarged.
+    JobPiece {
+        /// Which job.
+        id: JobId,
+        /// The piece, from 0.
+        index: u32,
+        /// How many there are.
+        count: u32,
+    },
     /// The trace of a [`Command::Trace`] could not be written. The job ends as if none had been asked for.
     TraceFailed {
         /// Which job.

@@ -37,7 +37,7 @@ pub fn device_name() -> String {
 }
 
 /// The GPU if this binary was compiled for one and there is one, else the CPU.
-fn best_device() -> Device {
+pub fn best_device() -> Device {
     let gpu = if cfg!(feature = "cuda") {
         Device::new_cuda(0)
     } else if cfg!(feature = "metal") {
@@ -116,6 +116,7 @@ impl Watch<'_> {
                 let preview = Arc::new(preview(denoised, &self.model.preview)?);
                 self.peer.tell(Event::JobStep { id, index, count, preview })?;
             }
+            Progress::Piece { index, count } => self.peer.tell(Event::JobPiece { id, index, count })?,
             Progress::Start { .. } | Progress::Latent(_) => {}
         }
         Ok(())

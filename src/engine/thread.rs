@@ -185,6 +185,7 @@ mod tests {
                 Event::JobStarted(id) => format!("{} started", id.0),
                 Event::JobPhase { id, phase } => format!("{} {phase:?}", id.0),
                 Event::JobStep { id, index, .. } => format!("{} step {index}", id.0),
+                Event::JobPiece { id, index, .. } => format!("{} piece {index}", id.0),
                 Event::TraceFailed { id, error } => format!("{}: {error}", id.0),
                 Event::JobEnded { id, outcome } => match outcome {
                     Outcome::Finished(_) => format!("{} finished", id.0),

@@ -13,6 +13,11 @@ const EXACT_PROMPT: &str = "Sfumato prompt";
 const EXACT_NEGATIVE: &str = "Sfumato negative prompt";
 /// How many steps were made, written only where a run was stopped early.
 const STEPS_MADE: &str = "Sfumato steps made";
+/// Of A1111's extras, and of its main page where a picture is enlarged as it is painted.
+const UPSCALE_BY: &str = "Postprocess upscale by";
+const UPSCALER: &str = "Postprocess upscaler";
+/// How many pairs make a line of settings.
+const SETTINGS: usize = 3;
 const VERSION: &str = concat!("sfumato ", env!("CARGO_PKG_VERSION"));
 
 /// A request as text. [`from_parameters`] gives every setting back exactly, numbers to the last bit; pixels that a run started
@@ -62,6 +67,18 @@ fn text_of<P, M>(request: &Request<P, M>, steps_made: Option<u32>) -> String {
     format!("{text}\n{}", keys.join(", ")).trim().to_owned()
 }
 
+/// What A1111's extras say of a picture that was enlarged `factor` times.
+pub fn upscaling_text(upscaler: &str, factor: f64) -> String {
+    format!("{}, {}", pairs::write(UPSCALE_BY, &factor.to_string()), pairs::write(UPSCALER, upscaler))
+}
+
+/// A picture's text with what was done to the picture behind its settings; none if it has no settings.
+pub fn with_upscaling(text: &str, upscaler: &str, factor: f64) -> Option<String> {
+    let last = text.trim_end().lines().next_back().unwrap_or_default();
+    let has_settings = pairs::parse(last).len() >= SETTINGS;
+    has_settings.then(|| format!("{}, {}", text.trim_end().trim_end_matches(','), upscaling_text(upscaler, factor)))
+}
+
 /// Reads a text of A1111, Forge, Fooocus, Civitai or stable-diffusion.cpp. Anything is accepted: a text without a line of
 /// settings is a prompt.
 ///
@@ -75,7 +92,7 @@ pub fn from_parameters(text: &str) -> Imported {
     }
     let (lines, last) = text.rsplit_once('\n').map_or(("", text), |(lines, last)| (lines, last));
     let pairs = pairs::parse(last);
-    let has_settings = pairs.len() >= 3;
+    let has_settings = pairs.len() >= SETTINGS;
     let (prompt, negative) = split_prompts(if has_settings { lines } else { text }.split('\n'));
     imported.settings.prompt = Some(prompt);
     imported.settings.negative_prompt = if has_settings { Some(negative.unwrap_or_default()) } else { negative };

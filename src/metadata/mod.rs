@@ -7,13 +7,16 @@
 mod a1111;
 mod pairs;
 
-pub use a1111::{describe, from_parameters, to_parameters};
+pub use a1111::{describe, from_parameters, to_parameters, upscaling_text, with_upscaling};
 
 use crate::diffusion::{SamplerName, ScheduleName};
 use crate::geom::Extent;
 
 /// The key of the text chunk that holds [`to_parameters`] in a PNG.
 pub const PARAMETERS_KEY: &str = "parameters";
+
+/// The key of the text chunk in which A1111's extras say what they did to a picture.
+pub const POSTPROCESSING_KEY: &str = "postprocessing";
 
 /// What a text said about how a picture was made.
 #[derive(Clone, Debug, Default, PartialEq)]
