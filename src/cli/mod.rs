@@ -106,6 +106,9 @@ pub struct PaintArgs {
     /// Repaint only where this picture is white; it must be as large as --image
     #[arg(long, value_name = "FILE", requires = "image")]
     pub mask: Option<PathBuf>,
+    /// Enlarge each picture with an upscaler as `sfumato models` lists it [without a name: the one that comes with the model]
+    #[arg(long, value_name = "NAME", num_args = 0..=1)]
+    pub upscale: Option<Option<String>>,
     /// Where to write: a .png file, which is overwritten, or a folder [default: a free name sfumato-SEED.png in the working
     /// directory]
     #[arg(long, value_name = "FILE|DIR")]

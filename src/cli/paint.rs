@@ -152,8 +152,9 @@ fn in_words(request: &Request) -> String {
     let Request { extent, seed, steps, .. } = request;
     let steps_to_run = request.steps_to_run();
     let run = if steps_to_run == *steps { String::new() } else { format!("{steps_to_run} of ") };
+    let larger = if request.upscale.is_some() { format!(" to {}", request.picture_extent()) } else { String::new() };
     format!(
-        "{extent}, seed {seed}, {run}{} of {} {}, guidance {}, {}",
+        "{extent}{larger}, seed {seed}, {run}{} of {} {}, guidance {}, {}",
         steps_in_words(*steps),
         request.sampler.label(),
         request.schedule.label(),

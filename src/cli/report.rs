@@ -42,6 +42,7 @@ impl Reporter {
         match event {
             Event::JobPhase { phase, .. } => self.message(phase_in_words(*phase)),
             Event::JobStep { index, count, .. } => self.made("step", index + 1, *count),
+            Event::JobPiece { index, count, .. } => self.piece(*index, *count),
             Event::ModelLoaded { model, seconds } if *seconds > 0.0 => {
                 self.note(&format!("loaded {model} in {seconds:.1} s"));
             }

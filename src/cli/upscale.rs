@@ -101,14 +101,18 @@ fn chosen(library: &Library, wish: Option<&str>) -> anyhow::Result<(String, Path
     let entry = match wish {
         Some(wish) if Path::new(wish).is_file() => &UpscalerEntry::of_file(PathBuf::from(wish)),
         Some(wish) => library.find_upscaler(wish).map_err(engine::Error::from)?,
-        None => library.preferred_upscaler(None).ok_or_else(|| {
-            anyhow!(
-                "there is no upscaler that can be used: put one (.pth or .safetensors) into the folder `upscalers` in the folder of \
-                 models, or name its file with --with"
-            )
-        })?,
+        None => preferred(library, None)?,
     };
     Ok((entry.name.clone(), entry.path.clone()))
+}
+
+/// The upscaler to use where nobody named one.
+pub(super) fn preferred<'a>(library: &'a Library, model: Option<&str>) -> anyhow::Result<&'a UpscalerEntry> {
+    library.preferred_upscaler(model).ok_or_else(|| {
+        anyhow!(
+            "there is no upscaler that can be used: put one (.pth or .safetensors) into the folder `upscalers` in the folder of models"
+        )
+    })
 }
 
 /// The picture as a PNG file with the texts of the one that it was made of, and how; but for the gallery's record, which speaks of the

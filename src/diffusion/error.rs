@@ -45,6 +45,9 @@ pub enum Error {
         /// What both sides must be a multiple of.
         multiple: u32,
     },
+    /// A run without the upscaler that its request names.
+    #[error("the upscaler {0} is not loaded")]
+    NoUpscaler(String),
     /// A picture too large to be enlarged so much.
     #[error(
         "this picture is {extent} and would become {largest} on the way, but at most {side} pixels a side and {mega} million in all \

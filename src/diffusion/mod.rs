@@ -26,7 +26,7 @@ pub use latent::preview;
 pub use noise::Noise;
 pub use pipeline::{OnProgress, paint};
 pub use progress::{Ending, Painted, Phase, Progress, Stop};
-pub use request::{Input, Invalid, Record, Request, SamplerName, ScheduleName};
+pub use request::{Input, Invalid, Record, Request, SamplerName, ScheduleName, Upscale};
 pub use sampler::{Draw, OnStep, Sampler, Step, sampler};
 pub use schedule::{TrainingSigmas, sigmas};
 pub use trace::Trace;

@@ -3,7 +3,7 @@
 //! way round. What A1111 has no key for stands under keys of our own behind its keys; it passes over them.
 
 use super::{Found, Imported, pairs};
-use crate::diffusion::{Painted, Request, SamplerName, ScheduleName};
+use crate::diffusion::{Painted, Request, SamplerName, ScheduleName, Upscale};
 use crate::geom::Extent;
 use std::collections::HashSet;
 
@@ -46,6 +46,9 @@ fn text_of<P, M>(request: &Request<P, M>, steps_made: Option<u32>) -> String {
         keys.push(pairs::write("Denoising strength", &input.strength.to_string()));
     }
     keys.push(pairs::write("RNG", "CPU"));
+    if let Some(Upscale { upscaler, factor }) = &request.upscale {
+        keys.push(upscaling_text(upscaler, *factor));
+    }
 
     let mut text = request.prompt.clone();
     if !request.negative_prompt.is_empty() {
@@ -165,6 +168,8 @@ fn take(found: &mut Found, key: &str, value: &str) -> bool {
         "Model" => set(&mut found.model, Some(value.to_owned())),
         "Denoising strength" => set(&mut found.strength, finite(value)),
         "RNG" => value == "CPU",
+        UPSCALE_BY => set(&mut found.upscale_by, finite(value)),
+        UPSCALER => set(&mut found.upscaler, Some(value.to_owned())),
         EXACT_PROMPT => set(&mut found.prompt, Some(value.to_owned())),
         EXACT_NEGATIVE => set(&mut found.negative_prompt, Some(value.to_owned())),
         STEPS_MADE => set(&mut found.steps_made, value.parse().ok()),
@@ -236,6 +241,7 @@ mod tests {
             steps: 20,
             guidance_scale: 7.5,
             input: None,
+            upscale: None,
         }
     }
 
@@ -251,6 +257,7 @@ mod tests {
             steps: found.steps.unwrap(),
             guidance_scale: found.guidance_scale.unwrap(),
             input: found.strength.map(|strength| Input { picture: (), strength, mask: None }),
+            upscale: found.upscaler.map(|upscaler| Upscale { upscaler, factor: found.upscale_by.unwrap() }),
         }
     }
 
@@ -335,6 +342,17 @@ mod tests {
         assert_eq!(from_parameters(&text).settings.steps_made, Some(12));
     }
 
+    #[test]
+    fn what_was_done_to_a_picture_stands_behind_its_settings() {
+        let text = to_parameters(&request());
+        let extended = with_upscaling(&text, "4x-UltraSharp, v2", 2.0).unwrap();
+        assert_eq!(extended, text + ", Postprocess upscale by: 2, Postprocess upscaler: \"4x-UltraSharp, v2\"");
+        let found = from_parameters(&extended);
+        assert_eq!((found.settings.upscale_by, found.unknown.len()), (Some(2.0), 0));
+        assert_eq!(found.settings.upscaler.as_deref(), Some("4x-UltraSharp, v2"));
+        assert_eq!(with_upscaling("a cat, style: flat", "x", 2.0), None);
+    }
+
     fn any_prompt() -> impl Strategy<Value = String> {
         let word = prop::sample::select(vec![
             "red apple",
@@ -369,11 +387,13 @@ mod tests {
             sampler in prop::sample::select(SamplerName::ALL.to_vec()),
             schedule in prop::sample::select(ScheduleName::ALL.to_vec()),
             (guidance_scale, strength) in (0.0..50.0f64, prop::option::of(0.0..=1.0f64)),
+            upscale in prop::option::of((any_prompt(), 1.0..16.0f64)),
         ) {
             let extent = Extent::new(width, height);
             let input = strength.map(|strength| Input { picture: (), strength, mask: None });
             let request = Request::<(), ()> {
                 model, prompt, negative_prompt, extent, seed, sampler, schedule, steps, guidance_scale, input,
+                upscale: upscale.map(|(upscaler, factor)| Upscale { upscaler, factor }),
             };
             let imported = from_parameters(&to_parameters(&request));
             prop_assert_eq!(&imported.unknown, &Vec::new());

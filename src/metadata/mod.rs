@@ -51,6 +51,10 @@ pub struct Found {
     pub guidance_scale: Option<f64>,
     /// The denoising strength, of a picture that started from another one.
     pub strength: Option<f64>,
+    /// How many times larger the picture was made after it was painted.
+    pub upscale_by: Option<f64>,
+    /// By which upscaler.
+    pub upscaler: Option<String>,
     /// How many steps were made before the run was stopped.
     pub steps_made: Option<u32>,
 }
