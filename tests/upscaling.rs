@@ -5,8 +5,8 @@
 
 use candle_core::{DType, Device, Tensor};
 use proptest::prelude::*;
-use sfumato::checkpoints::{Error, Library, Upscaler};
-use sfumato::diffusion::{self, Progress, Stop};
+use sfumato::checkpoints::{Error, Library, Model, Upscaler};
+use sfumato::diffusion::{self, Ending, Phase, Progress, Request, SamplerName, ScheduleName, Stop, Upscale};
 use sfumato::geom::Extent;
 use sfumato::pixels::Picture;
 use std::ops::ControlFlow::{Break, Continue};
@@ -169,6 +169,64 @@ fn a_network_that_gives_no_numbers_is_an_error() {
     let upscaler = Upscaler::load(&path, &Device::Cpu).unwrap();
     let error = diffusion::upscale(&picture(Extent::new(8, 8)), &upscaler, 4.0, &mut |_| Continue(())).unwrap_err();
     assert!(error.to_string().starts_with("the upscaler gave something that is not a number"), "{error}");
+}
+
+fn bozzetto() -> Model {
+    Model::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models/bozzetto"), &Device::Cpu).unwrap()
+}
+
+/// Small and short.
+fn request() -> Request {
+    Request {
+        model: "bozzetto".into(),
+        prompt: "a red apple".into(),
+        negative_prompt: String::new(),
+        extent: Extent::new(64, 64),
+        seed: 3,
+        sampler: SamplerName::Ddim,
+        schedule: ScheduleName::Simple,
+        steps: 2,
+        guidance_scale: 1.0,
+        input: None,
+        upscale: None,
+    }
+}
+
+#[test]
+fn a_request_that_is_enlarged_gives_what_its_picture_enlarged_gives() {
+    let (model, upscaler) = (bozzetto(), load("compact_x4.safetensors"));
+    let upscale = Some(Upscale { upscaler: "tiny 4x".into(), factor: 4.0 });
+    let larger = Request { upscale, ..request() };
+    let paint = |request: &Request, stop: Option<Stop>| {
+        let mut on_progress = |progress: Progress<'_>| match (progress, stop) {
+            (Progress::Phase(Phase::Upscale), Some(stop)) => Break(stop),
+            _ => Continue(()),
+        };
+        diffusion::paint(&model, Some(&upscaler), request, &mut on_progress).unwrap()
+    };
+    let Ending::Finished(plain) = paint(&request(), None) else { panic!("nobody stopped it") };
+    let Ending::Finished(painted) = paint(&larger, None) else { panic!("nobody stopped it") };
+    assert_eq!((painted.picture.extent(), larger.picture_extent()), (Extent::new(256, 256), Extent::new(256, 256)));
+    assert_eq!(*painted.picture, enlarged(&plain.picture, &upscaler, 4.0));
+    assert_eq!(*painted.request, larger);
+
+    let Ending::Finished(kept) = paint(&larger, Some(Stop::Keep)) else { panic!("every step was made") };
+    assert_eq!((&kept.picture, kept.request.upscale), (&plain.picture, None));
+    assert!(kept.notes[0].contains("before it was upscaled"), "{:?}", kept.notes);
+    assert!(matches!(paint(&larger, Some(Stop::Discard)), Ending::Discarded));
+    let without = diffusion::paint(&model, None, &larger, &mut |_| panic!("it began"));
+    assert!(without.unwrap_err().to_string().contains("tiny 4x"));
+}
+
+#[test]
+fn a_request_says_what_cannot_be_enlarged() {
+    let with = |extent, factor| {
+        let upscale = Some(Upscale { upscaler: "x".into(), factor });
+        Request { extent, upscale, ..request() }.checked().unwrap_err().to_string()
+    };
+    assert!(with(Extent::new(64, 64), f64::NAN).contains("NaN times"));
+    assert!(with(Extent::new(64, 64), 0.5).contains("0.5 times"));
+    assert!(with(Extent::new(4096, 4096), 4.0).contains("would become 16384x16384"));
 }
 
 #[test]

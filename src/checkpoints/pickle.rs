@@ -130,7 +130,12 @@ struct Machine<'a> {
 impl Machine<'_> {
     /// One instruction; whether there is another.
     fn step(&mut self) -> Result<bool, Refusal> {
-        match self.byte()? {
+        let code = self.byte()?;
+        if let Some(value) = self.literal(code)? {
+            self.push(value);
+            return Ok(true);
+        }
+        match code {
             0x80 => {
                 let protocol = self.byte()?;
                 if protocol > 5 {
@@ -139,39 +144,6 @@ impl Machine<'_> {
             }
             b'.' => return Ok(false),
             b'(' => self.marks.push(self.stack.len()),
-            b'N' => self.push(Value::None),
-            0x88 => self.push(Value::Bool(true)),
-            0x89 => self.push(Value::Bool(false)),
-            b'K' => {
-                let number = i64::from(self.byte()?);
-                self.push(Value::Int(number));
-            }
-            b'M' => {
-                let number = i64::from(u16::from_le_bytes(self.array()?));
-                self.push(Value::Int(number));
-            }
-            b'J' => {
-                let number = i64::from(i32::from_le_bytes(self.array()?));
-                self.push(Value::Int(number));
-            }
-            0x8a => {
-                let length = usize::from(self.byte()?);
-                let number = long(self.take(length)?).map_or(Value::OtherNumber, Value::Int);
-                self.push(number);
-            }
-            b'G' => {
-                self.take(8)?;
-                self.push(Value::OtherNumber);
-            }
-            b'X' => {
-                let length = u32::from_le_bytes(self.array()?) as usize;
-                let text = str::from_utf8(self.take(length)?).map_err(|_| Refusal::Damaged("a text is no UTF-8"))?;
-                let text = Value::Text(text.to_owned());
-                self.push(text);
-            }
-            b')' => self.push(Value::Tuple(Vec::new())),
-            b'}' => self.push(Value::Dict(Vec::new())),
-            b']' => self.push(Value::List(Vec::new())),
             b't' => {
                 let parts = self.pop_to_mark()?;
                 self.push(Value::Tuple(parts));
@@ -239,6 +211,35 @@ impl Machine<'_> {
             other => return Err(Refusal::Instruction(instruction_name(other))),
         }
         Ok(true)
+    }
+
+    /// The value that an instruction stands for by itself; none if it does something else.
+    fn literal(&mut self, code: u8) -> Result<Option<Value>, Refusal> {
+        Ok(Some(match code {
+            b'N' => Value::None,
+            0x88 => Value::Bool(true),
+            0x89 => Value::Bool(false),
+            b'K' => Value::Int(self.byte()?.into()),
+            b'M' => Value::Int(u16::from_le_bytes(self.array()?).into()),
+            b'J' => Value::Int(i32::from_le_bytes(self.array()?).into()),
+            0x8a => {
+                let length = usize::from(self.byte()?);
+                long(self.take(length)?).map_or(Value::OtherNumber, Value::Int)
+            }
+            b'G' => {
+                self.take(8)?;
+                Value::OtherNumber
+            }
+            b'X' => {
+                let length = u32::from_le_bytes(self.array()?) as usize;
+                let text = str::from_utf8(self.take(length)?).map_err(|_| Refusal::Damaged("a text is no UTF-8"))?;
+                Value::Text(text.to_owned())
+            }
+            b')' => Value::Tuple(Vec::new()),
+            b'}' => Value::Dict(Vec::new()),
+            b']' => Value::List(Vec::new()),
+            _ => return Ok(None),
+        }))
     }
 
     /// What a call describes.

@@ -116,17 +116,19 @@ impl Work for Studio {
         if let Some(error) = watch.failed {
             return Err(error);
         }
-        Ok(match ending? {
+        let Continue(picture) = ending? else {
             // There is nothing to keep: the picture it was to be made of is still there.
-            Break(_) => Ending::Discarded,
-            Continue(picture) => Ending::Finished(Painted {
-                picture: Arc::new(picture),
-                request: job.request.clone(),
-                steps_made,
-                seconds: started.elapsed().as_secs_f64(),
-                notes: Vec::new(),
-            }),
-        })
+            return Ok(Ending::Discarded);
+        };
+        let painted = Painted {
+            picture: Arc::new(picture),
+            request: job.request.clone(),
+            steps_made,
+            seconds: started.elapsed().as_secs_f64(),
+            notes: Vec::new(),
+        };
+        let is_whole = steps_made >= job.request.steps_to_run();
+        Ok(if is_whole { Ending::Finished(painted) } else { Ending::Stopped(painted) })
     }
 }
 

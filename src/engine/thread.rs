@@ -21,6 +21,7 @@ pub(super) trait Work {
 }
 
 /// What there is to do for a job.
+#[derive(Clone, Copy)]
 enum Task<'a> {
     Paint { trace: Option<&'a Path> },
     Upscale { picture: &'a Picture, steps_made: u32 },

@@ -134,7 +134,7 @@ pub enum NotAnUpscaler {
         /// How many it has.
         channels: usize,
     },
-    /// A compact network without slopes: whether it has ReLU or leaky ReLU instead, its file does not say.
+    /// A compact network without slopes: whether it has `ReLU` or leaky `ReLU` instead, its file does not say.
     #[error("it has no slopes ({0}): such a file does not say which activation it was trained with")]
     NoSlopes(String),
 }
@@ -239,7 +239,8 @@ impl CompactConfig {
 impl RrdbConfig {
     fn detect(spelling: Spelling, shapes: &Shapes) -> Result<Self, NotAnUpscaler> {
         let is_there = |name: String| shapes.contains_key(&weight(name));
-        let count = |part: &dyn Fn(usize) -> String| (0..).take_while(|&index| is_there(part(index))).count();
+        let count =
+            |part: &dyn Fn(usize) -> String| (0..shapes.len()).take_while(|&index| is_there(part(index))).count();
         let blocks = count(&|block| spelling.dense((block, 1), 1));
         // A sequence goes on with numbers behind the last doubling.
         let doublings = match spelling {

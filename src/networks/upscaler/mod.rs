@@ -18,7 +18,7 @@ pub enum UpscalerNetwork {
     /// A row of convolutions.
     Compact(Compact),
     /// Dense blocks.
-    Rrdb(Rrdb),
+    Rrdb(Box<Rrdb>),
 }
 
 impl UpscalerNetwork {
@@ -26,7 +26,7 @@ impl UpscalerNetwork {
     pub fn new(config: &UpscalerConfig, weights: VarBuilder<'_>) -> Result<Self> {
         Ok(match config {
             UpscalerConfig::Compact(config) => Self::Compact(Compact::new(config, &weights)?),
-            UpscalerConfig::Rrdb(config) => Self::Rrdb(Rrdb::new(config, &weights)?),
+            UpscalerConfig::Rrdb(config) => Self::Rrdb(Box::new(Rrdb::new(config, &weights)?)),
         })
     }
 
