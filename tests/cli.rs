@@ -436,6 +436,12 @@ fn a_picture_is_made_larger_and_its_texts_stay_in_it() {
     assert!(parameters.ends_with(", Postprocess upscale by: 4, Postprocess upscaler: tiny"), "{parameters}");
     assert!(texts.contains(&("postprocessing".into(), "Postprocess upscale by: 4, Postprocess upscaler: tiny".into())));
 
+    let inspected = desk.run(&["inspect", tiny_upscaler().to_str().unwrap()]);
+    assert!(
+        String::from_utf8_lossy(&inspected.stdout)
+            .starts_with("upscaler, ESRGAN, 6 features, 2 blocks, 4 times larger")
+    );
+
     // The same when it is painted larger at once, but for what the text begins with.
     let args = ["--seed", "7", "--size", "64x72", "--guidance", "1", "--out", "large.png", "--upscale", "tiny"];
     let request = desk.paint(&args)["pictures"][0]["request"].clone();

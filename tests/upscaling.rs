@@ -45,7 +45,7 @@ fn written(folder: &tempfile::TempDir, name: &str, bytes: &[u8]) -> PathBuf {
 fn picture(extent: Extent) -> Picture {
     let pixel = |x: u32, y: u32| {
         let wave = |step: f64| (127.5 + 127.5 * (f64::from(x) * step + f64::from(y) * step * 0.7).sin()) as u8;
-        [wave(0.11), wave(0.37), if (x / 5 + y / 3) % 2 == 0 { 30 } else { wave(0.9) }, 255]
+        [wave(0.11), wave(0.37), if (x / 5 + y / 3).is_multiple_of(2) { 30 } else { wave(0.9) }, 255]
     };
     let rgba = (0..extent.height).flat_map(|y| (0..extent.width).flat_map(move |x| pixel(x, y))).collect();
     Picture::from_rgba(extent, rgba).unwrap()
@@ -285,7 +285,7 @@ fn a_file_that_asks_for_more_than_weights_is_refused_by_name() {
 fn pickles_that_nest_name_themselves_or_lie_about_lengths_end_in_words() {
     let folder = tempfile::tempdir().unwrap();
     let before = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03.\x80\x02}.\x80\x02";
-    let nested = [&b")"[..], &[0x85; 1 << 20], b"."].concat();
+    let nested = [&b")"[..], &vec![0x85; 1 << 20], b"."].concat();
     let doubled: Vec<u8> = [&b")q\x00"[..], &b"h\x00\x86q\x00h\x00".repeat(1 << 16), b"."].concat();
     for pickle in [
         &nested[..],

@@ -40,17 +40,17 @@ pub enum Command {
     /// Paint pictures and write them as PNG files that carry their settings
     #[command(after_help = EXIT_CODES)]
     Paint(Box<PaintArgs>),
-    /// Say what a picture was made with, or what is in a model folder or a safetensors file
+    /// Say what a picture was made with, or what is in a model folder or a file of weights
     #[command(after_help = EXIT_CODES)]
     Inspect {
-        /// A PNG, JPEG or WebP picture, a model folder, or a .safetensors file
+        /// A PNG, JPEG or WebP picture, a model folder, a .safetensors file, or an upscaler's .pth file
         file: PathBuf,
         /// Print one JSON object instead of text
         #[arg(long)]
         json: bool,
     },
     /// Enlarge pictures with an upscaler; their texts stay in them
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = EXIT_CODES.replace(", and so is the current one if a step of it was made", ""))]
     Upscale(UpscaleArgs),
     /// List the models that can be painted with, and the upscalers
     #[command(after_help = EXIT_CODES)]

@@ -179,6 +179,10 @@ impl Running {
             self.sampling_since = Some(now);
             self.latest_step = None;
         }
+        if phase == Phase::Upscale {
+            // How many pieces there are is told with the first one.
+            self.step_count = 0;
+        }
     }
 
     /// A piece is to be enlarged: those before it are.
