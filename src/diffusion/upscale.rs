@@ -6,7 +6,7 @@ use super::{Error, OnProgress, Phase, Progress, Stop};
 use crate::checkpoints::Upscaler;
 use crate::geom::{Bounds, Extent};
 use crate::pixels::Picture;
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 use std::ops::ControlFlow::{self, Break, Continue};
 
 /// The most times larger that a picture is made.
@@ -107,7 +107,7 @@ impl<'a> Canvas<'a> {
         let (right, bottom) = (piece.right() + self.margin, piece.bottom() + self.margin);
         let extent = Extent::new(right.min(whole.width) - left, bottom.min(whole.height) - top);
         let seen = Bounds { left, top, extent };
-        let rgb = self.upscaler.network.forward(&self.rgb(seen)?)?.to_dtype(DType::F32)?;
+        let rgb = self.upscaler.network.forward(&self.rgb(seen)?)?;
         if !is_finite(&rgb)? {
             return Err(Error::PartNotFinite { part: "the upscaler" });
         }
