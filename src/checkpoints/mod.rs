@@ -7,8 +7,11 @@ mod folder;
 mod header;
 mod library;
 mod model;
+mod pickle;
 mod preview;
+mod torch;
 mod training;
+mod upscaler;
 mod weights;
 
 pub use error::Error;
@@ -17,3 +20,4 @@ pub use library::{Library, ModelEntry, Summary};
 pub use model::{Model, Parts};
 pub use preview::LatentToRgb;
 pub use training::{Prediction, Spacing, Training};
+pub use upscaler::{Upscaler, UpscalerEntry, UpscalerSummary};

@@ -29,6 +29,7 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<()> {
         steps: args.steps.unwrap_or(defaults.steps),
         guidance_scale: defaults.guidance_scale,
         input: None,
+        upscale: None,
     };
     let request = request.checked().map_err(|invalid| Usage(invalid.to_string()))?;
 
@@ -99,8 +100,8 @@ impl Stopwatch {
             Phase::LoadModel => self.times.load = seconds,
             Phase::EncodePrompt => self.times.text = seconds,
             Phase::Decode => self.times.decode = seconds,
-            // What follows the last step is nothing; there is no picture to encode.
-            Phase::Sample | Phase::EncodePicture => {}
+            // What follows the last step is nothing; no picture is encoded, none upscaled.
+            Phase::Sample | Phase::EncodePicture | Phase::Upscale => {}
         }
     }
 

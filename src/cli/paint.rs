@@ -68,7 +68,7 @@ fn paint_all(args: &PaintArgs, done: &mut Done) -> anyhow::Result<()> {
     let client = engine::spawn(library, Priority::Normal, || {});
     for (index, request) in plan.requests.into_iter().enumerate() {
         let job = Job { id: JobId(index as u64), request: Box::new(request), cancel: cancel.clone() };
-        reporter.begin(index, &job.request);
+        reporter.begin(index, &in_words(&job.request));
         let Ended { picture, trace_failed } = paint_one(&client, job, args.trace.clone(), &mut |event| reporter.event(event))?;
         let written = picture.map(|(painted, stopped)| keep(&output, painted, stopped)).transpose()?;
         if let Some(written) = written {
@@ -141,7 +141,7 @@ pub(super) fn paint_one(
 }
 
 /// The first Ctrl+C stops after the current step and keeps what there is; the second ends the program at once.
-fn stop_on_ctrl_c(cancel: &CancelToken) -> anyhow::Result<()> {
+pub(super) fn stop_on_ctrl_c(cancel: &CancelToken) -> anyhow::Result<()> {
     let cancel = cancel.clone();
     ctrlc::set_handler(move || {
         if cancel.requested().is_some() {
@@ -157,8 +157,9 @@ pub(super) fn in_words(request: &Request) -> String {
     let Request { extent, seed, steps, .. } = request;
     let steps_to_run = request.steps_to_run();
     let run = if steps_to_run == *steps { String::new() } else { format!("{steps_to_run} of ") };
+    let larger = if request.upscale.is_some() { format!(" to {}", request.picture_extent()) } else { String::new() };
     format!(
-        "{extent}, seed {seed}, {run}{} of {} {}, guidance {}, {}",
+        "{extent}{larger}, seed {seed}, {run}{} of {} {}, guidance {}, {}",
         steps_in_words(*steps),
         request.sampler.label(),
         request.schedule.label(),

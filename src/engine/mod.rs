@@ -9,7 +9,7 @@ mod thread;
 pub use channel::{Client, Gone, Peer, channel};
 pub use messages::{CancelToken, Command, Event, Job, JobId, Outcome};
 pub use priority::Priority;
-pub use studio::device_name;
+pub use studio::{best_device, device_name};
 
 use crate::checkpoints::Library;
 use std::panic::{AssertUnwindSafe, catch_unwind};
