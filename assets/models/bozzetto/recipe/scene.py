@@ -311,6 +311,11 @@ class Scenes:
             self._paste(picture, sprites[number % len(sprites)], centre, size, spread)
         return picture
 
+    def natural(self, plan):
+        """Whether the colour said of a thing is the one it has anyway."""
+        turned = plan.colour and self._sprite(plan.concepts[0], plan.style, plan.colour)
+        return turned is self._sprite(plan.concepts[0], plan.style)
+
     def captions(self, plan, count):
         texts = [self._english, self._chinese]
         parts = plan.concepts, plan.style, plan.ground, plan.colour, plan.count
