@@ -1,153 +1,195 @@
-"""Measure an exported folder: does a picture show what was asked for, in the colour asked for?
+"""Measure an exported folder: does a picture show what was asked for?
 
-The judge is a small convolutional classifier trained only on composed pictures (other
-seeds, positions, sizes and backgrounds than the U-Net saw; never on a painted picture), kept in
-WORK/runs/judge. It says for a painted picture which of the concepts it shows; the colour of the
-background is read off the picture's border.
+Asks for the things of a tier once each, and for 500 combinations kept out of training (scene.py): colour x
+thing, colour x thing x place, thing x place, two things, two or three of one. The judge (judge.py)
+has never seen a painted picture. Everything is painted in English and in Chinese, seed 1000 and up, nothing picked.
 
-    python measure.py judge --work DIR --max-cpu 300       train the judge, report its own accuracy
-    python measure.py paint --work DIR --model DIR/export/bozzetto --pictures 64 --steps 20
+R-precision: how often the picture's own caption fits it best among 100, the 99 others drawn from the same
+500. Distance: Frechet distance of the judge's features to composed pictures of the same plans, and the
+same between two composed sets, below which it can't fall.
+
+    python measure.py --work DIR --model DIR/export/bozzetto --steps 20 > table.md
 """
 
 import argparse
-import json
 import random
+import resource
+import sys
 import time
 import tomllib
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
-from torch.nn.functional import cross_entropy, interpolate
 
 from bozzetto import load_text_encoder, load_unet, load_vae, paint
-from common import RECIPE, Prompts, append_row, be_polite, cpu_seconds, save_atomically, to_array, to_tensor
-from scene import COLOURS, Scenes, with_article
+from common import RECIPE, Prompts, be_polite, contact_sheet, to_array, to_tensor
+from judge import UNKNOWN, answers, load_judge
+from scene import COLOURS, PAINTS, PLACES, Plan, Scenes
 
-STAGE = RECIPE / "stages/judge.toml"
-
-
-def new_judge(classes):
-    layers, width = [], 3
-    for wider in (16, 32, 64, 128):
-        layers += [nn.Conv2d(width, wider, 3, stride=2, padding=1), nn.BatchNorm2d(wider), nn.ReLU()]
-        width = wider
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Dropout(0.2), nn.Linear(4 * width, classes))
+STAGE = RECIPE / "stages/objects-4.toml"
+KINDS = {"colour": 100, "colour and place": 100, "place": 50, "two things": 130, "count": 120}
 
 
-def look(judge, pictures):
-    """The judge sees 64 px: what a thing is shows at that size."""
-    return judge(interpolate(pictures, size=64, mode="area"))
+class Questions:
+    """Plans to ask for, and their captions."""
+
+    def __init__(self, work):
+        self.scenes = Scenes(work, tomllib.loads(STAGE.read_text())["scene"], seed=77)
+        self.rng = random.Random(77)
+
+    def _any(self, kind):
+        rng, scenes = self.rng, self.scenes
+        plan = Plan([rng.choice(scenes.pool)])
+        if kind.startswith("colour"):
+            plan.colour = rng.choice(list(PAINTS))
+        if kind.endswith("place"):
+            plan.ground = rng.choice(list(PLACES))
+        else:
+            plan.ground = rng.choice(["white", rng.choice(list(COLOURS))])
+        if kind == "two things":
+            plan.concepts.append(rng.choice([concept for concept in scenes.pool if concept != plan.concepts[0]]))
+        if kind == "count":
+            plan.count = rng.choice([2, 3])
+        return plan
+
+    def _asks_too_much(self, plan):
+        """A colour that the thing cannot have, has anyway, or that vanishes on its ground."""
+        if not plan.colour:
+            return False
+        can = self.scenes._sprite(plan.concepts[0], "3d", plan.colour)
+        return not can or self.scenes.natural(plan) or plan.colour == plan.ground
+
+    def held_out(self, kind, count):
+        """Different plans of a kind, each with a combination training never showed."""
+        plans = []
+        while len(plans) < count:
+            plan = self._any(kind)
+            # For colour and place it is the colour that is new; the place may be new as well.
+            newest = Plan(plan.concepts, colour=plan.colour, count=plan.count) if plan.colour else plan
+            if newest.held_out(self.scenes.names) and not self._asks_too_much(plan) and plan not in plans:
+                plans.append(plan)
+        return plans
+
+    def caption(self, plan, language):
+        self.scenes.rng.seed(repr(plan))
+        return self.scenes.captions(plan, 2)[language == "zh"]
 
 
-def labelled(scenes, count):
-    drawn = [scenes.draw(captions=0, labels=True) for _ in range(count)]
-    return to_tensor([picture for picture, _ in drawn]), torch.tensor([concept for _, concept in drawn])
+def likelihoods(logits, plans):
+    """Pictures x plans: the log-likelihood of each plan's five answers for each picture."""
+    total = 0
+    for question, scores in enumerate(logits):
+        wanted = torch.tensor([answers(plan)[question] for plan in plans])
+        total = total + scores.log_softmax(1)[:, wanted]
+    return total
 
 
-def train_judge(given):
-    """Adam on composed pictures with noise and blur, so that texture decides nothing."""
-    stage = tomllib.loads(STAGE.read_text())
-    scenes, held_out = Scenes(given.work, stage["scene"], seed=11), Scenes(given.work, stage["scene"], seed=12)
-    judge = new_judge(len(scenes.concepts))
-    optimiser = torch.optim.AdamW(judge.parameters(), lr=3e-3)
-    folder, step, start = given.work / "runs/judge", 0, cpu_seconds()
-    pool, answers = labelled(scenes, 256)
-    while cpu_seconds() - start < given.max_cpu:
-        done = (cpu_seconds() - start) / given.max_cpu
-        optimiser.param_groups[0]["lr"] = 3e-3 * max(0.02, 1 - done)
-        fresh, fresh_answers = labelled(scenes, 12)
-        pool, answers = torch.cat([pool, fresh])[-4000:], torch.cat([answers, fresh_answers])[-4000:]
-        rows = torch.randint(len(pool), (48,))
-        seen = pool[rows]
-        if random.random() < 0.5:
-            small = interpolate(seen, scale_factor=random.choice([0.25, 0.5]), mode="area")
-            seen = interpolate(small, size=128, mode="bilinear")
-        seen = seen + 0.2 * torch.rand(len(seen), 1, 1, 1) * torch.randn_like(seen)
-        loss = cross_entropy(look(judge, seen), answers[rows], label_smoothing=0.05)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        step += 1
-        if step % 50 == 0:
-            row = {"step": step, "cpu_seconds": round(cpu_seconds() - start), "loss": f"{loss.item():.3f}"}
-            append_row(folder / "curve.csv", row)
-    judge.eval()
-    pictures, truth = labelled(held_out, 400)
-    with torch.no_grad():
-        right = (look(judge, pictures).argmax(1) == truth).float().mean().item()
-    trained = {"judge": judge.state_dict(), "classes": len(scenes.concepts), "accuracy": right}
-    save_atomically(folder / "judge.pt", trained)
-    print(f"judge: {right:.1%} of 400 held-out composed pictures")
+def r_precision(logits, plans, own):
+    """Whether plan own[i] fits picture i best among 100 different ones."""
+    table, rng, best = likelihoods(logits, plans), random.Random(3), []
+    for row, index in enumerate(own):
+        others = rng.sample([i for i in range(len(plans)) if plans[i] != plans[index]], 99)
+        best.append(bool(table[row, index] > table[row, others].max()))
+    return best
 
 
-def nearest_colour(picture):
-    """The colour word nearest to the median of the picture's border."""
-    sides = [picture[:6], picture[:, :6], picture[:, -6:]]
-    median = np.median(np.concatenate([side.reshape(-1, 3) for side in sides]), axis=0)
-    return min(COLOURS, key=lambda name: np.abs(median - COLOURS[name][2]).sum())
+def frechet(ours, theirs):
+    means, covariances = [f.mean(0) for f in (ours, theirs)], [torch.cov(f.T) for f in (ours, theirs)]
+    values, vectors = torch.linalg.eigh(covariances[0])
+    root = vectors * values.clamp(min=0).sqrt() @ vectors.T
+    cross = torch.linalg.eigvalsh(root @ covariances[1] @ root).clamp(min=0).sqrt().sum()
+    return ((means[0] - means[1]).pow(2).sum() + sum(c.trace() for c in covariances) - 2 * cross).item()
 
 
-def paint_and_judge(given):
-    state = torch.load(given.work / "runs/judge/judge.pt", weights_only=False)
-    judge = new_judge(state["classes"])
-    judge.load_state_dict(state["judge"])
-    judge.eval()
-    unet = load_unet(given.model).float().eval()
-    text = load_text_encoder(given.model).float().eval()
-    vae, prompts = load_vae(given.model / "vae").float(), Prompts(given.model / "tokenizer")
-    concepts = json.loads((given.work / "data/sprites.json").read_text())["concepts"]
-    pool = [number for number, concept in enumerate(concepts) if concept["tier"] <= given.tier]
+class Painter:
+    def __init__(self, folder):
+        self.unet = load_unet(folder).float().eval()
+        self.text = load_text_encoder(folder).float().eval()
+        self.vae, self.prompts = load_vae(folder / "vae").float(), Prompts(folder / "tokenizer")
 
-    rng = random.Random(5)
-    colours = [name for name in COLOURS if name != "white"]
-    for kind in given.rows.split(","):
-        asked = [pool[i % len(pool)] for i in range(given.pictures)]
-        wanted, texts = [rng.choice(colours) for _ in asked], []
-        for concept, colour in zip(asked, wanted):
-            name = concepts[concept][kind[:2]][0]
-            prompt = with_article(name) if kind[:2] == "en" else name
-            if "colour" in kind:
-                english = kind[:2] == "en"
-                prompt = f"{prompt} on a {colour} background" if english else f"{COLOURS[colour][0]}背景上的{prompt}"
-            texts.append(prompt)
-        shown, backgrounds, start = [], [], time.process_time()
+    def paint(self, texts, steps):
+        painted = []
         for first in range(0, len(texts), 16):
             part = texts[first : first + 16]
-            seeds = list(range(100 + first, 100 + first + len(part)))
-            painted = paint(unet, text, vae, prompts, part, given.steps, seed=seeds)
-            with torch.no_grad():
-                shown += look(judge, painted).argsort(1, descending=True).tolist()
-            backgrounds += [nearest_colour(picture) for picture in to_array(painted)]
-        row = {"object": np.mean([ranks[0] == concept for ranks, concept in zip(shown, asked)])}
-        row["object among 3"] = np.mean([concept in ranks[:3] for ranks, concept in zip(shown, asked)])
-        if "colour" in kind:
-            row["background colour"] = np.mean([seen == colour for seen, colour in zip(backgrounds, wanted)])
-        row["CPU-s a picture"] = (time.process_time() - start) / len(texts)
-        missed = sorted({concepts[c]["en"][0] for ranks, c in zip(shown, asked) if ranks[0] != c})
-        print(f"{kind}: " + ", ".join(f"{name} {value:.2f}" for name, value in row.items()))
-        print("   not named at least once:", ", ".join(missed) or "none", flush=True)
-    print(f"{given.pictures} pictures a row, {given.steps} steps, judge {state['accuracy']:.1%} on composed pictures")
+            seeds = [1000 + first + i for i in range(len(part))]
+            painted.append(paint(self.unet, self.text, self.vae, self.prompts, part, steps, seed=seeds))
+        return torch.cat(painted)
+
+
+@torch.no_grad()
+def judged(judge, pictures):
+    parts = [(judge.features(part), judge(part)) for part in pictures.split(64)]
+    return torch.cat([part[0] for part in parts]), [torch.cat(heads) for heads in zip(*(part[1] for part in parts))]
+
+
+def share(right):
+    return f"{np.mean(right):.0%}" if len(right) else ""
+
+
+def row_of(kind, plans, logits, best):
+    """One row of the table: shares of the answers that were asked for."""
+    truth = torch.tensor([answers(plan) for plan in plans])
+    assert UNKNOWN not in truth
+    left, right, layout, colour, ground = ((one.argmax(1) == t).numpy() for one, t in zip(logits, truth.T))
+    said = np.array([plan.ground != "white" for plan in plans])
+    cells = [share(best), share(left & right)]
+    cells += [share(layout) if kind in ("two things", "count") else ""]
+    cells += [share(colour) if "colour" in kind else "", share(ground[said])]
+    return f"| {kind} | {len(plans)} | " + " | ".join(cells) + " |"
 
 
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("task", choices=["judge", "paint"])
     options.add_argument("--work", type=Path, required=True)
-    options.add_argument("--max-cpu", type=float, default=300)
-    options.add_argument("--model", type=Path)
-    options.add_argument("--tier", type=int, default=3, help="measure the concepts up to this tier")
-    options.add_argument("--pictures", type=int, default=64, help="per row of the table")
-    options.add_argument("--rows", default="en,zh,en on a colour,zh on a colour")
+    options.add_argument("--model", type=Path, required=True)
     options.add_argument("--steps", type=int, default=20)
+    options.add_argument("--languages", default="en,zh")
+    options.add_argument("--part", type=int, default=1, help="paint every so-manieth of the 500, for a quick look")
+    options.add_argument("--sheet", type=Path, help="a contact sheet of some of the pictures")
     options.add_argument("--threads", type=int, default=1)
     given = options.parse_args()
     be_polite()
-    torch.manual_seed(0)
     torch.set_num_threads(given.threads)
-    (train_judge if given.task == "judge" else paint_and_judge)(given)
+
+    questions = Questions(given.work)
+    judge, accuracy = load_judge(given.work)
+    painter = Painter(given.model)
+    things = [Plan([concept]) for concept in questions.scenes.pool]
+    asked = {kind: questions.held_out(kind, count) for kind, count in KINDS.items()}
+    captions = [plan for plans in asked.values() for plan in plans]
+
+    names = ["left", "right", "layout", "colour", "ground"]
+    print("judge on 400 composed pictures:", ", ".join(f"{n} {a:.1%}" for n, a in zip(names, accuracy)))
+    for language in given.languages.split(","):
+        print(f"\n{language}, {given.steps} steps\n")
+        print("| asked for | pictures | R-precision | things named | layout | colour | ground |")
+        print("|---|---|---|---|---|---|---|")
+        features, shown, start, count = [], [], time.process_time(), 0
+        for kind, plans in {"a thing": things, **asked}.items():
+            plans = plans[:: given.part]
+            pictures = painter.paint([questions.caption(plan, language) for plan in plans], given.steps)
+            count += len(plans)
+            seen, logits = judged(judge, pictures)
+            pool = captions if kind != "a thing" else things + captions
+            best = r_precision(logits, pool, [pool.index(plan) for plan in plans])
+            print(row_of(kind, plans, logits, best), flush=True)
+            if kind != "a thing":
+                features.append(seen)
+            shown += list(to_array(pictures[:16]))
+        spent = (time.process_time() - start) / count
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        composed = []
+        for _ in range(2):
+            renders = [questions.scenes.render(plan) for plans in asked.values() for plan in plans[:: given.part]]
+            composed.append(judged(judge, to_tensor(renders))[0])
+        distance, least = frechet(torch.cat(features), composed[0]), frechet(composed[1], composed[0])
+        print(f"\ndistance {distance:.2f} (composed pictures among themselves {least:.2f});", end=" ")
+        print(f"{spent:.2f} CPU-s a picture, {peak:.1f} GiB at most, PyTorch {given.threads} thread(s)")
+        if given.sheet:
+            contact_sheet(np.stack(shown), 16).save(given.sheet.with_stem(f"{given.sheet.stem}-{language}"))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -11,6 +11,8 @@ import colorsys
 import json
 import random
 import tomllib
+import zlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +35,20 @@ COLOURS = {
     "black": ("黑色", "黑", (24, 24, 28)),
     "white": ("白色", "白", (255, 255, 255)),
 }
-# The hues an object can be turned to.
-HUES = {"red": 0.99, "orange": 0.08, "yellow": 0.14, "green": 0.36, "blue": 0.60, "purple": 0.76, "pink": 0.92}
+# What an object can be turned to: hue, factor on saturation, and the range its brightness is mapped
+# to (None keeps it).
+PAINTS = {
+    "red": (0.99, 1.0, None),
+    "orange": (0.08, 1.0, None),
+    "yellow": (0.14, 1.0, None),
+    "green": (0.36, 1.0, None),
+    "blue": (0.60, 1.0, None),
+    "purple": (0.76, 1.0, None),
+    "pink": (0.92, 0.6, None),
+    "brown": (0.06, 0.75, (95, 165)),
+    "black": (0.65, 0.2, (20, 95)),
+    "white": (0.65, 0.06, (200, 255)),
+}
 STYLES = {
     "3d": (["3d style", "3d", "3d render"], ["3D风格", "3D", "立体风格"]),
     "flat": (["flat style", "flat", "flat icon"], ["扁平风格", "扁平", "扁平图标"]),
@@ -53,9 +67,9 @@ COLOUR_BACKGROUND_EN = ["{} on a {} background", "{}, {} background", "{} on {} 
 COLOUR_BACKGROUND_ZH = ["{1}背景上的{0}", "{0}，{1}背景", "{1}背景的{0}"]
 
 
-def gradient(top, bottom, height=PICTURE):
+def gradient(top, bottom, height, width):
     mix = np.linspace(0, 1, height)[:, None, None]
-    return (np.array(top) * (1 - mix) + np.array(bottom) * mix) * np.ones((1, PICTURE, 1))
+    return (np.array(top) * (1 - mix) + np.array(bottom) * mix) * np.ones((1, width, 1))
 
 
 def to_picture(pixels):
@@ -63,62 +77,69 @@ def to_picture(pixels):
 
 
 class Backgrounds:
-    """Plain colours, pastel gradients and seven simple places."""
+    """Plain colours, pastel gradients and seven simple places, `scale` times 128 px."""
 
-    def __init__(self, rng):
-        self.rng = rng
+    def __init__(self, rng, scale=1):
+        self.rng, self.scale, self.side = rng, scale, PICTURE * scale
 
     def draw(self, kind):
         if kind in COLOURS:
             colour = COLOURS[kind][2]
-            return Image.new("RGB", (PICTURE, PICTURE), colour if kind == "white" else self._near(colour, 5))
+            return Image.new("RGB", (self.side, self.side), colour if kind == "white" else self._near(colour, 5))
         return getattr(self, "_" + kind)()
 
     def _near(self, colour, spread=10):
         return tuple(int(np.clip(part + self.rng.uniform(-spread, spread), 0, 255)) for part in colour)
 
+    def _gradient(self, top, bottom):
+        return gradient(top, bottom, self.side, self.side)
+
     def _land(self, sky_top, sky_bottom, ground_top, ground_bottom):
-        self.horizon = self.rng.randint(66, 84)
-        pixels = np.zeros((PICTURE, PICTURE, 3))
-        pixels[: self.horizon] = gradient(self._near(sky_top), self._near(sky_bottom), self.horizon)
-        pixels[self.horizon :] = gradient(self._near(ground_top), self._near(ground_bottom), PICTURE - self.horizon)
-        return to_picture(pixels)
+        self.horizon = self.rng.randint(66, 84) * self.scale
+        sky = gradient(self._near(sky_top), self._near(sky_bottom), self.horizon, self.side)
+        ground = gradient(
+            self._near(ground_top), self._near(ground_bottom), self.side - self.horizon, self.side
+        )
+        return to_picture(np.concatenate([sky, ground]))
+
+    def _ellipse(self, pen, x, y, across, down, **paint):
+        box = [x - across, y - down, x + across, y + down]
+        pen.ellipse([part * self.scale for part in box], **paint)
 
     def _clouds(self, picture, count):
         pen = ImageDraw.Draw(picture)
         for _ in range(count):
             x, y, width = self.rng.uniform(0, PICTURE), self.rng.uniform(6, 46), self.rng.uniform(9, 16)
             for puff in range(4):
-                centre = x + (puff - 1.5) * width * 0.7
                 radius = width * (0.75 if puff in (1, 2) else 0.5)
-                box = [centre - radius, y - radius * 0.75, centre + radius, y + radius * 0.75]
-                pen.ellipse(box, fill=(255, 255, 255))
+                centre = x + (puff - 1.5) * width * 0.7
+                self._ellipse(pen, centre, y, radius, radius * 0.75, fill=(255, 255, 255))
         return picture
 
     def _dots(self, picture, count, radii, **paint):
         pen = ImageDraw.Draw(picture)
         for _ in range(count):
             x, y, radius = self.rng.uniform(0, PICTURE), self.rng.uniform(0, PICTURE), self.rng.uniform(*radii)
-            pen.ellipse([x - radius, y - radius, x + radius, y + radius], **paint)
+            self._ellipse(pen, x, y, radius, radius, **paint)
         return picture
 
     def _pastel(self):
         hue = self.rng.random()
         ends = [colorsys.hsv_to_rgb(hue, 0.12, 1), colorsys.hsv_to_rgb((hue + 0.08) % 1, 0.3, 0.97)]
-        return to_picture(gradient(*(np.array(end) * 255 for end in ends)))
+        return to_picture(self._gradient(*(np.array(end) * 255 for end in ends)))
 
     def _grass(self):
         land = self._land((120, 190, 245), (205, 232, 252), (120, 200, 90), (70, 150, 60))
         return self._clouds(land, self.rng.randint(0, 2))
 
     def _sky(self):
-        sky = to_picture(gradient(self._near((80, 160, 240)), self._near((190, 225, 252))))
+        sky = to_picture(self._gradient(self._near((80, 160, 240)), self._near((190, 225, 252))))
         return self._clouds(sky, self.rng.randint(2, 4))
 
     def _beach(self):
         pixels = np.array(self._land((110, 195, 245), (190, 230, 250), (40, 160, 200), (70, 190, 215)))
-        shore = self.horizon + self.rng.randint(10, 18)
-        pixels[shore:] = gradient((245, 222, 165), (230, 200, 135), PICTURE - shore)
+        shore = self.horizon + self.rng.randint(10, 18) * self.scale
+        pixels[shore:] = gradient((245, 222, 165), (230, 200, 135), self.side - shore, self.side)
         return Image.fromarray(pixels)
 
     def _snow(self):
@@ -127,105 +148,190 @@ class Backgrounds:
 
     def _sunset(self):
         land = self._land((90, 60, 140), (250, 150, 90), (120, 60, 80), (70, 40, 70))
-        x = self.rng.uniform(30, 98)
-        sun = [x - 16, self.horizon - 16, x + 16, self.horizon + 16]
+        x, radius = self.rng.uniform(30, 98) * self.scale, 16 * self.scale
+        sun = [x - radius, self.horizon - radius, x + radius, self.horizon + radius]
         ImageDraw.Draw(land).pieslice(sun, 180, 360, fill=(255, 225, 130))
         return land
 
     def _night(self):
-        sky = to_picture(gradient(self._near((12, 16, 50), 5), self._near((44, 40, 100), 8)))
+        sky = to_picture(self._gradient(self._near((12, 16, 50), 5), self._near((44, 40, 100), 8)))
         return self._dots(sky, 26, (0.7, 1.4), fill=(255, 250, 215))
 
     def _water(self):
-        sea = to_picture(gradient(self._near((70, 180, 225)), self._near((15, 70, 140))))
-        return self._dots(sea, 8, (1.5, 4), outline=(190, 230, 250))
+        sea = to_picture(self._gradient(self._near((70, 180, 225)), self._near((15, 70, 140))))
+        return self._dots(sea, 8, (1.5, 4), outline=(190, 230, 250), width=self.scale)
+
+
+def circle_distance(hues, hue):
+    return np.abs((hues - hue + 0.5) % 1 - 0.5)
 
 
 def recolour(sprite, colour):
-    """The sprite with its dominant hue turned to `colour`, or None where no hue dominates."""
-    pixels = np.asarray(sprite.convert("RGB").convert("HSV")).astype(int)
-    alpha = np.asarray(sprite)[..., 3]
-    vivid = (pixels[..., 1] > 90) & (pixels[..., 2] > 60) & (alpha > 128)
-    if vivid.sum() < 0.35 * (alpha > 128).sum():
+    """The sprite with its dominant hue turned to `colour`, or None where no hue dominates.
+
+    A hue dominates where two pixels in five are vivid and near it, and more than half of the vivid ones.
+    A sprite that has the colour already comes back as it is.
+    """
+    pixels, alpha = np.asarray(sprite.convert("RGB")), np.asarray(sprite)[..., 3]
+    hsv = np.asarray(sprite.convert("RGB").convert("HSV")).astype(float)
+    hues, shown = hsv[..., 0] / 256, alpha > 128
+    vivid = shown & (hsv[..., 1] > 90) & (hsv[..., 2] > 60)
+    if not vivid.any():
         return None
-    mean = np.exp(2j * np.pi * pixels[..., 0][vivid] / 256).mean()
-    if abs(mean) < 0.88:
+    shares = [(circle_distance(hues[vivid], centre / 32) < 0.09).mean() for centre in range(32)]
+    if max(shares) < 0.55 or max(shares) * vivid.sum() < 0.4 * shown.sum():
         return None
-    hue, goal = np.angle(mean) / (2 * np.pi) % 1, HUES[colour]
-    if min(abs(hue - goal), 1 - abs(hue - goal)) < 0.09:
-        return None
-    near = np.abs((pixels[..., 0] / 256 - hue + 0.5) % 1 - 0.5) < 0.14
-    pixels[..., 0] = np.where(near, (pixels[..., 0] + round((goal - hue) * 256)) % 256, pixels[..., 0])
-    if colour == "pink":
-        pixels[..., 1] = np.where(near, pixels[..., 1] * 0.6, pixels[..., 1])
-    turned = Image.fromarray(pixels.astype(np.uint8), "HSV").convert("RGB")
-    turned.putalpha(Image.fromarray(alpha))
-    return turned
+    hue = np.argmax(shares) / 32
+    main = vivid & (circle_distance(hues, hue) < 0.09)
+    hue = np.angle(np.exp(2j * np.pi * hues[main]).mean()) / (2 * np.pi) % 1
+    goal, saturation, brightness = PAINTS[colour]
+    if brightness is None and saturation == 1 and circle_distance(hue, goal) < 0.025:
+        return sprite
+    value = hsv[..., 2]
+    if brightness:
+        light = pixels @ (0.3, 0.59, 0.11)
+        low, high = np.percentile(light[main], (3, 97))
+        value = np.interp(light, (low, max(high, low + 40)), brightness)
+    turned = np.stack([(hsv[..., 0] + (goal - hue) * 256) % 256, hsv[..., 1] * saturation, value], axis=-1)
+    turned = np.asarray(Image.fromarray(turned.clip(0, 255).astype(np.uint8), "HSV").convert("RGB"))
+    # Other hues and grays stay; between them and what is turned the change is gradual.
+    part = ((0.17 - circle_distance(hues, hue)) / 0.04).clip(0, 1) * ((hsv[..., 1] - 40) / 50).clip(0, 1)
+    mixed = pixels + (turned.astype(float) - pixels) * part[..., None]
+    picture = Image.fromarray(mixed.clip(0, 255).astype(np.uint8))
+    picture.putalpha(Image.fromarray(alpha))
+    return picture
 
 
 def with_article(name):
     return ("an " if name[0] in "aeiou" else "a ") + name
 
 
-class Scenes:
-    """Draws (picture, captions) pairs as one stage wants them."""
+def plural(name):
+    if name.endswith(("fish", "cherries", "grapes", "books")):
+        return name
+    if name.endswith("y"):
+        return name[:-1] + "ies"
+    return name + ("es" if name.endswith(("s", "x", "tomato")) else "s")
 
-    def __init__(self, work, config, seed):
+
+@dataclass
+class Plan:
+    """What one picture shows: numbers of concepts from left to right, the colour they are painted in, how many."""
+
+    concepts: list
+    style: str = "3d"
+    ground: str = "white"
+    colour: str | None = None
+    count: int = 1
+
+    def combinations(self, names):
+        """The combinations of words in it that a training set can lack."""
+        first = names[self.concepts[0]]
+        if len(self.concepts) > 1:
+            yield "pair of " + " and ".join(sorted(names[concept] for concept in self.concepts))
+        elif self.colour:
+            yield f"{self.colour} {first}"
+        if self.count > 1:
+            yield f"{self.count} {first}"
+        if self.ground in PLACES:
+            yield from (f"{names[concept]} on {self.ground}" for concept in self.concepts)
+
+    def held_out(self, names):
+        """Whether one of its combinations is kept out of training: one in six, chosen by a checksum."""
+        return any(zlib.crc32(text.encode()) % 6 == 0 for text in self.combinations(names))
+
+
+class Scenes:
+    """Draws (picture, captions) pairs as one stage wants them.
+
+    With `held_out` it draws only what training may show (False) or only what it may not (True).
+    """
+
+    def __init__(self, work, config, seed, held_out=None):
         bank = json.loads((Path(work) / "data/sprites.json").read_text())
         self.pictures = np.load(Path(work) / "data/sprites.npz")["pictures"]
         self.concepts = bank["concepts"]
+        self.names = [concept["en"][0] for concept in self.concepts]
         self.where = {(entry["concept"], entry["style"]): row for row, entry in enumerate(bank["sprites"])}
+        self.sprites = {}
         self.config = config
+        self.held_out = held_out
         self.rng = random.Random(seed)
         self.backgrounds = Backgrounds(self.rng)
         self.pool = [i for i, concept in enumerate(self.concepts) if concept["tier"] <= config["tier"]]
 
     def draw(self, captions=4, labels=False):
-        """One picture and its captions, half English and half Chinese (or the concept's number)."""
+        """One picture and its captions, half English and half Chinese (or its plan)."""
+        plan = self.plan()
+        picture = self.render(plan)
+        return picture, plan if labels else self.captions(plan, captions)
+
+    def plan(self):
+        """What the next picture shows; a colour only where the thing can be turned to it and does not vanish."""
+        while True:
+            plan = self._any_plan()
+            if self.held_out is None or plan.held_out(self.names) == self.held_out:
+                return plan
+
+    def _any_plan(self):
         rng, config = self.rng, self.config
-        style = self._choose(config["styles"])
-        ground = self._choose(config["backgrounds"])
         layout = self._choose(config["layouts"])
+        ground = self._choose(config["backgrounds"])
         if ground == "colour":
             ground = rng.choice(list(COLOURS))
         elif ground == "place":
             ground = rng.choice(list(PLACES))
-        picture = self.backgrounds.draw(ground)
+        plan = Plan([rng.choice(self.pool)], self._choose(config["styles"]), ground)
+        if layout == "two":
+            others = [concept for concept in self.pool if concept != plan.concepts[0]]
+            plan.concepts.append(rng.choice(others))
+        elif layout == "several":
+            plan.count = rng.choice([2, 2, 3])
+        elif rng.random() < config["recolour"]:
+            colour = rng.choice(list(PAINTS))
+            if colour != ground and self._sprite(plan.concepts[0], plan.style, colour):
+                plan.colour = colour
+        return plan
+
+    def render(self, plan):
+        rng, config = self.rng, self.config
+        picture = self.backgrounds.draw(plan.ground)
         spread = config["jitter"]
-
-        concepts, colour, count = [rng.choice(self.pool)], None, 1
-        sprite = self._sprite(concepts[0], style)
-        if layout != "two" and rng.random() < config["recolour"]:
-            colour = rng.choice(list(HUES))
-            turned = recolour(sprite, colour)
-            sprite, colour = (turned, colour) if turned else (sprite, None)
-
-        if layout == "one":
-            low, high = config["size_in_place"] if ground in PLACES else config["size"]
-            self._paste(picture, sprite, (64, 64), rng.uniform(low, high), spread)
-        elif layout == "two":
-            concepts.append(rng.choice(self.pool))
-            size = rng.uniform(54, 64)
-            self._paste(picture, sprite, (33, 66), size, spread)
-            self._paste(picture, self._sprite(concepts[1], style), (95, 66), size, spread)
+        sprites = [self._sprite(concept, plan.style, plan.colour) for concept in plan.concepts]
+        if len(sprites) == 2:
+            centres, sizes = [(33, 66), (95, 66)], config.get("size_of_two", [54, 64])
+        elif plan.count == 2:
+            centres, sizes = [(33, 66), (95, 66)], config.get("size_of_several", [46, 58])
+        elif plan.count == 3:
+            centres, sizes = [(33, 36), (95, 36), (64, 94)], config.get("size_of_several", [46, 58])
         else:
-            count = rng.choice([2, 2, 3])
-            centres = [(33, 64), (95, 64)] if count == 2 else [(33, 36), (95, 36), (64, 94)]
-            size = rng.uniform(46, 58)
-            for centre in centres:
-                self._paste(picture, sprite, centre, size, spread)
+            centres, sizes = [(64, 64)], config["size_in_place"] if plan.ground in PLACES else config["size"]
+        size = rng.uniform(*sizes)
+        for number, centre in enumerate(centres):
+            self._paste(picture, sprites[number % len(sprites)], centre, size, spread)
+        return picture
 
-        if labels:
-            return picture, concepts[0]
+    def natural(self, plan):
+        """Whether the colour said of a thing is the one it has anyway."""
+        turned = plan.colour and self._sprite(plan.concepts[0], plan.style, plan.colour)
+        return turned is self._sprite(plan.concepts[0], plan.style)
+
+    def captions(self, plan, count):
         texts = [self._english, self._chinese]
-        return picture, [texts[i % 2](concepts, style, ground, colour, count) for i in range(captions)]
+        parts = plan.concepts, plan.style, plan.ground, plan.colour, plan.count
+        return [texts[i % 2](*parts) for i in range(count)]
 
     def _choose(self, weights):
         return self.rng.choices(list(weights), list(weights.values()))[0]
 
-    def _sprite(self, concept, style):
-        row = self.where.get((concept, style), self.where.get((concept, "3d")))
-        return Image.fromarray(self.pictures[row])
+    def _sprite(self, concept, style, colour=None):
+        """A sprite, turned to a colour if one is given (None where it can't be)."""
+        key = concept, style, colour
+        if key not in self.sprites:
+            row = self.where.get((concept, style), self.where.get((concept, "3d")))
+            sprite = Image.fromarray(self.pictures[row])
+            self.sprites[key] = recolour(sprite, colour) if colour else sprite
+        return self.sprites[key]
 
     def _paste(self, picture, sprite, centre, size, spread):
         size = round(size)
@@ -241,11 +347,11 @@ class Scenes:
         rng = self.rng
         names = [self._name(concept, "en") for concept in concepts]
         if colour:
-            plain = [word for word in names[0].split() if word not in HUES]
+            plain = [word for word in names[0].split() if word not in PAINTS]
             names[0] = colour + " " + " ".join(plain)
         if count > 1:
             name = names[0]
-            text = {2: "two ", 3: "three "}[count] + (name if name.endswith(("s", "fish")) else name + "s")
+            text = {2: "two ", 3: "three "}[count] + plural(name)
         else:
             if rng.random() < 0.5:
                 names = [with_article(name) for name in names]
@@ -263,8 +369,9 @@ class Scenes:
         rng = self.rng
         names = [self._name(concept, "zh") for concept in concepts]
         if colour:
-            plain = names[0][1:] if names[0][0] in "红黄" else names[0]
-            names[0] = COLOURS[colour][0] + "的" + plain.removeprefix("色")
+            plain = names[0].removeprefix("红")
+            plain = plain.removeprefix("色").removeprefix("的")
+            names[0] = rng.choice([COLOURS[colour][0] + "的", COLOURS[colour][0], COLOURS[colour][1]]) + plain
         text = rng.choice(["和", "与", "旁边是"]).join(names)
         if count > 1:
             text = {2: "两个", 3: "三个"}[count] + text

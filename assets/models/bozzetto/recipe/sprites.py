@@ -28,7 +28,7 @@ class SvgSet:
         self.icons = json.loads((folder / "icons.json").read_text())
         self.chars = json.loads((folder / "chars.json").read_text())
 
-    def picture(self, code):
+    def picture(self, code, side=PICTURE):
         name = self.chars.get(code) or self.chars.get(code + "-fe0f")
         if name is None:
             return None
@@ -39,7 +39,7 @@ class SvgSet:
         view = f"{icon.get('left', 0)} {icon.get('top', 0)} {width} {height}"
         svg = (
             '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
-            f'width="{PICTURE}" height="{PICTURE}" viewBox="{view}">{icon["body"]}</svg>'
+            f'width="{side}" height="{side}" viewBox="{view}">{icon["body"]}</svg>'
         )
         return Image.open(io.BytesIO(bytes(resvg_py.svg_to_bytes(svg_string=svg))))
 
@@ -53,11 +53,16 @@ def soft_render(folder, code):
     return None
 
 
-def fit(picture):
-    """Crop to what is visible, scale the longer side to the full square, centre."""
+def visible(picture):
+    """Cropped to what can be seen."""
     picture = picture.convert("RGBA")
     rows, columns = np.where(np.asarray(picture)[..., 3] > 8)
-    picture = picture.crop((columns.min(), rows.min(), columns.max() + 1, rows.max() + 1))
+    return picture.crop((columns.min(), rows.min(), columns.max() + 1, rows.max() + 1))
+
+
+def fit(picture):
+    """Crop to what is visible, scale the longer side to the full square, centre."""
+    picture = visible(picture)
     scale = PICTURE / max(picture.size)
     size = [max(1, round(side * scale)) for side in picture.size]
     picture = picture.convert("RGBa").resize(size, Image.LANCZOS).convert("RGBA")

@@ -85,7 +85,7 @@ class Run:
         # A new order of pictures after every stop: replaying the old one would teach nothing new.
         stops = state["stops"] + 1 if state else 0
         self.stops = stops
-        scenes = Scenes(options.work, stage["scene"], seed=options.seed + 1000 * stops)
+        scenes = Scenes(options.work, stage["scene"], seed=options.seed + 1000 * stops, held_out=False)
         self.ring = Ring(self.config["ring"], scenes, self.vae, self.prompts)
         self.step, self.cpu, self.decay_start = 0, 0.0, 0
         if state:
@@ -175,8 +175,11 @@ class Run:
     def spent(self):
         return self.cpu + cpu_seconds() - self.clock
 
+    def warmth(self):
+        return min(1.0, (self.step + 1) / self.config["warm_up"])
+
     def rate(self):
-        warm = min(1.0, (self.step + 1) / self.config["warm_up"])
+        warm = self.warmth()
         if self.options.decay:
             warm *= max(0.0, 1 - (self.step - self.decay_start) / self.options.decay)
         return self.config["rate"] * warm
@@ -208,7 +211,8 @@ class Run:
         (2 * (error * weight).mean()).backward()
         torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
         for group in self.optimiser.param_groups:
-            group["lr"] = self.rate()
+            # A momentum without a past trusts each step more.
+            group["lr"], group["momentum"] = self.rate(), 0.85 + 0.1 * self.warmth()
         self.optimiser.step()
         keep = min(config["ema"], (1 + self.step) / (10 + self.step))
         with torch.no_grad():
