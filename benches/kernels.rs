@@ -2,6 +2,8 @@
 //! `cargo bench --bench kernels [FILTER]`. Divan counts floating-point operations as items; behind its table stands each kernel's
 //! share of the machine's limit. A convolution counts as if it were computed directly, so that Winograd's may pass 100 %.
 
+#![expect(clippy::print_stdout, reason = "a bench prints its figures")]
+
 #[path = "shared/peak.rs"]
 mod peak;
 
