@@ -38,7 +38,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split(":")[0] + ".")
     parser.add_argument("--only", default=",".join(CASES), help="which cases, of %(default)s")
     parser.add_argument("--rivals", default=",".join(RIVALS), help="against whom, of %(default)s")
-    parser.add_argument("--rounds", type=int, default=3, help="how often each computes each case, after one to warm up")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each computes each case, after one to warm up [%(default)s]")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="for each [%(default)s]")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     parser.add_argument("--venv", type=Path, default=environment.cache() / "venv", help="the rivals' environment [%(default)s]")
