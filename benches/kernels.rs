@@ -2,6 +2,8 @@
 //! `cargo bench --bench kernels [FILTER]`. Divan counts floating-point operations as items; behind its table stands each kernel's
 //! share of the machine's limit. A convolution counts as if it were computed directly, so that Winograd's may pass 100 %.
 
+#![expect(clippy::print_stdout, reason = "a bench prints its figures")]
+
 #[path = "shared/peak.rs"]
 mod peak;
 
@@ -27,7 +29,10 @@ fn main() {
     }
     let threads = rayon::current_num_threads();
     let limit = peak::gflops(threads);
-    println!("\nShare of {limit:.0} GFLOP/s, what {threads} threads make of {}, by each kernel's fastest run:", peak::vectors());
+    println!(
+        "\nShare of {limit:.0} GFLOP/s, what {threads} threads make of {}, by each kernel's fastest run:",
+        peak::vectors()
+    );
     for (name, rate) in rates.iter() {
         println!("{name:60} {rate:6.0} GFLOP/s {:4.0} %", 100.0 * rate / limit);
     }
@@ -89,7 +94,9 @@ fn conv_3x3_enlarged(bencher: Bencher<'_, '_>, shape: Shape<3>) {
     let conv = Conv2d::new(inputs, outputs, 3, weights(&[outputs, inputs, 3, 3])).expect("the weights fit");
     let x = noise(&[1, side, side, inputs]);
     let operations = 18 * 4 * side * side * inputs * outputs;
-    measure(bencher, format!("conv 3x3 enlarged {shape}"), operations, || conv.forward_enlarged(&x, 2 * side, 2 * side));
+    measure(bencher, format!("conv 3x3 enlarged {shape}"), operations, || {
+        conv.forward_enlarged(&x, 2 * side, 2 * side)
+    });
 }
 
 #[divan::bench(args = [Shape("sd15 unet", [64, 960, 320]), Shape("sd15 unet", [16, 2560, 1280])], sample_count = 10, sample_size = 1)]
@@ -181,12 +188,7 @@ fn layer_norm(bencher: Bencher<'_, '_>, shape: Shape<2>) {
 }
 
 /// Times `run` by divan, and keeps its fastest run for the table of shares.
-fn measure(
-    bencher: Bencher<'_, '_>,
-    name: String,
-    operations: usize,
-    run: impl Fn() -> candle_core::Result<Tensor>,
-) {
+fn measure(bencher: Bencher<'_, '_>, name: String, operations: usize, run: impl Fn() -> candle_core::Result<Tensor>) {
     let mut fastest = Duration::MAX;
     bencher.counter(ItemsCount::new(operations)).bench_local(|| {
         let started = Instant::now();

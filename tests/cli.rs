@@ -266,8 +266,23 @@ fn a_bench_says_where_the_seconds_of_a_picture_went() {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let object: Value = serde_json::from_slice(&output.stdout).unwrap();
     let documented = [
-        "version", "model", "extent", "steps", "sampler", "schedule", "guidance_scale", "device", "threads", "vectors",
-        "load_seconds", "text_seconds", "step_seconds", "decode_seconds", "first_step_seconds", "total_seconds", "peak_bytes",
+        "version",
+        "model",
+        "extent",
+        "steps",
+        "sampler",
+        "schedule",
+        "guidance_scale",
+        "device",
+        "threads",
+        "vectors",
+        "load_seconds",
+        "text_seconds",
+        "step_seconds",
+        "decode_seconds",
+        "first_step_seconds",
+        "total_seconds",
+        "peak_bytes",
     ];
     assert_eq!(object.as_object().unwrap().keys().collect::<Vec<_>>(), documented);
     assert_eq!((&object["model"], &object["steps"], &object["threads"]), (&"bozzetto".into(), &3.into(), &2.into()));
@@ -279,7 +294,10 @@ fn a_bench_says_where_the_seconds_of_a_picture_went() {
     assert!(parts.iter().all(|&part| part > 0.0), "{object}");
     assert!(step("min") <= step("median") && step("median") <= step("max"), "{object}");
     assert!(parts.iter().sum::<f64>() <= seconds("total_seconds"), "{object}");
-    assert!(seconds("load_seconds") + seconds("text_seconds") + step("min") <= seconds("first_step_seconds"), "{object}");
+    assert!(
+        seconds("load_seconds") + seconds("text_seconds") + step("min") <= seconds("first_step_seconds"),
+        "{object}"
+    );
     assert!(seconds("first_step_seconds") < seconds("total_seconds"), "{object}");
     if cfg!(target_os = "linux") {
         let weights = fs::metadata(bozzetto().join("unet/diffusion_pytorch_model.safetensors")).unwrap().len();

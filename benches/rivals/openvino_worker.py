@@ -1,5 +1,5 @@
-"""OpenVINO with weights stored in f16: `openvino_worker.py … ` in f32, or in bf16 where `PRECISION` says so, which is what it takes
-by itself on processors that multiply bf16."""
+"""OpenVINO with weights stored in f16. It computes in f32, or in bf16 where `PRECISION` says so: what it does by itself on processors
+that multiply bf16."""
 
 import os
 

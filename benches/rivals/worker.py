@@ -75,10 +75,7 @@ def paint(job, network):
     `network(part, shapes)` loads a part; what it gives takes the inputs by name."""
     import numpy
     from PIL import Image
-    from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_file(str(job.files.f32 / "tokenizer" / "tokenizer.json"))
-    del tokenizer  # Read as a person's program would; the ids are in the facts, so that no rival differs by them.
     prompt, negative = job.files.ids()
     both = network("text", {"ids": [2, 77]})(ids=numpy.array([negative, prompt]))
     unet = network("unet", {"sample": [2, 4, 64, 64], "timestep": [], "conditioning": [2, 77, 768]})

@@ -69,7 +69,10 @@ fn operations(lanes: usize) -> f64 {
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::{CHAINS, black_box};
-    use std::arch::x86_64::*;
+    use std::arch::x86_64::{
+        _mm256_add_ps, _mm256_cvtss_f32, _mm256_fmadd_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm512_add_ps,
+        _mm512_fmadd_ps, _mm512_reduce_add_ps, _mm512_set1_ps, _mm512_setzero_ps,
+    };
 
     #[target_feature(enable = "avx512f")]
     pub(super) fn spin_512(rounds: u64) -> f32 {

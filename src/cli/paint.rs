@@ -69,7 +69,8 @@ fn paint_all(args: &PaintArgs, done: &mut Done) -> anyhow::Result<()> {
     for (index, request) in plan.requests.into_iter().enumerate() {
         let job = Job { id: JobId(index as u64), request: Box::new(request), cancel: cancel.clone() };
         reporter.begin(index, &in_words(&job.request));
-        let Ended { picture, trace_failed } = paint_one(&client, job, args.trace.clone(), &mut |event| reporter.event(event))?;
+        let Ended { picture, trace_failed } =
+            paint_one(&client, job, args.trace.clone(), &mut |event| reporter.event(event))?;
         let written = picture.map(|(painted, stopped)| keep(&output, painted, stopped)).transpose()?;
         if let Some(written) = written {
             reporter.end(&written);
