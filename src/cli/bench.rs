@@ -167,15 +167,14 @@ fn as_text(request: &Request, times: &Times) -> String {
 /// The widest vectors of floating-point numbers that the processor has, where that is known.
 fn vectors() -> Option<&'static str> {
     #[cfg(target_arch = "x86_64")]
-    {
-        if std::is_x86_feature_detected!("avx512f") {
-            return Some("AVX-512");
-        }
-        let has_avx2 = std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma");
-        return Some(if has_avx2 { "AVX2 and FMA" } else { "SSE2" });
-    }
+    let known = [
+        (std::is_x86_feature_detected!("avx512f"), "AVX-512"),
+        (std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma"), "AVX2 and FMA"),
+        (true, "SSE2"),
+    ];
     #[cfg(not(target_arch = "x86_64"))]
-    cfg!(target_arch = "aarch64").then_some("NEON")
+    let known = [(cfg!(target_arch = "aarch64"), "NEON")];
+    known.iter().find(|(is_there, _)| *is_there).map(|(_, name)| *name)
 }
 
 /// The most memory that this process has held, where the system tells: on Linux.

@@ -33,17 +33,20 @@ fn step_back() {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests {
+    #[cfg(target_os = "linux")]
     use super::*;
 
     /// The 19th field of proc(5)'s stat, the 17th behind the name.
+    #[cfg(target_os = "linux")]
     fn niceness() -> i32 {
         let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
         stat.rsplit_once(')').unwrap().1.split_whitespace().nth(16).unwrap().parse().unwrap()
     }
 
     #[test]
+    #[cfg(target_os = "linux")]
     fn threads_that_compute_step_back_and_others_do_not() {
         let usual = niceness();
         let inference = std::thread::Builder::new().spawn(|| {
