@@ -166,15 +166,13 @@ fn as_text(request: &Request, times: &Times) -> String {
 /// The widest vectors of floating-point numbers that the processor has, where that is known.
 fn vectors() -> Option<&'static str> {
     #[cfg(target_arch = "x86_64")]
-    {
-        if std::is_x86_feature_detected!("avx512f") {
-            return Some("AVX-512");
-        }
+    let known = {
         let has_avx2 = std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma");
-        return Some(if has_avx2 { "AVX2 and FMA" } else { "SSE2" });
-    }
+        [("AVX-512", std::is_x86_feature_detected!("avx512f")), ("AVX2 and FMA", has_avx2), ("SSE2", true)]
+    };
     #[cfg(not(target_arch = "x86_64"))]
-    cfg!(target_arch = "aarch64").then_some("NEON")
+    let known = [("NEON", cfg!(target_arch = "aarch64"))];
+    known.into_iter().find_map(|(name, is_there)| is_there.then_some(name))
 }
 
 /// The most memory that this process has held, where the system tells: on Linux.
