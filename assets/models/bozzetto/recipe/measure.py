@@ -95,10 +95,12 @@ def r_precision(logits, plans, own):
 
 
 def frechet(ours, theirs):
-    means, covariances = [f.mean(0) for f in (ours, theirs)], [torch.cov(f.T) for f in (ours, theirs)]
+    sets = [features.double() for features in (ours, theirs)]
+    means, covariances = [f.mean(0) for f in sets], [torch.cov(f.T) for f in sets]
     values, vectors = torch.linalg.eigh(covariances[0])
     root = vectors * values.clamp(min=0).sqrt() @ vectors.T
-    cross = torch.linalg.eigvalsh(root @ covariances[1] @ root).clamp(min=0).sqrt().sum()
+    middle = root @ covariances[1] @ root
+    cross = torch.linalg.eigvalsh((middle + middle.T) / 2).clamp(min=0).sqrt().sum()
     return ((means[0] - means[1]).pow(2).sum() + sum(c.trace() for c in covariances) - 2 * cross).item()
 
 

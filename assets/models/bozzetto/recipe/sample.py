@@ -11,6 +11,7 @@ import torch
 
 from bozzetto import load_text_encoder, load_unet, load_vae, paint
 from common import RECIPE, Prompts, contact_sheet, to_array
+from upscaler import enlarge, load_upscaler
 
 
 def main():
@@ -21,6 +22,7 @@ def main():
     options.add_argument("--steps", type=int, default=20)
     options.add_argument("--guidance", type=float, default=3.5)
     options.add_argument("--columns", type=int, default=8)
+    options.add_argument("--upscaler", type=Path, help="enlarge the pictures four times by this .safetensors file")
     options.add_argument("--threads", type=int, default=1)
     options.add_argument("prompts", nargs="*", help="prompts.txt if none is given")
     given = options.parse_args()
@@ -37,6 +39,8 @@ def main():
     start = time.process_time()
     painted = paint(unet, text, vae, prompts, texts, given.steps, given.guidance, seeds * len(wanted))
     print(f"{(time.process_time() - start) / len(texts):.2f} CPU-s a picture")
+    if given.upscaler:
+        painted = enlarge(load_upscaler(given.upscaler), painted)
     contact_sheet(to_array(painted), given.columns).save(given.to)
 
 
