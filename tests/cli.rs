@@ -528,6 +528,20 @@ fn a_picture_is_made_larger_and_its_texts_stay_in_it() {
 }
 
 #[test]
+fn without_a_name_the_upscaler_in_the_box_makes_a_picture_four_times_larger() {
+    let desk = Desk::new();
+    let object = desk.paint(&["--size", "64x64", "--guidance", "1", "--upscale", "--out", "a.png"]);
+    let expected = serde_json::json!({ "upscaler": "Bozzetto 4x", "factor": 4.0 });
+    assert_eq!(object["pictures"][0]["request"]["upscale"], expected);
+    assert_eq!(Picture::load(&desk.path("a.png")).unwrap().extent(), Extent::new(256, 256));
+    let models = desk.run(&["models", "--json"]);
+    let models: Value = serde_json::from_slice(&models.stdout).unwrap();
+    let listed = &models["upscalers"][0];
+    let facts = ["name", "model", "scale", "problem"].map(|key| listed[key].clone());
+    assert_eq!(facts, ["Bozzetto 4x".into(), "bozzetto".into(), 4.into(), Value::Null]);
+}
+
+#[test]
 fn several_pictures_go_into_a_folder_at_any_scale_and_none_is_overwritten() {
     let desk = Desk::new();
     desk.save("a.png", Extent::new(10, 6), [200, 30, 40, 255]);

@@ -8,7 +8,7 @@ use super::widgets::{Look, Number, choice_row, heading, icon_button, note, row, 
 use crate::diffusion::{Request, SamplerName, ScheduleName, Upscale};
 use crate::geom::Extent;
 use crate::session::{Action, Draft, Model, ModelState};
-use egui::{Align, Button, DragValue, Layout, RichText, Ui, vec2};
+use egui::{Align, Button, DragValue, Layout, RichText, Stroke, Ui, vec2};
 
 const STEPS: Number = Number {
     range: 1.0..=100.0,
@@ -66,6 +66,8 @@ fn upscale_row(ui: &mut Ui, draft: &mut Draft, upscalers: &[Upscale]) {
     row(ui, "Upscale", |ui, id| {
         let chosen = draft.upscale.as_ref().unwrap_or(&upscalers[0]);
         let mut is_on = draft.upscale.is_some();
+        // Without a line, an empty box is hardly seen on the panel.
+        ui.visuals_mut().widgets.inactive.bg_stroke = Stroke::new(1.0, Palette::of(ui).field_line);
         let box_ = ui.checkbox(&mut is_on, format!("{}\u{d7}", chosen.factor)).accessible_name("Upscale");
         let tooltip = "Makes each picture larger after it is painted.";
         let mut picked = box_.labelled_by(id).on_hover_text(tooltip).changed().then(|| chosen.clone());
