@@ -31,6 +31,7 @@ fn request(model: &Model, steps: u32) -> Request {
         steps,
         guidance_scale: 3.5,
         input: None::<Input>,
+        upscale: None,
     }
 }
 
@@ -62,7 +63,8 @@ fn load_the_model(bencher: Bencher<'_, '_>) {
 fn whole_picture(bencher: Bencher<'_, '_>, steps: u32) {
     let model = bozzetto();
     let request = request(&model, steps);
-    bencher.bench_local(|| paint(&model, &request, &mut |_| ControlFlow::Continue(())).expect("it can be painted"));
+    bencher
+        .bench_local(|| paint(&model, None, &request, &mut |_| ControlFlow::Continue(())).expect("it can be painted"));
 }
 
 #[divan::bench(sample_count = 20)]

@@ -205,6 +205,7 @@ fn request() -> Request {
         steps: 20,
         guidance_scale: 3.5,
         input: None,
+        upscale: None,
     }
 }
 
@@ -226,9 +227,9 @@ fn bozzettos_whole_run_equals_stable_diffusion_pipeline() {
     let (model, expected) = (bozzetto(), bozzetto_fixture());
     let training = TrainingSigmas::from_alphas_cumprod(&model.training.alphas_cumprod);
     let mut steps = 0;
-    let ending = paint(&model, &request(), &mut |progress| {
+    let ending = paint(&model, None, &request(), &mut |progress| {
         match progress {
-            Progress::Phase(_) => {}
+            Progress::Phase(_) | Progress::Piece { .. } => {}
             Progress::Start { conditioning, noise } => {
                 assert_close(noise, &expected["noise"], 1e-6, "noise");
                 assert_close(conditioning, &expected["conditioning"], 1e-3, "conditioning");
@@ -265,7 +266,7 @@ fn test_picture() -> Picture {
 /// The finished latent of a run.
 fn latent_of(model: &Model, request: &Request) -> Tensor {
     let mut latent = None;
-    paint(model, request, &mut |progress| {
+    paint(model, None, request, &mut |progress| {
         if let Progress::Latent(finished) = progress {
             latent = Some(finished.clone());
         }

@@ -7,7 +7,7 @@ use egui::{Key, Modifiers, Pos2, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use sfumato::app::{App, Dialogs};
-use sfumato::diffusion::{Defaults, Painted, Phase, Request, SamplerName, ScheduleName, Stop};
+use sfumato::diffusion::{Defaults, Painted, Phase, Request, SamplerName, ScheduleName, Stop, Upscale};
 use sfumato::engine::{self, Command, Event, Job, Outcome, Peer};
 use sfumato::geom::Extent;
 use sfumato::paint::Tool;
@@ -50,6 +50,10 @@ fn window() -> Window {
 }
 
 fn window_of(size: [f32; 2], theme: Theme, chosen: Option<PathBuf>) -> Window {
+    window_with(size, theme, chosen, Vec::new())
+}
+
+fn window_with(size: [f32; 2], theme: Theme, chosen: Option<PathBuf>, upscalers: Vec<Upscale>) -> Window {
     let home = tempfile::tempdir().unwrap();
     let paths = Paths::in_one_folder(home.path());
     let peers = Arc::new(Mutex::new(Vec::new()));
@@ -73,6 +77,7 @@ fn window_of(size: [f32; 2], theme: Theme, chosen: Option<PathBuf>) -> Window {
                 paths,
                 settings,
                 models: vec![Model::new("bozzetto", "Ships with Sfumato", &defaults)],
+                upscalers,
                 engine: Box::new(move || {
                     let (client, peer) = engine::channel(|| ());
                     tell.lock().unwrap().push(peer);
@@ -730,6 +735,58 @@ fn a_failed_job_is_a_notice_and_the_next_one_goes_on() {
     assert_eq!(window.session().notices.iter().len(), 1);
     window.click("Generate");
     window.job();
+}
+
+fn window_with_upscalers() -> Window {
+    let upscaler = |name: &str, factor| Upscale { upscaler: name.into(), factor };
+    let upscalers = vec![upscaler("Bozzetto 4x", 4.0), upscaler("sharp", 2.0)];
+    window_with([1280.0, 800.0], Theme::Dark, None, upscalers)
+}
+
+#[test]
+fn pictures_are_painted_larger_when_the_setting_is_on() {
+    assert!(window().harness.query_by_label("Upscale").is_none(), "there is no upscaler to offer");
+    let mut window = window_with_upscalers();
+    window.click("Generate");
+    let job = window.job();
+    assert_eq!(job.request.upscale, None, "it is off at first");
+    window.finish(&job);
+    window.harness.get_by_role_and_label(egui::accesskit::Role::CheckBox, "Upscale").click();
+    window.harness.run_ok();
+    window.click("Upscaler");
+    window.click("sharp");
+    window.click("Generate");
+    let job = window.job();
+    assert_eq!(job.request.upscale, Some(Upscale { upscaler: "sharp".into(), factor: 2.0 }));
+    window.steps(&job, 3);
+    window.harness.get_by_label("Canvas, a picture being painted, 128x128");
+    window.tell(Event::JobPhase { id: job.id, phase: Phase::Upscale });
+    window.tell(Event::JobPiece { id: job.id, index: 1, count: 4 });
+    window.harness.get_by_label("Upscaling, piece 2 of 4");
+    window.click("Stop");
+    assert_eq!(job.cancel.requested(), Some(Stop::Keep));
+}
+
+#[test]
+fn a_shown_result_becomes_a_larger_one_by_a_button() {
+    let mut window = window_with_upscalers();
+    window.click("Generate");
+    let job = window.job();
+    let picture = window.finish(&job);
+    window.harness.get_by_role_and_label(egui::accesskit::Role::Button, "Upscale").click();
+    window.harness.run_ok();
+    let Some(Command::Upscale { job, picture: small, .. }) = window.peer.try_command() else {
+        panic!("the engine was not told to enlarge")
+    };
+    assert!(Arc::ptr_eq(&small, &picture));
+    window.tell(Event::JobStarted(job.id));
+    window.tell(Event::JobPhase { id: job.id, phase: Phase::Upscale });
+    window.harness.get_by_label("Upscaling");
+    let larger = Arc::new(apple(job.request.picture_extent(), 1.0));
+    let painted = painted(&larger, &job.request, 20);
+    window.tell(Event::JobEnded { id: job.id, outcome: Outcome::Finished(painted) });
+    assert!(matches!(window.session().canvas(), Shown::Result(_, shown) if Arc::ptr_eq(shown, &larger)));
+    assert!(window.harness.query_by_role_and_label(egui::accesskit::Role::Button, "Upscale").is_none());
 }
 
 #[test]

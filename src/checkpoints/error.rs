@@ -1,4 +1,4 @@
-use crate::networks::ConfigError;
+use crate::networks::{ConfigError, NotAnUpscaler};
 use std::path::{Path, PathBuf};
 
 /// Why a model cannot be used, in words for who chose it: what, what to do, where.
@@ -80,6 +80,34 @@ pub enum Error {
         /// Which folder.
         path: PathBuf,
     },
+    /// A pickle that asks for something else than weights.
+    #[error(
+        "this file is refused: it asks {what}, which weights have no use for and harmful files do. Nothing of it was run; get the \
+         network as .safetensors, or from someone you trust: {}", path.display()
+    )]
+    Refused {
+        /// What it asks.
+        what: String,
+        /// Which file.
+        path: PathBuf,
+    },
+    /// A file of weights that is no upscaler.
+    #[error("this is no upscaler that can be used: {source}; choose another file: {}", path.display())]
+    NotAnUpscaler {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: NotAnUpscaler,
+    },
+    /// No upscaler of this name.
+    #[error("there is no upscaler named {name}: {}", known_upscalers(known))]
+    UnknownUpscaler {
+        /// What was asked for.
+        name: String,
+        /// The names that there are.
+        known: Vec<String>,
+    },
     /// A config cannot be followed.
     #[error("this config cannot be followed: {source}: {}", path.display())]
     Config {
@@ -140,5 +168,13 @@ fn known_models(known: &[String]) -> String {
         "there is none on this machine; give the path of a diffusers folder".to_owned()
     } else {
         format!("choose one of {}, or give the path of a diffusers folder", known.join(", "))
+    }
+}
+
+fn known_upscalers(known: &[String]) -> String {
+    if known.is_empty() {
+        "there is none on this machine; put one (.pth or .safetensors) into the folder `upscalers` in the folder of models".to_owned()
+    } else {
+        format!("choose one of {}, or give the path of a file", known.join(", "))
     }
 }

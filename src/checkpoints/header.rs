@@ -1,4 +1,4 @@
-use super::Error;
+use super::{Error, torch};
 use candle_core::DType;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -8,6 +8,15 @@ use std::path::Path;
 
 /// A header longer than this is none: the largest models need a few megabytes. The safetensors library has the same limit.
 const MAX_HEADER_BYTES: u64 = 100_000_000;
+
+/// Where the tensors of a file lie, of safetensors or of what `torch.save` writes: which of them it is, its first bytes tell.
+pub(super) fn read_places(path: &Path) -> Result<BTreeMap<String, Place>, Error> {
+    let mut first = [0; 4];
+    let is_of_torch = File::open(path)
+        .and_then(|mut file| file.read_exact(&mut first))
+        .is_ok_and(|()| first == torch::ARCHIVE || first[..2] == [torch::PICKLE, 2]);
+    if is_of_torch { torch::read_places(path) } else { read_header(path) }
+}
 
 /// Where a tensor lies in its file.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 use super::folder::Folder;
 use super::header::read_header;
 use super::model::Configs;
+use super::upscaler::{UpscalerEntry, UpscalerSummary};
 use super::{Error, Training};
 use crate::geom::Extent;
 use std::path::{Path, PathBuf};
@@ -8,10 +9,16 @@ use std::path::{Path, PathBuf};
 /// The name of the model that comes with the program.
 const SHIPPED: &str = "bozzetto";
 
-/// The models on this machine.
+/// Where a model brings an upscaler of its own.
+const PART: &str = "upscaler/model.safetensors";
+/// Folders of upscalers beside models: this program's, and those of `ComfyUI`, Fooocus and A1111.
+const UPSCALER_FOLDERS: [&str; 4] = ["upscalers", "upscale_models", "ESRGAN", "RealESRGAN"];
+
+/// The models on this machine, and the upscalers.
 #[derive(Debug, Default)]
 pub struct Library {
     entries: Vec<ModelEntry>,
+    upscalers: Vec<UpscalerEntry>,
 }
 
 /// One of them.
@@ -41,8 +48,9 @@ pub struct Summary {
 impl Library {
     /// Looks for models: each of `extra` is a model's folder or a folder of such; then the places where models are installed:
     /// `models` and `assets/models` beside the program, `share/sfumato/models` beside its `bin`, and the source tree. Where two
-    /// have one name, the first is taken. Configs and headers are read, weights are not; a folder that cannot be used is listed
-    /// with the reason.
+    /// have one name, the first is taken. Upscalers are `upscaler/model.safetensors` in a model's folder, and .safetensors and .pth
+    /// files in a folder `upscalers` beside models. Configs and headers are read, weights are not; what cannot be used is listed with
+    /// the reason.
     pub fn discover(extra: &[PathBuf]) -> Self {
         let mut places = extra.to_vec();
         places.extend(built_in_places());
@@ -59,7 +67,35 @@ impl Library {
                 }
             }
         }
+        let own = library.entries.iter().filter_map(UpscalerEntry::of_model).collect::<Vec<_>>();
+        for upscaler in own.into_iter().chain(places.iter().flat_map(|place| upscalers_in(place))) {
+            if library.upscalers.iter().all(|entry| entry.name != upscaler.name) {
+                library.upscalers.push(upscaler);
+            }
+        }
         library
+    }
+
+    /// All upscalers, those that came with models first.
+    pub fn upscalers(&self) -> &[UpscalerEntry] {
+        &self.upscalers
+    }
+
+    /// The upscaler to use where nobody named one: the one that came with the model, else the first that can be used.
+    pub fn preferred_upscaler(&self, model: Option<&str>) -> Option<&UpscalerEntry> {
+        let usable = || self.upscalers.iter().filter(|entry| entry.summary.is_ok());
+        let own = model.and_then(|model| usable().find(|entry| entry.model.as_deref() == Some(model)));
+        own.or_else(|| usable().next())
+    }
+
+    /// The upscaler of this name, in whatever case if none has it as it stands.
+    pub fn find_upscaler(&self, name: &str) -> Result<&UpscalerEntry, Error> {
+        let exact = self.upscalers.iter().find(|entry| entry.name == name);
+        let alike = || self.upscalers.iter().find(|entry| entry.name.eq_ignore_ascii_case(name));
+        exact.or_else(alike).ok_or_else(|| {
+            let known = self.upscalers.iter().map(|entry| entry.name.clone()).collect();
+            Error::UnknownUpscaler { name: name.to_owned(), known }
+        })
     }
 
     /// All models, in the order in which they were found.
@@ -98,6 +134,39 @@ impl ModelEntry {
     fn of(name: String, path: PathBuf) -> Self {
         Self { display_name: card_title(&path), summary: summary(&path), name, path }
     }
+}
+
+impl UpscalerEntry {
+    /// The upscaler in a file, by the file's name.
+    pub fn of_file(path: PathBuf) -> Self {
+        let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        Self { name, summary: UpscalerSummary::read(&path), path, model: None }
+    }
+
+    /// The one that came with a model, by the model's name and its scale.
+    fn of_model(model: &ModelEntry) -> Option<Self> {
+        let path = model.path.join(PART);
+        let summary = path.is_file().then(|| UpscalerSummary::read(&path))?;
+        let title = model.display_name.as_ref().unwrap_or(&model.name);
+        let name = match &summary {
+            Ok(summary) => format!("{title} {}x", summary.scale),
+            Err(_) => format!("{title} upscaler"),
+        };
+        Some(Self { name, path, model: Some(model.name.clone()), summary })
+    }
+}
+
+/// The files in the folders of upscalers of `place`, by name.
+fn upscalers_in(place: &Path) -> Vec<UpscalerEntry> {
+    let entries =
+        UPSCALER_FOLDERS.iter().flat_map(|folder| std::fs::read_dir(place.join(folder)).into_iter().flatten());
+    let is_upscaler = |path: &PathBuf| {
+        let ending = path.extension().unwrap_or_default();
+        path.is_file() && ["pth", "safetensors"].iter().any(|known| ending.eq_ignore_ascii_case(known))
+    };
+    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_upscaler).collect();
+    files.sort();
+    files.into_iter().map(UpscalerEntry::of_file).collect()
 }
 
 fn summary(path: &Path) -> Result<Summary, Error> {
@@ -164,7 +233,10 @@ mod tests {
     }
 
     fn library(entries: &[(&str, bool)]) -> Library {
-        Library { entries: entries.iter().map(|&(name, is_usable)| entry(name, is_usable)).collect() }
+        Library {
+            entries: entries.iter().map(|&(name, is_usable)| entry(name, is_usable)).collect(),
+            upscalers: Vec::new(),
+        }
     }
 
     #[test]

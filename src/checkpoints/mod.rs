@@ -7,13 +7,17 @@ mod folder;
 mod header;
 mod library;
 mod model;
+mod pickle;
 mod preview;
+mod torch;
 mod training;
+mod upscaler;
 mod weights;
 
 pub use error::Error;
 pub use families::{FAMILIES, Family};
 pub use library::{Library, ModelEntry, Summary};
-pub use model::Model;
+pub use model::{Model, Parts};
 pub use preview::LatentToRgb;
 pub use training::{Prediction, Spacing, Training};
+pub use upscaler::{Upscaler, UpscalerEntry, UpscalerSummary};

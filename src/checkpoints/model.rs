@@ -31,10 +31,8 @@ pub struct Model {
     pub preview: LatentToRgb,
     /// The size that it was trained at.
     pub native_extent: Extent,
-    /// Where the weights are; what the networks are given must be there too.
+    /// Where the weights are; what the networks are given must be there too, in f32.
     pub device: Device,
-    /// The precision of the weights; what the networks are given must be of it too.
-    pub dtype: DType,
 }
 
 /// Every config of a folder.
@@ -85,27 +83,17 @@ impl Configs {
 }
 
 impl Model {
-    /// Loads a diffusers folder in f32.
+    /// Loads a diffusers folder, whatever the precision of its weights; the networks compute in f32.
     pub fn load(folder: &Path, device: &Device) -> Result<Self, Error> {
-        Self::load_as(folder, device, DType::F32)
-    }
-
-    /// Loads a diffusers folder whose networks compute in `dtype`, which is then what they must be given.
-    pub fn load_as(folder: &Path, device: &Device, dtype: DType) -> Result<Self, Error> {
-        let folder = Folder::open(folder)?;
-        let configs = Configs::read(&folder)?;
+        let parts = Parts::open(folder, device)?;
+        let (folder, configs) = (&parts.folder, &parts.configs);
         let tokenizer = Tokenizer::load(&folder.part("tokenizer"))?;
         let (largest, vocab) = (tokenizer.largest_id(), configs.text_encoder.vocab_size);
         if largest as usize >= vocab {
             let reason = format!("the tokenizer has a token {largest}, the text encoder only {vocab} in all");
-            return Err(Error::Mismatch { reason, path: folder.path });
+            return Err(Error::Mismatch { reason, path: folder.path.clone() });
         }
-        let build = Build { folder: &folder, device, dtype };
-        let text_encoder =
-            build.network("text_encoder", "model", |weights| ClipText::new(&configs.text_encoder, weights))?;
-        let unet = build.network("unet", "diffusion_pytorch_model", |weights| UNet::new(&configs.unet, weights))?;
-        let vae =
-            build.network("vae", "diffusion_pytorch_model", |weights| AutoencoderKl::new(&configs.vae, weights))?;
+        let (text_encoder, unet, vae) = (parts.text_encoder()?, parts.unet()?, parts.vae()?);
         let (channels, scale) = (configs.vae.latent_channels, configs.vae.scaling_factor);
         Ok(Self {
             name: super::library::name_of(&folder.path),
@@ -113,24 +101,47 @@ impl Model {
             preview: LatentToRgb::load(&folder.path, channels, scale)?,
             native_extent: configs.native_extent(),
             prediction: configs.training.prediction,
-            training: configs.training,
+            training: parts.configs.training,
             tokenizer,
             text_encoder,
             unet,
             vae,
-            device: device.clone(),
-            dtype,
+            device: parts.device,
         })
     }
 }
 
-struct Build<'a> {
-    folder: &'a Folder,
-    device: &'a Device,
-    dtype: DType,
+/// A model's folder whose networks are loaded one by one, each when it is asked for.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    folder: Folder,
+    configs: Configs,
+    device: Device,
 }
 
-impl Build<'_> {
+impl Parts {
+    /// Reads the configs of a diffusers folder, and no weights yet. The networks compute in f32 on `device`.
+    pub fn open(folder: &Path, device: &Device) -> Result<Self, Error> {
+        let folder = Folder::open(folder)?;
+        let configs = Configs::read(&folder)?;
+        Ok(Self { folder, configs, device: device.clone() })
+    }
+
+    /// Loads what turns ids into conditioning.
+    pub fn text_encoder(&self) -> Result<ClipText, Error> {
+        self.network("text_encoder", "model", |weights| ClipText::new(&self.configs.text_encoder, weights))
+    }
+
+    /// Loads what estimates noise.
+    pub fn unet(&self) -> Result<UNet, Error> {
+        self.network("unet", "diffusion_pytorch_model", |weights| UNet::new(&self.configs.unet, weights))
+    }
+
+    /// Loads what turns a picture into a latent and back.
+    pub fn vae(&self) -> Result<AutoencoderKl, Error> {
+        self.network("vae", "diffusion_pytorch_model", |weights| AutoencoderKl::new(&self.configs.vae, weights))
+    }
+
     fn network<T>(
         &self,
         part: &str,
@@ -139,6 +150,6 @@ impl Build<'_> {
     ) -> Result<T, Error> {
         let folder = self.folder.part(part);
         let weights = Weights::open(&folder, stem)?;
-        new(weights.into_builder(self.dtype, self.device)).map_err(|error| Error::from_candle(&error, &folder))
+        new(weights.into_builder(DType::F32, &self.device)).map_err(|error| Error::from_candle(&error, &folder))
     }
 }

@@ -6,7 +6,7 @@ use candle_nn::{Init, VarBuilder};
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -25,12 +25,24 @@ impl Weights {
         let mut weights = Self { files: Vec::new(), tensors: HashMap::new() };
         for path in weight_files(folder, stem)? {
             let places = read_header(&path)?;
-            let file = File::open(&path).map_err(|source| Error::Read { path, source })?;
-            let index = weights.files.len();
-            weights.files.push(Mutex::new(file));
-            weights.tensors.extend(places.into_iter().map(|(name, place)| (name, (index, place))));
+            weights.add(&path, places)?;
         }
         Ok(weights)
+    }
+
+    /// Opens one file, whose tensors lie at `places`.
+    pub(super) fn open_file(path: &Path, places: BTreeMap<String, Place>) -> std::result::Result<Self, Error> {
+        let mut weights = Self { files: Vec::new(), tensors: HashMap::new() };
+        weights.add(path, places)?;
+        Ok(weights)
+    }
+
+    fn add(&mut self, path: &Path, places: BTreeMap<String, Place>) -> std::result::Result<(), Error> {
+        let file = File::open(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+        let index = self.files.len();
+        self.files.push(Mutex::new(file));
+        self.tensors.extend(places.into_iter().map(|(name, place)| (name, (index, place))));
+        Ok(())
     }
 
     /// For networks that compute in `dtype`. Every tensor becomes one, but half precision stays as it is for the CPU, whose

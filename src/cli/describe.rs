@@ -42,7 +42,7 @@ fn record(request: &Request) -> Value {
     }
 }
 
-fn failure(error: &anyhow::Error) -> Value {
+pub(super) fn failure(error: &anyhow::Error) -> Value {
     let next_step = error.downcast_ref::<engine::Error>().and_then(engine::Error::next_step);
     json!({ "message": sentence(error), "next_step": next_step })
 }
@@ -70,6 +70,8 @@ pub(super) fn found(found: &Found) -> Value {
     put("steps", found.steps.map(Value::from));
     put("guidance_scale", found.guidance_scale.map(Value::from));
     put("strength", found.strength.map(Value::from));
+    put("upscale_by", found.upscale_by.map(Value::from));
+    put("upscaler", found.upscaler.clone().map(Value::from));
     put("steps_made", found.steps_made.map(Value::from));
     Value::Object(settings)
 }

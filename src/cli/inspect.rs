@@ -2,6 +2,7 @@
 //! weights only the header is read.
 
 use super::{JSON_VERSION, describe, print, print_json};
+use crate::checkpoints::{UpscalerEntry, UpscalerSummary};
 use crate::metadata::{Found, PARAMETERS_KEY, from_parameters};
 use crate::pixels::{Picture, read_texts};
 use anyhow::{anyhow, bail};
@@ -16,11 +17,13 @@ use std::path::Path;
 const MAX_HEADER_BYTES: u64 = 100_000_000;
 
 pub(super) fn run(file: &Path, json: bool) -> anyhow::Result<()> {
-    let is_weights = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("safetensors"));
+    let ends_in = |ending: &str| file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(ending));
     let (object, text) = if file.is_dir() {
         model(file)?
-    } else if is_weights {
+    } else if ends_in("safetensors") {
         weights(file)?
+    } else if ends_in("pth") {
+        upscaler(file)?
     } else {
         picture(file)?
     };
@@ -149,6 +152,21 @@ fn weights(file: &Path) -> anyhow::Result<(Value, String)> {
         "dtypes": header.dtypes(),
         "tensors": tensors,
         "metadata": header.metadata,
+    });
+    Ok((object, text))
+}
+
+/// A .pth file is an upscaler, or nothing that is known here.
+fn upscaler(file: &Path) -> anyhow::Result<(Value, String)> {
+    let UpscalerSummary { kind, scale, bytes } = UpscalerEntry::of_file(file.to_owned()).summary?;
+    let text = format!("upscaler, {kind}, {scale} times larger, {bytes} bytes of weights\n");
+    let object = json!({
+        "version": JSON_VERSION,
+        "kind": "upscaler",
+        "file": describe::absolute(file),
+        "network": kind,
+        "scale": scale,
+        "bytes": bytes,
     });
     Ok((object, text))
 }

@@ -1,6 +1,7 @@
 //! The subcommands: the same engine and the same requests as the window, without one. What a script needs goes to standard
 //! output (paths, tables, one JSON object); what a person wants to see meanwhile goes to standard error.
 
+mod bench;
 mod describe;
 mod inspect;
 mod models;
@@ -8,11 +9,12 @@ mod output;
 mod paint;
 mod plan;
 mod report;
+mod upscale;
 
 pub use describe::sentence;
 
 use crate::checkpoints::Library;
-use crate::diffusion::{SamplerName, ScheduleName};
+use crate::diffusion::{MAX_FACTOR, SamplerName, ScheduleName};
 use crate::geom::Extent;
 use crate::settings::{Paths, Settings};
 use anyhow::anyhow;
@@ -39,22 +41,28 @@ pub enum Command {
     /// Paint pictures and write them as PNG files that carry their settings
     #[command(after_help = EXIT_CODES)]
     Paint(Box<PaintArgs>),
-    /// Say what a picture was made with, or what is in a model folder or a safetensors file
+    /// Say what a picture was made with, or what is in a model folder or a file of weights
     #[command(after_help = EXIT_CODES)]
     Inspect {
-        /// A PNG, JPEG or WebP picture, a model folder, or a .safetensors file
+        /// A PNG, JPEG or WebP picture, a model folder, a .safetensors file, or an upscaler's .pth file
         file: PathBuf,
         /// Print one JSON object instead of text
         #[arg(long)]
         json: bool,
     },
-    /// List the models that can be painted with
+    /// Enlarge pictures with an upscaler; their texts stay in them
+    #[command(after_help = EXIT_CODES.replace(", and so is the current one if a step of it was made", ""))]
+    Upscale(UpscaleArgs),
+    /// List the models that can be painted with, and the upscalers
     #[command(after_help = EXIT_CODES)]
     Models {
         /// Print one JSON object instead of text
         #[arg(long)]
         json: bool,
     },
+    /// Measure where the time of a picture goes on this machine: one is painted and thrown away
+    #[command(after_help = EXIT_CODES)]
+    Bench(BenchArgs),
 }
 
 /// What `sfumato paint` is told.
@@ -102,6 +110,9 @@ pub struct PaintArgs {
     /// Repaint only where this picture is white; it must be as large as --image
     #[arg(long, value_name = "FILE", requires = "image")]
     pub mask: Option<PathBuf>,
+    /// Enlarge each picture with an upscaler as `sfumato models` lists it [without a name: the one that comes with the model]
+    #[arg(long, value_name = "NAME", num_args = 0..=1)]
+    pub upscale: Option<Option<String>>,
     /// Where to write: a .png file, which is overwritten, or a folder [default: a free name sfumato-SEED.png in the working
     /// directory]
     #[arg(long, value_name = "FILE|DIR")]
@@ -117,13 +128,61 @@ pub struct PaintArgs {
     pub json: bool,
 }
 
+/// What `sfumato bench` is told.
+#[derive(Args, Debug)]
+pub struct BenchArgs {
+    /// A model's folder, or its name as `sfumato models` lists it [default: the one used last in the window,
+    /// else the one that comes with the program]
+    #[arg(long, value_name = "DIR|NAME")]
+    pub model: Option<String>,
+    /// The picture's size; sides are rounded to multiples of 8 [default: what suits the model]
+    #[arg(long, value_name = "WxH", value_parser = extent_of)]
+    pub size: Option<Extent>,
+    /// How many steps to make, 1 to 1000 [default: what suits the model]
+    #[arg(long, value_name = "N", value_parser = |text: &str| whole_between(text, 1, 1000))]
+    pub steps: Option<u32>,
+    /// How many threads compute [default: all cores]
+    #[arg(long, value_name = "N", value_parser = |text: &str| whole_between(text, 1, 1024))]
+    pub threads: Option<u32>,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `sfumato upscale` is told.
+#[derive(Args, Debug)]
+pub struct UpscaleArgs {
+    /// PNG, JPEG or WebP pictures
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// An upscaler's name as `sfumato models` lists it, or its .pth or .safetensors file [default: the one that comes with the
+    /// program]
+    #[arg(long, value_name = "NAME|FILE")]
+    pub with: Option<String>,
+    /// How many times larger, 1 to 16 [default: what the upscaler was made for]
+    #[arg(long, value_name = "X", value_parser = factor_of)]
+    pub scale: Option<f64>,
+    /// Where to write: a .png file, which is overwritten, or a folder [default: a free name NAME-4x.png in the working directory]
+    #[arg(long, value_name = "FILE|DIR")]
+    pub out: Option<PathBuf>,
+    /// How many threads compute [default: all cores]
+    #[arg(long, value_name = "N", value_parser = |text: &str| whole_between(text, 1, 1024))]
+    pub threads: Option<u32>,
+    /// Print one JSON object on standard output when done
+    #[arg(long)]
+    pub json: bool,
+}
+
 impl Command {
     /// How many threads were asked for. The number must be known before the first thread starts.
     pub fn threads(&self) -> Option<usize> {
-        match self {
-            Self::Paint(args) => args.threads.map(|threads| threads as usize),
+        let threads = match self {
+            Self::Paint(args) => args.threads,
+            Self::Bench(args) => args.threads,
+            Self::Upscale(args) => args.threads,
             Self::Inspect { .. } | Self::Models { .. } => None,
-        }
+        };
+        threads.map(|threads| threads as usize)
     }
 
     /// Does it. The exit code is 0, or 130 after an interruption.
@@ -131,7 +190,9 @@ impl Command {
         match self {
             Self::Paint(args) => paint::run(&args),
             Self::Inspect { file, json } => inspect::run(&file, json).map(|()| 0),
+            Self::Upscale(args) => upscale::run(&args),
             Self::Models { json } => models::run(&library(None).0, json).map(|()| 0),
+            Self::Bench(args) => bench::run(&args).map(|()| 0),
         }
     }
 }
@@ -224,6 +285,10 @@ fn guidance_of(text: &str) -> Result<f64, String> {
 
 fn strength_of(text: &str) -> Result<f64, String> {
     number_between(text, 0.0, 1.0)
+}
+
+fn factor_of(text: &str) -> Result<f64, String> {
+    number_between(text, 1.0, MAX_FACTOR)
 }
 
 fn extent_of(text: &str) -> Result<Extent, String> {

@@ -1,7 +1,7 @@
-//! `sfumato models`: what can be painted with, and what is wrong with the rest.
+//! `sfumato models`: what can be painted and upscaled with, and what is wrong with the rest.
 
 use super::{JSON_VERSION, describe, print, print_json};
-use crate::checkpoints::{self, Library, ModelEntry};
+use crate::checkpoints::{self, Library, ModelEntry, UpscalerEntry, UpscalerSummary};
 use crate::diffusion::{Defaults, TrainingSigmas};
 use crate::engine;
 use anyhow::{anyhow, bail};
@@ -20,12 +20,15 @@ pub(super) fn run(library: &Library, json: bool) -> anyhow::Result<()> {
     let entries = library.entries();
     if json {
         let models: Vec<_> = entries.iter().map(as_json).collect();
-        return print_json(&json!({ "version": JSON_VERSION, "models": models }));
+        let upscalers: Vec<_> = library.upscalers().iter().map(upscaler_as_json).collect();
+        return print_json(&json!({ "version": JSON_VERSION, "models": models, "upscalers": upscalers }));
     }
+    let mut text: String = entries.iter().map(as_text).collect();
     if entries.is_empty() {
-        return print("there is no model: put a diffusers folder into a `models` folder next to the program\n");
+        text += "there is no model: put a diffusers folder into a `models` folder next to the program\n";
     }
-    print(&entries.iter().map(as_text).collect::<String>())
+    text.extend(library.upscalers().iter().map(upscaler_as_text));
+    print(&text)
 }
 
 /// The model of this name or in this folder; without a wish, the preferred one.
@@ -73,5 +76,29 @@ fn as_text(entry: &ModelEntry) -> String {
             entry.path.display()
         ),
         Err(problem) => format!("{}\tcannot be used: {problem}\t{}\n", entry.name, entry.path.display()),
+    }
+}
+
+fn upscaler_as_json(entry: &UpscalerEntry) -> Value {
+    let summary = entry.summary.as_ref();
+    json!({
+        "name": entry.name,
+        "path": describe::absolute(&entry.path),
+        "model": entry.model,
+        "kind": summary.ok().map(|summary| &summary.kind),
+        "scale": summary.ok().map(|summary| summary.scale),
+        "bytes": summary.ok().map(|summary| summary.bytes),
+        "problem": summary.err().map(ToString::to_string),
+    })
+}
+
+fn upscaler_as_text(entry: &UpscalerEntry) -> String {
+    let path = entry.path.display();
+    match &entry.summary {
+        Ok(UpscalerSummary { kind, scale, bytes }) => {
+            let kilobytes = bytes.div_ceil(1000);
+            format!("{}\tupscales {scale}x\t{kilobytes} kB\t{kind}\t{path}\n", entry.name)
+        }
+        Err(problem) => format!("{}\tcannot be used: {problem}\t{path}\n", entry.name),
     }
 }

@@ -58,7 +58,7 @@ impl Output {
                 painted.picture.write_png(&file, &texts)?;
                 Ok(file)
             }
-            Self::Folder(folder) => write_new(folder, seed, &painted.picture.encode_png(&texts)?),
+            Self::Folder(folder) => write_new(folder, &format!("sfumato-{seed}"), &painted.picture.encode_png(&texts)?),
         }
     }
 }
@@ -72,10 +72,10 @@ pub(super) fn make_folder(folder: &Path) -> anyhow::Result<()> {
         .map_err(|error| anyhow!("this folder cannot be made ({error}): choose another: {}", folder.display()))
 }
 
-/// `sfumato-SEED.png`, or the first of `sfumato-SEED-2.png`, … that is free.
-fn write_new(folder: &Path, seed: u64, png: &[u8]) -> anyhow::Result<PathBuf> {
+/// `STEM.png`, or the first of `STEM-2.png`, … that is free.
+pub(super) fn write_new(folder: &Path, stem: &str, png: &[u8]) -> anyhow::Result<PathBuf> {
     for number in 1u32.. {
-        let name = if number == 1 { format!("sfumato-{seed}.png") } else { format!("sfumato-{seed}-{number}.png") };
+        let name = if number == 1 { format!("{stem}.png") } else { format!("{stem}-{number}.png") };
         let file = if folder == Path::new(".") { PathBuf::from(name) } else { folder.join(name) };
         if file.exists() {
             continue;
@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn a_made_up_name_never_overwrites() {
         let root = tempfile::tempdir().unwrap();
-        let names: Vec<_> = (0..3).map(|_| write_new(root.path(), 7, b"png").unwrap()).collect();
+        let names: Vec<_> = (0..3).map(|_| write_new(root.path(), "sfumato-7", b"png").unwrap()).collect();
         let expected = ["sfumato-7.png", "sfumato-7-2.png", "sfumato-7-3.png"].map(|name| root.path().join(name));
         assert_eq!(names, expected);
     }

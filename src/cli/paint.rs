@@ -5,7 +5,7 @@ use super::plan::Plan;
 use super::report::{Reporter, steps_in_words};
 use super::{PaintArgs, Usage, describe, library, print, print_json};
 use crate::diffusion::{Painted, Request, Stop};
-use crate::engine::{self, CancelToken, Client, Command, Event, Job, JobId, Outcome};
+use crate::engine::{self, CancelToken, Client, Command, Event, Job, JobId, Outcome, Priority};
 use anyhow::{anyhow, bail};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -57,7 +57,7 @@ fn paint_all(args: &PaintArgs, done: &mut Done) -> anyhow::Result<()> {
     }
     let cancel = CancelToken::default();
     stop_on_ctrl_c(&cancel)?;
-    let mut reporter = Reporter::new(plan.requests.len());
+    let reporter = Reporter::new(plan.requests.len());
     for note in &plan.notes {
         reporter.note(note);
     }
@@ -65,11 +65,12 @@ fn paint_all(args: &PaintArgs, done: &mut Done) -> anyhow::Result<()> {
         reporter.note(&format!("seed {} (drawn; give it with --seed for the same picture)", plan.requests[0].seed));
     }
     done.notes.clone_from(&plan.notes);
-    let client = engine::spawn(library, || {});
+    let client = engine::spawn(library, Priority::Normal, || {});
     for (index, request) in plan.requests.into_iter().enumerate() {
         let job = Job { id: JobId(index as u64), request: Box::new(request), cancel: cancel.clone() };
-        reporter.begin(index, &job.request);
-        let Ended { picture, trace_failed } = paint_one(&client, job, args.trace.clone(), &mut reporter)?;
+        reporter.begin(index, &in_words(&job.request));
+        let Ended { picture, trace_failed } =
+            paint_one(&client, job, args.trace.clone(), &mut |event| reporter.event(event))?;
         let written = picture.map(|(painted, stopped)| keep(&output, painted, stopped)).transpose()?;
         if let Some(written) = written {
             reporter.end(&written);
@@ -98,15 +99,20 @@ fn keep(output: &Output, painted: Painted, stopped: bool) -> anyhow::Result<Writ
 }
 
 /// How one picture came out.
-struct Ended {
+pub(super) struct Ended {
     /// It, and whether it was stopped early; nothing if it was thrown away.
-    picture: Option<(Painted, bool)>,
+    pub(super) picture: Option<(Painted, bool)>,
     /// Why its trace is not there.
     trace_failed: Option<engine::Error>,
 }
 
-/// Paints one picture.
-fn paint_one(client: &Client, job: Job, trace: Option<PathBuf>, reporter: &mut Reporter) -> anyhow::Result<Ended> {
+/// Paints one picture, and shows each event on the way.
+pub(super) fn paint_one(
+    client: &Client,
+    job: Job,
+    trace: Option<PathBuf>,
+    on_event: &mut dyn FnMut(&Event),
+) -> anyhow::Result<Ended> {
     let mut trace_failed = None;
     client.send(match trace {
         Some(file) => Command::Trace { job, file },
@@ -119,7 +125,7 @@ fn paint_one(client: &Client, job: Job, trace: Option<PathBuf>, reporter: &mut R
             }
             return Err(anyhow!("the inference thread could not be started: close other programs and try again"));
         };
-        reporter.event(&event);
+        on_event(&event);
         let picture = match event {
             Event::TraceFailed { error, .. } => {
                 trace_failed = Some(error);
@@ -136,7 +142,7 @@ fn paint_one(client: &Client, job: Job, trace: Option<PathBuf>, reporter: &mut R
 }
 
 /// The first Ctrl+C stops after the current step and keeps what there is; the second ends the program at once.
-fn stop_on_ctrl_c(cancel: &CancelToken) -> anyhow::Result<()> {
+pub(super) fn stop_on_ctrl_c(cancel: &CancelToken) -> anyhow::Result<()> {
     let cancel = cancel.clone();
     ctrlc::set_handler(move || {
         if cancel.requested().is_some() {
@@ -152,8 +158,9 @@ pub(super) fn in_words(request: &Request) -> String {
     let Request { extent, seed, steps, .. } = request;
     let steps_to_run = request.steps_to_run();
     let run = if steps_to_run == *steps { String::new() } else { format!("{steps_to_run} of ") };
+    let larger = if request.upscale.is_some() { format!(" to {}", request.picture_extent()) } else { String::new() };
     format!(
-        "{extent}, seed {seed}, {run}{} of {} {}, guidance {}, {}",
+        "{extent}{larger}, seed {seed}, {run}{} of {} {}, guidance {}, {}",
         steps_in_words(*steps),
         request.sampler.label(),
         request.schedule.label(),

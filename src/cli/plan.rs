@@ -2,7 +2,8 @@
 
 use super::{PaintArgs, Usage};
 use crate::checkpoints::Library;
-use crate::diffusion::{Defaults, Input, Request};
+use crate::diffusion::{Defaults, Input, Request, Upscale};
+use crate::engine;
 use crate::geom::Extent;
 use crate::pixels::{Mask, Picture};
 use crate::session::entropy;
@@ -40,7 +41,9 @@ impl Plan {
         }
         let request = request(args, model.name, &model.defaults, extent)?;
         let input = picture.map(|picture| input(args.strength, &picture, mask.as_ref(), extent, &mut notes));
-        let request = Request { input, ..request };
+        let upscale =
+            args.upscale.as_ref().map(|wish| upscale(library, wish.as_deref(), &request.model)).transpose()?;
+        let request = Request { input, upscale, ..request };
         let request = request.checked().map_err(|invalid| Usage(invalid.to_string()))?;
 
         let Some(last) = request.seed.checked_add(u64::from(args.count - 1)) else {
@@ -69,7 +72,20 @@ fn request(args: &PaintArgs, model: String, defaults: &Defaults, extent: Extent)
         steps: args.steps.unwrap_or(defaults.steps),
         guidance_scale: args.guidance.unwrap_or(defaults.guidance_scale),
         input: None,
+        upscale: None,
     })
+}
+
+/// By the upscaler of this name, or the preferred one, as many times larger as it was made for.
+fn upscale(library: &Library, wish: Option<&str>, model: &str) -> anyhow::Result<Upscale> {
+    let entry = match wish {
+        Some(name) => library.find_upscaler(name).map_err(engine::Error::from)?,
+        None => super::upscale::preferred(library, Some(model))?,
+    };
+    match &entry.summary {
+        Ok(summary) => Ok(Upscale { upscaler: entry.name.clone(), factor: f64::from(summary.scale) }),
+        Err(problem) => bail!("{problem}"),
+    }
 }
 
 /// A mask belongs to its picture as the files are: only together are they resized.

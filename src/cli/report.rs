@@ -1,7 +1,7 @@
 //! What a person sees while pictures are painted, on standard error: a bar on a terminal, a few plain lines elsewhere.
 
-use super::paint::{Written, in_words};
-use crate::diffusion::{Phase, Request};
+use super::paint::Written;
+use crate::diffusion::Phase;
 use crate::engine::Event;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{IsTerminal, Write};
@@ -31,18 +31,18 @@ impl Reporter {
         }
     }
 
-    pub(super) fn begin(&self, index: usize, request: &Request) {
-        self.note(&format!("picture {} of {}: {}", index + 1, self.pictures, in_words(request)));
+    pub(super) fn begin(&self, index: usize, what: &str) {
+        self.note(&format!("picture {} of {}: {what}", index + 1, self.pictures));
         if let Some(bar) = &self.bar {
             bar.reset();
-            bar.set_length(u64::from(request.steps_to_run()));
         }
     }
 
     pub(super) fn event(&self, event: &Event) {
         match event {
             Event::JobPhase { phase, .. } => self.message(phase_in_words(*phase)),
-            Event::JobStep { index, count, .. } => self.step(index + 1, *count),
+            Event::JobStep { index, count, .. } => self.made("step", index + 1, *count),
+            Event::JobPiece { index, count, .. } => self.piece(*index, *count),
             Event::ModelLoaded { model, seconds } if *seconds > 0.0 => {
                 self.note(&format!("loaded {model} in {seconds:.1} s"));
             }
@@ -50,12 +50,17 @@ impl Reporter {
         }
     }
 
-    fn step(&self, made: u32, count: u32) {
+    pub(super) fn piece(&self, index: u32, count: u32) {
+        self.message(phase_in_words(Phase::Upscale));
+        self.made("piece", index, count);
+    }
+
+    fn made(&self, what: &str, made: u32, count: u32) {
         if let Some(bar) = &self.bar {
             bar.set_length(u64::from(count));
             bar.set_position(u64::from(made));
-        } else if made == count || made.is_multiple_of(count.div_ceil(STEP_LINES)) {
-            say(&format!("step {made} of {count}"));
+        } else if made > 0 && (made == count || made.is_multiple_of(count.div_ceil(STEP_LINES))) {
+            say(&format!("{what} {made} of {count}"));
         }
     }
 
@@ -67,23 +72,24 @@ impl Reporter {
     }
 
     pub(super) fn end(&self, written: &Written) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
         let painted = &written.painted;
         let stopped = if written.stopped { "stopped after" } else { "done:" };
         let steps = steps_in_words(painted.steps_made);
-        self.note(&format!("{stopped} {steps} in {:.1} s: {}", painted.seconds, written.file.display()));
+        self.done(&format!("{stopped} {steps} in {:.1} s: {}", painted.seconds, written.file.display()));
         for note in &painted.notes {
             self.note(note);
         }
     }
 
-    pub(super) fn interrupted(&self, kept: usize) {
+    pub(super) fn done(&self, text: &str) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
-        self.note(&format!("interrupted: {kept} of {} pictures kept", self.pictures));
+        self.note(text);
+    }
+
+    pub(super) fn interrupted(&self, kept: usize) {
+        self.done(&format!("interrupted: {kept} of {} pictures kept", self.pictures));
     }
 }
 
@@ -94,6 +100,7 @@ fn phase_in_words(phase: Phase) -> &'static str {
         Phase::EncodePicture => "reading picture",
         Phase::Sample => "painting",
         Phase::Decode => "finishing",
+        Phase::Upscale => "upscaling",
     }
 }
 

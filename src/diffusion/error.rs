@@ -1,4 +1,5 @@
 use crate::geom::Extent;
+use crate::pixels::Picture;
 
 /// Why a picture could not be painted, in words for the person who asked for it.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +44,21 @@ pub enum Error {
         extent: Extent,
         /// What both sides must be a multiple of.
         multiple: u32,
+    },
+    /// A run without the upscaler that its request names.
+    #[error("the upscaler {0} is not loaded")]
+    NoUpscaler(String),
+    /// A picture too large to be enlarged so much.
+    #[error(
+        "this picture is {extent} and would become {largest} on the way, but at most {side} pixels a side and {mega} million in all \
+         are taken: choose a smaller scale or picture",
+        side = Picture::MAX_SIDE, mega = Picture::MAX_AREA / 1_000_000
+    )]
+    TooLarge {
+        /// Its size.
+        extent: Extent,
+        /// The largest size that the network would make of it.
+        largest: Extent,
     },
     /// The trace could not be written.
     #[error("the trace was not written: {0}")]

@@ -16,6 +16,7 @@ mod request;
 mod sampler;
 mod schedule;
 mod trace;
+mod upscale;
 
 pub use defaults::Defaults;
 pub use denoiser::{Denoiser, Guided, Network, Prediction};
@@ -25,7 +26,8 @@ pub use latent::preview;
 pub use noise::Noise;
 pub use pipeline::{OnProgress, paint};
 pub use progress::{Ending, Painted, Phase, Progress, Stop};
-pub use request::{Input, Invalid, Record, Request, SamplerName, ScheduleName};
+pub use request::{Input, Invalid, Record, Request, SamplerName, ScheduleName, Upscale};
 pub use sampler::{Draw, OnStep, Sampler, Step, sampler};
 pub use schedule::{TrainingSigmas, sigmas};
 pub use trace::Trace;
+pub use upscale::{MAX_FACTOR, times, upscale};

@@ -1,12 +1,15 @@
-//! The run from a request to a picture: prompt → conditioning → noise → (picture → latent) → sampler → pixels.
+//! The run from a request to a picture: prompt → conditioning → noise → (picture → latent) → sampler → pixels (→ more pixels).
 
 use super::denoiser::{Denoiser, Guided, Network, is_finite};
 use super::inpainting::{Inpainting, mask_in_latent};
 use super::latent::{picture_to_rgb, rgb_to_picture};
-use super::{Ending, Error, Input, Noise, Painted, Phase, Progress, Request, Stop, TrainingSigmas, sampler, sigmas};
-use crate::checkpoints::Model;
+use super::{
+    Ending, Error, Input, Noise, Painted, Phase, Progress, Request, Stop, TrainingSigmas, Upscale, sampler, sigmas,
+    upscale,
+};
+use crate::checkpoints::{Model, Upscaler};
 use crate::pixels::{Picture, composite};
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,8 +24,19 @@ pub type OnProgress<'a> = &'a mut dyn FnMut(Progress<'_>) -> ControlFlow<Stop>;
 /// diffusers' DDIM and `ComfyUI` do (k-diffusion and A1111 take noise·σ). From a picture it starts from latent + noise·σ
 /// and makes the last ⌊steps · strength⌋ steps of the schedule, as diffusers' `StableDiffusionImg2ImgPipeline`, but from
 /// the mean of the encoder's distribution instead of a sample of it.
-pub fn paint(model: &Model, request: &Request, on_progress: OnProgress<'_>) -> Result<Ending, Error> {
-    match Run::new(model, request)?.paint(on_progress) {
+///
+/// `upscaler` is the one that the request names, if it names one. A run that is stopped before the picture is enlarged keeps the
+/// picture as it was painted, and says so in its request.
+pub fn paint(
+    model: &Model,
+    upscaler: Option<&Upscaler>,
+    request: &Request,
+    on_progress: OnProgress<'_>,
+) -> Result<Ending, Error> {
+    if let (Some(Upscale { upscaler, .. }), None) = (&request.upscale, upscaler) {
+        return Err(Error::NoUpscaler(upscaler.clone()));
+    }
+    match Run::new(model, upscaler, request)?.paint(on_progress) {
         Ok(ending) => Ok(ending),
         Err(Halt::Discarded) => Ok(Ending::Discarded),
         Err(Halt::Failed(error)) => Err(error),
@@ -41,9 +55,10 @@ impl<E: Into<Error>> From<E> for Halt {
     }
 }
 
-/// What stays the same during a run. Samplers compute in f32 whatever the precision of the weights.
+/// What stays the same during a run.
 struct Run<'a> {
     model: &'a Model,
+    upscaler: Option<&'a Upscaler>,
     request: &'a Request,
     training: TrainingSigmas,
     /// The sigmas to visit, with the 0 at the end.
@@ -61,7 +76,7 @@ struct Sampled {
 }
 
 impl<'a> Run<'a> {
-    fn new(model: &'a Model, request: &'a Request) -> Result<Self, Error> {
+    fn new(model: &'a Model, upscaler: Option<&'a Upscaler>, request: &'a Request) -> Result<Self, Error> {
         let started = Instant::now();
         let (extent, downscale) = (request.extent, model.vae.downscale());
         let (width, height) = (extent.width as usize, extent.height as usize);
@@ -73,7 +88,7 @@ impl<'a> Run<'a> {
         let steps = (request.steps_to_run() as usize).min(whole.len() - 1);
         let sigmas = whole[whole.len() - 1 - steps..].to_vec();
         let latent_shape = [1, model.unet.in_channels(), height / downscale, width / downscale];
-        Ok(Self { model, request, training, sigmas, latent_shape, started })
+        Ok(Self { model, upscaler, request, training, sigmas, latent_shape, started })
     }
 
     fn paint(&self, on_progress: OnProgress<'_>) -> Result<Ending, Halt> {
@@ -95,14 +110,35 @@ impl<'a> Run<'a> {
         let sampled = self.sampled(x, &*self.denoiser(&conditioning, original)?, &mut noise, on_progress)?;
         tell_unless_discarded(on_progress, Progress::Latent(&sampled.latent))?;
         tell_unless_discarded(on_progress, Progress::Phase(Phase::Decode))?;
-        let painted = Painted {
+        let mut painted = Painted {
             picture: Arc::new(self.decoded(&sampled.latent)?),
             request: Box::new(self.request.clone()),
             steps_made: sampled.steps_made,
-            seconds: self.started.elapsed().as_secs_f64(),
+            seconds: 0.0,
             notes,
         };
+        self.enlarge(&mut painted, sampled.stopped, on_progress)?;
+        painted.seconds = self.started.elapsed().as_secs_f64();
         Ok(if sampled.stopped { Ending::Stopped(painted) } else { Ending::Finished(painted) })
+    }
+
+    /// Enlarges the picture if the request says so and nobody wants it sooner.
+    fn enlarge(&self, painted: &mut Painted, stopped: bool, on_progress: OnProgress<'_>) -> Result<(), Halt> {
+        let (Some(Upscale { factor, .. }), Some(upscaler)) = (&self.request.upscale, self.upscaler) else {
+            return Ok(());
+        };
+        let stop = Break(Stop::Keep);
+        match if stopped { stop } else { upscale(&painted.picture, upscaler, *factor, on_progress)? } {
+            Continue(picture) => painted.picture = Arc::new(picture),
+            Break(Stop::Discard) => return Err(Halt::Discarded),
+            Break(Stop::Keep) => {
+                painted.request.upscale = None;
+                painted
+                    .notes
+                    .push("it was stopped before it was upscaled, and is as large as it was painted".to_owned());
+            }
+        }
+        Ok(())
     }
 
     /// Guidance of 1 is the prompt's estimate alone.
@@ -138,8 +174,7 @@ impl<'a> Run<'a> {
 
     /// The picture's latent (1, C, h, w).
     fn encoded(&self, picture: &Picture) -> Result<Tensor, Error> {
-        let rgb = picture_to_rgb(picture, &self.model.device)?.to_dtype(self.model.dtype)?;
-        let latent = self.model.vae.encode(&rgb)?.to_dtype(DType::F32)?;
+        let latent = self.model.vae.encode(&picture_to_rgb(picture, &self.model.device)?)?;
         if is_finite(&latent)? { Ok(latent) } else { Err(Error::PartNotFinite { part: "the picture encoder" }) }
     }
 
@@ -156,9 +191,7 @@ impl<'a> Run<'a> {
     fn denoiser(&self, conditioning: &Tensor, original: Option<Tensor>) -> Result<Box<dyn Denoiser + '_>, Error> {
         let model = self.model;
         let words = model.unet.prepare(conditioning)?;
-        let predict = move |x: &Tensor, timestep: f64| {
-            Ok(model.unet.forward(&x.to_dtype(model.dtype)?, timestep, &words)?.to_dtype(DType::F32)?)
-        };
+        let predict = move |x: &Tensor, timestep: f64| Ok(model.unet.forward(x, timestep, &words)?);
         let network = Network { predict, prediction: self.model.prediction, training: &self.training };
         let denoiser: Box<dyn Denoiser> = if self.is_guided() {
             Box::new(Guided { inner: network, scale: self.request.guidance_scale })
@@ -212,7 +245,7 @@ impl<'a> Run<'a> {
 
     /// The finished pixels, laid over the input's where there is a mask.
     fn decoded(&self, latent: &Tensor) -> Result<Picture, Error> {
-        let rgb = self.model.vae.decode(&latent.to_dtype(self.model.dtype)?)?;
+        let rgb = self.model.vae.decode(latent)?;
         if !is_finite(&rgb)? {
             return Err(Error::PartNotFinite { part: "the picture decoder" });
         }

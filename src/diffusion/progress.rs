@@ -16,6 +16,8 @@ pub enum Phase {
     Sample,
     /// Turning the latent into pixels.
     Decode,
+    /// Enlarging the picture.
+    Upscale,
 }
 
 /// How a running job is to end early.
@@ -54,6 +56,13 @@ pub enum Progress<'a> {
     },
     /// The finished latent, before it is decoded.
     Latent(&'a Tensor),
+    /// A piece of the picture is to be enlarged.
+    Piece {
+        /// Which one, from 0.
+        index: u32,
+        /// How many there are.
+        count: u32,
+    },
 }
 
 /// A picture and how it came about.

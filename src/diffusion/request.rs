@@ -1,3 +1,4 @@
+use super::{MAX_FACTOR, times};
 use crate::geom::Extent;
 use crate::pixels::{Mask, Picture};
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,18 @@ pub struct Request<P = Arc<Picture>, M = Arc<Mask>> {
     pub guidance_scale: f64,
     /// The picture to start from; none starts from noise alone.
     pub input: Option<Input<P, M>>,
+    /// How the painted picture is enlarged; none leaves it as it is. Records of before there were upscalers do not name it.
+    #[serde(default)]
+    pub upscale: Option<Upscale>,
+}
+
+/// By what a painted picture is enlarged, and how much.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Upscale {
+    /// The upscaler's name, as `sfumato models` lists it.
+    pub upscaler: String,
+    /// How many times larger each side becomes, 1 to [`MAX_FACTOR`].
+    pub factor: f64,
 }
 
 /// A picture to start from.
@@ -71,7 +84,13 @@ impl<P, M> Request<P, M> {
             steps: self.steps,
             guidance_scale: self.guidance_scale,
             input,
+            upscale: self.upscale,
         })
+    }
+
+    /// The size of the picture that comes of it.
+    pub fn picture_extent(&self) -> Extent {
+        self.upscale.as_ref().map_or(self.extent, |upscale| times(self.extent, upscale.factor))
     }
 
     /// How many steps will run: all of them from noise, ⌊steps · strength⌋ and at least one from a picture, as diffusers counts.
@@ -98,6 +117,16 @@ pub enum Invalid {
     /// Strength that is not a number or out of range.
     #[error("a strength of {0} cannot be used: choose between 0 and 1")]
     Strength(f64),
+    /// A factor that is not a number or out of range.
+    #[error("a picture cannot be made {0} times larger: choose between 1 and {MAX_FACTOR}")]
+    Factor(f64),
+    /// An enlarged picture of more pixels than a picture may have.
+    #[error(
+        "the picture would become {0}, but at most {side} pixels a side and {mega} million in all are taken: choose a smaller size, or \
+         do not upscale it",
+        side = Picture::MAX_SIDE, mega = Picture::MAX_AREA / 1_000_000
+    )]
+    Upscaled(Extent),
     /// The input picture is not of the request's size.
     #[error("the starting picture is {found}, but the picture to paint is {expected}: resize one to the other")]
     InputExtent {
@@ -136,6 +165,14 @@ impl Request {
         }
         if !(0.0..=50.0).contains(&self.guidance_scale) {
             return Err(Invalid::Guidance(self.guidance_scale));
+        }
+        if let Some(Upscale { factor, .. }) = self.upscale {
+            if !(1.0..=MAX_FACTOR).contains(&factor) {
+                return Err(Invalid::Factor(factor));
+            }
+            if !Picture::holds(self.picture_extent()) {
+                return Err(Invalid::Upscaled(self.picture_extent()));
+            }
         }
         if let Some(input) = &self.input {
             if !(0.0..=1.0).contains(&input.strength) {

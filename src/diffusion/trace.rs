@@ -25,7 +25,7 @@ impl Trace {
     /// Takes what this message carries.
     pub fn record(&mut self, progress: &Progress<'_>) -> Result<(), Error> {
         match progress {
-            Progress::Phase(_) => {}
+            Progress::Phase(_) | Progress::Piece { .. } => {}
             Progress::Start { conditioning, noise } => {
                 self.keep("conditioning".to_owned(), conditioning)?;
                 self.keep("noise".to_owned(), noise)?;

@@ -26,6 +26,15 @@ pub enum Command {
     Load(String),
     /// Paint.
     Generate(Job),
+    /// Enlarge a picture that is painted already, as the job's request says.
+    Upscale {
+        /// What was painted, with how it is to be enlarged.
+        job: Job,
+        /// The picture that came of it without that.
+        picture: Arc<Picture>,
+        /// How many steps were made for it.
+        steps_made: u32,
+    },
     /// Paint, and write every tensor on the way to a safetensors file, as [`Trace`](crate::diffusion::Trace) names them.
     Trace {
         /// What to paint.
@@ -95,6 +104,15 @@ pub enum Event {
         count: u32,
         /// The estimate of the finished picture, at latent resolution or finer.
         preview: Arc<Picture>,
+    },
+    /// A piece of the picture is to be enlarged.
+    JobPiece {
+        /// Which job.
+        id: JobId,
+        /// The piece, from 0.
+        index: u32,
+        /// How many there are.
+        count: u32,
     },
     /// The trace of a [`Command::Trace`] could not be written. The job ends as if none had been asked for.
     TraceFailed {

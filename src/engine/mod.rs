@@ -2,12 +2,14 @@
 
 mod channel;
 mod messages;
+mod priority;
 mod studio;
 mod thread;
 
 pub use channel::{Client, Gone, Peer, channel};
 pub use messages::{CancelToken, Command, Event, Job, JobId, Outcome};
-pub use studio::device_name;
+pub use priority::Priority;
+pub use studio::{best_device, device_name};
 
 use crate::checkpoints::Library;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,11 +21,12 @@ const STACK_BYTES: usize = 16 << 20;
 /// Starts the inference thread. `wake` is called from it after each event, and once when it ends.
 ///
 /// If the system refuses a thread the client is not alive from the start.
-pub fn spawn(library: Library, wake: impl Fn() + Send + 'static) -> Client {
+pub fn spawn(library: Library, priority: Priority, wake: impl Fn() + Send + 'static) -> Client {
     let library = Arc::new(library);
     Client::started(wake, move |peer| {
         let library = Arc::clone(&library);
         let work = move || {
+            priority.take();
             let mut studio = studio::Studio::new(library);
             // Caught so that the peer is not dropped while the thread unwinds: its end must wake the client.
             if catch_unwind(AssertUnwindSafe(|| thread::serve(&peer, &mut studio))).is_err() {

@@ -1,9 +1,10 @@
-//! The work itself: the weights, of one model at a time, and the run that uses them.
+//! The work itself: the weights, of one model and one upscaler at a time, and the runs that use them.
 
 use super::thread::Work;
 use super::{Error, Event, Job, Peer};
-use crate::checkpoints::{Library, Model};
-use crate::diffusion::{Ending, Progress, Stop, Trace, paint, preview};
+use crate::checkpoints::{LatentToRgb, Library, Model, Upscaler};
+use crate::diffusion::{Ending, Painted, Progress, Request, Stop, Trace, Upscale, paint, preview, upscale};
+use crate::pixels::Picture;
 use candle_core::Device;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::path::Path;
@@ -16,11 +17,26 @@ pub(super) struct Studio {
     device: Device,
     /// The name it was asked for by, and the weights.
     loaded: Option<(String, Model)>,
+    /// As for the model.
+    upscaler: Option<(String, Upscaler)>,
 }
 
 impl Studio {
     pub(super) fn new(library: Arc<Library>) -> Self {
-        Self { library, device: best_device(), loaded: None }
+        Self { library, device: best_device(), loaded: None, upscaler: None }
+    }
+
+    /// Loads the upscaler that a request names, if it names one, unless it is loaded.
+    fn load_upscaler(&mut self, request: &Request) -> Result<(), Error> {
+        let Some(Upscale { upscaler, .. }) = &request.upscale else {
+            return Ok(());
+        };
+        if self.upscaler.as_ref().is_none_or(|(name, _)| name != upscaler) {
+            let path = &self.library.find_upscaler(upscaler)?.path;
+            self.upscaler = None;
+            self.upscaler = Some((upscaler.clone(), Upscaler::load(path, &self.device)?));
+        }
+        Ok(())
     }
 }
 
@@ -37,7 +53,7 @@ pub fn device_name() -> String {
 }
 
 /// The GPU if this binary was compiled for one and there is one, else the CPU.
-fn best_device() -> Device {
+pub fn best_device() -> Device {
     let gpu = if cfg!(feature = "cuda") {
         Device::new_cuda(0)
     } else if cfg!(feature = "metal") {
@@ -65,9 +81,13 @@ impl Work for Studio {
     }
 
     fn paint(&mut self, job: &Job, trace: Option<&Path>, peer: &Peer) -> Result<Ending, Error> {
+        // Before the painting: what is missing is not found out at its end.
+        self.load_upscaler(&job.request)?;
         let (_, model) = self.loaded.as_ref().expect("the loop loads the job's model before it paints");
-        let mut watch = Watch { job, peer, model, trace: trace.map(|_| Trace::default()), failed: None };
-        let ending = paint(model, &job.request, &mut |progress| watch.see(&progress));
+        let upscaler = self.upscaler.as_ref().map(|(_, upscaler)| upscaler);
+        let trace_to_be = trace.map(|_| Trace::default());
+        let mut watch = Watch { job, peer, map: Some(&model.preview), trace: trace_to_be, failed: None };
+        let ending = paint(model, upscaler, &job.request, &mut |progress| watch.see(&progress));
         let Watch { trace: traced, failed, .. } = watch;
         if let Some(error) = failed {
             return Err(error);
@@ -84,13 +104,40 @@ impl Work for Studio {
         }
         Ok(ending)
     }
+
+    fn upscale(&mut self, job: &Job, picture: &Picture, steps_made: u32, peer: &Peer) -> Result<Ending, Error> {
+        let started = Instant::now();
+        self.load_upscaler(&job.request)?;
+        let (Some(Upscale { factor, .. }), Some((_, upscaler))) = (&job.request.upscale, &self.upscaler) else {
+            return Ok(Ending::Discarded);
+        };
+        let mut watch = Watch { job, peer, map: None, trace: None, failed: None };
+        let ending = upscale(picture, upscaler, *factor, &mut |progress| watch.see(&progress));
+        if let Some(error) = watch.failed {
+            return Err(error);
+        }
+        let Continue(picture) = ending? else {
+            // There is nothing to keep: the picture it was to be made of is still there.
+            return Ok(Ending::Discarded);
+        };
+        let painted = Painted {
+            picture: Arc::new(picture),
+            request: job.request.clone(),
+            steps_made,
+            seconds: started.elapsed().as_secs_f64(),
+            notes: Vec::new(),
+        };
+        let is_whole = steps_made >= job.request.steps_to_run();
+        Ok(if is_whole { Ending::Finished(painted) } else { Ending::Stopped(painted) })
+    }
 }
 
 /// Turns a run's progress into events, and the cancel token into an answer.
 struct Watch<'a> {
     job: &'a Job,
     peer: &'a Peer,
-    model: &'a Model,
+    /// From latents to previews, where there are latents.
+    map: Option<&'a LatentToRgb>,
     trace: Option<Trace>,
     /// Why the run was broken off from here.
     failed: Option<Error>,
@@ -113,9 +160,12 @@ impl Watch<'_> {
         match *progress {
             Progress::Phase(phase) => self.peer.tell(Event::JobPhase { id, phase })?,
             Progress::Step { index, count, denoised, .. } => {
-                let preview = Arc::new(preview(denoised, &self.model.preview)?);
-                self.peer.tell(Event::JobStep { id, index, count, preview })?;
+                if let Some(map) = self.map {
+                    let preview = Arc::new(preview(denoised, map)?);
+                    self.peer.tell(Event::JobStep { id, index, count, preview })?;
+                }
             }
+            Progress::Piece { index, count } => self.peer.tell(Event::JobPiece { id, index, count })?,
             Progress::Start { .. } | Progress::Latent(_) => {}
         }
         Ok(())

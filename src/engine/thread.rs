@@ -3,6 +3,7 @@
 
 use super::{Command, Error, Event, Gone, Job, JobId, Outcome, Peer};
 use crate::diffusion::{Ending, Phase};
+use crate::pixels::Picture;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
@@ -14,6 +15,16 @@ pub(super) trait Work {
 
     /// Paints, telling `peer` about phases and steps, with the job's model loaded.
     fn paint(&mut self, job: &Job, trace: Option<&Path>, peer: &Peer) -> Result<Ending, Error>;
+
+    /// Enlarges what was painted in `steps_made` steps, telling `peer` about pieces.
+    fn upscale(&mut self, job: &Job, picture: &Picture, steps_made: u32, peer: &Peer) -> Result<Ending, Error>;
+}
+
+/// What there is to do for a job.
+#[derive(Clone, Copy)]
+enum Task<'a> {
+    Paint { trace: Option<&'a Path> },
+    Upscale { picture: &'a Picture, steps_made: u32 },
 }
 
 /// Carries out commands until the client is gone. A panic goes on to the caller, after the job it happened in was ended.
@@ -21,8 +32,11 @@ pub(super) fn serve(peer: &Peer, work: &mut impl Work) -> Result<(), Gone> {
     while let Some(command) = peer.command() {
         match command {
             Command::Load(model) => load(peer, work, model)?,
-            Command::Generate(job) => run(peer, work, &job, None)?,
-            Command::Trace { job, file } => run(peer, work, &job, Some(&file))?,
+            Command::Generate(job) => run(peer, work, &job, Task::Paint { trace: None })?,
+            Command::Trace { job, file } => run(peer, work, &job, Task::Paint { trace: Some(&file) })?,
+            Command::Upscale { job, picture, steps_made } => {
+                run(peer, work, &job, Task::Upscale { picture: &picture, steps_made })?;
+            }
         }
     }
     Ok(())
@@ -39,13 +53,17 @@ fn load(peer: &Peer, work: &mut impl Work, model: String) -> Result<(), Gone> {
     }
 }
 
-fn run(peer: &Peer, work: &mut impl Work, job: &Job, trace: Option<&Path>) -> Result<(), Gone> {
+fn run(peer: &Peer, work: &mut impl Work, job: &Job, task: Task<'_>) -> Result<(), Gone> {
     let ending = MustEnd { peer, id: job.id, ended: false };
     if job.cancel.requested().is_some() {
         return ending.with(Outcome::Cancelled);
     }
     peer.tell(Event::JobStarted(job.id))?;
     let painted = catch_unwind(AssertUnwindSafe(|| {
+        let trace = match task {
+            Task::Paint { trace } => trace,
+            Task::Upscale { picture, steps_made } => return work.upscale(job, picture, steps_made, peer),
+        };
         peer.tell(Event::JobPhase { id: job.id, phase: Phase::LoadModel })?;
         if let Some(seconds) = work.load(&job.request.model)? {
             peer.tell(Event::ModelLoaded { model: job.request.model.clone(), seconds })?;
@@ -108,7 +126,6 @@ mod tests {
     use super::*;
     use crate::diffusion::{Painted, Request, SamplerName, ScheduleName, Stop};
     use crate::geom::Extent;
-    use crate::pixels::Picture;
     use std::sync::Arc;
     use std::time::Duration;
 
@@ -136,15 +153,18 @@ mod tests {
                     return Ok(Ending::Discarded);
                 }
             }
-            let request = job.request.clone();
-            Ok(Ending::Finished(Painted {
-                picture: preview,
-                request,
-                steps_made: count,
-                seconds: 0.0,
-                notes: Vec::new(),
-            }))
+            Ok(Ending::Finished(painted(preview, job, count)))
         }
+
+        fn upscale(&mut self, job: &Job, picture: &Picture, steps_made: u32, peer: &Peer) -> Result<Ending, Error> {
+            assert_ne!(job.request.prompt, "panic", "a prompt that panics");
+            peer.tell(Event::JobPiece { id: job.id, index: 0, count: 1 })?;
+            Ok(Ending::Finished(painted(Arc::new(picture.clone()), job, steps_made)))
+        }
+    }
+
+    fn painted(picture: Arc<Picture>, job: &Job, steps_made: u32) -> Painted {
+        Painted { picture, request: job.request.clone(), steps_made, seconds: 0.0, notes: Vec::new() }
     }
 
     fn spawn_fake() -> Client {
@@ -169,6 +189,7 @@ mod tests {
             steps,
             guidance_scale: 1.0,
             input: None,
+            upscale: None,
         });
         Job { id: JobId(id), request, cancel: CancelToken::default() }
     }
@@ -185,6 +206,7 @@ mod tests {
                 Event::JobStarted(id) => format!("{} started", id.0),
                 Event::JobPhase { id, phase } => format!("{} {phase:?}", id.0),
                 Event::JobStep { id, index, .. } => format!("{} step {index}", id.0),
+                Event::JobPiece { id, index, .. } => format!("{} piece {index}", id.0),
                 Event::TraceFailed { id, error } => format!("{}: {error}", id.0),
                 Event::JobEnded { id, outcome } => match outcome {
                     Outcome::Finished(_) => format!("{} finished", id.0),
@@ -207,13 +229,25 @@ mod tests {
     }
 
     #[test]
+    fn a_picture_that_is_only_enlarged_needs_no_model_and_ends_once_too() {
+        let client = spawn_fake();
+        let picture = Arc::new(Picture::filled(Extent::new(1, 1), [0; 4]));
+        for (id, prompt) in [(1, "x"), (2, "panic")] {
+            let (job, picture) = (job(id, "none", prompt, 1), Arc::clone(&picture));
+            client.send(Command::Upscale { job, picture, steps_made: 1 });
+        }
+        assert_eq!(story(&client, 1), ["1 started", "1 piece 0", "1 finished"]);
+        assert!(story(&client, 2)[1].starts_with("2 failed"), "a panic is told as any other");
+    }
+
+    #[test]
     fn a_job_cancelled_while_it_waits_ends_without_running() {
         let (client, peer) = channel(|| {});
         let waiting = job(2, "some", "x", 1);
         client.generate(waiting.clone());
         waiting.cancel.stop(Stop::Keep);
         let Some(Command::Generate(waiting)) = peer.try_command() else { panic!("a job waits") };
-        run(&peer, &mut Fake, &waiting, None).unwrap();
+        run(&peer, &mut Fake, &waiting, Task::Paint { trace: None }).unwrap();
         assert_eq!(story(&client, 2), ["2 cancelled"]);
     }
 

@@ -11,7 +11,7 @@ use std::path::{Component, Path, PathBuf};
 /// The PNG text that holds the request as A1111 writes it.
 pub(super) const PARAMETERS: &str = "parameters";
 /// The PNG text that holds what a row of the index is made of.
-pub(super) const RECORD: &str = "sfumato";
+pub const RECORD: &str = "sfumato";
 
 /// What a result's file says about it, as JSON. Nothing in it differs between two runs of one request.
 #[derive(Serialize, Deserialize)]

@@ -18,6 +18,7 @@ mod files;
 mod index;
 
 pub use error::Error;
+pub use files::RECORD as RECORD_KEY;
 
 use crate::diffusion::{Record, Request};
 use crate::pixels::Picture;

@@ -18,6 +18,7 @@ fn request(prompt: &str, seed: u64, input: Option<Input>) -> Request {
         steps: 20,
         guidance_scale: 7.5,
         input,
+        upscale: None,
     }
 }
 
@@ -432,4 +433,18 @@ fn a_gallery_can_work_on_another_thread() {
     fn movable<T: Send>(_: &T) {}
     let dir = tempfile::tempdir().unwrap();
     movable(&open(dir.path()));
+}
+
+#[test]
+fn a_record_of_before_there_were_upscalers_is_read_and_one_with_an_upscaler_comes_back_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut gallery = open(folder.path());
+    let upscale = Some(crate::diffusion::Upscale { upscaler: "Bozzetto 4x".into(), factor: 4.0 });
+    let larger = Request { upscale, ..request("a house", 3, None) };
+    let id = gallery.add(result_of(larger.clone())).unwrap().id;
+    assert_eq!(gallery.request(id).unwrap(), larger);
+    let mut json = serde_json::to_value(&gallery.entry(id).unwrap().record).unwrap();
+    json.as_object_mut().unwrap().remove("upscale").unwrap();
+    let record: Record = serde_json::from_value(json).unwrap();
+    assert_eq!((record.upscale, record.prompt.as_str()), (None, "a house"));
 }

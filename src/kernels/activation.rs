@@ -1,6 +1,7 @@
 use super::cpu;
-use super::host::{Host, filled, serves};
+use super::host::{Host, filled, serves, widened};
 use candle_core::{Result, Tensor};
+use candle_nn::VarBuilder;
 
 /// A function applied to every element. The names in configs are ambiguous between libraries, hence the formulas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,62 @@ impl Activation {
     }
 }
 
+/// x where it is positive, elsewhere x times its channel's slope.
+#[derive(Clone, Debug)]
+pub struct Rectifier {
+    slopes: Slopes,
+    channels: usize,
+}
+
+/// (channels).
+#[derive(Clone, Debug)]
+enum Slopes {
+    Own(Host),
+    Candle(Tensor),
+}
+
+impl Rectifier {
+    /// Reads `weight` (channels), the slopes: `PReLU` (He et al. 2015).
+    pub fn learned(channels: usize, weights: VarBuilder<'_>) -> Result<Self> {
+        Self::from_slopes(weights.get(channels, "weight")?)
+    }
+
+    /// One slope for all channels, on the device and in the precision of `weights`: leaky `ReLU` (Maas et al. 2013).
+    pub fn leaky(channels: usize, slope: f32, weights: &VarBuilder<'_>) -> Result<Self> {
+        let slopes = Tensor::full(slope, channels, weights.device())?;
+        Self::from_slopes(slopes.to_dtype(weights.dtype())?)
+    }
+
+    fn from_slopes(slopes: Tensor) -> Result<Self> {
+        let channels = slopes.dims1()?;
+        if channels == 0 {
+            candle_core::bail!("there are no channels to rectify");
+        }
+        let slopes = if serves(&slopes) { Slopes::Own(widened(&slopes)?) } else { Slopes::Candle(slopes) };
+        Ok(Self { slopes, channels })
+    }
+
+    /// (…, channels) to the same.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        if x.dims().last() != Some(&self.channels) {
+            candle_core::bail!("a rectifier of {} channels cannot take {:?}", self.channels, x.shape());
+        }
+        match &self.slopes {
+            Slopes::Own(slopes) => {
+                let host = Host::new(x)?;
+                let (numbers, slopes) = (host.numbers(), slopes.numbers());
+                filled(x.shape(), |out| cpu::rectify(&numbers, &slopes, out))
+            }
+            Slopes::Candle(slopes) => by_candle(x, slopes),
+        }
+    }
+}
+
+fn by_candle(x: &Tensor, slopes: &Tensor) -> Result<Tensor> {
+    let below = x.minimum(0.0)?;
+    (x - &below)? + below.broadcast_mul(slopes)?
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,5 +111,17 @@ mod tests {
             let found = activation.forward(&one).unwrap().to_scalar::<f32>().unwrap();
             assert!((found - expected).abs() < 2e-6, "{activation:?}: {found} instead of {expected}");
         }
+    }
+
+    #[test]
+    fn both_ways_to_rectify_are_the_definition() {
+        let x = Tensor::new(&[[1f32, -1.0, -2.0], [0.5, 3.0, -4.0]], &Device::Cpu).unwrap();
+        let slopes = Tensor::new(&[0.5f32, 0.25, -1.0], &Device::Cpu).unwrap();
+        let own = Rectifier::from_slopes(slopes.clone()).unwrap().forward(&x).unwrap();
+        let candles = by_candle(&x, &slopes).unwrap();
+        for y in [&own, &candles] {
+            assert_eq!(y.to_vec2::<f32>().unwrap(), [[1.0, -0.25, 2.0], [0.5, 3.0, 4.0]]);
+        }
+        assert!(Rectifier::from_slopes(slopes).unwrap().forward(&x.t().unwrap()).is_err());
     }
 }

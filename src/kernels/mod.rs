@@ -18,10 +18,10 @@ mod layout;
 mod linear;
 mod norm;
 
-pub use activation::Activation;
+pub use activation::{Activation, Rectifier};
 pub use attention::{Mask, attention};
 pub use conv::{Conv2d, Padding};
 pub use items::by_items;
-pub use layout::{concatenate, to_channels_first, to_channels_last};
+pub use layout::{concatenate, enlarged, pixel_shuffle, pixel_unshuffle, to_channels_first, to_channels_last};
 pub use linear::{Embedding, GatedLinear, Linear};
 pub use norm::{GroupNorm, LayerNorm};

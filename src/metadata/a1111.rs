@@ -3,7 +3,7 @@
 //! way round. What A1111 has no key for stands under keys of our own behind its keys; it passes over them.
 
 use super::{Found, Imported, pairs};
-use crate::diffusion::{Painted, Request, SamplerName, ScheduleName};
+use crate::diffusion::{Painted, Request, SamplerName, ScheduleName, Upscale};
 use crate::geom::Extent;
 use std::collections::HashSet;
 
@@ -13,6 +13,11 @@ const EXACT_PROMPT: &str = "Sfumato prompt";
 const EXACT_NEGATIVE: &str = "Sfumato negative prompt";
 /// How many steps were made, written only where a run was stopped early.
 const STEPS_MADE: &str = "Sfumato steps made";
+/// Of A1111's extras, and of its main page where a picture is enlarged as it is painted.
+const UPSCALE_BY: &str = "Postprocess upscale by";
+const UPSCALER: &str = "Postprocess upscaler";
+/// How many pairs make a line of settings.
+const SETTINGS: usize = 3;
 const VERSION: &str = concat!("sfumato ", env!("CARGO_PKG_VERSION"));
 
 /// A request as text. [`from_parameters`] gives every setting back exactly, numbers to the last bit; pixels that a run started
@@ -41,6 +46,9 @@ fn text_of<P, M>(request: &Request<P, M>, steps_made: Option<u32>) -> String {
         keys.push(pairs::write("Denoising strength", &input.strength.to_string()));
     }
     keys.push(pairs::write("RNG", "CPU"));
+    if let Some(Upscale { upscaler, factor }) = &request.upscale {
+        keys.push(upscaling_text(upscaler, *factor));
+    }
 
     let mut text = request.prompt.clone();
     if !request.negative_prompt.is_empty() {
@@ -62,6 +70,18 @@ fn text_of<P, M>(request: &Request<P, M>, steps_made: Option<u32>) -> String {
     format!("{text}\n{}", keys.join(", ")).trim().to_owned()
 }
 
+/// What A1111's extras say of a picture that was enlarged `factor` times.
+pub fn upscaling_text(upscaler: &str, factor: f64) -> String {
+    format!("{}, {}", pairs::write(UPSCALE_BY, &factor.to_string()), pairs::write(UPSCALER, upscaler))
+}
+
+/// A picture's text with what was done to the picture behind its settings; none if it has no settings.
+pub fn with_upscaling(text: &str, upscaler: &str, factor: f64) -> Option<String> {
+    let last = text.trim_end().lines().next_back().unwrap_or_default();
+    let has_settings = pairs::parse(last).len() >= SETTINGS;
+    has_settings.then(|| format!("{}, {}", text.trim_end().trim_end_matches(','), upscaling_text(upscaler, factor)))
+}
+
 /// Reads a text of A1111, Forge, Fooocus, Civitai or stable-diffusion.cpp. Anything is accepted: a text without a line of
 /// settings is a prompt.
 ///
@@ -75,7 +95,7 @@ pub fn from_parameters(text: &str) -> Imported {
     }
     let (lines, last) = text.rsplit_once('\n').map_or(("", text), |(lines, last)| (lines, last));
     let pairs = pairs::parse(last);
-    let has_settings = pairs.len() >= 3;
+    let has_settings = pairs.len() >= SETTINGS;
     let (prompt, negative) = split_prompts(if has_settings { lines } else { text }.split('\n'));
     imported.settings.prompt = Some(prompt);
     imported.settings.negative_prompt = if has_settings { Some(negative.unwrap_or_default()) } else { negative };
@@ -148,6 +168,8 @@ fn take(found: &mut Found, key: &str, value: &str) -> bool {
         "Model" => set(&mut found.model, Some(value.to_owned())),
         "Denoising strength" => set(&mut found.strength, finite(value)),
         "RNG" => value == "CPU",
+        UPSCALE_BY => set(&mut found.upscale_by, finite(value)),
+        UPSCALER => set(&mut found.upscaler, Some(value.to_owned())),
         EXACT_PROMPT => set(&mut found.prompt, Some(value.to_owned())),
         EXACT_NEGATIVE => set(&mut found.negative_prompt, Some(value.to_owned())),
         STEPS_MADE => set(&mut found.steps_made, value.parse().ok()),
@@ -219,6 +241,7 @@ mod tests {
             steps: 20,
             guidance_scale: 7.5,
             input: None,
+            upscale: None,
         }
     }
 
@@ -234,6 +257,7 @@ mod tests {
             steps: found.steps.unwrap(),
             guidance_scale: found.guidance_scale.unwrap(),
             input: found.strength.map(|strength| Input { picture: (), strength, mask: None }),
+            upscale: found.upscaler.map(|upscaler| Upscale { upscaler, factor: found.upscale_by.unwrap() }),
         }
     }
 
@@ -318,6 +342,17 @@ mod tests {
         assert_eq!(from_parameters(&text).settings.steps_made, Some(12));
     }
 
+    #[test]
+    fn what_was_done_to_a_picture_stands_behind_its_settings() {
+        let text = to_parameters(&request());
+        let extended = with_upscaling(&text, "4x-UltraSharp, v2", 2.0).unwrap();
+        assert_eq!(extended, text + ", Postprocess upscale by: 2, Postprocess upscaler: \"4x-UltraSharp, v2\"");
+        let found = from_parameters(&extended);
+        assert_eq!((found.settings.upscale_by, found.unknown.len()), (Some(2.0), 0));
+        assert_eq!(found.settings.upscaler.as_deref(), Some("4x-UltraSharp, v2"));
+        assert_eq!(with_upscaling("a cat, style: flat", "x", 2.0), None);
+    }
+
     fn any_prompt() -> impl Strategy<Value = String> {
         let word = prop::sample::select(vec![
             "red apple",
@@ -352,11 +387,13 @@ mod tests {
             sampler in prop::sample::select(SamplerName::ALL.to_vec()),
             schedule in prop::sample::select(ScheduleName::ALL.to_vec()),
             (guidance_scale, strength) in (0.0..50.0f64, prop::option::of(0.0..=1.0f64)),
+            upscale in prop::option::of((any_prompt(), 1.0..16.0f64)),
         ) {
             let extent = Extent::new(width, height);
             let input = strength.map(|strength| Input { picture: (), strength, mask: None });
             let request = Request::<(), ()> {
                 model, prompt, negative_prompt, extent, seed, sampler, schedule, steps, guidance_scale, input,
+                upscale: upscale.map(|(upscaler, factor)| Upscale { upscaler, factor }),
             };
             let imported = from_parameters(&to_parameters(&request));
             prop_assert_eq!(&imported.unknown, &Vec::new());

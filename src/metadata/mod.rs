@@ -7,13 +7,16 @@
 mod a1111;
 mod pairs;
 
-pub use a1111::{describe, from_parameters, to_parameters};
+pub use a1111::{describe, from_parameters, to_parameters, upscaling_text, with_upscaling};
 
 use crate::diffusion::{SamplerName, ScheduleName};
 use crate::geom::Extent;
 
 /// The key of the text chunk that holds [`to_parameters`] in a PNG.
 pub const PARAMETERS_KEY: &str = "parameters";
+
+/// The key of the text chunk in which A1111's extras say what they did to a picture.
+pub const POSTPROCESSING_KEY: &str = "postprocessing";
 
 /// What a text said about how a picture was made.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -48,6 +51,10 @@ pub struct Found {
     pub guidance_scale: Option<f64>,
     /// The denoising strength, of a picture that started from another one.
     pub strength: Option<f64>,
+    /// How many times larger the picture was made after it was painted.
+    pub upscale_by: Option<f64>,
+    /// By which upscaler.
+    pub upscaler: Option<String>,
     /// How many steps were made before the run was stopped.
     pub steps_made: Option<u32>,
 }

@@ -10,10 +10,12 @@ mod clip_text;
 mod fields;
 mod resnet;
 mod unet;
+mod upscaler;
 mod vae;
 
 pub use clip_text::{ClipText, ClipTextConfig, Encoded};
 pub use fields::ConfigError;
 pub(crate) use fields::Fields;
 pub use unet::{Level, UNet, UNetConfig, Words};
+pub use upscaler::{CompactConfig, NotAnUpscaler, RrdbConfig, Shapes, Spelling, UpscalerConfig, UpscalerNetwork};
 pub use vae::{AutoencoderKl, AutoencoderKlConfig};

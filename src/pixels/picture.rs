@@ -11,10 +11,15 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// The longest side that is read from a file.
+    /// The longest side that is read from a file, or made.
     pub const MAX_SIDE: u32 = 16_384;
-    /// The most pixels that are read from a file.
+    /// The most pixels that are read from a file, or made.
     pub const MAX_AREA: usize = 128_000_000;
+
+    /// Whether a picture may be this large.
+    pub fn holds(extent: Extent) -> bool {
+        extent.width <= Self::MAX_SIDE && extent.height <= Self::MAX_SIDE && extent.area() <= Self::MAX_AREA
+    }
 
     /// A picture from its bytes, four a pixel. `None` if there are not exactly as many as `extent` says.
     pub fn from_rgba(extent: Extent, rgba: Vec<u8>) -> Option<Self> {

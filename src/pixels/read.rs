@@ -43,7 +43,7 @@ impl Picture {
         if extent.is_empty() {
             return Err(Error::Empty { name: name(), extent });
         }
-        if width > Self::MAX_SIDE || height > Self::MAX_SIDE || extent.area() > Self::MAX_AREA {
+        if !Self::holds(extent) {
             return Err(Error::TooLarge { name: name(), extent });
         }
         if format == ImageFormat::Jpeg && !jpeg_is_complete(bytes) {

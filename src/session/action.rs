@@ -71,6 +71,8 @@ pub enum Action {
     HideResult,
     /// Start from this result, shown or not.
     StartFromResult(ResultId),
+    /// Make a larger result of this one, by the draft's upscaler or the preferred one.
+    Upscale(ResultId),
     /// Put this result's settings into the draft, its starting picture and mask into the document.
     Recall(ResultId),
     /// Show this result's file in the file manager: the session answers with a [`Wish`](super::Wish).

@@ -76,6 +76,7 @@ impl Session {
             }
             Action::HideResult => self.view_document(),
             Action::StartFromResult(id) => self.fetch(id, Purpose::StartFrom),
+            Action::Upscale(id) => self.fetch(id, Purpose::Upscale),
             Action::Recall(id) => self.fetch(id, Purpose::Recall),
             Action::Reveal(id) => self.reveal(id),
             Action::SaveAgain(id) => self.save_again(id),
@@ -151,9 +152,9 @@ impl Session {
             self.revive_engine();
         }
         if self.engine.is_alive()
-            && let Some(job) = self.jobs.start_next(now)
+            && let Some(command) = self.jobs.start_next(now)
         {
-            self.engine.generate(job);
+            self.engine.send(command);
         }
     }
 

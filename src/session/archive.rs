@@ -17,6 +17,7 @@ pub(super) const PAGE: usize = 60;
 pub(super) enum Purpose {
     Show,
     StartFrom,
+    Upscale,
     Recall,
     SaveTo(PathBuf),
 }

@@ -1,4 +1,4 @@
-use crate::diffusion::{Defaults, Input, Invalid, Request, SamplerName, ScheduleName};
+use crate::diffusion::{Defaults, Input, Invalid, Request, SamplerName, ScheduleName, Upscale};
 use crate::geom::Extent;
 use crate::metadata::Found;
 use crate::paint::Document;
@@ -33,6 +33,9 @@ pub struct Draft {
     pub count: u32,
     /// 0..1: how much of an open picture is painted anew.
     pub strength: f64,
+    /// How pictures are enlarged after they are painted; none leaves them as they are.
+    #[serde(default)]
+    pub upscale: Option<Upscale>,
 }
 
 /// Why a draft cannot be painted, in words for the person who wrote it.
@@ -65,6 +68,7 @@ impl Default for Draft {
             extent: Extent::new(512, 512),
             count: 1,
             strength: 0.75,
+            upscale: None,
         }
     }
 }
@@ -108,6 +112,7 @@ impl Draft {
             steps: self.steps,
             guidance_scale: self.guidance_scale,
             input,
+            upscale: self.upscale.clone(),
         }
         .checked()?;
         let seed_of = |n| (first.seed + u64::from(n)) & Self::MAX_SEED;
@@ -141,6 +146,7 @@ impl Draft {
         self.guidance_scale = request.guidance_scale;
         self.seed = request.seed;
         self.extent = request.extent;
+        self.upscale.clone_from(&request.upscale);
         if let Some(input) = &request.input {
             self.strength = input.strength;
         }
@@ -262,6 +268,7 @@ pub(super) mod tests {
             extent: Extent::new(64, 64),
             count: 1,
             strength: 0.75,
+            upscale: None,
         }
     }
 

@@ -1,5 +1,5 @@
 use crate::diffusion::{Phase, Request, Stop};
-use crate::engine::{CancelToken, Job, JobId};
+use crate::engine::{CancelToken, Command, Job, JobId};
 use crate::pixels::Picture;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -26,6 +26,15 @@ pub struct Waiting {
     pub id: JobId,
     /// What it will paint.
     pub request: Box<Request>,
+    /// The picture, if it is painted already and only to be enlarged.
+    pub(super) painted: Option<AlreadyPainted>,
+}
+
+/// What a request made before it is enlarged.
+#[derive(Clone, Debug)]
+pub(super) struct AlreadyPainted {
+    pub(super) picture: Arc<Picture>,
+    pub(super) steps_made: u32,
 }
 
 /// The job at the engine.
@@ -37,9 +46,9 @@ pub struct Running {
     pub request: Box<Request>,
     /// What it is busy with; nothing yet when it was just sent.
     pub phase: Option<Phase>,
-    /// How many steps were made; at most [`step_count`](Self::step_count).
+    /// How many steps were made, or while it is enlarged, pieces; at most [`step_count`](Self::step_count).
     pub steps_made: u32,
-    /// How many steps there are.
+    /// How many steps there are, or pieces.
     pub step_count: u32,
     /// When it was sent.
     pub started: Instant,
@@ -60,15 +69,20 @@ impl Jobs {
 
     /// Puts a request behind all that wait.
     pub(super) fn push(&mut self, request: Request) -> JobId {
+        self.push_painted(request, None)
+    }
+
+    /// Puts a request behind all that wait, of which all but the enlarging may be done.
+    pub(super) fn push_painted(&mut self, request: Request, painted: Option<AlreadyPainted>) -> JobId {
         let id = self.new_id();
-        self.waiting.push_back(Waiting { id, request: Box::new(request) });
+        self.waiting.push_back(Waiting { id, request: Box::new(request), painted });
         id
     }
 
     pub(super) fn leave_over(&mut self, requests: impl IntoIterator<Item = Request>) {
         for request in requests {
             let id = self.new_id();
-            self.left_over.push(Waiting { id, request: Box::new(request) });
+            self.left_over.push(Waiting { id, request: Box::new(request), painted: None });
         }
     }
 
@@ -96,12 +110,12 @@ impl Jobs {
         JobId(self.next_id)
     }
 
-    /// Makes the next waiting job the running one, if none runs.
-    pub(super) fn start_next(&mut self, now: Instant) -> Option<Job> {
+    /// Makes the next waiting job the running one, if none runs: what the engine is to be told.
+    pub(super) fn start_next(&mut self, now: Instant) -> Option<Command> {
         if self.running.is_some() {
             return None;
         }
-        let Waiting { id, request } = self.waiting.pop_front()?;
+        let Waiting { id, request, painted } = self.waiting.pop_front()?;
         let cancel = CancelToken::default();
         let job = Job { id, request: request.clone(), cancel: cancel.clone() };
         let step_count = request.steps_to_run();
@@ -118,7 +132,10 @@ impl Jobs {
             sampling_since: None,
             latest_step: None,
         });
-        Some(job)
+        Some(match painted {
+            Some(AlreadyPainted { picture, steps_made }) => Command::Upscale { job, picture, steps_made },
+            None => Command::Generate(job),
+        })
     }
 
     /// The running job, if this is its name: events of jobs that were given up are not listened to.
@@ -157,9 +174,22 @@ impl Jobs {
 impl Running {
     pub(super) fn enter(&mut self, phase: Phase, now: Instant) {
         self.phase = Some(phase);
-        if phase == Phase::Sample {
+        if matches!(phase, Phase::Sample | Phase::Upscale) {
+            self.steps_made = 0;
             self.sampling_since = Some(now);
+            self.latest_step = None;
         }
+        if phase == Phase::Upscale {
+            // How many pieces there are is told with the first one.
+            self.step_count = 0;
+        }
+    }
+
+    /// A piece is to be enlarged: those before it are.
+    pub(super) fn piece(&mut self, index: u32, count: u32, now: Instant) {
+        self.steps_made = index;
+        self.step_count = count;
+        self.latest_step = Some(now);
     }
 
     pub(super) fn step(&mut self, index: u32, count: u32, preview: Arc<Picture>, now: Instant) {
@@ -192,6 +222,13 @@ mod tests {
     use crate::geom::Extent;
     use crate::session::draft::tests::a_request;
 
+    fn started(jobs: &mut Jobs, now: Instant) -> Job {
+        match jobs.start_next(now) {
+            Some(Command::Generate(job)) => job,
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn the_time_left_comes_from_the_steps_made() {
         let mut jobs = Jobs::default();
@@ -219,7 +256,7 @@ mod tests {
             jobs.push(a_request(prompt));
         }
         let now = Instant::now();
-        let first = jobs.start_next(now).unwrap();
+        let first = started(&mut jobs, now);
         assert!(jobs.start_next(now).is_none());
         assert_eq!(jobs.unfinished().map(|r| r.prompt.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
         let second_id = jobs.waiting[0].id;
@@ -227,7 +264,22 @@ mod tests {
         jobs.cancel(first.id);
         assert!(jobs.end(JobId(99)).is_none());
         assert!(jobs.end(first.id).is_some());
-        assert_eq!(jobs.start_next(now).unwrap().request.prompt, "c");
+        assert_eq!(started(&mut jobs, now).request.prompt, "c");
+    }
+
+    #[test]
+    fn while_a_picture_is_enlarged_its_pieces_are_counted() {
+        let mut jobs = Jobs::default();
+        jobs.push(a_request("a"));
+        let start = Instant::now();
+        started(&mut jobs, start);
+        let running = jobs.running.as_mut().unwrap();
+        running.step(19, 20, Arc::new(Picture::filled(Extent::new(1, 1), [0; 4])), start);
+        running.enter(Phase::Upscale, start);
+        running.piece(0, 4, start);
+        assert_eq!((running.progress(), running.time_left(start)), (0.0, None));
+        running.piece(1, 4, start + Duration::from_secs(2));
+        assert_eq!(running.time_left(start + Duration::from_secs(2)), Some(Duration::from_secs(6)));
     }
 
     #[test]
@@ -235,7 +287,7 @@ mod tests {
         let mut jobs = Jobs::default();
         jobs.stop(Stop::Keep);
         jobs.push(a_request("a"));
-        let job = jobs.start_next(Instant::now()).unwrap();
+        let job = started(&mut jobs, Instant::now());
         jobs.stop(Stop::Keep);
         assert_eq!(job.cancel.requested(), Some(Stop::Keep));
         jobs.stop(Stop::Discard);

@@ -19,6 +19,7 @@ mod persist;
 mod poll;
 mod results;
 mod start;
+mod upscale;
 mod worker;
 
 pub use action::Action;
@@ -31,6 +32,7 @@ pub use results::{Kept, ResultId, ResultItem, Results};
 pub use start::entropy;
 pub use worker::Wake;
 
+use crate::diffusion::Upscale;
 use crate::engine::{Client, Command};
 use crate::metadata::Found;
 use crate::paint::{Brush, Document, Tool};
@@ -47,6 +49,8 @@ pub struct Opening {
     pub settings: Settings,
     /// The models that were found, the preferred one first.
     pub models: Vec<Model>,
+    /// The upscalers that can be used, the preferred one first, each with the factor it was made for.
+    pub upscalers: Vec<Upscale>,
     /// Starts an engine; called again when one has died.
     pub engine: Box<dyn FnMut() -> Client>,
     /// Called from any thread when [`Session::poll`] has something to take in.
@@ -76,6 +80,8 @@ pub struct Session {
     pub history: History,
     /// The models that can be chosen.
     pub models: Vec<Model>,
+    /// The upscalers that can be chosen, the preferred one first, each with the factor it was made for.
+    pub upscalers: Vec<Upscale>,
     /// What the user configured.
     pub settings: Settings,
     /// Whether the picture opened last carried settings, for [`Action::UseSettings`].
@@ -125,7 +131,7 @@ const FIRST_BRUSH: Brush = Brush { size: 24.0, hardness: 0.8 };
 impl Session {
     /// Opens the session that was left, or a first one: the preferred model's example in the draft, the model on its way.
     pub fn open(opening: Opening) -> Self {
-        let Opening { paths, settings, models, engine: mut start_engine, wake, entropy } = opening;
+        let Opening { paths, settings, models, upscalers, engine: mut start_engine, wake, entropy } = opening;
         let folder = paths.state_folder().to_owned();
         let claim = persist::claim(&folder);
         let restored = if claim.is_some() { persist::restore(&folder) } else { persist::Restored::default() };
@@ -167,6 +173,7 @@ impl Session {
             notices,
             history: snapshot.history,
             models,
+            upscalers,
             found_settings: false,
             engine: start_engine(),
             start_engine,
@@ -208,6 +215,7 @@ impl Session {
             self.draft.model.clone_from(&first.name);
             self.notices.info(format!("The model {gone} is not there any more: {} is used instead", first.name));
         }
+        self.forget_missing_upscaler();
         self.load_model();
         let left_over = self.jobs.left_over.len();
         if left_over > 0 {
@@ -267,7 +275,7 @@ impl Session {
     fn refresh(&mut self) {
         let preview = self.jobs.running.as_ref().filter(|_| !self.view.stays).and_then(|running| {
             let picture = Arc::clone(running.preview.as_ref()?);
-            Some(Shown::Preview { job: running.id, picture, extent: running.request.extent })
+            Some(Shown::Preview { job: running.id, picture, extent: running.request.picture_extent() })
         });
         let shown = preview.unwrap_or_else(|| match (&self.view.what, self.document.picture()) {
             (Viewed::Result(id, picture), _) => Shown::Result(*id, Arc::clone(picture)),

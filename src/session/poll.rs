@@ -70,6 +70,11 @@ impl Session {
                     running.step(index, count, preview, now);
                 }
             }
+            Event::JobPiece { id, index, count } => {
+                if let Some(running) = self.jobs.running(id) {
+                    running.piece(index, count, now);
+                }
+            }
             Event::TraceFailed { error, .. } => {
                 self.notices.error(sentence(&error.to_string()));
             }
@@ -231,7 +236,8 @@ impl Session {
         }
         match (purpose, picture, request) {
             (purpose, Some(picture), Ok(request)) => {
-                let finished = Finished { picture, request: Box::new(request), parameters: entry.parameters };
+                let (request, steps_made) = (Box::new(request), entry.steps_made);
+                let finished = Finished { picture, request, parameters: entry.parameters, steps_made };
                 self.fetched(id, purpose, &finished);
                 self.results.hold(id, finished);
             }
@@ -242,7 +248,10 @@ impl Session {
             (Purpose::SaveTo(path), Some(picture), Err(_)) => {
                 self.save_to(path, picture, Some(entry.parameters), Some(id));
             }
-            (Purpose::Show | Purpose::StartFrom | Purpose::SaveTo(_), None, _) => {}
+            (Purpose::Upscale, Some(_), Err(error)) => {
+                self.notices.error(format!("What this result was made of is not known any more: {error}"));
+            }
+            (Purpose::Show | Purpose::StartFrom | Purpose::Upscale | Purpose::SaveTo(_), None, _) => {}
         }
     }
 
@@ -252,6 +261,7 @@ impl Session {
             Purpose::Show => self.show(id, Arc::clone(&finished.picture)),
             Purpose::StartFrom => self.start_from(id, Arc::clone(&finished.picture)),
             Purpose::Recall => self.recall(&finished.request),
+            Purpose::Upscale => self.upscale(finished),
             Purpose::SaveTo(path) => {
                 self.save_to(path, Arc::clone(&finished.picture), Some(finished.parameters.clone()), Some(id));
             }
@@ -299,6 +309,7 @@ impl Session {
         self.draft.recall(request);
         // Generate is to paint this very seed.
         self.used_seed = None;
+        self.forget_missing_upscaler();
         if self.draft.model == before {
             return;
         }

@@ -37,6 +37,8 @@ pub struct ResultItem {
     pub extent: Extent,
     /// Whether it was stopped before its last step.
     pub partial: bool,
+    /// Whether it was enlarged after it was painted.
+    pub upscaled: bool,
     /// Whether its file is gone from the gallery's folder.
     pub missing: bool,
     /// Where it is kept.
@@ -89,6 +91,7 @@ pub(super) struct Finished {
     pub(super) request: Box<Request>,
     /// As A1111 writes it.
     pub(super) parameters: String,
+    pub(super) steps_made: u32,
 }
 
 impl Results {
@@ -156,6 +159,7 @@ impl Results {
                 seed: painted.request.seed,
                 extent: painted.picture.extent(),
                 partial,
+                upscaled: painted.request.upscale.is_some(),
                 missing: false,
                 kept: Kept::Saving,
             },
@@ -201,9 +205,10 @@ impl Results {
             self.items.push(ResultItem {
                 id,
                 thumbnail,
+                extent: entry.record.picture_extent(),
+                upscaled: entry.record.upscale.is_some(),
                 prompt: entry.record.prompt,
                 seed: entry.record.seed,
-                extent: entry.record.extent,
                 partial: entry.partial,
                 missing: entry.missing,
                 kept: Kept::InGallery(entry.id),
@@ -241,6 +246,11 @@ impl Results {
 
 impl Finished {
     pub(super) fn of(painted: &Painted) -> Self {
-        Self { picture: Arc::clone(&painted.picture), request: painted.request.clone(), parameters: describe(painted) }
+        Self {
+            picture: Arc::clone(&painted.picture),
+            request: painted.request.clone(),
+            parameters: describe(painted),
+            steps_made: painted.steps_made,
+        }
     }
 }

@@ -2,8 +2,8 @@
 
 use super::{Model, Opening, Session, Wake};
 use crate::checkpoints::{Library, ModelEntry};
-use crate::diffusion::{Defaults, TrainingSigmas};
-use crate::engine;
+use crate::diffusion::{Defaults, TrainingSigmas, Upscale};
+use crate::engine::{self, Priority};
 use crate::settings::{Paths, Settings};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
@@ -17,12 +17,13 @@ impl Session {
         let preferred = library.preferred(settings.last_model.as_deref()).map(|entry| &entry.name);
         let mut models: Vec<_> = library.entries().iter().map(model).collect();
         models.sort_by_key(|model| preferred != Some(&model.name));
+        let upscalers = upscalers(&library, preferred.map(String::as_str));
         let engine_wake = Arc::clone(&wake);
         let engine = Box::new(move || {
             let wake = Arc::clone(&engine_wake);
-            engine::spawn(Library::discover(&places), move || wake())
+            engine::spawn(Library::discover(&places), Priority::BelowWindow, move || wake())
         });
-        let mut session = Self::open(Opening { paths, settings, models, engine, wake, entropy: entropy() });
+        let mut session = Self::open(Opening { paths, settings, models, upscalers, engine, wake, entropy: entropy() });
         if let Some(problem) = problem {
             session.notices.error(problem);
         }
@@ -33,6 +34,16 @@ impl Session {
 /// Any number, from the randomness that the standard library seeds its hash maps with.
 pub fn entropy() -> u64 {
     RandomState::new().build_hasher().finish()
+}
+
+/// Those that make pictures larger.
+fn upscalers(library: &Library, model: Option<&str>) -> Vec<Upscale> {
+    let preferred = library.preferred_upscaler(model).map(|entry| &entry.name);
+    let mut entries: Vec<_> = library.upscalers().iter().collect();
+    entries.sort_by_key(|entry| preferred != Some(&entry.name));
+    let usable = entries.into_iter().filter_map(|entry| Some((entry, entry.summary.as_ref().ok()?.scale)));
+    let enlarging = usable.filter(|(_, scale)| *scale > 1);
+    enlarging.map(|(entry, scale)| Upscale { upscaler: entry.name.clone(), factor: f64::from(scale) }).collect()
 }
 
 fn model(entry: &ModelEntry) -> Model {

@@ -49,6 +49,7 @@ fn stage_with(home: &Path, models: Vec<Model>) -> Stage {
         settings: Settings::load(&paths.settings_file()).0,
         paths,
         models,
+        upscalers: vec![Upscale { upscaler: "Bozzetto 4x".into(), factor: 4.0 }],
         engine: Box::new(start),
         wake: Arc::new(|| ()),
         entropy: 1,

@@ -150,6 +150,7 @@ pub(super) fn result_ui(
         for shortcut in [
             Shortcut::StartFromResult,
             Shortcut::RecallResult,
+            Shortcut::UpscaleResult,
             Shortcut::CopySeed,
             Shortcut::RevealResult,
             Shortcut::DeleteResult,
@@ -161,7 +162,11 @@ pub(super) fn result_ui(
                 });
                 ui.separator();
             }
-            let enabled = !item.missing || shortcut != Shortcut::RevealResult;
+            let enabled = match shortcut {
+                Shortcut::RevealResult => !item.missing,
+                Shortcut::UpscaleResult => session.can_upscale(item),
+                _ => true,
+            };
             menu::item(ui, shortcut, enabled, || {
                 perform_on_result(&ctx, shortcut, item.id, session, out);
             });

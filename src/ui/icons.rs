@@ -15,6 +15,7 @@ pub enum Icon {
     Clear,
     Invert,
     Fit,
+    Enlarge,
     Die,
     LockOpen,
     LockClosed,
@@ -253,6 +254,11 @@ fn paint_sign(pen: &Pen, icon: Icon) {
             pen.line(&[(15.0, 4.0), (20.0, 4.0), (20.0, 9.0)]);
             pen.line(&[(20.0, 15.0), (20.0, 20.0), (15.0, 20.0)]);
             pen.line(&[(9.0, 20.0), (4.0, 20.0), (4.0, 15.0)]);
+        }
+        Icon::Enlarge => {
+            pen.frame((4.0, 13.0), (11.0, 20.0), 1.5);
+            pen.line(&[(11.5, 12.5), (20.0, 4.0)]);
+            pen.line(&[(13.5, 4.0), (20.0, 4.0), (20.0, 10.5)]);
         }
         Icon::Swap => {
             pen.line(&[(4.0, 8.5), (19.5, 8.5)]);

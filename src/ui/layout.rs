@@ -81,7 +81,8 @@ fn side_panel(ui: &mut Ui, session: &mut Session, view: &mut ViewState, out: &mu
                 }
                 ui.add_space(space::GROUP);
                 let open_extent = session.document.picture().map(|p| p.extent());
-                settings_panel::settings_panel_ui(ui, &mut session.draft, &session.models, open_extent, out);
+                let (models, upscalers) = (&session.models, &session.upscalers);
+                settings_panel::settings_panel_ui(ui, &mut session.draft, models, upscalers, open_extent, out);
             });
         });
     });

@@ -34,6 +34,7 @@ const EDIT: &[Option<Shortcut>] = &[
 const RESULT: &[Option<Shortcut>] = &[
     Some(Shortcut::StartFromResult),
     Some(Shortcut::RecallResult),
+    Some(Shortcut::UpscaleResult),
     Some(Shortcut::CopySeed),
     Some(Shortcut::RevealResult),
     None,

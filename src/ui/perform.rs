@@ -25,6 +25,10 @@ pub(super) fn is_possible(shortcut: Shortcut, session: &Session) -> bool {
         }
         Shortcut::NewerResult => neighbour(session, -1).is_some(),
         Shortcut::OlderResult => neighbour(session, 1).is_some(),
+        Shortcut::UpscaleResult => {
+            let shown = session.results.shown.and_then(|id| session.results.get(id));
+            shown.is_some_and(|item| session.can_upscale(item))
+        }
         Shortcut::StartFromResult
         | Shortcut::RecallResult
         | Shortcut::RevealResult
@@ -109,6 +113,7 @@ pub(super) fn perform(
         Shortcut::Help => view.help_open = !view.help_open,
         Shortcut::StartFromResult
         | Shortcut::RecallResult
+        | Shortcut::UpscaleResult
         | Shortcut::RevealResult
         | Shortcut::CopySeed
         | Shortcut::DeleteResult
@@ -127,6 +132,7 @@ pub(super) fn perform_on_result(
     match shortcut {
         Shortcut::StartFromResult => out.act(Action::StartFromResult(result)),
         Shortcut::RecallResult => out.act(Action::Recall(result)),
+        Shortcut::UpscaleResult => out.act(Action::Upscale(result)),
         Shortcut::RevealResult => out.act(Action::Reveal(result)),
         Shortcut::DeleteResult => out.act(Action::Delete(result)),
         Shortcut::HideResult => out.act(Action::HideResult),

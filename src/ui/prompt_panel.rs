@@ -158,6 +158,11 @@ pub(super) fn phase_text(running: &Running) -> String {
             let step = (running.steps_made + 1).min(running.step_count.max(1));
             format!("Step {step} of {}", running.step_count.max(1))
         }
+        (None, Some(Phase::Upscale)) if running.step_count > 1 => {
+            let piece = (running.steps_made + 1).min(running.step_count);
+            format!("Upscaling, piece {piece} of {}", running.step_count)
+        }
+        (None, Some(Phase::Upscale)) => "Upscaling".into(),
     }
 }
 

@@ -43,6 +43,11 @@ pub(super) fn result_bar(ui: &Ui, canvas: Rect, result: ResultId, session: &Sess
                 if button(ui, "Start from this", Shortcut::StartFromResult) {
                     out.act(Action::StartFromResult(result));
                 }
+                if session.results.get(result).is_some_and(|item| session.can_upscale(item))
+                    && button(ui, "Upscale", Shortcut::UpscaleResult)
+                {
+                    out.act(Action::Upscale(result));
+                }
                 if session.document.picture().is_some() && button(ui, "Back", Shortcut::HideResult) {
                     out.act(Action::HideResult);
                 }

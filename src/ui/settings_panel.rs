@@ -5,10 +5,10 @@ use super::shortcuts::Shortcut;
 use super::state::Outbox;
 use super::theme::{self, Palette, space};
 use super::widgets::{Look, Number, choice_row, heading, icon_button, note, row, shortcut_button, slider_row};
-use crate::diffusion::{Request, SamplerName, ScheduleName};
+use crate::diffusion::{Request, SamplerName, ScheduleName, Upscale};
 use crate::geom::Extent;
 use crate::session::{Action, Draft, Model, ModelState};
-use egui::{Align, Button, DragValue, Layout, RichText, Ui, vec2};
+use egui::{Align, Button, DragValue, Layout, RichText, Stroke, Ui, vec2};
 
 const STEPS: Number = Number {
     range: 1.0..=100.0,
@@ -26,6 +26,7 @@ pub(super) fn settings_panel_ui(
     ui: &mut Ui,
     draft: &mut Draft,
     models: &[Model],
+    upscalers: &[Upscale],
     open_extent: Option<Extent>,
     out: &mut Outbox,
 ) {
@@ -54,6 +55,38 @@ pub(super) fn settings_panel_ui(
     row(ui, "Pictures", |ui, id| {
         let count = DragValue::new(&mut draft.count).range(1..=Draft::MAX_COUNT).speed(0.05);
         ui.add_sized(vec2(64.0, space::FIELD), count).labelled_by(id).on_hover_text("How many Generate paints.");
+    });
+    if !upscalers.is_empty() {
+        upscale_row(ui, draft, upscalers);
+    }
+}
+
+/// Whether pictures are enlarged after they are painted, and by what.
+fn upscale_row(ui: &mut Ui, draft: &mut Draft, upscalers: &[Upscale]) {
+    row(ui, "Upscale", |ui, id| {
+        let chosen = draft.upscale.as_ref().unwrap_or(&upscalers[0]);
+        let mut is_on = draft.upscale.is_some();
+        // Without a line, an empty box is hardly seen on the panel.
+        ui.visuals_mut().widgets.inactive.bg_stroke = Stroke::new(1.0, Palette::of(ui).field_line);
+        let box_ = ui.checkbox(&mut is_on, format!("{}\u{d7}", chosen.factor)).accessible_name("Upscale");
+        let tooltip = "Makes each picture larger after it is painted.";
+        let mut picked = box_.labelled_by(id).on_hover_text(tooltip).changed().then(|| chosen.clone());
+        let width = ui.available_width();
+        let name = egui::ComboBox::from_id_salt("upscaler").width(width).truncate().selected_text(&chosen.upscaler);
+        let shown = name.show_ui(ui, |ui| {
+            for upscaler in upscalers {
+                let about = format!("Makes pictures {} times larger.", upscaler.factor);
+                let response = ui.selectable_label(upscaler == chosen, &upscaler.upscaler);
+                if response.on_hover_text(about).clicked() {
+                    is_on = true;
+                    picked = Some(upscaler.clone());
+                }
+            }
+        });
+        shown.response.on_hover_text("What makes them larger.").accessible_name("Upscaler");
+        if let Some(picked) = picked {
+            draft.upscale = is_on.then_some(picked);
+        }
     });
 }
 

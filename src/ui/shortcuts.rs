@@ -43,6 +43,7 @@ pub enum Shortcut {
     OlderResult,
     StartFromResult,
     RecallResult,
+    UpscaleResult,
     RevealResult,
     CopySeed,
     DeleteResult,
@@ -177,6 +178,7 @@ table! {
         OlderResult, "Older result", "", None, Unfocused, [PLAIN ArrowRight];
         StartFromResult, "Start from this", "The next picture grows out of this one.", Some(Icon::Picture), Unfocused, [PLAIN Enter];
         RecallResult, "Use its settings", "Puts the prompt and all settings of this picture into the panel.", Some(Icon::Recall), OutsideText, [PLAIN A];
+        UpscaleResult, "Upscale", "Makes a larger picture of this one.", Some(Icon::Enlarge), OutsideText, [PLAIN U];
         CopySeed, "Copy its seed", "", None, OutsideText, [];
         RevealResult, "Show the file", "Opens the file manager where the picture lies.", Some(Icon::Folder), OutsideText, [];
         DeleteResult, "Move to the trash", "", Some(Icon::Trash), Unfocused, [PLAIN Delete];
@@ -204,7 +206,15 @@ impl Shortcut {
 
     /// Whether a key that is inert in a text field counts while the gallery is open: not what belongs to the canvas.
     const fn counts_in_gallery(self) -> bool {
-        matches!(self, Self::Gallery | Self::Help | Self::RecallResult | Self::CopyPicture | Self::ClearQueue)
+        matches!(
+            self,
+            Self::Gallery
+                | Self::Help
+                | Self::RecallResult
+                | Self::UpscaleResult
+                | Self::CopyPicture
+                | Self::ClearQueue
+        )
     }
 
     /// Its name, key and sentence, for a tooltip.

@@ -21,7 +21,7 @@ mod shared;
 mod vector;
 mod winograd;
 
-pub(super) use activation::activate;
+pub(super) use activation::{activate, rectify};
 pub(super) use attention::{AttentionShape, attention};
 pub(super) use conv::Conv;
 pub(super) use gemm::{Epilogue, Matrix, multiply, multiply_gated};

@@ -99,7 +99,7 @@ struct Moments {
 }
 
 impl Moments {
-    /// Of the numbers of both (Chan, Golub & LeVeque 1979).
+    /// Of the numbers of both (Chan, Golub & `LeVeque` 1979).
     fn and(self, other: Self) -> Self {
         let count = self.count + other.count;
         let apart = other.mean - self.mean;

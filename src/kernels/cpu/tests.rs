@@ -261,8 +261,23 @@ fn activations_are_as_defined_from_end_to_end() {
 }
 
 #[test]
+fn what_is_below_zero_is_multiplied_by_its_channels_slope() {
+    // More than a task takes, in rows that are no whole number of vectors.
+    let (channels, rows) = (19, 4000);
+    let (x, slopes) = (noise(channels * rows, 3), noise(channels, 4));
+    let mut out = vec![0f32; x.len()];
+    rectify(&x, &slopes, &mut out);
+    let expected: Vec<f32> =
+        x.iter().zip(slopes.iter().cycle()).map(|(&x, slope)| if x < 0.0 { x * slope } else { x }).collect();
+    assert_same_bytes(&out, &expected);
+}
+
+#[test]
 fn what_is_not_a_number_or_not_finite_passes_through() {
     let mut out = [0f32; 4];
+    rectify(&[f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -0.5], &[0.25, 0.25], &mut out);
+    assert!(out[0].is_nan(), "{out:?}");
+    assert_same_bytes(&out[1..], &[f32::INFINITY, f32::NEG_INFINITY, -0.125]);
     activate(Activation::Silu, &[f32::NAN, f32::INFINITY, 1e30, -1e30], &mut out);
     assert!(out[0].is_nan(), "{out:?}");
     assert_same_bytes(&out[1..], &[f32::INFINITY, 1e30, -0.0]);

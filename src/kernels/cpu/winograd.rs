@@ -5,6 +5,7 @@
 //!
 //! Kernels are changed as they are used, a few channels of one panel at a time, since kept they would take four times the
 //! memory.
+#![expect(clippy::needless_range_loop, reason = "squares are read across their rows: indices say so more plainly")]
 
 use super::gemm::{Addition, Epilogue, TILE, WORTH_A_THREAD, accumulate};
 use super::packed::{PANEL_VECTORS, Packed};

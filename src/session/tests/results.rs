@@ -204,3 +204,62 @@ fn deleting_goes_on_to_the_next_older_result_then_to_newer_ones() {
         assert!(stage.session.notices.iter().all(|notice| notice.kind == NoticeKind::Info), "{:?}", stage.said());
     }
 }
+
+/// What the engine was told to enlarge.
+fn to_enlarge(stage: &Stage) -> (Job, Arc<Picture>, u32) {
+    match stage.peer.try_command() {
+        Some(Command::Upscale { job, picture, steps_made }) => (job, picture, steps_made),
+        other => panic!("expected a picture to enlarge, got {other:?}"),
+    }
+}
+
+#[test]
+fn a_result_is_enlarged_into_another_one_once() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = stage(home.path());
+    let small = stage.paint(50);
+    assert!(stage.session.can_upscale(stage.session.results.get(small).unwrap()));
+    stage.apply(Action::Upscale(small));
+    let (job, picture, steps_made) = to_enlarge(&stage);
+    assert_eq!((job.request.picture_extent(), picture.rgba()[0], steps_made), (Extent::new(64, 64), 50, 4));
+    stage.tell(Event::JobPhase { id: job.id, phase: Phase::Upscale });
+    stage.tell(Event::JobPiece { id: job.id, index: 1, count: 2 });
+    assert!((stage.session.jobs.running.as_ref().unwrap().progress() - 0.5).abs() < f32::EPSILON);
+    let larger = Arc::new(Picture::filled(Extent::new(64, 64), [50, 50, 50, 255]));
+    stage.end(&job, Outcome::Finished(Painted { picture: larger, ..painted(&job, 50) }));
+    let item = &stage.session.results.items[0];
+    assert_eq!((item.extent, item.upscaled, item.partial), (Extent::new(64, 64), true, false));
+    let id = item.id;
+    assert!(!stage.session.can_upscale(item));
+    stage.apply(Action::Upscale(id));
+    assert!(stage.is_idle(), "what was enlarged is not enlarged again");
+    stage.until(|s| matches!(s.results.get(id).unwrap().kept, Kept::InGallery(_)));
+
+    // After a restart it is listed at the size that its file has, and with what it was enlarged.
+    drop(stage);
+    let mut stage = super::stage(home.path());
+    stage.until(|s| s.results.items.len() == 2);
+    let (item, before) = (&stage.session.results.items[0], &stage.session.results.items[1]);
+    assert_eq!((item.extent, item.upscaled), (Extent::new(64, 64), true));
+    assert_eq!((before.extent, before.upscaled), (SIZE, false));
+    let (item, before) = (item.id, before.id);
+    stage.apply(Action::Recall(item));
+    stage.until(|s| s.draft.upscale.is_some());
+    stage.apply(Action::Recall(before));
+    stage.until(|s| s.draft.upscale.is_none());
+}
+
+#[test]
+fn a_draft_that_names_an_upscaler_that_is_gone_paints_without() {
+    let home = tempfile::tempdir().unwrap();
+    let mut first = stage(home.path());
+    first.session.draft.upscale = Some(Upscale { upscaler: "Bozzetto 4x".into(), factor: 4.0 });
+    first.apply(Action::Generate);
+    assert_eq!(first.job().request.upscale, first.session.draft.upscale);
+    first.session.draft.upscale = Some(Upscale { upscaler: "sharp".into(), factor: 2.0 });
+    first.session.save();
+    drop(first);
+    let mut stage = stage(home.path());
+    assert_eq!(stage.session.draft.upscale, None);
+    stage.hears("The upscaler sharp is not there any more");
+}

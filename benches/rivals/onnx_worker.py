@@ -1,0 +1,27 @@
+"""ONNX Runtime, in f32: its CPU kernels know no other precision of the networks' operations."""
+
+import numpy
+import onnxruntime
+
+from worker import inputs, job, paint, serve
+
+
+def network(job, part):
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = job.threads
+    # Threads wait busily within a run, which is faster, but not between runs, when others have their turn.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    session = onnxruntime.InferenceSession(
+        job.files.onnx / part / "model.onnx", options, providers=["CPUExecutionProvider"]
+    )
+    kinds = {"tensor(int64)": numpy.int64, "tensor(float)": numpy.float32}
+    kinds = {input_.name: kinds[input_.type] for input_ in session.get_inputs()}
+    return lambda **given: session.run(None, {name: value.astype(kinds[name]) for name, value in given.items()})[0]
+
+
+job = job()
+if job.png:
+    paint(job, lambda part, shapes: network(job, part))
+else:
+    loaded, given = network(job, job.part), inputs(job)
+    serve(lambda: loaded(**given))

@@ -1,0 +1,239 @@
+#!/usr/bin/env python3
+"""Races Sfumato against what else paints with Stable Diffusion 1.5 on a processor: same machine, threads, weights and inputs, in
+turn. `race.py [--only unet-256,vae-512,…] [--rounds N] [--threads N] [--json FILE]`; `--help` for the rest.
+
+The first time it needs 20 GB of disk, a C++ compiler and the network, for an environment of its own outside the checkout. All rivals at
+once hold up to 20 GB of memory; where that is too much, race fewer at a time with `--rivals`.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import environment
+from cases import CASES, GUIDANCE, NEGATIVE, PROMPT, SEED, STEPS, Files, difference
+
+# glibc gives freed memory back to the system and takes it again, zeroed, at every step; told not to, torch is a quarter faster.
+KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "17179869184", "MALLOC_TOP_PAD_": "67108864"}
+
+# Name: (its worker, what its environment has).
+RIVALS = {
+    "onnxruntime": ("onnx_worker.py", {}),
+    "openvino": ("openvino_worker.py", {"PRECISION": "f32"}),
+    "openvino-bf16": ("openvino_worker.py", {"PRECISION": "bf16"}),
+    "torch": ("torch_worker.py", {"PRECISION": "f32", **KEEP_MEMORY}),
+    "torch-bf16": ("torch_worker.py", {"PRECISION": "bf16", **KEEP_MEMORY}),
+    "sd.cpp": ("sdcpp_worker.py", {}),
+}
+OURS = "sfumato"
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.split(":")[0] + ".")
+    parser.add_argument("--only", default=",".join(CASES), help="which cases, of %(default)s")
+    parser.add_argument("--rivals", default=",".join(RIVALS), help="against whom, of %(default)s")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each computes each case, after one to warm up [%(default)s]")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="for each [%(default)s]")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument("--venv", type=Path, default=environment.cache() / "venv", help="the rivals' environment [%(default)s]")
+    parser.add_argument("--files", type=Path, default=environment.cache() / "files", help="weights and exports [%(default)s]")
+    given = parser.parse_args()
+    given.only, given.rivals = given.only.split(","), given.rivals.split(",")
+    for names, known in ((given.only, CASES), (given.rivals, RIVALS)):
+        if unknown := set(names) - set(known):
+            parser.error(f"{', '.join(unknown)}: choose from {', '.join(known)}")
+    return given
+
+
+class Worker:
+    """A process that has a case loaded and computes it when it is told to."""
+
+    def __init__(self, command, env, log):
+        self.process = subprocess.Popen(
+            command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, bufsize=1
+        )
+        self.ask(None)
+
+    def ask(self, command):
+        if command:
+            self.process.stdin.write(command + "\n")
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"it ended with code {self.process.wait()}")
+        return answer.strip()
+
+    def peak_mib(self):
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+class Race:
+    def __init__(self, given):
+        self.given, self.files, self.venv = given, Files(given.files), given.venv
+        self.sfumato, self.worker = environment.build_sfumato()
+        self.rivals = [r for r in given.rivals if r != "sd.cpp" or environment.has_sd_cpp(given.venv)]
+        self.logs = self.files.folder / "logs"
+        self.logs.mkdir(exist_ok=True)
+
+    def command(self, name, case, png=None):
+        """How a rival's worker, or its one picture, is started."""
+        threads = str(self.given.threads)
+        env = os.environ | {"OMP_NUM_THREADS": threads, "RAYON_NUM_THREADS": threads}
+        if name not in RIVALS:
+            return self.our_command(case, png, threads), env | {"SFUMATO_HOME": str(self.files.folder / "home")}
+        script, variables = RIVALS[name]
+        command = [sys.executable, environment.HERE / script, self.files.folder, threads, case]
+        return command + ([png] if png else []), env | variables
+
+    def our_command(self, case, png, threads):
+        if not png:
+            return [self.worker, self.files.folder, threads, case]
+        return [
+            self.sfumato, "paint", PROMPT, "--negative", NEGATIVE, "--model", self.files.f16, "--seed", str(SEED), "--steps", str(STEPS),
+            "--sampler", "ddim", "--schedule", "simple", "--guidance", str(GUIDANCE), "--size", "512x512", "--threads", threads,
+            "--out", png,
+        ]  # fmt: skip
+
+    def log(self, name, case):
+        return (self.logs / f"{case}-{name}.txt").open("w")
+
+    def start(self, name, case):
+        command, env = self.command(name, case)
+        started = time.perf_counter()
+        try:
+            worker = Worker(command, env, self.log(name, case))
+            print(f"  {name} is ready after {time.perf_counter() - started:.1f} s", flush=True)
+            return worker
+        except RuntimeError as error:
+            print(f"  {name} does not run: {error}; see {self.logs}", flush=True)
+            return None
+
+    def race(self, case):
+        """Every rival's seconds and peak memory, how far its output is from torch's, and the machine's limit meanwhile."""
+        workers = {name: self.start(name, case) for name in [OURS, *self.rivals]}
+        workers = {name: worker for name, worker in workers.items() if worker}
+        limit = Worker(self.command("limit", "peak")[0], os.environ, None)
+        seconds, limits = {name: [] for name in workers}, []
+        for round_ in range(self.given.rounds + 1):
+            limits.append(limit_of(limit))
+            for name, worker in workers.items():
+                taken = float(worker.ask("run"))
+                print(f"  round {round_}: {name} {taken:.3f} s", flush=True)
+                # The first time, memory is taken and weights are laid out.
+                if round_:
+                    seconds[name].append(taken)
+        outputs = {name: self.output(worker) for name, worker in workers.items()}
+        figures = {name: figures_of(seconds[name], worker.peak_mib()) for name, worker in workers.items()}
+        for worker in [*workers.values(), limit]:
+            worker.end()
+        return figures, apart(outputs), max(limits)
+
+    def output(self, worker):
+        import numpy
+
+        with tempfile.NamedTemporaryFile(suffix=".f32") as file:
+            return numpy.fromfile(file.name, "float32") if worker.ask(f"save {file.name}") == "saved" else None
+
+    def race_for_pictures(self, case):
+        """As `race`, of processes that start with nothing, until they have ended."""
+        seconds, peaks, outputs, limits = {}, {}, {}, []
+        limit = Worker(self.command("limit", "peak")[0], os.environ, None)
+        for round_ in range(self.given.rounds):
+            for name in [OURS, *self.rivals]:
+                limits.append(limit_of(limit))
+                png = self.files.folder / f"{name}.png"
+                png.unlink(missing_ok=True)
+                command, env = self.command(name, case, png)
+                started = time.perf_counter()
+                process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=self.log(name, case))
+                _, _, usage = os.wait4(process.pid, 0)
+                taken = time.perf_counter() - started
+                if not png.is_file():
+                    print(f"  {name} painted nothing; see {self.logs}", flush=True)
+                    continue
+                print(f"  round {round_ + 1}: {name} {taken:.1f} s", flush=True)
+                seconds.setdefault(name, []).append(taken)
+                peaks[name] = max(peaks.get(name, 0), usage.ru_maxrss / 1024)
+                outputs[name] = pixels(png)
+        limit.end()
+        return {name: figures_of(taken, peaks[name]) for name, taken in seconds.items()}, apart(outputs), max(limits)
+
+
+def limit_of(worker):
+    """What the machine can do at most, in GFLOP/s, and with which vectors."""
+    rate, _, vectors = worker.ask("run").partition(" ")
+    return float(rate), vectors
+
+
+def figures_of(seconds, peak_mib):
+    return {
+        "median_s": statistics.median(seconds), "min_s": min(seconds), "max_s": max(seconds), "peak_mib": round(peak_mib),
+    }  # fmt: skip
+
+
+def pixels(png):
+    import numpy
+    from PIL import Image
+
+    return numpy.asarray(Image.open(png).convert("RGB"), "float32").ravel()
+
+
+def apart(outputs):
+    """Each output's difference from torch's in f32, where both are known."""
+    torch = outputs.get("torch")
+    return {name: difference(output, torch) for name, output in outputs.items() if output is not None and torch is not None}
+
+
+def table(case, figures, differences, gflop, limit):
+    """Markdown."""
+    medians = {name: figure["median_s"] for name, figure in figures.items() if name != OURS}
+    fastest = min(medians.values(), default=float("nan"))
+    # Rivals of less precision than ours run the race, and are told apart.
+    alike = min((median for name, median in medians.items() if "bf16" not in name), default=float("nan"))
+    limit, vectors = limit
+    lines = [
+        f"**{case}**: {gflop:.0f} GFLOP; the machine's limit is {limit:.0f} GFLOP/s (multiply-adds with {vectors}), {gflop / limit:.2f} s\n",
+        "| | median s | range | to the fastest rival | to the fastest without bf16 | GFLOP/s | of the limit | peak MiB | apart from torch, rms / largest |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, figure in sorted(figures.items(), key=lambda item: item[1]["median_s"]):
+        median, rate = figure["median_s"], gflop / figure["median_s"]
+        far = "{:.0e} / {:.0e}".format(*differences[name]) if name in differences else ""
+        lines.append(
+            f"| {name} | {median:.3f} | {figure['min_s']:.3f}-{figure['max_s']:.3f} | {median / fastest:.2f} | {median / alike:.2f} | {rate:.0f} "
+            f"| {100 * rate / limit:.0f} % | {figure['peak_mib']} | {far} |"
+        )
+    return "\n".join(lines)
+
+
+def main():
+    given = arguments()
+    environment.make_venv(given.venv)
+    if Path(sys.prefix).resolve() != given.venv.resolve():
+        # By its path: a Python finds its environment from the name it is called by.
+        python = str(environment.python_of(given.venv))
+        os.execv(python, [python, __file__, *sys.argv[1:]])
+    environment.make_weights(sys.executable, given.files)
+    race = Race(given)
+    found = {}
+    for case in given.only:
+        print(f"{case}:", flush=True)
+        run = race.race_for_pictures if CASES[case][0] == "picture" else race.race
+        figures, differences, limit = run(case)
+        found[case] = figures
+        print(f"\n{table(case, figures, differences, race.files.gflop(case), limit)}\n", flush=True)
+    if given.json:
+        given.json.write_text(json.dumps(found, indent=2) + "\n")
+
+
+main()

@@ -1,0 +1,93 @@
+//! Sfumato's worker in the race: `race_worker FILES THREADS CASE`, with the line protocol that `worker.py` describes. The case
+//! `peak` answers with the machine's limit in GFLOP/s and the vectors that it was measured with.
+
+#[path = "../shared/peak.rs"]
+mod peak;
+
+use anyhow::{Context, bail};
+use candle_core::{DType, Device, Tensor};
+use serde_json::Value;
+use sfumato::checkpoints::Parts;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// The timestep of a forward pass, as in `cases.py`.
+const TIMESTEP: f64 = 500.0;
+
+fn main() -> anyhow::Result<()> {
+    let [folder, threads, case] = std::env::args().skip(1).collect::<Vec<_>>().try_into().map_err(|_| {
+        anyhow::anyhow!("this is a part of benches/rivals/race.py, which calls it with FILES THREADS CASE")
+    })?;
+    let threads: usize = threads.parse().context("the number of threads is no number")?;
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
+    let folder = Path::new(&folder);
+    let (part, size) = case.split_once('-').unwrap_or((&case, "0"));
+    let side = size.parse::<usize>()? / 8;
+    let parts = || Parts::open(&folder.join("sd15-f16"), &Device::Cpu);
+    let latent = || tensor(folder, &format!("latent-{side}"), &[1, 4, side, side]);
+    match part {
+        "peak" => serve(|| Ok(Answer::Limit(peak::gflops(threads)))),
+        "unet" => {
+            let unet = parts()?.unet()?;
+            let words = unet.prepare(&tensor(folder, "conditioning", &[1, 77, 768])?)?;
+            let latent = latent()?;
+            serve(|| Ok(Answer::Output(unet.forward(&latent, TIMESTEP, &words)?)))
+        }
+        "vae" => {
+            let (vae, latent) = (parts()?.vae()?, latent()?);
+            serve(|| Ok(Answer::Output(vae.decode(&latent)?)))
+        }
+        "text" => {
+            let facts: Value = serde_json::from_str(&std::fs::read_to_string(folder.join("facts.json"))?)?;
+            let ids: Vec<u32> = serde_json::from_value(facts["prompt_ids"].clone())?;
+            let (text_encoder, ids) = (parts()?.text_encoder()?, Tensor::from_vec(ids, (1, 77), &Device::Cpu)?);
+            serve(|| Ok(Answer::Output(text_encoder.forward(&ids)?)))
+        }
+        _ => bail!("there is no case {case}"),
+    }
+}
+
+/// What a run gives.
+enum Answer {
+    Output(Tensor),
+    /// Told in place of the seconds.
+    Limit(f64),
+}
+
+fn serve(mut run: impl FnMut() -> anyhow::Result<Answer>) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let mut output = None;
+    writeln!(out, "ready")?;
+    out.flush()?;
+    for line in std::io::stdin().lines() {
+        let line = line?;
+        match line.split_once(' ').unwrap_or((&line, "")) {
+            ("run", _) => {
+                let started = Instant::now();
+                match run()? {
+                    Answer::Output(tensor) => {
+                        writeln!(out, "{}", started.elapsed().as_secs_f64())?;
+                        output = Some(tensor);
+                    }
+                    Answer::Limit(gflops) => writeln!(out, "{gflops} {}", peak::vectors())?,
+                }
+            }
+            ("save", path) => {
+                let tensor = output.as_ref().context("nothing was computed yet")?;
+                let numbers: Vec<f32> = tensor.flatten_all()?.to_vec1()?;
+                std::fs::write(path, bytemuck::cast_slice(&numbers))?;
+                writeln!(out, "saved")?;
+            }
+            _ => bail!("{line:?} is no command"),
+        }
+        out.flush()?;
+    }
+    Ok(())
+}
+
+fn tensor(folder: &Path, name: &str, shape: &[usize]) -> anyhow::Result<Tensor> {
+    let path: PathBuf = folder.join("inputs").join(name).with_extension("f32");
+    let bytes = std::fs::read(&path).with_context(|| path.display().to_string())?;
+    Ok(Tensor::from_raw_buffer(&bytes, DType::F32, shape, &Device::Cpu)?)
+}

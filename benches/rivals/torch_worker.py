@@ -1,0 +1,53 @@
+"""PyTorch with diffusers, in f32 or, where `PRECISION` says so, in bf16."""
+
+import os
+import warnings
+
+warnings.filterwarnings("ignore")
+
+import torch
+
+from worker import inputs, job, serve
+from cases import GUIDANCE, NEGATIVE, PROMPT, SEED, STEPS
+
+job = job()
+torch.set_num_threads(job.threads)
+torch.set_grad_enabled(False)
+dtype = {"f32": torch.float32, "bf16": torch.bfloat16}[os.environ.get("PRECISION", "f32")]
+
+
+def picture():
+    from diffusers import StableDiffusionPipeline
+
+    pipeline = StableDiffusionPipeline.from_pretrained(job.files.f32, torch_dtype=dtype, safety_checker=None)
+    pipeline.set_progress_bar_config(disable=True)
+    # Drawn in f32 on the CPU, as everyone draws it.
+    noise = torch.randn((1, 4, 64, 64), generator=torch.Generator().manual_seed(SEED))
+    made = pipeline(PROMPT, negative_prompt=NEGATIVE, num_inference_steps=STEPS, guidance_scale=GUIDANCE, latents=noise.to(dtype))
+    made.images[0].save(job.png)
+    os._exit(0)
+
+
+def network():
+    if job.part == "unet":
+        from diffusers import UNet2DConditionModel
+
+        unet = UNet2DConditionModel.from_pretrained(job.files.f32 / "unet", torch_dtype=dtype)
+        return lambda sample, timestep, conditioning: unet(sample, timestep, conditioning).sample
+    if job.part == "vae":
+        from diffusers import AutoencoderKL
+
+        vae = AutoencoderKL.from_pretrained(job.files.f32 / "vae", torch_dtype=dtype)
+        return lambda latent: vae.decode(latent).sample
+    from transformers import CLIPTextModel
+
+    text = CLIPTextModel.from_pretrained(job.files.f32 / "text_encoder", dtype=dtype)
+    return lambda ids: text(ids).last_hidden_state
+
+
+if job.png:
+    picture()
+loaded = network()
+given = {name: torch.from_numpy(value) for name, value in inputs(job).items()}
+given = {name: value.to(dtype) if value.is_floating_point() else value for name, value in given.items()}
+serve(lambda: loaded(**given).float().numpy())

@@ -1,0 +1,390 @@
+//! Pickles that hold the weights of a network, read without running anything.
+//!
+//! A pickle is a program for a small stack machine, and Python's own reader lets it call whatever it names. This machine knows only the
+//! instructions that dictionaries, lists, texts and numbers are made with (protocol 2, which torch writes), and for calls only the names
+//! in [`CALLABLES`], which here are descriptions of data, not functions. Everything else ends the reading, by its name.
+//!
+//! Values lie in one list and name each other by their places in it, so that neither a value that holds itself nor one that is deeply
+//! nested can recurse, and a value that is used often is there once. candle has a reader of pickles too, which panics on calls with too
+//! few arguments, takes gigabytes on the word of a length, and passes over what it does not know.
+
+use candle_core::DType;
+use std::collections::HashMap;
+
+/// The place of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Id(usize);
+
+/// What a pickle can hold.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Value {
+    None,
+    Bool(bool),
+    Int(i64),
+    /// A number that no shape and no offset has: it is read and not kept.
+    OtherNumber,
+    Text(String),
+    Tuple(Vec<Id>),
+    List(Vec<Id>),
+    Dict(Vec<(Id, Id)>),
+    Callable(Callable),
+    /// What the pickle calls something that lies outside of it.
+    Outside(Id),
+    Tensor(Tensor),
+}
+
+/// Where a tensor lies in a storage.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Tensor {
+    /// The [`Value::Outside`] that it lies in.
+    pub(super) storage: Id,
+    /// In elements.
+    pub(super) offset: usize,
+    pub(super) shape: Vec<usize>,
+    /// In elements, as many as sides.
+    pub(super) strides: Vec<usize>,
+}
+
+/// What a pickle of weights names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Callable {
+    OrderedDict,
+    RebuildTensor,
+    RebuildParameter,
+    Storage(DType),
+}
+
+const CALLABLES: &[(&str, &str, Callable)] = &[
+    ("collections", "OrderedDict", Callable::OrderedDict),
+    ("torch._utils", "_rebuild_tensor_v2", Callable::RebuildTensor),
+    ("torch._utils", "_rebuild_parameter", Callable::RebuildParameter),
+    ("torch", "DoubleStorage", Callable::Storage(DType::F64)),
+    ("torch", "FloatStorage", Callable::Storage(DType::F32)),
+    ("torch", "HalfStorage", Callable::Storage(DType::F16)),
+    ("torch", "BFloat16Storage", Callable::Storage(DType::BF16)),
+    ("torch", "LongStorage", Callable::Storage(DType::I64)),
+    ("torch", "IntStorage", Callable::Storage(DType::I32)),
+    ("torch", "ShortStorage", Callable::Storage(DType::I16)),
+    ("torch", "ByteStorage", Callable::Storage(DType::U8)),
+];
+
+/// Why a pickle was not read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// It names something that weights do not need.
+    Name(String),
+    /// It has an instruction that weights do not need.
+    Instruction(String),
+    /// It makes no sense, or ends too early.
+    Damaged(&'static str),
+}
+
+/// A value with all that it holds.
+#[derive(Debug)]
+pub(super) struct Pickle {
+    values: Vec<Value>,
+    root: Id,
+}
+
+impl Pickle {
+    /// Reads the pickle at the start of `bytes`, and says how many bytes it has.
+    pub(super) fn read(bytes: &[u8]) -> Result<(Self, usize), Refusal> {
+        let mut machine =
+            Machine { bytes, at: 0, values: Vec::new(), stack: Vec::new(), marks: Vec::new(), memo: HashMap::new() };
+        while machine.step()? {}
+        let root = machine.pop()?;
+        Ok((Self { values: machine.values, root }, machine.at))
+    }
+
+    pub(super) fn root(&self) -> &Value {
+        self.value(self.root)
+    }
+
+    pub(super) fn value(&self, id: Id) -> &Value {
+        &self.values[id.0]
+    }
+
+    /// All that there are, in the order in which they were made.
+    pub(super) fn values(&self) -> impl Iterator<Item = &Value> {
+        self.values.iter()
+    }
+
+    pub(super) fn text(&self, id: Id) -> Option<&str> {
+        if let Value::Text(text) = self.value(id) { Some(text) } else { None }
+    }
+}
+
+const TOO_SHORT: Refusal = Refusal::Damaged("it ends too early");
+const SENSELESS: Refusal = Refusal::Damaged("its instructions make no sense");
+
+struct Machine<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    values: Vec<Value>,
+    stack: Vec<Id>,
+    /// How high the stack was at each mark.
+    marks: Vec<usize>,
+    memo: HashMap<u32, Id>,
+}
+
+impl Machine<'_> {
+    /// One instruction; whether there is another.
+    fn step(&mut self) -> Result<bool, Refusal> {
+        let code = self.byte()?;
+        if let Some(value) = self.literal(code)? {
+            self.push(value);
+            return Ok(true);
+        }
+        match code {
+            0x80 => {
+                let protocol = self.byte()?;
+                if protocol > 5 {
+                    return Err(SENSELESS);
+                }
+            }
+            b'.' => return Ok(false),
+            b'(' => self.marks.push(self.stack.len()),
+            b't' => {
+                let parts = self.pop_to_mark()?;
+                self.push(Value::Tuple(parts));
+            }
+            count @ 0x85..=0x87 => {
+                let start = self.above_mark(usize::from(count - 0x84))?;
+                let parts = self.stack.split_off(start);
+                self.push(Value::Tuple(parts));
+            }
+            b'a' => {
+                let part = self.pop()?;
+                self.append(vec![part])?;
+            }
+            b'e' => {
+                let parts = self.pop_to_mark()?;
+                self.append(parts)?;
+            }
+            b's' => {
+                let (value, key) = (self.pop()?, self.pop()?);
+                self.set(&[key, value])?;
+            }
+            b'u' => {
+                let parts = self.pop_to_mark()?;
+                self.set(&parts)?;
+            }
+            b'q' => {
+                let name = u32::from(self.byte()?);
+                self.remember(name)?;
+            }
+            b'r' => {
+                let name = u32::from_le_bytes(self.array()?);
+                self.remember(name)?;
+            }
+            b'h' => {
+                let name = u32::from(self.byte()?);
+                self.recall(name)?;
+            }
+            b'j' => {
+                let name = u32::from_le_bytes(self.array()?);
+                self.recall(name)?;
+            }
+            b'c' => {
+                let (module, name) = (self.line()?, self.line()?);
+                let known = CALLABLES.iter().find(|known| (known.0, known.1) == (module.as_str(), name.as_str()));
+                let (_, _, callable) = known.ok_or_else(|| Refusal::Name(shown(&format!("{module}.{name}"))))?;
+                self.push(Value::Callable(*callable));
+            }
+            b'Q' => {
+                let name = self.pop()?;
+                self.push(Value::Outside(name));
+            }
+            b'R' => {
+                let (arguments, callable) = (self.pop()?, self.pop()?);
+                let made = self.called(callable, arguments)?;
+                self.push(made);
+            }
+            b'b' => {
+                // What is set on an object beside its items; of a dictionary of weights, the versions of its modules.
+                self.pop()?;
+                let object = self.stack[self.above_mark(1)?];
+                if !matches!(self.values[object.0], Value::Dict(_)) {
+                    return Err(SENSELESS);
+                }
+            }
+            other => return Err(Refusal::Instruction(instruction_name(other))),
+        }
+        Ok(true)
+    }
+
+    /// The value that an instruction stands for by itself; none if it does something else.
+    fn literal(&mut self, code: u8) -> Result<Option<Value>, Refusal> {
+        Ok(Some(match code {
+            b'N' => Value::None,
+            0x88 => Value::Bool(true),
+            0x89 => Value::Bool(false),
+            b'K' => Value::Int(self.byte()?.into()),
+            b'M' => Value::Int(u16::from_le_bytes(self.array()?).into()),
+            b'J' => Value::Int(i32::from_le_bytes(self.array()?).into()),
+            0x8a => {
+                let length = usize::from(self.byte()?);
+                long(self.take(length)?).map_or(Value::OtherNumber, Value::Int)
+            }
+            b'G' => {
+                self.take(8)?;
+                Value::OtherNumber
+            }
+            b'X' => {
+                let length = u32::from_le_bytes(self.array()?) as usize;
+                let text = str::from_utf8(self.take(length)?).map_err(|_| Refusal::Damaged("a text is no UTF-8"))?;
+                Value::Text(text.to_owned())
+            }
+            b')' => Value::Tuple(Vec::new()),
+            b'}' => Value::Dict(Vec::new()),
+            b']' => Value::List(Vec::new()),
+            _ => return Ok(None),
+        }))
+    }
+
+    /// What a call describes.
+    fn called(&mut self, callable: Id, arguments: Id) -> Result<Value, Refusal> {
+        let (Value::Callable(callable), Value::Tuple(arguments)) =
+            (&self.values[callable.0], &self.values[arguments.0])
+        else {
+            return Err(SENSELESS);
+        };
+        match (callable, &arguments[..]) {
+            (Callable::OrderedDict, []) => Ok(Value::Dict(Vec::new())),
+            // Behind them: whether it is trained, hooks, and what newer versions add.
+            (Callable::RebuildTensor, &[storage, offset, shape, strides, ..]) => {
+                let offset = match &self.values[offset.0] {
+                    Value::Int(offset) => usize::try_from(*offset).map_err(|_| SENSELESS)?,
+                    _ => return Err(SENSELESS),
+                };
+                let (shape, strides) = (self.sizes(shape)?, self.sizes(strides)?);
+                if !matches!(self.values[storage.0], Value::Outside(_)) || shape.len() != strides.len() {
+                    return Err(SENSELESS);
+                }
+                Ok(Value::Tensor(Tensor { storage, offset, shape, strides }))
+            }
+            (Callable::RebuildParameter, &[tensor, ..]) => match &self.values[tensor.0] {
+                tensor @ Value::Tensor(_) => Ok(tensor.clone()),
+                _ => Err(SENSELESS),
+            },
+            _ => Err(SENSELESS),
+        }
+    }
+
+    fn sizes(&self, tuple: Id) -> Result<Vec<usize>, Refusal> {
+        let Value::Tuple(parts) = &self.values[tuple.0] else {
+            return Err(SENSELESS);
+        };
+        let size = |part: &Id| match &self.values[part.0] {
+            Value::Int(size) => usize::try_from(*size).map_err(|_| SENSELESS),
+            _ => Err(SENSELESS),
+        };
+        parts.iter().map(size).collect()
+    }
+
+    fn append(&mut self, parts: Vec<Id>) -> Result<(), Refusal> {
+        let list = self.stack[self.above_mark(1)?];
+        match &mut self.values[list.0] {
+            Value::List(list) => list.extend(parts),
+            _ => return Err(SENSELESS),
+        }
+        Ok(())
+    }
+
+    /// Keys and values in turn.
+    fn set(&mut self, parts: &[Id]) -> Result<(), Refusal> {
+        let dict = self.stack[self.above_mark(1)?];
+        let (pairs, []) = parts.as_chunks::<2>() else {
+            return Err(SENSELESS);
+        };
+        match &mut self.values[dict.0] {
+            Value::Dict(dict) => dict.extend(pairs.iter().map(|[key, value]| (*key, *value))),
+            _ => return Err(SENSELESS),
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, value: Value) {
+        self.values.push(value);
+        self.stack.push(Id(self.values.len() - 1));
+    }
+
+    fn pop(&mut self) -> Result<Id, Refusal> {
+        self.above_mark(1)?;
+        self.stack.pop().ok_or(SENSELESS)
+    }
+
+    /// Where the uppermost `count` values begin, none of which may lie under a mark.
+    fn above_mark(&self, count: usize) -> Result<usize, Refusal> {
+        let start = self.stack.len().checked_sub(count).ok_or(SENSELESS)?;
+        if self.marks.last().is_some_and(|mark| start < *mark) { Err(SENSELESS) } else { Ok(start) }
+    }
+
+    fn pop_to_mark(&mut self) -> Result<Vec<Id>, Refusal> {
+        let mark = self.marks.pop().ok_or(SENSELESS)?;
+        Ok(self.stack.split_off(mark))
+    }
+
+    fn remember(&mut self, name: u32) -> Result<(), Refusal> {
+        let value = self.stack[self.above_mark(1)?];
+        self.memo.insert(name, value);
+        Ok(())
+    }
+
+    fn recall(&mut self, name: u32) -> Result<(), Refusal> {
+        self.stack.push(*self.memo.get(&name).ok_or(SENSELESS)?);
+        Ok(())
+    }
+
+    fn take(&mut self, count: usize) -> Result<&[u8], Refusal> {
+        let end = self.at.checked_add(count).ok_or(TOO_SHORT)?;
+        let taken = self.bytes.get(self.at..end).ok_or(TOO_SHORT)?;
+        self.at = end;
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Refusal> {
+        Ok(self.take(N)?.try_into().expect("as many bytes as were taken"))
+    }
+
+    fn byte(&mut self) -> Result<u8, Refusal> {
+        self.array().map(|[byte]| byte)
+    }
+
+    /// The text up to the end of the line.
+    fn line(&mut self) -> Result<String, Refusal> {
+        let rest = &self.bytes[self.at..];
+        let length = rest.iter().position(|byte| *byte == b'\n').ok_or(TOO_SHORT)?;
+        self.at += length + 1;
+        Ok(String::from_utf8_lossy(&rest[..length]).into_owned())
+    }
+}
+
+/// A whole number of any length, little-endian, if it fits.
+fn long(bytes: &[u8]) -> Option<i64> {
+    let mut number = [if bytes.last().is_some_and(|last| last & 0x80 != 0) { 0xff } else { 0 }; 8];
+    number.get_mut(..bytes.len())?.copy_from_slice(bytes);
+    Some(i64::from_le_bytes(number))
+}
+
+/// The names of instructions that call, make or find objects, as Python's pickletools has them.
+fn instruction_name(code: u8) -> String {
+    let names = [
+        (b'i', "INST"),
+        (b'o', "OBJ"),
+        (b'P', "PERSID"),
+        (0x81, "NEWOBJ"),
+        (0x82, "EXT1"),
+        (0x83, "EXT2"),
+        (0x84, "EXT4"),
+        (0x92, "NEWOBJ_EX"),
+        (0x93, "STACK_GLOBAL"),
+    ];
+    let name = names.iter().find(|(known, _)| *known == code);
+    name.map_or_else(|| format!("0x{code:02x}"), |(_, name)| (*name).to_owned())
+}
+
+/// A name from a file, fit to be shown.
+fn shown(name: &str) -> String {
+    name.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).take(100).collect()
+}
