@@ -19,8 +19,9 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, interpolate
 
+from backgrounds import COLOURS
 from common import RECIPE, append_row, be_polite, cpu_seconds, save_atomically, to_tensor
-from scene import COLOURS, PAINTS, PLACES, Scenes
+from scene import PAINTS, PLACES, Scenes
 
 STAGE = RECIPE / "stages/judge.toml"
 GROUNDS = [*COLOURS, *PLACES]

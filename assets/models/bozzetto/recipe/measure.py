@@ -22,10 +22,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from backgrounds import COLOURS
 from bozzetto import load_text_encoder, load_unet, load_vae, paint
 from common import RECIPE, Prompts, be_polite, contact_sheet, to_array, to_tensor
 from judge import UNKNOWN, answers, load_judge
-from scene import COLOURS, PAINTS, PLACES, Plan, Scenes
+from scene import PAINTS, PLACES, Plan, Scenes
 
 STAGE = RECIPE / "stages/objects-4.toml"
 KINDS = {"colour": 100, "colour and place": 100, "place": 50, "two things": 130, "count": 120}

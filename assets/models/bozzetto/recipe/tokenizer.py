@@ -17,8 +17,9 @@ from pathlib import Path
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import CLIPTokenizer
 
+from backgrounds import COLOURS
 from common import RECIPE, TOKENS, be_polite
-from scene import COLOURS, Scenes
+from scene import Scenes
 
 SIZE = 6144
 BEGIN, END = "<|startoftext|>", "<|endoftext|>"

@@ -23,10 +23,11 @@ import torch
 from PIL import Image
 from torch.nn.functional import interpolate
 
+from backgrounds import Backgrounds
 from bozzetto import encode, load_vae
 from common import PICTURE, append_row, be_polite, contact_sheet, cpu_seconds, save_atomically, to_array, to_tensor
 from muon import MuonAdam
-from scene import Backgrounds, Scenes, recolour
+from scene import Scenes, recolour
 from sprites import SVG_SETS, SvgSet, soft_render, visible
 from upscaler import SCALE, enlarge, load_upscaler, new_upscaler, save_upscaler
 from vae_decoder import edges
