@@ -40,9 +40,9 @@ paint() {
     sleep "$2"
 }
 paint "a red apple on a blue background" 6
-paint "sunflower" 6
+paint "a blue car" 6
 paint "a house on the grass" 6
-paint "红苹果" 6
+paint "a cat and a dog" 6
 write_prompt "strawberry"
 xdotool key ctrl+Return
 sleep 0.9
