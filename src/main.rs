@@ -5,6 +5,7 @@ use sfumato::cli::{Cli, Usage, sentence};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    sfumato::engine::keep_freed_memory();
     let cli = Cli::parse();
     let result = match cli.command {
         Some(command) => {

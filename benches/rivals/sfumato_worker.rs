@@ -16,6 +16,8 @@ use std::time::Instant;
 const TIMESTEP: f64 = 500.0;
 
 fn main() -> anyhow::Result<()> {
+    // As the program does.
+    sfumato::engine::keep_freed_memory();
     let [folder, threads, case] = std::env::args().skip(1).collect::<Vec<_>>().try_into().map_err(|_| {
         anyhow::anyhow!("this is a part of benches/rivals/race.py, which calls it with FILES THREADS CASE")
     })?;

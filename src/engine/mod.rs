@@ -1,12 +1,14 @@
 //! The inference thread: commands in, events out. It owns the weights; threads share nothing but messages and a cancel flag.
 
 mod channel;
+mod memory;
 mod messages;
 mod priority;
 mod studio;
 mod thread;
 
 pub use channel::{Client, Gone, Peer, channel};
+pub use memory::{give_back_freed_memory, keep_freed_memory};
 pub use messages::{CancelToken, Command, Event, Job, JobId, Outcome};
 pub use priority::Priority;
 pub use studio::{best_device, device_name};

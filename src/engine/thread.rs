@@ -1,7 +1,7 @@
 //! The loop of the inference thread: it takes commands one after the other and promises that each job ends exactly once,
 //! whatever happens while it runs.
 
-use super::{Command, Error, Event, Gone, Job, JobId, Outcome, Peer};
+use super::{Command, Error, Event, Gone, Job, JobId, Outcome, Peer, give_back_freed_memory};
 use crate::diffusion::{Ending, Phase};
 use crate::pixels::Picture;
 use std::any::Any;
@@ -38,6 +38,7 @@ pub(super) fn serve(peer: &Peer, work: &mut impl Work) -> Result<(), Gone> {
                 run(peer, work, &job, Task::Upscale { picture: &picture, steps_made })?;
             }
         }
+        give_back_freed_memory();
     }
     Ok(())
 }
