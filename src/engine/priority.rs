@@ -1,3 +1,5 @@
+//! The window's thread comes first: with as many threads computing as there are processors, a frame would otherwise wait for them.
+
 use thread_priority::{ThreadPriority, set_current_thread_priority};
 
 /// How the threads that compute share the processors with the rest of the program.
