@@ -6,8 +6,8 @@
 use candle_core::{Device, Tensor};
 use sfumato::checkpoints::Model;
 use sfumato::diffusion::{
-    Denoiser, Ending, Error, Input, Noise, Progress, Request, SamplerName, ScheduleName, Step, Stop, TrainingSigmas,
-    paint, sampler, sigmas,
+    Denoiser, Ending, Error, Extras, Input, Noise, Progress, Request, SamplerName, ScheduleName, Step, Stop,
+    TrainingSigmas, paint, sampler, sigmas,
 };
 use sfumato::geom::Extent;
 use sfumato::pixels::{Mask, Picture};
@@ -205,6 +205,7 @@ fn request() -> Request {
         steps: 20,
         guidance_scale: 3.5,
         input: None,
+        control: None,
         upscale: None,
     }
 }
@@ -227,7 +228,7 @@ fn bozzettos_whole_run_equals_stable_diffusion_pipeline() {
     let (model, expected) = (bozzetto(), bozzetto_fixture());
     let training = TrainingSigmas::from_alphas_cumprod(&model.training.alphas_cumprod);
     let mut steps = 0;
-    let ending = paint(&model, None, &request(), &mut |progress| {
+    let ending = paint(&model, Extras::default(), &request(), &mut |progress| {
         match progress {
             Progress::Phase(_) | Progress::Piece { .. } => {}
             Progress::Start { conditioning, noise } => {
@@ -266,7 +267,7 @@ fn test_picture() -> Picture {
 /// The finished latent of a run.
 fn latent_of(model: &Model, request: &Request) -> Tensor {
     let mut latent = None;
-    paint(model, None, request, &mut |progress| {
+    paint(model, Extras::default(), request, &mut |progress| {
         if let Progress::Latent(finished) = progress {
             latent = Some(finished.clone());
         }

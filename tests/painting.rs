@@ -5,8 +5,8 @@
 use candle_core::{DType, Device, Tensor};
 use sfumato::checkpoints::Model;
 use sfumato::diffusion::{
-    Defaults, Ending, Error, Input, Painted, Phase, Progress, Request, SamplerName, ScheduleName, Stop, Trace, paint,
-    preview,
+    Defaults, Ending, Error, Extras, Input, Painted, Phase, Progress, Request, SamplerName, ScheduleName, Stop, Trace,
+    paint, preview,
 };
 use sfumato::geom::Extent;
 use sfumato::pixels::{Mask, Picture};
@@ -38,12 +38,13 @@ fn request() -> Request {
         steps: 4,
         guidance_scale: 1.0,
         input: None,
+        control: None,
         upscale: None,
     }
 }
 
 fn finished(model: &Model, request: &Request) -> Painted {
-    match paint(model, None, request, &mut |_| Continue(())).unwrap() {
+    match paint(model, Extras::default(), request, &mut |_| Continue(())).unwrap() {
         Ending::Finished(painted) => painted,
         other => panic!("nobody stopped it, but it ended {other:?}"),
     }
@@ -113,7 +114,7 @@ fn weights_of_another_precision_paint_the_same_picture_as_far_as_they_are_the_sa
 fn guidance_of_one_leaves_the_negative_prompt_out() {
     let model = bozzetto();
     for (guidance_scale, batch) in [(1.0, 1), (3.5, 2), (0.0, 2)] {
-        paint(&model, None, &Request { guidance_scale, steps: 1, ..request() }, &mut |progress| {
+        paint(&model, Extras::default(), &Request { guidance_scale, steps: 1, ..request() }, &mut |progress| {
             if let Progress::Start { conditioning, .. } = progress {
                 assert_eq!(conditioning.dim(0).unwrap(), batch, "guidance {guidance_scale}");
             }
@@ -128,7 +129,7 @@ fn stopping_to_keep_decodes_the_newest_estimate() {
     let model = bozzetto();
     let mut phases = Vec::new();
     let mut kept = None;
-    let ending = paint(&model, None, &request(), &mut |progress| match progress {
+    let ending = paint(&model, Extras::default(), &request(), &mut |progress| match progress {
         Progress::Step { index: 1, denoised, .. } => {
             kept = Some(denoised.clone());
             Break(Stop::Keep)
@@ -155,7 +156,7 @@ fn stopping_to_discard_ends_at_once_wherever_it_is_asked_for() {
     let input = Input { picture: Arc::new(test_picture()), strength: 0.5, mask: None };
     let request = Request { input: Some(input), ..request() };
     let mut count = 0;
-    paint(&model, None, &request, &mut |_| {
+    paint(&model, Extras::default(), &request, &mut |_| {
         count += 1;
         Continue(())
     })
@@ -164,7 +165,7 @@ fn stopping_to_discard_ends_at_once_wherever_it_is_asked_for() {
     assert_eq!(count, 8);
     for stop_at in 1..=count {
         let mut seen = 0;
-        let ending = paint(&model, None, &request, &mut |_| {
+        let ending = paint(&model, Extras::default(), &request, &mut |_| {
             seen += 1;
             if seen == stop_at { Break(Stop::Discard) } else { Continue(()) }
         });
@@ -175,7 +176,7 @@ fn stopping_to_discard_ends_at_once_wherever_it_is_asked_for() {
 
 #[test]
 fn a_stop_before_the_first_estimate_has_nothing_to_keep() {
-    let ending = paint(&bozzetto(), None, &request(), &mut |_| Break(Stop::Keep)).unwrap();
+    let ending = paint(&bozzetto(), Extras::default(), &request(), &mut |_| Break(Stop::Keep)).unwrap();
     assert!(matches!(ending, Ending::Discarded));
 }
 
@@ -226,7 +227,7 @@ fn the_end_of_a_prompt_that_does_not_fit_is_named() {
 #[test]
 fn a_size_without_a_latent_is_an_error_that_names_a_size_that_has_one() {
     let request = Request { extent: Extent::new(68, 64), ..request() };
-    let error = paint(&bozzetto(), None, &request, &mut |_| Continue(())).unwrap_err();
+    let error = paint(&bozzetto(), Extras::default(), &request, &mut |_| Continue(())).unwrap_err();
     assert!(matches!(error, Error::Extent { multiple: 8, .. }));
     assert!(error.to_string().contains("72x64"), "{error}");
 }
@@ -259,14 +260,14 @@ fn copy_folder(from: &Path, to: &Path) {
 #[test]
 fn a_network_that_gives_no_number_is_an_error_that_names_the_step() {
     let (_kept, model) = with_nan("unet/diffusion_pytorch_model.safetensors", "conv_out.bias");
-    let error = paint(&model, None, &request(), &mut |_| Continue(())).unwrap_err();
+    let error = paint(&model, Extras::default(), &request(), &mut |_| Continue(())).unwrap_err();
     assert!(matches!(error, Error::NotFinite { step: 1, count: 4, .. }), "{error}");
 }
 
 #[test]
 fn a_decoder_that_gives_no_number_is_an_error_that_names_it() {
     let (_kept, model) = with_nan("vae/diffusion_pytorch_model.safetensors", "decoder.conv_out.bias");
-    let error = paint(&model, None, &request(), &mut |_| Continue(())).unwrap_err();
+    let error = paint(&model, Extras::default(), &request(), &mut |_| Continue(())).unwrap_err();
     assert!(error.to_string().starts_with("the picture decoder gave something that is not a number"), "{error}");
 }
 
@@ -275,7 +276,7 @@ fn a_preview_costs_less_than_a_fiftieth_of_a_step() {
     let model = bozzetto();
     let (mut steps, mut previews) = (0.0, 0.0);
     let mut since = Instant::now();
-    paint(&model, None, &request(), &mut |progress| {
+    paint(&model, Extras::default(), &request(), &mut |progress| {
         if let Progress::Step { denoised, .. } = progress {
             steps += since.elapsed().as_secs_f64();
             let before = Instant::now();
@@ -294,7 +295,7 @@ fn a_preview_costs_less_than_a_fiftieth_of_a_step() {
 fn a_trace_holds_the_whole_run() {
     let model = bozzetto();
     let mut trace = Trace::default();
-    let ending = paint(&model, None, &request(), &mut |progress| {
+    let ending = paint(&model, Extras::default(), &request(), &mut |progress| {
         trace.record(&progress).unwrap();
         Continue(())
     });

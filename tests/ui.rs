@@ -12,7 +12,7 @@ use sfumato::engine::{self, Command, Event, Job, Outcome, Peer};
 use sfumato::geom::Extent;
 use sfumato::paint::Tool;
 use sfumato::pixels::Picture;
-use sfumato::session::{Action, Model, Opening, Session, Shown};
+use sfumato::session::{Action, ControlNetChoice, Model, Opening, Session, Shown};
 use sfumato::settings::{Paths, Settings, Theme};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -30,6 +30,10 @@ impl Dialogs for Chosen {
     }
 
     fn mask(&self) -> Option<PathBuf> {
+        self.0.clone()
+    }
+
+    fn guide(&self) -> Option<PathBuf> {
         self.0.clone()
     }
 
@@ -78,6 +82,7 @@ fn window_with(size: [f32; 2], theme: Theme, chosen: Option<PathBuf>, upscalers:
                 settings,
                 models: vec![Model::new("bozzetto", "Ships with Sfumato", &defaults)],
                 upscalers,
+                controlnets: vec![ControlNetChoice { name: "Bozzetto lines".into(), models: vec!["bozzetto".into()] }],
                 engine: Box::new(move || {
                     let (client, peer) = engine::channel(|| ());
                     tell.lock().unwrap().push(peer);

@@ -6,7 +6,7 @@
 use candle_core::{DType, Device, Tensor};
 use proptest::prelude::*;
 use sfumato::checkpoints::{Error, Library, Model, Upscaler};
-use sfumato::diffusion::{self, Ending, Phase, Progress, Request, SamplerName, ScheduleName, Stop, Upscale};
+use sfumato::diffusion::{self, Ending, Extras, Phase, Progress, Request, SamplerName, ScheduleName, Stop, Upscale};
 use sfumato::geom::Extent;
 use sfumato::pixels::Picture;
 use std::ops::ControlFlow::{Break, Continue};
@@ -188,6 +188,7 @@ fn request() -> Request {
         steps: 2,
         guidance_scale: 1.0,
         input: None,
+        control: None,
         upscale: None,
     }
 }
@@ -202,7 +203,8 @@ fn a_request_that_is_enlarged_gives_what_its_picture_enlarged_gives() {
             (Progress::Phase(Phase::Upscale), Some(stop)) => Break(stop),
             _ => Continue(()),
         };
-        diffusion::paint(&model, Some(&upscaler), request, &mut on_progress).unwrap()
+        diffusion::paint(&model, Extras { upscaler: Some(&upscaler), ..Extras::default() }, request, &mut on_progress)
+            .unwrap()
     };
     let Ending::Finished(plain) = paint(&request(), None) else { panic!("nobody stopped it") };
     let Ending::Finished(painted) = paint(&larger, None) else { panic!("nobody stopped it") };
@@ -214,7 +216,7 @@ fn a_request_that_is_enlarged_gives_what_its_picture_enlarged_gives() {
     assert_eq!((&kept.picture, kept.request.upscale), (&plain.picture, None));
     assert!(kept.notes[0].contains("before it was upscaled"), "{:?}", kept.notes);
     assert!(matches!(paint(&larger, Some(Stop::Discard)), Ending::Discarded));
-    let without = diffusion::paint(&model, None, &larger, &mut |_| panic!("it began"));
+    let without = diffusion::paint(&model, Extras::default(), &larger, &mut |_| panic!("it began"));
     assert!(without.unwrap_err().to_string().contains("tiny 4x"));
 }
 

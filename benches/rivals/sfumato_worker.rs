@@ -34,7 +34,7 @@ fn main() -> anyhow::Result<()> {
             let unet = parts()?.unet()?;
             let words = unet.prepare(&tensor(folder, "conditioning", &[1, 77, 768])?)?;
             let latent = latent()?;
-            serve(|| Ok(Answer::Output(unet.forward(&latent, TIMESTEP, &words)?)))
+            serve(|| Ok(Answer::Output(unet.forward(&latent, TIMESTEP, &words, None)?)))
         }
         "vae" => {
             let (vae, latent) = (parts()?.vae()?, latent()?);

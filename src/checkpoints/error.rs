@@ -108,6 +108,14 @@ pub enum Error {
         /// The names that there are.
         known: Vec<String>,
     },
+    /// No `ControlNet` of this name.
+    #[error("there is no ControlNet named {name}: {}", known_controlnets(known))]
+    UnknownControlNet {
+        /// What was asked for.
+        name: String,
+        /// The names that there are.
+        known: Vec<String>,
+    },
     /// A config cannot be followed.
     #[error("this config cannot be followed: {source}: {}", path.display())]
     Config {
@@ -176,5 +184,13 @@ fn known_upscalers(known: &[String]) -> String {
         "there is none on this machine; put one (.pth or .safetensors) into the folder `upscalers` in the folder of models".to_owned()
     } else {
         format!("choose one of {}, or give the path of a file", known.join(", "))
+    }
+}
+
+fn known_controlnets(known: &[String]) -> String {
+    if known.is_empty() {
+        "there is none on this machine; put one in the layout of diffusers into the folder `controlnet` in the folder of models".to_owned()
+    } else {
+        format!("choose one of {}", known.join(", "))
     }
 }

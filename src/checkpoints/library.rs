@@ -1,9 +1,11 @@
+use super::controlnet::{ControlNetEntry, ControlNetSummary};
 use super::folder::Folder;
 use super::header::read_header;
 use super::model::Configs;
 use super::upscaler::{UpscalerEntry, UpscalerSummary};
 use super::{Error, Training};
 use crate::geom::Extent;
+use crate::networks::UNetConfig;
 use std::path::{Path, PathBuf};
 
 /// The name of the model that comes with the program.
@@ -14,11 +16,17 @@ const PART: &str = "upscaler/model.safetensors";
 /// Folders of upscalers beside models: this program's, and those of `ComfyUI`, Fooocus and A1111.
 const UPSCALER_FOLDERS: [&str; 4] = ["upscalers", "upscale_models", "ESRGAN", "RealESRGAN"];
 
-/// The models on this machine, and the upscalers.
+/// Where a model brings a `ControlNet` of its own.
+const CONTROLNET_PART: &str = "controlnet";
+/// Folders of `ControlNet`s beside models: this program's and `ComfyUI`'s, and A1111's.
+const CONTROLNET_FOLDERS: [&str; 2] = ["controlnet", "ControlNet"];
+
+/// The models on this machine, the upscalers, and the `ControlNet`s.
 #[derive(Debug, Default)]
 pub struct Library {
     entries: Vec<ModelEntry>,
     upscalers: Vec<UpscalerEntry>,
+    controlnets: Vec<ControlNetEntry>,
 }
 
 /// One of them.
@@ -43,13 +51,18 @@ pub struct Summary {
     pub parameters_bytes: u64,
     /// The noise that it was trained on, from which follows what suits it.
     pub training: Training,
+    /// The shape of what estimates noise, which a `ControlNet` must fit.
+    pub unet: UNetConfig,
+    /// How many times smaller than pictures its latents are.
+    pub downscale: usize,
 }
 
 impl Library {
     /// Looks for models: each of `extra` is a model's folder or a folder of such; then the places where models are installed:
     /// `models` and `assets/models` beside the program, `share/sfumato/models` beside its `bin`, and the source tree. Where two
     /// have one name, the first is taken. Upscalers are `upscaler/model.safetensors` in a model's folder, and .safetensors and .pth
-    /// files in a folder `upscalers` beside models. Configs and headers are read, weights are not; what cannot be used is listed with
+    /// files in a folder `upscalers` beside models; `ControlNet`s are `controlnet` in a model's folder, and folders in `controlnet`
+    /// beside models. Configs and headers are read, weights are not; what cannot be used is listed with
     /// the reason.
     pub fn discover(extra: &[PathBuf]) -> Self {
         let mut places = extra.to_vec();
@@ -71,6 +84,12 @@ impl Library {
         for upscaler in own.into_iter().chain(places.iter().flat_map(|place| upscalers_in(place))) {
             if library.upscalers.iter().all(|entry| entry.name != upscaler.name) {
                 library.upscalers.push(upscaler);
+            }
+        }
+        let own = library.entries.iter().filter_map(ControlNetEntry::of_model).collect::<Vec<_>>();
+        for controlnet in own.into_iter().chain(places.iter().flat_map(|place| controlnets_in(place))) {
+            if library.controlnets.iter().all(|entry| entry.name != controlnet.name) {
+                library.controlnets.push(controlnet);
             }
         }
         library
@@ -95,6 +114,33 @@ impl Library {
         exact.or_else(alike).ok_or_else(|| {
             let known = self.upscalers.iter().map(|entry| entry.name.clone()).collect();
             Error::UnknownUpscaler { name: name.to_owned(), known }
+        })
+    }
+
+    /// All `ControlNet`s, those that came with models first.
+    pub fn controlnets(&self) -> &[ControlNetEntry] {
+        &self.controlnets
+    }
+
+    /// The `ControlNet`s that can guide a model, the one that came with it first.
+    pub fn controlnets_for(&self, model: &str) -> Vec<&ControlNetEntry> {
+        let entry = self.entries.iter().find(|entry| entry.name == model);
+        let Some(Ok(of_model)) = entry.map(|entry| entry.summary.as_ref()) else { return Vec::new() };
+        let fits = |entry: &&ControlNetEntry| {
+            entry.summary.as_ref().is_ok_and(|of| of.config.misfit(&of_model.unet, of_model.downscale).is_none())
+        };
+        let mut fitting: Vec<_> = self.controlnets.iter().filter(fits).collect();
+        fitting.sort_by_key(|entry| entry.model.as_deref() != Some(model));
+        fitting
+    }
+
+    /// The `ControlNet` of this name, in whatever case if none has it as it stands.
+    pub fn find_controlnet(&self, name: &str) -> Result<&ControlNetEntry, Error> {
+        let exact = self.controlnets.iter().find(|entry| entry.name == name);
+        let alike = || self.controlnets.iter().find(|entry| entry.name.eq_ignore_ascii_case(name));
+        exact.or_else(alike).ok_or_else(|| {
+            let known = self.controlnets.iter().map(|entry| entry.name.clone()).collect();
+            Error::UnknownControlNet { name: name.to_owned(), known }
         })
     }
 
@@ -156,6 +202,31 @@ impl UpscalerEntry {
     }
 }
 
+impl ControlNetEntry {
+    /// The one in a folder, by the folder's name.
+    fn of_folder(path: PathBuf) -> Self {
+        Self { name: name_of(&path), summary: ControlNetSummary::read(&path), path, model: None }
+    }
+
+    /// The one that came with a model, by the model's name.
+    fn of_model(model: &ModelEntry) -> Option<Self> {
+        let path = model.path.join(CONTROLNET_PART);
+        let summary = path.is_dir().then(|| ControlNetSummary::read(&path))?;
+        let title = model.display_name.as_ref().unwrap_or(&model.name);
+        Some(Self { name: format!("{title} lines"), path, model: Some(model.name.clone()), summary })
+    }
+}
+
+/// The folders in the folders of `ControlNet`s of `place`, by name.
+fn controlnets_in(place: &Path) -> Vec<ControlNetEntry> {
+    let entries =
+        CONTROLNET_FOLDERS.iter().flat_map(|folder| std::fs::read_dir(place.join(folder)).into_iter().flatten());
+    let mut folders: Vec<PathBuf> =
+        entries.flatten().map(|entry| entry.path()).filter(|path| path.join("config.json").is_file()).collect();
+    folders.sort();
+    folders.into_iter().map(ControlNetEntry::of_folder).collect()
+}
+
 /// The files in the folders of upscalers of `place`, by name.
 fn upscalers_in(place: &Path) -> Vec<UpscalerEntry> {
     let entries =
@@ -176,7 +247,13 @@ fn summary(path: &Path) -> Result<Summary, Error> {
     for file in folder.weight_files()? {
         parameters_bytes += read_header(&file)?.values().map(|place| place.bytes as u64).sum::<u64>();
     }
-    Ok(Summary { native_extent: configs.native_extent(), parameters_bytes, training: configs.training })
+    Ok(Summary {
+        native_extent: configs.native_extent(),
+        parameters_bytes,
+        training: configs.training,
+        downscale: configs.vae.downscale(),
+        unet: configs.unet,
+    })
 }
 
 /// The first heading of README.md, which is where model cards are.
@@ -221,12 +298,17 @@ fn built_in_places() -> Vec<PathBuf> {
 mod tests {
     use super::*;
 
+    const UNET: &str = r#"{"block_out_channels": [32], "down_block_types": ["CrossAttnDownBlock2D"],
+        "up_block_types": ["CrossAttnUpBlock2D"]}"#;
+
     fn entry(name: &str, is_usable: bool) -> ModelEntry {
         let path = PathBuf::from(name);
         let summary = Summary {
             native_extent: Extent::new(8, 8),
             parameters_bytes: 1,
             training: Training::from_json("{}").unwrap(),
+            unet: UNetConfig::from_json(UNET).unwrap(),
+            downscale: 8,
         };
         let summary = if is_usable { Ok(summary) } else { Err(Error::NotAModel(path.clone())) };
         ModelEntry { name: name.to_owned(), path, display_name: None, summary }
@@ -235,7 +317,7 @@ mod tests {
     fn library(entries: &[(&str, bool)]) -> Library {
         Library {
             entries: entries.iter().map(|&(name, is_usable)| entry(name, is_usable)).collect(),
-            upscalers: Vec::new(),
+            ..Library::default()
         }
     }
 

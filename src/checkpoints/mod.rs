@@ -1,6 +1,7 @@
 //! From files to networks: what is in a folder, whether it is whole, which facts its configs state, and the networks with
 //! their weights. Nothing here is about one model: what a diffusers folder says decides.
 
+mod controlnet;
 mod error;
 mod families;
 mod folder;
@@ -14,6 +15,8 @@ mod training;
 mod upscaler;
 mod weights;
 
+pub use crate::networks::ControlNet;
+pub use controlnet::{ControlNetEntry, ControlNetSummary, load_controlnet};
 pub use error::Error;
 pub use families::{FAMILIES, Family};
 pub use library::{Library, ModelEntry, Summary};

@@ -29,6 +29,7 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<()> {
         steps: args.steps.unwrap_or(defaults.steps),
         guidance_scale: defaults.guidance_scale,
         input: None,
+        control: None,
         upscale: None,
     };
     let request = request.checked().map_err(|invalid| Usage(invalid.to_string()))?;

@@ -70,6 +70,10 @@ pub(super) fn found(found: &Found) -> Value {
     put("steps", found.steps.map(Value::from));
     put("guidance_scale", found.guidance_scale.map(Value::from));
     put("strength", found.strength.map(Value::from));
+    put(
+        "control",
+        found.control.as_ref().map(|control| serde_json::to_value(control).expect("strings and finite numbers")),
+    );
     put("upscale_by", found.upscale_by.map(Value::from));
     put("upscaler", found.upscaler.clone().map(Value::from));
     put("steps_made", found.steps_made.map(Value::from));

@@ -14,7 +14,7 @@ mod upscale;
 pub use describe::sentence;
 
 use crate::checkpoints::Library;
-use crate::diffusion::{MAX_FACTOR, SamplerName, ScheduleName};
+use crate::diffusion::{MAX_FACTOR, Preprocessor, SamplerName, ScheduleName};
 use crate::geom::Extent;
 use crate::settings::{Paths, Settings};
 use anyhow::anyhow;
@@ -110,6 +110,9 @@ pub struct PaintArgs {
     /// Repaint only where this picture is white; it must be as large as --image
     #[arg(long, value_name = "FILE", requires = "image")]
     pub mask: Option<PathBuf>,
+    /// What guides it.
+    #[command(flatten)]
+    pub control: ControlArgs,
     /// Enlarge each picture with an upscaler as `sfumato models` lists it [without a name: the one that comes with the model]
     #[arg(long, value_name = "NAME", num_args = 0..=1)]
     pub upscale: Option<Option<String>>,
@@ -126,6 +129,30 @@ pub struct PaintArgs {
     /// Print one JSON object on standard output when done
     #[arg(long)]
     pub json: bool,
+}
+
+/// What `sfumato paint` is told about a picture that guides.
+#[derive(Args, Debug)]
+pub struct ControlArgs {
+    /// Let this picture guide the shapes; it is scaled to cover the picture to paint
+    #[arg(long, value_name = "FILE")]
+    pub control: Option<PathBuf>,
+    /// A ControlNet as `sfumato models` lists it [default: the one that comes with the model, else the first that fits it]
+    #[arg(long, value_name = "NAME", requires = "control")]
+    pub controlnet: Option<String>,
+    /// How --control becomes lines: none (they are white on black), invert (dark on light), canny (edges are found) [default:
+    /// what suits the picture, and printed]
+    #[arg(long, value_name = "NAME", requires = "control", value_parser = preprocessor_named)]
+    pub control_as: Option<Preprocessor>,
+    /// How strongly --control guides, 0 to 2
+    #[arg(long, value_name = "X", default_value_t = 1.0, requires = "control", value_parser = weight_of)]
+    pub control_weight: f64,
+    /// Share of the steps after which --control begins to guide
+    #[arg(long, value_name = "X", default_value_t = 0.0, requires = "control", value_parser = strength_of)]
+    pub control_start: f64,
+    /// Share of the steps after which --control guides no more
+    #[arg(long, value_name = "X", default_value_t = 1.0, requires = "control", value_parser = strength_of)]
+    pub control_end: f64,
 }
 
 /// What `sfumato bench` is told.
@@ -260,6 +287,11 @@ fn schedule_named(name: &str) -> Result<ScheduleName, String> {
     ScheduleName::from_name(name).ok_or_else(|| format!("there is no such schedule: choose one of {}", keys()))
 }
 
+fn preprocessor_named(name: &str) -> Result<Preprocessor, String> {
+    let keys = || Preprocessor::ALL.iter().map(|one| one.key()).collect::<Vec<_>>().join(", ");
+    Preprocessor::from_name(name).ok_or_else(|| format!("there is no such way to see lines: choose one of {}", keys()))
+}
+
 fn number_between(text: &str, low: f64, high: f64) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if (low..=high).contains(&number) => Ok(number),
@@ -285,6 +317,10 @@ fn guidance_of(text: &str) -> Result<f64, String> {
 
 fn strength_of(text: &str) -> Result<f64, String> {
     number_between(text, 0.0, 1.0)
+}
+
+fn weight_of(text: &str) -> Result<f64, String> {
+    number_between(text, 0.0, 2.0)
 }
 
 fn factor_of(text: &str) -> Result<f64, String> {

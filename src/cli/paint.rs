@@ -158,9 +158,11 @@ pub(super) fn in_words(request: &Request) -> String {
     let Request { extent, seed, steps, .. } = request;
     let steps_to_run = request.steps_to_run();
     let run = if steps_to_run == *steps { String::new() } else { format!("{steps_to_run} of ") };
+    let guided =
+        request.control.as_ref().map_or_else(String::new, |control| format!(", guided by {}", control.controlnet));
     let larger = if request.upscale.is_some() { format!(" to {}", request.picture_extent()) } else { String::new() };
     format!(
-        "{extent}{larger}, seed {seed}, {run}{} of {} {}, guidance {}, {}",
+        "{extent}{larger}, seed {seed}, {run}{} of {} {}, guidance {}, {}{guided}",
         steps_in_words(*steps),
         request.sampler.label(),
         request.schedule.label(),

@@ -4,18 +4,29 @@ use super::denoiser::{Denoiser, Guided, Network, is_finite};
 use super::inpainting::{Inpainting, mask_in_latent};
 use super::latent::{picture_to_rgb, rgb_to_picture};
 use super::{
-    Ending, Error, Input, Noise, Painted, Phase, Progress, Request, Stop, TrainingSigmas, Upscale, sampler, sigmas,
-    upscale,
+    Control, Ending, Error, Input, Noise, Painted, Phase, Progress, Request, Stop, TrainingSigmas, Upscale, sampler,
+    sigmas, upscale,
 };
 use crate::checkpoints::{Model, Upscaler};
+use crate::networks::{self, ControlNet};
 use crate::pixels::{Picture, composite};
 use candle_core::Tensor;
 use std::ops::ControlFlow::{self, Break, Continue};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Instant;
 
 /// Who is told of a run's progress, and may stop it.
 pub type OnProgress<'a> = &'a mut dyn FnMut(Progress<'_>) -> ControlFlow<Stop>;
+
+/// What a request may name beside its model; what it names must be there.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Extras<'a> {
+    /// What enlarges the picture.
+    pub upscaler: Option<&'a Upscaler>,
+    /// What guides its shapes.
+    pub controlnet: Option<&'a ControlNet>,
+}
 
 /// Paints what `request` asks for; it has been checked. Stopping takes effect between phases and at each step, at most one
 /// call of the network late: [`Stop::Keep`] decodes the newest estimate if there is one, [`Stop::Discard`] returns at once.
@@ -25,18 +36,14 @@ pub type OnProgress<'a> = &'a mut dyn FnMut(Progress<'_>) -> ControlFlow<Stop>;
 /// and makes the last ⌊steps · strength⌋ steps of the schedule, as diffusers' `StableDiffusionImg2ImgPipeline`, but from
 /// the mean of the encoder's distribution instead of a sample of it.
 ///
-/// `upscaler` is the one that the request names, if it names one. A run that is stopped before the picture is enlarged keeps the
-/// picture as it was painted, and says so in its request.
+/// A run that is stopped before the picture is enlarged keeps the picture as it was painted, and says so in its request.
 pub fn paint(
     model: &Model,
-    upscaler: Option<&Upscaler>,
+    extras: Extras<'_>,
     request: &Request,
     on_progress: OnProgress<'_>,
 ) -> Result<Ending, Error> {
-    if let (Some(Upscale { upscaler, .. }), None) = (&request.upscale, upscaler) {
-        return Err(Error::NoUpscaler(upscaler.clone()));
-    }
-    match Run::new(model, upscaler, request)?.paint(on_progress) {
+    match Run::new(model, extras, request)?.paint(on_progress) {
         Ok(ending) => Ok(ending),
         Err(Halt::Discarded) => Ok(Ending::Discarded),
         Err(Halt::Failed(error)) => Err(error),
@@ -58,7 +65,7 @@ impl<E: Into<Error>> From<E> for Halt {
 /// What stays the same during a run.
 struct Run<'a> {
     model: &'a Model,
-    upscaler: Option<&'a Upscaler>,
+    extras: Extras<'a>,
     request: &'a Request,
     training: TrainingSigmas,
     /// The sigmas to visit, with the 0 at the end.
@@ -66,6 +73,12 @@ struct Run<'a> {
     /// (1, C, h, w).
     latent_shape: [usize; 4],
     started: Instant,
+}
+
+/// A `ControlNet` at work, and between which timesteps.
+struct Steered<'a> {
+    control: networks::Control<'a>,
+    timesteps: RangeInclusive<f64>,
 }
 
 /// What the sampler left.
@@ -76,8 +89,17 @@ struct Sampled {
 }
 
 impl<'a> Run<'a> {
-    fn new(model: &'a Model, upscaler: Option<&'a Upscaler>, request: &'a Request) -> Result<Self, Error> {
+    fn new(model: &'a Model, extras: Extras<'a>, request: &'a Request) -> Result<Self, Error> {
         let started = Instant::now();
+        if let (Some(Upscale { upscaler, .. }), None) = (&request.upscale, extras.upscaler) {
+            return Err(Error::NoUpscaler(upscaler.clone()));
+        }
+        if let Some(Control { controlnet: name, .. }) = &request.control {
+            let controlnet = extras.controlnet.ok_or_else(|| Error::NoControlNet(name.clone()))?;
+            if let Some(reason) = controlnet.config().misfit(model.unet.config(), model.vae.downscale()) {
+                return Err(Error::ControlNetMisfit { name: name.clone(), reason });
+            }
+        }
         let (extent, downscale) = (request.extent, model.vae.downscale());
         let (width, height) = (extent.width as usize, extent.height as usize);
         if extent.is_empty() || width % downscale != 0 || height % downscale != 0 {
@@ -88,7 +110,7 @@ impl<'a> Run<'a> {
         let steps = (request.steps_to_run() as usize).min(whole.len() - 1);
         let sigmas = whole[whole.len() - 1 - steps..].to_vec();
         let latent_shape = [1, model.unet.in_channels(), height / downscale, width / downscale];
-        Ok(Self { model, upscaler, request, training, sigmas, latent_shape, started })
+        Ok(Self { model, extras, request, training, sigmas, latent_shape, started })
     }
 
     fn paint(&self, on_progress: OnProgress<'_>) -> Result<Ending, Halt> {
@@ -124,7 +146,7 @@ impl<'a> Run<'a> {
 
     /// Enlarges the picture if the request says so and nobody wants it sooner.
     fn enlarge(&self, painted: &mut Painted, stopped: bool, on_progress: OnProgress<'_>) -> Result<(), Halt> {
-        let (Some(Upscale { factor, .. }), Some(upscaler)) = (&self.request.upscale, self.upscaler) else {
+        let (Some(Upscale { factor, .. }), Some(upscaler)) = (&self.request.upscale, self.extras.upscaler) else {
             return Ok(());
         };
         let stop = Break(Stop::Keep);
@@ -191,7 +213,11 @@ impl<'a> Run<'a> {
     fn denoiser(&self, conditioning: &Tensor, original: Option<Tensor>) -> Result<Box<dyn Denoiser + '_>, Error> {
         let model = self.model;
         let words = model.unet.prepare(conditioning)?;
-        let predict = move |x: &Tensor, timestep: f64| Ok(model.unet.forward(x, timestep, &words)?);
+        let control = self.control(conditioning)?;
+        let predict = move |x: &Tensor, timestep: f64| {
+            let control = control.as_ref().filter(|steered| steered.timesteps.contains(&timestep));
+            Ok(model.unet.forward(x, timestep, &words, control.map(|steered| &steered.control))?)
+        };
         let network = Network { predict, prediction: self.model.prediction, training: &self.training };
         let denoiser: Box<dyn Denoiser> = if self.is_guided() {
             Box::new(Guided { inner: network, scale: self.request.guidance_scale })
@@ -204,6 +230,23 @@ impl<'a> Run<'a> {
         };
         let mask = mask_in_latent(mask, self.model.vae.downscale(), &self.model.device)?;
         Ok(Box::new(Inpainting { inner: denoiser, original, mask }))
+    }
+
+    /// What guides this run.
+    fn control(&self, conditioning: &Tensor) -> Result<Option<Steered<'_>>, Error> {
+        let (Some(control), Some(controlnet)) = (&self.request.control, self.extras.controlnet) else {
+            return Ok(None);
+        };
+        let steps = control.steps(self.sigmas.len() - 1);
+        if steps.is_empty() || control.weight == 0.0 {
+            return Ok(None);
+        }
+        let timestep = |step: usize| self.training.sigma_to_timestep(self.sigmas[step]);
+        let timesteps = timestep(steps.end - 1)..=timestep(steps.start);
+        // In 0..1, where 1 is the line.
+        let lines = ((picture_to_rgb(&control.lines(self.request.extent), &self.model.device)? + 1.0)? / 2.0)?;
+        let control = controlnet.guide(conditioning, &lines, control.weight)?;
+        Ok(Some(Steered { control, timesteps }))
     }
 
     /// Walks the schedule from `x`.

@@ -1,4 +1,4 @@
-use super::{MAX_FACTOR, times};
+use super::{Control, MAX_FACTOR, times};
 use crate::geom::Extent;
 use crate::pixels::{Mask, Picture};
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,9 @@ pub struct Request<P = Arc<Picture>, M = Arc<Mask>> {
     pub guidance_scale: f64,
     /// The picture to start from; none starts from noise alone.
     pub input: Option<Input<P, M>>,
+    /// What guides the shapes; none leaves them to the words. Records of before there were `ControlNet`s do not name it.
+    #[serde(default)]
+    pub control: Option<Control<P>>,
     /// How the painted picture is enlarged; none leaves it as it is. Records of before there were upscalers do not name it.
     #[serde(default)]
     pub upscale: Option<Upscale>,
@@ -62,7 +65,7 @@ impl<P, M> Request<P, M> {
     /// The same request with its pixels held another way.
     pub fn map_pixels<Q, N, E>(
         self,
-        picture: impl FnOnce(P) -> Result<Q, E>,
+        mut picture: impl FnMut(P) -> Result<Q, E>,
         mask: impl FnOnce(M) -> Result<N, E>,
     ) -> Result<Request<Q, N>, E> {
         let input = match self.input {
@@ -72,6 +75,13 @@ impl<P, M> Request<P, M> {
                 strength: input.strength,
                 mask: input.mask.map(mask).transpose()?,
             }),
+        };
+        let control = match self.control {
+            None => None,
+            Some(control) => {
+                let settings = control.with_picture(());
+                Some(settings.with_picture(picture(control.picture)?))
+            }
         };
         Ok(Request {
             model: self.model,
@@ -84,6 +94,7 @@ impl<P, M> Request<P, M> {
             steps: self.steps,
             guidance_scale: self.guidance_scale,
             input,
+            control,
             upscale: self.upscale,
         })
     }
@@ -117,6 +128,14 @@ pub enum Invalid {
     /// Strength that is not a number or out of range.
     #[error("a strength of {0} cannot be used: choose between 0 and 1")]
     Strength(f64),
+    /// A weight of what guides that is not a number or out of range.
+    #[error("a control weight of {0} cannot be used: choose between 0 and 2")]
+    ControlWeight(f64),
+    /// Shares of the steps that are not numbers, out of range or the wrong way round.
+    #[error(
+        "a control from {0} to {1} of the steps cannot be used: choose two numbers between 0 and 1, the smaller first"
+    )]
+    ControlSteps(f64, f64),
     /// A factor that is not a number or out of range.
     #[error("a picture cannot be made {0} times larger: choose between 1 and {MAX_FACTOR}")]
     Factor(f64),
@@ -172,6 +191,14 @@ impl Request {
             }
             if !Picture::holds(self.picture_extent()) {
                 return Err(Invalid::Upscaled(self.picture_extent()));
+            }
+        }
+        if let Some(Control { weight, start, end, .. }) = &self.control {
+            if !(0.0..=2.0).contains(weight) {
+                return Err(Invalid::ControlWeight(*weight));
+            }
+            if !(0.0..=1.0).contains(start) || !(*start..=1.0).contains(end) {
+                return Err(Invalid::ControlSteps(*start, *end));
             }
         }
         if let Some(input) = &self.input {
@@ -253,3 +280,5 @@ names! {
         DdimUniform = "DDIM" / "ddim_uniform",
     }
 }
+
+pub(super) use names;

@@ -1,9 +1,11 @@
-//! The work itself: the weights, of one model and one upscaler at a time, and the runs that use them.
+//! The work itself: the weights, of one model, one upscaler and one `ControlNet` at a time, and the runs that use them.
 
 use super::thread::Work;
 use super::{Error, Event, Job, Peer};
-use crate::checkpoints::{LatentToRgb, Library, Model, Upscaler};
-use crate::diffusion::{Ending, Painted, Progress, Request, Stop, Trace, Upscale, paint, preview, upscale};
+use crate::checkpoints::{ControlNet, LatentToRgb, Library, Model, Upscaler, load_controlnet};
+use crate::diffusion::{
+    Control, Ending, Extras, Painted, Progress, Request, Stop, Trace, Upscale, paint, preview, upscale,
+};
 use crate::pixels::Picture;
 use candle_core::Device;
 use std::ops::ControlFlow::{self, Break, Continue};
@@ -19,11 +21,13 @@ pub(super) struct Studio {
     loaded: Option<(String, Model)>,
     /// As for the model.
     upscaler: Option<(String, Upscaler)>,
+    /// As for the model.
+    controlnet: Option<(String, ControlNet)>,
 }
 
 impl Studio {
     pub(super) fn new(library: Arc<Library>) -> Self {
-        Self { library, device: best_device(), loaded: None, upscaler: None }
+        Self { library, device: best_device(), loaded: None, upscaler: None, controlnet: None }
     }
 
     /// Loads the upscaler that a request names, if it names one, unless it is loaded.
@@ -35,6 +39,19 @@ impl Studio {
             let path = &self.library.find_upscaler(upscaler)?.path;
             self.upscaler = None;
             self.upscaler = Some((upscaler.clone(), Upscaler::load(path, &self.device)?));
+        }
+        Ok(())
+    }
+
+    /// As [`Self::load_upscaler`], what guides.
+    fn load_controlnet(&mut self, request: &Request) -> Result<(), Error> {
+        let Some(Control { controlnet, .. }) = &request.control else {
+            return Ok(());
+        };
+        if self.controlnet.as_ref().is_none_or(|(name, _)| name != controlnet) {
+            let path = &self.library.find_controlnet(controlnet)?.path;
+            self.controlnet = None;
+            self.controlnet = Some((controlnet.clone(), load_controlnet(path, &self.device)?));
         }
         Ok(())
     }
@@ -83,11 +100,15 @@ impl Work for Studio {
     fn paint(&mut self, job: &Job, trace: Option<&Path>, peer: &Peer) -> Result<Ending, Error> {
         // Before the painting: what is missing is not found out at its end.
         self.load_upscaler(&job.request)?;
+        self.load_controlnet(&job.request)?;
         let (_, model) = self.loaded.as_ref().expect("the loop loads the job's model before it paints");
-        let upscaler = self.upscaler.as_ref().map(|(_, upscaler)| upscaler);
+        let extras = Extras {
+            upscaler: self.upscaler.as_ref().map(|(_, upscaler)| upscaler),
+            controlnet: self.controlnet.as_ref().map(|(_, controlnet)| controlnet),
+        };
         let trace_to_be = trace.map(|_| Trace::default());
         let mut watch = Watch { job, peer, map: Some(&model.preview), trace: trace_to_be, failed: None };
-        let ending = paint(model, upscaler, &job.request, &mut |progress| watch.see(&progress));
+        let ending = paint(model, extras, &job.request, &mut |progress| watch.see(&progress));
         let Watch { trace: traced, failed, .. } = watch;
         if let Some(error) = failed {
             return Err(error);

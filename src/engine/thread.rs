@@ -190,6 +190,7 @@ mod tests {
             steps,
             guidance_scale: 1.0,
             input: None,
+            control: None,
             upscale: None,
         });
         Job { id: JobId(id), request, cancel: CancelToken::default() }

@@ -18,6 +18,7 @@ fn request(prompt: &str, seed: u64, input: Option<Input>) -> Request {
         steps: 20,
         guidance_scale: 7.5,
         input,
+        control: None,
         upscale: None,
     }
 }

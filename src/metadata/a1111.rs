@@ -3,7 +3,7 @@
 //! way round. What A1111 has no key for stands under keys of our own behind its keys; it passes over them.
 
 use super::{Found, Imported, pairs};
-use crate::diffusion::{Painted, Request, SamplerName, ScheduleName, Upscale};
+use crate::diffusion::{Control, Painted, Preprocessor, Request, SamplerName, ScheduleName, Upscale};
 use crate::geom::Extent;
 use std::collections::HashSet;
 
@@ -13,6 +13,8 @@ const EXACT_PROMPT: &str = "Sfumato prompt";
 const EXACT_NEGATIVE: &str = "Sfumato negative prompt";
 /// How many steps were made, written only where a run was stopped early.
 const STEPS_MADE: &str = "Sfumato steps made";
+/// Of sd-webui-controlnet, for its first unit.
+const CONTROL: &str = "ControlNet 0";
 /// Of A1111's extras, and of its main page where a picture is enlarged as it is painted.
 const UPSCALE_BY: &str = "Postprocess upscale by";
 const UPSCALER: &str = "Postprocess upscaler";
@@ -46,6 +48,9 @@ fn text_of<P, M>(request: &Request<P, M>, steps_made: Option<u32>) -> String {
         keys.push(pairs::write("Denoising strength", &input.strength.to_string()));
     }
     keys.push(pairs::write("RNG", "CPU"));
+    if let Some(control) = &request.control {
+        keys.push(pairs::write(CONTROL, &control_text(control)));
+    }
     if let Some(Upscale { upscaler, factor }) = &request.upscale {
         keys.push(upscaling_text(upscaler, *factor));
     }
@@ -68,6 +73,36 @@ fn text_of<P, M>(request: &Request<P, M>, steps_made: Option<u32>) -> String {
     }
     keys.push(pairs::write("Version", VERSION));
     format!("{text}\n{}", keys.join(", ")).trim().to_owned()
+}
+
+/// A value that is pairs itself, as sd-webui-controlnet's `internal_controlnet/external_code.py` and `scripts/infotext.py` have it.
+fn control_text<P>(control: &Control<P>) -> String {
+    let Control { controlnet, preprocessor, weight, start, end, .. } = control;
+    let keys = [
+        pairs::write("Module", preprocessor.label()),
+        pairs::write("Model", controlnet),
+        pairs::write("Weight", &weight.to_string()),
+        pairs::write("Guidance Start", &start.to_string()),
+        pairs::write("Guidance End", &end.to_string()),
+    ];
+    keys.join(", ")
+}
+
+/// None where it names a preprocessor that is not here, or says something else that was not written here.
+fn control_of(text: &str) -> Option<Control<()>> {
+    let (mut controlnet, mut preprocessor) = (None, None);
+    let (mut weight, mut start, mut end) = (1.0, 0.0, 1.0);
+    for (key, value) in pairs::parse(text) {
+        match key.as_str() {
+            "Module" => preprocessor = Some(Preprocessor::from_name(&value)?),
+            "Model" => controlnet = Some(value),
+            "Weight" => weight = finite(&value)?,
+            "Guidance Start" => start = finite(&value)?,
+            "Guidance End" => end = finite(&value)?,
+            _ => {}
+        }
+    }
+    Some(Control { controlnet: controlnet?, picture: (), preprocessor: preprocessor?, weight, start, end })
 }
 
 /// What A1111's extras say of a picture that was enlarged `factor` times.
@@ -168,6 +203,7 @@ fn take(found: &mut Found, key: &str, value: &str) -> bool {
         "Model" => set(&mut found.model, Some(value.to_owned())),
         "Denoising strength" => set(&mut found.strength, finite(value)),
         "RNG" => value == "CPU",
+        CONTROL => set(&mut found.control, control_of(value)),
         UPSCALE_BY => set(&mut found.upscale_by, finite(value)),
         UPSCALER => set(&mut found.upscaler, Some(value.to_owned())),
         EXACT_PROMPT => set(&mut found.prompt, Some(value.to_owned())),
@@ -241,6 +277,7 @@ mod tests {
             steps: 20,
             guidance_scale: 7.5,
             input: None,
+            control: None,
             upscale: None,
         }
     }
@@ -257,6 +294,7 @@ mod tests {
             steps: found.steps.unwrap(),
             guidance_scale: found.guidance_scale.unwrap(),
             input: found.strength.map(|strength| Input { picture: (), strength, mask: None }),
+            control: found.control,
             upscale: found.upscaler.map(|upscaler| Upscale { upscaler, factor: found.upscale_by.unwrap() }),
         }
     }
@@ -286,6 +324,20 @@ mod tests {
         assert_eq!(settings.schedule, Some(ScheduleName::Normal));
         let keys: Vec<_> = unknown.iter().map(|(key, _)| key.as_str()).collect();
         assert_eq!(keys, ["Model hash", "Clip skip", "Lora hashes", "Version"]);
+    }
+
+    #[test]
+    fn a_text_of_sd_webui_controlnet_is_read_where_its_preprocessor_is_here() {
+        let text = "a house\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, ControlNet 0: \"Module: canny, Model: \
+                    control_v11p_sd15_canny [d14c016b], Weight: 0.8, Resize Mode: Crop and Resize, Processor Res: 512, Threshold A: \
+                    100.0, Threshold B: 200.0, Guidance Start: 0.0, Guidance End: 0.5, Pixel Perfect: False, Control Mode: \
+                    Balanced\"";
+        let control = from_parameters(text).settings.control.unwrap();
+        assert_eq!(control.controlnet, "control_v11p_sd15_canny [d14c016b]");
+        assert_eq!((control.preprocessor, control.weight), (Preprocessor::Canny, 0.8));
+        assert_eq!((control.start, control.end), (0.0, 0.5));
+        let other = from_parameters(&text.replace("canny, Model", "openpose_full, Model"));
+        assert_eq!((other.settings.control, other.unknown.len()), (None, 1));
     }
 
     #[test]
@@ -388,11 +440,17 @@ mod tests {
             schedule in prop::sample::select(ScheduleName::ALL.to_vec()),
             (guidance_scale, strength) in (0.0..50.0f64, prop::option::of(0.0..=1.0f64)),
             upscale in prop::option::of((any_prompt(), 1.0..16.0f64)),
+            control in prop::option::of((
+                any_prompt(), prop::sample::select(Preprocessor::ALL.to_vec()), 0.0..=2.0f64, 0.0..=1.0f64, 0.0..=1.0f64,
+            )),
         ) {
             let extent = Extent::new(width, height);
             let input = strength.map(|strength| Input { picture: (), strength, mask: None });
             let request = Request::<(), ()> {
                 model, prompt, negative_prompt, extent, seed, sampler, schedule, steps, guidance_scale, input,
+                control: control.map(|(controlnet, preprocessor, weight, start, end)| Control {
+                    controlnet, picture: (), preprocessor, weight, start, end,
+                }),
                 upscale: upscale.map(|(upscaler, factor)| Upscale { upscaler, factor }),
             };
             let imported = from_parameters(&to_parameters(&request));

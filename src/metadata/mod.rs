@@ -9,7 +9,7 @@ mod pairs;
 
 pub use a1111::{describe, from_parameters, to_parameters, upscaling_text, with_upscaling};
 
-use crate::diffusion::{SamplerName, ScheduleName};
+use crate::diffusion::{Control, SamplerName, ScheduleName};
 use crate::geom::Extent;
 
 /// The key of the text chunk that holds [`to_parameters`] in a PNG.
@@ -51,6 +51,8 @@ pub struct Found {
     pub guidance_scale: Option<f64>,
     /// The denoising strength, of a picture that started from another one.
     pub strength: Option<f64>,
+    /// What guided it; the picture that did is not in the text.
+    pub control: Option<Control<()>>,
     /// How many times larger the picture was made after it was painted.
     pub upscale_by: Option<f64>,
     /// By which upscaler.

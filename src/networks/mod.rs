@@ -16,6 +16,6 @@ mod vae;
 pub use clip_text::{ClipText, ClipTextConfig, Encoded};
 pub use fields::ConfigError;
 pub(crate) use fields::Fields;
-pub use unet::{Level, UNet, UNetConfig, Words};
+pub use unet::{Control, ControlNet, ControlNetConfig, Level, UNet, UNetConfig, Words};
 pub use upscaler::{CompactConfig, NotAnUpscaler, RrdbConfig, Shapes, Spelling, UpscalerConfig, UpscalerNetwork};
 pub use vae::{AutoencoderKl, AutoencoderKlConfig};

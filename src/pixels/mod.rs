@@ -2,6 +2,7 @@
 //! that are written into them.
 
 mod composite;
+mod edges;
 mod error;
 mod feather;
 mod mask;
@@ -11,6 +12,7 @@ mod texts;
 mod write;
 
 pub use composite::composite;
+pub use edges::edges;
 pub use error::Error;
 pub use mask::Mask;
 pub use picture::Picture;

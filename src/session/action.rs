@@ -33,6 +33,14 @@ pub enum Action {
     PastePicture(Picture),
     /// Start from noise again.
     ClosePicture,
+    /// Let the picture in this file guide what is painted.
+    OpenGuide(PathBuf),
+    /// Let this result guide what is painted.
+    GuideByResult(ResultId),
+    /// Let the open picture guide what is painted.
+    GuideByPicture,
+    /// Let no picture guide any more.
+    RemoveGuide,
     /// Put the settings that were found in the picture opened last into the draft.
     UseSettings,
     /// Scale the open picture to about as many pixels as the model paints best.

@@ -45,6 +45,14 @@ impl Session {
             Action::OpenPicture(path) => self.ask_files(Task::OpenPicture(path)),
             Action::PastePicture(picture) => self.ask_files(Task::TakePicture(picture)),
             Action::ClosePicture => self.edit(Edit::SetPicture(None)),
+            Action::OpenGuide(path) => self.ask_files(Task::OpenGuide(path)),
+            Action::GuideByResult(id) => self.fetch(id, Purpose::Guide),
+            Action::GuideByPicture => {
+                if let Some(picture) = self.document.picture().cloned() {
+                    self.guide_by(picture);
+                }
+            }
+            Action::RemoveGuide => self.guide = None,
             Action::UseSettings => {
                 self.use_settings();
                 self.dismiss_offers_of(|action| matches!(action, Action::UseSettings));
@@ -94,7 +102,7 @@ impl Session {
         if !self.draft.seed_locked && self.used_seed == Some(self.draft.seed) {
             self.roll_seed();
         }
-        let requests = match self.draft.to_requests(&self.document) {
+        let requests = match self.draft.to_requests(&self.document, self.guide.as_ref()) {
             Ok(requests) => requests,
             Err(why) => {
                 self.notices.error(sentence(&why.to_string()));

@@ -11,6 +11,7 @@ mod canvas;
 mod document;
 mod draft;
 mod files;
+mod guide;
 mod history;
 mod jobs;
 mod keep;
@@ -25,6 +26,7 @@ mod worker;
 pub use action::Action;
 pub use canvas::{Shown, Wish};
 pub use draft::{Draft, Model, ModelState, NotReady};
+pub use guide::ControlNetChoice;
 pub use history::History;
 pub use jobs::{Jobs, Running, Waiting};
 pub use notices::{Notice, NoticeId, NoticeKind, Notices, Offer};
@@ -51,6 +53,8 @@ pub struct Opening {
     pub models: Vec<Model>,
     /// The upscalers that can be used, the preferred one first, each with the factor it was made for.
     pub upscalers: Vec<Upscale>,
+    /// The `ControlNet`s that can be used.
+    pub controlnets: Vec<ControlNetChoice>,
     /// Starts an engine; called again when one has died.
     pub engine: Box<dyn FnMut() -> Client>,
     /// Called from any thread when [`Session::poll`] has something to take in.
@@ -66,6 +70,8 @@ pub struct Session {
     pub draft: Draft,
     /// The picture to start from and the mask on it.
     pub document: Document,
+    /// The picture that guides, as large as it was opened; [`Draft::control`] says how.
+    pub guide: Option<Arc<Picture>>,
     /// What the pointer does on the canvas.
     pub tool: Tool,
     /// The brush of the mask tools.
@@ -82,6 +88,8 @@ pub struct Session {
     pub models: Vec<Model>,
     /// The upscalers that can be chosen, the preferred one first, each with the factor it was made for.
     pub upscalers: Vec<Upscale>,
+    /// The `ControlNet`s that can be chosen.
+    pub controlnets: Vec<ControlNetChoice>,
     /// What the user configured.
     pub settings: Settings,
     /// Whether the picture opened last carried settings, for [`Action::UseSettings`].
@@ -131,7 +139,8 @@ const FIRST_BRUSH: Brush = Brush { size: 24.0, hardness: 0.8 };
 impl Session {
     /// Opens the session that was left, or a first one: the preferred model's example in the draft, the model on its way.
     pub fn open(opening: Opening) -> Self {
-        let Opening { paths, settings, models, upscalers, engine: mut start_engine, wake, entropy } = opening;
+        let Opening { paths, settings, models, upscalers, controlnets, engine: mut start_engine, wake, entropy } =
+            opening;
         let folder = paths.state_folder().to_owned();
         let claim = persist::claim(&folder);
         let restored = if claim.is_some() { persist::restore(&folder) } else { persist::Restored::default() };
@@ -145,6 +154,7 @@ impl Session {
             history: History::default(),
             picture: None,
             mask: None,
+            guide: None,
             shown: None,
             queue: Vec::new(),
         });
@@ -166,6 +176,7 @@ impl Session {
         let mut session = Self {
             draft: snapshot.draft,
             document,
+            guide: snapshot.guide,
             tool: snapshot.tool,
             brush: snapshot.brush,
             jobs,
@@ -174,6 +185,7 @@ impl Session {
             history: snapshot.history,
             models,
             upscalers,
+            controlnets,
             found_settings: false,
             engine: start_engine(),
             start_engine,

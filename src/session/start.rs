@@ -1,6 +1,6 @@
 //! How the program makes a session: from what the user configured and the models that are found.
 
-use super::{Model, Opening, Session, Wake};
+use super::{ControlNetChoice, Model, Opening, Session, Wake};
 use crate::checkpoints::{Library, ModelEntry};
 use crate::diffusion::{Defaults, TrainingSigmas, Upscale};
 use crate::engine::{self, Priority};
@@ -18,12 +18,15 @@ impl Session {
         let mut models: Vec<_> = library.entries().iter().map(model).collect();
         models.sort_by_key(|model| preferred != Some(&model.name));
         let upscalers = upscalers(&library, preferred.map(String::as_str));
+        let controlnets = controlnets(&library);
         let engine_wake = Arc::clone(&wake);
         let engine = Box::new(move || {
             let wake = Arc::clone(&engine_wake);
             engine::spawn(Library::discover(&places), Priority::BelowWindow, move || wake())
         });
-        let mut session = Self::open(Opening { paths, settings, models, upscalers, engine, wake, entropy: entropy() });
+        let entropy = entropy();
+        let mut session =
+            Self::open(Opening { paths, settings, models, upscalers, controlnets, engine, wake, entropy });
         if let Some(problem) = problem {
             session.notices.error(problem);
         }
@@ -44,6 +47,20 @@ fn upscalers(library: &Library, model: Option<&str>) -> Vec<Upscale> {
     let usable = entries.into_iter().filter_map(|entry| Some((entry, entry.summary.as_ref().ok()?.scale)));
     let enlarging = usable.filter(|(_, scale)| *scale > 1);
     enlarging.map(|(entry, scale)| Upscale { upscaler: entry.name.clone(), factor: f64::from(scale) }).collect()
+}
+
+/// Those that guide at least one of the models.
+fn controlnets(library: &Library) -> Vec<ControlNetChoice> {
+    let mut choices: Vec<ControlNetChoice> = Vec::new();
+    for model in library.entries() {
+        for entry in library.controlnets_for(&model.name) {
+            match choices.iter_mut().find(|choice| choice.name == entry.name) {
+                Some(choice) => choice.models.push(model.name.clone()),
+                None => choices.push(ControlNetChoice { name: entry.name.clone(), models: vec![model.name.clone()] }),
+            }
+        }
+    }
+    choices
 }
 
 fn model(entry: &ModelEntry) -> Model {

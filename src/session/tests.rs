@@ -2,6 +2,7 @@
 
 mod document;
 mod failures;
+mod guide;
 mod painting;
 mod restart;
 mod results;
@@ -49,6 +50,7 @@ fn stage_with(home: &Path, models: Vec<Model>) -> Stage {
         settings: Settings::load(&paths.settings_file()).0,
         paths,
         models,
+        controlnets: vec![ControlNetChoice { name: "Bozzetto lines".into(), models: vec!["bozzetto".into()] }],
         upscalers: vec![Upscale { upscaler: "Bozzetto 4x".into(), factor: 4.0 }],
         engine: Box::new(start),
         wake: Arc::new(|| ()),

@@ -151,6 +151,7 @@ pub(super) fn result_ui(
             Shortcut::StartFromResult,
             Shortcut::RecallResult,
             Shortcut::UpscaleResult,
+            Shortcut::GuideByResult,
             Shortcut::CopySeed,
             Shortcut::RevealResult,
             Shortcut::DeleteResult,
@@ -165,6 +166,7 @@ pub(super) fn result_ui(
             let enabled = match shortcut {
                 Shortcut::RevealResult => !item.missing,
                 Shortcut::UpscaleResult => session.can_upscale(item),
+                Shortcut::GuideByResult => !item.missing && session.fitting_controlnets().next().is_some(),
                 _ => true,
             };
             menu::item(ui, shortcut, enabled, || {

@@ -4,8 +4,8 @@
 use super::state::{Outbox, ViewState};
 use super::theme::{Palette, space};
 use super::{
-    canvas, filmstrip, gallery, help, menu, notices, perform, prompt_panel, settings_panel, shortcuts, start_panel,
-    status, tools,
+    canvas, filmstrip, gallery, guide_panel, help, menu, notices, perform, prompt_panel, settings_panel, shortcuts,
+    start_panel, status, tools,
 };
 use crate::session::Session;
 use egui::{CentralPanel, Frame, Margin, Panel, ScrollArea, Stroke, Ui};
@@ -79,6 +79,7 @@ fn side_panel(ui: &mut Ui, session: &mut Session, view: &mut ViewState, out: &mu
                     let (document, found) = (&session.document, session.found_settings);
                     start_panel::start_panel_ui(ui, &mut session.draft, document, found, view, out);
                 }
+                guide_panel::guide_panel_ui(ui, session, view, out);
                 ui.add_space(space::GROUP);
                 let open_extent = session.document.picture().map(|p| p.extent());
                 let (models, upscalers) = (&session.models, &session.upscalers);

@@ -29,6 +29,8 @@ pub(super) fn is_possible(shortcut: Shortcut, session: &Session) -> bool {
             let shown = session.results.shown.and_then(|id| session.results.get(id));
             shown.is_some_and(|item| session.can_upscale(item))
         }
+        Shortcut::OpenGuide => session.fitting_controlnets().next().is_some(),
+        Shortcut::GuideByResult => session.results.shown.is_some() && session.fitting_controlnets().next().is_some(),
         Shortcut::StartFromResult
         | Shortcut::RecallResult
         | Shortcut::RevealResult
@@ -84,6 +86,7 @@ pub(super) fn perform(
         Shortcut::RollSeed => out.act(Action::RollSeed),
         Shortcut::OpenPicture => out.ask(Ask::OpenPicture),
         Shortcut::OpenMask => out.ask(Ask::OpenMask),
+        Shortcut::OpenGuide => out.ask(Ask::OpenGuide),
         Shortcut::SavePicture => out.ask(Ask::SavePicture),
         Shortcut::CopyPicture => out.ask(Ask::CopyPicture),
         Shortcut::ClosePicture => out.act(Action::ClosePicture),
@@ -114,6 +117,7 @@ pub(super) fn perform(
         Shortcut::StartFromResult
         | Shortcut::RecallResult
         | Shortcut::UpscaleResult
+        | Shortcut::GuideByResult
         | Shortcut::RevealResult
         | Shortcut::CopySeed
         | Shortcut::DeleteResult
@@ -133,6 +137,7 @@ pub(super) fn perform_on_result(
         Shortcut::StartFromResult => out.act(Action::StartFromResult(result)),
         Shortcut::RecallResult => out.act(Action::Recall(result)),
         Shortcut::UpscaleResult => out.act(Action::Upscale(result)),
+        Shortcut::GuideByResult => out.act(Action::GuideByResult(result)),
         Shortcut::RevealResult => out.act(Action::Reveal(result)),
         Shortcut::DeleteResult => out.act(Action::Delete(result)),
         Shortcut::HideResult => out.act(Action::HideResult),

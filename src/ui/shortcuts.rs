@@ -20,6 +20,7 @@ pub enum Shortcut {
     RollSeed,
     OpenPicture,
     OpenMask,
+    OpenGuide,
     SavePicture,
     CopyPicture,
     ClosePicture,
@@ -44,6 +45,7 @@ pub enum Shortcut {
     StartFromResult,
     RecallResult,
     UpscaleResult,
+    GuideByResult,
     RevealResult,
     CopySeed,
     DeleteResult,
@@ -179,6 +181,7 @@ table! {
         StartFromResult, "Start from this", "The next picture grows out of this one.", Some(Icon::Picture), Unfocused, [PLAIN Enter];
         RecallResult, "Use its settings", "Puts the prompt and all settings of this picture into the panel.", Some(Icon::Recall), OutsideText, [PLAIN A];
         UpscaleResult, "Upscale", "Makes a larger picture of this one.", Some(Icon::Enlarge), OutsideText, [PLAIN U];
+        GuideByResult, "Guide by this", "The lines of this picture decide the shapes of the next.", Some(Icon::Picture), OutsideText, [];
         CopySeed, "Copy its seed", "", None, OutsideText, [];
         RevealResult, "Show the file", "Opens the file manager where the picture lies.", Some(Icon::Folder), OutsideText, [];
         DeleteResult, "Move to the trash", "", Some(Icon::Trash), Unfocused, [PLAIN Delete];
@@ -186,6 +189,7 @@ table! {
     }
     File {
         OpenPicture, "Open a picture\u{2026}", "Starts from a picture instead of noise.", Some(Icon::Folder), Anywhere, [CTRL O];
+        OpenGuide, "Open a guide\u{2026}", "The lines of a picture decide the shapes: a drawing, or the edges of anything.", None, OutsideText, [];
         ClosePicture, "Close the picture", "Starts from noise again.", Some(Icon::Close), Anywhere, [CTRL W];
         SavePicture, "Save as\u{2026}", "Writes the shown picture to a file, with its settings.", Some(Icon::Save), Anywhere, [CTRL S];
         CopyPicture, "Copy the picture", "Puts the shown picture on the clipboard.", Some(Icon::Copy), OutsideText, [CTRL C];

@@ -37,6 +37,8 @@ pub enum Ask {
     OpenPicture,
     /// Let the person choose a mask.
     OpenMask,
+    /// Let the person choose a picture that guides.
+    OpenGuide,
     /// Let the person choose where to save the shown picture.
     SavePicture,
     /// Put the shown picture on the clipboard.
@@ -76,8 +78,8 @@ pub struct ViewState {
     pub thumbnails: Thumbnails,
     /// Which mask was uploaded last.
     pub uploaded_mask: UploadedMask,
-    /// The picture to start from, and its thumbnail.
-    pub start_picture: Option<(Arc<Picture>, Arc<Picture>)>,
+    /// The pictures to start from and to be guided by, and their thumbnails.
+    pub small: Vec<(Arc<Picture>, Arc<Picture>)>,
     /// Whether the gallery is open instead of the canvas.
     pub gallery_open: bool,
     /// Whether the help window is open.
@@ -103,13 +105,16 @@ impl ViewState {
         self.wants_focus = Some(super::gallery::search_id());
     }
 
-    /// The texture of the picture to start from, reduced to a thumbnail when it is another than before.
-    pub fn start_thumbnail(&mut self, ctx: &egui::Context, picture: &Arc<Picture>) -> egui::TextureHandle {
-        let small = match &self.start_picture {
-            Some((of, small)) if Arc::ptr_eq(of, picture) => small.clone(),
-            _ => {
+    /// The texture of a panel's picture, reduced to a thumbnail when it is a new one.
+    pub fn thumbnail(&mut self, ctx: &egui::Context, picture: &Arc<Picture>) -> egui::TextureHandle {
+        let known = self.small.iter().find(|(of, _)| Arc::ptr_eq(of, picture));
+        let small = match known {
+            Some((_, small)) => small.clone(),
+            None => {
                 let small = Arc::new(picture.thumbnail(128));
-                self.start_picture = Some((picture.clone(), small.clone()));
+                // One to start from, one that guides: what was there before those is not shown any more.
+                self.small.truncate(1);
+                self.small.insert(0, (picture.clone(), small.clone()));
                 small
             }
         };
