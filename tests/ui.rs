@@ -743,7 +743,7 @@ fn a_failed_job_is_a_notice_and_the_next_one_goes_on() {
 }
 
 fn window_with_upscalers() -> Window {
-    let upscaler = |name: &str, factor| Upscale { upscaler: name.into(), factor };
+    let upscaler = |name: &str, factor| Upscale { upscaler: name.into(), factor, refine: None };
     let upscalers = vec![upscaler("Bozzetto 4x", 4.0), upscaler("sharp", 2.0)];
     window_with([1280.0, 800.0], Theme::Dark, None, upscalers)
 }
@@ -762,7 +762,7 @@ fn pictures_are_painted_larger_when_the_setting_is_on() {
     window.click("sharp");
     window.click("Generate");
     let job = window.job();
-    assert_eq!(job.request.upscale, Some(Upscale { upscaler: "sharp".into(), factor: 2.0 }));
+    assert_eq!(job.request.upscale, Some(Upscale { upscaler: "sharp".into(), factor: 2.0, refine: None }));
     window.steps(&job, 3);
     window.harness.get_by_label("Canvas, a picture being painted, 128x128");
     window.tell(Event::JobPhase { id: job.id, phase: Phase::Upscale });

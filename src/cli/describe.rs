@@ -75,6 +75,7 @@ pub(super) fn found(found: &Found) -> Value {
         found.control.as_ref().map(|control| serde_json::to_value(control).expect("strings and finite numbers")),
     );
     put("upscale_by", found.upscale_by.map(Value::from));
+    put("refine", found.refine.map(Value::from));
     put("upscaler", found.upscaler.clone().map(Value::from));
     put("steps_made", found.steps_made.map(Value::from));
     Value::Object(settings)

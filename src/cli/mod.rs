@@ -116,6 +116,9 @@ pub struct PaintArgs {
     /// Enlarge each picture with an upscaler as `sfumato models` lists it [without a name: the one that comes with the model]
     #[arg(long, value_name = "NAME", num_args = 0..=1)]
     pub upscale: Option<Option<String>>,
+    /// Paint the enlarged picture once more, for details it could not have before: the share of the steps that runs, 0 to 1
+    #[arg(long, value_name = "X", requires = "upscale", value_parser = strength_of)]
+    pub refine: Option<f64>,
     /// Where to write: a .png file, which is overwritten, or a folder [default: a free name sfumato-SEED.png in the working
     /// directory]
     #[arg(long, value_name = "FILE|DIR")]

@@ -42,8 +42,11 @@ impl Plan {
         }
         let request = request(args, model.name, &model.defaults, extent)?;
         let input = picture.map(|picture| input(args.strength, &picture, mask.as_ref(), extent, &mut notes));
-        let upscale =
-            args.upscale.as_ref().map(|wish| upscale(library, wish.as_deref(), &request.model)).transpose()?;
+        let upscale = args
+            .upscale
+            .as_ref()
+            .map(|wish| upscale(library, wish.as_deref(), &request.model, args.refine))
+            .transpose()?;
         let control =
             guide.map(|guide| control(&args.control, library, &request.model, guide, &mut notes)).transpose()?;
         let request = Request { input, control, upscale, ..request };
@@ -114,13 +117,13 @@ fn control(
 }
 
 /// By the upscaler of this name, or the preferred one, as many times larger as it was made for.
-fn upscale(library: &Library, wish: Option<&str>, model: &str) -> anyhow::Result<Upscale> {
+fn upscale(library: &Library, wish: Option<&str>, model: &str, refine: Option<f64>) -> anyhow::Result<Upscale> {
     let entry = match wish {
         Some(name) => library.find_upscaler(name).map_err(engine::Error::from)?,
         None => super::upscale::preferred(library, Some(model))?,
     };
     match &entry.summary {
-        Ok(summary) => Ok(Upscale { upscaler: entry.name.clone(), factor: f64::from(summary.scale) }),
+        Ok(summary) => Ok(Upscale { upscaler: entry.name.clone(), factor: f64::from(summary.scale), refine }),
         Err(problem) => bail!("{problem}"),
     }
 }

@@ -36,7 +36,8 @@ pub struct Extras<'a> {
 /// and makes the last ⌊steps · strength⌋ steps of the schedule, as diffusers' `StableDiffusionImg2ImgPipeline`, but from
 /// the mean of the encoder's distribution instead of a sample of it.
 ///
-/// A run that is stopped before the picture is enlarged keeps the picture as it was painted, and says so in its request.
+/// A run that is stopped before the picture is enlarged keeps the picture as it was painted, and says so in its request. To refine
+/// is to paint again, from the enlarged picture, with the same words and seed.
 pub fn paint(
     model: &Model,
     extras: Extras<'_>,
@@ -139,19 +140,25 @@ impl<'a> Run<'a> {
             seconds: 0.0,
             notes,
         };
-        self.enlarge(&mut painted, sampled.stopped, on_progress)?;
+        let stopped = self.enlarge(&mut painted, sampled.stopped, on_progress)?;
         painted.seconds = self.started.elapsed().as_secs_f64();
-        Ok(if sampled.stopped { Ending::Stopped(painted) } else { Ending::Finished(painted) })
+        Ok(if stopped { Ending::Stopped(painted) } else { Ending::Finished(painted) })
     }
 
-    /// Enlarges the picture if the request says so and nobody wants it sooner.
-    fn enlarge(&self, painted: &mut Painted, stopped: bool, on_progress: OnProgress<'_>) -> Result<(), Halt> {
-        let (Some(Upscale { factor, .. }), Some(upscaler)) = (&self.request.upscale, self.extras.upscaler) else {
-            return Ok(());
+    /// Enlarges the picture if the request says so and nobody wants it sooner. Gives whether a step was left out.
+    fn enlarge(&self, painted: &mut Painted, stopped: bool, on_progress: OnProgress<'_>) -> Result<bool, Halt> {
+        let (Some(Upscale { factor, refine, .. }), Some(upscaler)) = (&self.request.upscale, self.extras.upscaler)
+        else {
+            return Ok(stopped);
         };
         let stop = Break(Stop::Keep);
         match if stopped { stop } else { upscale(&painted.picture, upscaler, *factor, on_progress)? } {
-            Continue(picture) => painted.picture = Arc::new(picture),
+            Continue(picture) => {
+                painted.picture = Arc::new(picture);
+                if let Some(strength) = refine {
+                    return self.refine(painted, *strength, on_progress);
+                }
+            }
             Break(Stop::Discard) => return Err(Halt::Discarded),
             Break(Stop::Keep) => {
                 painted.request.upscale = None;
@@ -160,7 +167,45 @@ impl<'a> Run<'a> {
                     .push("it was stopped before it was upscaled, and is as large as it was painted".to_owned());
             }
         }
-        Ok(())
+        Ok(stopped)
+    }
+
+    /// Paints again, from the enlarged picture. Gives whether a step was left out.
+    fn refine(&self, painted: &mut Painted, strength: f64, on_progress: OnProgress<'_>) -> Result<bool, Halt> {
+        let extent = self.request.picture_extent();
+        let mask = self.request.input.as_ref().and_then(|input| input.mask.as_ref());
+        let mask = mask.map(|mask| Arc::new(mask.resized(extent)));
+        painted.picture = Arc::new(painted.picture.resized(extent));
+        let input = Some(Input { picture: Arc::clone(&painted.picture), strength, mask });
+        let request = Request { extent, input, upscale: None, ..self.request.clone() };
+        let mut asked = None;
+        let mut on_progress = |progress: Progress<'_>| {
+            let flow = on_progress(progress);
+            asked = flow.break_value();
+            flow
+        };
+        match Run::new(self.model, self.extras, &request)?.paint(&mut on_progress) {
+            Ok(Ending::Finished(refined)) => {
+                painted.picture = refined.picture;
+                Ok(false)
+            }
+            Ok(Ending::Stopped(refined)) => {
+                painted.picture = refined.picture;
+                let (made, count) = (refined.steps_made, request.steps_to_run());
+                painted.notes.push(format!("it was stopped after {made} of the {count} steps that refine it"));
+                Ok(true)
+            }
+            // Before the first step there is the enlarged picture to keep.
+            Ok(Ending::Discarded) | Err(Halt::Discarded) if asked == Some(Stop::Keep) => {
+                if let Some(upscale) = &mut painted.request.upscale {
+                    upscale.refine = None;
+                }
+                painted.notes.push("it was stopped before it was refined".to_owned());
+                Ok(false)
+            }
+            Ok(Ending::Discarded) | Err(Halt::Discarded) => Err(Halt::Discarded),
+            Err(failed) => Err(failed),
+        }
     }
 
     /// Guidance of 1 is the prompt's estimate alone.

@@ -45,6 +45,10 @@ pub struct Upscale {
     pub upscaler: String,
     /// How many times larger each side becomes, 1 to [`MAX_FACTOR`].
     pub factor: f64,
+    /// 0..1, the share of the schedule that runs once more on the enlarged picture, for details that it could not have before
+    /// (A1111's hires fix); none leaves it as the upscaler made it.
+    #[serde(default)]
+    pub refine: Option<f64>,
 }
 
 /// A picture to start from.
@@ -101,7 +105,10 @@ impl<P, M> Request<P, M> {
 
     /// The size of the picture that comes of it.
     pub fn picture_extent(&self) -> Extent {
-        self.upscale.as_ref().map_or(self.extent, |upscale| times(self.extent, upscale.factor))
+        self.upscale.as_ref().map_or(self.extent, |upscale| {
+            let extent = times(self.extent, upscale.factor);
+            if upscale.refine.is_some() { extent.rounded_to(8) } else { extent }
+        })
     }
 
     /// How many steps will run: all of them from noise, ⌊steps · strength⌋ and at least one from a picture, as diffusers counts.
@@ -139,6 +146,9 @@ pub enum Invalid {
     /// A factor that is not a number or out of range.
     #[error("a picture cannot be made {0} times larger: choose between 1 and {MAX_FACTOR}")]
     Factor(f64),
+    /// An enlarged picture that is too large to be painted again.
+    #[error("the picture would be refined at {0}, but at most {max} pixels a side are painted: choose a smaller factor", max = Request::<(), ()>::MAX_SIDE)]
+    Refined(Extent),
     /// An enlarged picture of more pixels than a picture may have.
     #[error(
         "the picture would become {0}, but at most {side} pixels a side and {mega} million in all are taken: choose a smaller size, or \
@@ -185,12 +195,21 @@ impl Request {
         if !(0.0..=50.0).contains(&self.guidance_scale) {
             return Err(Invalid::Guidance(self.guidance_scale));
         }
-        if let Some(Upscale { factor, .. }) = self.upscale {
+        if let Some(Upscale { factor, refine, .. }) = self.upscale {
             if !(1.0..=MAX_FACTOR).contains(&factor) {
                 return Err(Invalid::Factor(factor));
             }
             if !Picture::holds(self.picture_extent()) {
                 return Err(Invalid::Upscaled(self.picture_extent()));
+            }
+            if let Some(strength) = refine {
+                let Extent { width, height } = self.picture_extent();
+                if !(0.0..=1.0).contains(&strength) {
+                    return Err(Invalid::Strength(strength));
+                }
+                if width > max_side || height > max_side {
+                    return Err(Invalid::Refined(self.picture_extent()));
+                }
             }
         }
         if let Some(Control { weight, start, end, .. }) = &self.control {

@@ -18,6 +18,12 @@ const CONTROL: &str = "ControlNet 0";
 /// Of A1111's extras, and of its main page where a picture is enlarged as it is painted.
 const UPSCALE_BY: &str = "Postprocess upscale by";
 const UPSCALER: &str = "Postprocess upscaler";
+/// Of A1111's hires fix: a picture that was enlarged and then painted once more.
+const HIRES_BY: &str = "Hires upscale";
+const HIRES_UPSCALER: &str = "Hires upscaler";
+const STRENGTH: &str = "Denoising strength";
+/// A1111 has one strength for both and no hires fix for a picture that starts from another.
+const HIRES_STRENGTH: &str = "Sfumato hires strength";
 /// How many pairs make a line of settings.
 const SETTINGS: usize = 3;
 const VERSION: &str = concat!("sfumato ", env!("CARGO_PKG_VERSION"));
@@ -45,14 +51,20 @@ fn text_of<P, M>(request: &Request<P, M>, steps_made: Option<u32>) -> String {
         pairs::write("Model", &request.model),
     ];
     if let Some(input) = &request.input {
-        keys.push(pairs::write("Denoising strength", &input.strength.to_string()));
+        keys.push(pairs::write(STRENGTH, &input.strength.to_string()));
     }
     keys.push(pairs::write("RNG", "CPU"));
     if let Some(control) = &request.control {
         keys.push(pairs::write(CONTROL, &control_text(control)));
     }
-    if let Some(Upscale { upscaler, factor }) = &request.upscale {
-        keys.push(upscaling_text(upscaler, *factor));
+    match &request.upscale {
+        None => {}
+        Some(Upscale { upscaler, factor, refine: None }) => keys.push(upscaling_text(upscaler, *factor)),
+        Some(Upscale { upscaler, factor, refine: Some(strength) }) => keys.extend([
+            pairs::write(if request.input.is_some() { HIRES_STRENGTH } else { STRENGTH }, &strength.to_string()),
+            pairs::write(HIRES_BY, &factor.to_string()),
+            pairs::write(HIRES_UPSCALER, upscaler),
+        ]),
     }
 
     let mut text = request.prompt.clone();
@@ -136,13 +148,18 @@ pub fn from_parameters(text: &str) -> Imported {
     imported.settings.negative_prompt = if has_settings { Some(negative.unwrap_or_default()) } else { negative };
     if has_settings {
         let mut names_schedule = false;
-        for (key, value) in last_of_each_key(pairs) {
+        let pairs = last_of_each_key(pairs);
+        let is_hires = pairs.iter().any(|(key, _)| key == HIRES_BY || key == HIRES_UPSCALER);
+        for (key, value) in pairs {
             names_schedule |= key == "Schedule type" && value != "Automatic";
             if !take(&mut imported.settings, &key, &value) {
                 imported.unknown.push((key, value));
             }
         }
         let found = &mut imported.settings;
+        if is_hires && found.refine.is_none() {
+            found.refine = found.strength.take();
+        }
         if !names_schedule && found.schedule.is_none() {
             found.schedule = found.sampler.map(usual_schedule);
         }
@@ -201,11 +218,12 @@ fn take(found: &mut Found, key: &str, value: &str) -> bool {
         "Seed" => set(&mut found.seed, value.parse().ok()),
         "Size" => set(&mut found.extent, parse_extent(value)),
         "Model" => set(&mut found.model, Some(value.to_owned())),
-        "Denoising strength" => set(&mut found.strength, finite(value)),
+        STRENGTH => set(&mut found.strength, finite(value)),
         "RNG" => value == "CPU",
         CONTROL => set(&mut found.control, control_of(value)),
-        UPSCALE_BY => set(&mut found.upscale_by, finite(value)),
-        UPSCALER => set(&mut found.upscaler, Some(value.to_owned())),
+        UPSCALE_BY | HIRES_BY => set(&mut found.upscale_by, finite(value)),
+        UPSCALER | HIRES_UPSCALER => set(&mut found.upscaler, Some(value.to_owned())),
+        HIRES_STRENGTH => set(&mut found.refine, finite(value)),
         EXACT_PROMPT => set(&mut found.prompt, Some(value.to_owned())),
         EXACT_NEGATIVE => set(&mut found.negative_prompt, Some(value.to_owned())),
         STEPS_MADE => set(&mut found.steps_made, value.parse().ok()),
@@ -295,7 +313,11 @@ mod tests {
             guidance_scale: found.guidance_scale.unwrap(),
             input: found.strength.map(|strength| Input { picture: (), strength, mask: None }),
             control: found.control,
-            upscale: found.upscaler.map(|upscaler| Upscale { upscaler, factor: found.upscale_by.unwrap() }),
+            upscale: found.upscaler.map(|upscaler| Upscale {
+                upscaler,
+                factor: found.upscale_by.unwrap(),
+                refine: found.refine,
+            }),
         }
     }
 
@@ -439,7 +461,7 @@ mod tests {
             sampler in prop::sample::select(SamplerName::ALL.to_vec()),
             schedule in prop::sample::select(ScheduleName::ALL.to_vec()),
             (guidance_scale, strength) in (0.0..50.0f64, prop::option::of(0.0..=1.0f64)),
-            upscale in prop::option::of((any_prompt(), 1.0..16.0f64)),
+            upscale in prop::option::of((any_prompt(), 1.0..16.0f64, prop::option::of(0.0..=1.0f64))),
             control in prop::option::of((
                 any_prompt(), prop::sample::select(Preprocessor::ALL.to_vec()), 0.0..=2.0f64, 0.0..=1.0f64, 0.0..=1.0f64,
             )),
@@ -451,7 +473,7 @@ mod tests {
                 control: control.map(|(controlnet, preprocessor, weight, start, end)| Control {
                     controlnet, picture: (), preprocessor, weight, start, end,
                 }),
-                upscale: upscale.map(|(upscaler, factor)| Upscale { upscaler, factor }),
+                upscale: upscale.map(|(upscaler, factor, refine)| Upscale { upscaler, factor, refine }),
             };
             let imported = from_parameters(&to_parameters(&request));
             prop_assert_eq!(&imported.unknown, &Vec::new());

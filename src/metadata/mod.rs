@@ -57,6 +57,8 @@ pub struct Found {
     pub upscale_by: Option<f64>,
     /// By which upscaler.
     pub upscaler: Option<String>,
+    /// How much of the enlarged picture was painted anew.
+    pub refine: Option<f64>,
     /// How many steps were made before the run was stopped.
     pub steps_made: Option<u32>,
 }

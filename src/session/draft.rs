@@ -153,6 +153,10 @@ impl Draft {
                 end: or(control.end, 1.0),
                 ..control
             }),
+            upscale: self
+                .upscale
+                .clone()
+                .map(|upscale| Upscale { refine: upscale.refine.filter(|strength| strength.is_finite()), ..upscale }),
             ..self.clone()
         }
     }

@@ -46,7 +46,9 @@ fn upscalers(library: &Library, model: Option<&str>) -> Vec<Upscale> {
     entries.sort_by_key(|entry| preferred != Some(&entry.name));
     let usable = entries.into_iter().filter_map(|entry| Some((entry, entry.summary.as_ref().ok()?.scale)));
     let enlarging = usable.filter(|(_, scale)| *scale > 1);
-    enlarging.map(|(entry, scale)| Upscale { upscaler: entry.name.clone(), factor: f64::from(scale) }).collect()
+    enlarging
+        .map(|(entry, scale)| Upscale { upscaler: entry.name.clone(), factor: f64::from(scale), refine: None })
+        .collect()
 }
 
 /// Those that guide at least one of the models.

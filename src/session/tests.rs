@@ -51,7 +51,7 @@ fn stage_with(home: &Path, models: Vec<Model>) -> Stage {
         paths,
         models,
         controlnets: vec![ControlNetChoice { name: "Bozzetto lines".into(), models: vec!["bozzetto".into()] }],
-        upscalers: vec![Upscale { upscaler: "Bozzetto 4x".into(), factor: 4.0 }],
+        upscalers: vec![Upscale { upscaler: "Bozzetto 4x".into(), factor: 4.0, refine: None }],
         engine: Box::new(start),
         wake: Arc::new(|| ()),
         entropy: 1,

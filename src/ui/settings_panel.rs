@@ -21,6 +21,9 @@ const STEPS: Number = Number {
 const GUIDANCE: Number =
     Number { range: 1.0..=20.0, typed: 0.0..=50.0, step: 0.5, decimals: 1, logarithmic: false, suffix: "" };
 
+const REFINE: Number =
+    Number { range: 0.0..=1.0, typed: 0.0..=1.0, step: 0.01, decimals: 2, logarithmic: false, suffix: "" };
+
 /// All settings. `open_extent` is the size of the open picture, which then decides what size is painted.
 pub(super) fn settings_panel_ui(
     ui: &mut Ui,
@@ -75,8 +78,9 @@ fn upscale_row(ui: &mut Ui, draft: &mut Draft, upscalers: &[Upscale]) {
         let name = egui::ComboBox::from_id_salt("upscaler").width(width).truncate().selected_text(&chosen.upscaler);
         let shown = name.show_ui(ui, |ui| {
             for upscaler in upscalers {
+                let is_chosen = upscaler.upscaler == chosen.upscaler;
                 let about = format!("Makes pictures {} times larger.", upscaler.factor);
-                let response = ui.selectable_label(upscaler == chosen, &upscaler.upscaler);
+                let response = ui.selectable_label(is_chosen, &upscaler.upscaler);
                 if response.on_hover_text(about).clicked() {
                     is_on = true;
                     picked = Some(upscaler.clone());
@@ -88,6 +92,14 @@ fn upscale_row(ui: &mut Ui, draft: &mut Draft, upscalers: &[Upscale]) {
             draft.upscale = is_on.then_some(picked);
         }
     });
+    if let Some(upscale) = &mut draft.upscale {
+        let mut strength = upscale.refine.unwrap_or(0.0);
+        let response = slider_row(ui, "Refine", &mut strength, &REFINE);
+        let about = "How much of the larger picture is painted once more, for finer details; 0 leaves it as the upscaler made it.";
+        if response.on_hover_text(about).changed() {
+            upscale.refine = (strength > 0.0).then_some(strength);
+        }
+    }
 }
 
 fn model_row(ui: &mut Ui, draft: &Draft, models: &[Model], out: &mut Outbox) {
