@@ -215,13 +215,52 @@ fn strength_decides_how_many_steps_run_and_full_strength_ignores_the_picture() {
     assert_eq!(with(1.0).picture, finished(&model, &request()).picture);
 }
 
+/// The shape of what conditions the first step.
+fn conditioning_of(model: &Model, request: &Request) -> Vec<usize> {
+    let mut shape = Vec::new();
+    paint(model, Extras::default(), request, &mut |progress| {
+        if let Progress::Start { conditioning, .. } = progress {
+            shape = conditioning.dims().to_vec();
+        }
+        Continue(())
+    })
+    .unwrap();
+    shape
+}
+
 #[test]
-fn the_end_of_a_prompt_that_does_not_fit_is_named() {
-    // 30 words of one token fill the text encoder's 32 places, with a token before and one after them.
-    let prompt = format!("{}purple hippopotamus {}", "apple ".repeat(30), "and more ".repeat(20));
-    let painted = finished(&bozzetto(), &Request { prompt, ..request() });
-    let cut = painted.notes.iter().find(|note| note.starts_with("the end of the prompt was not used: purple hippo"));
-    assert!(cut.is_some_and(|note| note.ends_with('\u{2026}') && note.chars().count() < 120), "{:?}", painted.notes);
+fn a_prompt_of_any_length_is_read_whole() {
+    let model = bozzetto();
+    let of = |prompt: &str, guidance_scale| {
+        let request = Request { prompt: prompt.to_owned(), guidance_scale, steps: 1, ..request() };
+        conditioning_of(&model, &request)
+    };
+    assert_eq!(of("a red apple", 1.0), [1, 32, 256]);
+    // 31 words of one token: one more than fit between the tokens that begin and end a text.
+    assert_eq!(of(&"red ".repeat(31), 1.0), [1, 64, 256]);
+    assert_eq!(of("a red apple BREAK a cat", 3.5), [2, 64, 256], "the shorter negative prompt is filled up");
+    let last = |word: &str| Request { prompt: "red ".repeat(35) + word, ..request() };
+    assert_ne!(finished(&model, &last("apple")).picture, finished(&model, &last("rocket")).picture);
+}
+
+#[test]
+fn words_weigh_and_change_as_their_brackets_say() {
+    let model = bozzetto();
+    let of = |prompt: &str| {
+        let painted = finished(&model, &Request { prompt: prompt.to_owned(), ..request() });
+        assert_eq!((painted.steps_made, &painted.notes[..]), (4, &[][..]), "{prompt}");
+        painted.picture
+    };
+    let (apple, rocket) = (of("a red apple"), of("a red rocket"));
+    assert_eq!(of("a red (apple:1.0)"), apple);
+    assert_ne!(of("a (red apple:1.4)"), apple);
+    assert_eq!(of("a red [apple:rocket:0]"), rocket);
+    assert_eq!(of("a red [apple:rocket:1.0]"), apple);
+    assert_eq!(of("a red [apple|apple]"), apple);
+    let edited = of("a red [apple:rocket:.5]");
+    assert!(edited != apple && edited != rocket);
+    assert_eq!(of("a red [apple:rocket:2]"), edited, "two of four steps are half of them");
+    assert_ne!(of("a red [apple|rocket]"), edited);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! Everything is written in terms of sigma, the standard deviation of the noise in a latent whose clean part is not scaled
 //! (Karras et al. 2022, "variance exploding"); a model's own scaling and its timesteps are known to [`Network`] alone.
 
+mod conditioning;
 mod control;
 mod defaults;
 mod denoiser;

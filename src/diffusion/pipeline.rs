@@ -1,6 +1,7 @@
 //! The run from a request to a picture: prompt → conditioning → noise → (picture → latent) → sampler → pixels (→ more pixels).
 
-use super::denoiser::{Denoiser, Guided, Network, is_finite};
+use super::conditioning::Conditioning;
+use super::denoiser::{Denoiser, Guided, Network, Scheduled, is_finite};
 use super::inpainting::{Inpainting, mask_in_latent};
 use super::latent::{picture_to_rgb, rgb_to_picture};
 use super::{
@@ -116,7 +117,8 @@ impl<'a> Run<'a> {
 
     fn paint(&self, on_progress: OnProgress<'_>) -> Result<Ending, Halt> {
         tell(on_progress, Progress::Phase(Phase::EncodePrompt))?;
-        let (conditioning, mut notes) = self.conditioning()?;
+        let conditioning = self.conditioning()?;
+        let mut notes = conditioning.notes.clone();
         let mut original = None;
         if let Some(input) = &self.request.input {
             tell(on_progress, Progress::Phase(Phase::EncodePicture))?;
@@ -127,7 +129,10 @@ impl<'a> Run<'a> {
         }
         let mut noise = Noise::new(self.request.seed);
         let first = noise.tensor(&self.latent_shape, &self.model.device)?;
-        tell(on_progress, Progress::Start { conditioning: &conditioning, noise: &first })?;
+        tell(
+            on_progress,
+            Progress::Start { conditioning: &conditioning.stages[conditioning.of_step[0]], noise: &first },
+        )?;
         tell(on_progress, Progress::Phase(Phase::Sample))?;
         let x = self.start(&first, original.as_ref())?;
         let sampled = self.sampled(x, &*self.denoiser(&conditioning, original)?, &mut noise, on_progress)?;
@@ -213,30 +218,12 @@ impl<'a> Run<'a> {
         (self.request.guidance_scale - 1.0).abs() > f64::EPSILON
     }
 
-    /// (B, N, C), the negative prompt's first where guidance is on; and what the person should know of the prompts.
-    fn conditioning(&self) -> Result<(Tensor, Vec<String>), Error> {
-        let length = self.model.text_encoder.context_length();
-        let mut prompts = vec![("prompt", &self.request.prompt)];
+    fn conditioning(&self) -> Result<Conditioning, Error> {
+        let mut prompts = vec![("prompt", self.request.prompt.as_str())];
         if self.is_guided() {
-            prompts.insert(0, ("negative prompt", &self.request.negative_prompt));
+            prompts.insert(0, ("negative prompt", self.request.negative_prompt.as_str()));
         }
-        let (mut ids, mut notes) = (Vec::new(), Vec::new());
-        for &(which, text) in &prompts {
-            let tokens = self.model.tokenizer.encode(text, length)?;
-            ids.extend(tokens.ids);
-            if let Some(rest) = tokens.truncated {
-                notes.push(format!("the end of the {which} was not used: {}", beginning(&rest)));
-            }
-            if !tokens.unknown.is_empty() {
-                notes.push(format!("the model has no token for this in the {which}: {}", tokens.unknown.join(" ")));
-            }
-        }
-        let ids = Tensor::from_vec(ids, (prompts.len(), length), &self.model.device)?;
-        let conditioning = self.model.text_encoder.forward(&ids)?;
-        if !is_finite(&conditioning)? {
-            return Err(Error::PartNotFinite { part: "the text encoder" });
-        }
-        Ok((conditioning, notes))
+        Conditioning::new(self.model, &prompts, self.sigmas.len() - 1)
     }
 
     /// The picture's latent (1, C, h, w).
@@ -254,8 +241,24 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The network with this request's guidance and mask around it.
-    fn denoiser(&self, conditioning: &Tensor, original: Option<Tensor>) -> Result<Box<dyn Denoiser + '_>, Error> {
+    /// The network with this request's words, guidance and mask around it.
+    fn denoiser(&self, conditioning: &Conditioning, original: Option<Tensor>) -> Result<Box<dyn Denoiser + '_>, Error> {
+        let stages = conditioning.stages.iter().map(|stage| self.conditioned(stage));
+        let mut stages = stages.collect::<Result<Vec<_>, _>>()?;
+        let denoiser = match stages.len() {
+            1 => stages.remove(0),
+            _ => Box::new(Scheduled { stages, of_step: conditioning.of_step.clone(), sigmas: self.sigmas.clone() }),
+        };
+        let mask = self.request.input.as_ref().and_then(|input| input.mask.as_ref());
+        let (Some(original), Some(mask)) = (original, mask) else {
+            return Ok(denoiser);
+        };
+        let mask = mask_in_latent(mask, self.model.vae.downscale(), &self.model.device)?;
+        Ok(Box::new(Inpainting { inner: denoiser, original, mask }))
+    }
+
+    /// The network with a conditioning (B, N, C), guided if B is two.
+    fn conditioned(&self, conditioning: &Tensor) -> Result<Box<dyn Denoiser + '_>, Error> {
         let model = self.model;
         let words = model.unet.prepare(conditioning)?;
         let control = self.control(conditioning)?;
@@ -264,17 +267,11 @@ impl<'a> Run<'a> {
             Ok(model.unet.forward(x, timestep, &words, control.map(|steered| &steered.control))?)
         };
         let network = Network { predict, prediction: self.model.prediction, training: &self.training };
-        let denoiser: Box<dyn Denoiser> = if self.is_guided() {
+        Ok(if self.is_guided() {
             Box::new(Guided { inner: network, scale: self.request.guidance_scale })
         } else {
             Box::new(network)
-        };
-        let mask = self.request.input.as_ref().and_then(|input| input.mask.as_ref());
-        let (Some(original), Some(mask)) = (original, mask) else {
-            return Ok(denoiser);
-        };
-        let mask = mask_in_latent(mask, self.model.vae.downscale(), &self.model.device)?;
-        Ok(Box::new(Inpainting { inner: denoiser, original, mask }))
+        })
     }
 
     /// What guides this run.
@@ -353,9 +350,4 @@ fn tell(on_progress: OnProgress<'_>, progress: Progress<'_>) -> Result<(), Halt>
 /// Tells of something when there is a latent to keep.
 fn tell_unless_discarded(on_progress: OnProgress<'_>, progress: Progress<'_>) -> Result<(), Halt> {
     if on_progress(progress) == Break(Stop::Discard) { Err(Halt::Discarded) } else { Ok(()) }
-}
-
-/// As much of a text as a note has room for.
-fn beginning(text: &str) -> String {
-    if text.chars().count() <= 60 { text.to_owned() } else { text.chars().take(59).chain(['\u{2026}']).collect() }
 }
