@@ -528,6 +528,54 @@ fn alt_up_and_down_walk_through_the_prompts() {
 }
 
 #[test]
+fn ctrl_up_and_down_weigh_the_word_at_the_cursor_and_the_cursor_stays_there() {
+    let mut window = window();
+    window.write_prompt("a red apple");
+    let prompt = |window: &Window| window.session().draft.prompt.clone();
+    window.press(Modifiers::COMMAND, Key::ArrowUp);
+    assert_eq!(prompt(&window), "a red (apple:1.1)");
+    window.press(Modifiers::COMMAND, Key::ArrowUp);
+    assert_eq!(prompt(&window), "a red (apple:1.2)");
+    window.press(Modifiers::COMMAND, Key::ArrowDown);
+    window.press(Modifiers::COMMAND, Key::ArrowDown);
+    window.press(Modifiers::COMMAND, Key::ArrowDown);
+    assert_eq!(prompt(&window), "a red (apple:0.9)");
+    window.harness.get_by_label("Stay away from").focus();
+    window.harness.run();
+    window.harness.get_by_label("Stay away from").type_text("blurry");
+    window.harness.run();
+    window.press(Modifiers::COMMAND, Key::ArrowUp);
+    assert_eq!(window.session().draft.negative_prompt, "(blurry:1.1)");
+    window.press(Modifiers::NONE, Key::Escape);
+    window.press(Modifiers::COMMAND, Key::ArrowUp);
+    assert_eq!(prompt(&window), "a red (apple:0.9)", "no field is being written in");
+}
+
+#[test]
+fn a_drawing_is_chosen_to_guide_and_its_settings_reach_the_request() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("drawing.png");
+    Picture::filled(Extent::new(40, 20), [0, 0, 0, 255]).write_png(&path, &[]).unwrap();
+    let mut window = window_of([1280.0, 800.0], Theme::Dark, Some(path));
+    window.click("A picture\u{2026}");
+    window.wait("the drawing to be read", |session| session.guide.is_some());
+    assert!(window.harness.query_by_label("40 \u{d7} 20").is_some());
+    assert!(
+        window.harness.query_by_label("White lines on black").is_some()
+            || window.harness.query_by_value("White lines on black").is_some()
+    );
+    window.harness.state_mut().session.draft.control.as_mut().unwrap().weight = 0.5;
+    window.harness.state_mut().session.draft.seed = 7;
+    snapshot(&mut window, "guided_dark");
+    window.press(Modifiers::COMMAND, Key::Enter);
+    let control = window.job().request.control.unwrap();
+    assert_eq!((control.picture.extent(), control.weight), (Extent::new(40, 20), 0.5));
+    window.click("Let no picture guide");
+    assert!(window.session().guide.is_none());
+    assert!(window.harness.query_by_label("A picture\u{2026}").is_some());
+}
+
+#[test]
 fn the_empty_canvas_says_what_is_the_case() {
     let mut window = window();
     window.click("Generate");

@@ -6,11 +6,13 @@
 
 mod chunks;
 mod files;
+mod nudge;
 mod spacing;
 mod steps;
 mod weights;
 
 pub use chunks::{Chunk, Chunks};
+pub use nudge::nudged;
 pub use steps::at_each_step;
 pub use weights::{Part, weighted};
 

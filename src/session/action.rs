@@ -23,6 +23,13 @@ pub enum Action {
     RollSeed,
     /// Use this model from now on, and load it.
     ChooseModel(String),
+    /// Write the prompt, or the negative one, anew.
+    Reword {
+        /// Whether it is the negative one.
+        negative: bool,
+        /// What it says from now on.
+        text: String,
+    },
     /// The prompt before this one in the history.
     OlderPrompt,
     /// The prompt after this one in the history; after the newest, the prompt that was being written.

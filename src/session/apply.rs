@@ -34,6 +34,8 @@ impl Session {
             }
             Action::RollSeed => self.roll_seed(),
             Action::ChooseModel(name) => self.choose_model(&name),
+            Action::Reword { negative: false, text } => self.draft.prompt = text,
+            Action::Reword { negative: true, text } => self.draft.negative_prompt = text,
             Action::OlderPrompt => {
                 let older = self.history.older(&self.draft.prompt);
                 self.draft.prompt = older.unwrap_or_else(|| std::mem::take(&mut self.draft.prompt));

@@ -18,6 +18,9 @@ pub fn window_ui(ui: &mut Ui, session: &mut Session, view: &mut ViewState, devic
     if let Some(field) = view.wants_cursor_at_end.take() {
         prompt_panel::cursor_to_end(&ctx, field, &session.draft.prompt);
     }
+    if let Some((field, selected)) = view.wants_selection.take() {
+        prompt_panel::select(&ctx, field, selected);
+    }
     for shortcut in shortcuts::pressed(&ctx, view.gallery_open) {
         perform::perform(&ctx, shortcut, session, view, &mut out);
     }

@@ -1,11 +1,13 @@
 //! What each line of the shortcut table does, whether a key, a button or a menu asked for it.
 
 use super::canvas::BRUSH_SIZES;
+use super::prompt_panel::{negative_id, prompt_id, selection};
 use super::shortcuts::Shortcut;
 use super::state::{Ask, Outbox, ViewState};
 use super::view::CanvasView;
 use crate::diffusion::Stop;
 use crate::paint::{Brush, Tool};
+use crate::prompt::nudged;
 use crate::session::{Action, ResultId, Session, Shown};
 
 /// Whether it can be done now: menus and buttons grey out what cannot.
@@ -74,15 +76,17 @@ pub(super) fn perform(
         Shortcut::ClearQueue => out.act(Action::ClearQueue),
         Shortcut::FocusPrompt => {
             view.panels_hidden = false;
-            view.wants_focus = Some(super::prompt_panel::prompt_id());
-            view.wants_cursor_at_end = Some(super::prompt_panel::prompt_id());
+            view.wants_focus = Some(prompt_id());
+            view.wants_cursor_at_end = Some(prompt_id());
             ctx.request_repaint();
         }
         Shortcut::OlderPrompt | Shortcut::NewerPrompt => {
-            view.wants_cursor_at_end = Some(super::prompt_panel::prompt_id());
+            view.wants_cursor_at_end = Some(prompt_id());
             let is_older = shortcut == Shortcut::OlderPrompt;
             out.act(if is_older { Action::OlderPrompt } else { Action::NewerPrompt });
         }
+        Shortcut::MoreWeight => weigh(ctx, 0.1, session, view, out),
+        Shortcut::LessWeight => weigh(ctx, -0.1, session, view, out),
         Shortcut::RollSeed => out.act(Action::RollSeed),
         Shortcut::OpenPicture => out.ask(Ask::OpenPicture),
         Shortcut::OpenMask => out.ask(Ask::OpenMask),
@@ -122,6 +126,22 @@ pub(super) fn perform(
         | Shortcut::CopySeed
         | Shortcut::DeleteResult
         | Shortcut::HideResult => {}
+    }
+}
+
+/// Lets the words at the cursor of the prompt that is being written weigh more or less.
+fn weigh(ctx: &egui::Context, by: f64, session: &Session, view: &mut ViewState, out: &mut Outbox) {
+    let focused = ctx.memory(egui::Memory::focused);
+    for (field, negative) in [(prompt_id(), false), (negative_id(), true)] {
+        let prompt = if negative { &session.draft.negative_prompt } else { &session.draft.prompt };
+        if focused == Some(field)
+            && let Some(selected) = selection(ctx, field)
+            && let Some((text, selected)) = nudged(prompt, selected, by)
+        {
+            out.act(Action::Reword { negative, text });
+            view.wants_selection = Some((field, selected));
+            ctx.request_repaint();
+        }
     }
 }
 

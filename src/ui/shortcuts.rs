@@ -17,6 +17,8 @@ pub enum Shortcut {
     FocusPrompt,
     OlderPrompt,
     NewerPrompt,
+    MoreWeight,
+    LessWeight,
     RollSeed,
     OpenPicture,
     OpenMask,
@@ -150,6 +152,8 @@ table! {
         FocusPrompt, "Write the prompt", "", None, Anywhere, [ALT A];
         OlderPrompt, "Earlier prompt", "", None, Anywhere, [ALT ArrowUp];
         NewerPrompt, "Later prompt", "", None, Anywhere, [ALT ArrowDown];
+        MoreWeight, "More weight", "In the prompt: the selected words, or the word at the cursor, count more.", None, Anywhere, [CTRL ArrowUp];
+        LessWeight, "Less weight", "In the prompt: the selected words, or the word at the cursor, count less.", None, Anywhere, [CTRL ArrowDown];
         RollSeed, "Roll the seed", "Draws another seed.", Some(Icon::Die), OutsideText, [PLAIN R];
     }
     Mask {

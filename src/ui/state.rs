@@ -7,6 +7,7 @@ use crate::paint::StrokePreview;
 use crate::pixels::Picture;
 use crate::render::CanvasPicture;
 use crate::session::{Action, ResultId};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// What the panels want done: by the session, and by the window.
@@ -90,6 +91,8 @@ pub struct ViewState {
     pub wants_focus: Option<egui::Id>,
     /// The text field whose cursor is to go to its end when the next frame begins: by then it holds the new text.
     pub wants_cursor_at_end: Option<egui::Id>,
+    /// As that, with the characters that are to be selected.
+    pub wants_selection: Option<(egui::Id, Range<usize>)>,
     /// What stands in the gallery's search field.
     pub search: String,
     /// The result that the filmstrip last scrolled to.
