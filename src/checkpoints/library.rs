@@ -1,3 +1,4 @@
+use super::clip::{ClipEntry, ClipSummary, is_clip};
 use super::folder::Folder;
 use super::header::read_header;
 use super::model::Configs;
@@ -14,11 +15,17 @@ const PART: &str = "upscaler/model.safetensors";
 /// Folders of upscalers beside models: this program's, and those of `ComfyUI`, Fooocus and A1111.
 const UPSCALER_FOLDERS: [&str; 4] = ["upscalers", "upscale_models", "ESRGAN", "RealESRGAN"];
 
-/// The models on this machine, and the upscalers.
+/// Where a model brings a CLIP of its own.
+const CLIP_PART: &str = "clip";
+/// Folders of CLIPs beside models: this program's, and that of `ComfyUI` and others.
+const CLIP_FOLDERS: [&str; 2] = ["clip", "clip_vision"];
+
+/// The models on this machine, the upscalers, and the CLIPs.
 #[derive(Debug, Default)]
 pub struct Library {
     entries: Vec<ModelEntry>,
     upscalers: Vec<UpscalerEntry>,
+    clips: Vec<ClipEntry>,
 }
 
 /// One of them.
@@ -49,7 +56,8 @@ impl Library {
     /// Looks for models: each of `extra` is a model's folder or a folder of such; then the places where models are installed:
     /// `models` and `assets/models` beside the program, `share/sfumato/models` beside its `bin`, and the source tree. Where two
     /// have one name, the first is taken. Upscalers are `upscaler/model.safetensors` in a model's folder, and .safetensors and .pth
-    /// files in a folder `upscalers` beside models. Configs and headers are read, weights are not; what cannot be used is listed with
+    /// files in a folder `upscalers` beside models; CLIPs are `clip` in a model's folder, and the folders in a folder `clip` beside
+    /// models. Configs and headers are read, weights are not; what cannot be used is listed with
     /// the reason.
     pub fn discover(extra: &[PathBuf]) -> Self {
         let mut places = extra.to_vec();
@@ -73,7 +81,34 @@ impl Library {
                 library.upscalers.push(upscaler);
             }
         }
+        let own = library.entries.iter().filter_map(ClipEntry::of_model).collect::<Vec<_>>();
+        for clip in own.into_iter().chain(places.iter().flat_map(|place| clips_in(place))) {
+            if library.clips.iter().all(|entry| entry.name != clip.name) {
+                library.clips.push(clip);
+            }
+        }
         library
+    }
+
+    /// All CLIPs, those that came with models first.
+    pub fn clips(&self) -> &[ClipEntry] {
+        &self.clips
+    }
+
+    /// The CLIP to use: the one that was named if it can be used, else the first that can.
+    pub fn preferred_clip(&self, name: Option<&str>) -> Option<&ClipEntry> {
+        let usable = || self.clips.iter().filter(|entry| entry.summary.is_ok());
+        name.and_then(|name| usable().find(|entry| entry.name == name)).or_else(|| usable().next())
+    }
+
+    /// The CLIP of this name, in whatever case if none has it as it stands.
+    pub fn find_clip(&self, name: &str) -> Result<&ClipEntry, Error> {
+        let exact = self.clips.iter().find(|entry| entry.name == name);
+        let alike = || self.clips.iter().find(|entry| entry.name.eq_ignore_ascii_case(name));
+        exact.or_else(alike).ok_or_else(|| {
+            let known = self.clips.iter().map(|entry| entry.name.clone()).collect();
+            Error::UnknownClip { name: name.to_owned(), known }
+        })
     }
 
     /// All upscalers, those that came with models first.
@@ -156,6 +191,24 @@ impl UpscalerEntry {
     }
 }
 
+impl ClipEntry {
+    /// The one that came with a model, by the model's name.
+    fn of_model(model: &ModelEntry) -> Option<Self> {
+        let path = model.path.join(CLIP_PART);
+        let summary = is_clip(&path).then(|| ClipSummary::read(&path))?;
+        let title = model.display_name.as_ref().unwrap_or(&model.name);
+        Some(Self { name: format!("{title} CLIP"), path, model: Some(model.name.clone()), summary })
+    }
+}
+
+/// The folders in the folders of CLIPs of `place`, by name.
+fn clips_in(place: &Path) -> Vec<ClipEntry> {
+    let entries = CLIP_FOLDERS.iter().flat_map(|folder| std::fs::read_dir(place.join(folder)).into_iter().flatten());
+    let mut folders: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(|path| is_clip(path)).collect();
+    folders.sort();
+    folders.into_iter().map(ClipEntry::of_folder).collect()
+}
+
 /// The files in the folders of upscalers of `place`, by name.
 fn upscalers_in(place: &Path) -> Vec<UpscalerEntry> {
     let entries =
@@ -236,6 +289,7 @@ mod tests {
         Library {
             entries: entries.iter().map(|&(name, is_usable)| entry(name, is_usable)).collect(),
             upscalers: Vec::new(),
+            clips: Vec::new(),
         }
     }
 

@@ -1,12 +1,14 @@
 //! From files to networks: what is in a folder, whether it is whole, which facts its configs state, and the networks with
 //! their weights. Nothing here is about one model: what a diffusers folder says decides.
 
+mod clip;
 mod error;
 mod families;
 mod folder;
 mod header;
 mod library;
 mod model;
+mod open_clip;
 mod pickle;
 mod preview;
 mod torch;
@@ -14,6 +16,7 @@ mod training;
 mod upscaler;
 mod weights;
 
+pub use clip::{Clip, ClipEntry, ClipSummary, Preprocessing};
 pub use error::Error;
 pub use families::{FAMILIES, Family};
 pub use library::{Library, ModelEntry, Summary};
