@@ -2,8 +2,7 @@
 //! `open_clip_config.json`.
 
 use super::weights::Weights;
-use crate::kernels::Activation;
-use crate::networks::{ClipConfig, ClipImageConfig, ClipLayersConfig, ClipTextConfig, ConfigError, Fields};
+use crate::networks::{Activation, ClipConfig, ClipImageConfig, ClipLayersConfig, ClipTextConfig, ConfigError, Fields};
 use candle_core::{DType, Device, Result, Shape, Tensor};
 use candle_nn::Init;
 use candle_nn::var_builder::SimpleBackend;

@@ -32,6 +32,24 @@ impl Embedding {
         self.0.iter().flat_map(|&x| f16::from_f32(x).to_le_bytes()).collect()
     }
 
+    /// The [`cosine`](Self::cosine) with what [`to_bytes`](Self::to_bytes) wrote; none if that is something else, or of another length.
+    pub fn cosine_with_stored(&self, bytes: &[u8]) -> Option<f32> {
+        if bytes.len() != 2 * self.0.len() {
+            return None;
+        }
+        let mut sum = 0.0;
+        let mut numbers = [0f32; 64];
+        for (ours, stored) in self.0.chunks(numbers.len()).zip(bytes.as_chunks::<2>().0.chunks(numbers.len())) {
+            let mut halves = [f16::ZERO; 64];
+            for (half, pair) in halves.iter_mut().zip(stored) {
+                *half = f16::from_le_bytes(*pair);
+            }
+            halves.as_slice().convert_to_f32_slice(&mut numbers);
+            sum += ours.iter().zip(&numbers).map(|(a, b)| a * b).sum::<f32>();
+        }
+        sum.is_finite().then(|| sum.clamp(-1.0, 1.0))
+    }
+
     /// What [`to_bytes`](Self::to_bytes) wrote; none if it is something else.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (pairs, rest) = bytes.as_chunks::<2>();
@@ -71,5 +89,9 @@ mod tests {
         assert_eq!(stored.len(), 1024);
         let cosine = embedding.cosine(&Embedding::from_bytes(&stored).unwrap()).unwrap();
         assert!((cosine - 1.0).abs() < 1e-4, "{cosine}");
+        let other = Embedding::new((0..512u16).map(|i| f32::from(i).cos() + 0.5).collect()).unwrap();
+        let (exact, stored) = (other.cosine(&embedding).unwrap(), other.cosine_with_stored(&stored).unwrap());
+        assert!((exact - stored).abs() < 1e-4, "{exact} {stored}");
+        assert_eq!(other.cosine_with_stored(&[0; 1022]), None);
     }
 }

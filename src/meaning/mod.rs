@@ -2,8 +2,10 @@
 //! two of them tells how well they belong together.
 
 mod embedding;
+mod eye;
 
 pub use embedding::Embedding;
+pub use eye::{Eye, Seen};
 
 use crate::checkpoints::{Clip, Preprocessing};
 use crate::geom::{Bounds, Extent};

@@ -16,6 +16,7 @@ mod unet;
 mod upscaler;
 mod vae;
 
+pub use crate::kernels::Activation;
 pub use clip::{Clip, ClipConfig};
 pub use clip_image::{ClipImage, ClipImageConfig};
 pub use clip_layers::ClipLayersConfig;
