@@ -1,6 +1,6 @@
 //! How the program makes a session: from what the user configured and the models that are found.
 
-use super::{Model, Opening, Session, Wake};
+use super::{Clip, Model, Opening, Session, Wake};
 use crate::checkpoints::{Library, ModelEntry};
 use crate::diffusion::{Defaults, TrainingSigmas, Upscale};
 use crate::engine::{self, Priority};
@@ -18,17 +18,26 @@ impl Session {
         let mut models: Vec<_> = library.entries().iter().map(model).collect();
         models.sort_by_key(|model| preferred != Some(&model.name));
         let upscalers = upscalers(&library, preferred.map(String::as_str));
+        let clip = clip(&library, settings.clip.as_deref());
         let engine_wake = Arc::clone(&wake);
         let engine = Box::new(move || {
             let wake = Arc::clone(&engine_wake);
             engine::spawn(Library::discover(&places), Priority::BelowWindow, move || wake())
         });
-        let mut session = Self::open(Opening { paths, settings, models, upscalers, engine, wake, entropy: entropy() });
+        let mut session =
+            Self::open(Opening { paths, settings, models, upscalers, clip, engine, wake, entropy: entropy() });
         if let Some(problem) = problem {
             session.notices.error(problem);
         }
         session
     }
+}
+
+/// The one that the settings name if it can be used, else the first that can.
+fn clip(library: &Library, name: Option<&str>) -> Option<Clip> {
+    let entry = library.preferred_clip(name)?;
+    let fingerprint = entry.summary.as_ref().ok()?.fingerprint.clone();
+    Some(Clip { name: entry.name.clone(), fingerprint })
 }
 
 /// Any number, from the randomness that the standard library seeds its hash maps with.

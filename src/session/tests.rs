@@ -2,13 +2,14 @@
 
 mod document;
 mod failures;
+mod looking;
 mod painting;
 mod restart;
 mod results;
 
 use super::*;
 use crate::diffusion::{Defaults, Painted, Phase, Request, SamplerName, ScheduleName};
-use crate::engine::{self, Event, Job, Outcome, Peer};
+use crate::engine::{self, CancelToken, Event, Job, Outcome, Peer};
 use crate::geom::{Extent, Point};
 use crate::paint::Stroke;
 use crossbeam_channel::{Receiver, unbounded};
@@ -38,6 +39,10 @@ fn stage(home: &Path) -> Stage {
 }
 
 fn stage_with(home: &Path, models: Vec<Model>) -> Stage {
+    stage_of(home, models, None)
+}
+
+fn stage_of(home: &Path, models: Vec<Model>, clip: Option<Clip>) -> Stage {
     let (tell, peers) = unbounded();
     let start = move || {
         let (client, peer) = engine::channel(|| ());
@@ -49,6 +54,7 @@ fn stage_with(home: &Path, models: Vec<Model>) -> Stage {
         settings: Settings::load(&paths.settings_file()).0,
         paths,
         models,
+        clip,
         upscalers: vec![Upscale { upscaler: "Bozzetto 4x".into(), factor: 4.0 }],
         engine: Box::new(start),
         wake: Arc::new(|| ()),

@@ -35,6 +35,8 @@ const RESULT: &[Option<Shortcut>] = &[
     Some(Shortcut::StartFromResult),
     Some(Shortcut::RecallResult),
     Some(Shortcut::UpscaleResult),
+    Some(Shortcut::FindAlike),
+    Some(Shortcut::BestFitting),
     Some(Shortcut::CopySeed),
     Some(Shortcut::RevealResult),
     None,

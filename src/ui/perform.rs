@@ -29,6 +29,7 @@ pub(super) fn is_possible(shortcut: Shortcut, session: &Session) -> bool {
             let shown = session.results.shown.and_then(|id| session.results.get(id));
             shown.is_some_and(|item| session.can_upscale(item))
         }
+        Shortcut::FindAlike | Shortcut::BestFitting => session.can_compare() && session.results.shown.is_some(),
         Shortcut::StartFromResult
         | Shortcut::RecallResult
         | Shortcut::RevealResult
@@ -63,6 +64,9 @@ pub(super) fn perform(
     {
         // Starting from a picture means working on it: the canvas comes back.
         view.gallery_open &= shortcut != Shortcut::StartFromResult;
+        if shortcut.shows_in_gallery() {
+            view.show_gathered();
+        }
         return;
     }
     match shortcut {
@@ -114,6 +118,8 @@ pub(super) fn perform(
         Shortcut::StartFromResult
         | Shortcut::RecallResult
         | Shortcut::UpscaleResult
+        | Shortcut::FindAlike
+        | Shortcut::BestFitting
         | Shortcut::RevealResult
         | Shortcut::CopySeed
         | Shortcut::DeleteResult
@@ -133,6 +139,8 @@ pub(super) fn perform_on_result(
         Shortcut::StartFromResult => out.act(Action::StartFromResult(result)),
         Shortcut::RecallResult => out.act(Action::Recall(result)),
         Shortcut::UpscaleResult => out.act(Action::Upscale(result)),
+        Shortcut::FindAlike => out.act(Action::FindAlike(result)),
+        Shortcut::BestFitting => out.act(Action::ListBestFitting(result)),
         Shortcut::RevealResult => out.act(Action::Reveal(result)),
         Shortcut::DeleteResult => out.act(Action::Delete(result)),
         Shortcut::HideResult => out.act(Action::HideResult),

@@ -44,6 +44,8 @@ pub enum Shortcut {
     StartFromResult,
     RecallResult,
     UpscaleResult,
+    FindAlike,
+    BestFitting,
     RevealResult,
     CopySeed,
     DeleteResult,
@@ -179,6 +181,8 @@ table! {
         StartFromResult, "Start from this", "The next picture grows out of this one.", Some(Icon::Picture), Unfocused, [PLAIN Enter];
         RecallResult, "Use its settings", "Puts the prompt and all settings of this picture into the panel.", Some(Icon::Recall), OutsideText, [PLAIN A];
         UpscaleResult, "Upscale", "Makes a larger picture of this one.", Some(Icon::Enlarge), OutsideText, [PLAIN U];
+        FindAlike, "More like this", "Lists the results that show something alike.", Some(Icon::Search), OutsideText, [PLAIN L];
+        BestFitting, "Best fitting first", "Lists the results of this prompt, the one that fits it best first.", None, OutsideText, [];
         CopySeed, "Copy its seed", "", None, OutsideText, [];
         RevealResult, "Show the file", "Opens the file manager where the picture lies.", Some(Icon::Folder), OutsideText, [];
         DeleteResult, "Move to the trash", "", Some(Icon::Trash), Unfocused, [PLAIN Delete];
@@ -212,9 +216,15 @@ impl Shortcut {
                 | Self::Help
                 | Self::RecallResult
                 | Self::UpscaleResult
+                | Self::FindAlike
                 | Self::CopyPicture
                 | Self::ClearQueue
         )
+    }
+
+    /// Whether what it does is seen in the gallery.
+    pub const fn shows_in_gallery(self) -> bool {
+        matches!(self, Self::FindAlike | Self::BestFitting)
     }
 
     /// Its name, key and sentence, for a tooltip.

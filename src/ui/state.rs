@@ -103,6 +103,12 @@ impl ViewState {
         self.wants_focus = Some(super::gallery::search_id());
     }
 
+    /// Opens the gallery at what is being put together by what it shows, in place of a search for words.
+    pub(super) fn show_gathered(&mut self) {
+        self.gallery_open = true;
+        self.search.clear();
+    }
+
     /// The texture of the picture to start from, reduced to a thumbnail when it is another than before.
     pub fn start_thumbnail(&mut self, ctx: &egui::Context, picture: &Arc<Picture>) -> egui::TextureHandle {
         let small = match &self.start_picture {
