@@ -9,6 +9,7 @@ pub mod files;
 pub mod gallery;
 pub mod geom;
 pub mod kernels;
+pub mod meaning;
 pub mod metadata;
 pub mod networks;
 pub mod paint;

@@ -3,9 +3,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
+#[path = "shared/hashed.rs"]
+mod hashed;
+
 use candle_core::{DType, Device, Result, Shape, Tensor};
 use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Init, VarBuilder};
+use hashed::wave;
 use serde_json::Value;
 use sfumato::checkpoints::{Library, Model, Training};
 use sfumato::networks::{
@@ -34,45 +38,12 @@ fn tensors(name: &str) -> HashMap<String, Tensor> {
     candle_core::safetensors::load(fixtures().join(format!("{name}.safetensors")), &Device::Cpu).unwrap()
 }
 
-/// `count` floats in -1..1: FNV-1a of the name, then Wellons' lowbias32 of that plus the index.
-fn hashed(name: &str, count: usize) -> Vec<f32> {
-    let seed = name.bytes().fold(0x811C_9DC5u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    (0..count as u32)
-        .map(|index| {
-            let mut x = index.wrapping_add(seed);
-            x = (x ^ (x >> 16)).wrapping_mul(0x7FEB_352D);
-            x = (x ^ (x >> 15)).wrapping_mul(0x846C_A68B);
-            x ^= x >> 16;
-            (f64::from(x >> 8) / f64::from(1 << 23) - 1.0) as f32
-        })
-        .collect()
-}
-
-fn wave(shape: impl Into<Shape>, name: &str, scale: f32) -> Tensor {
-    let shape = shape.into();
-    let values: Vec<f32> = hashed(name, shape.elem_count()).into_iter().map(|value| value * scale).collect();
-    Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
-}
-
 /// Weights that exist whatever they are called, but under no name that the networks merely probe for.
 struct Hashed;
 
 impl SimpleBackend for Hashed {
     fn get(&self, shape: Shape, name: &str, _: Init, dtype: DType, device: &Device) -> Result<Tensor> {
-        let mut values = hashed(name, shape.elem_count());
-        let dims = shape.dims();
-        if dims.len() == 1 {
-            let (base, scale) = if name.ends_with("weight") { (1.0, 0.2) } else { (0.0, 0.1) };
-            for value in &mut values {
-                *value = base + scale * *value;
-            }
-        } else {
-            let scale = (3.0 / dims[1..].iter().product::<usize>() as f64).sqrt() as f32;
-            for value in &mut values {
-                *value *= scale;
-            }
-        }
-        Tensor::from_vec(values, shape, device)?.to_dtype(dtype)
+        hashed::weights(name, shape).to_dtype(dtype)?.to_device(device)
     }
 
     fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> Result<Tensor> {

@@ -10,9 +10,10 @@ use sfumato::app::{App, Dialogs};
 use sfumato::diffusion::{Defaults, Painted, Phase, Request, SamplerName, ScheduleName, Stop, Upscale};
 use sfumato::engine::{self, Command, Event, Job, Outcome, Peer};
 use sfumato::geom::Extent;
+use sfumato::meaning::{Embedding, Seen};
 use sfumato::paint::Tool;
 use sfumato::pixels::Picture;
-use sfumato::session::{Action, ControlNetChoice, Model, Opening, Session, Shown};
+use sfumato::session::{Action, Clip, ControlNetChoice, Model, Opening, Session, Shown};
 use sfumato::settings::{Paths, Settings, Theme};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -58,6 +59,16 @@ fn window_of(size: [f32; 2], theme: Theme, chosen: Option<PathBuf>) -> Window {
 }
 
 fn window_with(size: [f32; 2], theme: Theme, chosen: Option<PathBuf>, upscalers: Vec<Upscale>) -> Window {
+    window_through(size, theme, chosen, upscalers, None)
+}
+
+fn window_through(
+    size: [f32; 2],
+    theme: Theme,
+    chosen: Option<PathBuf>,
+    upscalers: Vec<Upscale>,
+    clip: Option<Clip>,
+) -> Window {
     let home = tempfile::tempdir().unwrap();
     let paths = Paths::in_one_folder(home.path());
     let peers = Arc::new(Mutex::new(Vec::new()));
@@ -83,6 +94,7 @@ fn window_with(size: [f32; 2], theme: Theme, chosen: Option<PathBuf>, upscalers:
                 models: vec![Model::new("bozzetto", "Ships with Sfumato", &defaults)],
                 upscalers,
                 controlnets: vec![ControlNetChoice { name: "Bozzetto lines".into(), models: vec!["bozzetto".into()] }],
+                clip,
                 engine: Box::new(move || {
                     let (client, peer) = engine::channel(|| ());
                     tell.lock().unwrap().push(peer);
@@ -717,6 +729,80 @@ fn the_gallery_finds_results_by_their_prompts() {
     window.harness.run_ok();
     window.click("Clear the search");
     window.wait("the search to end", |session| session.results.items.len() == 3 && !session.results.is_loading);
+}
+
+/// Lets the engine look at the next picture: what is in it lies `degrees` from some direction.
+fn look(window: &mut Window, degrees: f32, fit: f32) {
+    let start = Instant::now();
+    loop {
+        window.harness.step();
+        match window.peer.try_command() {
+            Some(Command::Look { id, .. }) => {
+                let angle = degrees.to_radians();
+                let embedding = Embedding::new(vec![angle.cos(), angle.sin()]).unwrap();
+                window.tell(Event::Looked { id, seen: Ok(Some(Seen { embedding, fit: Some(fit) })) });
+                return;
+            }
+            _ => assert!(start.elapsed() < LIMIT, "nothing is looked at"),
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn results_are_found_by_what_they_show_and_listed_best_fitting_first() {
+    let clip = Clip { name: "Bozzetto CLIP".into(), fingerprint: "f00d".into() };
+    let mut window = window_through([1280.0, 800.0], Theme::Dark, None, Vec::new(), Some(clip));
+    for (prompt, degrees, fit) in [("a red apple", 0.0, 0.25), ("a red apple", 20.0, 0.5), ("a blue boat", 80.0, 0.75)]
+    {
+        window.write_prompt(prompt);
+        window.press(Modifiers::COMMAND, Key::Enter);
+        let job = window.job();
+        window.finish(&job);
+        look(&mut window, degrees, fit);
+    }
+    window.harness.get_by_label("Fits its prompt by 0.75");
+    let shown = |window: &Window, label: &str| window.harness.query_all_by_label(label).count();
+
+    window.click("Gallery");
+    window.harness.get_by_label("Search prompts and pictures").type_text("fruit");
+    window.harness.run_ok();
+    let words = loop {
+        match window.peer.try_command() {
+            Some(Command::Read { words, .. }) if words == "fruit" => break words,
+            Some(_) => {}
+            None => window.harness.step(),
+        }
+    };
+    let meaning = Ok(Embedding::new(vec![1.0, 0.0]).unwrap());
+    window.tell(Event::WordsRead { words, meaning });
+    window.wait("what looks like fruit", |session| session.results.found_besides().count() == 3);
+    window.harness.get_by_label("No prompt holds \u{201c}fruit\u{201d}.");
+    window.harness.get_by_label("Looks most like it");
+
+    window.press(Modifiers::NONE, Key::Escape);
+    window.wait("everything to be listed again", |session| session.results.gathered.is_none());
+    assert_eq!(shown(&window, "Looks most like it"), 0);
+    let apple = window.session().results.items[2].id;
+    window.apply(Action::Show(apple));
+    window.wait("it to be shown", |session| session.results.shown == Some(apple));
+    window.press(Modifiers::NONE, Key::L);
+    assert!(window.harness.state().view.gallery_open);
+    let gathered = |session: &Session| session.results.gathered.as_ref().is_some_and(|gathered| !gathered.is_loading);
+    window.wait("what is like it", gathered);
+    window.harness.get_by_label("More like this one");
+    let prompts = |window: &Window| -> Vec<String> {
+        let gathered = window.session().results.gathered.as_ref().unwrap();
+        gathered.items.iter().map(|(item, _)| item.prompt.clone()).collect()
+    };
+    assert_eq!(prompts(&window), ["a red apple", "a blue boat"]);
+    window.click("List everything again");
+    window.wait("everything", |session| session.results.gathered.is_none() && session.results.items.len() == 3);
+
+    window.apply(Action::ListBestFitting(apple));
+    window.wait("the best fitting", gathered);
+    window.harness.get_by_label("\u{201c}a red apple\u{201d}, the best fitting first");
+    assert_eq!(prompts(&window).len(), 2);
 }
 
 #[test]

@@ -116,6 +116,20 @@ pub enum Error {
         /// The names that there are.
         known: Vec<String>,
     },
+    /// A folder that is no CLIP.
+    #[error(
+        "this is no CLIP: its folder has a config.json or an open_clip_config.json, weights and the tokenizer's files; choose the \
+         folder that holds them: {}", .0.display()
+    )]
+    NotAClip(PathBuf),
+    /// No CLIP of this name.
+    #[error("there is no CLIP named {name}: {}", known_clips(known))]
+    UnknownClip {
+        /// What was asked for.
+        name: String,
+        /// The names that there are.
+        known: Vec<String>,
+    },
     /// A config cannot be followed.
     #[error("this config cannot be followed: {source}: {}", path.display())]
     Config {
@@ -176,6 +190,14 @@ fn known_models(known: &[String]) -> String {
         "there is none on this machine; give the path of a diffusers folder".to_owned()
     } else {
         format!("choose one of {}, or give the path of a diffusers folder", known.join(", "))
+    }
+}
+
+fn known_clips(known: &[String]) -> String {
+    if known.is_empty() {
+        "there is none on this machine; put its folder into the folder `clip` in the folder of models".to_owned()
+    } else {
+        format!("choose one of {}, or give the path of a folder", known.join(", "))
     }
 }
 

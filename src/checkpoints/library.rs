@@ -1,3 +1,4 @@
+use super::clip::{ClipEntry, ClipSummary, is_clip};
 use super::controlnet::{ControlNetEntry, ControlNetSummary};
 use super::folder::Folder;
 use super::header::read_header;
@@ -21,12 +22,51 @@ const CONTROLNET_PART: &str = "controlnet";
 /// Folders of `ControlNet`s beside models: this program's and `ComfyUI`'s, and A1111's.
 const CONTROLNET_FOLDERS: [&str; 2] = ["controlnet", "ControlNet"];
 
-/// The models on this machine, the upscalers, and the `ControlNet`s.
+/// Where a model brings a CLIP of its own.
+const CLIP_PART: &str = "clip";
+/// Folders of CLIPs beside models: this program's, and that of `ComfyUI` and others.
+const CLIP_FOLDERS: [&str; 2] = ["clip", "clip_vision"];
+
+/// The models on this machine, the upscalers, the `ControlNet`s and the CLIPs.
 #[derive(Debug, Default)]
 pub struct Library {
     entries: Vec<ModelEntry>,
     upscalers: Vec<UpscalerEntry>,
     controlnets: Vec<ControlNetEntry>,
+    clips: Vec<ClipEntry>,
+}
+
+/// What has a name of its own in the library.
+trait Entry {
+    fn name(&self) -> &str;
+}
+
+macro_rules! entries {
+    ($($entry:ty),+) => {
+        $(impl Entry for $entry {
+            fn name(&self) -> &str {
+                &self.name
+            }
+        })+
+    };
+}
+
+entries!(ModelEntry, UpscalerEntry, ControlNetEntry, ClipEntry);
+
+/// Adds those whose names are not taken.
+fn add<T: Entry>(entries: &mut Vec<T>, new: impl Iterator<Item = T>) {
+    for entry in new {
+        if entries.iter().all(|there| there.name() != entry.name()) {
+            entries.push(entry);
+        }
+    }
+}
+
+/// The one of this name, in whatever case if none has it as it stands; else the names that there are.
+fn named<'a, T: Entry>(entries: &'a [T], name: &str) -> Result<&'a T, Vec<String>> {
+    let exact = entries.iter().find(|entry| entry.name() == name);
+    let alike = || entries.iter().find(|entry| entry.name().eq_ignore_ascii_case(name));
+    exact.or_else(alike).ok_or_else(|| entries.iter().map(|entry| entry.name().to_owned()).collect())
 }
 
 /// One of them.
@@ -61,9 +101,9 @@ impl Library {
     /// Looks for models: each of `extra` is a model's folder or a folder of such; then the places where models are installed:
     /// `models` and `assets/models` beside the program, `share/sfumato/models` beside its `bin`, and the source tree. Where two
     /// have one name, the first is taken. Upscalers are `upscaler/model.safetensors` in a model's folder, and .safetensors and .pth
-    /// files in a folder `upscalers` beside models; `ControlNet`s are `controlnet` in a model's folder, and folders in `controlnet`
-    /// beside models. Configs and headers are read, weights are not; what cannot be used is listed with
-    /// the reason.
+    /// files in a folder `upscalers` beside models; `ControlNet`s are `controlnet` in a model's folder and the folders in a folder
+    /// `controlnet` beside models; CLIPs likewise, called `clip`. Configs and headers are read, weights are not; what cannot be used
+    /// is listed with the reason.
     pub fn discover(extra: &[PathBuf]) -> Self {
         let mut places = extra.to_vec();
         places.extend(built_in_places());
@@ -71,28 +111,43 @@ impl Library {
     }
 
     fn look_in(places: &[PathBuf]) -> Self {
-        let mut library = Self::default();
+        let mut entries = Vec::new();
         for place in places {
-            for folder in model_folders(place) {
-                let name = name_of(&folder);
-                if library.entries.iter().all(|entry| entry.name != name) {
-                    library.entries.push(ModelEntry::of(name, folder));
-                }
-            }
+            add(&mut entries, model_folders(place).into_iter().map(|folder| ModelEntry::of(name_of(&folder), folder)));
         }
-        let own = library.entries.iter().filter_map(UpscalerEntry::of_model).collect::<Vec<_>>();
-        for upscaler in own.into_iter().chain(places.iter().flat_map(|place| upscalers_in(place))) {
-            if library.upscalers.iter().all(|entry| entry.name != upscaler.name) {
-                library.upscalers.push(upscaler);
-            }
-        }
-        let own = library.entries.iter().filter_map(ControlNetEntry::of_model).collect::<Vec<_>>();
-        for controlnet in own.into_iter().chain(places.iter().flat_map(|place| controlnets_in(place))) {
-            if library.controlnets.iter().all(|entry| entry.name != controlnet.name) {
-                library.controlnets.push(controlnet);
-            }
+        let mut library = Self { entries, ..Self::default() };
+        // What came with a model goes before what lies beside it.
+        add(&mut library.upscalers, library.entries.iter().filter_map(UpscalerEntry::of_model));
+        add(&mut library.controlnets, library.entries.iter().filter_map(ControlNetEntry::of_model));
+        add(&mut library.clips, library.entries.iter().filter_map(ClipEntry::of_model));
+        for place in places {
+            add(&mut library.upscalers, upscalers_in(place).into_iter());
+            add(
+                &mut library.controlnets,
+                folders_in(place, &CONTROLNET_FOLDERS).filter_map(ControlNetEntry::of_folder),
+            );
+            add(
+                &mut library.clips,
+                folders_in(place, &CLIP_FOLDERS).filter(|path| is_clip(path)).map(ClipEntry::of_folder),
+            );
         }
         library
+    }
+
+    /// All CLIPs, those that came with models first.
+    pub fn clips(&self) -> &[ClipEntry] {
+        &self.clips
+    }
+
+    /// The CLIP to use: the one that was named if it can be used, else the first that can.
+    pub fn preferred_clip(&self, name: Option<&str>) -> Option<&ClipEntry> {
+        let usable = || self.clips.iter().filter(|entry| entry.summary.is_ok());
+        name.and_then(|name| usable().find(|entry| entry.name == name)).or_else(|| usable().next())
+    }
+
+    /// The CLIP of this name, in whatever case if none has it as it stands.
+    pub fn find_clip(&self, name: &str) -> Result<&ClipEntry, Error> {
+        named(&self.clips, name).map_err(|known| Error::UnknownClip { name: name.to_owned(), known })
     }
 
     /// All upscalers, those that came with models first.
@@ -109,12 +164,7 @@ impl Library {
 
     /// The upscaler of this name, in whatever case if none has it as it stands.
     pub fn find_upscaler(&self, name: &str) -> Result<&UpscalerEntry, Error> {
-        let exact = self.upscalers.iter().find(|entry| entry.name == name);
-        let alike = || self.upscalers.iter().find(|entry| entry.name.eq_ignore_ascii_case(name));
-        exact.or_else(alike).ok_or_else(|| {
-            let known = self.upscalers.iter().map(|entry| entry.name.clone()).collect();
-            Error::UnknownUpscaler { name: name.to_owned(), known }
-        })
+        named(&self.upscalers, name).map_err(|known| Error::UnknownUpscaler { name: name.to_owned(), known })
     }
 
     /// All `ControlNet`s, those that came with models first.
@@ -136,12 +186,7 @@ impl Library {
 
     /// The `ControlNet` of this name, in whatever case if none has it as it stands.
     pub fn find_controlnet(&self, name: &str) -> Result<&ControlNetEntry, Error> {
-        let exact = self.controlnets.iter().find(|entry| entry.name == name);
-        let alike = || self.controlnets.iter().find(|entry| entry.name.eq_ignore_ascii_case(name));
-        exact.or_else(alike).ok_or_else(|| {
-            let known = self.controlnets.iter().map(|entry| entry.name.clone()).collect();
-            Error::UnknownControlNet { name: name.to_owned(), known }
-        })
+        named(&self.controlnets, name).map_err(|known| Error::UnknownControlNet { name: name.to_owned(), known })
     }
 
     /// All models, in the order in which they were found.
@@ -159,11 +204,10 @@ impl Library {
 
     /// The folder of the model of this name, in whatever case if no model has it as it stands, or the folder at this path.
     pub fn find(&self, name_or_path: &str) -> Result<PathBuf, Error> {
-        let exact = self.entries.iter().find(|entry| entry.name == name_or_path);
-        let alike = || self.entries.iter().find(|entry| entry.name.eq_ignore_ascii_case(name_or_path));
-        if let Some(entry) = exact.or_else(alike) {
-            return Ok(entry.path.clone());
-        }
+        let known = match named(&self.entries, name_or_path) {
+            Ok(entry) => return Ok(entry.path.clone()),
+            Err(known) => known,
+        };
         let path = Path::new(name_or_path);
         if path.is_dir() {
             return Ok(path.to_owned());
@@ -171,7 +215,6 @@ impl Library {
         if path.components().count() > 1 {
             return Err(Error::NoFolder(path.to_owned()));
         }
-        let known = self.entries.iter().map(|entry| entry.name.clone()).collect();
         Err(Error::Unknown { name: name_or_path.to_owned(), known })
     }
 }
@@ -204,8 +247,9 @@ impl UpscalerEntry {
 
 impl ControlNetEntry {
     /// The one in a folder, by the folder's name.
-    fn of_folder(path: PathBuf) -> Self {
-        Self { name: name_of(&path), summary: ControlNetSummary::read(&path), path, model: None }
+    fn of_folder(path: PathBuf) -> Option<Self> {
+        let summary = path.join("config.json").is_file().then(|| ControlNetSummary::read(&path))?;
+        Some(Self { name: name_of(&path), summary, path, model: None })
     }
 
     /// The one that came with a model, by the model's name.
@@ -217,14 +261,22 @@ impl ControlNetEntry {
     }
 }
 
-/// The folders in the folders of `ControlNet`s of `place`, by name.
-fn controlnets_in(place: &Path) -> Vec<ControlNetEntry> {
-    let entries =
-        CONTROLNET_FOLDERS.iter().flat_map(|folder| std::fs::read_dir(place.join(folder)).into_iter().flatten());
-    let mut folders: Vec<PathBuf> =
-        entries.flatten().map(|entry| entry.path()).filter(|path| path.join("config.json").is_file()).collect();
+impl ClipEntry {
+    /// The one that came with a model, by the model's name.
+    fn of_model(model: &ModelEntry) -> Option<Self> {
+        let path = model.path.join(CLIP_PART);
+        let summary = is_clip(&path).then(|| ClipSummary::read(&path))?;
+        let title = model.display_name.as_ref().unwrap_or(&model.name);
+        Some(Self { name: format!("{title} CLIP"), path, model: Some(model.name.clone()), summary })
+    }
+}
+
+/// The folders in the folders of `place` that are called so, by name.
+fn folders_in(place: &Path, called: &[&str]) -> impl Iterator<Item = PathBuf> {
+    let entries = called.iter().flat_map(|folder| std::fs::read_dir(place.join(folder)).into_iter().flatten());
+    let mut folders: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
     folders.sort();
-    folders.into_iter().map(ControlNetEntry::of_folder).collect()
+    folders.into_iter()
 }
 
 /// The files in the folders of upscalers of `place`, by name.

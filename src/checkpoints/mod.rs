@@ -1,6 +1,7 @@
 //! From files to networks: what is in a folder, whether it is whole, which facts its configs state, and the networks with
 //! their weights. Nothing here is about one model: what a diffusers folder says decides.
 
+mod clip;
 mod controlnet;
 mod error;
 mod families;
@@ -8,6 +9,7 @@ mod folder;
 mod header;
 mod library;
 mod model;
+mod open_clip;
 mod pickle;
 mod preview;
 mod torch;
@@ -16,6 +18,7 @@ mod upscaler;
 mod weights;
 
 pub use crate::networks::ControlNet;
+pub use clip::{Clip, ClipEntry, ClipSummary, Preprocessing};
 pub use controlnet::{ControlNetEntry, ControlNetSummary, load_controlnet};
 pub use error::Error;
 pub use families::{FAMILIES, Family};

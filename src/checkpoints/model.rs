@@ -55,9 +55,12 @@ impl Configs {
         };
         let mismatch = |reason: String| Err(Error::Mismatch { reason, path: folder.path.clone() });
         let (words, unet, vae) = (&configs.text_encoder, &configs.unet, &configs.vae);
-        if let Some(level) = unet.levels.iter().find(|level| level.conditioning_width != words.hidden_size) {
+        if let Some(level) = unet.levels.iter().find(|level| level.conditioning_width != words.layers.hidden_size) {
             let width = level.conditioning_width;
-            return mismatch(format!("the text encoder is {} wide, the U-Net expects {width}", words.hidden_size));
+            return mismatch(format!(
+                "the text encoder is {} wide, the U-Net expects {width}",
+                words.layers.hidden_size
+            ));
         }
         if unet.in_channels != vae.latent_channels || unet.out_channels != vae.latent_channels {
             let (inputs, outputs, latent) = (unet.in_channels, unet.out_channels, vae.latent_channels);

@@ -1,5 +1,5 @@
 use super::Error;
-use super::header::{Place, read_header};
+use super::header::{Place, read_places};
 use candle_core::{DType, Device, Result, Shape, Tensor};
 use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Init, VarBuilder};
@@ -22,10 +22,14 @@ pub(super) struct Weights {
 impl Weights {
     /// Opens the weights in `folder` called `stem` and checks their headers.
     pub(super) fn open(folder: &Path, stem: &str) -> std::result::Result<Self, Error> {
+        Self::open_files(&weight_files(folder, stem)?)
+    }
+
+    /// Opens the weights that lie in these files, and checks their headers.
+    pub(super) fn open_files(paths: &[PathBuf]) -> std::result::Result<Self, Error> {
         let mut weights = Self { files: Vec::new(), tensors: HashMap::new() };
-        for path in weight_files(folder, stem)? {
-            let places = read_header(&path)?;
-            weights.add(&path, places)?;
+        for path in paths {
+            weights.add(path, read_places(path)?)?;
         }
         Ok(weights)
     }

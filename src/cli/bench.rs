@@ -15,8 +15,8 @@ const SEED: u64 = 7;
 
 pub(super) fn run(args: &BenchArgs) -> anyhow::Result<()> {
     let folder = args.model.as_deref().map(Path::new).filter(|path| path.is_dir());
-    let (library, used_last) = library(folder);
-    let chosen = models::chosen(&library, args.model.as_deref(), used_last.as_deref())?;
+    let (library, settings) = library(folder);
+    let chosen = models::chosen(&library, args.model.as_deref(), settings.last_model.as_deref())?;
     let defaults = chosen.defaults;
     let request = Request {
         model: chosen.name,

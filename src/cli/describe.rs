@@ -14,6 +14,7 @@ pub(super) fn done(done: &Done, error: Option<&anyhow::Error>) -> Value {
     json!({
         "version": JSON_VERSION,
         "pictures": done.pictures.iter().map(written).collect::<Vec<_>>(),
+        "clip": done.clip,
         "notes": done.notes,
         "interrupted": done.interrupted,
         "error": error.map(failure),
@@ -27,6 +28,7 @@ fn written(written: &Written) -> Value {
         "outcome": if written.stopped { "stopped" } else { "finished" },
         "seed": painted.request.seed,
         "steps_made": painted.steps_made,
+        "fit": written.fit,
         "seconds": painted.seconds,
         "request": record(&painted.request),
         "notes": painted.notes,

@@ -2,6 +2,7 @@
 //! output (paths, tables, one JSON object); what a person wants to see meanwhile goes to standard error.
 
 mod bench;
+mod clip;
 mod describe;
 mod inspect;
 mod models;
@@ -53,7 +54,13 @@ pub enum Command {
     /// Enlarge pictures with an upscaler; their texts stay in them
     #[command(after_help = EXIT_CODES.replace(", and so is the current one if a step of it was made", ""))]
     Upscale(UpscaleArgs),
-    /// List the models that can be painted with, and the upscalers
+    /// Order pictures by how well they fit a prompt, the best first
+    #[command(after_help = EXIT_CODES)]
+    Rank(RankArgs),
+    /// Find pictures of the gallery by what they show
+    #[command(after_help = EXIT_CODES)]
+    Search(SearchArgs),
+    /// List the models that can be painted with, the upscalers, and the CLIPs that compare pictures with words
     #[command(after_help = EXIT_CODES)]
     Models {
         /// Print one JSON object instead of text
@@ -119,6 +126,13 @@ pub struct PaintArgs {
     /// Paint the enlarged picture once more, for details it could not have before: the share of the steps that runs, 0 to 1
     #[arg(long, value_name = "X", requires = "upscale", value_parser = strength_of)]
     pub refine: Option<f64>,
+    /// Print the pictures in the order in which a CLIP says that they fit the prompt, the best first, when all are painted
+    #[arg(long)]
+    pub rank: bool,
+    /// A CLIP's folder, or its name as `sfumato models` lists it, for --rank [default: as the settings say, else the one that comes
+    /// with the program]
+    #[arg(long, value_name = "DIR|NAME", requires = "rank")]
+    pub clip: Option<String>,
     /// Where to write: a .png file, which is overwritten, or a folder [default: a free name sfumato-SEED.png in the working
     /// directory]
     #[arg(long, value_name = "FILE|DIR")]
@@ -203,6 +217,48 @@ pub struct UpscaleArgs {
     pub json: bool,
 }
 
+/// What `sfumato rank` is told.
+#[derive(Args, Debug)]
+pub struct RankArgs {
+    /// PNG, JPEG or WebP pictures
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// What they should show
+    #[arg(long, value_name = "TEXT")]
+    pub prompt: String,
+    /// A CLIP's folder, or its name as `sfumato models` lists it [default: as the settings say, else the one that comes with the
+    /// program]
+    #[arg(long, value_name = "DIR|NAME")]
+    pub clip: Option<String>,
+    /// How many threads compute [default: all cores]
+    #[arg(long, value_name = "N", value_parser = |text: &str| whole_between(text, 1, 1024))]
+    pub threads: Option<u32>,
+    /// Print one JSON object instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `sfumato search` is told.
+#[derive(Args, Debug)]
+pub struct SearchArgs {
+    /// What the pictures should show; words without quotes are joined
+    #[arg(required = true, value_name = "TEXT")]
+    pub text: Vec<String>,
+    /// How many to list at most
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = |text: &str| whole_between(text, 1, 10_000))]
+    pub count: u32,
+    /// A CLIP's folder, or its name as `sfumato models` lists it [default: as the settings say, else the one that comes with the
+    /// program]
+    #[arg(long, value_name = "DIR|NAME")]
+    pub clip: Option<String>,
+    /// How many threads compute [default: all cores]
+    #[arg(long, value_name = "N", value_parser = |text: &str| whole_between(text, 1, 1024))]
+    pub threads: Option<u32>,
+    /// Print one JSON object instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
 impl Command {
     /// How many threads were asked for. The number must be known before the first thread starts.
     pub fn threads(&self) -> Option<usize> {
@@ -210,6 +266,8 @@ impl Command {
             Self::Paint(args) => args.threads,
             Self::Bench(args) => args.threads,
             Self::Upscale(args) => args.threads,
+            Self::Rank(args) => args.threads,
+            Self::Search(args) => args.threads,
             Self::Inspect { .. } | Self::Models { .. } => None,
         };
         threads.map(|threads| threads as usize)
@@ -221,6 +279,8 @@ impl Command {
             Self::Paint(args) => paint::run(&args),
             Self::Inspect { file, json } => inspect::run(&file, json).map(|()| 0),
             Self::Upscale(args) => upscale::run(&args),
+            Self::Rank(args) => clip::rank(&args).map(|()| 0),
+            Self::Search(args) => clip::search(&args),
             Self::Models { json } => models::run(&library(None).0, json).map(|()| 0),
             Self::Bench(args) => bench::run(&args).map(|()| 0),
         }
@@ -237,22 +297,22 @@ pub struct Usage(pub String);
 const JSON_VERSION: u32 = 1;
 
 /// The models on this machine, in `folder` if one is named, in the user's folders, and where the program brings its own; and
-/// which of them was used last.
-fn library(folder: Option<&Path>) -> (Library, Option<String>) {
+/// what the user configured.
+fn library(folder: Option<&Path>) -> (Library, Settings) {
     let mut folders: Vec<_> = folder.map(Path::to_owned).into_iter().collect();
-    let mut used_last = None;
+    let mut settings = Settings::default();
     match Paths::from_environment() {
         Ok(paths) => {
-            let (settings, problem) = Settings::load(&paths.settings_file());
+            let (found, problem) = Settings::load(&paths.settings_file());
             if let Some(problem) = problem {
                 tracing::warn!("{problem}");
             }
-            folders.extend(paths.model_folders(&settings));
-            used_last = settings.last_model;
+            folders.extend(paths.model_folders(&found));
+            settings = found;
         }
         Err(error) => tracing::warn!("{error}"),
     }
-    (Library::discover(&folders), used_last)
+    (Library::discover(&folders), settings)
 }
 
 /// Writes to standard output. A reader that has seen enough is no error.

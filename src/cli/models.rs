@@ -1,11 +1,15 @@
 //! `sfumato models`: what can be painted, upscaled and guided with, and what is wrong with the rest.
 
+use super::clip::ChosenClip;
 use super::{JSON_VERSION, describe, print, print_json};
-use crate::checkpoints::{self, ControlNetEntry, Library, ModelEntry, UpscalerEntry, UpscalerSummary};
+use crate::checkpoints::{
+    self, ClipEntry, ClipSummary, ControlNetEntry, Library, ModelEntry, UpscalerEntry, UpscalerSummary,
+};
 use crate::diffusion::{Defaults, TrainingSigmas};
 use crate::engine;
 use anyhow::{anyhow, bail};
 use serde_json::{Value, json};
+use std::path::Path;
 
 /// A model to paint with.
 #[derive(Debug)]
@@ -23,8 +27,9 @@ pub(super) fn run(library: &Library, json: bool) -> anyhow::Result<()> {
         let upscalers: Vec<_> = library.upscalers().iter().map(upscaler_as_json).collect();
         let controlnets: Vec<_> =
             library.controlnets().iter().map(|entry| controlnet_as_json(entry, library)).collect();
+        let clips: Vec<_> = library.clips().iter().map(clip_as_json).collect();
         return print_json(&json!({
-            "version": JSON_VERSION, "models": models, "upscalers": upscalers, "controlnets": controlnets,
+            "version": JSON_VERSION, "models": models, "upscalers": upscalers, "controlnets": controlnets, "clips": clips,
         }));
     }
     let mut text: String = entries.iter().map(as_text).collect();
@@ -33,6 +38,7 @@ pub(super) fn run(library: &Library, json: bool) -> anyhow::Result<()> {
     }
     text.extend(library.upscalers().iter().map(upscaler_as_text));
     text.extend(library.controlnets().iter().map(|entry| controlnet_as_text(entry, library)));
+    text.extend(library.clips().iter().map(clip_as_text));
     print(&text)
 }
 
@@ -56,6 +62,33 @@ pub(super) fn chosen(library: &Library, wish: Option<&str>, used_last: Option<&s
             let defaults = Defaults::from_facts(summary.native_extent, &training);
             Ok(Chosen { name: entry.name.clone(), defaults })
         }
+        Err(problem) => bail!("{problem}"),
+    }
+}
+
+/// The CLIP of this name or in this folder; without a wish, the one that the settings name, else the first that can be used.
+pub(super) fn chosen_clip(
+    library: &Library,
+    wish: Option<&str>,
+    configured: Option<&str>,
+) -> anyhow::Result<ChosenClip> {
+    let in_folder = wish.map(Path::new).filter(|path| path.is_dir()).map(|path| ClipEntry::of_folder(path.to_owned()));
+    let entry = match (&in_folder, wish) {
+        (Some(entry), _) => entry,
+        (None, Some(name)) => library.find_clip(name).map_err(engine::Error::from)?,
+        (None, None) => library.preferred_clip(configured).ok_or_else(|| {
+            anyhow!(
+                "there is no CLIP that can be used to compare pictures with words: put its folder into the folder `clip` in the \
+                 folder of models; `sfumato models` says what is wrong with those that are there"
+            )
+        })?,
+    };
+    match &entry.summary {
+        Ok(summary) => Ok(ChosenClip {
+            name: entry.name.clone(),
+            folder: entry.path.clone(),
+            fingerprint: summary.fingerprint.clone(),
+        }),
         Err(problem) => bail!("{problem}"),
     }
 }
@@ -95,6 +128,30 @@ fn upscaler_as_json(entry: &UpscalerEntry) -> Value {
         "bytes": summary.ok().map(|summary| summary.bytes),
         "problem": summary.err().map(ToString::to_string),
     })
+}
+
+fn clip_as_json(entry: &ClipEntry) -> Value {
+    let summary = entry.summary.as_ref();
+    json!({
+        "name": entry.name,
+        "path": describe::absolute(&entry.path),
+        "model": entry.model,
+        "side": summary.ok().map(|summary| summary.side),
+        "dimensions": summary.ok().map(|summary| summary.dimensions),
+        "bytes": summary.ok().map(|summary| summary.bytes),
+        "problem": summary.err().map(ToString::to_string),
+    })
+}
+
+fn clip_as_text(entry: &ClipEntry) -> String {
+    let path = entry.path.display();
+    match &entry.summary {
+        Ok(ClipSummary { side, bytes, .. }) => {
+            let megabytes = bytes.div_ceil(1_000_000);
+            format!("{}\tcompares pictures with words\t{side}x{side}\t{megabytes} MB\t{path}\n", entry.name)
+        }
+        Err(problem) => format!("{}\tcannot be used: {problem}\t{path}\n", entry.name),
+    }
 }
 
 fn upscaler_as_text(entry: &UpscalerEntry) -> String {

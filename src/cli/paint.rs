@@ -1,5 +1,7 @@
 //! `sfumato paint`: the engine of the window, driven one picture after the other.
 
+use super::clip::ChosenClip;
+use super::models::chosen_clip;
 use super::output::{Output, make_folder};
 use super::plan::Plan;
 use super::report::{Reporter, steps_in_words};
@@ -13,8 +15,10 @@ use std::time::Duration;
 /// What a run of the command left.
 #[derive(Debug, Default)]
 pub(super) struct Done {
-    /// The pictures that were written, in the order of their seeds.
+    /// The pictures that were written, in the order of their seeds, or the best first.
     pub(super) pictures: Vec<Written>,
+    /// The CLIP that ranked them.
+    pub(super) clip: Option<String>,
     /// What was decided in the person's place.
     pub(super) notes: Vec<String>,
     /// Whether Ctrl+C ended it.
@@ -28,6 +32,8 @@ pub(super) struct Written {
     pub(super) painted: Painted,
     /// Whether it was stopped before its last step.
     pub(super) stopped: bool,
+    /// How well it fits the prompt, where that was asked for.
+    pub(super) fit: Option<f32>,
 }
 
 /// Paints. With `--json` the object is printed also when painting fails, with what was finished before.
@@ -39,6 +45,8 @@ pub(super) fn run(args: &PaintArgs) -> anyhow::Result<u8> {
     }
     if args.json {
         print_json(&describe::done(&done, result.as_ref().err()))?;
+    } else if args.rank {
+        print(&done.pictures.iter().map(|written| format!("{}\n", written.file.display())).collect::<String>())?;
     }
     result?;
     Ok(if done.interrupted { 130 } else { 0 })
@@ -49,8 +57,9 @@ fn paint_all(args: &PaintArgs, done: &mut Done) -> anyhow::Result<()> {
         bail!(Usage("--trace writes one run: leave out --count".to_owned()));
     }
     let model_folder = args.model.as_deref().map(Path::new).filter(|path| path.is_dir());
-    let (library, used_last) = library(model_folder);
-    let plan = Plan::new(args, &library, used_last.as_deref())?;
+    let (library, settings) = library(model_folder);
+    let plan = Plan::new(args, &library, settings.last_model.as_deref())?;
+    let clip = args.rank.then(|| chosen_clip(&library, args.clip.as_deref(), settings.clip.as_deref())).transpose()?;
     let output = Output::new(args.out.as_deref(), args.count)?;
     if let Some(folder) = args.trace.as_deref().and_then(Path::parent) {
         make_folder(folder)?;
@@ -74,7 +83,7 @@ fn paint_all(args: &PaintArgs, done: &mut Done) -> anyhow::Result<()> {
         let written = picture.map(|(painted, stopped)| keep(&output, painted, stopped)).transpose()?;
         if let Some(written) = written {
             reporter.end(&written);
-            if !args.json {
+            if !args.json && !args.rank {
                 print(&format!("{}\n", written.file.display()))?;
             }
             done.pictures.push(written);
@@ -90,12 +99,32 @@ fn paint_all(args: &PaintArgs, done: &mut Done) -> anyhow::Result<()> {
             break;
         }
     }
+    if let Some(clip) = clip {
+        rank(&clip, done, &reporter)?;
+    }
+    Ok(())
+}
+
+/// Orders what was painted by how well it fits its prompt.
+fn rank(clip: &ChosenClip, done: &mut Done, reporter: &Reporter) -> anyhow::Result<()> {
+    done.clip = Some(clip.name.clone());
+    let mut eye = clip.open()?;
+    for written in &mut done.pictures {
+        let Painted { picture, request, .. } = &written.painted;
+        written.fit = eye.look(picture, &request.prompt)?.fit;
+    }
+    done.pictures.sort_by(|a, b| b.fit.unwrap_or(f32::MIN).total_cmp(&a.fit.unwrap_or(f32::MIN)));
+    for Written { file, fit, .. } in &done.pictures {
+        if let Some(fit) = fit {
+            reporter.note(&format!("fit {fit:.4}: {}", file.display()));
+        }
+    }
     Ok(())
 }
 
 fn keep(output: &Output, painted: Painted, stopped: bool) -> anyhow::Result<Written> {
     let file = output.write(&painted)?;
-    Ok(Written { file, painted, stopped })
+    Ok(Written { file, painted, stopped, fit: None })
 }
 
 /// How one picture came out.

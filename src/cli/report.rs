@@ -55,6 +55,12 @@ impl Reporter {
         self.made("piece", index, count);
     }
 
+    /// Pictures of a gallery were looked at.
+    pub(super) fn looked(&self, made: u32, count: u32) {
+        self.message("looking");
+        self.made("picture", made, count);
+    }
+
     fn made(&self, what: &str, made: u32, count: u32) {
         if let Some(bar) = &self.bar {
             bar.set_length(u64::from(count));

@@ -1,4 +1,5 @@
 use crate::diffusion::{Painted, Phase, Request, Stop};
+use crate::meaning::{Embedding, Seen};
 use crate::pixels::Picture;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,6 +8,10 @@ use std::sync::atomic::{AtomicU8, Ordering};
 /// Names a job for as long as the program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct JobId(pub u64);
+
+/// Names a picture that is looked at, for as long as the program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LookId(pub u64);
 
 /// One picture to paint.
 #[derive(Clone, Debug)]
@@ -34,6 +39,26 @@ pub enum Command {
         picture: Arc<Picture>,
         /// How many steps were made for it.
         steps_made: u32,
+    },
+    /// Look at a picture that is kept: what is in it, and how well it fits what was asked for.
+    Look {
+        /// What to call it in the answer.
+        id: LookId,
+        /// Through which CLIP, by its name.
+        clip: String,
+        /// The picture.
+        picture: Arc<Picture>,
+        /// What was asked for.
+        prompt: String,
+        /// How to take it back: what has begun is not broken off.
+        cancel: CancelToken,
+    },
+    /// Read words that pictures are to be compared with.
+    Read {
+        /// With which CLIP, by its name.
+        clip: String,
+        /// The words.
+        words: String,
     },
     /// Paint, and write every tensor on the way to a safetensors file, as [`Trace`](crate::diffusion::Trace) names them.
     Trace {
@@ -120,6 +145,20 @@ pub enum Event {
         id: JobId,
         /// Why, and which file.
         error: super::Error,
+    },
+    /// A picture of a [`Command::Look`] was looked at, or could not be.
+    Looked {
+        /// Which one.
+        id: LookId,
+        /// What was seen; none if it was taken back before.
+        seen: Result<Option<Seen>, super::Error>,
+    },
+    /// The words of a [`Command::Read`] were read, or could not be.
+    WordsRead {
+        /// The words.
+        words: String,
+        /// What they say.
+        meaning: Result<Embedding, super::Error>,
     },
     /// The job is over.
     JobEnded {

@@ -9,7 +9,7 @@ mod thread;
 
 pub use channel::{Client, Gone, Peer, channel};
 pub use memory::{give_back_freed_memory, keep_freed_memory};
-pub use messages::{CancelToken, Command, Event, Job, JobId, Outcome};
+pub use messages::{CancelToken, Command, Event, Job, JobId, LookId, Outcome};
 pub use priority::Priority;
 pub use studio::{best_device, device_name};
 
@@ -53,11 +53,14 @@ pub enum Error {
     /// The model cannot be found or its files cannot be used.
     #[error(transparent)]
     Model(#[from] crate::checkpoints::Error),
+    /// A CLIP could not look or read.
+    #[error(transparent)]
+    Meaning(#[from] crate::meaning::Error),
     /// The run failed.
     #[error(transparent)]
     Paint(#[from] crate::diffusion::Error),
     /// A mistake in this program; the message is the panic's.
-    #[error("painting broke off because of a mistake in this program: {0}")]
+    #[error("the work broke off because of a mistake in this program: {0}")]
     Panicked(String),
     /// Whoever wanted the picture has gone.
     #[error(transparent)]
@@ -70,7 +73,7 @@ impl Error {
         match self {
             Self::UnknownModel(_) | Self::Model(_) => Some("`sfumato models` lists the models that can be used"),
             Self::Panicked(_) => Some("try again, and report it with the settings if it comes back"),
-            Self::Paint(_) | Self::Gone(_) => None,
+            Self::Meaning(_) | Self::Paint(_) | Self::Gone(_) => None,
         }
     }
 }

@@ -1,11 +1,12 @@
-//! The work itself: the weights, of one model, one upscaler and one `ControlNet` at a time, and the runs that use them.
+//! The work itself: the weights, of one model, one upscaler, one `ControlNet` and one CLIP at a time, and the runs that use them.
 
 use super::thread::Work;
 use super::{Error, Event, Job, Peer};
-use crate::checkpoints::{ControlNet, LatentToRgb, Library, Model, Upscaler, load_controlnet};
+use crate::checkpoints::{Clip, ControlNet, LatentToRgb, Library, Model, Upscaler, load_controlnet};
 use crate::diffusion::{
     Control, Ending, Extras, Painted, Progress, Request, Stop, Trace, Upscale, paint, preview, upscale,
 };
+use crate::meaning::{Embedding, Eye, Seen};
 use crate::pixels::Picture;
 use candle_core::Device;
 use std::ops::ControlFlow::{self, Break, Continue};
@@ -23,11 +24,22 @@ pub(super) struct Studio {
     upscaler: Option<(String, Upscaler)>,
     /// As for the model.
     controlnet: Option<(String, ControlNet)>,
+    eye: Option<(String, Eye)>,
 }
 
 impl Studio {
     pub(super) fn new(library: Arc<Library>) -> Self {
-        Self { library, device: best_device(), loaded: None, upscaler: None, controlnet: None }
+        Self { library, device: best_device(), loaded: None, upscaler: None, controlnet: None, eye: None }
+    }
+
+    /// The CLIP of this name, loaded unless it is.
+    fn eye(&mut self, clip: &str) -> Result<&mut Eye, Error> {
+        if self.eye.as_ref().is_none_or(|(name, _)| name != clip) {
+            let path = &self.library.find_clip(clip)?.path;
+            self.eye = None;
+            self.eye = Some((clip.to_owned(), Eye::new(Clip::load(path, &self.device)?)));
+        }
+        Ok(self.eye.as_mut().map(|(_, eye)| eye).expect("it was loaded above"))
     }
 
     /// Loads the upscaler that a request names, if it names one, unless it is loaded.
@@ -124,6 +136,14 @@ impl Work for Studio {
             }
         }
         Ok(ending)
+    }
+
+    fn look(&mut self, clip: &str, picture: &Picture, prompt: &str) -> Result<Seen, Error> {
+        Ok(self.eye(clip)?.look(picture, prompt)?)
+    }
+
+    fn read(&mut self, clip: &str, words: &str) -> Result<Embedding, Error> {
+        Ok(self.eye(clip)?.read(words)?)
     }
 
     fn upscale(&mut self, job: &Job, picture: &Picture, steps_made: u32, peer: &Peer) -> Result<Ending, Error> {

@@ -3,6 +3,7 @@
 
 use super::{Command, Error, Event, Gone, Job, JobId, Outcome, Peer, give_back_freed_memory};
 use crate::diffusion::{Ending, Phase};
+use crate::meaning::{Embedding, Seen};
 use crate::pixels::Picture;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -15,6 +16,12 @@ pub(super) trait Work {
 
     /// Paints, telling `peer` about phases and steps, with the job's model loaded.
     fn paint(&mut self, job: &Job, trace: Option<&Path>, peer: &Peer) -> Result<Ending, Error>;
+
+    /// Looks at a picture through the CLIP of this name.
+    fn look(&mut self, clip: &str, picture: &Picture, prompt: &str) -> Result<Seen, Error>;
+
+    /// Reads words with the CLIP of this name.
+    fn read(&mut self, clip: &str, words: &str) -> Result<Embedding, Error>;
 
     /// Enlarges what was painted in `steps_made` steps, telling `peer` about pieces.
     fn upscale(&mut self, job: &Job, picture: &Picture, steps_made: u32, peer: &Peer) -> Result<Ending, Error>;
@@ -37,10 +44,31 @@ pub(super) fn serve(peer: &Peer, work: &mut impl Work) -> Result<(), Gone> {
             Command::Upscale { job, picture, steps_made } => {
                 run(peer, work, &job, Task::Upscale { picture: &picture, steps_made })?;
             }
+            Command::Look { cancel, id, .. } if cancel.requested().is_some() => {
+                peer.tell(Event::Looked { id, seen: Ok(None) })?;
+            }
+            Command::Look { id, clip, picture, prompt, .. } => {
+                let (seen, panic) = caught(|| work.look(&clip, &picture, &prompt).map(Some));
+                peer.tell(Event::Looked { id, seen })?;
+                panic.map_or(Ok(()), |panic| resume_unwind(panic))?;
+            }
+            Command::Read { clip, words } => {
+                let (meaning, panic) = caught(|| work.read(&clip, &words));
+                peer.tell(Event::WordsRead { words, meaning })?;
+                panic.map_or(Ok(()), |panic| resume_unwind(panic))?;
+            }
         }
         give_back_freed_memory();
     }
     Ok(())
+}
+
+/// Does something; a panic becomes an error to tell, and what is to go on after that.
+fn caught<T>(work: impl FnOnce() -> Result<T, Error>) -> (Result<T, Error>, Option<Box<dyn Any + Send>>) {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => (result, None),
+        Err(panic) => (Err(Error::panicked(&*panic)), Some(panic)),
+    }
 }
 
 fn load(peer: &Peer, work: &mut impl Work, model: String) -> Result<(), Gone> {
@@ -123,7 +151,7 @@ impl Error {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{CancelToken, Client, channel};
+    use super::super::{CancelToken, Client, LookId, channel};
     use super::*;
     use crate::diffusion::{Painted, Request, SamplerName, ScheduleName, Stop};
     use crate::geom::Extent;
@@ -155,6 +183,15 @@ mod tests {
                 }
             }
             Ok(Ending::Finished(painted(preview, job, count)))
+        }
+
+        fn look(&mut self, _clip: &str, _picture: &Picture, prompt: &str) -> Result<Seen, Error> {
+            Ok(Seen { embedding: self.read("", prompt)?, fit: Some(0.5) })
+        }
+
+        fn read(&mut self, _clip: &str, words: &str) -> Result<Embedding, Error> {
+            assert_ne!(words, "panic", "words that panic");
+            Ok(Embedding::new(vec![words.len() as f32, 1.0]).unwrap())
         }
 
         fn upscale(&mut self, job: &Job, picture: &Picture, steps_made: u32, peer: &Peer) -> Result<Ending, Error> {
@@ -209,6 +246,8 @@ mod tests {
                 Event::JobPhase { id, phase } => format!("{} {phase:?}", id.0),
                 Event::JobStep { id, index, .. } => format!("{} step {index}", id.0),
                 Event::JobPiece { id, index, .. } => format!("{} piece {index}", id.0),
+                Event::Looked { id, seen } => format!("looked {} {}", id.0, seen.unwrap().is_some()),
+                Event::WordsRead { words, .. } => format!("read {words}"),
                 Event::TraceFailed { id, error } => format!("{}: {error}", id.0),
                 Event::JobEnded { id, outcome } => match outcome {
                     Outcome::Finished(_) => format!("{} finished", id.0),
@@ -251,6 +290,35 @@ mod tests {
         let Some(Command::Generate(waiting)) = peer.try_command() else { panic!("a job waits") };
         run(&peer, &mut Fake, &waiting, Task::Paint { trace: None }).unwrap();
         assert_eq!(story(&client, 2), ["2 cancelled"]);
+    }
+
+    fn look(id: u64, prompt: &str) -> (Command, CancelToken) {
+        let (picture, cancel) = (Arc::new(Picture::filled(Extent::new(1, 1), [0; 4])), CancelToken::default());
+        let (id, clip, prompt) = (LookId(id), String::new(), prompt.to_owned());
+        (Command::Look { id, clip, picture, prompt, cancel: cancel.clone() }, cancel)
+    }
+
+    #[test]
+    fn pictures_are_looked_at_and_words_read_in_turn_unless_they_are_taken_back() {
+        let (client, peer) = channel(|| {});
+        let (taken_back, cancel) = look(1, "x");
+        cancel.stop(Stop::Discard);
+        client.send(taken_back);
+        client.send(look(2, "x").0);
+        client.send(Command::Read { clip: String::new(), words: "a cat".to_owned() });
+        client.generate(job(3, "some", "x", 1));
+        let thread = std::thread::spawn(move || serve(&peer, &mut Fake));
+        assert_eq!(story(&client, 3)[..4], ["looked 1 false", "looked 2 true", "read a cat", "3 started"]);
+        drop(client);
+        thread.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_panic_while_looking_is_told_and_ends_the_thread() {
+        let client = spawn_fake();
+        client.send(look(1, "panic").0);
+        let Some(Event::Looked { seen: Err(error), .. }) = client.event_within(SOON) else { panic!("it fails") };
+        assert!(error.to_string().contains("words that panic"), "{error}");
     }
 
     #[test]

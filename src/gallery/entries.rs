@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-const COLUMNS: &str = "id, file, created, record, parameters, steps_made, seconds, partial";
+const COLUMNS: &str = "id, file, created, record, parameters, steps_made, seconds, partial,
+    (SELECT fit FROM embeddings WHERE entry = entries.id)";
 
 impl Gallery {
     /// Keeps a result: its inputs, then its file, then its row. When this returns, the result survives a crash. If only the row
@@ -52,6 +53,7 @@ impl Gallery {
             seconds: new.seconds,
             partial: new.partial,
             missing: false,
+            fit: None,
         })
     }
 
@@ -142,11 +144,11 @@ impl Gallery {
         Ok(deleted)
     }
 
-    fn failed(&self) -> impl Fn(rusqlite::Error) -> Error {
+    pub(super) fn failed(&self) -> impl Fn(rusqlite::Error) -> Error {
         Error::index(&self.folder)
     }
 
-    fn writable(&self) -> Result<(), Error> {
+    pub(super) fn writable(&self) -> Result<(), Error> {
         if self.read_only { Err(Error::ReadOnly(self.folder.clone())) } else { Ok(()) }
     }
 
@@ -210,13 +212,15 @@ impl Gallery {
                 row.get(5)?,
                 row.get(6)?,
                 row.get(7)?,
+                // A number that makes no sense is as none.
+                row.get(8).unwrap_or_default(),
             ))
         };
-        let (file, created, record, parameters, steps_made, seconds, partial) =
+        let (file, created, record, parameters, steps_made, seconds, partial, fit) =
             read().map_err(|e| senseless(e.to_string()))?;
         let record: Record = serde_json::from_str(&record).map_err(|e| senseless(format!("its request: {e}")))?;
         let path = self.path_of(&file).ok_or_else(|| senseless("its file lies outside the gallery".into()))?;
         let missing = !path.is_file();
-        Ok(Entry { id, path, created, record, parameters, steps_made, seconds, partial, missing })
+        Ok(Entry { id, path, created, record, parameters, steps_made, seconds, partial, missing, fit })
     }
 }

@@ -16,7 +16,8 @@ const LOCK: &str = "lock";
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The layouts of the index: entry n turns layout n into layout n + 1. Released ones never change.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE entries (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         file TEXT NOT NULL UNIQUE,
@@ -32,7 +33,19 @@ const MIGRATIONS: &[&str] = &["
         entry INTEGER PRIMARY KEY REFERENCES entries (id) ON DELETE CASCADE,
         png BLOB NOT NULL
     ) STRICT;
-"];
+",
+    EMBEDDINGS,
+];
+
+/// `clip` is the fingerprint of the CLIP that looked; `vector` is empty where it looked in vain.
+const EMBEDDINGS: &str = "
+    CREATE TABLE embeddings (
+        entry INTEGER PRIMARY KEY REFERENCES entries (id) ON DELETE CASCADE,
+        clip TEXT NOT NULL,
+        vector BLOB NOT NULL,
+        fit REAL
+    ) STRICT;
+";
 
 /// A row of the index, before it has a number.
 pub(super) struct Row<'a> {
@@ -67,6 +80,8 @@ impl Gallery {
             Err(error) => return Err(error),
         };
         let mut gallery = Self::new(folder, db, lock, false);
+        // What could not be looked at last time is tried once more.
+        gallery.db.execute("DELETE FROM embeddings WHERE length(vector) = 0", []).map_err(Error::index(folder))?;
         let adopted = if gallery.lock.is_some() { gallery.adopt_files()? } else { 0 };
         match notice {
             Some(aside) => gallery.notices.push(format!(
@@ -89,7 +104,16 @@ impl Gallery {
         // Without `immutable` SQLite wants to make files beside the index, which it cannot here.
         let uri = format!("file:{}?immutable=1", uri_escaped(&folder.join(FILE)));
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let db = Connection::open_with_flags(uri, flags).map_err(failed)?;
+        let db = Connection::open_with_flags(uri, flags).map_err(&failed)?;
+        if layout_of(&db, folder)? == 1 {
+            // A temporary table stands in for the one that cannot be made.
+            db.execute_batch(
+                &EMBEDDINGS
+                    .replace("CREATE", "CREATE TEMPORARY")
+                    .replace("REFERENCES entries (id) ON DELETE CASCADE", ""),
+            )
+            .map_err(&failed)?;
+        }
         check_layout(&db, folder)?;
         Ok(Self::new(folder, db, None, true))
     }
@@ -234,7 +258,8 @@ fn check_layout(db: &Connection, folder: &Path) -> Result<(), Error> {
     let verdict: Option<String> =
         db.query_row("PRAGMA quick_check(entries)", [], |row| row.get(0)).optional().map_err(&failed)?;
     db.prepare("SELECT id, file, created, record, parameters, steps_made, seconds, partial, words FROM entries")
-        .and_then(|_| db.prepare("SELECT entry, png FROM thumbnails").map(drop))
+        .and_then(|_| db.prepare("SELECT entry, png FROM thumbnails"))
+        .and_then(|_| db.prepare("SELECT entry, clip, vector, fit FROM embeddings").map(drop))
         .map_err(&failed)?;
     if verdict.as_deref() == Some("ok") {
         return Ok(());

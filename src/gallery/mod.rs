@@ -16,6 +16,7 @@ mod entries;
 mod error;
 mod files;
 mod index;
+mod meaning;
 
 pub use error::Error;
 pub use files::RECORD as RECORD_KEY;
@@ -69,6 +70,8 @@ pub struct Entry {
     pub partial: bool,
     /// Whether its file is gone.
     pub missing: bool,
+    /// How well its picture fits its prompt, -1..1, by the CLIP that looked at it last; none before that.
+    pub fit: Option<f32>,
 }
 
 /// What became of a deleted result's file.

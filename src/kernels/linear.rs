@@ -43,6 +43,13 @@ impl Linear {
         Self::from_tensors(weight, Some(weights.get(outputs, "bias")?))
     }
 
+    /// Reads a convolution without bias whose stride is its kernel's side, `weight` (outputs, channels, side, side): on squares of a
+    /// picture that [`pixel_unshuffle`](super::pixel_unshuffle) has laid out it is the same thing.
+    pub fn from_patches(channels: usize, side: usize, outputs: usize, weights: VarBuilder<'_>) -> Result<Self> {
+        let weight = weights.get((outputs, channels, side, side), "weight")?;
+        Self::from_tensors(weight.reshape((outputs, channels * side * side))?, None)
+    }
+
     fn from_tensors(weight: Tensor, bias: Option<Tensor>) -> Result<Self> {
         let (outputs, inputs) = weight.dims2()?;
         let matrix = if serves(&weight) {

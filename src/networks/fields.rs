@@ -46,6 +46,11 @@ impl Fields {
         }
     }
 
+    /// The object in `field`, if there is one.
+    pub(crate) fn inner(&self, field: &str) -> Option<Self> {
+        Some(Self { map: self.get(field)?.as_object()?.clone() })
+    }
+
     /// The field's value; null counts as absent, as in Python.
     pub(crate) fn get(&self, field: &str) -> Option<&Value> {
         self.map.get(field).filter(|value| !value.is_null())

@@ -6,6 +6,9 @@
 
 #![expect(clippy::needless_pass_by_value, reason = "a VarBuilder is a handle: `pp` makes one for each layer")]
 
+mod clip;
+mod clip_image;
+mod clip_layers;
 mod clip_text;
 mod fields;
 mod resnet;
@@ -13,6 +16,10 @@ mod unet;
 mod upscaler;
 mod vae;
 
+pub use crate::kernels::Activation;
+pub use clip::{Clip, ClipConfig};
+pub use clip_image::{ClipImage, ClipImageConfig};
+pub use clip_layers::ClipLayersConfig;
 pub use clip_text::{ClipText, ClipTextConfig, Encoded};
 pub use fields::ConfigError;
 pub(crate) use fields::Fields;

@@ -1,6 +1,7 @@
 //! Pictures and masks on the CPU: the only place where a pixel is decided. Image files enter and leave here, with the texts
 //! that are written into them.
 
+mod bicubic;
 mod composite;
 mod edges;
 mod error;

@@ -76,8 +76,12 @@ pub enum Action {
     Undo,
     /// Do it again.
     Redo,
-    /// List only the results whose prompts hold these words; all of them when empty.
+    /// List only the results whose prompts hold these words, and besides those that show something like it; all of them when empty.
     Search(String),
+    /// List, besides, the results that show something like this one.
+    FindAlike(ResultId),
+    /// List, besides, the results with this one's prompt, the one that fits it best first.
+    ListBestFitting(ResultId),
     /// List the next page of older results.
     MoreResults,
     /// Show this result on the canvas.

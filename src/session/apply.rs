@@ -15,6 +15,7 @@ impl Session {
     pub fn apply(&mut self, action: Action) {
         self.carry_out(action);
         self.start_next(Instant::now());
+        self.look_on();
         self.refresh();
         self.keep_state();
     }
@@ -78,7 +79,10 @@ impl Session {
             Action::Search(words) => {
                 self.results.restart(words);
                 self.list_more();
+                self.gather_by_words();
             }
+            Action::FindAlike(id) => self.find_alike(id),
+            Action::ListBestFitting(id) => self.list_best_fitting(id),
             Action::MoreResults => self.list_more_if_there_are(),
             Action::Show(id) => {
                 self.view.wanted = Some(id);
@@ -175,6 +179,7 @@ impl Session {
         }
         self.restarts_left -= 1;
         self.engine = (self.start_engine)();
+        self.lost_look();
         for model in &mut self.models {
             if matches!(model.state, ModelState::Loaded { .. }) {
                 model.state = ModelState::OnDisk;

@@ -1,9 +1,11 @@
 //! The gallery, on a thread of its own: disks are slow, and a picture must not wait for the window nor the window for a picture.
 
+use super::results::By;
 use super::worker::Worker;
 use super::{ResultId, Wake};
 use crate::diffusion::{Painted, Request};
 use crate::gallery::{Deleted, Entry, EntryId, Error, Gallery, NewEntry};
+use crate::meaning::{Embedding, Seen};
 use crate::metadata::describe;
 use crate::pixels::Picture;
 use std::path::PathBuf;
@@ -32,6 +34,21 @@ pub(super) enum Task {
     Fetch { result: ResultId, entry: EntryId, purpose: Purpose },
     /// Move a result to the trash.
     Delete { result: ResultId, entry: EntryId },
+    /// Find the newest result that this CLIP has not looked at.
+    NextUnseen { clip: String },
+    /// Keep what this CLIP saw in a result, or that it could see nothing.
+    KeepSeen { entry: EntryId, clip: String, seen: Option<Seen> },
+    /// Find the results that are nearest to something, by what this CLIP saw in them.
+    Gather { by: By, to: Nearest, clip: String },
+}
+
+/// What results are near to.
+pub(super) enum Nearest {
+    To(Embedding),
+    /// Another result.
+    ToEntry(EntryId),
+    /// Their own prompt, which is this.
+    ToPrompt(String),
 }
 
 pub(super) enum Answer {
@@ -58,10 +75,21 @@ pub(super) enum Answer {
         result: ResultId,
         deleted: Result<Deleted, Unavailable>,
     },
+    /// A result that was not looked at, with its picture if that can be read; none if there is no such result.
+    Unseen(Result<Option<(Box<Entry>, Option<Arc<Picture>>)>, Unavailable>),
+    SeenKept(Result<(), Unavailable>),
+    Gathered {
+        by: By,
+        /// The nearest first, each with how near it is; none if what they are to be near to was not looked at.
+        found: Result<Option<Vec<(Listed, f32)>>, Unavailable>,
+    },
 }
 
+/// An entry with its thumbnail.
+pub(super) type Listed = (Entry, Option<Arc<Picture>>);
+
 pub(super) struct Page {
-    pub(super) entries: Vec<(Entry, Option<Arc<Picture>>)>,
+    pub(super) entries: Vec<Listed>,
     pub(super) has_more: bool,
 }
 
@@ -128,6 +156,9 @@ fn refuse(task: Task, why: &str, tell: &dyn Fn(Answer)) {
         }
         Task::Fetch { result, purpose, .. } => tell(Answer::Fetched { result, purpose, fetched: Err(why()) }),
         Task::Delete { result, .. } => tell(Answer::Deleted { result, deleted: Err(why()) }),
+        Task::NextUnseen { .. } => tell(Answer::Unseen(Err(why()))),
+        Task::KeepSeen { .. } => tell(Answer::SeenKept(Err(why()))),
+        Task::Gather { by, .. } => tell(Answer::Gathered { by, found: Err(why()) }),
     }
 }
 
@@ -157,7 +188,45 @@ fn carry_out(gallery: &mut Gallery, task: Task, tell: &dyn Fn(Answer)) {
             let deleted = gallery.delete(entry).map_err(Unavailable::from);
             tell(Answer::Deleted { result, deleted });
         }
+        Task::NextUnseen { clip } => {
+            let next = gallery.next_unseen(&clip).map(|next| {
+                next.map(|entry| {
+                    let picture = gallery.picture(entry.id).ok().map(Arc::new);
+                    (Box::new(entry), picture)
+                })
+            });
+            tell(Answer::Unseen(next.map_err(Unavailable::from)));
+        }
+        Task::KeepSeen { entry, clip, seen } => {
+            tell(Answer::SeenKept(gallery.keep_seen(entry, &clip, seen.as_ref()).map_err(Unavailable::from)));
+        }
+        Task::Gather { by, to, clip } => {
+            let found = gather(gallery, &to, &clip).map_err(Unavailable::from);
+            tell(Answer::Gathered { by, found });
+        }
     }
+}
+
+fn gather(gallery: &Gallery, to: &Nearest, clip: &str) -> Result<Option<Vec<(Listed, f32)>>, Error> {
+    let found = match to {
+        Nearest::To(embedding) => gallery.nearest(clip, embedding, PAGE)?,
+        Nearest::ToEntry(entry) => {
+            let Some(embedding) = gallery.embedding(*entry, clip)? else { return Ok(None) };
+            let mut found = gallery.nearest(clip, &embedding, PAGE + 1)?;
+            found.retain(|(other, _)| other.id != *entry);
+            found
+        }
+        Nearest::ToPrompt(prompt) => {
+            let best = gallery.best_fitting(clip, prompt, PAGE)?;
+            best.into_iter().filter_map(|entry| Some((entry.fit?, entry))).map(|(fit, entry)| (entry, fit)).collect()
+        }
+    };
+    Ok(Some(found.into_iter().map(|(entry, nearness)| (with_thumbnail(gallery, entry), nearness)).collect()))
+}
+
+fn with_thumbnail(gallery: &Gallery, entry: Entry) -> Listed {
+    let thumbnail = gallery.thumbnail(entry.id).ok().map(Arc::new);
+    (entry, thumbnail)
 }
 
 fn thumbnail_of(result: ResultId, painted: &Painted) -> Answer {
@@ -169,9 +238,6 @@ fn list(gallery: &Gallery, search: &str, offset: usize) -> Result<Page, Error> {
     let mut entries = gallery.search(search, PAGE + 1, offset)?;
     let has_more = entries.len() > PAGE;
     entries.truncate(PAGE);
-    let with_thumbnail = |entry: Entry| {
-        let thumbnail = gallery.thumbnail(entry.id).ok().map(Arc::new);
-        (entry, thumbnail)
-    };
-    Ok(Page { entries: entries.into_iter().map(with_thumbnail).collect(), has_more })
+    let entries = entries.into_iter().map(|entry| with_thumbnail(gallery, entry)).collect();
+    Ok(Page { entries, has_more })
 }

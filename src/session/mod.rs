@@ -15,6 +15,7 @@ mod guide;
 mod history;
 mod jobs;
 mod keep;
+mod looking;
 mod notices;
 mod persist;
 mod poll;
@@ -29,8 +30,9 @@ pub use draft::{Draft, Model, ModelState, NotReady};
 pub use guide::ControlNetChoice;
 pub use history::History;
 pub use jobs::{Jobs, Running, Waiting};
+pub use looking::Clip;
 pub use notices::{Notice, NoticeId, NoticeKind, Notices, Offer};
-pub use results::{Kept, ResultId, ResultItem, Results};
+pub use results::{By, Gathered, Kept, ResultId, ResultItem, Results};
 pub use start::entropy;
 pub use worker::Wake;
 
@@ -55,6 +57,8 @@ pub struct Opening {
     pub upscalers: Vec<Upscale>,
     /// The `ControlNet`s that can be used.
     pub controlnets: Vec<ControlNetChoice>,
+    /// The CLIP to look at results through, if there is one.
+    pub clip: Option<Clip>,
     /// Starts an engine; called again when one has died.
     pub engine: Box<dyn FnMut() -> Client>,
     /// Called from any thread when [`Session::poll`] has something to take in.
@@ -102,6 +106,7 @@ pub struct Session {
     restarts_left: u8,
     files: files::Files,
     archive: archive::Archive,
+    looking: looking::Looking,
     keeper: Keeper,
     /// Let go after the keeper has written what waited. None while another program keeps the state.
     #[cfg_attr(not(test), expect(dead_code, reason = "it is held, and there is nothing to ask of it"))]
@@ -139,8 +144,8 @@ const FIRST_BRUSH: Brush = Brush { size: 24.0, hardness: 0.8 };
 impl Session {
     /// Opens the session that was left, or a first one: the preferred model's example in the draft, the model on its way.
     pub fn open(opening: Opening) -> Self {
-        let Opening { paths, settings, models, upscalers, controlnets, engine: mut start_engine, wake, entropy } =
-            opening;
+        let Opening { paths, settings, models, upscalers, controlnets, clip, engine, wake, entropy } = opening;
+        let mut start_engine = engine;
         let folder = paths.state_folder().to_owned();
         let claim = persist::claim(&folder);
         let restored = if claim.is_some() { persist::restore(&folder) } else { persist::Restored::default() };
@@ -192,6 +197,7 @@ impl Session {
             restarts_left: RESTARTS,
             files: files::start(Arc::clone(&wake)),
             archive: archive::start(paths.gallery_folder(&settings), Arc::clone(&wake)),
+            looking: looking::Looking::new(clip),
             keeper: if claim.is_some() { Keeper::start(folder, wake) } else { Keeper::idle() },
             claim,
             settings,

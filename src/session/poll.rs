@@ -47,6 +47,7 @@ impl Session {
         }
         self.notices.let_pass(now);
         self.start_next(now);
+        self.look_on();
         self.refresh();
         self.keep_state();
     }
@@ -78,6 +79,8 @@ impl Session {
             Event::TraceFailed { error, .. } => {
                 self.notices.error(sentence(&error.to_string()));
             }
+            Event::Looked { id, seen } => self.take_look(id, seen),
+            Event::WordsRead { words, meaning } => self.take_words(words, meaning),
             Event::JobEnded { id, outcome } => self.job_ended(id, outcome),
         }
     }
@@ -176,13 +179,29 @@ impl Session {
                 }
             }
             Answer::Added { result, entry } => match entry {
-                Ok(entry) => self.results.saved(result, &entry),
+                Ok(entry) => {
+                    self.results.saved(result, &entry);
+                    self.looking.has_news();
+                }
                 Err(Unavailable(why)) => self.not_saved(result, &why),
             },
             Answer::Fetched { result, purpose, fetched } => match fetched {
                 Ok(fetched) => self.take_fetched(result, purpose, *fetched),
                 Err(why) => {
                     self.notices.error(sentence(&why.to_string()));
+                }
+            },
+            Answer::Unseen(next) => self.take_unseen(next),
+            Answer::SeenKept(kept) => self.take_kept(kept),
+            Answer::Gathered { by, found } => match found {
+                Ok(Some(found)) => self.results.take_gathered(&by, found),
+                Ok(None) => {
+                    self.results.gather(None);
+                    self.notices.info("This result was not looked at yet: that is done while nothing is painted");
+                }
+                Err(why) => {
+                    self.results.gather(None);
+                    self.notices.error(format!("The gallery could not be searched: {why}"));
                 }
             },
             Answer::Deleted { result, deleted } => match deleted {

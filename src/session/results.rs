@@ -1,3 +1,4 @@
+use super::archive::Listed;
 use crate::diffusion::{Painted, Request};
 use crate::gallery::{Entry, EntryId};
 use crate::geom::Extent;
@@ -43,6 +44,30 @@ pub struct ResultItem {
     pub missing: bool,
     /// Where it is kept.
     pub kept: Kept,
+    /// How well it fits its prompt, -1..1; none before a CLIP has looked at it.
+    pub fit: Option<f32>,
+}
+
+/// Results that were put together by what they show.
+#[derive(Clone, Debug)]
+pub struct Gathered {
+    /// By what.
+    pub by: By,
+    /// The nearest first, each with how near it is, -1..1.
+    pub items: Vec<(ResultItem, f32)>,
+    /// Whether they are on their way; until then those of before are here.
+    pub is_loading: bool,
+}
+
+/// By what results are put together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum By {
+    /// They show something like the words of the search.
+    Words(String),
+    /// They show something like this one.
+    Like(ResultId),
+    /// This is their prompt, and they fit it.
+    Prompt(String),
 }
 
 /// What was made, as far as it is listed: the newest page, further pages as they are asked for, narrowed by a search.
@@ -52,6 +77,8 @@ pub struct Results {
     pub items: Vec<ResultItem>,
     /// The words that prompts must hold to be listed; empty for all.
     pub search: String,
+    /// Those that were put together by what they show, besides what is listed.
+    pub gathered: Option<Gathered>,
     /// Whether older ones can be listed with [`MoreResults`](super::Action::MoreResults).
     pub has_more: bool,
     /// Whether a page is on its way.
@@ -100,7 +127,19 @@ impl Results {
 
     /// The result of this name, if it is listed.
     pub fn get(&self, id: ResultId) -> Option<&ResultItem> {
-        self.items.iter().find(|item| item.id == id)
+        self.all_items().find(|item| item.id == id)
+    }
+
+    fn all_items(&self) -> impl Iterator<Item = &ResultItem> {
+        let gathered = self.gathered.iter().flat_map(|gathered| &gathered.items).map(|(item, _)| item);
+        self.items.iter().chain(gathered)
+    }
+
+    /// The gathered ones that are not found by their words already.
+    pub fn found_besides(&self) -> impl Iterator<Item = &(ResultItem, f32)> {
+        let found: HashSet<ResultId> = self.found().map(|item| item.id).collect();
+        let gathered = self.gathered.iter().flat_map(|gathered| &gathered.items);
+        gathered.filter(move |(item, _)| !found.contains(&item.id))
     }
 
     /// The listed ones that the search is for. What was made since it began is listed whether it is or not.
@@ -162,6 +201,7 @@ impl Results {
                 upscaled: painted.request.upscale.is_some(),
                 missing: false,
                 kept: Kept::Saving,
+                fit: None,
             },
         );
         self.unsaved.insert(id, Unsaved { painted: Box::new(painted), partial });
@@ -195,24 +235,56 @@ impl Results {
     }
 
     /// Lists older entries behind what is listed; what is listed already stays where it is.
-    pub(super) fn append(&mut self, entries: Vec<(Entry, Option<Arc<Picture>>)>) {
-        for (entry, thumbnail) in entries {
-            let id = self.name_of(entry.id);
-            self.locate(id, &entry);
-            if self.get(id).is_some() {
-                continue;
+    pub(super) fn append(&mut self, entries: Vec<Listed>) {
+        for listed in entries {
+            let item = self.item(listed);
+            if self.items.iter().all(|other| other.id != item.id) {
+                self.items.push(item);
             }
-            self.items.push(ResultItem {
-                id,
-                thumbnail,
-                extent: entry.record.picture_extent(),
-                upscaled: entry.record.upscale.is_some(),
-                prompt: entry.record.prompt,
-                seed: entry.record.seed,
-                partial: entry.partial,
-                missing: entry.missing,
-                kept: Kept::InGallery(entry.id),
-            });
+        }
+    }
+
+    fn item(&mut self, (entry, thumbnail): Listed) -> ResultItem {
+        let id = self.name_of(entry.id);
+        self.locate(id, &entry);
+        ResultItem {
+            id,
+            thumbnail,
+            extent: entry.record.picture_extent(),
+            upscaled: entry.record.upscale.is_some(),
+            prompt: entry.record.prompt,
+            seed: entry.record.seed,
+            partial: entry.partial,
+            missing: entry.missing,
+            kept: Kept::InGallery(entry.id),
+            fit: entry.fit,
+        }
+    }
+
+    /// Begins to gather by something, or ends it. What was gathered by other words stays until what is asked for is there.
+    pub(super) fn gather(&mut self, by: Option<By>) {
+        let before = self.gathered.take();
+        self.gathered = by.map(|by| {
+            let both_words = |before: &Gathered| matches!((&before.by, &by), (By::Words(_), By::Words(_)));
+            let items = before.filter(both_words).map(|before| before.items).unwrap_or_default();
+            Gathered { by, items, is_loading: true }
+        });
+    }
+
+    /// What was gathered is there, if it is still wanted.
+    pub(super) fn take_gathered(&mut self, by: &By, found: Vec<(Listed, f32)>) {
+        if self.gathered.as_ref().is_none_or(|gathered| gathered.by != *by) {
+            return;
+        }
+        let items = found.into_iter().map(|(listed, nearness)| (self.item(listed), nearness)).collect();
+        self.gathered = Some(Gathered { by: by.clone(), items, is_loading: false });
+    }
+
+    /// A result was looked at.
+    pub(super) fn set_fit(&mut self, entry: EntryId, fit: Option<f32>) {
+        let Some(id) = self.ids.get(&entry).copied() else { return };
+        if let Some(item) = self.items.iter_mut().find(|item| item.id == id) {
+            item.fit = fit;
         }
     }
 
@@ -230,6 +302,9 @@ impl Results {
 
     pub(super) fn forget(&mut self, id: ResultId) {
         self.items.retain(|item| item.id != id);
+        if let Some(gathered) = &mut self.gathered {
+            gathered.items.retain(|(item, _)| item.id != id);
+        }
         self.unsaved.remove(&id);
         self.leaving.remove(&id);
         self.recent.retain(|(recent, _)| *recent != id);

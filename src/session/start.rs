@@ -1,6 +1,6 @@
 //! How the program makes a session: from what the user configured and the models that are found.
 
-use super::{ControlNetChoice, Model, Opening, Session, Wake};
+use super::{Clip, ControlNetChoice, Model, Opening, Session, Wake};
 use crate::checkpoints::{Library, ModelEntry};
 use crate::diffusion::{Defaults, TrainingSigmas, Upscale};
 use crate::engine::{self, Priority};
@@ -19,6 +19,7 @@ impl Session {
         models.sort_by_key(|model| preferred != Some(&model.name));
         let upscalers = upscalers(&library, preferred.map(String::as_str));
         let controlnets = controlnets(&library);
+        let clip = clip(&library, settings.clip.as_deref());
         let engine_wake = Arc::clone(&wake);
         let engine = Box::new(move || {
             let wake = Arc::clone(&engine_wake);
@@ -26,12 +27,19 @@ impl Session {
         });
         let entropy = entropy();
         let mut session =
-            Self::open(Opening { paths, settings, models, upscalers, controlnets, engine, wake, entropy });
+            Self::open(Opening { paths, settings, models, upscalers, controlnets, clip, engine, wake, entropy });
         if let Some(problem) = problem {
             session.notices.error(problem);
         }
         session
     }
+}
+
+/// The one that the settings name if it can be used, else the first that can.
+fn clip(library: &Library, name: Option<&str>) -> Option<Clip> {
+    let entry = library.preferred_clip(name)?;
+    let fingerprint = entry.summary.as_ref().ok()?.fingerprint.clone();
+    Some(Clip { name: entry.name.clone(), fingerprint })
 }
 
 /// Any number, from the randomness that the standard library seeds its hash maps with.

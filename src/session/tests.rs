@@ -3,13 +3,14 @@
 mod document;
 mod failures;
 mod guide;
+mod looking;
 mod painting;
 mod restart;
 mod results;
 
 use super::*;
 use crate::diffusion::{Defaults, Painted, Phase, Request, SamplerName, ScheduleName};
-use crate::engine::{self, Event, Job, Outcome, Peer};
+use crate::engine::{self, CancelToken, Event, Job, Outcome, Peer};
 use crate::geom::{Extent, Point};
 use crate::paint::Stroke;
 use crossbeam_channel::{Receiver, unbounded};
@@ -39,6 +40,10 @@ fn stage(home: &Path) -> Stage {
 }
 
 fn stage_with(home: &Path, models: Vec<Model>) -> Stage {
+    stage_of(home, models, None)
+}
+
+fn stage_of(home: &Path, models: Vec<Model>, clip: Option<Clip>) -> Stage {
     let (tell, peers) = unbounded();
     let start = move || {
         let (client, peer) = engine::channel(|| ());
@@ -52,6 +57,7 @@ fn stage_with(home: &Path, models: Vec<Model>) -> Stage {
         models,
         controlnets: vec![ControlNetChoice { name: "Bozzetto lines".into(), models: vec!["bozzetto".into()] }],
         upscalers: vec![Upscale { upscaler: "Bozzetto 4x".into(), factor: 4.0, refine: None }],
+        clip,
         engine: Box::new(start),
         wake: Arc::new(|| ()),
         entropy: 1,

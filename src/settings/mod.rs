@@ -41,6 +41,8 @@ pub struct Settings {
     pub threads: Option<usize>,
     /// The name of the model that was chosen last.
     pub last_model: Option<String>,
+    /// The name of the CLIP that compares pictures with words; none is the one that comes with the program.
+    pub clip: Option<String>,
     /// Keys of the file that this version does not know.
     #[serde(skip)]
     unknown: toml::Table,
@@ -71,6 +73,7 @@ impl Default for Settings {
             gallery_folder: None,
             threads: None,
             last_model: None,
+            clip: None,
             unknown: toml::Table::new(),
         }
     }
@@ -80,7 +83,7 @@ impl Settings {
     /// The version of the layout that is written.
     pub const VERSION: u32 = 1;
 
-    const KEYS: [&str; 6] = ["version", "theme", "model_folders", "gallery_folder", "threads", "last_model"];
+    const KEYS: [&str; 7] = ["version", "theme", "model_folders", "gallery_folder", "threads", "last_model", "clip"];
 
     /// Reads the settings. Where there is no file, defaults. Where it cannot be read or understood, defaults too, with a notice
     /// that names the file and the line; the file itself is put aside as `.bad`.
@@ -172,6 +175,7 @@ mod tests {
             gallery_folder: Some("/pictures".into()),
             threads: Some(3),
             last_model: Some("bozzetto".into()),
+            clip: Some("ViT-L-14".into()),
             ..Settings::default()
         }
     }

@@ -152,6 +152,8 @@ pub(super) fn result_ui(
             Shortcut::RecallResult,
             Shortcut::UpscaleResult,
             Shortcut::GuideByResult,
+            Shortcut::FindAlike,
+            Shortcut::BestFitting,
             Shortcut::CopySeed,
             Shortcut::RevealResult,
             Shortcut::DeleteResult,
@@ -167,10 +169,14 @@ pub(super) fn result_ui(
                 Shortcut::RevealResult => !item.missing,
                 Shortcut::UpscaleResult => session.can_upscale(item),
                 Shortcut::GuideByResult => !item.missing && session.fitting_controlnets().next().is_some(),
+                Shortcut::FindAlike | Shortcut::BestFitting => session.can_compare(),
                 _ => true,
             };
             menu::item(ui, shortcut, enabled, || {
                 perform_on_result(&ctx, shortcut, item.id, session, out);
+                if shortcut.shows_in_gallery() {
+                    view.show_gathered();
+                }
             });
         }
     });
@@ -178,9 +184,15 @@ pub(super) fn result_ui(
         out.act(Action::Show(item.id));
         view.scrolled_to = Some(item.id);
     }
-    let about =
-        format!("{}\n{} \u{d7} {}, seed {}", short(prompt, 200), item.extent.width, item.extent.height, item.seed);
+    let fit = item.fit.map(|fit| format!("\n{}", fit_text(fit))).unwrap_or_default();
+    let (extent, seed) = (item.extent, item.seed);
+    let about = format!("{}\n{} \u{d7} {}, seed {seed}{fit}", short(prompt, 200), extent.width, extent.height);
     response.on_hover_text(about)
+}
+
+/// How well a result fits its prompt, in words.
+pub(super) fn fit_text(fit: f32) -> String {
+    format!("Fits its prompt by {fit:.2}").replace('-', "\u{2212}")
 }
 
 /// The first `most` characters, on one line.

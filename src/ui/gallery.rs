@@ -1,12 +1,12 @@
-//! Everything that was made, as a grid in place of the canvas, with a search over the prompts.
+//! Everything that was made, as a grid in place of the canvas, with a search over the prompts and what the pictures show.
 
-use super::filmstrip::result_ui;
+use super::filmstrip::{result_ui, short};
 use super::icons::{self, Icon};
 use super::state::{Outbox, ViewState};
 use super::theme::{Palette, space};
-use super::widgets::{Look, icon_button, sized_icon_button};
-use crate::session::{Action, Session};
-use egui::{Align, Layout, Margin, Rect, RichText, ScrollArea, TextEdit, Ui, UiBuilder, vec2};
+use super::widgets::{Look, icon_button, painted_text, sized_icon_button};
+use crate::session::{Action, By, Gathered, ResultItem, Session};
+use egui::{Align, Align2, Color32, Layout, Margin, Rect, RichText, ScrollArea, TextEdit, Ui, UiBuilder, vec2};
 
 const SIDE: f32 = 148.0;
 
@@ -16,8 +16,8 @@ pub(super) fn search_id() -> egui::Id {
 }
 
 /// However the gallery was closed: the filmstrip lists everything again.
-pub(super) fn end_search_with_the_gallery(view: &mut ViewState, out: &mut Outbox) {
-    if !view.gallery_open && !view.search.is_empty() {
+pub(super) fn end_search_with_the_gallery(session: &Session, view: &mut ViewState, out: &mut Outbox) {
+    if !view.gallery_open && (!view.search.is_empty() || session.results.gathered.is_some()) {
         view.search.clear();
         out.act(Action::Search(String::new()));
     }
@@ -29,7 +29,7 @@ pub(super) fn gallery_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, o
         ui.horizontal(|ui| {
             ui.heading("Gallery");
             ui.add_space(12.0);
-            search_ui(ui, view, out);
+            search_ui(ui, session, view, out);
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 if icon_button(ui, Icon::Close, "Close the gallery", "Back to the canvas  (Esc)", Look::Plain).clicked()
                 {
@@ -38,28 +38,16 @@ pub(super) fn gallery_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, o
             });
         });
         ui.add_space(space::SMALL);
-        if session.results.found().next().is_none() {
-            let text = if view.search.trim().is_empty() {
-                "Nothing painted yet.".to_owned()
-            } else {
-                format!("No prompt holds \u{201c}{}\u{201d}.", view.search.trim())
-            };
-            ui.label(RichText::new(text).color(Palette::of(ui).text_weak));
-            return;
-        }
         let shown_before = out.actions.len();
-        ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
-            ui.horizontal_wrapped(|ui| {
-                ui.spacing_mut().item_spacing = vec2(10.0, 10.0);
-                for item in session.results.found() {
-                    let response = result_ui(ui, item, SIDE, session, view, out);
-                    if response.double_clicked() {
-                        view.gallery_open = false;
-                    }
+        ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| match &session.results.gathered {
+            Some(gathered @ Gathered { by: By::Like(_) | By::Prompt(_), .. }) => {
+                gathered_ui(ui, gathered, session, view, out);
+            }
+            gathered => {
+                found_ui(ui, session, view, out);
+                if let Some(gathered) = gathered {
+                    besides_ui(ui, gathered, session, view, out);
                 }
-            });
-            if session.results.has_more && ui.button("Show older ones").clicked() {
-                out.act(Action::MoreResults);
             }
         });
         // Starting from a picture means working on it: the canvas comes back.
@@ -69,13 +57,103 @@ pub(super) fn gallery_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, o
     });
 }
 
-fn search_ui(ui: &mut Ui, view: &mut ViewState, out: &mut Outbox) {
+/// What the search found by its words; without a search, everything.
+fn found_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut Outbox) {
+    if session.results.found().next().is_none() {
+        let words = view.search.trim();
+        weak(
+            ui,
+            &if words.is_empty() {
+                "Nothing painted yet.".into()
+            } else {
+                format!("No prompt holds {}.", quoted(words))
+            },
+        );
+        return;
+    }
+    grid_ui(ui, session.results.found().map(|item| (item, None)), session, view, out);
+    if session.results.has_more && ui.button("Show older ones").clicked() {
+        out.act(Action::MoreResults);
+    }
+}
+
+/// What shows something like the words of the search and does not hold them.
+fn besides_ui(ui: &mut Ui, gathered: &Gathered, session: &Session, view: &mut ViewState, out: &mut Outbox) {
+    let mut besides = session.results.found_besides().peekable();
+    if besides.peek().is_none() {
+        if gathered.is_loading && session.jobs.running.is_some() {
+            ui.add_space(space::GROUP);
+            weak(ui, "What looks like it is found when the picture that is being painted is done.");
+        }
+        return;
+    }
+    ui.add_space(space::GROUP);
+    ui.label(RichText::new("Looks most like it").strong());
+    ui.add_space(space::SMALL);
+    grid_ui(ui, besides.map(|(item, nearness)| (item, Some(*nearness))), session, view, out);
+}
+
+/// What was put together by what it shows, in place of a search.
+fn gathered_ui(ui: &mut Ui, gathered: &Gathered, session: &Session, view: &mut ViewState, out: &mut Outbox) {
+    ui.horizontal(|ui| {
+        let title = match &gathered.by {
+            By::Prompt(prompt) => format!("{}, the best fitting first", quoted(&short(prompt, 60))),
+            By::Like(_) | By::Words(_) => "More like this one".to_owned(),
+        };
+        ui.label(RichText::new(title).strong());
+        let all = icon_button(ui, Icon::Close, "List everything again", "Lists everything again", Look::Plain);
+        if all.clicked() {
+            out.act(Action::Search(String::new()));
+        }
+    });
+    if gathered.items.is_empty() && !gathered.is_loading {
+        weak(ui, "Nothing that was looked at yet; that is done while nothing is painted.");
+    }
+    ui.add_space(space::SMALL);
+    grid_ui(ui, gathered.items.iter().map(|(item, nearness)| (item, Some(*nearness))), session, view, out);
+}
+
+/// Results side by side, each with how near it is to what they are listed by.
+fn grid_ui<'a>(
+    ui: &mut Ui,
+    items: impl Iterator<Item = (&'a ResultItem, Option<f32>)>,
+    session: &Session,
+    view: &mut ViewState,
+    out: &mut Outbox,
+) {
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing = vec2(10.0, 10.0);
+        for (item, nearness) in items {
+            let response = result_ui(ui, item, SIDE, session, view, out);
+            if let Some(nearness) = nearness {
+                let chip = Rect::from_min_size(response.rect.right_bottom() - vec2(45.0, 21.0), vec2(40.0, 16.0));
+                ui.painter().rect_filled(chip, 4.0, Color32::from_black_alpha(170));
+                let text = format!("{nearness:.2}").replace('-', "\u{2212}");
+                painted_text(ui, chip.center(), Align2::CENTER_CENTER, &text, 11.0, Color32::WHITE);
+            }
+            if response.double_clicked() {
+                view.gallery_open = false;
+            }
+        }
+    });
+}
+
+fn weak(ui: &mut Ui, text: &str) {
+    ui.label(RichText::new(text).color(Palette::of(ui).text_weak));
+}
+
+fn quoted(text: &str) -> String {
+    format!("\u{201c}{text}\u{201d}")
+}
+
+fn search_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut Outbox) {
+    let name = if session.can_compare() { "Search prompts and pictures" } else { "Search the prompts" };
     let field = TextEdit::singleline(&mut view.search)
         .id(search_id())
-        .hint_text(RichText::new("Search the prompts").color(Palette::of(ui).text_weak))
+        .hint_text(RichText::new(name).color(Palette::of(ui).text_weak))
         .margin(Margin { left: 28, right: 26, top: 5, bottom: 5 })
         .desired_width(240.0);
-    let response = ui.add(field).accessible_name("Search the prompts");
+    let response = ui.add(field).accessible_name(name);
     let icon = icons::left_in(response.rect, 15.0, 8.0);
     icons::paint(ui.painter(), Icon::Search, icon, Palette::of(ui).text_weak);
     if view.wants_focus.take_if(|id| *id == response.id).is_some() {

@@ -61,7 +61,7 @@ pub fn window_ui(ui: &mut Ui, session: &mut Session, view: &mut ViewState, devic
         }
     });
     help::help_window(&ctx, &mut view.help_open);
-    gallery::end_search_with_the_gallery(view, &mut out);
+    gallery::end_search_with_the_gallery(session, view, &mut out);
     view.thumbnails.end_frame();
     out
 }

@@ -37,6 +37,8 @@ const RESULT: &[Option<Shortcut>] = &[
     Some(Shortcut::RecallResult),
     Some(Shortcut::UpscaleResult),
     Some(Shortcut::GuideByResult),
+    Some(Shortcut::FindAlike),
+    Some(Shortcut::BestFitting),
     Some(Shortcut::CopySeed),
     Some(Shortcut::RevealResult),
     None,

@@ -33,6 +33,7 @@ pub(super) fn is_possible(shortcut: Shortcut, session: &Session) -> bool {
         }
         Shortcut::OpenGuide => session.fitting_controlnets().next().is_some(),
         Shortcut::GuideByResult => session.results.shown.is_some() && session.fitting_controlnets().next().is_some(),
+        Shortcut::FindAlike | Shortcut::BestFitting => session.can_compare() && session.results.shown.is_some(),
         Shortcut::StartFromResult
         | Shortcut::RecallResult
         | Shortcut::RevealResult
@@ -67,6 +68,9 @@ pub(super) fn perform(
     {
         // Starting from a picture means working on it: the canvas comes back.
         view.gallery_open &= shortcut != Shortcut::StartFromResult;
+        if shortcut.shows_in_gallery() {
+            view.show_gathered();
+        }
         return;
     }
     match shortcut {
@@ -122,6 +126,8 @@ pub(super) fn perform(
         | Shortcut::RecallResult
         | Shortcut::UpscaleResult
         | Shortcut::GuideByResult
+        | Shortcut::FindAlike
+        | Shortcut::BestFitting
         | Shortcut::RevealResult
         | Shortcut::CopySeed
         | Shortcut::DeleteResult
@@ -158,6 +164,8 @@ pub(super) fn perform_on_result(
         Shortcut::RecallResult => out.act(Action::Recall(result)),
         Shortcut::UpscaleResult => out.act(Action::Upscale(result)),
         Shortcut::GuideByResult => out.act(Action::GuideByResult(result)),
+        Shortcut::FindAlike => out.act(Action::FindAlike(result)),
+        Shortcut::BestFitting => out.act(Action::ListBestFitting(result)),
         Shortcut::RevealResult => out.act(Action::Reveal(result)),
         Shortcut::DeleteResult => out.act(Action::Delete(result)),
         Shortcut::HideResult => out.act(Action::HideResult),

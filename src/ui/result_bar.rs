@@ -1,5 +1,6 @@
 //! A slim bar over the canvas while it shows a result: what that is, and the ways on from it.
 
+use super::filmstrip::fit_text;
 use super::shortcuts::Shortcut;
 use super::state::Outbox;
 use super::theme::Palette;
@@ -8,6 +9,10 @@ use egui::{Align2, Area, Button, Frame, Id, Margin, Order, Rect, RichText, Strok
 
 /// Below this width of the canvas the bar leaves out what it stands over, in points.
 const ROOM_FOR_TITLE: f32 = 400.0;
+
+/// What the number says, and what it does not.
+const ABOUT_FIT: &str = "How well the picture fits its prompt, as the CLIP sees it: from \u{2212}1 to 1.\n\
+    It tells the pictures of one prompt apart; between prompts it says little.";
 
 /// The bar, at the top of the canvas. It has a layer of its own, so that the tools do not paint through it.
 pub(super) fn result_bar(ui: &Ui, canvas: Rect, result: ResultId, session: &Session, out: &mut Outbox) {
@@ -30,7 +35,12 @@ pub(super) fn result_bar(ui: &Ui, canvas: Rect, result: ResultId, session: &Sess
                 ui.spacing_mut().item_spacing.x = 2.0;
                 if canvas.width() >= ROOM_FOR_TITLE {
                     ui.add_space(4.0);
-                    ui.label(small("A result").color(palette.text_weak));
+                    let fit = session.results.get(result).and_then(|item| item.fit);
+                    let title = fit.map_or_else(|| "A result".to_owned(), fit_text);
+                    let title = ui.label(small(&title).color(palette.text_weak));
+                    if fit.is_some() {
+                        title.on_hover_text(ABOUT_FIT);
+                    }
                     ui.add_space(4.0);
                 }
                 let button = |ui: &mut Ui, text: &str, shortcut: Shortcut| {

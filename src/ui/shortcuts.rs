@@ -48,6 +48,8 @@ pub enum Shortcut {
     RecallResult,
     UpscaleResult,
     GuideByResult,
+    FindAlike,
+    BestFitting,
     RevealResult,
     CopySeed,
     DeleteResult,
@@ -186,6 +188,8 @@ table! {
         RecallResult, "Use its settings", "Puts the prompt and all settings of this picture into the panel.", Some(Icon::Recall), OutsideText, [PLAIN A];
         UpscaleResult, "Upscale", "Makes a larger picture of this one.", Some(Icon::Enlarge), OutsideText, [PLAIN U];
         GuideByResult, "Guide by this", "The lines of this picture decide the shapes of the next.", Some(Icon::Picture), OutsideText, [];
+        FindAlike, "More like this", "Lists the results that show something alike.", Some(Icon::Search), OutsideText, [PLAIN L];
+        BestFitting, "Best fitting first", "Lists the results of this prompt, the one that fits it best first.", None, OutsideText, [];
         CopySeed, "Copy its seed", "", None, OutsideText, [];
         RevealResult, "Show the file", "Opens the file manager where the picture lies.", Some(Icon::Folder), OutsideText, [];
         DeleteResult, "Move to the trash", "", Some(Icon::Trash), Unfocused, [PLAIN Delete];
@@ -220,9 +224,15 @@ impl Shortcut {
                 | Self::Help
                 | Self::RecallResult
                 | Self::UpscaleResult
+                | Self::FindAlike
                 | Self::CopyPicture
                 | Self::ClearQueue
         )
+    }
+
+    /// Whether what it does is seen in the gallery.
+    pub const fn shows_in_gallery(self) -> bool {
+        matches!(self, Self::FindAlike | Self::BestFitting)
     }
 
     /// Its name, key and sentence, for a tooltip.

@@ -108,6 +108,12 @@ impl ViewState {
         self.wants_focus = Some(super::gallery::search_id());
     }
 
+    /// Opens the gallery at what is being put together by what it shows, in place of a search for words.
+    pub(super) fn show_gathered(&mut self) {
+        self.gallery_open = true;
+        self.search.clear();
+    }
+
     /// The texture of a panel's picture, reduced to a thumbnail when it is a new one.
     pub fn thumbnail(&mut self, ctx: &egui::Context, picture: &Arc<Picture>) -> egui::TextureHandle {
         let known = self.small.iter().find(|(of, _)| Arc::ptr_eq(of, picture));
