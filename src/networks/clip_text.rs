@@ -1,7 +1,7 @@
 //! CLIP's text encoder (Radford et al. 2021), laid out as transformers' `CLIPTextModel`.
 
 use super::fields::{ConfigError, Fields};
-use crate::kernels::{Activation, Embedding, LayerNorm, Linear, Mask, attention};
+use crate::kernels::{Activation, Embedding, LayerNorm, Linear, Mask, activations, attention};
 use candle_core::{IndexOp, Result, Tensor};
 use candle_nn::VarBuilder;
 
@@ -95,7 +95,12 @@ impl ClipText {
             layers: (0..config.num_hidden_layers)
                 .map(|index| Layer::new(config, weights.pp(format!("encoder.layers.{index}"))))
                 .collect::<Result<_>>()?,
-            final_norm: LayerNorm::new(width, config.layer_norm_eps, weights.pp("final_layer_norm"))?,
+            // Its output is the conditioning, which is not rounded.
+            final_norm: LayerNorm::new(
+                width,
+                config.layer_norm_eps,
+                weights.pp("final_layer_norm").set_dtype(activations(&weights)),
+            )?,
             config: config.clone(),
         })
     }
@@ -192,9 +197,9 @@ impl Layer {
 
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let normed = self.norm1.forward(x)?;
-        let (query, key, value) =
-            (self.query.forward(&normed)?, self.key.forward(&normed)?, self.value.forward(&normed)?);
-        let x = self.out.forward_adding(&attention(&query, &key, &value, self.heads, Mask::Causal)?, x)?;
+        let of = |linear: &Linear| linear.forward_rounded(&normed);
+        let found = attention(&of(&self.query)?, &of(&self.key)?, &of(&self.value)?, self.heads, Mask::Causal)?;
+        let x = self.out.forward_adding(&found, x)?;
         let inner = self.activation.forward(&self.fc1.forward(&self.norm2.forward(&x)?)?)?;
         self.fc2.forward_adding(&inner, &x)
     }
