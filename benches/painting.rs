@@ -16,7 +16,7 @@ fn main() {
 
 fn bozzetto() -> Model {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models/bozzetto");
-    Model::load(&folder, &Device::Cpu).expect("the model that ships can be loaded")
+    Model::load(&folder, &Device::Cpu, Precision::F32).expect("the model that ships can be loaded")
 }
 
 fn request(model: &Model, steps: u32) -> Request {

@@ -20,7 +20,7 @@ fn folder() -> PathBuf {
 }
 
 fn bozzetto() -> Model {
-    Model::load(&folder(), &Device::Cpu).unwrap()
+    Model::load(&folder(), &Device::Cpu, Precision::F32).unwrap()
 }
 
 const EXTENT: Extent = Extent::new(64, 64);
@@ -96,7 +96,7 @@ fn bozzetto_in(dtype: DType) -> Model {
         }
     }
     std::fs::copy(folder().join("model_index.json"), copy.path().join("model_index.json")).unwrap();
-    Model::load(copy.path(), &Device::Cpu).unwrap()
+    Model::load(copy.path(), &Device::Cpu, Precision::F32).unwrap()
 }
 
 #[test]
@@ -240,7 +240,7 @@ fn with_nan(part: &str, tensor: &str) -> (tempfile::TempDir, Model) {
     let damaged = tensors.get_mut(tensor).unwrap();
     *damaged = Tensor::full(f32::NAN, damaged.shape(), &Device::Cpu).unwrap().to_dtype(damaged.dtype()).unwrap();
     candle_core::safetensors::save(&tensors, &weights).unwrap();
-    let model = Model::load(copy.path(), &Device::Cpu).unwrap();
+    let model = Model::load(copy.path(), &Device::Cpu, Precision::F32).unwrap();
     (copy, model)
 }
 

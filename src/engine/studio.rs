@@ -76,7 +76,7 @@ impl Work for Studio {
         // Two models at once may be more than the machine holds.
         self.loaded = None;
         let started = Instant::now();
-        self.loaded = Some((model.to_owned(), Model::load(&folder, &self.device)?));
+        self.loaded = Some((model.to_owned(), Model::load(&folder, &self.device, crate::checkpoints::Precision::F32)?));
         Ok(Some(started.elapsed().as_secs_f64()))
     }
 

@@ -12,6 +12,11 @@ pub(super) fn serves(weight: &Tensor) -> bool {
     weight.device().is_cpu() && matches!(weight.dtype(), DType::F32 | DType::F16 | DType::BF16) && !weight.track_op()
 }
 
+/// Whether networks on this device can multiply in bf16.
+pub fn multiplies_bf16(device: &Device) -> bool {
+    device.is_cpu() && Kind::best().is_some()
+}
+
 /// How a network of these weights multiplies in bf16; none if it does so in f32.
 pub(super) fn rounding(weights: &VarBuilder<'_>) -> Option<Kind> {
     (weights.dtype() == DType::BF16 && weights.device().is_cpu()).then(Kind::best).flatten()

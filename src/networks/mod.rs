@@ -13,6 +13,7 @@ mod unet;
 mod upscaler;
 mod vae;
 
+pub use crate::kernels::multiplies_bf16;
 pub use clip_text::{ClipText, ClipTextConfig, Encoded};
 pub use fields::ConfigError;
 pub(crate) use fields::Fields;

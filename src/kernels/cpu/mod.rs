@@ -27,7 +27,7 @@ mod winograd;
 pub(super) use activation::{activate, rectify};
 pub(super) use attention::{AttentionShape, attention};
 pub(super) use attention_bf16::attention_bf16;
-pub(super) use bf16::{Number, Rounded, RoundedGated, Walk, multiply as multiply_bf16, multiply_gated as multiply_gated_bf16};
+pub(super) use bf16::{Rounded, RoundedGated, Walk, multiply as multiply_bf16, multiply_gated as multiply_gated_bf16};
 pub(super) use conv::Conv;
 pub(super) use gemm::{Epilogue, Matrix, multiply, multiply_gated};
 pub(super) use norm::{PictureShape, group_norm, layer_norm};
