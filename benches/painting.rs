@@ -3,7 +3,7 @@
 
 use candle_core::{Device, Tensor};
 use divan::{Bencher, black_box};
-use sfumato::checkpoints::Model;
+use sfumato::checkpoints::{Model, Precision};
 use sfumato::diffusion::{Input, Noise, Request, SamplerName, ScheduleName, paint, preview};
 use sfumato::geom::{Extent, Point};
 use sfumato::paint::{Brush, Document, Edit, Stroke, Tool};
@@ -30,6 +30,7 @@ fn request(model: &Model, steps: u32) -> Request {
         schedule: ScheduleName::Simple,
         steps,
         guidance_scale: 3.5,
+        precision: Precision::F32,
         input: None::<Input>,
         upscale: None,
     }

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use candle_core::{Device, Tensor};
-use sfumato::checkpoints::Model;
+use sfumato::checkpoints::{Model, Precision};
 use sfumato::diffusion::{
     Denoiser, Ending, Error, Input, Noise, Progress, Request, SamplerName, ScheduleName, Step, Stop, TrainingSigmas,
     paint, sampler, sigmas,
@@ -204,6 +204,7 @@ fn request() -> Request {
         schedule: ScheduleName::Simple,
         steps: 20,
         guidance_scale: 3.5,
+        precision: Precision::F32,
         input: None,
         upscale: None,
     }

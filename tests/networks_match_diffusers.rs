@@ -7,7 +7,7 @@ use candle_core::{DType, Device, Result, Shape, Tensor};
 use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Init, VarBuilder};
 use serde_json::Value;
-use sfumato::checkpoints::{Library, Model, Training};
+use sfumato::checkpoints::{Library, Model, Precision, Training};
 use sfumato::networks::{AutoencoderKl, AutoencoderKlConfig, ClipText, ClipTextConfig, UNet, UNetConfig};
 use sfumato::prompt::Tokenizer;
 use std::collections::HashMap;

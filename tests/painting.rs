@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use candle_core::{DType, Device, Tensor};
-use sfumato::checkpoints::Model;
+use sfumato::checkpoints::{Model, Precision};
 use sfumato::diffusion::{
     Defaults, Ending, Error, Input, Painted, Phase, Progress, Request, SamplerName, ScheduleName, Stop, Trace, paint,
     preview,
@@ -37,6 +37,7 @@ fn request() -> Request {
         schedule: ScheduleName::Simple,
         steps: 4,
         guidance_scale: 1.0,
+        precision: Precision::F32,
         input: None,
         upscale: None,
     }

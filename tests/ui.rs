@@ -7,7 +7,7 @@ use egui::{Key, Modifiers, Pos2, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use sfumato::app::{App, Dialogs};
-use sfumato::diffusion::{Defaults, Painted, Phase, Request, SamplerName, ScheduleName, Stop, Upscale};
+use sfumato::diffusion::{Precision, Defaults, Painted, Phase, Request, SamplerName, ScheduleName, Stop, Upscale};
 use sfumato::engine::{self, Command, Event, Job, Outcome, Peer};
 use sfumato::geom::Extent;
 use sfumato::paint::Tool;
@@ -77,6 +77,7 @@ fn window_with(size: [f32; 2], theme: Theme, chosen: Option<PathBuf>, upscalers:
                 paths,
                 settings,
                 models: vec![Model::new("bozzetto", "Ships with Sfumato", &defaults)],
+                precisions: vec![Precision::F32],
                 upscalers,
                 engine: Box::new(move || {
                     let (client, peer) = engine::channel(|| ());

@@ -5,7 +5,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use proptest::prelude::*;
-use sfumato::checkpoints::{Error, Library, Model, Upscaler};
+use sfumato::checkpoints::{Error, Library, Model, Precision, Upscaler};
 use sfumato::diffusion::{self, Ending, Phase, Progress, Request, SamplerName, ScheduleName, Stop, Upscale};
 use sfumato::geom::Extent;
 use sfumato::pixels::Picture;
@@ -187,6 +187,7 @@ fn request() -> Request {
         schedule: ScheduleName::Simple,
         steps: 2,
         guidance_scale: 1.0,
+        precision: Precision::F32,
         input: None,
         upscale: None,
     }

@@ -28,6 +28,7 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<()> {
         schedule: defaults.schedule,
         steps: args.steps.unwrap_or(defaults.steps),
         guidance_scale: defaults.guidance_scale,
+        precision: args.precision,
         input: None,
         upscale: None,
     };
@@ -127,6 +128,7 @@ fn as_json(request: &Request, times: &Times) -> Value {
         "sampler": request.sampler.key(),
         "schedule": request.schedule.key(),
         "guidance_scale": request.guidance_scale,
+        "precision": request.precision.name(),
         "device": engine::device_name(),
         "threads": rayon::current_num_threads(),
         "vectors": vectors(),

@@ -1,4 +1,4 @@
-use super::{MAX_FACTOR, times};
+use super::{MAX_FACTOR, Precision, times};
 use crate::geom::Extent;
 use crate::pixels::{Mask, Picture};
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,9 @@ pub struct Request<P = Arc<Picture>, M = Arc<Mask>> {
     pub steps: u32,
     /// Weight of classifier-free guidance; 1 is off.
     pub guidance_scale: f64,
+    /// In which numbers the model's networks multiply. Records of before there was a choice do not name it.
+    #[serde(default)]
+    pub precision: Precision,
     /// The picture to start from; none starts from noise alone.
     pub input: Option<Input<P, M>>,
     /// How the painted picture is enlarged; none leaves it as it is. Records of before there were upscalers do not name it.
@@ -83,6 +86,7 @@ impl<P, M> Request<P, M> {
             schedule: self.schedule,
             steps: self.steps,
             guidance_scale: self.guidance_scale,
+            precision: self.precision,
             input,
             upscale: self.upscale,
         })

@@ -3,7 +3,7 @@
 use super::thread::Work;
 use super::{Error, Event, Job, Peer};
 use crate::checkpoints::{LatentToRgb, Library, Model, Upscaler};
-use crate::diffusion::{Ending, Painted, Progress, Request, Stop, Trace, Upscale, paint, preview, upscale};
+use crate::diffusion::{Ending, Painted, Precision, Progress, Request, Stop, Trace, Upscale, paint, preview, upscale};
 use crate::pixels::Picture;
 use candle_core::Device;
 use std::ops::ControlFlow::{self, Break, Continue};
@@ -15,9 +15,9 @@ use std::time::Instant;
 pub(super) struct Studio {
     library: Arc<Library>,
     device: Device,
+    /// The name it was asked for by, what it multiplies in, and the weights.
+    loaded: Option<(String, Precision, Model)>,
     /// The name it was asked for by, and the weights.
-    loaded: Option<(String, Model)>,
-    /// As for the model.
     upscaler: Option<(String, Upscaler)>,
 }
 
@@ -68,22 +68,22 @@ pub fn best_device() -> Device {
 }
 
 impl Work for Studio {
-    fn load(&mut self, model: &str) -> Result<Option<f64>, Error> {
-        if self.loaded.as_ref().is_some_and(|(name, _)| name == model) {
+    fn load(&mut self, model: &str, precision: Precision) -> Result<Option<f64>, Error> {
+        if self.loaded.as_ref().is_some_and(|(name, of, _)| name == model && *of == precision) {
             return Ok(None);
         }
         let folder = self.library.find(model)?;
         // Two models at once may be more than the machine holds.
         self.loaded = None;
         let started = Instant::now();
-        self.loaded = Some((model.to_owned(), Model::load(&folder, &self.device, crate::checkpoints::Precision::F32)?));
+        self.loaded = Some((model.to_owned(), precision, Model::load(&folder, &self.device, precision)?));
         Ok(Some(started.elapsed().as_secs_f64()))
     }
 
     fn paint(&mut self, job: &Job, trace: Option<&Path>, peer: &Peer) -> Result<Ending, Error> {
         // Before the painting: what is missing is not found out at its end.
         self.load_upscaler(&job.request)?;
-        let (_, model) = self.loaded.as_ref().expect("the loop loads the job's model before it paints");
+        let (.., model) = self.loaded.as_ref().expect("the loop loads the job's model before it paints");
         let upscaler = self.upscaler.as_ref().map(|(_, upscaler)| upscaler);
         let trace_to_be = trace.map(|_| Trace::default());
         let mut watch = Watch { job, peer, map: Some(&model.preview), trace: trace_to_be, failed: None };

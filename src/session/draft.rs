@@ -1,4 +1,4 @@
-use crate::diffusion::{Defaults, Input, Invalid, Request, SamplerName, ScheduleName, Upscale};
+use crate::diffusion::{Defaults, Input, Invalid, Precision, Request, SamplerName, ScheduleName, Upscale};
 use crate::geom::Extent;
 use crate::metadata::Found;
 use crate::paint::Document;
@@ -22,6 +22,9 @@ pub struct Draft {
     pub steps: u32,
     /// Weight of classifier-free guidance; 1 is off.
     pub guidance_scale: f64,
+    /// In which numbers the model's networks multiply.
+    #[serde(default)]
+    pub precision: Precision,
     /// What the noise of the first picture is drawn from, 0..2³²; the next pictures take the next seeds. It is the seed that was
     /// used last until Generate is pressed again.
     pub seed: u64,
@@ -63,6 +66,7 @@ impl Default for Draft {
             schedule: ScheduleName::Karras,
             steps: 20,
             guidance_scale: 7.0,
+            precision: Precision::F32,
             seed: 7,
             seed_locked: false,
             extent: Extent::new(512, 512),
@@ -111,6 +115,7 @@ impl Draft {
             schedule: self.schedule,
             steps: self.steps,
             guidance_scale: self.guidance_scale,
+            precision: self.precision,
             input,
             upscale: self.upscale.clone(),
         }
@@ -144,6 +149,7 @@ impl Draft {
         self.schedule = request.schedule;
         self.steps = request.steps;
         self.guidance_scale = request.guidance_scale;
+        self.precision = request.precision;
         self.seed = request.seed;
         self.extent = request.extent;
         self.upscale.clone_from(&request.upscale);
@@ -165,6 +171,7 @@ impl Draft {
         set(&mut self.schedule, found.schedule.as_ref());
         set(&mut self.steps, found.steps.as_ref());
         set(&mut self.guidance_scale, found.guidance_scale.as_ref());
+        set(&mut self.precision, found.precision.as_ref());
         set(&mut self.seed, found.seed.as_ref());
         set(&mut self.extent, found.extent.as_ref());
         set(&mut self.strength, found.strength.as_ref());
@@ -263,6 +270,7 @@ pub(super) mod tests {
             schedule: ScheduleName::Normal,
             steps: 20,
             guidance_scale: 3.5,
+            precision: Precision::F32,
             seed: 7,
             seed_locked: false,
             extent: Extent::new(64, 64),

@@ -32,7 +32,7 @@ pub use results::{Kept, ResultId, ResultItem, Results};
 pub use start::entropy;
 pub use worker::Wake;
 
-use crate::diffusion::Upscale;
+use crate::diffusion::{Precision, Upscale};
 use crate::engine::{Client, Command};
 use crate::metadata::Found;
 use crate::paint::{Brush, Document, Tool};
@@ -49,6 +49,8 @@ pub struct Opening {
     pub settings: Settings,
     /// The models that were found, the preferred one first.
     pub models: Vec<Model>,
+    /// What the models' networks can multiply in.
+    pub precisions: Vec<Precision>,
     /// The upscalers that can be used, the preferred one first, each with the factor it was made for.
     pub upscalers: Vec<Upscale>,
     /// Starts an engine; called again when one has died.
@@ -80,6 +82,8 @@ pub struct Session {
     pub history: History,
     /// The models that can be chosen.
     pub models: Vec<Model>,
+    /// What the models' networks can multiply in on this machine.
+    pub precisions: Vec<Precision>,
     /// The upscalers that can be chosen, the preferred one first, each with the factor it was made for.
     pub upscalers: Vec<Upscale>,
     /// What the user configured.
@@ -131,7 +135,7 @@ const FIRST_BRUSH: Brush = Brush { size: 24.0, hardness: 0.8 };
 impl Session {
     /// Opens the session that was left, or a first one: the preferred model's example in the draft, the model on its way.
     pub fn open(opening: Opening) -> Self {
-        let Opening { paths, settings, models, upscalers, engine: mut start_engine, wake, entropy } = opening;
+        let Opening { paths, settings, models, precisions, upscalers, engine: mut start_engine, wake, entropy } = opening;
         let folder = paths.state_folder().to_owned();
         let claim = persist::claim(&folder);
         let restored = if claim.is_some() { persist::restore(&folder) } else { persist::Restored::default() };
@@ -173,6 +177,7 @@ impl Session {
             notices,
             history: snapshot.history,
             models,
+            precisions,
             upscalers,
             found_settings: false,
             engine: start_engine(),
@@ -261,7 +266,7 @@ impl Session {
         let chosen = self.models.iter_mut().find(|model| model.name == self.draft.model);
         if let Some(model) = chosen.filter(|model| model.problem.is_none()) {
             model.state = ModelState::Loading;
-            self.engine.send(Command::Load(model.name.clone()));
+            self.engine.send(Command::Load(model.name.clone(), self.draft.precision));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Model, Opening, Session, Wake};
 use crate::checkpoints::{Library, ModelEntry};
-use crate::diffusion::{Defaults, TrainingSigmas, Upscale};
+use crate::diffusion::{Defaults, Precision, TrainingSigmas, Upscale};
 use crate::engine::{self, Priority};
 use crate::settings::{Paths, Settings};
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -18,12 +18,14 @@ impl Session {
         let mut models: Vec<_> = library.entries().iter().map(model).collect();
         models.sort_by_key(|model| preferred != Some(&model.name));
         let upscalers = upscalers(&library, preferred.map(String::as_str));
+        let device = engine::best_device();
+        let precisions = Precision::ALL.iter().copied().filter(|precision| precision.is_there(&device)).collect();
         let engine_wake = Arc::clone(&wake);
         let engine = Box::new(move || {
             let wake = Arc::clone(&engine_wake);
             engine::spawn(Library::discover(&places), Priority::BelowWindow, move || wake())
         });
-        let mut session = Self::open(Opening { paths, settings, models, upscalers, engine, wake, entropy: entropy() });
+        let mut session = Self::open(Opening { paths, settings, models, precisions, upscalers, engine, wake, entropy: entropy() });
         if let Some(problem) = problem {
             session.notices.error(problem);
         }

@@ -7,7 +7,7 @@ mod restart;
 mod results;
 
 use super::*;
-use crate::diffusion::{Defaults, Painted, Phase, Request, SamplerName, ScheduleName};
+use crate::diffusion::{Precision, Defaults, Painted, Phase, Request, SamplerName, ScheduleName};
 use crate::engine::{self, Event, Job, Outcome, Peer};
 use crate::geom::{Extent, Point};
 use crate::paint::Stroke;
@@ -49,6 +49,7 @@ fn stage_with(home: &Path, models: Vec<Model>) -> Stage {
         settings: Settings::load(&paths.settings_file()).0,
         paths,
         models,
+        precisions: Precision::ALL.to_vec(),
         upscalers: vec![Upscale { upscaler: "Bozzetto 4x".into(), factor: 4.0 }],
         engine: Box::new(start),
         wake: Arc::new(|| ()),
@@ -67,7 +68,7 @@ impl Stage {
     /// What the engine was told to load.
     fn load(&self) -> String {
         match self.peer.try_command() {
-            Some(Command::Load(model)) => model,
+            Some(Command::Load(model, _)) => model,
             other => panic!("expected a model to load, got {other:?}"),
         }
     }
@@ -76,7 +77,7 @@ impl Stage {
     fn job(&self) -> Job {
         loop {
             match self.peer.try_command() {
-                Some(Command::Load(_)) => {}
+                Some(Command::Load(..)) => {}
                 Some(Command::Generate(job)) => return job,
                 other => panic!("expected a job, got {other:?}"),
             }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::kernels::Activation;
+use crate::kernels::cpu::bf16::Number;
 use half::{bf16, f16};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
