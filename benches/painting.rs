@@ -3,7 +3,7 @@
 
 use candle_core::{Device, Tensor};
 use divan::{Bencher, black_box};
-use sfumato::checkpoints::Model;
+use sfumato::checkpoints::{Model, Precision};
 use sfumato::diffusion::{Extras, Input, Noise, Request, SamplerName, ScheduleName, paint, preview};
 use sfumato::geom::{Extent, Point};
 use sfumato::paint::{Brush, Document, Edit, Stroke, Tool};
@@ -16,7 +16,7 @@ fn main() {
 
 fn bozzetto() -> Model {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models/bozzetto");
-    Model::load(&folder, &Device::Cpu).expect("the model that ships can be loaded")
+    Model::load(&folder, &Device::Cpu, Precision::F32).expect("the model that ships can be loaded")
 }
 
 fn request(model: &Model, steps: u32) -> Request {
@@ -30,6 +30,7 @@ fn request(model: &Model, steps: u32) -> Request {
         schedule: ScheduleName::Simple,
         steps,
         guidance_scale: 3.5,
+        precision: Precision::F32,
         input: None::<Input>,
         control: None,
         upscale: None,

@@ -8,7 +8,7 @@ mod hashed;
 mod tiny_clip;
 
 use serde_json::Value;
-use sfumato::diffusion::{Request, SamplerName, ScheduleName};
+use sfumato::diffusion::{Precision, Request, SamplerName, ScheduleName};
 use sfumato::gallery::{Gallery, NewEntry};
 use sfumato::geom::Extent;
 use sfumato::pixels::{Mask, Picture, read_texts};
@@ -195,6 +195,7 @@ fn the_gallery_is_searched_by_what_its_pictures_show() {
             schedule: ScheduleName::Simple,
             steps: 4,
             guidance_scale: 1.0,
+            precision: Precision::F32,
             input: None,
             control: None,
             upscale: None,

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use candle_core::{Device, Tensor};
-use sfumato::checkpoints::Model;
+use sfumato::checkpoints::{Model, Precision};
 use sfumato::diffusion::{
     Denoiser, Ending, Error, Extras, Input, Noise, Progress, Request, SamplerName, ScheduleName, Step, Stop,
     TrainingSigmas, paint, sampler, sigmas,
@@ -189,7 +189,8 @@ fn a_stop_asked_for_during_any_call_of_the_network_lets_at_most_one_more_begin()
 
 /// Bozzetto in the source tree.
 fn bozzetto() -> Model {
-    Model::load(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("assets/models/bozzetto"), &Device::Cpu).unwrap()
+    Model::load(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("assets/models/bozzetto"), &Device::Cpu, Precision::F32)
+        .unwrap()
 }
 
 /// What the fixtures ask of Bozzetto.
@@ -204,6 +205,7 @@ fn request() -> Request {
         schedule: ScheduleName::Simple,
         steps: 20,
         guidance_scale: 3.5,
+        precision: Precision::F32,
         input: None,
         control: None,
         upscale: None,

@@ -11,7 +11,7 @@ use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Init, VarBuilder};
 use hashed::wave;
 use serde_json::Value;
-use sfumato::checkpoints::{Library, Model, Training};
+use sfumato::checkpoints::{Library, Model, Precision, Training};
 use sfumato::networks::{
     AutoencoderKl, AutoencoderKlConfig, ClipText, ClipTextConfig, ControlNet, ControlNetConfig, UNet, UNetConfig,
 };
@@ -194,7 +194,8 @@ fn a_prompt_that_is_too_long_says_which_words_were_cut() {
 /// `python tests/fixtures/generate_networks.py --model assets/models/bozzetto`.
 fn shipped() -> Model {
     let library = Library::discover(&[]);
-    Model::load(&library.find(json("shipped")["model"].as_str().unwrap()).unwrap(), &Device::Cpu).unwrap()
+    Model::load(&library.find(json("shipped")["model"].as_str().unwrap()).unwrap(), &Device::Cpu, Precision::F32)
+        .unwrap()
 }
 
 #[test]
@@ -296,7 +297,7 @@ fn edit(path: &Path, from: &str, to: &str) {
 }
 
 fn load_error(folder: &Path) -> String {
-    Model::load(folder, &Device::Cpu).map(|model| model.name).unwrap_err().to_string()
+    Model::load(folder, &Device::Cpu, Precision::F32).map(|model| model.name).unwrap_err().to_string()
 }
 
 /// Damages a copy of the shipped model and holds what is then said against `expected`.

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use candle_core::{DType, Device, Tensor};
-use sfumato::checkpoints::Model;
+use sfumato::checkpoints::{Model, Precision};
 use sfumato::diffusion::{
     Defaults, Ending, Error, Extras, Input, Painted, Phase, Progress, Request, SamplerName, ScheduleName, Stop, Trace,
     paint, preview,
@@ -20,7 +20,7 @@ fn folder() -> PathBuf {
 }
 
 fn bozzetto() -> Model {
-    Model::load(&folder(), &Device::Cpu).unwrap()
+    Model::load(&folder(), &Device::Cpu, Precision::F32).unwrap()
 }
 
 const EXTENT: Extent = Extent::new(64, 64);
@@ -37,6 +37,7 @@ fn request() -> Request {
         schedule: ScheduleName::Simple,
         steps: 4,
         guidance_scale: 1.0,
+        precision: Precision::F32,
         input: None,
         control: None,
         upscale: None,
@@ -97,7 +98,7 @@ fn bozzetto_in(dtype: DType) -> Model {
         }
     }
     std::fs::copy(folder().join("model_index.json"), copy.path().join("model_index.json")).unwrap();
-    Model::load(copy.path(), &Device::Cpu).unwrap()
+    Model::load(copy.path(), &Device::Cpu, Precision::F32).unwrap()
 }
 
 #[test]
@@ -280,7 +281,7 @@ fn with_nan(part: &str, tensor: &str) -> (tempfile::TempDir, Model) {
     let damaged = tensors.get_mut(tensor).unwrap();
     *damaged = Tensor::full(f32::NAN, damaged.shape(), &Device::Cpu).unwrap().to_dtype(damaged.dtype()).unwrap();
     candle_core::safetensors::save(&tensors, &weights).unwrap();
-    let model = Model::load(copy.path(), &Device::Cpu).unwrap();
+    let model = Model::load(copy.path(), &Device::Cpu, Precision::F32).unwrap();
     (copy, model)
 }
 

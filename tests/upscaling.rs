@@ -5,7 +5,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use proptest::prelude::*;
-use sfumato::checkpoints::{Error, Library, Model, Upscaler};
+use sfumato::checkpoints::{Error, Library, Model, Precision, Upscaler};
 use sfumato::diffusion::{
     self, Ending, Extras, Input, Phase, Progress, Request, SamplerName, ScheduleName, Stop, Upscale,
 };
@@ -174,7 +174,8 @@ fn a_network_that_gives_no_numbers_is_an_error() {
 }
 
 fn bozzetto() -> Model {
-    Model::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models/bozzetto"), &Device::Cpu).unwrap()
+    Model::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models/bozzetto"), &Device::Cpu, Precision::F32)
+        .unwrap()
 }
 
 /// Small and short.
@@ -189,6 +190,7 @@ fn request() -> Request {
         schedule: ScheduleName::Simple,
         steps: 2,
         guidance_scale: 1.0,
+        precision: Precision::F32,
         input: None,
         control: None,
         upscale: None,

@@ -1,9 +1,9 @@
-use super::Error;
 use super::folder::text_in;
 use super::header::read_header;
 use super::weights::{Weights, weight_files};
+use super::{Error, Precision};
 use crate::networks::{ControlNet, ControlNetConfig};
-use candle_core::{DType, Device};
+use candle_core::Device;
 use std::path::{Path, PathBuf};
 
 /// The name of a `ControlNet`'s weights in its folder.
@@ -42,10 +42,10 @@ impl ControlNetSummary {
     }
 }
 
-/// Loads a `ControlNet` from its folder, whatever the precision of its weights; it computes in f32.
-pub fn load_controlnet(folder: &Path, device: &Device) -> Result<ControlNet, Error> {
-    let config = config(folder)?;
-    let weights = Weights::open(folder, STEM)?.into_builder(DType::F32, device);
+/// Loads a `ControlNet` from its folder, whatever the precision of its weights; `precision` is what it multiplies in.
+pub fn load_controlnet(folder: &Path, device: &Device, precision: Precision) -> Result<ControlNet, Error> {
+    let (config, dtype) = (config(folder)?, precision.dtype(device)?);
+    let weights = Weights::open(folder, STEM)?.into_builder(dtype, device);
     ControlNet::new(&config, weights).map_err(|error| Error::from_candle(&error, folder))
 }
 

@@ -71,6 +71,7 @@ pub(super) fn found(found: &Found) -> Value {
     put("schedule", found.schedule.map(|schedule| Value::from(schedule.key())));
     put("steps", found.steps.map(Value::from));
     put("guidance_scale", found.guidance_scale.map(Value::from));
+    put("precision", found.precision.map(|precision| Value::from(precision.name())));
     put("strength", found.strength.map(Value::from));
     put(
         "control",

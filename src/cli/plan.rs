@@ -77,6 +77,7 @@ fn request(args: &PaintArgs, model: String, defaults: &Defaults, extent: Extent)
         schedule: args.schedule.unwrap_or(defaults.schedule),
         steps: args.steps.unwrap_or(defaults.steps),
         guidance_scale: args.guidance.unwrap_or(defaults.guidance_scale),
+        precision: args.precision,
         input: None,
         control: None,
         upscale: None,

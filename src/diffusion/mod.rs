@@ -34,3 +34,5 @@ pub use sampler::{Draw, OnStep, Sampler, Step, sampler};
 pub use schedule::{TrainingSigmas, sigmas};
 pub use trace::Trace;
 pub use upscale::{MAX_FACTOR, times, upscale};
+
+pub use crate::checkpoints::Precision;

@@ -1,4 +1,4 @@
-use super::{Control, MAX_FACTOR, times};
+use super::{Control, MAX_FACTOR, Precision, times};
 use crate::geom::Extent;
 use crate::pixels::{Mask, Picture};
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,9 @@ pub struct Request<P = Arc<Picture>, M = Arc<Mask>> {
     pub steps: u32,
     /// Weight of classifier-free guidance; 1 is off.
     pub guidance_scale: f64,
+    /// In which numbers the model's networks multiply. Records of before there was a choice do not name it.
+    #[serde(default)]
+    pub precision: Precision,
     /// The picture to start from; none starts from noise alone.
     pub input: Option<Input<P, M>>,
     /// What guides the shapes; none leaves them to the words. Records of before there were `ControlNet`s do not name it.
@@ -97,6 +100,7 @@ impl<P, M> Request<P, M> {
             schedule: self.schedule,
             steps: self.steps,
             guidance_scale: self.guidance_scale,
+            precision: self.precision,
             input,
             control,
             upscale: self.upscale,

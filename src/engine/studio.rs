@@ -4,7 +4,7 @@ use super::thread::Work;
 use super::{Error, Event, Job, Peer};
 use crate::checkpoints::{Clip, ControlNet, LatentToRgb, Library, Model, Upscaler, load_controlnet};
 use crate::diffusion::{
-    Control, Ending, Extras, Painted, Progress, Request, Stop, Trace, Upscale, paint, preview, upscale,
+    Control, Ending, Extras, Painted, Precision, Progress, Request, Stop, Trace, Upscale, paint, preview, upscale,
 };
 use crate::meaning::{Embedding, Eye, Seen};
 use crate::pixels::Picture;
@@ -18,12 +18,12 @@ use std::time::Instant;
 pub(super) struct Studio {
     library: Arc<Library>,
     device: Device,
+    /// The name it was asked for by, what it multiplies in, and the weights.
+    loaded: Option<(String, Precision, Model)>,
     /// The name it was asked for by, and the weights.
-    loaded: Option<(String, Model)>,
-    /// As for the model.
     upscaler: Option<(String, Upscaler)>,
     /// As for the model.
-    controlnet: Option<(String, ControlNet)>,
+    controlnet: Option<(String, Precision, ControlNet)>,
     eye: Option<(String, Eye)>,
 }
 
@@ -60,10 +60,11 @@ impl Studio {
         let Some(Control { controlnet, .. }) = &request.control else {
             return Ok(());
         };
-        if self.controlnet.as_ref().is_none_or(|(name, _)| name != controlnet) {
+        let precision = request.precision;
+        if self.controlnet.as_ref().is_none_or(|(name, loaded, _)| name != controlnet || *loaded != precision) {
             let path = &self.library.find_controlnet(controlnet)?.path;
             self.controlnet = None;
-            self.controlnet = Some((controlnet.clone(), load_controlnet(path, &self.device)?));
+            self.controlnet = Some((controlnet.clone(), precision, load_controlnet(path, &self.device, precision)?));
         }
         Ok(())
     }
@@ -97,15 +98,15 @@ pub fn best_device() -> Device {
 }
 
 impl Work for Studio {
-    fn load(&mut self, model: &str) -> Result<Option<f64>, Error> {
-        if self.loaded.as_ref().is_some_and(|(name, _)| name == model) {
+    fn load(&mut self, model: &str, precision: Precision) -> Result<Option<f64>, Error> {
+        if self.loaded.as_ref().is_some_and(|(name, of, _)| name == model && *of == precision) {
             return Ok(None);
         }
         let folder = self.library.find(model)?;
         // Two models at once may be more than the machine holds.
         self.loaded = None;
         let started = Instant::now();
-        self.loaded = Some((model.to_owned(), Model::load(&folder, &self.device)?));
+        self.loaded = Some((model.to_owned(), precision, Model::load(&folder, &self.device, precision)?));
         Ok(Some(started.elapsed().as_secs_f64()))
     }
 
@@ -113,10 +114,10 @@ impl Work for Studio {
         // Before the painting: what is missing is not found out at its end.
         self.load_upscaler(&job.request)?;
         self.load_controlnet(&job.request)?;
-        let (_, model) = self.loaded.as_ref().expect("the loop loads the job's model before it paints");
+        let (.., model) = self.loaded.as_ref().expect("the loop loads the job's model before it paints");
         let extras = Extras {
             upscaler: self.upscaler.as_ref().map(|(_, upscaler)| upscaler),
-            controlnet: self.controlnet.as_ref().map(|(_, controlnet)| controlnet),
+            controlnet: self.controlnet.as_ref().map(|(.., controlnet)| controlnet),
         };
         let trace_to_be = trace.map(|_| Trace::default());
         let mut watch = Watch { job, peer, map: Some(&model.preview), trace: trace_to_be, failed: None };

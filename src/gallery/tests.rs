@@ -1,5 +1,5 @@
 use super::*;
-use crate::diffusion::{Input, SamplerName, ScheduleName};
+use crate::diffusion::{Input, Precision, SamplerName, ScheduleName};
 use crate::geom::Extent;
 use crate::meaning::{Embedding, Seen};
 use crate::pixels::{Mask, texts_in};
@@ -18,6 +18,7 @@ fn request(prompt: &str, seed: u64, input: Option<Input>) -> Request {
         schedule: ScheduleName::Karras,
         steps: 20,
         guidance_scale: 7.5,
+        precision: Precision::F32,
         input,
         control: None,
         upscale: None,

@@ -3,7 +3,7 @@
 //! way round. What A1111 has no key for stands under keys of our own behind its keys; it passes over them.
 
 use super::{Found, Imported, pairs};
-use crate::diffusion::{Control, Painted, Preprocessor, Request, SamplerName, ScheduleName, Upscale};
+use crate::diffusion::{Control, Painted, Precision, Preprocessor, Request, SamplerName, ScheduleName, Upscale};
 use crate::geom::Extent;
 use std::collections::HashSet;
 
@@ -11,6 +11,8 @@ const NEGATIVE: &str = "Negative prompt:";
 /// The prompt in full, written only where A1111's trimming of lines would change it.
 const EXACT_PROMPT: &str = "Sfumato prompt";
 const EXACT_NEGATIVE: &str = "Sfumato negative prompt";
+/// In which numbers the networks multiplied, written only where that is not f32.
+const PRECISION: &str = "Sfumato precision";
 /// How many steps were made, written only where a run was stopped early.
 const STEPS_MADE: &str = "Sfumato steps made";
 /// Of sd-webui-controlnet, for its first unit.
@@ -79,6 +81,9 @@ fn text_of<P, M>(request: &Request<P, M>, steps_made: Option<u32>) -> String {
     }
     if !exact(&negative.unwrap_or_default(), &request.negative_prompt) {
         keys.push(pairs::write(EXACT_NEGATIVE, &request.negative_prompt));
+    }
+    if request.precision != Precision::F32 {
+        keys.push(pairs::write(PRECISION, request.precision.name()));
     }
     if let Some(made) = steps_made {
         keys.push(pairs::write(STEPS_MADE, &made.to_string()));
@@ -227,7 +232,14 @@ fn take(found: &mut Found, key: &str, value: &str) -> bool {
         EXACT_PROMPT => set(&mut found.prompt, Some(value.to_owned())),
         EXACT_NEGATIVE => set(&mut found.negative_prompt, Some(value.to_owned())),
         STEPS_MADE => set(&mut found.steps_made, value.parse().ok()),
-        "Version" => value.starts_with("sfumato "),
+        PRECISION => set(&mut found.precision, Precision::from_name(value)),
+        "Version" => {
+            let is_ours = value.starts_with("sfumato ");
+            if is_ours {
+                found.precision.get_or_insert(Precision::F32);
+            }
+            is_ours
+        }
         _ => false,
     }
 }
@@ -294,6 +306,7 @@ mod tests {
             schedule: ScheduleName::Karras,
             steps: 20,
             guidance_scale: 7.5,
+            precision: Precision::F32,
             input: None,
             control: None,
             upscale: None,
@@ -311,6 +324,7 @@ mod tests {
             schedule: found.schedule.unwrap(),
             steps: found.steps.unwrap(),
             guidance_scale: found.guidance_scale.unwrap(),
+            precision: found.precision.unwrap(),
             input: found.strength.map(|strength| Input { picture: (), strength, mask: None }),
             control: found.control,
             upscale: found.upscaler.map(|upscaler| Upscale {
@@ -465,11 +479,12 @@ mod tests {
             control in prop::option::of((
                 any_prompt(), prop::sample::select(Preprocessor::ALL.to_vec()), 0.0..=2.0f64, 0.0..=1.0f64, 0.0..=1.0f64,
             )),
+            precision in prop::sample::select(Precision::ALL.to_vec()),
         ) {
             let extent = Extent::new(width, height);
             let input = strength.map(|strength| Input { picture: (), strength, mask: None });
             let request = Request::<(), ()> {
-                model, prompt, negative_prompt, extent, seed, sampler, schedule, steps, guidance_scale, input,
+                model, prompt, negative_prompt, extent, seed, sampler, schedule, steps, guidance_scale, precision, input,
                 control: control.map(|(controlnet, preprocessor, weight, start, end)| Control {
                     controlnet, picture: (), preprocessor, weight, start, end,
                 }),

@@ -186,7 +186,7 @@ impl Session {
             }
         }
         if let Some(model) = self.model().filter(|model| model.state == ModelState::OnDisk) {
-            self.engine.send(Command::Load(model.name.clone()));
+            self.engine.send(Command::Load(model.name.clone(), self.draft.precision));
         }
         true
     }

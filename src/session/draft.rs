@@ -1,4 +1,4 @@
-use crate::diffusion::{Control, Defaults, Input, Invalid, Request, SamplerName, ScheduleName, Upscale};
+use crate::diffusion::{Control, Defaults, Input, Invalid, Precision, Request, SamplerName, ScheduleName, Upscale};
 use crate::geom::Extent;
 use crate::metadata::Found;
 use crate::paint::Document;
@@ -23,6 +23,9 @@ pub struct Draft {
     pub steps: u32,
     /// Weight of classifier-free guidance; 1 is off.
     pub guidance_scale: f64,
+    /// In which numbers the model's networks multiply.
+    #[serde(default)]
+    pub precision: Precision,
     /// What the noise of the first picture is drawn from, 0..2³²; the next pictures take the next seeds. It is the seed that was
     /// used last until Generate is pressed again.
     pub seed: u64,
@@ -72,6 +75,7 @@ impl Default for Draft {
             schedule: ScheduleName::Karras,
             steps: 20,
             guidance_scale: 7.0,
+            precision: Precision::F32,
             seed: 7,
             seed_locked: false,
             extent: Extent::new(512, 512),
@@ -126,6 +130,7 @@ impl Draft {
             schedule: self.schedule,
             steps: self.steps,
             guidance_scale: self.guidance_scale,
+            precision: self.precision,
             input,
             control: guide.map(guided).transpose()?,
             upscale: self.upscale.clone(),
@@ -170,6 +175,7 @@ impl Draft {
         self.schedule = request.schedule;
         self.steps = request.steps;
         self.guidance_scale = request.guidance_scale;
+        self.precision = request.precision;
         self.seed = request.seed;
         self.extent = request.extent;
         self.upscale.clone_from(&request.upscale);
@@ -194,6 +200,7 @@ impl Draft {
         set(&mut self.schedule, found.schedule.as_ref());
         set(&mut self.steps, found.steps.as_ref());
         set(&mut self.guidance_scale, found.guidance_scale.as_ref());
+        set(&mut self.precision, found.precision.as_ref());
         set(&mut self.seed, found.seed.as_ref());
         set(&mut self.extent, found.extent.as_ref());
         set(&mut self.strength, found.strength.as_ref());
@@ -295,6 +302,7 @@ pub(super) mod tests {
             schedule: ScheduleName::Normal,
             steps: 20,
             guidance_scale: 3.5,
+            precision: Precision::F32,
             seed: 7,
             seed_locked: false,
             extent: Extent::new(64, 64),

@@ -36,7 +36,7 @@ pub use results::{By, Gathered, Kept, ResultId, ResultItem, Results};
 pub use start::entropy;
 pub use worker::Wake;
 
-use crate::diffusion::Upscale;
+use crate::diffusion::{Precision, Upscale};
 use crate::engine::{Client, Command};
 use crate::metadata::Found;
 use crate::paint::{Brush, Document, Tool};
@@ -53,6 +53,8 @@ pub struct Opening {
     pub settings: Settings,
     /// The models that were found, the preferred one first.
     pub models: Vec<Model>,
+    /// What the models' networks can multiply in.
+    pub precisions: Vec<Precision>,
     /// The upscalers that can be used, the preferred one first, each with the factor it was made for.
     pub upscalers: Vec<Upscale>,
     /// The `ControlNet`s that can be used.
@@ -90,6 +92,8 @@ pub struct Session {
     pub history: History,
     /// The models that can be chosen.
     pub models: Vec<Model>,
+    /// What the models' networks can multiply in on this machine.
+    pub precisions: Vec<Precision>,
     /// The upscalers that can be chosen, the preferred one first, each with the factor it was made for.
     pub upscalers: Vec<Upscale>,
     /// The `ControlNet`s that can be chosen.
@@ -144,7 +148,8 @@ const FIRST_BRUSH: Brush = Brush { size: 24.0, hardness: 0.8 };
 impl Session {
     /// Opens the session that was left, or a first one: the preferred model's example in the draft, the model on its way.
     pub fn open(opening: Opening) -> Self {
-        let Opening { paths, settings, models, upscalers, controlnets, clip, engine, wake, entropy } = opening;
+        let Opening { paths, settings, models, precisions, upscalers, controlnets, clip, engine, wake, entropy } =
+            opening;
         let mut start_engine = engine;
         let folder = paths.state_folder().to_owned();
         let claim = persist::claim(&folder);
@@ -189,6 +194,7 @@ impl Session {
             notices,
             history: snapshot.history,
             models,
+            precisions,
             upscalers,
             controlnets,
             found_settings: false,
@@ -279,7 +285,7 @@ impl Session {
         let chosen = self.models.iter_mut().find(|model| model.name == self.draft.model);
         if let Some(model) = chosen.filter(|model| model.problem.is_none()) {
             model.state = ModelState::Loading;
-            self.engine.send(Command::Load(model.name.clone()));
+            self.engine.send(Command::Load(model.name.clone(), self.draft.precision));
         }
     }
 

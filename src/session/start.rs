@@ -2,7 +2,7 @@
 
 use super::{Clip, ControlNetChoice, Model, Opening, Session, Wake};
 use crate::checkpoints::{Library, ModelEntry};
-use crate::diffusion::{Defaults, TrainingSigmas, Upscale};
+use crate::diffusion::{Defaults, Precision, TrainingSigmas, Upscale};
 use crate::engine::{self, Priority};
 use crate::settings::{Paths, Settings};
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -20,14 +20,26 @@ impl Session {
         let upscalers = upscalers(&library, preferred.map(String::as_str));
         let controlnets = controlnets(&library);
         let clip = clip(&library, settings.clip.as_deref());
+        let device = engine::best_device();
+        let precisions = Precision::ALL.iter().copied().filter(|precision| precision.is_there(&device)).collect();
         let engine_wake = Arc::clone(&wake);
         let engine = Box::new(move || {
             let wake = Arc::clone(&engine_wake);
             engine::spawn(Library::discover(&places), Priority::BelowWindow, move || wake())
         });
         let entropy = entropy();
-        let mut session =
-            Self::open(Opening { paths, settings, models, upscalers, controlnets, clip, engine, wake, entropy });
+        let mut session = Self::open(Opening {
+            paths,
+            settings,
+            models,
+            precisions,
+            upscalers,
+            controlnets,
+            clip,
+            engine,
+            wake,
+            entropy,
+        });
         if let Some(problem) = problem {
             session.notices.error(problem);
         }

@@ -9,7 +9,7 @@ mod restart;
 mod results;
 
 use super::*;
-use crate::diffusion::{Defaults, Painted, Phase, Request, SamplerName, ScheduleName};
+use crate::diffusion::{Defaults, Painted, Phase, Precision, Request, SamplerName, ScheduleName};
 use crate::engine::{self, CancelToken, Event, Job, Outcome, Peer};
 use crate::geom::{Extent, Point};
 use crate::paint::Stroke;
@@ -58,6 +58,7 @@ fn stage_of(home: &Path, models: Vec<Model>, clip: Option<Clip>) -> Stage {
         controlnets: vec![ControlNetChoice { name: "Bozzetto lines".into(), models: vec!["bozzetto".into()] }],
         upscalers: vec![Upscale { upscaler: "Bozzetto 4x".into(), factor: 4.0, refine: None }],
         clip,
+        precisions: Precision::ALL.to_vec(),
         engine: Box::new(start),
         wake: Arc::new(|| ()),
         entropy: 1,
@@ -75,7 +76,7 @@ impl Stage {
     /// What the engine was told to load.
     fn load(&self) -> String {
         match self.peer.try_command() {
-            Some(Command::Load(model)) => model,
+            Some(Command::Load(model, _)) => model,
             other => panic!("expected a model to load, got {other:?}"),
         }
     }
@@ -84,7 +85,7 @@ impl Stage {
     fn job(&self) -> Job {
         loop {
             match self.peer.try_command() {
-                Some(Command::Load(_)) => {}
+                Some(Command::Load(..)) => {}
                 Some(Command::Generate(job)) => return job,
                 other => panic!("expected a job, got {other:?}"),
             }

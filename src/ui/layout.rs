@@ -85,8 +85,12 @@ fn side_panel(ui: &mut Ui, session: &mut Session, view: &mut ViewState, out: &mu
                 guide_panel::guide_panel_ui(ui, session, view, out);
                 ui.add_space(space::GROUP);
                 let open_extent = session.document.picture().map(|p| p.extent());
-                let (models, upscalers) = (&session.models, &session.upscalers);
-                settings_panel::settings_panel_ui(ui, &mut session.draft, models, upscalers, open_extent, out);
+                let offers = settings_panel::Offers {
+                    models: &session.models,
+                    precisions: &session.precisions,
+                    upscalers: &session.upscalers,
+                };
+                settings_panel::settings_panel_ui(ui, &mut session.draft, offers, open_extent, out);
             });
         });
     });
