@@ -158,7 +158,7 @@ pub struct ControlArgs {
     /// Let this picture guide the shapes; it is scaled to cover the picture to paint
     #[arg(long, value_name = "FILE")]
     pub control: Option<PathBuf>,
-    /// A ControlNet as `sfumato models` lists it [default: the one that comes with the model, else the first that fits it]
+    /// A `ControlNet` as `sfumato models` lists it [default: the one that comes with the model, else the first that fits it]
     #[arg(long, value_name = "NAME", requires = "control")]
     pub controlnet: Option<String>,
     /// How --control becomes lines: none (they are white on black), invert (dark on light), canny (edges are found) [default:

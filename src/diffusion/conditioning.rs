@@ -96,7 +96,8 @@ impl Encoder<'_> {
 
 /// Each token of `encoded` (1, N, C) times its weight; the mean of all stays what it was.
 fn weighed(encoded: &Tensor, chunk: &Chunk) -> Result<Tensor, candle_core::Error> {
-    if chunk.weights.iter().all(|&weight| weight == 1.0) {
+    let is_plain = |weight: &f32| (weight - 1.0).abs() < f32::EPSILON;
+    if chunk.weights.iter().all(is_plain) {
         return Ok(encoded.clone());
     }
     let weights = Tensor::new(chunk.weights.as_slice(), encoded.device())?.unsqueeze(D::Minus1)?;

@@ -60,7 +60,7 @@ names! {
         None = "none" / "none",
         /// They are dark on a light ground, as one draws on paper.
         Invert = "invert (from white bg & black line)" / "invert",
-        /// They are found: where colours change, by Canny's detector as OpenCV has it, with thresholds of 100 and 200.
+        /// They are found: where colours change, by Canny's detector as `OpenCV` has it, with thresholds of 100 and 200.
         Canny = "canny" / "canny",
     }
 }
