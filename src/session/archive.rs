@@ -208,10 +208,10 @@ fn carry_out(gallery: &mut Gallery, task: Task, tell: &dyn Fn(Answer)) {
 
 fn gather(gallery: &Gallery, to: &Nearest, clip: &str) -> Result<Option<Vec<(Listed, f32)>>, Error> {
     let found = match to {
-        Nearest::To(embedding) => gallery.nearest(clip, embedding, PAGE)?,
+        Nearest::To(embedding) => gallery.nearest(clip, embedding, PAGE)?.well_above_average().entries,
         Nearest::ToEntry(entry) => {
             let Some(embedding) = gallery.embedding(*entry, clip)? else { return Ok(None) };
-            let mut found = gallery.nearest(clip, &embedding, PAGE + 1)?;
+            let mut found = gallery.nearest(clip, &embedding, PAGE + 1)?.entries;
             found.retain(|(other, _)| other.id != *entry);
             found
         }
