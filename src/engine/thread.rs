@@ -306,7 +306,8 @@ mod tests {
         client.send(look(2, "x").0);
         client.send(Command::Read { clip: String::new(), words: "a cat".to_owned() });
         client.generate(job(3, "some", "x", 1));
-        let thread = std::thread::spawn(move || serve(&peer, &mut Fake));
+        let thread = std::thread::Builder::new().name("fake".to_owned());
+        let thread = thread.spawn(move || serve(&peer, &mut Fake)).unwrap();
         assert_eq!(story(&client, 3)[..4], ["looked 1 false", "looked 2 true", "read a cat", "3 started"]);
         drop(client);
         thread.join().unwrap().unwrap();

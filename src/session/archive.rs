@@ -74,14 +74,21 @@ pub(super) enum Answer {
         result: ResultId,
         deleted: Result<Deleted, Unavailable>,
     },
-    /// A result that was not looked at, with its picture if that can be read; none if there is no such result.
-    Unseen(Result<Option<(Box<Entry>, Option<Arc<Picture>>)>, Unavailable>),
+    /// None if there is no such result.
+    Unseen(Result<Option<Box<Unseen>>, Unavailable>),
     SeenKept(Result<(), Unavailable>),
     Gathered {
         by: By,
         /// The nearest first, each with how near it is; none if what they are to be near to was not looked at.
         found: Result<Option<Vec<(Listed, f32)>>, Unavailable>,
     },
+}
+
+/// A result that was not looked at.
+pub(super) struct Unseen {
+    pub(super) entry: Entry,
+    /// None if it cannot be read.
+    pub(super) picture: Option<Arc<Picture>>,
 }
 
 /// An entry with its thumbnail.
@@ -191,7 +198,7 @@ fn carry_out(gallery: &mut Gallery, task: Task, tell: &dyn Fn(Answer)) {
             let next = gallery.next_unseen(&clip).map(|next| {
                 next.map(|entry| {
                     let picture = gallery.picture(entry.id).ok().map(Arc::new);
-                    (Box::new(entry), picture)
+                    Box::new(Unseen { entry, picture })
                 })
             });
             tell(Answer::Unseen(next.map_err(Unavailable::from)));
