@@ -19,6 +19,12 @@ impl Session {
         models.sort_by_key(|model| preferred != Some(&model.name));
         let upscalers = upscalers(&library, preferred.map(String::as_str));
         let clip = clip(&library, settings.clip.as_deref());
+        let unusable_clip = settings.clip.as_ref().filter(|name| clip.as_ref().is_none_or(|clip| clip.name != **name));
+        let unusable_clip = unusable_clip.map(|name| {
+            format!(
+                "The CLIP {name} that the settings name cannot be used: `sfumato models` says which are there and why"
+            )
+        });
         let engine_wake = Arc::clone(&wake);
         let engine = Box::new(move || {
             let wake = Arc::clone(&engine_wake);
@@ -28,6 +34,9 @@ impl Session {
             Self::open(Opening { paths, settings, models, upscalers, clip, engine, wake, entropy: entropy() });
         if let Some(problem) = problem {
             session.notices.error(problem);
+        }
+        if let Some(gone) = unusable_clip {
+            session.notices.info(gone);
         }
         session
     }
