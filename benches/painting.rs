@@ -3,8 +3,8 @@
 
 use candle_core::{Device, Tensor};
 use divan::{Bencher, black_box};
-use sfumato::checkpoints::Model;
-use sfumato::diffusion::{Input, Noise, Request, SamplerName, ScheduleName, paint, preview};
+use sfumato::checkpoints::{Model, Precision};
+use sfumato::diffusion::{Extras, Input, Noise, Request, SamplerName, ScheduleName, paint, preview};
 use sfumato::geom::{Extent, Point};
 use sfumato::paint::{Brush, Document, Edit, Stroke, Tool};
 use std::ops::ControlFlow;
@@ -16,7 +16,7 @@ fn main() {
 
 fn bozzetto() -> Model {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models/bozzetto");
-    Model::load(&folder, &Device::Cpu).expect("the model that ships can be loaded")
+    Model::load(&folder, &Device::Cpu, Precision::F32).expect("the model that ships can be loaded")
 }
 
 fn request(model: &Model, steps: u32) -> Request {
@@ -30,7 +30,9 @@ fn request(model: &Model, steps: u32) -> Request {
         schedule: ScheduleName::Simple,
         steps,
         guidance_scale: 3.5,
+        precision: Precision::F32,
         input: None::<Input>,
+        control: None,
         upscale: None,
     }
 }
@@ -63,8 +65,9 @@ fn load_the_model(bencher: Bencher<'_, '_>) {
 fn whole_picture(bencher: Bencher<'_, '_>, steps: u32) {
     let model = bozzetto();
     let request = request(&model, steps);
-    bencher
-        .bench_local(|| paint(&model, None, &request, &mut |_| ControlFlow::Continue(())).expect("it can be painted"));
+    bencher.bench_local(|| {
+        paint(&model, Extras::default(), &request, &mut |_| ControlFlow::Continue(())).expect("it can be painted")
+    });
 }
 
 #[divan::bench(sample_count = 20)]
@@ -79,7 +82,7 @@ fn network_with_guidance(bencher: Bencher<'_, '_>) {
     let (x, conditioning) = (latent(&model), conditioning(&model));
     let x = Tensor::cat(&[&x, &x], 0).expect("equal shapes");
     let words = model.unet.prepare(&conditioning).expect("the network computes");
-    bencher.bench_local(|| model.unet.forward(&x, 500.0, &words).expect("the network computes"));
+    bencher.bench_local(|| model.unet.forward(&x, 500.0, &words, None).expect("the network computes"));
 }
 
 #[divan::bench(sample_count = 100)]

@@ -8,7 +8,7 @@ mod hashed;
 mod tiny_clip;
 
 use serde_json::Value;
-use sfumato::diffusion::{Request, SamplerName, ScheduleName};
+use sfumato::diffusion::{Precision, Request, SamplerName, ScheduleName};
 use sfumato::gallery::{Gallery, NewEntry};
 use sfumato::geom::Extent;
 use sfumato::pixels::{Mask, Picture, read_texts};
@@ -213,7 +213,9 @@ fn the_gallery_is_searched_by_what_its_pictures_show() {
             schedule: ScheduleName::Simple,
             steps: 4,
             guidance_scale: 1.0,
+            precision: Precision::F32,
             input: None,
+            control: None,
             upscale: None,
         };
         let picture = Arc::new(Picture::filled(extent, pixel));
@@ -655,7 +657,7 @@ fn a_picture_is_made_larger_and_its_texts_stay_in_it() {
     // The same when it is painted larger at once, but for what the text begins with.
     let args = ["--seed", "7", "--size", "64x72", "--guidance", "1", "--out", "large.png", "--upscale", "tiny"];
     let request = desk.paint(&args)["pictures"][0]["request"].clone();
-    assert_eq!(request["upscale"], serde_json::json!({ "upscaler": "tiny", "factor": 4.0 }));
+    assert_eq!(request["upscale"], serde_json::json!({ "upscaler": "tiny", "factor": 4.0, "refine": null }));
     let pixels = |name: &str| Picture::load(&desk.path(name)).unwrap().digest();
     assert_eq!(pixels("large.png"), pixels("small-4x.png"));
     let inspected = desk.run(&["inspect", "large.png", "--json"]);
@@ -671,7 +673,7 @@ fn a_picture_is_made_larger_and_its_texts_stay_in_it() {
 fn without_a_name_the_upscaler_in_the_box_makes_a_picture_four_times_larger() {
     let desk = Desk::new();
     let object = desk.paint(&["--size", "64x64", "--guidance", "1", "--upscale", "--out", "a.png"]);
-    let expected = serde_json::json!({ "upscaler": "Bozzetto 4x", "factor": 4.0 });
+    let expected = serde_json::json!({ "upscaler": "Bozzetto 4x", "factor": 4.0, "refine": null });
     assert_eq!(object["pictures"][0]["request"]["upscale"], expected);
     assert_eq!(Picture::load(&desk.path("a.png")).unwrap().extent(), Extent::new(256, 256));
     let models = desk.run(&["models", "--json"]);

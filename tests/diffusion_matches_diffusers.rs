@@ -4,10 +4,10 @@
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use candle_core::{Device, Tensor};
-use sfumato::checkpoints::Model;
+use sfumato::checkpoints::{Model, Precision};
 use sfumato::diffusion::{
-    Denoiser, Ending, Error, Input, Noise, Progress, Request, SamplerName, ScheduleName, Step, Stop, TrainingSigmas,
-    paint, sampler, sigmas,
+    Denoiser, Ending, Error, Extras, Input, Noise, Progress, Request, SamplerName, ScheduleName, Step, Stop,
+    TrainingSigmas, paint, sampler, sigmas,
 };
 use sfumato::geom::Extent;
 use sfumato::pixels::{Mask, Picture};
@@ -189,7 +189,8 @@ fn a_stop_asked_for_during_any_call_of_the_network_lets_at_most_one_more_begin()
 
 /// Bozzetto in the source tree.
 fn bozzetto() -> Model {
-    Model::load(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("assets/models/bozzetto"), &Device::Cpu).unwrap()
+    Model::load(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("assets/models/bozzetto"), &Device::Cpu, Precision::F32)
+        .unwrap()
 }
 
 /// What the fixtures ask of Bozzetto.
@@ -204,7 +205,9 @@ fn request() -> Request {
         schedule: ScheduleName::Simple,
         steps: 20,
         guidance_scale: 3.5,
+        precision: Precision::F32,
         input: None,
+        control: None,
         upscale: None,
     }
 }
@@ -227,7 +230,7 @@ fn bozzettos_whole_run_equals_stable_diffusion_pipeline() {
     let (model, expected) = (bozzetto(), bozzetto_fixture());
     let training = TrainingSigmas::from_alphas_cumprod(&model.training.alphas_cumprod);
     let mut steps = 0;
-    let ending = paint(&model, None, &request(), &mut |progress| {
+    let ending = paint(&model, Extras::default(), &request(), &mut |progress| {
         match progress {
             Progress::Phase(_) | Progress::Piece { .. } => {}
             Progress::Start { conditioning, noise } => {
@@ -266,7 +269,7 @@ fn test_picture() -> Picture {
 /// The finished latent of a run.
 fn latent_of(model: &Model, request: &Request) -> Tensor {
     let mut latent = None;
-    paint(model, None, request, &mut |progress| {
+    paint(model, Extras::default(), request, &mut |progress| {
         if let Progress::Latent(finished) = progress {
             latent = Some(finished.clone());
         }

@@ -11,8 +11,10 @@ use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Init, VarBuilder};
 use hashed::wave;
 use serde_json::Value;
-use sfumato::checkpoints::{Library, Model, Training};
-use sfumato::networks::{AutoencoderKl, AutoencoderKlConfig, ClipText, ClipTextConfig, UNet, UNetConfig};
+use sfumato::checkpoints::{Library, Model, Precision, Training};
+use sfumato::networks::{
+    AutoencoderKl, AutoencoderKlConfig, ClipText, ClipTextConfig, ControlNet, ControlNetConfig, UNet, UNetConfig,
+};
 use sfumato::prompt::Tokenizer;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -90,8 +92,34 @@ fn the_unet_predicts_what_diffusers_predicts() {
         let side = |index: usize| json["size"][index].as_u64().unwrap() as usize;
         let x = wave((2, unet.in_channels(), side(0), side(1)), "x", 1.0);
         let conditioning = wave((2, 5, 12), "conditioning", 1.0);
-        let ours = unet.forward(&x, json["timestep"].as_f64().unwrap(), &unet.prepare(&conditioning).unwrap()).unwrap();
+        let ours =
+            unet.forward(&x, json["timestep"].as_f64().unwrap(), &unet.prepare(&conditioning).unwrap(), None).unwrap();
         assert_close(name, &ours, &tensors(name)["out"]);
+    }
+}
+
+#[test]
+fn a_controlnet_guides_the_unet_as_in_diffusers() {
+    for name in ["controlnet_sd1", "controlnet_sd2"] {
+        let (json, theirs) = (json(name), tensors(name));
+        let config = ControlNetConfig::from_json(&json["config"].to_string()).unwrap();
+        let unet_config = UNetConfig::from_json(&json["unet"].to_string()).unwrap();
+        assert_eq!(config.misfit(&unet_config, 4), None);
+        let control = ControlNet::new(&config, hashed_weights()).unwrap();
+        let unet = UNet::new(&unet_config, hashed_weights().pp("unet")).unwrap();
+        let side = |index: usize| json["size"][index].as_u64().unwrap() as usize;
+        let (timestep, weight) = (json["timestep"].as_f64().unwrap(), json["weight"].as_f64().unwrap());
+        let x = wave((2, unet.in_channels(), side(0), side(1)), "x", 1.0);
+        let conditioning = wave((2, 5, 12), "conditioning", 1.0);
+        let lines = wave((1, 3, side(0) * config.downscale(), side(1) * config.downscale()), "lines", 1.0);
+        let predict = |weight: f64| {
+            let guided = control.guide(&conditioning, &lines.abs().unwrap(), weight).unwrap();
+            unet.forward(&x, timestep, &unet.prepare(&conditioning).unwrap(), Some(&guided)).unwrap()
+        };
+        assert_close(name, &predict(weight), &theirs["out"]);
+        assert_close(name, &predict(0.0), &theirs["without"]);
+        let apart = (&theirs["out"] - &theirs["without"]).unwrap().abs().unwrap().max_all().unwrap();
+        assert!(apart.to_scalar::<f32>().unwrap() > 0.05, "{name}: the ControlNet changes as good as nothing");
     }
 }
 
@@ -166,7 +194,8 @@ fn a_prompt_that_is_too_long_says_which_words_were_cut() {
 /// `python tests/fixtures/generate_networks.py --model assets/models/bozzetto`.
 fn shipped() -> Model {
     let library = Library::discover(&[]);
-    Model::load(&library.find(json("shipped")["model"].as_str().unwrap()).unwrap(), &Device::Cpu).unwrap()
+    Model::load(&library.find(json("shipped")["model"].as_str().unwrap()).unwrap(), &Device::Cpu, Precision::F32)
+        .unwrap()
 }
 
 #[test]
@@ -184,7 +213,7 @@ fn the_shipped_model_computes_what_diffusers_computes_with_its_weights() {
     let timestep = json["timestep"].as_f64().unwrap();
     assert_close(
         "unet",
-        &model.unet.forward(&x, timestep, &model.unet.prepare(&conditioning).unwrap()).unwrap(),
+        &model.unet.forward(&x, timestep, &model.unet.prepare(&conditioning).unwrap(), None).unwrap(),
         &theirs["prediction"],
     );
 
@@ -204,7 +233,7 @@ fn digest_of_a_run() -> u64 {
     let ids = Tensor::from_vec((0..64u32).collect(), (2, 32), &Device::Cpu).unwrap();
     let conditioning = model.text_encoder.forward(&ids).unwrap();
     let x = wave((2, model.unet.in_channels(), 16, 16), "x", 1.0);
-    let prediction = model.unet.forward(&x, 333.25, &model.unet.prepare(&conditioning).unwrap()).unwrap();
+    let prediction = model.unet.forward(&x, 333.25, &model.unet.prepare(&conditioning).unwrap(), None).unwrap();
     let rgb = model.vae.decode(&prediction).unwrap();
     let latent = model.vae.encode(&rgb).unwrap();
     let mut digest = 0xCBF2_9CE4_8422_2325u64;
@@ -268,7 +297,7 @@ fn edit(path: &Path, from: &str, to: &str) {
 }
 
 fn load_error(folder: &Path) -> String {
-    Model::load(folder, &Device::Cpu).map(|model| model.name).unwrap_err().to_string()
+    Model::load(folder, &Device::Cpu, Precision::F32).map(|model| model.name).unwrap_err().to_string()
 }
 
 /// Damages a copy of the shipped model and holds what is then said against `expected`.

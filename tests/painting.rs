@@ -3,10 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use candle_core::{DType, Device, Tensor};
-use sfumato::checkpoints::Model;
+use sfumato::checkpoints::{Model, Precision};
 use sfumato::diffusion::{
-    Defaults, Ending, Error, Input, Painted, Phase, Progress, Request, SamplerName, ScheduleName, Stop, Trace, paint,
-    preview,
+    Defaults, Ending, Error, Extras, Input, Painted, Phase, Progress, Request, SamplerName, ScheduleName, Stop, Trace,
+    paint, preview,
 };
 use sfumato::geom::Extent;
 use sfumato::pixels::{Mask, Picture};
@@ -20,7 +20,7 @@ fn folder() -> PathBuf {
 }
 
 fn bozzetto() -> Model {
-    Model::load(&folder(), &Device::Cpu).unwrap()
+    Model::load(&folder(), &Device::Cpu, Precision::F32).unwrap()
 }
 
 const EXTENT: Extent = Extent::new(64, 64);
@@ -37,13 +37,15 @@ fn request() -> Request {
         schedule: ScheduleName::Simple,
         steps: 4,
         guidance_scale: 1.0,
+        precision: Precision::F32,
         input: None,
+        control: None,
         upscale: None,
     }
 }
 
 fn finished(model: &Model, request: &Request) -> Painted {
-    match paint(model, None, request, &mut |_| Continue(())).unwrap() {
+    match paint(model, Extras::default(), request, &mut |_| Continue(())).unwrap() {
         Ending::Finished(painted) => painted,
         other => panic!("nobody stopped it, but it ended {other:?}"),
     }
@@ -96,7 +98,7 @@ fn bozzetto_in(dtype: DType) -> Model {
         }
     }
     std::fs::copy(folder().join("model_index.json"), copy.path().join("model_index.json")).unwrap();
-    Model::load(copy.path(), &Device::Cpu).unwrap()
+    Model::load(copy.path(), &Device::Cpu, Precision::F32).unwrap()
 }
 
 #[test]
@@ -113,7 +115,7 @@ fn weights_of_another_precision_paint_the_same_picture_as_far_as_they_are_the_sa
 fn guidance_of_one_leaves_the_negative_prompt_out() {
     let model = bozzetto();
     for (guidance_scale, batch) in [(1.0, 1), (3.5, 2), (0.0, 2)] {
-        paint(&model, None, &Request { guidance_scale, steps: 1, ..request() }, &mut |progress| {
+        paint(&model, Extras::default(), &Request { guidance_scale, steps: 1, ..request() }, &mut |progress| {
             if let Progress::Start { conditioning, .. } = progress {
                 assert_eq!(conditioning.dim(0).unwrap(), batch, "guidance {guidance_scale}");
             }
@@ -128,7 +130,7 @@ fn stopping_to_keep_decodes_the_newest_estimate() {
     let model = bozzetto();
     let mut phases = Vec::new();
     let mut kept = None;
-    let ending = paint(&model, None, &request(), &mut |progress| match progress {
+    let ending = paint(&model, Extras::default(), &request(), &mut |progress| match progress {
         Progress::Step { index: 1, denoised, .. } => {
             kept = Some(denoised.clone());
             Break(Stop::Keep)
@@ -155,7 +157,7 @@ fn stopping_to_discard_ends_at_once_wherever_it_is_asked_for() {
     let input = Input { picture: Arc::new(test_picture()), strength: 0.5, mask: None };
     let request = Request { input: Some(input), ..request() };
     let mut count = 0;
-    paint(&model, None, &request, &mut |_| {
+    paint(&model, Extras::default(), &request, &mut |_| {
         count += 1;
         Continue(())
     })
@@ -164,7 +166,7 @@ fn stopping_to_discard_ends_at_once_wherever_it_is_asked_for() {
     assert_eq!(count, 8);
     for stop_at in 1..=count {
         let mut seen = 0;
-        let ending = paint(&model, None, &request, &mut |_| {
+        let ending = paint(&model, Extras::default(), &request, &mut |_| {
             seen += 1;
             if seen == stop_at { Break(Stop::Discard) } else { Continue(()) }
         });
@@ -175,7 +177,7 @@ fn stopping_to_discard_ends_at_once_wherever_it_is_asked_for() {
 
 #[test]
 fn a_stop_before_the_first_estimate_has_nothing_to_keep() {
-    let ending = paint(&bozzetto(), None, &request(), &mut |_| Break(Stop::Keep)).unwrap();
+    let ending = paint(&bozzetto(), Extras::default(), &request(), &mut |_| Break(Stop::Keep)).unwrap();
     assert!(matches!(ending, Ending::Discarded));
 }
 
@@ -214,19 +216,58 @@ fn strength_decides_how_many_steps_run_and_full_strength_ignores_the_picture() {
     assert_eq!(with(1.0).picture, finished(&model, &request()).picture);
 }
 
+/// The shape of what conditions the first step.
+fn conditioning_of(model: &Model, request: &Request) -> Vec<usize> {
+    let mut shape = Vec::new();
+    paint(model, Extras::default(), request, &mut |progress| {
+        if let Progress::Start { conditioning, .. } = progress {
+            shape = conditioning.dims().to_vec();
+        }
+        Continue(())
+    })
+    .unwrap();
+    shape
+}
+
 #[test]
-fn the_end_of_a_prompt_that_does_not_fit_is_named() {
-    // 30 words of one token fill the text encoder's 32 places, with a token before and one after them.
-    let prompt = format!("{}purple hippopotamus {}", "apple ".repeat(30), "and more ".repeat(20));
-    let painted = finished(&bozzetto(), &Request { prompt, ..request() });
-    let cut = painted.notes.iter().find(|note| note.starts_with("the end of the prompt was not used: purple hippo"));
-    assert!(cut.is_some_and(|note| note.ends_with('\u{2026}') && note.chars().count() < 120), "{:?}", painted.notes);
+fn a_prompt_of_any_length_is_read_whole() {
+    let model = bozzetto();
+    let of = |prompt: &str, guidance_scale| {
+        let request = Request { prompt: prompt.to_owned(), guidance_scale, steps: 1, ..request() };
+        conditioning_of(&model, &request)
+    };
+    assert_eq!(of("a red apple", 1.0), [1, 32, 256]);
+    // 31 words of one token: one more than fit between the tokens that begin and end a text.
+    assert_eq!(of(&"red ".repeat(31), 1.0), [1, 64, 256]);
+    assert_eq!(of("a red apple BREAK a cat", 3.5), [2, 64, 256], "the shorter negative prompt is filled up");
+    let last = |word: &str| Request { prompt: "red ".repeat(35) + word, ..request() };
+    assert_ne!(finished(&model, &last("apple")).picture, finished(&model, &last("rocket")).picture);
+}
+
+#[test]
+fn words_weigh_and_change_as_their_brackets_say() {
+    let model = bozzetto();
+    let of = |prompt: &str| {
+        let painted = finished(&model, &Request { prompt: prompt.to_owned(), ..request() });
+        assert_eq!((painted.steps_made, &painted.notes[..]), (4, &[][..]), "{prompt}");
+        painted.picture
+    };
+    let (apple, rocket) = (of("a red apple"), of("a red rocket"));
+    assert_eq!(of("a red (apple:1.0)"), apple);
+    assert_ne!(of("a (red apple:1.4)"), apple);
+    assert_eq!(of("a red [apple:rocket:0]"), rocket);
+    assert_eq!(of("a red [apple:rocket:1.0]"), apple);
+    assert_eq!(of("a red [apple|apple]"), apple);
+    let edited = of("a red [apple:rocket:.5]");
+    assert!(edited != apple && edited != rocket);
+    assert_eq!(of("a red [apple:rocket:2]"), edited, "two of four steps are half of them");
+    assert_ne!(of("a red [apple|rocket]"), edited);
 }
 
 #[test]
 fn a_size_without_a_latent_is_an_error_that_names_a_size_that_has_one() {
     let request = Request { extent: Extent::new(68, 64), ..request() };
-    let error = paint(&bozzetto(), None, &request, &mut |_| Continue(())).unwrap_err();
+    let error = paint(&bozzetto(), Extras::default(), &request, &mut |_| Continue(())).unwrap_err();
     assert!(matches!(error, Error::Extent { multiple: 8, .. }));
     assert!(error.to_string().contains("72x64"), "{error}");
 }
@@ -240,7 +281,7 @@ fn with_nan(part: &str, tensor: &str) -> (tempfile::TempDir, Model) {
     let damaged = tensors.get_mut(tensor).unwrap();
     *damaged = Tensor::full(f32::NAN, damaged.shape(), &Device::Cpu).unwrap().to_dtype(damaged.dtype()).unwrap();
     candle_core::safetensors::save(&tensors, &weights).unwrap();
-    let model = Model::load(copy.path(), &Device::Cpu).unwrap();
+    let model = Model::load(copy.path(), &Device::Cpu, Precision::F32).unwrap();
     (copy, model)
 }
 
@@ -259,14 +300,14 @@ fn copy_folder(from: &Path, to: &Path) {
 #[test]
 fn a_network_that_gives_no_number_is_an_error_that_names_the_step() {
     let (_kept, model) = with_nan("unet/diffusion_pytorch_model.safetensors", "conv_out.bias");
-    let error = paint(&model, None, &request(), &mut |_| Continue(())).unwrap_err();
+    let error = paint(&model, Extras::default(), &request(), &mut |_| Continue(())).unwrap_err();
     assert!(matches!(error, Error::NotFinite { step: 1, count: 4, .. }), "{error}");
 }
 
 #[test]
 fn a_decoder_that_gives_no_number_is_an_error_that_names_it() {
     let (_kept, model) = with_nan("vae/diffusion_pytorch_model.safetensors", "decoder.conv_out.bias");
-    let error = paint(&model, None, &request(), &mut |_| Continue(())).unwrap_err();
+    let error = paint(&model, Extras::default(), &request(), &mut |_| Continue(())).unwrap_err();
     assert!(error.to_string().starts_with("the picture decoder gave something that is not a number"), "{error}");
 }
 
@@ -275,7 +316,7 @@ fn a_preview_costs_less_than_a_fiftieth_of_a_step() {
     let model = bozzetto();
     let (mut steps, mut previews) = (0.0, 0.0);
     let mut since = Instant::now();
-    paint(&model, None, &request(), &mut |progress| {
+    paint(&model, Extras::default(), &request(), &mut |progress| {
         if let Progress::Step { denoised, .. } = progress {
             steps += since.elapsed().as_secs_f64();
             let before = Instant::now();
@@ -294,7 +335,7 @@ fn a_preview_costs_less_than_a_fiftieth_of_a_step() {
 fn a_trace_holds_the_whole_run() {
     let model = bozzetto();
     let mut trace = Trace::default();
-    let ending = paint(&model, None, &request(), &mut |progress| {
+    let ending = paint(&model, Extras::default(), &request(), &mut |progress| {
         trace.record(&progress).unwrap();
         Continue(())
     });

@@ -7,13 +7,13 @@ use egui::{Key, Modifiers, Pos2, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use sfumato::app::{App, Dialogs};
-use sfumato::diffusion::{Defaults, Painted, Phase, Request, SamplerName, ScheduleName, Stop, Upscale};
+use sfumato::diffusion::{Defaults, Painted, Phase, Precision, Request, SamplerName, ScheduleName, Stop, Upscale};
 use sfumato::engine::{self, Command, Event, Job, Outcome, Peer};
 use sfumato::geom::Extent;
 use sfumato::meaning::{Embedding, Seen};
 use sfumato::paint::Tool;
 use sfumato::pixels::Picture;
-use sfumato::session::{Action, Clip, Model, Opening, Session, Shown};
+use sfumato::session::{Action, Clip, ControlNetChoice, Model, Opening, Session, Shown};
 use sfumato::settings::{Paths, Settings, Theme};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -31,6 +31,10 @@ impl Dialogs for Chosen {
     }
 
     fn mask(&self) -> Option<PathBuf> {
+        self.0.clone()
+    }
+
+    fn guide(&self) -> Option<PathBuf> {
         self.0.clone()
     }
 
@@ -88,7 +92,9 @@ fn window_through(
                 paths,
                 settings,
                 models: vec![Model::new("bozzetto", "Ships with Sfumato", &defaults)],
+                precisions: vec![Precision::F32],
                 upscalers,
+                controlnets: vec![ControlNetChoice { name: "Bozzetto lines".into(), models: vec!["bozzetto".into()] }],
                 clip,
                 engine: Box::new(move || {
                     let (client, peer) = engine::channel(|| ());
@@ -535,6 +541,54 @@ fn alt_up_and_down_walk_through_the_prompts() {
 }
 
 #[test]
+fn ctrl_up_and_down_weigh_the_word_at_the_cursor_and_the_cursor_stays_there() {
+    let mut window = window();
+    window.write_prompt("a red apple");
+    let prompt = |window: &Window| window.session().draft.prompt.clone();
+    window.press(Modifiers::COMMAND, Key::ArrowUp);
+    assert_eq!(prompt(&window), "a red (apple:1.1)");
+    window.press(Modifiers::COMMAND, Key::ArrowUp);
+    assert_eq!(prompt(&window), "a red (apple:1.2)");
+    window.press(Modifiers::COMMAND, Key::ArrowDown);
+    window.press(Modifiers::COMMAND, Key::ArrowDown);
+    window.press(Modifiers::COMMAND, Key::ArrowDown);
+    assert_eq!(prompt(&window), "a red (apple:0.9)");
+    window.harness.get_by_label("Stay away from").focus();
+    window.harness.run();
+    window.harness.get_by_label("Stay away from").type_text("blurry");
+    window.harness.run();
+    window.press(Modifiers::COMMAND, Key::ArrowUp);
+    assert_eq!(window.session().draft.negative_prompt, "(blurry:1.1)");
+    window.press(Modifiers::NONE, Key::Escape);
+    window.press(Modifiers::COMMAND, Key::ArrowUp);
+    assert_eq!(prompt(&window), "a red (apple:0.9)", "no field is being written in");
+}
+
+#[test]
+fn a_drawing_is_chosen_to_guide_and_its_settings_reach_the_request() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("drawing.png");
+    Picture::filled(Extent::new(40, 20), [0, 0, 0, 255]).write_png(&path, &[]).unwrap();
+    let mut window = window_of([1280.0, 800.0], Theme::Dark, Some(path));
+    window.click("A picture\u{2026}");
+    window.wait("the drawing to be read", |session| session.guide.is_some());
+    assert!(window.harness.query_by_label("40 \u{d7} 20").is_some());
+    assert!(
+        window.harness.query_by_label("White lines on black").is_some()
+            || window.harness.query_by_value("White lines on black").is_some()
+    );
+    window.harness.state_mut().session.draft.control.as_mut().unwrap().weight = 0.5;
+    window.harness.state_mut().session.draft.seed = 7;
+    snapshot(&mut window, "guided_dark");
+    window.press(Modifiers::COMMAND, Key::Enter);
+    let control = window.job().request.control.unwrap();
+    assert_eq!((control.picture.extent(), control.weight), (Extent::new(40, 20), 0.5));
+    window.click("Let no picture guide");
+    assert!(window.session().guide.is_none());
+    assert!(window.harness.query_by_label("A picture\u{2026}").is_some());
+}
+
+#[test]
 fn the_empty_canvas_says_what_is_the_case() {
     let mut window = window();
     window.click("Generate");
@@ -824,7 +878,7 @@ fn a_failed_job_is_a_notice_and_the_next_one_goes_on() {
 }
 
 fn window_with_upscalers() -> Window {
-    let upscaler = |name: &str, factor| Upscale { upscaler: name.into(), factor };
+    let upscaler = |name: &str, factor| Upscale { upscaler: name.into(), factor, refine: None };
     let upscalers = vec![upscaler("Bozzetto 4x", 4.0), upscaler("sharp", 2.0)];
     window_with([1280.0, 800.0], Theme::Dark, None, upscalers)
 }
@@ -843,7 +897,7 @@ fn pictures_are_painted_larger_when_the_setting_is_on() {
     window.click("sharp");
     window.click("Generate");
     let job = window.job();
-    assert_eq!(job.request.upscale, Some(Upscale { upscaler: "sharp".into(), factor: 2.0 }));
+    assert_eq!(job.request.upscale, Some(Upscale { upscaler: "sharp".into(), factor: 2.0, refine: None }));
     window.steps(&job, 3);
     window.harness.get_by_label("Canvas, a picture being painted, 128x128");
     window.tell(Event::JobPhase { id: job.id, phase: Phase::Upscale });

@@ -5,8 +5,10 @@
 
 use candle_core::{DType, Device, Tensor};
 use proptest::prelude::*;
-use sfumato::checkpoints::{Error, Library, Model, Upscaler};
-use sfumato::diffusion::{self, Ending, Phase, Progress, Request, SamplerName, ScheduleName, Stop, Upscale};
+use sfumato::checkpoints::{Error, Library, Model, Precision, Upscaler};
+use sfumato::diffusion::{
+    self, Ending, Extras, Input, Phase, Progress, Request, SamplerName, ScheduleName, Stop, Upscale,
+};
 use sfumato::geom::Extent;
 use sfumato::pixels::Picture;
 use std::ops::ControlFlow::{Break, Continue};
@@ -172,7 +174,8 @@ fn a_network_that_gives_no_numbers_is_an_error() {
 }
 
 fn bozzetto() -> Model {
-    Model::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models/bozzetto"), &Device::Cpu).unwrap()
+    Model::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models/bozzetto"), &Device::Cpu, Precision::F32)
+        .unwrap()
 }
 
 /// Small and short.
@@ -187,22 +190,67 @@ fn request() -> Request {
         schedule: ScheduleName::Simple,
         steps: 2,
         guidance_scale: 1.0,
+        precision: Precision::F32,
         input: None,
+        control: None,
         upscale: None,
     }
 }
 
 #[test]
+fn to_refine_is_to_paint_again_from_the_enlarged_picture() {
+    let (model, upscaler) = (bozzetto(), load("compact_x4.safetensors"));
+    let extras = Extras { upscaler: Some(&upscaler), ..Extras::default() };
+    // 64 pixels 1.5 times are 96; a factor that does not give multiples of 8 is rounded to them.
+    let refined = |factor, refine| {
+        let upscale = Some(Upscale { upscaler: "tiny 4x".into(), factor, refine });
+        Request { steps: 2, upscale, ..request() }
+    };
+    let finished = |request: &Request| match diffusion::paint(&model, extras, request, &mut |_| Continue(())).unwrap() {
+        Ending::Finished(painted) => painted,
+        other => panic!("{other:?}"),
+    };
+    let painted = finished(&refined(1.5, Some(0.5)));
+    let input = Input { picture: finished(&refined(1.5, None)).picture, strength: 0.5, mask: None };
+    let again = Request { extent: Extent::new(96, 96), input: Some(input), upscale: None, ..refined(1.5, None) };
+    assert_eq!(painted.picture, finished(&again).picture);
+    assert_eq!((*painted.request, painted.notes), (refined(1.5, Some(0.5)), Vec::<String>::new()));
+    assert_eq!(refined(1.6, Some(0.5)).picture_extent(), Extent::new(104, 104));
+
+    let stopped = |when: usize, how: Stop| {
+        let mut phases = 0;
+        let mut on_progress = |progress: Progress<'_>| {
+            phases += usize::from(matches!(progress, Progress::Phase(Phase::EncodePrompt)));
+            if phases > 1 && (when == 0 || matches!(progress, Progress::Step { .. })) {
+                Break(how)
+            } else {
+                Continue(())
+            }
+        };
+        diffusion::paint(&model, extras, &refined(1.5, Some(1.0)), &mut on_progress).unwrap()
+    };
+    let Ending::Finished(enlarged) = stopped(0, Stop::Keep) else { panic!("all but the refining was done") };
+    assert_eq!(enlarged.picture, finished(&refined(1.5, None)).picture);
+    assert_eq!(*enlarged.request, refined(1.5, None));
+    let Ending::Stopped(half) = stopped(1, Stop::Keep) else { panic!("a step was left out") };
+    assert!(half.notes[0].contains("after 1 of the 2 steps that refine it"), "{:?}", half.notes);
+    assert!(matches!(stopped(1, Stop::Discard), Ending::Discarded));
+    let far = Request { extent: Extent::new(1024, 64), ..refined(8.0, Some(0.5)) }.checked().unwrap_err().to_string();
+    assert!(far.contains("8192x512") && far.contains("4096"), "{far}");
+}
+
+#[test]
 fn a_request_that_is_enlarged_gives_what_its_picture_enlarged_gives() {
     let (model, upscaler) = (bozzetto(), load("compact_x4.safetensors"));
-    let upscale = Some(Upscale { upscaler: "tiny 4x".into(), factor: 4.0 });
+    let upscale = Some(Upscale { upscaler: "tiny 4x".into(), factor: 4.0, refine: None });
     let larger = Request { upscale, ..request() };
     let paint = |request: &Request, stop: Option<Stop>| {
         let mut on_progress = |progress: Progress<'_>| match (progress, stop) {
             (Progress::Phase(Phase::Upscale), Some(stop)) => Break(stop),
             _ => Continue(()),
         };
-        diffusion::paint(&model, Some(&upscaler), request, &mut on_progress).unwrap()
+        diffusion::paint(&model, Extras { upscaler: Some(&upscaler), ..Extras::default() }, request, &mut on_progress)
+            .unwrap()
     };
     let Ending::Finished(plain) = paint(&request(), None) else { panic!("nobody stopped it") };
     let Ending::Finished(painted) = paint(&larger, None) else { panic!("nobody stopped it") };
@@ -214,14 +262,14 @@ fn a_request_that_is_enlarged_gives_what_its_picture_enlarged_gives() {
     assert_eq!((&kept.picture, kept.request.upscale), (&plain.picture, None));
     assert!(kept.notes[0].contains("before it was upscaled"), "{:?}", kept.notes);
     assert!(matches!(paint(&larger, Some(Stop::Discard)), Ending::Discarded));
-    let without = diffusion::paint(&model, None, &larger, &mut |_| panic!("it began"));
+    let without = diffusion::paint(&model, Extras::default(), &larger, &mut |_| panic!("it began"));
     assert!(without.unwrap_err().to_string().contains("tiny 4x"));
 }
 
 #[test]
 fn a_request_says_what_cannot_be_enlarged() {
     let with = |extent, factor| {
-        let upscale = Some(Upscale { upscaler: "x".into(), factor });
+        let upscale = Some(Upscale { upscaler: "x".into(), factor, refine: None });
         Request { extent, upscale, ..request() }.checked().unwrap_err().to_string()
     };
     assert!(with(Extent::new(64, 64), f64::NAN).contains("NaN times"));

@@ -31,7 +31,8 @@ RIVALS = {
     "torch-bf16": ("torch_worker.py", {"PRECISION": "bf16", **KEEP_MEMORY}),
     "sd.cpp": ("sdcpp_worker.py", {}),
 }
-OURS = "sfumato"
+# Name: the precision. Where the processor does not multiply bf16, the second says so and does not run.
+OURS = {"sfumato": "f32", "sfumato-bf16": "bf16"}
 
 
 def arguments():
@@ -90,17 +91,20 @@ class Race:
         threads = str(self.given.threads)
         env = os.environ | {"OMP_NUM_THREADS": threads, "RAYON_NUM_THREADS": threads}
         if name not in RIVALS:
-            return self.our_command(case, png, threads), env | {"SFUMATO_HOME": str(self.files.folder / "home")}
+            precision = OURS.get(name, "f32")
+            ours = {"SFUMATO_HOME": str(self.files.folder / "home"), "PRECISION": precision}
+            return self.our_command(case, png, threads, precision), env | ours
         script, variables = RIVALS[name]
         command = [sys.executable, environment.HERE / script, self.files.folder, threads, case]
         return command + ([png] if png else []), env | variables
 
-    def our_command(self, case, png, threads):
+    def our_command(self, case, png, threads, precision):
         if not png:
             return [self.worker, self.files.folder, threads, case]
         return [
             self.sfumato, "paint", PROMPT, "--negative", NEGATIVE, "--model", self.files.f16, "--seed", str(SEED), "--steps", str(STEPS),
             "--sampler", "ddim", "--schedule", "simple", "--guidance", str(GUIDANCE), "--size", "512x512", "--threads", threads,
+            "--precision", precision,
             "--out", png,
         ]  # fmt: skip
 
@@ -120,7 +124,7 @@ class Race:
 
     def race(self, case):
         """Every rival's seconds and peak memory, how far its output is from torch's, and the machine's limit meanwhile."""
-        workers = {name: self.start(name, case) for name in [OURS, *self.rivals]}
+        workers = {name: self.start(name, case) for name in [*OURS, *self.rivals]}
         workers = {name: worker for name, worker in workers.items() if worker}
         limit = Worker(self.command("limit", "peak")[0], os.environ, None)
         seconds, limits = {name: [] for name in workers}, []
@@ -149,7 +153,7 @@ class Race:
         seconds, peaks, outputs, limits = {}, {}, {}, []
         limit = Worker(self.command("limit", "peak")[0], os.environ, None)
         for round_ in range(self.given.rounds):
-            for name in [OURS, *self.rivals]:
+            for name in [*OURS, *self.rivals]:
                 limits.append(limit_of(limit))
                 png = self.files.folder / f"{name}.png"
                 png.unlink(missing_ok=True)
@@ -196,9 +200,9 @@ def apart(outputs):
 
 def table(case, figures, differences, gflop, limit):
     """Markdown."""
-    medians = {name: figure["median_s"] for name, figure in figures.items() if name != OURS}
+    medians = {name: figure["median_s"] for name, figure in figures.items() if name not in OURS}
     fastest = min(medians.values(), default=float("nan"))
-    # Rivals of less precision than ours run the race, and are told apart.
+    # Those of less precision run the same race, and are told apart.
     alike = min((median for name, median in medians.items() if "bf16" not in name), default=float("nan"))
     limit, vectors = limit
     lines = [

@@ -1,4 +1,4 @@
-//! Sfumato's worker in the race: `race_worker FILES THREADS CASE`, with the line protocol that `worker.py` describes. The case
+//! Sfumato's worker in the race: `race_worker FILES THREADS CASE`, in the `PRECISION` of its environment, with the line protocol that `worker.py` describes. The case
 //! `peak` answers with the machine's limit in GFLOP/s and the vectors that it was measured with.
 
 #[path = "../shared/peak.rs"]
@@ -7,7 +7,7 @@ mod peak;
 use anyhow::{Context, bail};
 use candle_core::{DType, Device, Tensor};
 use serde_json::Value;
-use sfumato::checkpoints::Parts;
+use sfumato::checkpoints::{Parts, Precision};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -26,7 +26,9 @@ fn main() -> anyhow::Result<()> {
     let folder = Path::new(&folder);
     let (part, size) = case.split_once('-').unwrap_or((&case, "0"));
     let side = size.parse::<usize>()? / 8;
-    let parts = || Parts::open(&folder.join("sd15-f16"), &Device::Cpu);
+    let precision = std::env::var("PRECISION").unwrap_or_else(|_| "f32".to_owned());
+    let precision = Precision::from_name(&precision).with_context(|| format!("{precision} is no precision"))?;
+    let parts = || Parts::open(&folder.join("sd15-f16"), &Device::Cpu, precision);
     let latent = || tensor(folder, &format!("latent-{side}"), &[1, 4, side, side]);
     match part {
         "peak" => serve(|| Ok(Answer::Limit(peak::gflops(threads)))),
@@ -34,7 +36,7 @@ fn main() -> anyhow::Result<()> {
             let unet = parts()?.unet()?;
             let words = unet.prepare(&tensor(folder, "conditioning", &[1, 77, 768])?)?;
             let latent = latent()?;
-            serve(|| Ok(Answer::Output(unet.forward(&latent, TIMESTEP, &words)?)))
+            serve(|| Ok(Answer::Output(unet.forward(&latent, TIMESTEP, &words, None)?)))
         }
         "vae" => {
             let (vae, latent) = (parts()?.vae()?, latent()?);

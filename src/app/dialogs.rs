@@ -12,6 +12,8 @@ pub trait Dialogs: Send + Sync {
     fn picture(&self) -> Option<PathBuf>;
     /// A mask.
     fn mask(&self) -> Option<PathBuf>;
+    /// A picture that guides.
+    fn guide(&self) -> Option<PathBuf>;
     /// Where to write a picture; `name` is offered.
     fn save(&self, name: &str) -> Option<PathBuf>;
 }
@@ -29,6 +31,10 @@ impl Dialogs for NativeDialogs {
 
     fn mask(&self) -> Option<PathBuf> {
         rfd::FileDialog::new().set_title("Open a mask").add_filter("Pictures", PICTURES).pick_file()
+    }
+
+    fn guide(&self) -> Option<PathBuf> {
+        rfd::FileDialog::new().set_title("Open a picture that guides").add_filter("Pictures", PICTURES).pick_file()
     }
 
     fn save(&self, name: &str) -> Option<PathBuf> {

@@ -37,6 +37,7 @@ impl App {
     fn answer(&mut self, ctx: &Context, ask: &Ask) {
         match ask {
             Ask::OpenPicture => self.asking.ask(ctx, |d| d.picture().map(Action::OpenPicture)),
+            Ask::OpenGuide => self.asking.ask(ctx, |d| d.guide().map(Action::OpenGuide)),
             Ask::OpenMask => self.asking.ask(ctx, |d| d.mask().map(Action::OpenMask)),
             Ask::SavePicture => match *self.session.canvas() {
                 Shown::Result(id, _) => self.apply(ctx, Action::AskWhereToSave(id)),

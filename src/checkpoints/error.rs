@@ -12,6 +12,11 @@ pub enum Error {
         /// The names that there are.
         known: Vec<String>,
     },
+    /// A precision that the machine does not multiply in.
+    #[error(
+        "this machine does not multiply in bf16, which takes a processor with AVX-512 BF16: choose f32 as the precision"
+    )]
+    NoBf16,
     /// The folder is not there.
     #[error("there is no such folder: {}", .0.display())]
     NoFolder(PathBuf),
@@ -108,6 +113,14 @@ pub enum Error {
         /// The names that there are.
         known: Vec<String>,
     },
+    /// No `ControlNet` of this name.
+    #[error("there is no ControlNet named {name}: {}", known_controlnets(known))]
+    UnknownControlNet {
+        /// What was asked for.
+        name: String,
+        /// The names that there are.
+        known: Vec<String>,
+    },
     /// A folder that is no CLIP.
     #[error(
         "this is no CLIP: its folder has a config.json or an open_clip_config.json, weights and the tokenizer's files; choose the \
@@ -198,5 +211,13 @@ fn known_upscalers(known: &[String]) -> String {
         "there is none on this machine; put one (.pth or .safetensors) into the folder `upscalers` in the folder of models".to_owned()
     } else {
         format!("choose one of {}, or give the path of a file", known.join(", "))
+    }
+}
+
+fn known_controlnets(known: &[String]) -> String {
+    if known.is_empty() {
+        "there is none on this machine; put one in the layout of diffusers into the folder `controlnet` in the folder of models".to_owned()
+    } else {
+        format!("choose one of {}", known.join(", "))
     }
 }

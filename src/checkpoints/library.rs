@@ -1,10 +1,12 @@
 use super::clip::{ClipEntry, ClipSummary, is_clip};
+use super::controlnet::{ControlNetEntry, ControlNetSummary};
 use super::folder::Folder;
 use super::header::read_header;
 use super::model::Configs;
 use super::upscaler::{UpscalerEntry, UpscalerSummary};
 use super::{Error, Training};
 use crate::geom::Extent;
+use crate::networks::UNetConfig;
 use std::path::{Path, PathBuf};
 
 /// The name of the model that comes with the program.
@@ -15,17 +17,56 @@ const PART: &str = "upscaler/model.safetensors";
 /// Folders of upscalers beside models: this program's, and those of `ComfyUI`, Fooocus and A1111.
 const UPSCALER_FOLDERS: [&str; 4] = ["upscalers", "upscale_models", "ESRGAN", "RealESRGAN"];
 
+/// Where a model brings a `ControlNet` of its own.
+const CONTROLNET_PART: &str = "controlnet";
+/// Folders of `ControlNet`s beside models: this program's and `ComfyUI`'s, and A1111's.
+const CONTROLNET_FOLDERS: [&str; 2] = ["controlnet", "ControlNet"];
+
 /// Where a model brings a CLIP of its own.
 const CLIP_PART: &str = "clip";
 /// Folders of CLIPs beside models: this program's, and that of `ComfyUI` and others.
 const CLIP_FOLDERS: [&str; 2] = ["clip", "clip_vision"];
 
-/// The models on this machine, the upscalers, and the CLIPs.
+/// The models on this machine, the upscalers, the `ControlNet`s and the CLIPs.
 #[derive(Debug, Default)]
 pub struct Library {
     entries: Vec<ModelEntry>,
     upscalers: Vec<UpscalerEntry>,
+    controlnets: Vec<ControlNetEntry>,
     clips: Vec<ClipEntry>,
+}
+
+/// What has a name of its own in the library.
+trait Entry {
+    fn name(&self) -> &str;
+}
+
+macro_rules! entries {
+    ($($entry:ty),+) => {
+        $(impl Entry for $entry {
+            fn name(&self) -> &str {
+                &self.name
+            }
+        })+
+    };
+}
+
+entries!(ModelEntry, UpscalerEntry, ControlNetEntry, ClipEntry);
+
+/// Adds those whose names are not taken.
+fn add<T: Entry>(entries: &mut Vec<T>, new: impl Iterator<Item = T>) {
+    for entry in new {
+        if entries.iter().all(|there| there.name() != entry.name()) {
+            entries.push(entry);
+        }
+    }
+}
+
+/// The one of this name, in whatever case if none has it as it stands; else the names that there are.
+fn named<'a, T: Entry>(entries: &'a [T], name: &str) -> Result<&'a T, Vec<String>> {
+    let exact = entries.iter().find(|entry| entry.name() == name);
+    let alike = || entries.iter().find(|entry| entry.name().eq_ignore_ascii_case(name));
+    exact.or_else(alike).ok_or_else(|| entries.iter().map(|entry| entry.name().to_owned()).collect())
 }
 
 /// One of them.
@@ -50,15 +91,19 @@ pub struct Summary {
     pub parameters_bytes: u64,
     /// The noise that it was trained on, from which follows what suits it.
     pub training: Training,
+    /// The shape of what estimates noise, which a `ControlNet` must fit.
+    pub unet: UNetConfig,
+    /// How many times smaller than pictures its latents are.
+    pub downscale: usize,
 }
 
 impl Library {
     /// Looks for models: each of `extra` is a model's folder or a folder of such; then the places where models are installed:
     /// `models` and `assets/models` beside the program, `share/sfumato/models` beside its `bin`, and the source tree. Where two
     /// have one name, the first is taken. Upscalers are `upscaler/model.safetensors` in a model's folder, and .safetensors and .pth
-    /// files in a folder `upscalers` beside models; CLIPs are `clip` in a model's folder, and the folders in a folder `clip` beside
-    /// models. Configs and headers are read, weights are not; what cannot be used is listed with
-    /// the reason.
+    /// files in a folder `upscalers` beside models; `ControlNet`s are `controlnet` in a model's folder and the folders in a folder
+    /// `controlnet` beside models; CLIPs likewise, called `clip`. Configs and headers are read, weights are not; what cannot be used
+    /// is listed with the reason.
     pub fn discover(extra: &[PathBuf]) -> Self {
         let mut places = extra.to_vec();
         places.extend(built_in_places());
@@ -66,26 +111,25 @@ impl Library {
     }
 
     fn look_in(places: &[PathBuf]) -> Self {
-        let mut library = Self::default();
+        let mut entries = Vec::new();
         for place in places {
-            for folder in model_folders(place) {
-                let name = name_of(&folder);
-                if library.entries.iter().all(|entry| entry.name != name) {
-                    library.entries.push(ModelEntry::of(name, folder));
-                }
-            }
+            add(&mut entries, model_folders(place).into_iter().map(|folder| ModelEntry::of(name_of(&folder), folder)));
         }
-        let own = library.entries.iter().filter_map(UpscalerEntry::of_model).collect::<Vec<_>>();
-        for upscaler in own.into_iter().chain(places.iter().flat_map(|place| upscalers_in(place))) {
-            if library.upscalers.iter().all(|entry| entry.name != upscaler.name) {
-                library.upscalers.push(upscaler);
-            }
-        }
-        let own = library.entries.iter().filter_map(ClipEntry::of_model).collect::<Vec<_>>();
-        for clip in own.into_iter().chain(places.iter().flat_map(|place| clips_in(place))) {
-            if library.clips.iter().all(|entry| entry.name != clip.name) {
-                library.clips.push(clip);
-            }
+        let mut library = Self { entries, ..Self::default() };
+        // What came with a model goes before what lies beside it.
+        add(&mut library.upscalers, library.entries.iter().filter_map(UpscalerEntry::of_model));
+        add(&mut library.controlnets, library.entries.iter().filter_map(ControlNetEntry::of_model));
+        add(&mut library.clips, library.entries.iter().filter_map(ClipEntry::of_model));
+        for place in places {
+            add(&mut library.upscalers, upscalers_in(place).into_iter());
+            add(
+                &mut library.controlnets,
+                folders_in(place, &CONTROLNET_FOLDERS).filter_map(ControlNetEntry::of_folder),
+            );
+            add(
+                &mut library.clips,
+                folders_in(place, &CLIP_FOLDERS).filter(|path| is_clip(path)).map(ClipEntry::of_folder),
+            );
         }
         library
     }
@@ -103,12 +147,7 @@ impl Library {
 
     /// The CLIP of this name, in whatever case if none has it as it stands.
     pub fn find_clip(&self, name: &str) -> Result<&ClipEntry, Error> {
-        let exact = self.clips.iter().find(|entry| entry.name == name);
-        let alike = || self.clips.iter().find(|entry| entry.name.eq_ignore_ascii_case(name));
-        exact.or_else(alike).ok_or_else(|| {
-            let known = self.clips.iter().map(|entry| entry.name.clone()).collect();
-            Error::UnknownClip { name: name.to_owned(), known }
-        })
+        named(&self.clips, name).map_err(|known| Error::UnknownClip { name: name.to_owned(), known })
     }
 
     /// All upscalers, those that came with models first.
@@ -125,12 +164,29 @@ impl Library {
 
     /// The upscaler of this name, in whatever case if none has it as it stands.
     pub fn find_upscaler(&self, name: &str) -> Result<&UpscalerEntry, Error> {
-        let exact = self.upscalers.iter().find(|entry| entry.name == name);
-        let alike = || self.upscalers.iter().find(|entry| entry.name.eq_ignore_ascii_case(name));
-        exact.or_else(alike).ok_or_else(|| {
-            let known = self.upscalers.iter().map(|entry| entry.name.clone()).collect();
-            Error::UnknownUpscaler { name: name.to_owned(), known }
-        })
+        named(&self.upscalers, name).map_err(|known| Error::UnknownUpscaler { name: name.to_owned(), known })
+    }
+
+    /// All `ControlNet`s, those that came with models first.
+    pub fn controlnets(&self) -> &[ControlNetEntry] {
+        &self.controlnets
+    }
+
+    /// The `ControlNet`s that can guide a model, the one that came with it first.
+    pub fn controlnets_for(&self, model: &str) -> Vec<&ControlNetEntry> {
+        let entry = self.entries.iter().find(|entry| entry.name == model);
+        let Some(Ok(of_model)) = entry.map(|entry| entry.summary.as_ref()) else { return Vec::new() };
+        let fits = |entry: &&ControlNetEntry| {
+            entry.summary.as_ref().is_ok_and(|of| of.config.misfit(&of_model.unet, of_model.downscale).is_none())
+        };
+        let mut fitting: Vec<_> = self.controlnets.iter().filter(fits).collect();
+        fitting.sort_by_key(|entry| entry.model.as_deref() != Some(model));
+        fitting
+    }
+
+    /// The `ControlNet` of this name, in whatever case if none has it as it stands.
+    pub fn find_controlnet(&self, name: &str) -> Result<&ControlNetEntry, Error> {
+        named(&self.controlnets, name).map_err(|known| Error::UnknownControlNet { name: name.to_owned(), known })
     }
 
     /// All models, in the order in which they were found.
@@ -148,11 +204,10 @@ impl Library {
 
     /// The folder of the model of this name, in whatever case if no model has it as it stands, or the folder at this path.
     pub fn find(&self, name_or_path: &str) -> Result<PathBuf, Error> {
-        let exact = self.entries.iter().find(|entry| entry.name == name_or_path);
-        let alike = || self.entries.iter().find(|entry| entry.name.eq_ignore_ascii_case(name_or_path));
-        if let Some(entry) = exact.or_else(alike) {
-            return Ok(entry.path.clone());
-        }
+        let known = match named(&self.entries, name_or_path) {
+            Ok(entry) => return Ok(entry.path.clone()),
+            Err(known) => known,
+        };
         let path = Path::new(name_or_path);
         if path.is_dir() {
             return Ok(path.to_owned());
@@ -160,7 +215,6 @@ impl Library {
         if path.components().count() > 1 {
             return Err(Error::NoFolder(path.to_owned()));
         }
-        let known = self.entries.iter().map(|entry| entry.name.clone()).collect();
         Err(Error::Unknown { name: name_or_path.to_owned(), known })
     }
 }
@@ -191,6 +245,22 @@ impl UpscalerEntry {
     }
 }
 
+impl ControlNetEntry {
+    /// The one in a folder, by the folder's name.
+    fn of_folder(path: PathBuf) -> Option<Self> {
+        let summary = path.join("config.json").is_file().then(|| ControlNetSummary::read(&path))?;
+        Some(Self { name: name_of(&path), summary, path, model: None })
+    }
+
+    /// The one that came with a model, by the model's name.
+    fn of_model(model: &ModelEntry) -> Option<Self> {
+        let path = model.path.join(CONTROLNET_PART);
+        let summary = path.is_dir().then(|| ControlNetSummary::read(&path))?;
+        let title = model.display_name.as_ref().unwrap_or(&model.name);
+        Some(Self { name: format!("{title} lines"), path, model: Some(model.name.clone()), summary })
+    }
+}
+
 impl ClipEntry {
     /// The one that came with a model, by the model's name.
     fn of_model(model: &ModelEntry) -> Option<Self> {
@@ -201,12 +271,12 @@ impl ClipEntry {
     }
 }
 
-/// The folders in the folders of CLIPs of `place`, by name.
-fn clips_in(place: &Path) -> Vec<ClipEntry> {
-    let entries = CLIP_FOLDERS.iter().flat_map(|folder| std::fs::read_dir(place.join(folder)).into_iter().flatten());
-    let mut folders: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(|path| is_clip(path)).collect();
+/// The folders in the folders of `place` that are called so, by name.
+fn folders_in(place: &Path, called: &[&str]) -> impl Iterator<Item = PathBuf> {
+    let entries = called.iter().flat_map(|folder| std::fs::read_dir(place.join(folder)).into_iter().flatten());
+    let mut folders: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
     folders.sort();
-    folders.into_iter().map(ClipEntry::of_folder).collect()
+    folders.into_iter()
 }
 
 /// The files in the folders of upscalers of `place`, by name.
@@ -229,7 +299,13 @@ fn summary(path: &Path) -> Result<Summary, Error> {
     for file in folder.weight_files()? {
         parameters_bytes += read_header(&file)?.values().map(|place| place.bytes as u64).sum::<u64>();
     }
-    Ok(Summary { native_extent: configs.native_extent(), parameters_bytes, training: configs.training })
+    Ok(Summary {
+        native_extent: configs.native_extent(),
+        parameters_bytes,
+        training: configs.training,
+        downscale: configs.vae.downscale(),
+        unet: configs.unet,
+    })
 }
 
 /// The first heading of README.md, which is where model cards are.
@@ -274,12 +350,17 @@ fn built_in_places() -> Vec<PathBuf> {
 mod tests {
     use super::*;
 
+    const UNET: &str = r#"{"block_out_channels": [32], "down_block_types": ["CrossAttnDownBlock2D"],
+        "up_block_types": ["CrossAttnUpBlock2D"]}"#;
+
     fn entry(name: &str, is_usable: bool) -> ModelEntry {
         let path = PathBuf::from(name);
         let summary = Summary {
             native_extent: Extent::new(8, 8),
             parameters_bytes: 1,
             training: Training::from_json("{}").unwrap(),
+            unet: UNetConfig::from_json(UNET).unwrap(),
+            downscale: 8,
         };
         let summary = if is_usable { Ok(summary) } else { Err(Error::NotAModel(path.clone())) };
         ModelEntry { name: name.to_owned(), path, display_name: None, summary }
@@ -288,8 +369,7 @@ mod tests {
     fn library(entries: &[(&str, bool)]) -> Library {
         Library {
             entries: entries.iter().map(|&(name, is_usable)| entry(name, is_usable)).collect(),
-            upscalers: Vec::new(),
-            clips: Vec::new(),
+            ..Library::default()
         }
     }
 

@@ -2,6 +2,7 @@
 //! their weights. Nothing here is about one model: what a diffusers folder says decides.
 
 mod clip;
+mod controlnet;
 mod error;
 mod families;
 mod folder;
@@ -10,17 +11,21 @@ mod library;
 mod model;
 mod open_clip;
 mod pickle;
+mod precision;
 mod preview;
 mod torch;
 mod training;
 mod upscaler;
 mod weights;
 
+pub use crate::networks::ControlNet;
 pub use clip::{Clip, ClipEntry, ClipSummary, Preprocessing};
+pub use controlnet::{ControlNetEntry, ControlNetSummary, load_controlnet};
 pub use error::Error;
 pub use families::{FAMILIES, Family};
 pub use library::{Library, ModelEntry, Summary};
 pub use model::{Model, Parts};
+pub use precision::Precision;
 pub use preview::LatentToRgb;
 pub use training::{Prediction, Spacing, Training};
 pub use upscaler::{Upscaler, UpscalerEntry, UpscalerSummary};

@@ -1,6 +1,6 @@
 use super::folder::Folder;
 use super::weights::Weights;
-use super::{Error, Family, LatentToRgb, Prediction, Training};
+use super::{Error, Family, LatentToRgb, Precision, Prediction, Training};
 use crate::geom::Extent;
 use crate::networks::{AutoencoderKl, AutoencoderKlConfig, ClipText, ClipTextConfig, UNet, UNetConfig};
 use crate::prompt::Tokenizer;
@@ -86,9 +86,9 @@ impl Configs {
 }
 
 impl Model {
-    /// Loads a diffusers folder, whatever the precision of its weights; the networks compute in f32.
-    pub fn load(folder: &Path, device: &Device) -> Result<Self, Error> {
-        let parts = Parts::open(folder, device)?;
+    /// Loads a diffusers folder, whatever the precision of its weights; `precision` is what the networks multiply in.
+    pub fn load(folder: &Path, device: &Device, precision: Precision) -> Result<Self, Error> {
+        let parts = Parts::open(folder, device, precision)?;
         let (folder, configs) = (&parts.folder, &parts.configs);
         let tokenizer = Tokenizer::load(&folder.part("tokenizer"))?;
         let (largest, vocab) = (tokenizer.largest_id(), configs.text_encoder.vocab_size);
@@ -120,14 +120,17 @@ pub struct Parts {
     folder: Folder,
     configs: Configs,
     device: Device,
+    /// What the networks multiply in.
+    dtype: DType,
 }
 
 impl Parts {
-    /// Reads the configs of a diffusers folder, and no weights yet. The networks compute in f32 on `device`.
-    pub fn open(folder: &Path, device: &Device) -> Result<Self, Error> {
+    /// Reads the configs of a diffusers folder, and no weights yet. The networks will multiply in `precision` on `device`.
+    pub fn open(folder: &Path, device: &Device, precision: Precision) -> Result<Self, Error> {
+        let dtype = precision.dtype(device)?;
         let folder = Folder::open(folder)?;
         let configs = Configs::read(&folder)?;
-        Ok(Self { folder, configs, device: device.clone() })
+        Ok(Self { folder, configs, device: device.clone(), dtype })
     }
 
     /// Loads what turns ids into conditioning.
@@ -153,6 +156,6 @@ impl Parts {
     ) -> Result<T, Error> {
         let folder = self.folder.part(part);
         let weights = Weights::open(&folder, stem)?;
-        new(weights.into_builder(DType::F32, &self.device)).map_err(|error| Error::from_candle(&error, &folder))
+        new(weights.into_builder(self.dtype, &self.device)).map_err(|error| Error::from_candle(&error, &folder))
     }
 }

@@ -49,8 +49,8 @@ impl Weights {
         Ok(())
     }
 
-    /// For networks that compute in `dtype`. Every tensor becomes one, but half precision stays as it is for the CPU, whose
-    /// kernels widen it as they use it.
+    /// For networks that multiply in `dtype`. Every tensor becomes one, but on the CPU all stay as they are stored: its kernels
+    /// widen and round them as they need.
     pub(super) fn into_builder(self, dtype: DType, device: &Device) -> VarBuilder<'static> {
         VarBuilder::from_backend(Box::new(self), dtype, device.clone())
     }
@@ -103,7 +103,7 @@ impl SimpleBackend for Weights {
                 Tensor::from_raw_buffer(&bytes, place.dtype, shape, &Device::Cpu)?
             }
         };
-        let stays = device.is_cpu() && dtype == DType::F32 && matches!(place.dtype, DType::F16 | DType::BF16);
+        let stays = device.is_cpu() && matches!(place.dtype, DType::F32 | DType::F16 | DType::BF16);
         if stays { Ok(tensor) } else { tensor.to_dtype(dtype)?.to_device(device) }
     }
 

@@ -28,7 +28,9 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<()> {
         schedule: defaults.schedule,
         steps: args.steps.unwrap_or(defaults.steps),
         guidance_scale: defaults.guidance_scale,
+        precision: args.precision,
         input: None,
+        control: None,
         upscale: None,
     };
     let request = request.checked().map_err(|invalid| Usage(invalid.to_string()))?;
@@ -127,6 +129,7 @@ fn as_json(request: &Request, times: &Times) -> Value {
         "sampler": request.sampler.key(),
         "schedule": request.schedule.key(),
         "guidance_scale": request.guidance_scale,
+        "precision": request.precision.name(),
         "device": engine::device_name(),
         "threads": rayon::current_num_threads(),
         "vectors": vectors(),

@@ -71,8 +71,14 @@ pub(super) fn found(found: &Found) -> Value {
     put("schedule", found.schedule.map(|schedule| Value::from(schedule.key())));
     put("steps", found.steps.map(Value::from));
     put("guidance_scale", found.guidance_scale.map(Value::from));
+    put("precision", found.precision.map(|precision| Value::from(precision.name())));
     put("strength", found.strength.map(Value::from));
+    put(
+        "control",
+        found.control.as_ref().map(|control| serde_json::to_value(control).expect("strings and finite numbers")),
+    );
     put("upscale_by", found.upscale_by.map(Value::from));
+    put("refine", found.refine.map(Value::from));
     put("upscaler", found.upscaler.clone().map(Value::from));
     put("steps_made", found.steps_made.map(Value::from));
     Value::Object(settings)

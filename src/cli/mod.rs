@@ -15,7 +15,7 @@ mod upscale;
 pub use describe::sentence;
 
 use crate::checkpoints::Library;
-use crate::diffusion::{MAX_FACTOR, SamplerName, ScheduleName};
+use crate::diffusion::{MAX_FACTOR, Precision, Preprocessor, SamplerName, ScheduleName};
 use crate::geom::Extent;
 use crate::settings::{Paths, Settings};
 use anyhow::anyhow;
@@ -102,6 +102,10 @@ pub struct PaintArgs {
     /// model]
     #[arg(long, value_name = "X", value_parser = guidance_of)]
     pub guidance: Option<f64>,
+    /// In which numbers the model's networks multiply: f32, or bf16, which is several times faster on processors that have it,
+    /// and paints not quite the same picture
+    #[arg(long, value_name = "NAME", default_value = "f32", value_parser = precision_named)]
+    pub precision: Precision,
     /// The picture's size; sides are rounded to multiples of 8 [default: the size of --image, or what suits the model]
     #[arg(long, value_name = "WxH", value_parser = extent_of)]
     pub size: Option<Extent>,
@@ -117,9 +121,15 @@ pub struct PaintArgs {
     /// Repaint only where this picture is white; it must be as large as --image
     #[arg(long, value_name = "FILE", requires = "image")]
     pub mask: Option<PathBuf>,
+    /// What guides it.
+    #[command(flatten)]
+    pub control: ControlArgs,
     /// Enlarge each picture with an upscaler as `sfumato models` lists it [without a name: the one that comes with the model]
     #[arg(long, value_name = "NAME", num_args = 0..=1)]
     pub upscale: Option<Option<String>>,
+    /// Paint the enlarged picture once more, for details it could not have before: the share of the steps that runs, 0 to 1
+    #[arg(long, value_name = "X", requires = "upscale", value_parser = strength_of)]
+    pub refine: Option<f64>,
     /// Print the pictures in the order in which a CLIP says that they fit the prompt, the best first, when all are painted
     #[arg(long)]
     pub rank: bool,
@@ -142,6 +152,30 @@ pub struct PaintArgs {
     pub json: bool,
 }
 
+/// What `sfumato paint` is told about a picture that guides.
+#[derive(Args, Debug)]
+pub struct ControlArgs {
+    /// Let this picture guide the shapes; it is scaled to cover the picture to paint
+    #[arg(long, value_name = "FILE")]
+    pub control: Option<PathBuf>,
+    /// A ControlNet as `sfumato models` lists it [default: the one that comes with the model, else the first that fits it]
+    #[arg(long, value_name = "NAME", requires = "control")]
+    pub controlnet: Option<String>,
+    /// How --control becomes lines: none (they are white on black), invert (dark on light), canny (edges are found) [default:
+    /// what suits the picture, and printed]
+    #[arg(long, value_name = "NAME", requires = "control", value_parser = preprocessor_named)]
+    pub control_as: Option<Preprocessor>,
+    /// How strongly --control guides, 0 to 2
+    #[arg(long, value_name = "X", default_value_t = 1.0, requires = "control", value_parser = weight_of)]
+    pub control_weight: f64,
+    /// Share of the steps after which --control begins to guide
+    #[arg(long, value_name = "X", default_value_t = 0.0, requires = "control", value_parser = strength_of)]
+    pub control_start: f64,
+    /// Share of the steps after which --control guides no more
+    #[arg(long, value_name = "X", default_value_t = 1.0, requires = "control", value_parser = strength_of)]
+    pub control_end: f64,
+}
+
 /// What `sfumato bench` is told.
 #[derive(Args, Debug)]
 pub struct BenchArgs {
@@ -155,6 +189,10 @@ pub struct BenchArgs {
     /// How many steps to make, 1 to 1000 [default: what suits the model]
     #[arg(long, value_name = "N", value_parser = |text: &str| whole_between(text, 1, 1000))]
     pub steps: Option<u32>,
+    /// In which numbers the model's networks multiply: f32, or bf16, which is several times faster on processors that have it,
+    /// and paints not quite the same picture
+    #[arg(long, value_name = "NAME", default_value = "f32", value_parser = precision_named)]
+    pub precision: Precision,
     /// How many threads compute [default: all cores]
     #[arg(long, value_name = "N", value_parser = |text: &str| whole_between(text, 1, 1024))]
     pub threads: Option<u32>,
@@ -320,6 +358,15 @@ fn schedule_named(name: &str) -> Result<ScheduleName, String> {
     ScheduleName::from_name(name).ok_or_else(|| format!("there is no such schedule: choose one of {}", keys()))
 }
 
+fn preprocessor_named(name: &str) -> Result<Preprocessor, String> {
+    let keys = || Preprocessor::ALL.iter().map(|one| one.key()).collect::<Vec<_>>().join(", ");
+    Preprocessor::from_name(name).ok_or_else(|| format!("there is no such way to see lines: choose one of {}", keys()))
+}
+
+fn precision_named(name: &str) -> Result<Precision, String> {
+    Precision::from_name(name).ok_or_else(|| "there is no such precision: choose f32 or bf16".to_owned())
+}
+
 fn number_between(text: &str, low: f64, high: f64) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if (low..=high).contains(&number) => Ok(number),
@@ -345,6 +392,10 @@ fn guidance_of(text: &str) -> Result<f64, String> {
 
 fn strength_of(text: &str) -> Result<f64, String> {
     number_between(text, 0.0, 1.0)
+}
+
+fn weight_of(text: &str) -> Result<f64, String> {
+    number_between(text, 0.0, 2.0)
 }
 
 fn factor_of(text: &str) -> Result<f64, String> {

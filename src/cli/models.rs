@@ -1,8 +1,10 @@
-//! `sfumato models`: what can be painted and upscaled with, and what is wrong with the rest.
+//! `sfumato models`: what can be painted, upscaled and guided with, and what is wrong with the rest.
 
 use super::clip::ChosenClip;
 use super::{JSON_VERSION, describe, print, print_json};
-use crate::checkpoints::{self, ClipEntry, ClipSummary, Library, ModelEntry, UpscalerEntry, UpscalerSummary};
+use crate::checkpoints::{
+    self, ClipEntry, ClipSummary, ControlNetEntry, Library, ModelEntry, UpscalerEntry, UpscalerSummary,
+};
 use crate::diffusion::{Defaults, TrainingSigmas};
 use crate::engine;
 use anyhow::{anyhow, bail};
@@ -23,16 +25,19 @@ pub(super) fn run(library: &Library, json: bool) -> anyhow::Result<()> {
     if json {
         let models: Vec<_> = entries.iter().map(as_json).collect();
         let upscalers: Vec<_> = library.upscalers().iter().map(upscaler_as_json).collect();
+        let controlnets: Vec<_> =
+            library.controlnets().iter().map(|entry| controlnet_as_json(entry, library)).collect();
         let clips: Vec<_> = library.clips().iter().map(clip_as_json).collect();
-        return print_json(
-            &json!({ "version": JSON_VERSION, "models": models, "upscalers": upscalers, "clips": clips }),
-        );
+        return print_json(&json!({
+            "version": JSON_VERSION, "models": models, "upscalers": upscalers, "controlnets": controlnets, "clips": clips,
+        }));
     }
     let mut text: String = entries.iter().map(as_text).collect();
     if entries.is_empty() {
         text += "there is no model: put a diffusers folder into a `models` folder next to the program\n";
     }
     text.extend(library.upscalers().iter().map(upscaler_as_text));
+    text.extend(library.controlnets().iter().map(|entry| controlnet_as_text(entry, library)));
     text.extend(library.clips().iter().map(clip_as_text));
     print(&text)
 }
@@ -161,4 +166,37 @@ fn upscaler_as_text(entry: &UpscalerEntry) -> String {
         }
         Err(problem) => format!("{}\tcannot be used: {problem}\t{path}\n", entry.name),
     }
+}
+
+fn controlnet_as_json(entry: &ControlNetEntry, library: &Library) -> Value {
+    let summary = entry.summary.as_ref();
+    json!({
+        "name": entry.name,
+        "path": describe::absolute(&entry.path),
+        "model": entry.model,
+        "fits": models_guided_by(entry, library),
+        "bytes": summary.ok().map(|summary| summary.bytes),
+        "problem": summary.err().map(ToString::to_string),
+    })
+}
+
+fn controlnet_as_text(entry: &ControlNetEntry, library: &Library) -> String {
+    let path = entry.path.display();
+    match &entry.summary {
+        Ok(summary) => {
+            let megabytes = summary.bytes.div_ceil(1_000_000);
+            let guides = match models_guided_by(entry, library).as_slice() {
+                [] => "fits none of the models".to_owned(),
+                models => format!("guides {}", models.join(", ")),
+            };
+            format!("{}\t{guides}\t{megabytes} MB\t{path}\n", entry.name)
+        }
+        Err(problem) => format!("{}\tcannot be used: {problem}\t{path}\n", entry.name),
+    }
+}
+
+/// The models that it fits.
+fn models_guided_by<'a>(entry: &ControlNetEntry, library: &'a Library) -> Vec<&'a str> {
+    let models = library.entries().iter().map(|model| model.name.as_str());
+    models.filter(|model| library.controlnets_for(model).iter().any(|other| other.name == entry.name)).collect()
 }

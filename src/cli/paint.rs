@@ -6,7 +6,7 @@ use super::output::{Output, make_folder};
 use super::plan::Plan;
 use super::report::{Reporter, steps_in_words};
 use super::{PaintArgs, Usage, describe, library, print, print_json};
-use crate::diffusion::{Painted, Request, Stop};
+use crate::diffusion::{Painted, Precision, Request, Stop};
 use crate::engine::{self, CancelToken, Client, Command, Event, Job, JobId, Outcome, Priority};
 use anyhow::{anyhow, bail};
 use std::path::{Path, PathBuf};
@@ -189,9 +189,13 @@ pub(super) fn in_words(request: &Request) -> String {
     let Request { extent, seed, steps, .. } = request;
     let steps_to_run = request.steps_to_run();
     let run = if steps_to_run == *steps { String::new() } else { format!("{steps_to_run} of ") };
+    let guided =
+        request.control.as_ref().map_or_else(String::new, |control| format!(", guided by {}", control.controlnet));
     let larger = if request.upscale.is_some() { format!(" to {}", request.picture_extent()) } else { String::new() };
+    let precision =
+        if request.precision == Precision::F32 { String::new() } else { format!(", {}", request.precision.name()) };
     format!(
-        "{extent}{larger}, seed {seed}, {run}{} of {} {}, guidance {}, {}",
+        "{extent}{larger}, seed {seed}, {run}{} of {} {}, guidance {}, {}{precision}{guided}",
         steps_in_words(*steps),
         request.sampler.label(),
         request.schedule.label(),

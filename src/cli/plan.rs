@@ -1,13 +1,13 @@
 //! From the command line to requests that are checked: everything that can be wrong is found here, before a model is loaded.
 
-use super::{PaintArgs, Usage};
+use super::{ControlArgs, PaintArgs, Usage};
 use crate::checkpoints::Library;
-use crate::diffusion::{Defaults, Input, Request, Upscale};
+use crate::diffusion::{Control, Defaults, Input, Preprocessor, Request, Upscale};
 use crate::engine;
 use crate::geom::Extent;
 use crate::pixels::{Mask, Picture};
 use crate::session::entropy;
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -31,6 +31,7 @@ impl Plan {
         let model = super::models::chosen(library, args.model.as_deref(), used_last)?;
         let picture = args.image.as_deref().map(Picture::load).transpose()?;
         let mask = args.mask.as_deref().map(Mask::load).transpose()?;
+        let guide = args.control.control.as_deref().map(Picture::load).transpose()?;
         if let (Some(picture), Some(mask)) = (&picture, &mask) {
             check_mask(args, picture.extent(), mask.extent())?;
         }
@@ -41,9 +42,14 @@ impl Plan {
         }
         let request = request(args, model.name, &model.defaults, extent)?;
         let input = picture.map(|picture| input(args.strength, &picture, mask.as_ref(), extent, &mut notes));
-        let upscale =
-            args.upscale.as_ref().map(|wish| upscale(library, wish.as_deref(), &request.model)).transpose()?;
-        let request = Request { input, upscale, ..request };
+        let upscale = args
+            .upscale
+            .as_ref()
+            .map(|wish| upscale(library, wish.as_deref(), &request.model, args.refine))
+            .transpose()?;
+        let control =
+            guide.map(|guide| control(&args.control, library, &request.model, guide, &mut notes)).transpose()?;
+        let request = Request { input, control, upscale, ..request };
         let request = request.checked().map_err(|invalid| Usage(invalid.to_string()))?;
 
         let Some(last) = request.seed.checked_add(u64::from(args.count - 1)) else {
@@ -71,19 +77,54 @@ fn request(args: &PaintArgs, model: String, defaults: &Defaults, extent: Extent)
         schedule: args.schedule.unwrap_or(defaults.schedule),
         steps: args.steps.unwrap_or(defaults.steps),
         guidance_scale: args.guidance.unwrap_or(defaults.guidance_scale),
+        precision: args.precision,
         input: None,
+        control: None,
         upscale: None,
     })
 }
 
+/// By the `ControlNet` of this name, or the one that suits the model best.
+fn control(
+    args: &ControlArgs,
+    library: &Library,
+    model: &str,
+    guide: Picture,
+    notes: &mut Vec<String>,
+) -> anyhow::Result<Control> {
+    let entry = match &args.controlnet {
+        Some(name) => library.find_controlnet(name).map_err(engine::Error::from)?,
+        None => *library.controlnets_for(model).first().ok_or_else(|| {
+            anyhow!("there is no ControlNet that fits {model}: put one in the layout of diffusers into the folder `controlnet` \
+                     in the folder of models, or paint without --control")
+        })?,
+    };
+    if let Err(problem) = &entry.summary {
+        bail!("{problem}");
+    }
+    let preprocessor = args.control_as.unwrap_or_else(|| {
+        let suiting = Preprocessor::suiting(&guide);
+        notes.push(format!("the guiding picture is taken as --control-as {}", suiting.key()));
+        suiting
+    });
+    Ok(Control {
+        controlnet: entry.name.clone(),
+        picture: Arc::new(guide),
+        preprocessor,
+        weight: args.control_weight,
+        start: args.control_start,
+        end: args.control_end,
+    })
+}
+
 /// By the upscaler of this name, or the preferred one, as many times larger as it was made for.
-fn upscale(library: &Library, wish: Option<&str>, model: &str) -> anyhow::Result<Upscale> {
+fn upscale(library: &Library, wish: Option<&str>, model: &str, refine: Option<f64>) -> anyhow::Result<Upscale> {
     let entry = match wish {
         Some(name) => library.find_upscaler(name).map_err(engine::Error::from)?,
         None => super::upscale::preferred(library, Some(model))?,
     };
     match &entry.summary {
-        Ok(summary) => Ok(Upscale { upscaler: entry.name.clone(), factor: f64::from(summary.scale) }),
+        Ok(summary) => Ok(Upscale { upscaler: entry.name.clone(), factor: f64::from(summary.scale), refine }),
         Err(problem) => bail!("{problem}"),
     }
 }

@@ -68,6 +68,25 @@ impl<D: Denoiser> Denoiser for Guided<D> {
     }
 }
 
+/// A denoiser for each stage of a run whose conditioning changes.
+pub(super) struct Scheduled<D> {
+    /// Each stage's.
+    pub(super) stages: Vec<D>,
+    /// Which stage each step belongs to.
+    pub(super) of_step: Vec<usize>,
+    /// The sigmas that the steps start from, with the 0 at the end.
+    pub(super) sigmas: Vec<f64>,
+}
+
+impl<D: Denoiser> Denoiser for Scheduled<D> {
+    /// A sigma between those of two steps belongs to the earlier one.
+    fn denoise(&self, x: &Tensor, sigma: f64) -> Result<Tensor, Error> {
+        let after = self.sigmas.iter().position(|&start| start < sigma).unwrap_or(self.sigmas.len());
+        let step = after.saturating_sub(1).min(self.of_step.len() - 1);
+        self.stages[self.of_step[step]].denoise(x, sigma)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,6 +140,25 @@ mod tests {
             let predict = |_: &Tensor, _| Ok(Tensor::new(&[[[[1_f32, broken]]]], &Device::Cpu)?);
             let network = Network { predict, prediction: Prediction::Epsilon, training: &training };
             assert!(matches!(network.denoise(&x, 2.0), Err(Error::NetworkNotFinite { sigma: 2.0 })));
+        }
+    }
+
+    #[test]
+    fn each_step_is_denoised_by_its_stage() {
+        struct Constant(f32);
+        impl Denoiser for Constant {
+            fn denoise(&self, _: &Tensor, _: f64) -> Result<Tensor, Error> {
+                Ok(Tensor::new(&[self.0], &Device::Cpu)?)
+            }
+        }
+        let scheduled = Scheduled {
+            stages: vec![Constant(1.0), Constant(2.0)],
+            of_step: vec![0, 1, 0],
+            sigmas: vec![8.0, 4.0, 2.0, 0.0],
+        };
+        let x = Tensor::new(&[0_f32], &Device::Cpu).unwrap();
+        for (sigma, expected) in [(8.0, 1.0), (5.0, 1.0), (4.0, 2.0), (3.0, 2.0), (2.0, 1.0), (0.1, 1.0), (9.0, 1.0)] {
+            assert_eq!(values(&scheduled.denoise(&x, sigma).unwrap()), [expected], "at {sigma}");
         }
     }
 

@@ -48,6 +48,17 @@ pub enum Error {
     /// A run without the upscaler that its request names.
     #[error("the upscaler {0} is not loaded")]
     NoUpscaler(String),
+    /// A run without the `ControlNet` that its request names.
+    #[error("the ControlNet {0} is not loaded")]
+    NoControlNet(String),
+    /// A `ControlNet` for another kind of model.
+    #[error("the ControlNet {name} does not fit this model: {reason}; choose one for this model, or paint without")]
+    ControlNetMisfit {
+        /// Its name.
+        name: String,
+        /// What does not fit.
+        reason: String,
+    },
     /// A picture too large to be enlarged so much.
     #[error(
         "this picture is {extent} and would become {largest} on the way, but at most {side} pixels a side and {mega} million in all \

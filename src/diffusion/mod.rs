@@ -4,6 +4,8 @@
 //! Everything is written in terms of sigma, the standard deviation of the noise in a latent whose clean part is not scaled
 //! (Karras et al. 2022, "variance exploding"); a model's own scaling and its timesteps are known to [`Network`] alone.
 
+mod conditioning;
+mod control;
 mod defaults;
 mod denoiser;
 mod error;
@@ -18,16 +20,19 @@ mod schedule;
 mod trace;
 mod upscale;
 
+pub use control::{Control, Preprocessor};
 pub use defaults::Defaults;
 pub use denoiser::{Denoiser, Guided, Network, Prediction};
 pub use error::Error;
 pub use inpainting::Inpainting;
 pub use latent::preview;
 pub use noise::Noise;
-pub use pipeline::{OnProgress, paint};
+pub use pipeline::{Extras, OnProgress, paint};
 pub use progress::{Ending, Painted, Phase, Progress, Stop};
 pub use request::{Input, Invalid, Record, Request, SamplerName, ScheduleName, Upscale};
 pub use sampler::{Draw, OnStep, Sampler, Step, sampler};
 pub use schedule::{TrainingSigmas, sigmas};
 pub use trace::Trace;
 pub use upscale::{MAX_FACTOR, times, upscale};
+
+pub use crate::checkpoints::Precision;

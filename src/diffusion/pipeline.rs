@@ -1,21 +1,33 @@
 //! The run from a request to a picture: prompt → conditioning → noise → (picture → latent) → sampler → pixels (→ more pixels).
 
-use super::denoiser::{Denoiser, Guided, Network, is_finite};
+use super::conditioning::Conditioning;
+use super::denoiser::{Denoiser, Guided, Network, Scheduled, is_finite};
 use super::inpainting::{Inpainting, mask_in_latent};
 use super::latent::{picture_to_rgb, rgb_to_picture};
 use super::{
-    Ending, Error, Input, Noise, Painted, Phase, Progress, Request, Stop, TrainingSigmas, Upscale, sampler, sigmas,
-    upscale,
+    Control, Ending, Error, Input, Noise, Painted, Phase, Progress, Request, Stop, TrainingSigmas, Upscale, sampler,
+    sigmas, upscale,
 };
 use crate::checkpoints::{Model, Upscaler};
+use crate::networks::{self, ControlNet};
 use crate::pixels::{Picture, composite};
 use candle_core::Tensor;
 use std::ops::ControlFlow::{self, Break, Continue};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Instant;
 
 /// Who is told of a run's progress, and may stop it.
 pub type OnProgress<'a> = &'a mut dyn FnMut(Progress<'_>) -> ControlFlow<Stop>;
+
+/// What a request may name beside its model; what it names must be there.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Extras<'a> {
+    /// What enlarges the picture.
+    pub upscaler: Option<&'a Upscaler>,
+    /// What guides its shapes.
+    pub controlnet: Option<&'a ControlNet>,
+}
 
 /// Paints what `request` asks for; it has been checked. Stopping takes effect between phases and at each step, at most one
 /// call of the network late: [`Stop::Keep`] decodes the newest estimate if there is one, [`Stop::Discard`] returns at once.
@@ -25,18 +37,15 @@ pub type OnProgress<'a> = &'a mut dyn FnMut(Progress<'_>) -> ControlFlow<Stop>;
 /// and makes the last ⌊steps · strength⌋ steps of the schedule, as diffusers' `StableDiffusionImg2ImgPipeline`, but from
 /// the mean of the encoder's distribution instead of a sample of it.
 ///
-/// `upscaler` is the one that the request names, if it names one. A run that is stopped before the picture is enlarged keeps the
-/// picture as it was painted, and says so in its request.
+/// A run that is stopped before the picture is enlarged keeps the picture as it was painted, and says so in its request. To refine
+/// is to paint again, from the enlarged picture, with the same words and seed.
 pub fn paint(
     model: &Model,
-    upscaler: Option<&Upscaler>,
+    extras: Extras<'_>,
     request: &Request,
     on_progress: OnProgress<'_>,
 ) -> Result<Ending, Error> {
-    if let (Some(Upscale { upscaler, .. }), None) = (&request.upscale, upscaler) {
-        return Err(Error::NoUpscaler(upscaler.clone()));
-    }
-    match Run::new(model, upscaler, request)?.paint(on_progress) {
+    match Run::new(model, extras, request)?.paint(on_progress) {
         Ok(ending) => Ok(ending),
         Err(Halt::Discarded) => Ok(Ending::Discarded),
         Err(Halt::Failed(error)) => Err(error),
@@ -58,7 +67,7 @@ impl<E: Into<Error>> From<E> for Halt {
 /// What stays the same during a run.
 struct Run<'a> {
     model: &'a Model,
-    upscaler: Option<&'a Upscaler>,
+    extras: Extras<'a>,
     request: &'a Request,
     training: TrainingSigmas,
     /// The sigmas to visit, with the 0 at the end.
@@ -66,6 +75,12 @@ struct Run<'a> {
     /// (1, C, h, w).
     latent_shape: [usize; 4],
     started: Instant,
+}
+
+/// A `ControlNet` at work, and between which timesteps.
+struct Steered<'a> {
+    control: networks::Control<'a>,
+    timesteps: RangeInclusive<f64>,
 }
 
 /// What the sampler left.
@@ -76,8 +91,17 @@ struct Sampled {
 }
 
 impl<'a> Run<'a> {
-    fn new(model: &'a Model, upscaler: Option<&'a Upscaler>, request: &'a Request) -> Result<Self, Error> {
+    fn new(model: &'a Model, extras: Extras<'a>, request: &'a Request) -> Result<Self, Error> {
         let started = Instant::now();
+        if let (Some(Upscale { upscaler, .. }), None) = (&request.upscale, extras.upscaler) {
+            return Err(Error::NoUpscaler(upscaler.clone()));
+        }
+        if let Some(Control { controlnet: name, .. }) = &request.control {
+            let controlnet = extras.controlnet.ok_or_else(|| Error::NoControlNet(name.clone()))?;
+            if let Some(reason) = controlnet.config().misfit(model.unet.config(), model.vae.downscale()) {
+                return Err(Error::ControlNetMisfit { name: name.clone(), reason });
+            }
+        }
         let (extent, downscale) = (request.extent, model.vae.downscale());
         let (width, height) = (extent.width as usize, extent.height as usize);
         if extent.is_empty() || width % downscale != 0 || height % downscale != 0 {
@@ -88,12 +112,13 @@ impl<'a> Run<'a> {
         let steps = (request.steps_to_run() as usize).min(whole.len() - 1);
         let sigmas = whole[whole.len() - 1 - steps..].to_vec();
         let latent_shape = [1, model.unet.in_channels(), height / downscale, width / downscale];
-        Ok(Self { model, upscaler, request, training, sigmas, latent_shape, started })
+        Ok(Self { model, extras, request, training, sigmas, latent_shape, started })
     }
 
     fn paint(&self, on_progress: OnProgress<'_>) -> Result<Ending, Halt> {
         tell(on_progress, Progress::Phase(Phase::EncodePrompt))?;
-        let (conditioning, mut notes) = self.conditioning()?;
+        let conditioning = self.conditioning()?;
+        let mut notes = conditioning.notes.clone();
         let mut original = None;
         if let Some(input) = &self.request.input {
             tell(on_progress, Progress::Phase(Phase::EncodePicture))?;
@@ -104,7 +129,10 @@ impl<'a> Run<'a> {
         }
         let mut noise = Noise::new(self.request.seed);
         let first = noise.tensor(&self.latent_shape, &self.model.device)?;
-        tell(on_progress, Progress::Start { conditioning: &conditioning, noise: &first })?;
+        tell(
+            on_progress,
+            Progress::Start { conditioning: &conditioning.stages[conditioning.of_step[0]], noise: &first },
+        )?;
         tell(on_progress, Progress::Phase(Phase::Sample))?;
         let x = self.start(&first, original.as_ref())?;
         let sampled = self.sampled(x, &*self.denoiser(&conditioning, original)?, &mut noise, on_progress)?;
@@ -117,19 +145,25 @@ impl<'a> Run<'a> {
             seconds: 0.0,
             notes,
         };
-        self.enlarge(&mut painted, sampled.stopped, on_progress)?;
+        let stopped = self.enlarge(&mut painted, sampled.stopped, on_progress)?;
         painted.seconds = self.started.elapsed().as_secs_f64();
-        Ok(if sampled.stopped { Ending::Stopped(painted) } else { Ending::Finished(painted) })
+        Ok(if stopped { Ending::Stopped(painted) } else { Ending::Finished(painted) })
     }
 
-    /// Enlarges the picture if the request says so and nobody wants it sooner.
-    fn enlarge(&self, painted: &mut Painted, stopped: bool, on_progress: OnProgress<'_>) -> Result<(), Halt> {
-        let (Some(Upscale { factor, .. }), Some(upscaler)) = (&self.request.upscale, self.upscaler) else {
-            return Ok(());
+    /// Enlarges the picture if the request says so and nobody wants it sooner. Gives whether a step was left out.
+    fn enlarge(&self, painted: &mut Painted, stopped: bool, on_progress: OnProgress<'_>) -> Result<bool, Halt> {
+        let (Some(Upscale { factor, refine, .. }), Some(upscaler)) = (&self.request.upscale, self.extras.upscaler)
+        else {
+            return Ok(stopped);
         };
         let stop = Break(Stop::Keep);
         match if stopped { stop } else { upscale(&painted.picture, upscaler, *factor, on_progress)? } {
-            Continue(picture) => painted.picture = Arc::new(picture),
+            Continue(picture) => {
+                painted.picture = Arc::new(picture);
+                if let Some(strength) = refine {
+                    return self.refine(painted, *strength, on_progress);
+                }
+            }
             Break(Stop::Discard) => return Err(Halt::Discarded),
             Break(Stop::Keep) => {
                 painted.request.upscale = None;
@@ -138,7 +172,45 @@ impl<'a> Run<'a> {
                     .push("it was stopped before it was upscaled, and is as large as it was painted".to_owned());
             }
         }
-        Ok(())
+        Ok(stopped)
+    }
+
+    /// Paints again, from the enlarged picture. Gives whether a step was left out.
+    fn refine(&self, painted: &mut Painted, strength: f64, on_progress: OnProgress<'_>) -> Result<bool, Halt> {
+        let extent = self.request.picture_extent();
+        let mask = self.request.input.as_ref().and_then(|input| input.mask.as_ref());
+        let mask = mask.map(|mask| Arc::new(mask.resized(extent)));
+        painted.picture = Arc::new(painted.picture.resized(extent));
+        let input = Some(Input { picture: Arc::clone(&painted.picture), strength, mask });
+        let request = Request { extent, input, upscale: None, ..self.request.clone() };
+        let mut asked = None;
+        let mut on_progress = |progress: Progress<'_>| {
+            let flow = on_progress(progress);
+            asked = flow.break_value();
+            flow
+        };
+        match Run::new(self.model, self.extras, &request)?.paint(&mut on_progress) {
+            Ok(Ending::Finished(refined)) => {
+                painted.picture = refined.picture;
+                Ok(false)
+            }
+            Ok(Ending::Stopped(refined)) => {
+                painted.picture = refined.picture;
+                let (made, count) = (refined.steps_made, request.steps_to_run());
+                painted.notes.push(format!("it was stopped after {made} of the {count} steps that refine it"));
+                Ok(true)
+            }
+            // Before the first step there is the enlarged picture to keep.
+            Ok(Ending::Discarded) | Err(Halt::Discarded) if asked == Some(Stop::Keep) => {
+                if let Some(upscale) = &mut painted.request.upscale {
+                    upscale.refine = None;
+                }
+                painted.notes.push("it was stopped before it was refined".to_owned());
+                Ok(false)
+            }
+            Ok(Ending::Discarded) | Err(Halt::Discarded) => Err(Halt::Discarded),
+            Err(failed) => Err(failed),
+        }
     }
 
     /// Guidance of 1 is the prompt's estimate alone.
@@ -146,30 +218,12 @@ impl<'a> Run<'a> {
         (self.request.guidance_scale - 1.0).abs() > f64::EPSILON
     }
 
-    /// (B, N, C), the negative prompt's first where guidance is on; and what the person should know of the prompts.
-    fn conditioning(&self) -> Result<(Tensor, Vec<String>), Error> {
-        let length = self.model.text_encoder.context_length();
-        let mut prompts = vec![("prompt", &self.request.prompt)];
+    fn conditioning(&self) -> Result<Conditioning, Error> {
+        let mut prompts = vec![("prompt", self.request.prompt.as_str())];
         if self.is_guided() {
-            prompts.insert(0, ("negative prompt", &self.request.negative_prompt));
+            prompts.insert(0, ("negative prompt", self.request.negative_prompt.as_str()));
         }
-        let (mut ids, mut notes) = (Vec::new(), Vec::new());
-        for &(which, text) in &prompts {
-            let tokens = self.model.tokenizer.encode(text, length)?;
-            ids.extend(tokens.ids);
-            if let Some(rest) = tokens.truncated {
-                notes.push(format!("the end of the {which} was not used: {}", beginning(&rest)));
-            }
-            if !tokens.unknown.is_empty() {
-                notes.push(format!("the model has no token for this in the {which}: {}", tokens.unknown.join(" ")));
-            }
-        }
-        let ids = Tensor::from_vec(ids, (prompts.len(), length), &self.model.device)?;
-        let conditioning = self.model.text_encoder.forward(&ids)?;
-        if !is_finite(&conditioning)? {
-            return Err(Error::PartNotFinite { part: "the text encoder" });
-        }
-        Ok((conditioning, notes))
+        Conditioning::new(self.model, &prompts, self.sigmas.len() - 1)
     }
 
     /// The picture's latent (1, C, h, w).
@@ -187,16 +241,13 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The network with this request's guidance and mask around it.
-    fn denoiser(&self, conditioning: &Tensor, original: Option<Tensor>) -> Result<Box<dyn Denoiser + '_>, Error> {
-        let model = self.model;
-        let words = model.unet.prepare(conditioning)?;
-        let predict = move |x: &Tensor, timestep: f64| Ok(model.unet.forward(x, timestep, &words)?);
-        let network = Network { predict, prediction: self.model.prediction, training: &self.training };
-        let denoiser: Box<dyn Denoiser> = if self.is_guided() {
-            Box::new(Guided { inner: network, scale: self.request.guidance_scale })
-        } else {
-            Box::new(network)
+    /// The network with this request's words, guidance and mask around it.
+    fn denoiser(&self, conditioning: &Conditioning, original: Option<Tensor>) -> Result<Box<dyn Denoiser + '_>, Error> {
+        let stages = conditioning.stages.iter().map(|stage| self.conditioned(stage));
+        let mut stages = stages.collect::<Result<Vec<_>, _>>()?;
+        let denoiser = match stages.len() {
+            1 => stages.remove(0),
+            _ => Box::new(Scheduled { stages, of_step: conditioning.of_step.clone(), sigmas: self.sigmas.clone() }),
         };
         let mask = self.request.input.as_ref().and_then(|input| input.mask.as_ref());
         let (Some(original), Some(mask)) = (original, mask) else {
@@ -204,6 +255,40 @@ impl<'a> Run<'a> {
         };
         let mask = mask_in_latent(mask, self.model.vae.downscale(), &self.model.device)?;
         Ok(Box::new(Inpainting { inner: denoiser, original, mask }))
+    }
+
+    /// The network with a conditioning (B, N, C), guided if B is two.
+    fn conditioned(&self, conditioning: &Tensor) -> Result<Box<dyn Denoiser + '_>, Error> {
+        let model = self.model;
+        let words = model.unet.prepare(conditioning)?;
+        let control = self.control(conditioning)?;
+        let predict = move |x: &Tensor, timestep: f64| {
+            let control = control.as_ref().filter(|steered| steered.timesteps.contains(&timestep));
+            Ok(model.unet.forward(x, timestep, &words, control.map(|steered| &steered.control))?)
+        };
+        let network = Network { predict, prediction: self.model.prediction, training: &self.training };
+        Ok(if self.is_guided() {
+            Box::new(Guided { inner: network, scale: self.request.guidance_scale })
+        } else {
+            Box::new(network)
+        })
+    }
+
+    /// What guides this run.
+    fn control(&self, conditioning: &Tensor) -> Result<Option<Steered<'_>>, Error> {
+        let (Some(control), Some(controlnet)) = (&self.request.control, self.extras.controlnet) else {
+            return Ok(None);
+        };
+        let steps = control.steps(self.sigmas.len() - 1);
+        if steps.is_empty() || control.weight == 0.0 {
+            return Ok(None);
+        }
+        let timestep = |step: usize| self.training.sigma_to_timestep(self.sigmas[step]);
+        let timesteps = timestep(steps.end - 1)..=timestep(steps.start);
+        // In 0..1, where 1 is the line.
+        let lines = ((picture_to_rgb(&control.lines(self.request.extent), &self.model.device)? + 1.0)? / 2.0)?;
+        let control = controlnet.guide(conditioning, &lines, control.weight)?;
+        Ok(Some(Steered { control, timesteps }))
     }
 
     /// Walks the schedule from `x`.
@@ -265,9 +350,4 @@ fn tell(on_progress: OnProgress<'_>, progress: Progress<'_>) -> Result<(), Halt>
 /// Tells of something when there is a latent to keep.
 fn tell_unless_discarded(on_progress: OnProgress<'_>, progress: Progress<'_>) -> Result<(), Halt> {
     if on_progress(progress) == Break(Stop::Discard) { Err(Halt::Discarded) } else { Ok(()) }
-}
-
-/// As much of a text as a note has room for.
-fn beginning(text: &str) -> String {
-    if text.chars().count() <= 60 { text.to_owned() } else { text.chars().take(59).chain(['\u{2026}']).collect() }
 }

@@ -1,4 +1,4 @@
-use super::{MAX_FACTOR, times};
+use super::{Control, MAX_FACTOR, Precision, times};
 use crate::geom::Extent;
 use crate::pixels::{Mask, Picture};
 use serde::{Deserialize, Serialize};
@@ -28,8 +28,14 @@ pub struct Request<P = Arc<Picture>, M = Arc<Mask>> {
     pub steps: u32,
     /// Weight of classifier-free guidance; 1 is off.
     pub guidance_scale: f64,
+    /// In which numbers the model's networks multiply. Records of before there was a choice do not name it.
+    #[serde(default)]
+    pub precision: Precision,
     /// The picture to start from; none starts from noise alone.
     pub input: Option<Input<P, M>>,
+    /// What guides the shapes; none leaves them to the words. Records of before there were `ControlNet`s do not name it.
+    #[serde(default)]
+    pub control: Option<Control<P>>,
     /// How the painted picture is enlarged; none leaves it as it is. Records of before there were upscalers do not name it.
     #[serde(default)]
     pub upscale: Option<Upscale>,
@@ -42,6 +48,10 @@ pub struct Upscale {
     pub upscaler: String,
     /// How many times larger each side becomes, 1 to [`MAX_FACTOR`].
     pub factor: f64,
+    /// 0..1, the share of the schedule that runs once more on the enlarged picture, for details that it could not have before
+    /// (A1111's hires fix); none leaves it as the upscaler made it.
+    #[serde(default)]
+    pub refine: Option<f64>,
 }
 
 /// A picture to start from.
@@ -62,7 +72,7 @@ impl<P, M> Request<P, M> {
     /// The same request with its pixels held another way.
     pub fn map_pixels<Q, N, E>(
         self,
-        picture: impl FnOnce(P) -> Result<Q, E>,
+        mut picture: impl FnMut(P) -> Result<Q, E>,
         mask: impl FnOnce(M) -> Result<N, E>,
     ) -> Result<Request<Q, N>, E> {
         let input = match self.input {
@@ -72,6 +82,13 @@ impl<P, M> Request<P, M> {
                 strength: input.strength,
                 mask: input.mask.map(mask).transpose()?,
             }),
+        };
+        let control = match self.control {
+            None => None,
+            Some(control) => {
+                let settings = control.with_picture(());
+                Some(settings.with_picture(picture(control.picture)?))
+            }
         };
         Ok(Request {
             model: self.model,
@@ -83,14 +100,19 @@ impl<P, M> Request<P, M> {
             schedule: self.schedule,
             steps: self.steps,
             guidance_scale: self.guidance_scale,
+            precision: self.precision,
             input,
+            control,
             upscale: self.upscale,
         })
     }
 
     /// The size of the picture that comes of it.
     pub fn picture_extent(&self) -> Extent {
-        self.upscale.as_ref().map_or(self.extent, |upscale| times(self.extent, upscale.factor))
+        self.upscale.as_ref().map_or(self.extent, |upscale| {
+            let extent = times(self.extent, upscale.factor);
+            if upscale.refine.is_some() { extent.rounded_to(8) } else { extent }
+        })
     }
 
     /// How many steps will run: all of them from noise, ⌊steps · strength⌋ and at least one from a picture, as diffusers counts.
@@ -117,9 +139,20 @@ pub enum Invalid {
     /// Strength that is not a number or out of range.
     #[error("a strength of {0} cannot be used: choose between 0 and 1")]
     Strength(f64),
+    /// A weight of what guides that is not a number or out of range.
+    #[error("a control weight of {0} cannot be used: choose between 0 and 2")]
+    ControlWeight(f64),
+    /// Shares of the steps that are not numbers, out of range or the wrong way round.
+    #[error(
+        "a control from {0} to {1} of the steps cannot be used: choose two numbers between 0 and 1, the smaller first"
+    )]
+    ControlSteps(f64, f64),
     /// A factor that is not a number or out of range.
     #[error("a picture cannot be made {0} times larger: choose between 1 and {MAX_FACTOR}")]
     Factor(f64),
+    /// An enlarged picture that is too large to be painted again.
+    #[error("the picture would be refined at {0}, but at most {max} pixels a side are painted: choose a smaller factor", max = Request::<(), ()>::MAX_SIDE)]
+    Refined(Extent),
     /// An enlarged picture of more pixels than a picture may have.
     #[error(
         "the picture would become {0}, but at most {side} pixels a side and {mega} million in all are taken: choose a smaller size, or \
@@ -166,12 +199,29 @@ impl Request {
         if !(0.0..=50.0).contains(&self.guidance_scale) {
             return Err(Invalid::Guidance(self.guidance_scale));
         }
-        if let Some(Upscale { factor, .. }) = self.upscale {
+        if let Some(Upscale { factor, refine, .. }) = self.upscale {
             if !(1.0..=MAX_FACTOR).contains(&factor) {
                 return Err(Invalid::Factor(factor));
             }
             if !Picture::holds(self.picture_extent()) {
                 return Err(Invalid::Upscaled(self.picture_extent()));
+            }
+            if let Some(strength) = refine {
+                let Extent { width, height } = self.picture_extent();
+                if !(0.0..=1.0).contains(&strength) {
+                    return Err(Invalid::Strength(strength));
+                }
+                if width > max_side || height > max_side {
+                    return Err(Invalid::Refined(self.picture_extent()));
+                }
+            }
+        }
+        if let Some(Control { weight, start, end, .. }) = &self.control {
+            if !(0.0..=2.0).contains(weight) {
+                return Err(Invalid::ControlWeight(*weight));
+            }
+            if !(0.0..=1.0).contains(start) || !(*start..=1.0).contains(end) {
+                return Err(Invalid::ControlSteps(*start, *end));
             }
         }
         if let Some(input) = &self.input {
@@ -253,3 +303,5 @@ names! {
         DdimUniform = "DDIM" / "ddim_uniform",
     }
 }
+
+pub(super) use names;

@@ -12,7 +12,8 @@ use std::path::Path;
 const DESCRIPTION: &str = "f32. conditioning (B, N, C): the prompt's encoding, after the negative prompt's where guidance is on. \
     noise (1, C, h, w): standard deviation 1. step_NNN_x: the noisy latent the step started from, clean + sigma * noise; \
     step_NNN_sigma: (1); step_NNN_denoised: the estimate of the clean latent. latent: the finished latent. \
-    image (H, W, 3): the finished picture's RGB in 0..1.";
+    image (H, W, 3): the finished picture's RGB in 0..1. Of a picture that was enlarged and refined, all but the image are of the \
+    first run.";
 
 /// Collects a run's tensors by name.
 #[derive(Debug, Default)]
@@ -24,6 +25,9 @@ pub struct Trace {
 impl Trace {
     /// Takes what this message carries.
     pub fn record(&mut self, progress: &Progress<'_>) -> Result<(), Error> {
+        if self.tensors.contains_key("latent") {
+            return Ok(());
+        }
         match progress {
             Progress::Phase(_) | Progress::Piece { .. } => {}
             Progress::Start { conditioning, noise } => {

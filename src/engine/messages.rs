@@ -1,4 +1,4 @@
-use crate::diffusion::{Painted, Phase, Request, Stop};
+use crate::diffusion::{Painted, Phase, Precision, Request, Stop};
 use crate::meaning::{Embedding, Seen};
 use crate::pixels::Picture;
 use std::path::PathBuf;
@@ -27,8 +27,8 @@ pub struct Job {
 /// What the engine is told.
 #[derive(Clone, Debug)]
 pub enum Command {
-    /// Load a model now, so that the first picture does not wait for it.
-    Load(String),
+    /// Load a model now, to multiply in this precision, so that the first picture does not wait for it.
+    Load(String, Precision),
     /// Paint.
     Generate(Job),
     /// Enlarge a picture that is painted already, as the job's request says.

@@ -1,9 +1,11 @@
-//! The work itself: the weights, of one model, one upscaler and one CLIP at a time, and the runs that use them.
+//! The work itself: the weights, of one model, one upscaler, one `ControlNet` and one CLIP at a time, and the runs that use them.
 
 use super::thread::Work;
 use super::{CancelToken, Error, Event, Job, Peer};
-use crate::checkpoints::{Clip, LatentToRgb, Library, Model, Upscaler};
-use crate::diffusion::{Ending, Painted, Progress, Request, Stop, Trace, Upscale, paint, preview, upscale};
+use crate::checkpoints::{Clip, ControlNet, LatentToRgb, Library, Model, Upscaler, load_controlnet};
+use crate::diffusion::{
+    Control, Ending, Extras, Painted, Precision, Progress, Request, Stop, Trace, Upscale, paint, preview, upscale,
+};
 use crate::meaning::{Embedding, Eye, Seen};
 use crate::pixels::Picture;
 use candle_core::Device;
@@ -16,17 +18,18 @@ use std::time::Instant;
 pub(super) struct Studio {
     library: Arc<Library>,
     device: Device,
+    /// The name it was asked for by, what it multiplies in, and the weights.
+    loaded: Option<(String, Precision, Model)>,
     /// The name it was asked for by, and the weights.
-    loaded: Option<(String, Model)>,
-    /// As for the model.
     upscaler: Option<(String, Upscaler)>,
     /// As for the model.
+    controlnet: Option<(String, Precision, ControlNet)>,
     eye: Option<(String, Eye)>,
 }
 
 impl Studio {
     pub(super) fn new(library: Arc<Library>) -> Self {
-        Self { library, device: best_device(), loaded: None, upscaler: None, eye: None }
+        Self { library, device: best_device(), loaded: None, upscaler: None, controlnet: None, eye: None }
     }
 
     /// The CLIP of this name, loaded unless it is.
@@ -48,6 +51,20 @@ impl Studio {
             let path = &self.library.find_upscaler(upscaler)?.path;
             self.upscaler = None;
             self.upscaler = Some((upscaler.clone(), Upscaler::load(path, &self.device)?));
+        }
+        Ok(())
+    }
+
+    /// As [`Self::load_upscaler`], what guides.
+    fn load_controlnet(&mut self, request: &Request) -> Result<(), Error> {
+        let Some(Control { controlnet, .. }) = &request.control else {
+            return Ok(());
+        };
+        let precision = request.precision;
+        if self.controlnet.as_ref().is_none_or(|(name, loaded, _)| name != controlnet || *loaded != precision) {
+            let path = &self.library.find_controlnet(controlnet)?.path;
+            self.controlnet = None;
+            self.controlnet = Some((controlnet.clone(), precision, load_controlnet(path, &self.device, precision)?));
         }
         Ok(())
     }
@@ -81,26 +98,30 @@ pub fn best_device() -> Device {
 }
 
 impl Work for Studio {
-    fn load(&mut self, model: &str) -> Result<Option<f64>, Error> {
-        if self.loaded.as_ref().is_some_and(|(name, _)| name == model) {
+    fn load(&mut self, model: &str, precision: Precision) -> Result<Option<f64>, Error> {
+        if self.loaded.as_ref().is_some_and(|(name, of, _)| name == model && *of == precision) {
             return Ok(None);
         }
         let folder = self.library.find(model)?;
         // Two models at once may be more than the machine holds.
         self.loaded = None;
         let started = Instant::now();
-        self.loaded = Some((model.to_owned(), Model::load(&folder, &self.device)?));
+        self.loaded = Some((model.to_owned(), precision, Model::load(&folder, &self.device, precision)?));
         Ok(Some(started.elapsed().as_secs_f64()))
     }
 
     fn paint(&mut self, job: &Job, trace: Option<&Path>, peer: &Peer) -> Result<Ending, Error> {
         // Before the painting: what is missing is not found out at its end.
         self.load_upscaler(&job.request)?;
-        let (_, model) = self.loaded.as_ref().expect("the loop loads the job's model before it paints");
-        let upscaler = self.upscaler.as_ref().map(|(_, upscaler)| upscaler);
+        self.load_controlnet(&job.request)?;
+        let (.., model) = self.loaded.as_ref().expect("the loop loads the job's model before it paints");
+        let extras = Extras {
+            upscaler: self.upscaler.as_ref().map(|(_, upscaler)| upscaler),
+            controlnet: self.controlnet.as_ref().map(|(.., controlnet)| controlnet),
+        };
         let trace_to_be = trace.map(|_| Trace::default());
         let mut watch = Watch { job, peer, map: Some(&model.preview), trace: trace_to_be, failed: None };
-        let ending = paint(model, upscaler, &job.request, &mut |progress| watch.see(&progress));
+        let ending = paint(model, extras, &job.request, &mut |progress| watch.see(&progress));
         let Watch { trace: traced, failed, .. } = watch;
         if let Some(error) = failed {
             return Err(error);

@@ -2,7 +2,7 @@
 //! whatever happens while it runs.
 
 use super::{CancelToken, Command, Error, Event, Gone, Job, JobId, Outcome, Peer, give_back_freed_memory};
-use crate::diffusion::{Ending, Phase};
+use crate::diffusion::{Ending, Phase, Precision};
 use crate::meaning::{Embedding, Seen};
 use crate::pixels::Picture;
 use std::any::Any;
@@ -11,8 +11,8 @@ use std::path::Path;
 
 /// What the loop needs done; apart from it so that its promises can be tested without weights.
 pub(super) trait Work {
-    /// Loads a model unless it is loaded. Gives the seconds that took; `None` if there was nothing to do.
-    fn load(&mut self, model: &str) -> Result<Option<f64>, Error>;
+    /// Loads a model to multiply in `precision`, unless it is loaded so. Gives the seconds that took; `None` if there was nothing to do.
+    fn load(&mut self, model: &str, precision: Precision) -> Result<Option<f64>, Error>;
 
     /// Paints, telling `peer` about phases and steps, with the job's model loaded.
     fn paint(&mut self, job: &Job, trace: Option<&Path>, peer: &Peer) -> Result<Ending, Error>;
@@ -44,7 +44,7 @@ enum Task<'a> {
 pub(super) fn serve(peer: &Peer, work: &mut impl Work) -> Result<(), Gone> {
     while let Some(command) = peer.command() {
         match command {
-            Command::Load(model) => load(peer, work, model)?,
+            Command::Load(model, precision) => load(peer, work, model, precision)?,
             Command::Generate(job) => run(peer, work, &job, Task::Paint { trace: None })?,
             Command::Trace { job, file } => run(peer, work, &job, Task::Paint { trace: Some(&file) })?,
             Command::Upscale { job, picture, steps_made } => {
@@ -77,8 +77,8 @@ fn caught<T>(work: impl FnOnce() -> Result<T, Error>) -> (Result<T, Error>, Opti
     }
 }
 
-fn load(peer: &Peer, work: &mut impl Work, model: String) -> Result<(), Gone> {
-    match catch_unwind(AssertUnwindSafe(|| work.load(&model))) {
+fn load(peer: &Peer, work: &mut impl Work, model: String, precision: Precision) -> Result<(), Gone> {
+    match catch_unwind(AssertUnwindSafe(|| work.load(&model, precision))) {
         Ok(Ok(seconds)) => peer.tell(Event::ModelLoaded { model, seconds: seconds.unwrap_or(0.0) }),
         Ok(Err(error)) => peer.tell(Event::ModelFailed { model, error }),
         Err(panic) => {
@@ -100,7 +100,7 @@ fn run(peer: &Peer, work: &mut impl Work, job: &Job, task: Task<'_>) -> Result<(
             Task::Upscale { picture, steps_made } => return work.upscale(job, picture, steps_made, peer),
         };
         peer.tell(Event::JobPhase { id: job.id, phase: Phase::LoadModel })?;
-        if let Some(seconds) = work.load(&job.request.model)? {
+        if let Some(seconds) = work.load(&job.request.model, job.request.precision)? {
             peer.tell(Event::ModelLoaded { model: job.request.model.clone(), seconds })?;
         }
         if job.cancel.requested().is_some() {
@@ -170,7 +170,7 @@ mod tests {
     struct Fake;
 
     impl Work for Fake {
-        fn load(&mut self, model: &str) -> Result<Option<f64>, Error> {
+        fn load(&mut self, model: &str, _: Precision) -> Result<Option<f64>, Error> {
             match model {
                 "none" => Err(Error::UnknownModel(model.to_owned())),
                 "cursed" => panic!("the weights are cursed"),
@@ -238,7 +238,9 @@ mod tests {
             schedule: ScheduleName::Normal,
             steps,
             guidance_scale: 1.0,
+            precision: Precision::F32,
             input: None,
+            control: None,
             upscale: None,
         });
         Job { id: JobId(id), request, cancel: CancelToken::default() }
@@ -365,7 +367,7 @@ mod tests {
     #[test]
     fn a_panic_while_loading_is_told_as_a_failed_model() {
         let client = spawn_fake();
-        client.send(Command::Load("cursed".to_owned()));
+        client.send(Command::Load("cursed".to_owned(), Precision::F32));
         let Some(Event::ModelFailed { model, error }) = client.event_within(SOON) else { panic!("the model fails") };
         assert_eq!(model, "cursed");
         assert!(error.to_string().contains("the weights are cursed"), "{error}");

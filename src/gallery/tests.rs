@@ -1,5 +1,5 @@
 use super::*;
-use crate::diffusion::{Input, SamplerName, ScheduleName};
+use crate::diffusion::{Input, Precision, SamplerName, ScheduleName};
 use crate::geom::Extent;
 use crate::meaning::{Embedding, Seen};
 use crate::pixels::{Mask, texts_in};
@@ -18,7 +18,9 @@ fn request(prompt: &str, seed: u64, input: Option<Input>) -> Request {
         schedule: ScheduleName::Karras,
         steps: 20,
         guidance_scale: 7.5,
+        precision: Precision::F32,
         input,
+        control: None,
         upscale: None,
     }
 }
@@ -440,7 +442,7 @@ fn a_gallery_can_work_on_another_thread() {
 fn a_record_of_before_there_were_upscalers_is_read_and_one_with_an_upscaler_comes_back_whole() {
     let folder = tempfile::tempdir().unwrap();
     let mut gallery = open(folder.path());
-    let upscale = Some(crate::diffusion::Upscale { upscaler: "Bozzetto 4x".into(), factor: 4.0 });
+    let upscale = Some(crate::diffusion::Upscale { upscaler: "Bozzetto 4x".into(), factor: 4.0, refine: None });
     let larger = Request { upscale, ..request("a house", 3, None) };
     let id = gallery.add(result_of(larger.clone())).unwrap().id;
     assert_eq!(gallery.request(id).unwrap(), larger);

@@ -1,5 +1,5 @@
 use super::cpu;
-use super::host::{Host, filled, serves, widened};
+use super::host::{Host, activations, filled, serves, widened};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
 
@@ -59,7 +59,7 @@ impl Rectifier {
     /// One slope for all channels, on the device and in the precision of `weights`: leaky `ReLU` (Maas et al. 2013).
     pub fn leaky(channels: usize, slope: f32, weights: &VarBuilder<'_>) -> Result<Self> {
         let slopes = Tensor::full(slope, channels, weights.device())?;
-        Self::from_slopes(slopes.to_dtype(weights.dtype())?)
+        Self::from_slopes(slopes.to_dtype(activations(weights))?)
     }
 
     fn from_slopes(slopes: Tensor) -> Result<Self> {

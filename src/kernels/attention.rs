@@ -1,6 +1,6 @@
-use super::cpu;
-use super::host::{Host, filled, serves};
-use candle_core::{D, Result, Tensor};
+use super::cpu::{self, Values};
+use super::host::{Host, filled, filled_rounded, serves, with_values};
+use candle_core::{D, DType, Result, Tensor};
 
 /// The largest score matrix that candle's operations may make at once, in bytes; our own kernels make none. All scores of a
 /// 512 px Stable Diffusion picture would be 1 GiB.
@@ -16,7 +16,7 @@ pub enum Mask {
 }
 
 /// Scaled dot-product attention (Vaswani et al. 2017) of `heads` heads: queries (B, N, C), keys (B, M, C) and values (B, M, C)
-/// to (B, N, C), with each head's width C / heads and scores scaled by its inverse square root.
+/// to (B, N, C), with each head's width C / heads and scores scaled by its inverse square root. Of bf16 comes bf16.
 pub fn attention(query: &Tensor, key: &Tensor, value: &Tensor, heads: usize, mask: Mask) -> Result<Tensor> {
     let (batch, count, channels) = query.dims3()?;
     let keys = key.dim(1)?;
@@ -28,16 +28,37 @@ pub fn attention(query: &Tensor, key: &Tensor, value: &Tensor, heads: usize, mas
         let (query, key, value) = (query.shape(), key.shape(), value.shape());
         candle_core::bail!("{heads} heads cannot attend from {query:?} to {key:?} and {value:?}");
     }
+    let shape = cpu::AttentionShape { batch, queries: count, keys, heads, width: channels / heads };
+    let of_bf16 = serves(query) && [query, key, value].iter().all(|x| x.dtype() == DType::BF16);
+    if let (true, Some(kind)) = (of_bf16, cpu::Kind::best()) {
+        return in_bf16(kind, [query, key, value], shape, mask);
+    }
     if serves(query) {
         let (query, key, value) = (Host::new(query)?, Host::new(key)?, Host::new(value)?);
         let (query, key, value) = (query.numbers(), key.numbers(), value.numbers());
-        let shape = cpu::AttentionShape { batch, queries: count, keys, heads, width: channels / heads };
         return filled((batch, count, channels), |out| {
             cpu::attention(&query, &key, &value, shape, mask == Mask::Causal, out);
         });
     }
     let bytes_per_row = batch * heads * keys * size_of::<f32>();
     chunked(query, key, value, heads, mask, (MAX_SCORE_BYTES / bytes_per_row.max(1)).max(1))
+}
+
+fn in_bf16(kind: cpu::Kind, of: [&Tensor; 3], shape: cpu::AttentionShape, mask: Mask) -> Result<Tensor> {
+    let whole = (shape.batch, shape.queries, shape.heads * shape.width);
+    let [query, key, value] = of;
+    with_values(query, |query| {
+        with_values(key, |key| {
+            with_values(value, |value| {
+                let (Values::Bf16(query), Values::Bf16(key), Values::Bf16(value)) = (query, key, value) else {
+                    unreachable!("what is not all bf16 does not get here")
+                };
+                filled_rounded(whole, |out| {
+                    cpu::attention_bf16(kind, (query, key, value), shape, mask == Mask::Causal, out);
+                })
+            })
+        })
+    })???
 }
 
 fn chunked(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, mask: Mask, rows_at_once: usize) -> Result<Tensor> {

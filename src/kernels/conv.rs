@@ -1,5 +1,5 @@
-use super::cpu::{Conv, Epilogue};
-use super::host::{Host, filled, serves, widened, with_values};
+use super::cpu::{Conv, Epilogue, Kind, Rounded, Values};
+use super::host::{Host, filled, rounding, serves, widened, with_values};
 use super::layout::{enlarged, to_channels_first, to_channels_last};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
@@ -35,6 +35,10 @@ enum Kernel {
         conv: Arc<Conv>,
         bias: Host,
     },
+    Rounded {
+        conv: Arc<Conv<Rounded>>,
+        bias: Host,
+    },
     /// `weight` is (out, in, k, k), as files store it.
     Candle {
         weight: Tensor,
@@ -60,17 +64,28 @@ impl Conv2d {
         weights: VarBuilder<'_>,
     ) -> Result<Self> {
         let weight = weights.get((outputs, inputs, kernel, kernel), "weight")?;
-        Self::from_tensors(weight, weights.get(outputs, "bias")?, stride, padding)
+        Self::from_tensors(weight, weights.get(outputs, "bias")?, stride, padding, rounding(&weights))
     }
 
-    fn from_tensors(weight: Tensor, bias: Tensor, stride: usize, padding: Padding) -> Result<Self> {
+    fn from_tensors(
+        weight: Tensor,
+        bias: Tensor,
+        stride: usize,
+        padding: Padding,
+        rounding: Option<Kind>,
+    ) -> Result<Self> {
         let (outputs, inputs, side, _) = weight.dims4()?;
-        let kernel = if serves(&weight) {
-            let padding = (padding.before, padding.after);
-            let conv = with_values(&weight, |values| Conv::new(values, outputs, inputs, side, stride, padding))?;
-            Kernel::Own { conv: Arc::new(conv), bias: widened(&bias)? }
-        } else {
-            Kernel::Candle { weight, bias, stride, padding }
+        let around = (padding.before, padding.after);
+        let kernel = match rounding {
+            _ if !serves(&weight) => Kernel::Candle { weight, bias, stride, padding },
+            Some(kind) => {
+                let conv = |values: Values<'_>| Conv::rounded(kind, values, outputs, inputs, side, stride, around);
+                Kernel::Rounded { conv: Arc::new(with_values(&weight, conv)?), bias: widened(&bias)? }
+            }
+            None => {
+                let conv = with_values(&weight, |values| Conv::new(values, outputs, inputs, side, stride, around))?;
+                Kernel::Own { conv: Arc::new(conv), bias: widened(&bias)? }
+            }
         };
         Ok(Self { kernel, inputs, outputs })
     }
@@ -101,37 +116,48 @@ impl Conv2d {
         if channels != self.inputs {
             candle_core::bail!("a convolution of {} channels cannot take {:?}", self.inputs, x.shape());
         }
-        match &self.kernel {
-            Kernel::Own { conv, bias } => {
-                let scale = if doubled { 2 } else { 1 };
-                let Some((rows, columns)) = conv.output_size(height * scale, width * scale) else {
-                    candle_core::bail!("a picture of {width}x{height} is smaller than the kernel of a convolution");
-                };
-                let shape = (batch, rows, columns, self.outputs);
-                let shift = shift.map(|shift| shift.broadcast_as((batch, self.outputs))).transpose()?;
-                let residual = residual.map(|residual| residual.broadcast_as(shape)).transpose()?;
-                let (x, shift, residual) = (
-                    Host::new(x)?,
-                    shift.as_ref().map(Host::new).transpose()?,
-                    residual.as_ref().map(Host::new).transpose()?,
-                );
-                let (x, bias) = (x.numbers(), bias.numbers());
-                let (shift, residual) = (shift.as_ref().map(Host::numbers), residual.as_ref().map(Host::numbers));
-                let epilogue = Epilogue {
-                    bias: Some(&bias),
-                    shift: shift.as_deref().map(|shift| (shift, rows * columns)),
-                    residual: residual.as_deref(),
-                };
-                filled(shape, |out| conv.forward(&x, (batch, height, width), doubled, epilogue, out))
-            }
+        let scale = if doubled { 2 } else { 1 };
+        let (seen_height, seen_width) = (height * scale, width * scale);
+        let (size, bias) = match &self.kernel {
+            Kernel::Own { conv, bias } => (conv.output_size(seen_height, seen_width), bias),
+            Kernel::Rounded { conv, bias } => (conv.output_size(seen_height, seen_width), bias),
             Kernel::Candle { weight, bias, stride, padding } => {
-                let x = if doubled { enlarged(x, 2 * height, 2 * width)? } else { x.clone() };
+                let x = if doubled { enlarged(x, seen_height, seen_width)? } else { x.clone() };
                 let mut y = by_candle(&x, weight, bias, *stride, *padding)?;
                 if let Some(shift) = shift {
                     y = y.broadcast_add(&shift.unsqueeze(1)?.unsqueeze(1)?)?;
                 }
-                residual.map_or_else(|| Ok(y.clone()), |residual| residual + &y)
+                return residual.map_or_else(|| Ok(y.clone()), |residual| residual + &y);
             }
+        };
+        let Some((rows, columns)) = size else {
+            candle_core::bail!("a picture of {width}x{height} is smaller than the kernel of a convolution");
+        };
+        let shape = (batch, rows, columns, self.outputs);
+        let shift = shift.map(|shift| Host::new(&shift.broadcast_as((batch, self.outputs))?)).transpose()?;
+        let residual = residual.map(|residual| Host::new(&residual.broadcast_as(shape)?)).transpose()?;
+        let (shift, residual) = (shift.as_ref().map(Host::numbers), residual.as_ref().map(Host::numbers));
+        let bias = bias.numbers();
+        let epilogue = Epilogue {
+            bias: Some(&bias),
+            shift: shift.as_deref().map(|shift| (shift, rows * columns)),
+            residual: residual.as_deref(),
+        };
+        let picture = (batch, height, width);
+        match &self.kernel {
+            Kernel::Own { conv, .. } => {
+                let x = Host::new(x)?;
+                let x = x.numbers();
+                filled(shape, |out| conv.forward(&x, picture, doubled, epilogue, out))
+            }
+            Kernel::Rounded { conv, .. } => with_values(x, |x| {
+                filled(shape, |out| match x {
+                    Values::F32(x) => conv.forward_rounded(x, picture, doubled, epilogue, out),
+                    Values::F16(x) => conv.forward_rounded(x, picture, doubled, epilogue, out),
+                    Values::Bf16(x) => conv.forward_rounded(x, picture, doubled, epilogue, out),
+                })
+            })?,
+            Kernel::Candle { .. } => unreachable!("it has returned above"),
         }
     }
 }
@@ -174,7 +200,7 @@ mod tests {
         ] {
             for (height, width) in [(7, 6), (1, 1), (2, 9), (17, 32)] {
                 let (weight, bias) = (wave(&[4, 3, kernel, kernel], 0.37), wave(&[4], 0.9));
-                let conv = Conv2d::from_tensors(weight.clone(), bias.clone(), stride, padding).unwrap();
+                let conv = Conv2d::from_tensors(weight.clone(), bias.clone(), stride, padding, None).unwrap();
                 let x = wave(&[2, height, width, 3], 0.11);
                 if height + padding.before + padding.after < kernel || width + padding.before + padding.after < kernel {
                     assert!(conv.forward(&x).is_err());
@@ -190,7 +216,7 @@ mod tests {
     #[test]
     fn what_is_added_and_what_is_enlarged_is_as_if_done_apart() {
         let (weight, bias) = (wave(&[4, 3, 3, 3], 0.37), wave(&[4], 0.9));
-        let conv = Conv2d::from_tensors(weight, bias, 1, Padding::even(1)).unwrap();
+        let conv = Conv2d::from_tensors(weight, bias, 1, Padding::even(1), None).unwrap();
         let (x, shift, residual) = (wave(&[2, 5, 6, 3], 0.11), wave(&[1, 4], 0.3), wave(&[2, 5, 6, 4], 0.21));
         let apart = (conv.forward(&x).unwrap().broadcast_add(&shift).unwrap() + &residual).unwrap();
         let together = conv.forward_adding(&x, Some(&shift), Some(&residual)).unwrap();
@@ -203,7 +229,7 @@ mod tests {
 
     #[test]
     fn the_wrong_number_of_channels_is_an_error() {
-        let conv = Conv2d::from_tensors(wave(&[2, 3, 3, 3], 0.37), wave(&[2], 0.9), 1, Padding::even(1)).unwrap();
+        let conv = Conv2d::from_tensors(wave(&[2, 3, 3, 3], 0.37), wave(&[2], 0.9), 1, Padding::even(1), None).unwrap();
         assert!(conv.forward(&wave(&[1, 8, 8, 4], 0.1)).is_err());
     }
 }

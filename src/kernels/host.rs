@@ -1,7 +1,10 @@
 //! Between candle's tensors and the kernels in `cpu`, which know only slices.
 
-use super::cpu::Values;
+use super::cpu::{Kind, Values};
 use candle_core::{CpuStorage, DType, Device, Result, Shape, Storage, Tensor};
+use candle_nn::VarBuilder;
+use half::bf16;
+use half::vec::HalfBitsVecExt;
 use std::ops::{Deref, Range};
 
 /// Whether a weight is used by our own kernels; otherwise it is used by candle's operations. What is being trained is candle's.
@@ -9,7 +12,22 @@ pub(super) fn serves(weight: &Tensor) -> bool {
     weight.device().is_cpu() && matches!(weight.dtype(), DType::F32 | DType::F16 | DType::BF16) && !weight.track_op()
 }
 
-/// Shows a weight in its stored precision.
+/// Whether networks on this device can multiply in bf16.
+pub fn multiplies_bf16(device: &Device) -> bool {
+    device.is_cpu() && Kind::best().is_some()
+}
+
+/// How a network of these weights multiplies in bf16; none if it does so in f32.
+pub(super) fn rounding(weights: &VarBuilder<'_>) -> Option<Kind> {
+    (weights.dtype() == DType::BF16 && weights.device().is_cpu()).then(Kind::best).flatten()
+}
+
+/// What the numbers are that a network of these weights adds up: on the CPU f32, whatever it multiplies.
+pub fn activations(weights: &VarBuilder<'_>) -> DType {
+    if weights.device().is_cpu() { DType::F32 } else { weights.dtype() }
+}
+
+/// Shows a tensor in its stored precision.
 pub(super) fn with_values<T>(weight: &Tensor, read: impl FnOnce(Values<'_>) -> T) -> Result<T> {
     let weight = weight.contiguous()?;
     let (storage, layout) = weight.storage_and_layout();
@@ -18,7 +36,7 @@ pub(super) fn with_values<T>(weight: &Tensor, read: impl FnOnce(Values<'_>) -> T
         Storage::Cpu(CpuStorage::F32(values)) => Ok(read(Values::F32(&values[range]))),
         Storage::Cpu(CpuStorage::F16(values)) => Ok(read(Values::F16(&values[range]))),
         Storage::Cpu(CpuStorage::BF16(values)) => Ok(read(Values::Bf16(&values[range]))),
-        _ => candle_core::bail!("a weight of {:?} on {:?} cannot be packed", weight.dtype(), weight.device()),
+        _ => candle_core::bail!("a tensor of {:?} on {:?} cannot be read", weight.dtype(), weight.device()),
     }
 }
 
@@ -68,6 +86,14 @@ impl<S: Deref<Target = Storage>> Deref for Numbers<S> {
 pub(super) fn filled(shape: impl Into<Shape>, fill: impl FnOnce(&mut [f32])) -> Result<Tensor> {
     let shape = shape.into();
     let mut numbers = vec![0f32; shape.elem_count()];
+    fill(&mut numbers);
+    Tensor::from_vec(numbers, shape, &Device::Cpu)
+}
+
+/// As [`filled`], of rounded numbers.
+pub(super) fn filled_rounded(shape: impl Into<Shape>, fill: impl FnOnce(&mut [bf16])) -> Result<Tensor> {
+    let shape = shape.into();
+    let mut numbers: Vec<bf16> = vec![0u16; shape.elem_count()].reinterpret_into();
     fill(&mut numbers);
     Tensor::from_vec(numbers, shape, &Device::Cpu)
 }

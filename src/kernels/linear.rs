@@ -1,6 +1,6 @@
-use super::cpu::{self, Epilogue, Matrix, Packed, PackedGated};
-use super::host::{Host, filled, serves, widened};
-use super::{Activation, host};
+use super::Activation;
+use super::cpu::{self, Epilogue, Kind, Matrix, Packed, PackedGated, Rounded, RoundedGated, Values, Walk};
+use super::host::{Host, activations, filled, filled_rounded, rounding, serves, widened, with_values};
 use candle_core::{D, DType, Result, Tensor};
 use candle_nn::VarBuilder;
 use std::sync::Arc;
@@ -19,6 +19,10 @@ enum Stored {
         weight: Arc<Packed>,
         bias: Option<Host>,
     },
+    Rounded {
+        weight: Arc<Rounded>,
+        bias: Option<Host>,
+    },
     /// (out, in), as files store it.
     Candle {
         weight: Tensor,
@@ -29,34 +33,41 @@ enum Stored {
 impl Linear {
     /// Reads `weight` (outputs, inputs) and `bias` (outputs).
     pub fn new(inputs: usize, outputs: usize, weights: VarBuilder<'_>) -> Result<Self> {
-        Self::from_tensors(weights.get((outputs, inputs), "weight")?, Some(weights.get(outputs, "bias")?))
+        let (weight, bias) = (weights.get((outputs, inputs), "weight")?, weights.get(outputs, "bias")?);
+        Self::from_tensors(weight, Some(bias), rounding(&weights))
     }
 
     /// Reads `weight` (outputs, inputs) alone.
     pub fn new_without_bias(inputs: usize, outputs: usize, weights: VarBuilder<'_>) -> Result<Self> {
-        Self::from_tensors(weights.get((outputs, inputs), "weight")?, None)
+        Self::from_tensors(weights.get((outputs, inputs), "weight")?, None, rounding(&weights))
     }
 
     /// Reads a 1×1 convolution, `weight` (outputs, inputs, 1, 1) and `bias` (outputs), which on tokens is the same thing.
     pub fn from_pointwise_conv(inputs: usize, outputs: usize, weights: VarBuilder<'_>) -> Result<Self> {
         let weight = weights.get((outputs, inputs, 1, 1), "weight")?.reshape((outputs, inputs))?;
-        Self::from_tensors(weight, Some(weights.get(outputs, "bias")?))
+        Self::from_tensors(weight, Some(weights.get(outputs, "bias")?), rounding(&weights))
     }
 
     /// Reads a convolution without bias whose stride is its kernel's side, `weight` (outputs, channels, side, side): on squares of a
     /// picture that [`pixel_unshuffle`](super::pixel_unshuffle) has laid out it is the same thing.
     pub fn from_patches(channels: usize, side: usize, outputs: usize, weights: VarBuilder<'_>) -> Result<Self> {
         let weight = weights.get((outputs, channels, side, side), "weight")?;
-        Self::from_tensors(weight.reshape((outputs, channels * side * side))?, None)
+        Self::from_tensors(weight.reshape((outputs, channels * side * side))?, None, rounding(&weights))
     }
 
-    fn from_tensors(weight: Tensor, bias: Option<Tensor>) -> Result<Self> {
+    fn from_tensors(weight: Tensor, bias: Option<Tensor>, rounding: Option<Kind>) -> Result<Self> {
         let (outputs, inputs) = weight.dims2()?;
-        let matrix = if serves(&weight) {
-            let packed = host::with_values(&weight, |values| Packed::new(values, outputs, inputs))?;
-            Stored::Own { weight: Arc::new(packed), bias: bias.as_ref().map(widened).transpose()? }
-        } else {
-            Stored::Candle { weight, bias }
+        let widened = |bias: Option<Tensor>| bias.as_ref().map(widened).transpose();
+        let matrix = match rounding {
+            _ if !serves(&weight) => Stored::Candle { weight, bias },
+            Some(kind) => {
+                let packed = with_values(&weight, |values| Rounded::new(kind, values, outputs, inputs))?;
+                Stored::Rounded { weight: Arc::new(packed), bias: widened(bias)? }
+            }
+            None => {
+                let packed = with_values(&weight, |values| Packed::new(values, outputs, inputs))?;
+                Stored::Own { weight: Arc::new(packed), bias: widened(bias)? }
+            }
         };
         Ok(Self { matrix, inputs, outputs })
     }
@@ -71,9 +82,36 @@ impl Linear {
         self.compute(x, Some(residual))
     }
 
+    /// As [`Self::forward`], for what will be multiplied and nothing else: in a network of bf16 it is rounded here already.
+    pub fn forward_rounded(&self, x: &Tensor) -> Result<Tensor> {
+        let Stored::Rounded { weight, bias } = &self.matrix else { return self.forward(x) };
+        let (rows, shape) = shape_after(x, self.inputs, self.outputs)?;
+        let bias = bias.as_ref().map(Host::numbers);
+        let epilogue = Epilogue { bias: bias.as_deref(), ..Epilogue::default() };
+        with_values(x, |x| {
+            filled_rounded(shape, |out| match x {
+                Values::F32(x) => cpu::multiply_bf16(x, Walk::rows(rows), weight, epilogue, out),
+                Values::F16(x) => cpu::multiply_bf16(x, Walk::rows(rows), weight, epilogue, out),
+                Values::Bf16(x) => cpu::multiply_bf16(x, Walk::rows(rows), weight, epilogue, out),
+            })
+        })?
+    }
+
     fn compute(&self, x: &Tensor, residual: Option<&Tensor>) -> Result<Tensor> {
         let (rows, shape) = shape_after(x, self.inputs, self.outputs)?;
         match &self.matrix {
+            Stored::Rounded { weight, bias } => {
+                let residual = residual.map(Host::new).transpose()?;
+                let (residual, bias) = (residual.as_ref().map(Host::numbers), bias.as_ref().map(Host::numbers));
+                let epilogue = Epilogue { bias: bias.as_deref(), shift: None, residual: residual.as_deref() };
+                with_values(x, |x| {
+                    filled(shape, |out| match x {
+                        Values::F32(x) => cpu::multiply_bf16(x, Walk::rows(rows), weight, epilogue, out),
+                        Values::F16(x) => cpu::multiply_bf16(x, Walk::rows(rows), weight, epilogue, out),
+                        Values::Bf16(x) => cpu::multiply_bf16(x, Walk::rows(rows), weight, epilogue, out),
+                    })
+                })?
+            }
             Stored::Own { weight, bias } => {
                 let (x, residual) = (Host::new(x)?, residual.map(Host::new).transpose()?);
                 let (x, residual) = (x.numbers(), residual.as_ref().map(Host::numbers));
@@ -106,6 +144,7 @@ pub struct GatedLinear {
 #[derive(Clone, Debug)]
 enum StoredGated {
     Own(Arc<PackedGated>),
+    Rounded(Arc<RoundedGated>),
     Candle(Linear),
 }
 
@@ -117,18 +156,27 @@ impl GatedLinear {
         let matrix = if serves(&weight) {
             let bias = widened(&bias)?;
             let bias = bias.numbers();
-            let packed = host::with_values(&weight, |values| PackedGated::new(values, &bias, outputs, inputs))?;
-            StoredGated::Own(Arc::new(packed))
+            with_values(&weight, |values| match rounding(&weights) {
+                None => StoredGated::Own(Arc::new(PackedGated::new(values, &bias, outputs, inputs))),
+                Some(kind) => StoredGated::Rounded(Arc::new(RoundedGated::new(kind, values, &bias, outputs, inputs))),
+            })?
         } else {
-            StoredGated::Candle(Linear::from_tensors(weight, Some(bias))?)
+            StoredGated::Candle(Linear::from_tensors(weight, Some(bias), None)?)
         };
         Ok(Self { matrix, inputs, outputs })
     }
 
-    /// (…, in) to (…, out).
+    /// (…, in) to (…, out), which in a network of bf16 is rounded.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let (rows, shape) = shape_after(x, self.inputs, self.outputs)?;
         match &self.matrix {
+            StoredGated::Rounded(weight) => with_values(x, |x| {
+                filled_rounded(shape, |out| match x {
+                    Values::F32(x) => cpu::multiply_gated_bf16(x, rows, weight, out),
+                    Values::F16(x) => cpu::multiply_gated_bf16(x, rows, weight, out),
+                    Values::Bf16(x) => cpu::multiply_gated_bf16(x, rows, weight, out),
+                })
+            })?,
             StoredGated::Own(weight) => {
                 let x = Host::new(x)?;
                 let x = x.numbers();
@@ -159,14 +207,14 @@ fn shape_after(x: &Tensor, inputs: usize, outputs: usize) -> Result<(usize, Vec<
 #[derive(Clone, Debug)]
 pub struct Embedding {
     weight: Tensor,
-    /// Of the vectors that are looked up: what the network computes in, while the table stays as it is stored.
+    /// Of the vectors that are looked up: what the network adds up, while the table stays as it is stored.
     dtype: DType,
 }
 
 impl Embedding {
     /// Reads `weight` (rows, width).
     pub fn new(rows: usize, width: usize, weights: VarBuilder<'_>) -> Result<Self> {
-        Ok(Self { weight: weights.get((rows, width), "weight")?, dtype: weights.dtype() })
+        Ok(Self { weight: weights.get((rows, width), "weight")?, dtype: activations(&weights) })
     }
 
     /// Row numbers (B, N) as u32 to (B, N, width). A number that is not in the table is an error.

@@ -1,11 +1,12 @@
 use super::Activation;
 use super::cpu;
-use super::host::{Host, filled, serves, widened};
+use super::host::{Host, filled, filled_rounded, rounding, serves, widened};
 use super::layout::{to_channels_first, to_channels_last};
 use candle_core::{D, Module, Result, Tensor};
 use candle_nn::VarBuilder;
 
-/// Group normalisation (Wu & He 2018) with the activation that follows it.
+/// Group normalisation (Wu & He 2018) with the activation that follows it. In a network of bf16 what comes out is rounded: it is
+/// there to be multiplied.
 #[derive(Clone, Debug)]
 pub struct GroupNorm {
     scale: Scale,
@@ -18,15 +19,23 @@ pub struct GroupNorm {
 /// What a norm multiplies with and adds, (channels) each.
 #[derive(Clone, Debug)]
 enum Scale {
-    Own { weight: Host, bias: Host },
-    Candle { weight: Tensor, bias: Tensor },
+    /// `rounds`: what comes out is rounded to bf16, because it will be multiplied in bf16 and nothing else.
+    Own {
+        weight: Host,
+        bias: Host,
+        rounds: bool,
+    },
+    Candle {
+        weight: Tensor,
+        bias: Tensor,
+    },
 }
 
 impl Scale {
     fn new(width: usize, weights: &VarBuilder<'_>) -> Result<Self> {
         let (weight, bias) = (weights.get(width, "weight")?, weights.get(width, "bias")?);
         Ok(if serves(&weight) {
-            Self::Own { weight: widened(&weight)?, bias: widened(&bias)? }
+            Self::Own { weight: widened(&weight)?, bias: widened(&bias)?, rounds: rounding(weights).is_some() }
         } else {
             Self::Candle { weight, bias }
         })
@@ -55,14 +64,18 @@ impl GroupNorm {
             candle_core::bail!("a norm of {} channels cannot take {:?}", self.channels, x.shape());
         }
         match &self.scale {
-            Scale::Own { weight, bias } => {
+            Scale::Own { weight, bias, rounds } => {
                 let x = Host::new(x)?;
                 let (x, weight, bias) = (x.numbers(), weight.numbers(), bias.numbers());
                 let shape = cpu::PictureShape { batch, pixels: height * width, channels };
-                let (groups, epsilon) = (self.groups, self.epsilon as f32);
-                filled((batch, height, width, channels), |out| {
-                    cpu::group_norm(&x, shape, groups, &weight, &bias, epsilon, self.activation, out);
-                })
+                let &Self { groups, epsilon, activation, .. } = self;
+                let (epsilon, whole) = (epsilon as f32, (batch, height, width, channels));
+                if *rounds {
+                    return filled_rounded(whole, |out| {
+                        cpu::group_norm(&x, shape, groups, &weight, &bias, epsilon, activation, out);
+                    });
+                }
+                filled(whole, |out| cpu::group_norm(&x, shape, groups, &weight, &bias, epsilon, activation, out))
             }
             Scale::Candle { weight, bias } => {
                 let norm =
@@ -73,7 +86,8 @@ impl GroupNorm {
     }
 }
 
-/// Layer normalisation (Ba et al. 2016) over the last dimension.
+/// Layer normalisation (Ba et al. 2016) over the last dimension. In a network of bf16 what comes out is rounded: it is there to be
+/// multiplied.
 #[derive(Clone, Debug)]
 pub struct LayerNorm {
     scale: Scale,
@@ -93,11 +107,16 @@ impl LayerNorm {
             candle_core::bail!("a norm of width {} cannot take {:?}", self.width, x.shape());
         }
         match &self.scale {
-            Scale::Own { weight, bias } => {
+            Scale::Own { weight, bias, rounds } => {
                 let shape = x.shape();
                 let x = Host::new(x)?;
                 let (x, weight, bias) = (x.numbers(), weight.numbers(), bias.numbers());
                 let epsilon = self.epsilon as f32;
+                if *rounds {
+                    return filled_rounded(shape, |out| {
+                        cpu::layer_norm(&x, self.width, &weight, &bias, epsilon, out);
+                    });
+                }
                 filled(shape, |out| cpu::layer_norm(&x, self.width, &weight, &bias, epsilon, out))
             }
             Scale::Candle { weight, bias } => {

@@ -3,7 +3,7 @@
 //! way round. What A1111 has no key for stands under keys of our own behind its keys; it passes over them.
 
 use super::{Found, Imported, pairs};
-use crate::diffusion::{Painted, Request, SamplerName, ScheduleName, Upscale};
+use crate::diffusion::{Control, Painted, Precision, Preprocessor, Request, SamplerName, ScheduleName, Upscale};
 use crate::geom::Extent;
 use std::collections::HashSet;
 
@@ -11,11 +11,21 @@ const NEGATIVE: &str = "Negative prompt:";
 /// The prompt in full, written only where A1111's trimming of lines would change it.
 const EXACT_PROMPT: &str = "Sfumato prompt";
 const EXACT_NEGATIVE: &str = "Sfumato negative prompt";
+/// In which numbers the networks multiplied, written only where that is not f32.
+const PRECISION: &str = "Sfumato precision";
 /// How many steps were made, written only where a run was stopped early.
 const STEPS_MADE: &str = "Sfumato steps made";
+/// Of sd-webui-controlnet, for its first unit.
+const CONTROL: &str = "ControlNet 0";
 /// Of A1111's extras, and of its main page where a picture is enlarged as it is painted.
 const UPSCALE_BY: &str = "Postprocess upscale by";
 const UPSCALER: &str = "Postprocess upscaler";
+/// Of A1111's hires fix: a picture that was enlarged and then painted once more.
+const HIRES_BY: &str = "Hires upscale";
+const HIRES_UPSCALER: &str = "Hires upscaler";
+const STRENGTH: &str = "Denoising strength";
+/// A1111 has one strength for both and no hires fix for a picture that starts from another.
+const HIRES_STRENGTH: &str = "Sfumato hires strength";
 /// How many pairs make a line of settings.
 const SETTINGS: usize = 3;
 const VERSION: &str = concat!("sfumato ", env!("CARGO_PKG_VERSION"));
@@ -43,11 +53,20 @@ fn text_of<P, M>(request: &Request<P, M>, steps_made: Option<u32>) -> String {
         pairs::write("Model", &request.model),
     ];
     if let Some(input) = &request.input {
-        keys.push(pairs::write("Denoising strength", &input.strength.to_string()));
+        keys.push(pairs::write(STRENGTH, &input.strength.to_string()));
     }
     keys.push(pairs::write("RNG", "CPU"));
-    if let Some(Upscale { upscaler, factor }) = &request.upscale {
-        keys.push(upscaling_text(upscaler, *factor));
+    if let Some(control) = &request.control {
+        keys.push(pairs::write(CONTROL, &control_text(control)));
+    }
+    match &request.upscale {
+        None => {}
+        Some(Upscale { upscaler, factor, refine: None }) => keys.push(upscaling_text(upscaler, *factor)),
+        Some(Upscale { upscaler, factor, refine: Some(strength) }) => keys.extend([
+            pairs::write(if request.input.is_some() { HIRES_STRENGTH } else { STRENGTH }, &strength.to_string()),
+            pairs::write(HIRES_BY, &factor.to_string()),
+            pairs::write(HIRES_UPSCALER, upscaler),
+        ]),
     }
 
     let mut text = request.prompt.clone();
@@ -63,11 +82,44 @@ fn text_of<P, M>(request: &Request<P, M>, steps_made: Option<u32>) -> String {
     if !exact(&negative.unwrap_or_default(), &request.negative_prompt) {
         keys.push(pairs::write(EXACT_NEGATIVE, &request.negative_prompt));
     }
+    if request.precision != Precision::F32 {
+        keys.push(pairs::write(PRECISION, request.precision.name()));
+    }
     if let Some(made) = steps_made {
         keys.push(pairs::write(STEPS_MADE, &made.to_string()));
     }
     keys.push(pairs::write("Version", VERSION));
     format!("{text}\n{}", keys.join(", ")).trim().to_owned()
+}
+
+/// A value that is pairs itself, as sd-webui-controlnet's `internal_controlnet/external_code.py` and `scripts/infotext.py` have it.
+fn control_text<P>(control: &Control<P>) -> String {
+    let Control { controlnet, preprocessor, weight, start, end, .. } = control;
+    let keys = [
+        pairs::write("Module", preprocessor.label()),
+        pairs::write("Model", controlnet),
+        pairs::write("Weight", &weight.to_string()),
+        pairs::write("Guidance Start", &start.to_string()),
+        pairs::write("Guidance End", &end.to_string()),
+    ];
+    keys.join(", ")
+}
+
+/// None where it names a preprocessor that is not here, or says something else that was not written here.
+fn control_of(text: &str) -> Option<Control<()>> {
+    let (mut controlnet, mut preprocessor) = (None, None);
+    let (mut weight, mut start, mut end) = (1.0, 0.0, 1.0);
+    for (key, value) in pairs::parse(text) {
+        match key.as_str() {
+            "Module" => preprocessor = Some(Preprocessor::from_name(&value)?),
+            "Model" => controlnet = Some(value),
+            "Weight" => weight = finite(&value)?,
+            "Guidance Start" => start = finite(&value)?,
+            "Guidance End" => end = finite(&value)?,
+            _ => {}
+        }
+    }
+    Some(Control { controlnet: controlnet?, picture: (), preprocessor: preprocessor?, weight, start, end })
 }
 
 /// What A1111's extras say of a picture that was enlarged `factor` times.
@@ -101,13 +153,18 @@ pub fn from_parameters(text: &str) -> Imported {
     imported.settings.negative_prompt = if has_settings { Some(negative.unwrap_or_default()) } else { negative };
     if has_settings {
         let mut names_schedule = false;
-        for (key, value) in last_of_each_key(pairs) {
+        let pairs = last_of_each_key(pairs);
+        let is_hires = pairs.iter().any(|(key, _)| key == HIRES_BY || key == HIRES_UPSCALER);
+        for (key, value) in pairs {
             names_schedule |= key == "Schedule type" && value != "Automatic";
             if !take(&mut imported.settings, &key, &value) {
                 imported.unknown.push((key, value));
             }
         }
         let found = &mut imported.settings;
+        if is_hires && found.refine.is_none() {
+            found.refine = found.strength.take();
+        }
         if !names_schedule && found.schedule.is_none() {
             found.schedule = found.sampler.map(usual_schedule);
         }
@@ -166,14 +223,23 @@ fn take(found: &mut Found, key: &str, value: &str) -> bool {
         "Seed" => set(&mut found.seed, value.parse().ok()),
         "Size" => set(&mut found.extent, parse_extent(value)),
         "Model" => set(&mut found.model, Some(value.to_owned())),
-        "Denoising strength" => set(&mut found.strength, finite(value)),
+        STRENGTH => set(&mut found.strength, finite(value)),
         "RNG" => value == "CPU",
-        UPSCALE_BY => set(&mut found.upscale_by, finite(value)),
-        UPSCALER => set(&mut found.upscaler, Some(value.to_owned())),
+        CONTROL => set(&mut found.control, control_of(value)),
+        UPSCALE_BY | HIRES_BY => set(&mut found.upscale_by, finite(value)),
+        UPSCALER | HIRES_UPSCALER => set(&mut found.upscaler, Some(value.to_owned())),
+        HIRES_STRENGTH => set(&mut found.refine, finite(value)),
         EXACT_PROMPT => set(&mut found.prompt, Some(value.to_owned())),
         EXACT_NEGATIVE => set(&mut found.negative_prompt, Some(value.to_owned())),
         STEPS_MADE => set(&mut found.steps_made, value.parse().ok()),
-        "Version" => value.starts_with("sfumato "),
+        PRECISION => set(&mut found.precision, Precision::from_name(value)),
+        "Version" => {
+            let is_ours = value.starts_with("sfumato ");
+            if is_ours {
+                found.precision.get_or_insert(Precision::F32);
+            }
+            is_ours
+        }
         _ => false,
     }
 }
@@ -240,7 +306,9 @@ mod tests {
             schedule: ScheduleName::Karras,
             steps: 20,
             guidance_scale: 7.5,
+            precision: Precision::F32,
             input: None,
+            control: None,
             upscale: None,
         }
     }
@@ -256,8 +324,14 @@ mod tests {
             schedule: found.schedule.unwrap(),
             steps: found.steps.unwrap(),
             guidance_scale: found.guidance_scale.unwrap(),
+            precision: found.precision.unwrap(),
             input: found.strength.map(|strength| Input { picture: (), strength, mask: None }),
-            upscale: found.upscaler.map(|upscaler| Upscale { upscaler, factor: found.upscale_by.unwrap() }),
+            control: found.control,
+            upscale: found.upscaler.map(|upscaler| Upscale {
+                upscaler,
+                factor: found.upscale_by.unwrap(),
+                refine: found.refine,
+            }),
         }
     }
 
@@ -286,6 +360,20 @@ mod tests {
         assert_eq!(settings.schedule, Some(ScheduleName::Normal));
         let keys: Vec<_> = unknown.iter().map(|(key, _)| key.as_str()).collect();
         assert_eq!(keys, ["Model hash", "Clip skip", "Lora hashes", "Version"]);
+    }
+
+    #[test]
+    fn a_text_of_sd_webui_controlnet_is_read_where_its_preprocessor_is_here() {
+        let text = "a house\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, ControlNet 0: \"Module: canny, Model: \
+                    control_v11p_sd15_canny [d14c016b], Weight: 0.8, Resize Mode: Crop and Resize, Processor Res: 512, Threshold A: \
+                    100.0, Threshold B: 200.0, Guidance Start: 0.0, Guidance End: 0.5, Pixel Perfect: False, Control Mode: \
+                    Balanced\"";
+        let control = from_parameters(text).settings.control.unwrap();
+        assert_eq!(control.controlnet, "control_v11p_sd15_canny [d14c016b]");
+        assert_eq!((control.preprocessor, control.weight), (Preprocessor::Canny, 0.8));
+        assert_eq!((control.start, control.end), (0.0, 0.5));
+        let other = from_parameters(&text.replace("canny, Model", "openpose_full, Model"));
+        assert_eq!((other.settings.control, other.unknown.len()), (None, 1));
     }
 
     #[test]
@@ -387,13 +475,20 @@ mod tests {
             sampler in prop::sample::select(SamplerName::ALL.to_vec()),
             schedule in prop::sample::select(ScheduleName::ALL.to_vec()),
             (guidance_scale, strength) in (0.0..50.0f64, prop::option::of(0.0..=1.0f64)),
-            upscale in prop::option::of((any_prompt(), 1.0..16.0f64)),
+            upscale in prop::option::of((any_prompt(), 1.0..16.0f64, prop::option::of(0.0..=1.0f64))),
+            control in prop::option::of((
+                any_prompt(), prop::sample::select(Preprocessor::ALL.to_vec()), 0.0..=2.0f64, 0.0..=1.0f64, 0.0..=1.0f64,
+            )),
+            precision in prop::sample::select(Precision::ALL.to_vec()),
         ) {
             let extent = Extent::new(width, height);
             let input = strength.map(|strength| Input { picture: (), strength, mask: None });
             let request = Request::<(), ()> {
-                model, prompt, negative_prompt, extent, seed, sampler, schedule, steps, guidance_scale, input,
-                upscale: upscale.map(|(upscaler, factor)| Upscale { upscaler, factor }),
+                model, prompt, negative_prompt, extent, seed, sampler, schedule, steps, guidance_scale, precision, input,
+                control: control.map(|(controlnet, preprocessor, weight, start, end)| Control {
+                    controlnet, picture: (), preprocessor, weight, start, end,
+                }),
+                upscale: upscale.map(|(upscaler, factor, refine)| Upscale { upscaler, factor, refine }),
             };
             let imported = from_parameters(&to_parameters(&request));
             prop_assert_eq!(&imported.unknown, &Vec::new());

@@ -9,7 +9,7 @@ mod pairs;
 
 pub use a1111::{describe, from_parameters, to_parameters, upscaling_text, with_upscaling};
 
-use crate::diffusion::{SamplerName, ScheduleName};
+use crate::diffusion::{Control, Precision, SamplerName, ScheduleName};
 use crate::geom::Extent;
 
 /// The key of the text chunk that holds [`to_parameters`] in a PNG.
@@ -49,12 +49,18 @@ pub struct Found {
     pub steps: Option<u32>,
     /// The guidance scale.
     pub guidance_scale: Option<f64>,
+    /// In which numbers the networks multiplied; of texts of this program alone.
+    pub precision: Option<Precision>,
     /// The denoising strength, of a picture that started from another one.
     pub strength: Option<f64>,
+    /// What guided it; the picture that did is not in the text.
+    pub control: Option<Control<()>>,
     /// How many times larger the picture was made after it was painted.
     pub upscale_by: Option<f64>,
     /// By which upscaler.
     pub upscaler: Option<String>,
+    /// How much of the enlarged picture was painted anew.
+    pub refine: Option<f64>,
     /// How many steps were made before the run was stopped.
     pub steps_made: Option<u32>,
 }

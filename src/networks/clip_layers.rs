@@ -97,9 +97,9 @@ impl ClipLayer {
     /// (B, N, D) to the same.
     pub(super) fn forward(&self, x: &Tensor, mask: Mask) -> Result<Tensor> {
         let normed = self.norm1.forward(x)?;
-        let (query, key, value) =
-            (self.query.forward(&normed)?, self.key.forward(&normed)?, self.value.forward(&normed)?);
-        let x = self.out.forward_adding(&attention(&query, &key, &value, self.heads, mask)?, x)?;
+        let of = |linear: &Linear| linear.forward_rounded(&normed);
+        let found = attention(&of(&self.query)?, &of(&self.key)?, &of(&self.value)?, self.heads, mask)?;
+        let x = self.out.forward_adding(&found, x)?;
         let inner = self.activation.forward(&self.fc1.forward(&self.norm2.forward(&x)?)?)?;
         self.fc2.forward_adding(&inner, &x)
     }

@@ -2,7 +2,7 @@
 
 use super::clip_layers::{ClipLayer, ClipLayersConfig, layers};
 use super::fields::{ConfigError, Fields};
-use crate::kernels::{Embedding, LayerNorm, Mask};
+use crate::kernels::{Embedding, LayerNorm, Mask, activations};
 use candle_core::{IndexOp, Result, Tensor};
 use candle_nn::VarBuilder;
 
@@ -68,7 +68,12 @@ impl ClipText {
             tokens: Embedding::new(config.vocab_size, width, embeddings.pp("token_embedding"))?,
             positions: Embedding::new(config.max_position_embeddings, width, embeddings.pp("position_embedding"))?,
             layers: layers(&config.layers, &weights)?,
-            final_norm: LayerNorm::new(width, config.layers.layer_norm_eps, weights.pp("final_layer_norm"))?,
+            // Its output is the conditioning, which is not rounded.
+            final_norm: LayerNorm::new(
+                width,
+                config.layers.layer_norm_eps,
+                weights.pp("final_layer_norm").set_dtype(activations(&weights)),
+            )?,
             config: config.clone(),
         })
     }

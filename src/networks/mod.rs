@@ -16,13 +16,13 @@ mod unet;
 mod upscaler;
 mod vae;
 
-pub use crate::kernels::Activation;
+pub use crate::kernels::{Activation, multiplies_bf16};
 pub use clip::{Clip, ClipConfig};
 pub use clip_image::{ClipImage, ClipImageConfig};
 pub use clip_layers::ClipLayersConfig;
 pub use clip_text::{ClipText, ClipTextConfig, Encoded};
 pub use fields::ConfigError;
 pub(crate) use fields::Fields;
-pub use unet::{Level, UNet, UNetConfig, Words};
+pub use unet::{Control, ControlNet, ControlNetConfig, Level, UNet, UNetConfig, Words};
 pub use upscaler::{CompactConfig, NotAnUpscaler, RrdbConfig, Shapes, Spelling, UpscalerConfig, UpscalerNetwork};
 pub use vae::{AutoencoderKl, AutoencoderKlConfig};

@@ -3,6 +3,7 @@
 
 mod bicubic;
 mod composite;
+mod edges;
 mod error;
 mod feather;
 mod mask;
@@ -12,6 +13,7 @@ mod texts;
 mod write;
 
 pub use composite::composite;
+pub use edges::edges;
 pub use error::Error;
 pub use mask::Mask;
 pub use picture::Picture;

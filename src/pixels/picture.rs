@@ -112,6 +112,33 @@ impl Picture {
         Self { extent: self.extent, rgba: self.rgba.as_chunks::<4>().0.iter().flat_map(on_white).collect() }
     }
 
+    /// Scaled until it covers all of a size, and cut at the middle of what is too long.
+    #[must_use]
+    pub fn covering(&self, to: Extent) -> Self {
+        let (width, height) = (f64::from(self.extent.width), f64::from(self.extent.height));
+        if self.extent.is_empty() || to.is_empty() {
+            return self.resized(to);
+        }
+        // What is cut away is not scaled first: it may be far too large for that.
+        let scale = (f64::from(to.width) / width).max(f64::from(to.height) / height);
+        let seen = |side: u32, of: u32| ((f64::from(side) / scale).round() as u32).clamp(1, of);
+        let extent = Extent::new(seen(to.width, self.extent.width), seen(to.height, self.extent.height));
+        let bounds = Bounds {
+            left: (self.extent.width - extent.width) / 2,
+            top: (self.extent.height - extent.height) / 2,
+            extent,
+        };
+        self.cropped(bounds).unwrap_or_else(|| self.clone()).resized(to)
+    }
+
+    /// Light for dark and dark for light, on white paper.
+    #[must_use]
+    pub fn inverted(&self) -> Self {
+        let Self { extent, rgba } = self.flattened();
+        let rgba = rgba.as_chunks::<4>().0.iter().flat_map(|&[r, g, b, _]| [255 - r, 255 - g, 255 - b, 255]).collect();
+        Self { extent, rgba }
+    }
+
     /// Names this picture by its content: SHA-256 of its size and pixels, in hexadecimal. The same on every machine and for ever.
     pub fn digest(&self) -> String {
         digest_of("picture", self.extent, &self.rgba)
@@ -171,6 +198,18 @@ mod tests {
         let rgba = [[255, 0, 0, 0], [0, 0, 255, 255]].concat();
         let half_clear = Picture::from_rgba(Extent::new(2, 1), rgba).unwrap();
         assert!(half_clear.resized(Extent::new(7, 1)).rgba().iter().step_by(4).all(|&red| red == 0));
+    }
+
+    #[test]
+    fn what_covers_a_size_keeps_its_proportions_and_its_middle() {
+        // A red square in the middle of a wide picture fills a square.
+        let rgba = (0..32).flat_map(|i| if (2..6).contains(&(i % 8)) { [255, 0, 0, 255] } else { [0, 0, 255, 255] });
+        let wide = Picture::from_rgba(Extent::new(8, 4), rgba.collect()).unwrap();
+        assert_eq!(wide.covering(Extent::new(12, 12)), Picture::filled(Extent::new(12, 12), [255, 0, 0, 255]));
+        assert_eq!(wide.covering(Extent::new(8, 4)), wide);
+        for (width, height) in [(1, 300), (300, 1), (7, 5)] {
+            assert_eq!(wide.covering(Extent::new(width, height)).extent(), Extent::new(width, height));
+        }
     }
 
     #[test]

@@ -1,10 +1,20 @@
-//! From prompt to token ids: CLIP's lower-casing byte-level BPE (Radford et al. 2021), with what surrounds it.
+//! From prompt to token ids: which words count at which step ([`at_each_step`]), what each weighs ([`weighted`]), and CLIP's
+//! lower-casing byte-level BPE (Radford et al. 2021) in chunks as long as a text encoder takes.
 //!
 //! Han characters get spaces around them before anything else, so that 红苹果 is read as three words and not as one that no
 //! vocabulary has; tokenizer.json cannot be relied on for that.
 
+mod chunks;
 mod files;
+mod nudge;
 mod spacing;
+mod steps;
+mod weights;
+
+pub use chunks::{Chunk, Chunks};
+pub use nudge::nudged;
+pub use steps::at_each_step;
+pub use weights::{Part, weighted};
 
 use spacing::Spaced;
 use std::path::PathBuf;
@@ -20,6 +30,15 @@ pub struct Tokens {
     pub unknown: Vec<String>,
 }
 
+/// A text cut into tokens.
+struct Pieces {
+    ids: Vec<u32>,
+    /// Where each begins in the text.
+    starts: Vec<usize>,
+    /// What of the text there are no tokens for.
+    unknown: Vec<String>,
+}
+
 /// CLIP's tokenizer.
 #[derive(Clone, Debug)]
 pub struct Tokenizer {
@@ -33,27 +52,32 @@ pub struct Tokenizer {
 impl Tokenizer {
     /// Cuts `text` into tokens, `length` in all: begin, as many of the text's as fit, end, padding. `length` is at least 2.
     pub fn encode(&self, text: &str, length: usize) -> Result<Tokens, Error> {
-        let spaced = Spaced::new(text);
-        let encoding =
-            self.inner.encode(spaced.text.as_str(), false).map_err(|error| Error::Encode(error.to_string()))?;
-        let room = length.saturating_sub(2);
-        let (all, offsets) = (encoding.get_ids(), encoding.get_offsets());
-        let kept = all.len().min(room);
-        let unknown = all
-            .iter()
-            .zip(offsets)
-            .filter(|(id, _)| Some(**id) == self.unknown)
-            .map(|(_, (start, end))| spaced.original(text, *start, *end).trim().to_owned())
-            .filter(|piece| !piece.is_empty() && self.inner.token_to_id(piece) != self.unknown)
-            .collect();
-        let truncated =
-            (kept < all.len()).then(|| spaced.original(text, offsets[kept].0, spaced.text.len()).trim().to_owned());
+        let Pieces { ids: all, starts, unknown } = self.pieces(text)?;
+        let kept = all.len().min(length.saturating_sub(2));
+        let truncated = starts.get(kept).map(|&start| text[start..].trim().to_owned());
         let mut ids = Vec::with_capacity(length);
         ids.push(self.begin);
         ids.extend_from_slice(&all[..kept]);
         ids.push(self.end);
         ids.resize(length.max(2), self.pad);
         Ok(Tokens { ids, truncated, unknown })
+    }
+
+    /// The tokens of a text, and nothing around them.
+    fn pieces(&self, text: &str) -> Result<Pieces, Error> {
+        let spaced = Spaced::new(text);
+        let encoding =
+            self.inner.encode(spaced.text.as_str(), false).map_err(|error| Error::Encode(error.to_string()))?;
+        let (ids, offsets) = (encoding.get_ids(), encoding.get_offsets());
+        let unknown = ids
+            .iter()
+            .zip(offsets)
+            .filter(|(id, _)| Some(**id) == self.unknown)
+            .map(|(_, (start, end))| spaced.original(text, *start, *end).trim().to_owned())
+            .filter(|piece| !piece.is_empty() && self.inner.token_to_id(piece) != self.unknown)
+            .collect();
+        let start = |&(start, _): &(usize, usize)| text.len() - spaced.original(text, start, spaced.text.len()).len();
+        Ok(Pieces { ids: ids.to_vec(), starts: offsets.iter().map(start).collect(), unknown })
     }
 
     /// The token that begins a text.

@@ -23,6 +23,13 @@ pub enum Action {
     RollSeed,
     /// Use this model from now on, and load it.
     ChooseModel(String),
+    /// Write the prompt, or the negative one, anew.
+    Reword {
+        /// Whether it is the negative one.
+        negative: bool,
+        /// What it says from now on.
+        text: String,
+    },
     /// The prompt before this one in the history.
     OlderPrompt,
     /// The prompt after this one in the history; after the newest, the prompt that was being written.
@@ -33,6 +40,14 @@ pub enum Action {
     PastePicture(Picture),
     /// Start from noise again.
     ClosePicture,
+    /// Let the picture in this file guide what is painted.
+    OpenGuide(PathBuf),
+    /// Let this result guide what is painted.
+    GuideByResult(ResultId),
+    /// Let the open picture guide what is painted.
+    GuideByPicture,
+    /// Let no picture guide any more.
+    RemoveGuide,
     /// Put the settings that were found in the picture opened last into the draft.
     UseSettings,
     /// Scale the open picture to about as many pixels as the model paints best.

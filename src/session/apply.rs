@@ -35,6 +35,8 @@ impl Session {
             }
             Action::RollSeed => self.roll_seed(),
             Action::ChooseModel(name) => self.choose_model(&name),
+            Action::Reword { negative: false, text } => self.draft.prompt = text,
+            Action::Reword { negative: true, text } => self.draft.negative_prompt = text,
             Action::OlderPrompt => {
                 let older = self.history.older(&self.draft.prompt);
                 self.draft.prompt = older.unwrap_or_else(|| std::mem::take(&mut self.draft.prompt));
@@ -46,6 +48,14 @@ impl Session {
             Action::OpenPicture(path) => self.ask_files(Task::OpenPicture(path)),
             Action::PastePicture(picture) => self.ask_files(Task::TakePicture(picture)),
             Action::ClosePicture => self.edit(Edit::SetPicture(None)),
+            Action::OpenGuide(path) => self.ask_files(Task::OpenGuide(path)),
+            Action::GuideByResult(id) => self.fetch(id, Purpose::Guide),
+            Action::GuideByPicture => {
+                if let Some(picture) = self.document.picture().cloned() {
+                    self.guide_by(picture);
+                }
+            }
+            Action::RemoveGuide => self.guide = None,
             Action::UseSettings => {
                 self.use_settings();
                 self.dismiss_offers_of(|action| matches!(action, Action::UseSettings));
@@ -98,7 +108,7 @@ impl Session {
         if !self.draft.seed_locked && self.used_seed == Some(self.draft.seed) {
             self.roll_seed();
         }
-        let requests = match self.draft.to_requests(&self.document) {
+        let requests = match self.draft.to_requests(&self.document, self.guide.as_ref()) {
             Ok(requests) => requests,
             Err(why) => {
                 self.notices.error(sentence(&why.to_string()));
@@ -176,7 +186,7 @@ impl Session {
             }
         }
         if let Some(model) = self.model().filter(|model| model.state == ModelState::OnDisk) {
-            self.engine.send(Command::Load(model.name.clone()));
+            self.engine.send(Command::Load(model.name.clone(), self.draft.precision));
         }
         true
     }

@@ -1,7 +1,8 @@
-use crate::diffusion::{Defaults, Input, Invalid, Request, SamplerName, ScheduleName, Upscale};
+use crate::diffusion::{Control, Defaults, Input, Invalid, Precision, Request, SamplerName, ScheduleName, Upscale};
 use crate::geom::Extent;
 use crate::metadata::Found;
 use crate::paint::Document;
+use crate::pixels::Picture;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -22,6 +23,9 @@ pub struct Draft {
     pub steps: u32,
     /// Weight of classifier-free guidance; 1 is off.
     pub guidance_scale: f64,
+    /// In which numbers the model's networks multiply.
+    #[serde(default)]
+    pub precision: Precision,
     /// What the noise of the first picture is drawn from, 0..2³²; the next pictures take the next seeds. It is the seed that was
     /// used last until Generate is pressed again.
     pub seed: u64,
@@ -33,6 +37,9 @@ pub struct Draft {
     pub count: u32,
     /// 0..1: how much of an open picture is painted anew.
     pub strength: f64,
+    /// How a picture guides, where there is one that does; none where none did yet.
+    #[serde(default)]
+    pub control: Option<Control<()>>,
     /// How pictures are enlarged after they are painted; none leaves them as they are.
     #[serde(default)]
     pub upscale: Option<Upscale>,
@@ -44,6 +51,11 @@ pub enum NotReady {
     /// No model.
     #[error("no model is chosen: choose one from the list")]
     NoModel,
+    /// A picture guides, and nothing that could see it.
+    #[error(
+        "there is no ControlNet that lets a picture guide: remove the guide, or put one into the folder “controlnet” in the folder of models"
+    )]
+    NoControlNet,
     /// No picture, or more than anyone waits for.
     #[error("{0} pictures cannot be painted at once: choose between 1 and {max}", max = Draft::MAX_COUNT)]
     Count(u32),
@@ -63,11 +75,13 @@ impl Default for Draft {
             schedule: ScheduleName::Karras,
             steps: 20,
             guidance_scale: 7.0,
+            precision: Precision::F32,
             seed: 7,
             seed_locked: false,
             extent: Extent::new(512, 512),
             count: 1,
             strength: 0.75,
+            control: None,
             upscale: None,
         }
     }
@@ -85,8 +99,9 @@ impl Draft {
     }
 
     /// The requests that Generate makes of it, one a picture, their seeds counting up: from noise, or from the document's picture
-    /// if it has one, and then with its mask unless that is empty. Everything is checked here and nowhere below.
-    pub fn to_requests(&self, document: &Document) -> Result<Vec<Request>, NotReady> {
+    /// if it has one, and then with its mask unless that is empty; guided by `guide`. Everything is checked here
+    /// and nowhere below.
+    pub fn to_requests(&self, document: &Document, guide: Option<&Arc<Picture>>) -> Result<Vec<Request>, NotReady> {
         if self.model.is_empty() {
             return Err(NotReady::NoModel);
         }
@@ -101,6 +116,10 @@ impl Draft {
             strength: self.strength,
             mask: (!document.mask().is_empty()).then(|| Arc::new(document.mask().clone())),
         });
+        let guided = |guide: &Arc<Picture>| {
+            let control = self.control.as_ref().ok_or(NotReady::NoControlNet)?;
+            Ok::<_, NotReady>(control.with_picture(Arc::clone(guide)))
+        };
         let first = Request {
             model: self.model.clone(),
             prompt: self.prompt.clone(),
@@ -111,7 +130,9 @@ impl Draft {
             schedule: self.schedule,
             steps: self.steps,
             guidance_scale: self.guidance_scale,
+            precision: self.precision,
             input,
+            control: guide.map(guided).transpose()?,
             upscale: self.upscale.clone(),
         }
         .checked()?;
@@ -131,6 +152,16 @@ impl Draft {
         Self {
             guidance_scale: or(self.guidance_scale, default.guidance_scale),
             strength: or(self.strength, default.strength),
+            control: self.control.clone().map(|control| Control {
+                weight: or(control.weight, 1.0),
+                start: or(control.start, 0.0),
+                end: or(control.end, 1.0),
+                ..control
+            }),
+            upscale: self
+                .upscale
+                .clone()
+                .map(|upscale| Upscale { refine: upscale.refine.filter(|strength| strength.is_finite()), ..upscale }),
             ..self.clone()
         }
     }
@@ -144,9 +175,13 @@ impl Draft {
         self.schedule = request.schedule;
         self.steps = request.steps;
         self.guidance_scale = request.guidance_scale;
+        self.precision = request.precision;
         self.seed = request.seed;
         self.extent = request.extent;
         self.upscale.clone_from(&request.upscale);
+        if let Some(control) = &request.control {
+            self.control = Some(control.with_picture(()));
+        }
         if let Some(input) = &request.input {
             self.strength = input.strength;
         }
@@ -165,9 +200,13 @@ impl Draft {
         set(&mut self.schedule, found.schedule.as_ref());
         set(&mut self.steps, found.steps.as_ref());
         set(&mut self.guidance_scale, found.guidance_scale.as_ref());
+        set(&mut self.precision, found.precision.as_ref());
         set(&mut self.seed, found.seed.as_ref());
         set(&mut self.extent, found.extent.as_ref());
         set(&mut self.strength, found.strength.as_ref());
+        if found.control.is_some() {
+            self.control.clone_from(&found.control);
+        }
     }
 
     /// Goes over to another model: what still stands as the old model's example had it becomes what suits the new one; what the
@@ -263,18 +302,20 @@ pub(super) mod tests {
             schedule: ScheduleName::Normal,
             steps: 20,
             guidance_scale: 3.5,
+            precision: Precision::F32,
             seed: 7,
             seed_locked: false,
             extent: Extent::new(64, 64),
             count: 1,
             strength: 0.75,
+            control: None,
             upscale: None,
         }
     }
 
     pub(in crate::session) fn a_request(prompt: &str) -> Request {
         let draft = Draft { prompt: prompt.into(), ..a_draft() };
-        draft.to_requests(&Document::new(draft.extent)).unwrap().remove(0)
+        draft.to_requests(&Document::new(draft.extent), None).unwrap().remove(0)
     }
 
     fn document(picture: Extent, masked: u8) -> Document {
@@ -285,7 +326,7 @@ pub(super) mod tests {
     #[test]
     fn a_count_gives_seeds_that_count_up_and_wrap_at_32_bits() {
         let draft = Draft { count: 3, seed: u64::from(u32::MAX) - 1, ..a_draft() };
-        let requests = draft.to_requests(&Document::new(draft.extent)).unwrap();
+        let requests = draft.to_requests(&Document::new(draft.extent), None).unwrap();
         assert_eq!(requests.iter().map(|r| r.seed).collect::<Vec<_>>(), [4_294_967_294, 4_294_967_295, 0]);
     }
 
@@ -294,7 +335,7 @@ pub(super) mod tests {
         let draft = Draft { extent: Extent::new(70, 60), ..a_draft() };
         let document =
             Document::restored(None, Mask::from_coverage(draft.extent, vec![255; 70 * 60]).unwrap()).unwrap();
-        let requests = draft.to_requests(&document).unwrap();
+        let requests = draft.to_requests(&document, None).unwrap();
         assert_eq!((requests[0].extent, &requests[0].input), (Extent::new(72, 64), &None));
         assert_eq!((draft.steps_to_run(&document), requests[0].steps_to_run()), (20, 20));
     }
@@ -302,10 +343,10 @@ pub(super) mod tests {
     #[test]
     fn a_picture_gives_its_size_and_the_mask_goes_with_it_unless_empty() {
         let extent = Extent::new(16, 8);
-        let unmasked = a_draft().to_requests(&document(extent, 0)).unwrap().remove(0);
+        let unmasked = a_draft().to_requests(&document(extent, 0), None).unwrap().remove(0);
         assert_eq!(unmasked.extent, extent);
         assert_eq!(unmasked.input.as_ref().unwrap().mask, None);
-        let masked = a_draft().to_requests(&document(extent, 200)).unwrap().remove(0);
+        let masked = a_draft().to_requests(&document(extent, 200), None).unwrap().remove(0);
         assert_eq!(masked.input.as_ref().unwrap().mask.as_ref().unwrap().coverage()[0], 200);
         // ⌊20 · 0.75⌋, as diffusers counts.
         assert_eq!((a_draft().steps_to_run(&document(extent, 0)), masked.steps_to_run()), (15, 15));
@@ -315,7 +356,7 @@ pub(super) mod tests {
 
     #[test]
     fn what_cannot_be_painted_is_said_by_its_field() {
-        let says = |draft: Draft| draft.to_requests(&document(Extent::new(8, 8), 0)).unwrap_err().to_string();
+        let says = |draft: Draft| draft.to_requests(&document(Extent::new(8, 8), 0), None).unwrap_err().to_string();
         assert!(says(Draft { model: String::new(), ..a_draft() }).contains("model"));
         assert!(says(Draft { count: 0, ..a_draft() }).contains("0 pictures"));
         assert!(says(Draft { count: 65, ..a_draft() }).contains("65 pictures"));
@@ -323,7 +364,7 @@ pub(super) mod tests {
         assert!(says(Draft { guidance_scale: f64::NAN, ..a_draft() }).contains("NaN"));
         assert!(says(Draft { strength: 1.5, ..a_draft() }).contains("1.5"));
         let empty = Draft { extent: Extent::new(0, 64), ..a_draft() };
-        assert!(empty.to_requests(&Document::new(Extent::new(8, 8))).unwrap_err().to_string().contains("0x64"));
+        assert!(empty.to_requests(&Document::new(Extent::new(8, 8)), None).unwrap_err().to_string().contains("0x64"));
     }
 
     #[test]

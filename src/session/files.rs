@@ -16,6 +16,7 @@ pub(super) enum Task {
     /// A picture that is there already, from the clipboard.
     TakePicture(Picture),
     OpenMask(PathBuf),
+    OpenGuide(PathBuf),
     Save {
         path: PathBuf,
         picture: Arc<Picture>,
@@ -34,6 +35,7 @@ pub(super) enum Task {
 pub(super) enum Done {
     Picture(Result<Opened, pixels::Error>),
     Mask { name: String, mask: Result<Mask, pixels::Error> },
+    Guide(Result<Arc<Picture>, pixels::Error>),
     Saved { path: PathBuf, result: Option<ResultId>, outcome: Result<(), pixels::Error> },
     Settings(Result<(), settings::Error>),
 }
@@ -63,6 +65,10 @@ fn carry_out(task: Task) -> Done {
         })),
         Task::TakePicture(picture) => Done::Picture(Ok(made_to_fit(picture, "The pasted picture".into()))),
         Task::OpenMask(path) => Done::Mask { name: name_of(&path), mask: Mask::load(&path) },
+        Task::OpenGuide(path) => {
+            // No larger one is of use, and it goes to disk with the session.
+            Done::Guide(Picture::load(&path).map(|picture| Arc::new(picture.thumbnail(Request::<(), ()>::MAX_SIDE))))
+        }
         Task::Save { path, picture, parameters, result } => {
             let texts = parameters.as_deref().map(|text| (PARAMETERS_KEY, text));
             let outcome = picture.write_png(&path, texts.as_slice());

@@ -17,6 +17,8 @@ struct Signs {
     /// Numbers that grow with every change. The prompts change only when jobs do.
     jobs: u64,
     document: u64,
+    /// Where it lies: it is held as long as this is.
+    guide: Option<usize>,
     shown: Option<EntryId>,
 }
 
@@ -51,6 +53,7 @@ impl Session {
             used_seed: self.used_seed,
             jobs: self.jobs.changes(),
             document: self.document.revision(),
+            guide: self.guide.as_ref().map(|guide| Arc::as_ptr(guide).addr()),
             shown: match self.view.what {
                 Viewed::Result(id, _) => self.results.place(id).map(|place| place.entry),
                 Viewed::Document => None,
@@ -71,6 +74,7 @@ impl Session {
             history: self.history.clone(),
             picture: self.document.picture().cloned(),
             mask: self.handed.mask.clone(),
+            guide: self.guide.clone(),
             shown: signs.shown,
             queue: self.jobs.unfinished().cloned().collect(),
         });

@@ -11,6 +11,7 @@ mod canvas;
 mod document;
 mod draft;
 mod files;
+mod guide;
 mod history;
 mod jobs;
 mod keep;
@@ -26,6 +27,7 @@ mod worker;
 pub use action::Action;
 pub use canvas::{Shown, Wish};
 pub use draft::{Draft, Model, ModelState, NotReady};
+pub use guide::ControlNetChoice;
 pub use history::History;
 pub use jobs::{Jobs, Running, Waiting};
 pub use looking::Clip;
@@ -34,7 +36,7 @@ pub use results::{By, Gathered, Kept, ResultId, ResultItem, Results};
 pub use start::entropy;
 pub use worker::Wake;
 
-use crate::diffusion::Upscale;
+use crate::diffusion::{Precision, Upscale};
 use crate::engine::{Client, Command};
 use crate::metadata::Found;
 use crate::paint::{Brush, Document, Tool};
@@ -51,8 +53,12 @@ pub struct Opening {
     pub settings: Settings,
     /// The models that were found, the preferred one first.
     pub models: Vec<Model>,
+    /// What the models' networks can multiply in.
+    pub precisions: Vec<Precision>,
     /// The upscalers that can be used, the preferred one first, each with the factor it was made for.
     pub upscalers: Vec<Upscale>,
+    /// The `ControlNet`s that can be used.
+    pub controlnets: Vec<ControlNetChoice>,
     /// The CLIP to look at results through, if there is one.
     pub clip: Option<Clip>,
     /// Starts an engine; called again when one has died.
@@ -70,6 +76,8 @@ pub struct Session {
     pub draft: Draft,
     /// The picture to start from and the mask on it.
     pub document: Document,
+    /// The picture that guides, as large as it was opened; [`Draft::control`] says how.
+    pub guide: Option<Arc<Picture>>,
     /// What the pointer does on the canvas.
     pub tool: Tool,
     /// The brush of the mask tools.
@@ -84,8 +92,12 @@ pub struct Session {
     pub history: History,
     /// The models that can be chosen.
     pub models: Vec<Model>,
+    /// What the models' networks can multiply in on this machine.
+    pub precisions: Vec<Precision>,
     /// The upscalers that can be chosen, the preferred one first, each with the factor it was made for.
     pub upscalers: Vec<Upscale>,
+    /// The `ControlNet`s that can be chosen.
+    pub controlnets: Vec<ControlNetChoice>,
     /// What the user configured.
     pub settings: Settings,
     /// Whether the picture opened last carried settings, for [`Action::UseSettings`].
@@ -136,7 +148,9 @@ const FIRST_BRUSH: Brush = Brush { size: 24.0, hardness: 0.8 };
 impl Session {
     /// Opens the session that was left, or a first one: the preferred model's example in the draft, the model on its way.
     pub fn open(opening: Opening) -> Self {
-        let Opening { paths, settings, models, upscalers, clip, engine: mut start_engine, wake, entropy } = opening;
+        let Opening { paths, settings, models, precisions, upscalers, controlnets, clip, engine, wake, entropy } =
+            opening;
+        let mut start_engine = engine;
         let folder = paths.state_folder().to_owned();
         let claim = persist::claim(&folder);
         let restored = if claim.is_some() { persist::restore(&folder) } else { persist::Restored::default() };
@@ -150,6 +164,7 @@ impl Session {
             history: History::default(),
             picture: None,
             mask: None,
+            guide: None,
             shown: None,
             queue: Vec::new(),
         });
@@ -171,6 +186,7 @@ impl Session {
         let mut session = Self {
             draft: snapshot.draft,
             document,
+            guide: snapshot.guide,
             tool: snapshot.tool,
             brush: snapshot.brush,
             jobs,
@@ -178,7 +194,9 @@ impl Session {
             notices,
             history: snapshot.history,
             models,
+            precisions,
             upscalers,
+            controlnets,
             found_settings: false,
             engine: start_engine(),
             start_engine,
@@ -267,7 +285,7 @@ impl Session {
         let chosen = self.models.iter_mut().find(|model| model.name == self.draft.model);
         if let Some(model) = chosen.filter(|model| model.problem.is_none()) {
             model.state = ModelState::Loading;
-            self.engine.send(Command::Load(model.name.clone()));
+            self.engine.send(Command::Load(model.name.clone(), self.draft.precision));
         }
     }
 

@@ -40,6 +40,7 @@ pub(super) struct Snapshot {
     pub(super) picture: Option<Arc<Picture>>,
     /// None keeps everything.
     pub(super) mask: Option<Arc<Mask>>,
+    pub(super) guide: Option<Arc<Picture>>,
     /// The result on the canvas; none is the document.
     pub(super) shown: Option<EntryId>,
     pub(super) queue: Vec<Request>,
@@ -58,6 +59,9 @@ struct State {
     picture: Option<String>,
     /// By digest.
     mask: Option<String>,
+    /// By digest. States of before pictures could guide do not name it.
+    #[serde(default)]
+    guide: Option<String>,
     /// By its number in the gallery.
     shown: Option<i64>,
     queue: Vec<Record>,
@@ -124,6 +128,10 @@ pub(super) fn restore(folder: &Path) -> Restored {
         or_complain("The mask", &error);
         None
     });
+    let guide = state.guide.map(picture).transpose().unwrap_or_else(|error| {
+        or_complain("The picture that guides", &error);
+        None
+    });
     let snapshot = Snapshot {
         draft: state.draft,
         used_seed: state.used_seed,
@@ -132,6 +140,7 @@ pub(super) fn restore(folder: &Path) -> Restored {
         history: state.prompts,
         picture: document_picture,
         mask: document_mask,
+        guide,
         shown: state.shown.map(EntryId),
         queue,
     };
@@ -347,6 +356,7 @@ impl Writer {
         self.named.values_mut().for_each(|named| named.in_use = false);
         let picture = snapshot.picture.map(|p| self.name(Held::Picture(p))).transpose()?;
         let mask = snapshot.mask.map(|m| self.name(Held::Mask(m))).transpose()?;
+        let guide = snapshot.guide.map(|p| self.name(Held::Picture(p))).transpose()?;
         let mut queue = Vec::new();
         for request in snapshot.queue {
             // One borrow at a time: the two closures cannot both hold the writer.
@@ -364,6 +374,7 @@ impl Writer {
             prompts: snapshot.history,
             picture,
             mask,
+            guide,
             shown: snapshot.shown.map(|EntryId(number)| number),
             queue,
         };

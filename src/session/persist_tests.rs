@@ -13,6 +13,7 @@ fn a_snapshot() -> Snapshot {
         tool: Tool::MaskBrush,
         brush: Brush { size: 12.0, hardness: 0.5 },
         history: vec!["red apple".to_owned()].into(),
+        guide: Some(Arc::clone(&picture)),
         picture: Some(picture),
         mask: Some(mask),
         shown: Some(EntryId(3)),
@@ -61,7 +62,7 @@ fn pixels_that_nothing_names_any_more_are_removed() {
     let keeper = Keeper::start(folder.path().into(), quiet());
     keeper.keep(a_snapshot());
     keeper.flush();
-    keeper.keep(Snapshot { picture: None, mask: None, queue: Vec::new(), ..a_snapshot() });
+    keeper.keep(Snapshot { picture: None, mask: None, guide: None, queue: Vec::new(), ..a_snapshot() });
     drop(keeper);
     assert_eq!(pixel_files(folder.path()), 0);
     assert_eq!(restore(folder.path()).snapshot.unwrap().picture, None);
@@ -105,7 +106,7 @@ fn a_missing_picture_costs_only_what_needed_it() {
     let snapshot = restored.snapshot.unwrap();
     assert_eq!((snapshot.picture, &snapshot.draft), (None, &a_draft()));
     assert_eq!(snapshot.queue, [a_request("green pear")]);
-    assert_eq!(restored.complaints.len(), 2, "{:?}", restored.complaints);
+    assert_eq!(restored.complaints.len(), 3, "{:?}", restored.complaints);
     assert!(restored.complaints[0].contains("red apple"));
 }
 
@@ -114,9 +115,9 @@ fn a_folder_that_cannot_be_written_is_said_once() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("state"), b"a file where the folder should be").unwrap();
     let keeper = Keeper::start(folder.path().join("state"), quiet());
-    keeper.keep(Snapshot { picture: None, mask: None, queue: Vec::new(), ..a_snapshot() });
+    keeper.keep(Snapshot { picture: None, mask: None, guide: None, queue: Vec::new(), ..a_snapshot() });
     keeper.flush();
-    keeper.keep(Snapshot { picture: None, mask: None, queue: Vec::new(), ..a_snapshot() });
+    keeper.keep(Snapshot { picture: None, mask: None, guide: None, queue: Vec::new(), ..a_snapshot() });
     keeper.flush();
     let complaint = keeper.complaint().unwrap();
     assert!(complaint.contains("not saved") && complaint.contains("state"), "{complaint}");

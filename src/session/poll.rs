@@ -270,7 +270,8 @@ impl Session {
             (Purpose::Upscale, Some(_), Err(error)) => {
                 self.notices.error(format!("What this result was made of is not known any more: {error}"));
             }
-            (Purpose::Show | Purpose::StartFrom | Purpose::Upscale | Purpose::SaveTo(_), None, _) => {}
+            (Purpose::Guide, Some(picture), Err(_)) => self.guide_by(picture),
+            (Purpose::Show | Purpose::StartFrom | Purpose::Guide | Purpose::Upscale | Purpose::SaveTo(_), None, _) => {}
         }
     }
 
@@ -281,6 +282,7 @@ impl Session {
             Purpose::StartFrom => self.start_from(id, Arc::clone(&finished.picture)),
             Purpose::Recall => self.recall(&finished.request),
             Purpose::Upscale => self.upscale(finished),
+            Purpose::Guide => self.guide_by(Arc::clone(&finished.picture)),
             Purpose::SaveTo(path) => {
                 self.save_to(path, Arc::clone(&finished.picture), Some(finished.parameters.clone()), Some(id));
             }
@@ -305,6 +307,7 @@ impl Session {
     /// Puts everything that decided a picture back: the draft, and what it started from.
     fn recall(&mut self, request: &Request) {
         self.recall_into_draft(request);
+        self.guide = request.control.as_ref().map(|control| Arc::clone(&control.picture));
         let input = request.input.as_ref();
         let picture = input.map(|input| Arc::clone(&input.picture));
         if picture.is_some() || self.document.picture().is_some() {
@@ -359,7 +362,8 @@ impl Session {
         match done {
             Done::Picture(Ok(opened)) => self.take_picture(opened),
             Done::Mask { name, mask: Ok(mask) } => self.take_mask(&name, mask),
-            Done::Picture(Err(error)) | Done::Mask { mask: Err(error), .. } => {
+            Done::Guide(Ok(picture)) => self.guide_by(picture),
+            Done::Picture(Err(error)) | Done::Mask { mask: Err(error), .. } | Done::Guide(Err(error)) => {
                 self.notices.error(sentence(&error.to_string()));
             }
             Done::Saved { path, result, outcome: Ok(()) } => {

@@ -1,8 +1,8 @@
 //! How the program makes a session: from what the user configured and the models that are found.
 
-use super::{Clip, Model, Opening, Session, Wake};
+use super::{Clip, ControlNetChoice, Model, Opening, Session, Wake};
 use crate::checkpoints::{Library, ModelEntry};
-use crate::diffusion::{Defaults, TrainingSigmas, Upscale};
+use crate::diffusion::{Defaults, Precision, TrainingSigmas, Upscale};
 use crate::engine::{self, Priority};
 use crate::settings::{Paths, Settings};
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -18,6 +18,7 @@ impl Session {
         let mut models: Vec<_> = library.entries().iter().map(model).collect();
         models.sort_by_key(|model| preferred != Some(&model.name));
         let upscalers = upscalers(&library, preferred.map(String::as_str));
+        let controlnets = controlnets(&library);
         let clip = clip(&library, settings.clip.as_deref());
         let unusable_clip = settings.clip.as_ref().filter(|name| clip.as_ref().is_none_or(|clip| clip.name != **name));
         let unusable_clip = unusable_clip.map(|name| {
@@ -25,13 +26,26 @@ impl Session {
                 "The CLIP {name} that the settings name cannot be used: `sfumato models` says which are there and why"
             )
         });
+        let device = engine::best_device();
+        let precisions = Precision::ALL.iter().copied().filter(|precision| precision.is_there(&device)).collect();
         let engine_wake = Arc::clone(&wake);
         let engine = Box::new(move || {
             let wake = Arc::clone(&engine_wake);
             engine::spawn(Library::discover(&places), Priority::BelowWindow, move || wake())
         });
-        let mut session =
-            Self::open(Opening { paths, settings, models, upscalers, clip, engine, wake, entropy: entropy() });
+        let entropy = entropy();
+        let mut session = Self::open(Opening {
+            paths,
+            settings,
+            models,
+            precisions,
+            upscalers,
+            controlnets,
+            clip,
+            engine,
+            wake,
+            entropy,
+        });
         if let Some(problem) = problem {
             session.notices.error(problem);
         }
@@ -61,7 +75,23 @@ fn upscalers(library: &Library, model: Option<&str>) -> Vec<Upscale> {
     entries.sort_by_key(|entry| preferred != Some(&entry.name));
     let usable = entries.into_iter().filter_map(|entry| Some((entry, entry.summary.as_ref().ok()?.scale)));
     let enlarging = usable.filter(|(_, scale)| *scale > 1);
-    enlarging.map(|(entry, scale)| Upscale { upscaler: entry.name.clone(), factor: f64::from(scale) }).collect()
+    enlarging
+        .map(|(entry, scale)| Upscale { upscaler: entry.name.clone(), factor: f64::from(scale), refine: None })
+        .collect()
+}
+
+/// Those that guide at least one of the models.
+fn controlnets(library: &Library) -> Vec<ControlNetChoice> {
+    let mut choices: Vec<ControlNetChoice> = Vec::new();
+    for model in library.entries() {
+        for entry in library.controlnets_for(&model.name) {
+            match choices.iter_mut().find(|choice| choice.name == entry.name) {
+                Some(choice) => choice.models.push(model.name.clone()),
+                None => choices.push(ControlNetChoice { name: entry.name.clone(), models: vec![model.name.clone()] }),
+            }
+        }
+    }
+    choices
 }
 
 fn model(entry: &ModelEntry) -> Model {

@@ -2,13 +2,14 @@
 
 mod document;
 mod failures;
+mod guide;
 mod looking;
 mod painting;
 mod restart;
 mod results;
 
 use super::*;
-use crate::diffusion::{Defaults, Painted, Phase, Request, SamplerName, ScheduleName};
+use crate::diffusion::{Defaults, Painted, Phase, Precision, Request, SamplerName, ScheduleName};
 use crate::engine::{self, CancelToken, Event, Job, Outcome, Peer};
 use crate::geom::{Extent, Point};
 use crate::paint::Stroke;
@@ -54,8 +55,10 @@ fn stage_of(home: &Path, models: Vec<Model>, clip: Option<Clip>) -> Stage {
         settings: Settings::load(&paths.settings_file()).0,
         paths,
         models,
+        controlnets: vec![ControlNetChoice { name: "Bozzetto lines".into(), models: vec!["bozzetto".into()] }],
+        upscalers: vec![Upscale { upscaler: "Bozzetto 4x".into(), factor: 4.0, refine: None }],
         clip,
-        upscalers: vec![Upscale { upscaler: "Bozzetto 4x".into(), factor: 4.0 }],
+        precisions: Precision::ALL.to_vec(),
         engine: Box::new(start),
         wake: Arc::new(|| ()),
         entropy: 1,
@@ -73,7 +76,7 @@ impl Stage {
     /// What the engine was told to load.
     fn load(&self) -> String {
         match self.peer.try_command() {
-            Some(Command::Load(model)) => model,
+            Some(Command::Load(model, _)) => model,
             other => panic!("expected a model to load, got {other:?}"),
         }
     }
@@ -82,7 +85,7 @@ impl Stage {
     fn job(&self) -> Job {
         loop {
             match self.peer.try_command() {
-                Some(Command::Load(_)) => {}
+                Some(Command::Load(..)) => {}
                 Some(Command::Generate(job)) => return job,
                 other => panic!("expected a job, got {other:?}"),
             }

@@ -39,6 +39,8 @@ impl Session {
             self.notices.info(format!("This result was upscaled already, {} times", before.factor));
             return;
         }
+        // Only enlarging is left to do: to refine it, one starts from the larger result.
+        let upscale = Upscale { refine: None, ..upscale };
         let request = Request { upscale: Some(upscale), ..(*finished.request).clone() };
         match request.checked() {
             Ok(request) => {

@@ -154,6 +154,7 @@ pub(super) fn result_ui(
             Shortcut::StartFromResult,
             Shortcut::RecallResult,
             Shortcut::UpscaleResult,
+            Shortcut::GuideByResult,
             Shortcut::FindAlike,
             Shortcut::BestFitting,
             Shortcut::CopySeed,
@@ -170,6 +171,7 @@ pub(super) fn result_ui(
             let enabled = match shortcut {
                 Shortcut::RevealResult => !item.missing,
                 Shortcut::UpscaleResult => session.can_upscale(item),
+                Shortcut::GuideByResult => !item.missing && session.fitting_controlnets().next().is_some(),
                 Shortcut::FindAlike | Shortcut::BestFitting => session.can_compare(),
                 _ => true,
             };

@@ -4,8 +4,8 @@
 use super::state::{Outbox, ViewState};
 use super::theme::{Palette, space};
 use super::{
-    canvas, filmstrip, gallery, help, menu, notices, perform, prompt_panel, settings_panel, shortcuts, start_panel,
-    status, tools,
+    canvas, filmstrip, gallery, guide_panel, help, menu, notices, perform, prompt_panel, settings_panel, shortcuts,
+    start_panel, status, tools,
 };
 use crate::session::Session;
 use egui::{CentralPanel, Frame, Margin, Panel, ScrollArea, Stroke, Ui};
@@ -17,6 +17,9 @@ pub fn window_ui(ui: &mut Ui, session: &mut Session, view: &mut ViewState, devic
     let ctx = ui.ctx().clone();
     if let Some(field) = view.wants_cursor_at_end.take() {
         prompt_panel::cursor_to_end(&ctx, field, &session.draft.prompt);
+    }
+    if let Some((field, selected)) = view.wants_selection.take() {
+        prompt_panel::select(&ctx, field, selected);
     }
     for shortcut in shortcuts::pressed(&ctx, view.gallery_open) {
         perform::perform(&ctx, shortcut, session, view, &mut out);
@@ -79,10 +82,15 @@ fn side_panel(ui: &mut Ui, session: &mut Session, view: &mut ViewState, out: &mu
                     let (document, found) = (&session.document, session.found_settings);
                     start_panel::start_panel_ui(ui, &mut session.draft, document, found, view, out);
                 }
+                guide_panel::guide_panel_ui(ui, session, view, out);
                 ui.add_space(space::GROUP);
                 let open_extent = session.document.picture().map(|p| p.extent());
-                let (models, upscalers) = (&session.models, &session.upscalers);
-                settings_panel::settings_panel_ui(ui, &mut session.draft, models, upscalers, open_extent, out);
+                let offers = settings_panel::Offers {
+                    models: &session.models,
+                    precisions: &session.precisions,
+                    upscalers: &session.upscalers,
+                };
+                settings_panel::settings_panel_ui(ui, &mut session.draft, offers, open_extent, out);
             });
         });
     });

@@ -12,6 +12,7 @@ use egui::{Align, Button, Layout, MenuBar, Rect, RichText, Ui, vec2};
 
 const FILE: &[Option<Shortcut>] = &[
     Some(Shortcut::OpenPicture),
+    Some(Shortcut::OpenGuide),
     Some(Shortcut::ClosePicture),
     None,
     Some(Shortcut::SavePicture),
@@ -35,6 +36,7 @@ const RESULT: &[Option<Shortcut>] = &[
     Some(Shortcut::StartFromResult),
     Some(Shortcut::RecallResult),
     Some(Shortcut::UpscaleResult),
+    Some(Shortcut::GuideByResult),
     Some(Shortcut::FindAlike),
     Some(Shortcut::BestFitting),
     Some(Shortcut::CopySeed),

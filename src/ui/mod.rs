@@ -4,6 +4,7 @@
 pub mod canvas;
 mod filmstrip;
 mod gallery;
+mod guide_panel;
 mod help;
 pub mod icons;
 mod layout;

@@ -1,11 +1,13 @@
 //! What each line of the shortcut table does, whether a key, a button or a menu asked for it.
 
 use super::canvas::BRUSH_SIZES;
+use super::prompt_panel::{negative_id, prompt_id, selection};
 use super::shortcuts::Shortcut;
 use super::state::{Ask, Outbox, ViewState};
 use super::view::CanvasView;
 use crate::diffusion::Stop;
 use crate::paint::{Brush, Tool};
+use crate::prompt::nudged;
 use crate::session::{Action, ResultId, Session, Shown};
 
 /// Whether it can be done now: menus and buttons grey out what cannot.
@@ -29,6 +31,8 @@ pub(super) fn is_possible(shortcut: Shortcut, session: &Session) -> bool {
             let shown = session.results.shown.and_then(|id| session.results.get(id));
             shown.is_some_and(|item| session.can_upscale(item))
         }
+        Shortcut::OpenGuide => session.fitting_controlnets().next().is_some(),
+        Shortcut::GuideByResult => session.results.shown.is_some() && session.fitting_controlnets().next().is_some(),
         Shortcut::FindAlike | Shortcut::BestFitting => session.can_compare() && session.results.shown.is_some(),
         Shortcut::StartFromResult
         | Shortcut::RecallResult
@@ -76,18 +80,21 @@ pub(super) fn perform(
         Shortcut::ClearQueue => out.act(Action::ClearQueue),
         Shortcut::FocusPrompt => {
             view.panels_hidden = false;
-            view.wants_focus = Some(super::prompt_panel::prompt_id());
-            view.wants_cursor_at_end = Some(super::prompt_panel::prompt_id());
+            view.wants_focus = Some(prompt_id());
+            view.wants_cursor_at_end = Some(prompt_id());
             ctx.request_repaint();
         }
         Shortcut::OlderPrompt | Shortcut::NewerPrompt => {
-            view.wants_cursor_at_end = Some(super::prompt_panel::prompt_id());
+            view.wants_cursor_at_end = Some(prompt_id());
             let is_older = shortcut == Shortcut::OlderPrompt;
             out.act(if is_older { Action::OlderPrompt } else { Action::NewerPrompt });
         }
+        Shortcut::MoreWeight => weigh(ctx, 0.1, session, view, out),
+        Shortcut::LessWeight => weigh(ctx, -0.1, session, view, out),
         Shortcut::RollSeed => out.act(Action::RollSeed),
         Shortcut::OpenPicture => out.ask(Ask::OpenPicture),
         Shortcut::OpenMask => out.ask(Ask::OpenMask),
+        Shortcut::OpenGuide => out.ask(Ask::OpenGuide),
         Shortcut::SavePicture => out.ask(Ask::SavePicture),
         Shortcut::CopyPicture => out.ask(Ask::CopyPicture),
         Shortcut::ClosePicture => out.act(Action::ClosePicture),
@@ -118,12 +125,29 @@ pub(super) fn perform(
         Shortcut::StartFromResult
         | Shortcut::RecallResult
         | Shortcut::UpscaleResult
+        | Shortcut::GuideByResult
         | Shortcut::FindAlike
         | Shortcut::BestFitting
         | Shortcut::RevealResult
         | Shortcut::CopySeed
         | Shortcut::DeleteResult
         | Shortcut::HideResult => {}
+    }
+}
+
+/// Lets the words at the cursor of the prompt that is being written weigh more or less.
+fn weigh(ctx: &egui::Context, by: f64, session: &Session, view: &mut ViewState, out: &mut Outbox) {
+    let focused = ctx.memory(egui::Memory::focused);
+    for (field, negative) in [(prompt_id(), false), (negative_id(), true)] {
+        let prompt = if negative { &session.draft.negative_prompt } else { &session.draft.prompt };
+        if focused == Some(field)
+            && let Some(selected) = selection(ctx, field)
+            && let Some((text, selected)) = nudged(prompt, selected, by)
+        {
+            out.act(Action::Reword { negative, text });
+            view.wants_selection = Some((field, selected));
+            ctx.request_repaint();
+        }
     }
 }
 
@@ -139,6 +163,7 @@ pub(super) fn perform_on_result(
         Shortcut::StartFromResult => out.act(Action::StartFromResult(result)),
         Shortcut::RecallResult => out.act(Action::Recall(result)),
         Shortcut::UpscaleResult => out.act(Action::Upscale(result)),
+        Shortcut::GuideByResult => out.act(Action::GuideByResult(result)),
         Shortcut::FindAlike => out.act(Action::FindAlike(result)),
         Shortcut::BestFitting => out.act(Action::ListBestFitting(result)),
         Shortcut::RevealResult => out.act(Action::Reveal(result)),

@@ -11,11 +11,32 @@ use egui::text::{CCursor, CCursorRange};
 use egui::{
     Align, Button, Layout, ProgressBar, Rect, RichText, Role, Sense, TextEdit, TextStyle, Ui, WidgetInfo, vec2,
 };
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 /// The id of the prompt's text field, so that a shortcut can focus it.
 pub(super) fn prompt_id() -> egui::Id {
     egui::Id::unique("prompt")
+}
+
+/// The id of the negative prompt's text field.
+pub(super) fn negative_id() -> egui::Id {
+    egui::Id::unique("negative prompt")
+}
+
+/// The characters that are selected in a text field, or where its cursor stands.
+pub(super) fn selection(ctx: &egui::Context, field: egui::Id) -> Option<Range<usize>> {
+    let range = TextEdit::load_state(ctx, field)?.cursor.char_range()?;
+    let (from, to) = (usize::from(range.secondary.index), usize::from(range.primary.index));
+    Some(from.min(to)..from.max(to))
+}
+
+/// Selects characters of a text field.
+pub(super) fn select(ctx: &egui::Context, field: egui::Id, selected: Range<usize>) {
+    let mut state = TextEdit::load_state(ctx, field).unwrap_or_default();
+    let (start, end) = (CCursor::new(selected.start), CCursor::new(selected.end));
+    state.cursor.set_char_range(Some(CCursorRange::two(start, end)));
+    state.store(ctx, field);
 }
 
 /// Puts a text field's cursor behind the last letter of its text.
@@ -58,7 +79,7 @@ pub(super) fn prompt_panel_ui(ui: &mut Ui, draft: &mut Draft, view: &mut ViewSta
     ui.add_space(space::SMALL);
     let label = heading(ui, "Stay away from").on_hover_text("The negative prompt: what the picture should not show.");
     let negative = TextEdit::multiline(&mut draft.negative_prompt)
-        .id_salt("negative prompt")
+        .id(negative_id())
         .hint_text(RichText::new("Blurry, text, frame").color(Palette::of(ui).text_weak))
         .margin(vec2(10.0, 8.0))
         .desired_rows(2)

@@ -5,7 +5,7 @@ use super::shortcuts::Shortcut;
 use super::state::Outbox;
 use super::theme::{self, Palette, space};
 use super::widgets::{Look, Number, choice_row, heading, icon_button, note, row, shortcut_button, slider_row};
-use crate::diffusion::{Request, SamplerName, ScheduleName, Upscale};
+use crate::diffusion::{Precision, Request, SamplerName, ScheduleName, Upscale};
 use crate::geom::Extent;
 use crate::session::{Action, Draft, Model, ModelState};
 use egui::{Align, Button, DragValue, Layout, RichText, Stroke, Ui, vec2};
@@ -21,12 +21,21 @@ const STEPS: Number = Number {
 const GUIDANCE: Number =
     Number { range: 1.0..=20.0, typed: 0.0..=50.0, step: 0.5, decimals: 1, logarithmic: false, suffix: "" };
 
+const REFINE: Number =
+    Number { range: 0.0..=1.0, typed: 0.0..=1.0, step: 0.01, decimals: 2, logarithmic: false, suffix: "" };
+/// What can be chosen on this machine.
+#[derive(Clone, Copy)]
+pub(super) struct Offers<'a> {
+    pub(super) models: &'a [Model],
+    pub(super) precisions: &'a [Precision],
+    pub(super) upscalers: &'a [Upscale],
+}
+
 /// All settings. `open_extent` is the size of the open picture, which then decides what size is painted.
 pub(super) fn settings_panel_ui(
     ui: &mut Ui,
     draft: &mut Draft,
-    models: &[Model],
-    upscalers: &[Upscale],
+    Offers { models, precisions, upscalers }: Offers<'_>,
     open_extent: Option<Extent>,
     out: &mut Outbox,
 ) {
@@ -50,6 +59,16 @@ pub(super) fn settings_panel_ui(
     }
     if let Some(schedule) = choice_row(ui, "Schedule", draft.schedule, ScheduleName::ALL, ScheduleName::label) {
         draft.schedule = schedule;
+    }
+    // Shown where there is a choice, or something was chosen on another machine.
+    if precisions.len() > 1 || !precisions.contains(&draft.precision) {
+        let name = |precision| match precision {
+            Precision::F32 => "Exact (f32)",
+            Precision::Bf16 => "Fast (bf16)",
+        };
+        if let Some(precision) = choice_row(ui, "Precision", draft.precision, precisions, name) {
+            draft.precision = precision;
+        }
     }
     seed_row(ui, draft, out);
     row(ui, "Pictures", |ui, id| {
@@ -75,8 +94,9 @@ fn upscale_row(ui: &mut Ui, draft: &mut Draft, upscalers: &[Upscale]) {
         let name = egui::ComboBox::from_id_salt("upscaler").width(width).truncate().selected_text(&chosen.upscaler);
         let shown = name.show_ui(ui, |ui| {
             for upscaler in upscalers {
+                let is_chosen = upscaler.upscaler == chosen.upscaler;
                 let about = format!("Makes pictures {} times larger.", upscaler.factor);
-                let response = ui.selectable_label(upscaler == chosen, &upscaler.upscaler);
+                let response = ui.selectable_label(is_chosen, &upscaler.upscaler);
                 if response.on_hover_text(about).clicked() {
                     is_on = true;
                     picked = Some(upscaler.clone());
@@ -88,6 +108,14 @@ fn upscale_row(ui: &mut Ui, draft: &mut Draft, upscalers: &[Upscale]) {
             draft.upscale = is_on.then_some(picked);
         }
     });
+    if let Some(upscale) = &mut draft.upscale {
+        let mut strength = upscale.refine.unwrap_or(0.0);
+        let response = slider_row(ui, "Refine", &mut strength, &REFINE);
+        let about = "How much of the larger picture is painted once more, for finer details; 0 leaves it as the upscaler made it.";
+        if response.on_hover_text(about).changed() {
+            upscale.refine = (strength > 0.0).then_some(strength);
+        }
+    }
 }
 
 fn model_row(ui: &mut Ui, draft: &Draft, models: &[Model], out: &mut Outbox) {

@@ -17,9 +17,12 @@ pub enum Shortcut {
     FocusPrompt,
     OlderPrompt,
     NewerPrompt,
+    MoreWeight,
+    LessWeight,
     RollSeed,
     OpenPicture,
     OpenMask,
+    OpenGuide,
     SavePicture,
     CopyPicture,
     ClosePicture,
@@ -44,6 +47,7 @@ pub enum Shortcut {
     StartFromResult,
     RecallResult,
     UpscaleResult,
+    GuideByResult,
     FindAlike,
     BestFitting,
     RevealResult,
@@ -150,6 +154,8 @@ table! {
         FocusPrompt, "Write the prompt", "", None, Anywhere, [ALT A];
         OlderPrompt, "Earlier prompt", "", None, Anywhere, [ALT ArrowUp];
         NewerPrompt, "Later prompt", "", None, Anywhere, [ALT ArrowDown];
+        MoreWeight, "More weight", "In the prompt: the selected words, or the word at the cursor, count more.", None, Anywhere, [CTRL ArrowUp];
+        LessWeight, "Less weight", "In the prompt: the selected words, or the word at the cursor, count less.", None, Anywhere, [CTRL ArrowDown];
         RollSeed, "Roll the seed", "Draws another seed.", Some(Icon::Die), OutsideText, [PLAIN R];
     }
     Mask {
@@ -181,6 +187,7 @@ table! {
         StartFromResult, "Start from this", "The next picture grows out of this one.", Some(Icon::Picture), Unfocused, [PLAIN Enter];
         RecallResult, "Use its settings", "Puts the prompt and all settings of this picture into the panel.", Some(Icon::Recall), OutsideText, [PLAIN A];
         UpscaleResult, "Upscale", "Makes a larger picture of this one.", Some(Icon::Enlarge), OutsideText, [PLAIN U];
+        GuideByResult, "Guide by this", "The lines of this picture decide the shapes of the next.", Some(Icon::Picture), OutsideText, [];
         FindAlike, "More like this", "Lists the results that show something alike.", Some(Icon::Search), OutsideText, [PLAIN L];
         BestFitting, "Best fitting first", "Lists the results of this prompt, the one that fits it best first.", None, OutsideText, [];
         CopySeed, "Copy its seed", "", None, OutsideText, [];
@@ -190,6 +197,7 @@ table! {
     }
     File {
         OpenPicture, "Open a picture\u{2026}", "Starts from a picture instead of noise.", Some(Icon::Folder), Anywhere, [CTRL O];
+        OpenGuide, "Open a guide\u{2026}", "The lines of a picture decide the shapes: a drawing, or the edges of anything.", None, OutsideText, [];
         ClosePicture, "Close the picture", "Starts from noise again.", Some(Icon::Close), Anywhere, [CTRL W];
         SavePicture, "Save as\u{2026}", "Writes the shown picture to a file, with its settings.", Some(Icon::Save), Anywhere, [CTRL S];
         CopyPicture, "Copy the picture", "Puts the shown picture on the clipboard.", Some(Icon::Copy), OutsideText, [CTRL C];

@@ -24,7 +24,7 @@ pub(super) fn start_panel_ui(
     let Some(picture) = document.picture() else { return };
     heading(ui, "Start from");
     ui.horizontal(|ui| {
-        let texture = view.start_thumbnail(ui.ctx(), picture);
+        let texture = view.thumbnail(ui.ctx(), picture);
         let size = texture.size_vec2();
         let scale = 56.0 / size.max_elem().max(1.0);
         let image = Image::new((texture.id(), size * scale)).corner_radius(CornerRadius::same(5));

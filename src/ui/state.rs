@@ -7,6 +7,7 @@ use crate::paint::StrokePreview;
 use crate::pixels::Picture;
 use crate::render::CanvasPicture;
 use crate::session::{Action, ResultId};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// What the panels want done: by the session, and by the window.
@@ -37,6 +38,8 @@ pub enum Ask {
     OpenPicture,
     /// Let the person choose a mask.
     OpenMask,
+    /// Let the person choose a picture that guides.
+    OpenGuide,
     /// Let the person choose where to save the shown picture.
     SavePicture,
     /// Put the shown picture on the clipboard.
@@ -76,8 +79,8 @@ pub struct ViewState {
     pub thumbnails: Thumbnails,
     /// Which mask was uploaded last.
     pub uploaded_mask: UploadedMask,
-    /// The picture to start from, and its thumbnail.
-    pub start_picture: Option<(Arc<Picture>, Arc<Picture>)>,
+    /// The pictures to start from and to be guided by, and their thumbnails.
+    pub small: Vec<(Arc<Picture>, Arc<Picture>)>,
     /// Whether the gallery is open instead of the canvas.
     pub gallery_open: bool,
     /// Whether the help window is open.
@@ -88,6 +91,8 @@ pub struct ViewState {
     pub wants_focus: Option<egui::Id>,
     /// The text field whose cursor is to go to its end when the next frame begins: by then it holds the new text.
     pub wants_cursor_at_end: Option<egui::Id>,
+    /// As that, with the characters that are to be selected.
+    pub wants_selection: Option<(egui::Id, Range<usize>)>,
     /// What stands in the gallery's search field.
     pub search: String,
     /// The result that the filmstrip last scrolled to.
@@ -109,13 +114,16 @@ impl ViewState {
         self.search.clear();
     }
 
-    /// The texture of the picture to start from, reduced to a thumbnail when it is another than before.
-    pub fn start_thumbnail(&mut self, ctx: &egui::Context, picture: &Arc<Picture>) -> egui::TextureHandle {
-        let small = match &self.start_picture {
-            Some((of, small)) if Arc::ptr_eq(of, picture) => small.clone(),
-            _ => {
+    /// The texture of a panel's picture, reduced to a thumbnail when it is a new one.
+    pub fn thumbnail(&mut self, ctx: &egui::Context, picture: &Arc<Picture>) -> egui::TextureHandle {
+        let known = self.small.iter().find(|(of, _)| Arc::ptr_eq(of, picture));
+        let small = match known {
+            Some((_, small)) => small.clone(),
+            None => {
                 let small = Arc::new(picture.thumbnail(128));
-                self.start_picture = Some((picture.clone(), small.clone()));
+                // One to start from, one that guides: what was there before those is not shown any more.
+                self.small.truncate(1);
+                self.small.insert(0, (picture.clone(), small.clone()));
                 small
             }
         };

@@ -1,13 +1,16 @@
-//! Convolutions: by [`super::winograd`] where that is faster, otherwise each place of the kernel is a tap of [`super::gemm`].
+//! Convolutions: by [`super::winograd`] where that is faster, otherwise each place of the kernel is a tap of [`super::gemm`]; in
+//! bf16 by [`super::bf16`].
 
+use super::bf16::{self, Number, Rounded, Walk};
 use super::gemm::{Epilogue, Matrix, Rows, multiply};
 use super::packed::{Packed, Values};
+use super::tiles::Kind;
 use super::winograd;
 
-/// A convolution of a square kernel.
+/// A convolution of a square kernel, with a weight that is packed for one precision.
 #[derive(Debug)]
-pub(in crate::kernels) struct Conv {
-    weight: Packed,
+pub(in crate::kernels) struct Conv<W = Packed> {
+    weight: W,
     kernel: usize,
     stride: usize,
     /// Zeros at the left and at the top.
@@ -17,7 +20,7 @@ pub(in crate::kernels) struct Conv {
 }
 
 impl Conv {
-    /// `weight` is (outputs, inputs, kernel, kernel), as files store it; `padding` is before and after.
+    /// In f32. `weight` is (outputs, inputs, kernel, kernel), as files store it; `padding` is before and after.
     pub(in crate::kernels) fn new(
         weight: Values<'_>,
         outputs: usize,
@@ -29,13 +32,54 @@ impl Conv {
         let weight = Packed::of_taps(weight, outputs, inputs, kernel * kernel);
         Self { weight, kernel, stride, before, after }
     }
+}
 
+impl Conv<Rounded> {
+    /// In bf16. `weight` is (outputs, inputs, kernel, kernel), as files store it; `padding` is before and after.
+    pub(in crate::kernels) fn rounded(
+        kind: Kind,
+        weight: Values<'_>,
+        outputs: usize,
+        inputs: usize,
+        kernel: usize,
+        stride: usize,
+        (before, after): (usize, usize),
+    ) -> Self {
+        let weight = Rounded::of_taps(kind, weight, outputs, inputs, kernel * kernel);
+        Self { weight, kernel, stride, before, after }
+    }
+
+    /// As [`Conv::forward`].
+    pub(in crate::kernels) fn forward_rounded<X: Number>(
+        &self,
+        x: &[X],
+        (batch, height, width): (usize, usize, usize),
+        doubled: bool,
+        epilogue: Epilogue<'_>,
+        out: &mut [f32],
+    ) {
+        let scale = if doubled { 2 } else { 1 };
+        let output =
+            self.output_size(height * scale, width * scale).expect("whoever made `out` has asked for its size");
+        let &Self { kernel, stride, before, .. } = self;
+        let walk = if kernel == 1 && stride == 1 && !doubled && before == 0 && self.after == 0 {
+            Walk::rows(batch * height * width)
+        } else {
+            Walk { batch, height, width, scale, kernel, stride, before, output }
+        };
+        bf16::multiply(x, walk, &self.weight, epilogue, out);
+    }
+}
+
+impl<W> Conv<W> {
     /// Height and width of what comes of a picture; none if it is smaller than the kernel.
     pub(in crate::kernels) fn output_size(&self, height: usize, width: usize) -> Option<(usize, usize)> {
         let of = |side: usize| Some((side + self.before + self.after).checked_sub(self.kernel)? / self.stride + 1);
         Some((of(height)?, of(width)?))
     }
+}
 
+impl Conv {
     /// Of `x` (B, H, W, inputs), with `shape` (B, H, W), to `out` (B, H', W', outputs). `doubled`: of `x` enlarged twice by
     /// repeating pixels, which is never stored.
     pub(in crate::kernels) fn forward(

@@ -30,7 +30,7 @@ pub(in crate::kernels) struct Epilogue<'a> {
 }
 
 impl Epilogue<'_> {
-    fn check(&self, rows: usize, columns: usize) {
+    pub(super) fn check(&self, rows: usize, columns: usize) {
         assert!(self.bias.is_none_or(|bias| bias.len() == columns), "a bias of another width");
         assert!(self.residual.is_none_or(|residual| residual.len() == rows * columns), "a residual of another size");
         let fits = |(shift, each): (&[f32], usize)| each > 0 && shift.len() * each >= rows * columns;

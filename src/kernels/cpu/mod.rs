@@ -13,21 +13,27 @@
 
 mod activation;
 mod attention;
+mod attention_bf16;
+mod bf16;
 mod conv;
 mod gemm;
 mod norm;
 mod packed;
 mod shared;
+mod tiles;
 mod vector;
 mod winograd;
 
 pub(super) use activation::{activate, rectify};
 pub(super) use attention::{AttentionShape, attention};
+pub(super) use attention_bf16::attention_bf16;
+pub(super) use bf16::{Rounded, RoundedGated, Walk, multiply as multiply_bf16, multiply_gated as multiply_gated_bf16};
 pub(super) use conv::Conv;
 pub(super) use gemm::{Epilogue, Matrix, multiply, multiply_gated};
 pub(super) use norm::{PictureShape, group_norm, layer_norm};
 pub(super) use packed::{Packed, PackedGated, Values};
 pub(super) use shared::alone;
+pub(super) use tiles::Kind;
 
 #[cfg(test)]
 mod tests;

@@ -1,3 +1,4 @@
+use super::bf16::Number;
 use super::shared::{Shared, each, threads};
 use super::vector::{dispatch, put, take, times_sigmoid};
 use crate::kernels::Activation;
@@ -21,7 +22,7 @@ const PIXELS_AT_ONCE: usize = 64;
 /// Group normalisation of `x` (B, H, W, C), then the activation, which is none or [`Activation::Silu`]. The variance is that of
 /// the differences to the mean, and the picture is read once for both.
 #[expect(clippy::too_many_arguments, reason = "they are what a group norm is")]
-pub(in crate::kernels) fn group_norm(
+pub(in crate::kernels) fn group_norm<Y: Number>(
     x: &[f32],
     shape: PictureShape,
     groups: usize,
@@ -29,7 +30,7 @@ pub(in crate::kernels) fn group_norm(
     bias: &[f32],
     epsilon: f32,
     activation: Activation,
-    out: &mut [f32],
+    out: &mut [Y],
 ) {
     let PictureShape { batch, pixels, channels } = shape;
     let size = pixels * channels;
@@ -146,16 +147,16 @@ impl WithSimd for ChannelSums<'_> {
 }
 
 /// (x - mean) · scale + bias, with what each is for each channel.
-struct Apply<'a> {
+struct Apply<'a, Y> {
     x: &'a [f32],
     mean: &'a [f32],
     scale: &'a [f32],
     bias: &'a [f32],
     silu: bool,
-    out: &'a mut [f32],
+    out: &'a mut [Y],
 }
 
-impl WithSimd for Apply<'_> {
+impl<Y: Number> WithSimd for Apply<'_, Y> {
     type Output = ();
 
     #[inline(always)]
@@ -170,20 +171,20 @@ impl WithSimd for Apply<'_> {
                 if self.silu {
                     y = times_sigmoid(simd, y, 1.0);
                 }
-                put(simd, &mut out[at..end], y);
+                Y::put(simd, &mut out[at..end], y);
             }
         }
     }
 }
 
 /// Layer normalisation of each row of `x` (…, width).
-pub(in crate::kernels) fn layer_norm(
+pub(in crate::kernels) fn layer_norm<Y: Number>(
     x: &[f32],
     width: usize,
     weight: &[f32],
     bias: &[f32],
     epsilon: f32,
-    out: &mut [f32],
+    out: &mut [Y],
 ) {
     assert!(x.len() == out.len() && width > 0 && x.len().is_multiple_of(width), "rows of another width");
     assert!(weight.len() == width && bias.len() == width, "a norm of another width");
@@ -197,15 +198,15 @@ pub(in crate::kernels) fn layer_norm(
     });
 }
 
-struct Layers<'a> {
+struct Layers<'a, Y> {
     x: &'a [f32],
     weight: &'a [f32],
     bias: &'a [f32],
     epsilon: f32,
-    out: &'a mut [f32],
+    out: &'a mut [Y],
 }
 
-impl WithSimd for Layers<'_> {
+impl<Y: Number> WithSimd for Layers<'_, Y> {
     type Output = ();
 
     #[inline(always)]
@@ -233,7 +234,7 @@ impl WithSimd for Layers<'_> {
             {
                 let x = simd.mul_f32s(simd.sub_f32s(take(simd, x), mean), scale);
                 let y = simd.mul_add_e_f32s(x, take(simd, weight), take(simd, bias));
-                put(simd, out, y);
+                Y::put(simd, out, y);
             }
         }
     }

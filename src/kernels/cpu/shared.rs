@@ -3,19 +3,19 @@ use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 
 /// A slice of which threads write different parts. Whoever cuts the work promises that the parts do not overlap.
-pub(super) struct Shared<'a> {
-    start: *mut f32,
+pub(super) struct Shared<'a, T = f32> {
+    start: *mut T,
     len: usize,
-    slice: PhantomData<&'a mut [f32]>,
+    slice: PhantomData<&'a mut [T]>,
 }
 
 // SAFETY: it is only a place; what makes writing sound is promised at each `part`.
-unsafe impl Send for Shared<'_> {}
+unsafe impl<T: Send> Send for Shared<'_, T> {}
 // SAFETY: as above.
-unsafe impl Sync for Shared<'_> {}
+unsafe impl<T: Send> Sync for Shared<'_, T> {}
 
-impl<'a> Shared<'a> {
-    pub(super) fn new(slice: &'a mut [f32]) -> Self {
+impl<'a, T> Shared<'a, T> {
+    pub(super) fn new(slice: &'a mut [T]) -> Self {
         Self { start: slice.as_mut_ptr(), len: slice.len(), slice: PhantomData }
     }
 
@@ -24,7 +24,7 @@ impl<'a> Shared<'a> {
     /// # Safety
     /// Nobody else may hold a part that overlaps.
     #[expect(clippy::mut_from_ref, reason = "that is its purpose")]
-    pub(super) unsafe fn part(&self, start: usize, len: usize) -> &mut [f32] {
+    pub(super) unsafe fn part(&self, start: usize, len: usize) -> &mut [T] {
         assert!(start.checked_add(len).is_some_and(|end| end <= self.len), "a part outside of the slice");
         // SAFETY: it lies inside, and the caller promises that it is nobody else's.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(start), len) }

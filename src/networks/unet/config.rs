@@ -53,9 +53,15 @@ impl UNetConfig {
     /// Reads a config.json; what it asks for that is not built here is an error.
     pub fn from_json(json: &str) -> Result<Self, ConfigError> {
         let fields = Fields::parse(json)?;
-        refuse_unsupported(&fields)?;
-        let down = [("CrossAttnDownBlock2D", true), ("DownBlock2D", false)];
+        let encoder = Self::of_encoder(&fields)?;
         let up = [("CrossAttnUpBlock2D", true), ("UpBlock2D", false)];
+        Ok(Self { up_attends: fields.choices("up_block_types", encoder.levels.len(), &up)?, ..encoder })
+    }
+
+    /// Reads what a config says of the way down; of the way up there is nothing in a `ControlNet`'s.
+    pub(super) fn of_encoder(fields: &Fields) -> Result<Self, ConfigError> {
+        refuse_unsupported(fields)?;
+        let down = [("CrossAttnDownBlock2D", true), ("DownBlock2D", false)];
         let channels = fields.counts("block_out_channels", 1 << 16)?;
         let count = channels.len();
         let attends = fields.choices("down_block_types", count, &down)?;
@@ -70,12 +76,12 @@ impl UNetConfig {
         let widths =
             fields.count_per_block("cross_attention_dim", 1 << 20, count)?.unwrap_or_else(|| vec![1280; count]);
         let config = Self {
-            sample_size: sample_size(&fields)?,
+            sample_size: sample_size(fields)?,
             in_channels: fields.count("in_channels", 1 << 12, Some(4))?,
             out_channels: fields.count("out_channels", 1 << 12, Some(4))?,
-            up_attends: fields.choices("up_block_types", count, &up)?,
-            conv_in_kernel: odd(&fields, "conv_in_kernel")?,
-            conv_out_kernel: odd(&fields, "conv_out_kernel")?,
+            up_attends: Vec::new(),
+            conv_in_kernel: odd(fields, "conv_in_kernel")?,
+            conv_out_kernel: odd(fields, "conv_out_kernel")?,
             downsample_padding: match fields.get("downsample_padding").and_then(Value::as_u64) {
                 Some(0) => 0,
                 _ => fields.count("downsample_padding", 1, Some(1))?,

@@ -133,12 +133,12 @@ impl Attention {
     }
 
     fn look_at(&self, seen: &Tensor) -> Result<KeysAndValues> {
-        Ok(KeysAndValues { keys: self.key.forward(seen)?, values: self.value.forward(seen)? })
+        Ok(KeysAndValues { keys: self.key.forward_rounded(seen)?, values: self.value.forward_rounded(seen)? })
     }
 
     /// What is found from `x` (B, N, C), added to `residual` (B, N, C).
     fn forward(&self, x: &Tensor, seen: &KeysAndValues, residual: &Tensor) -> Result<Tensor> {
-        let found = attention(&self.query.forward(x)?, &seen.keys, &seen.values, self.heads, Mask::None)?;
+        let found = attention(&self.query.forward_rounded(x)?, &seen.keys, &seen.values, self.heads, Mask::None)?;
         self.out.forward_adding(&found, residual)
     }
 }

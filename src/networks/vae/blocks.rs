@@ -184,9 +184,8 @@ impl Attention {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let (batch, height, width, channels) = x.dims4()?;
         let tokens = self.norm.forward(x)?.reshape((batch, height * width, channels))?;
-        let (query, key, value) =
-            (self.query.forward(&tokens)?, self.key.forward(&tokens)?, self.value.forward(&tokens)?);
-        let found = attention(&query, &key, &value, 1, Mask::None)?;
+        let of = |linear: &Linear| linear.forward_rounded(&tokens);
+        let found = attention(&of(&self.query)?, &of(&self.key)?, &of(&self.value)?, 1, Mask::None)?;
         let residual = x.reshape((batch, height * width, channels))?;
         self.out.forward_adding(&found, &residual)?.reshape((batch, height, width, channels))
     }

@@ -253,10 +253,10 @@ fn a_result_is_enlarged_into_another_one_once() {
 fn a_draft_that_names_an_upscaler_that_is_gone_paints_without() {
     let home = tempfile::tempdir().unwrap();
     let mut first = stage(home.path());
-    first.session.draft.upscale = Some(Upscale { upscaler: "Bozzetto 4x".into(), factor: 4.0 });
+    first.session.draft.upscale = Some(Upscale { upscaler: "Bozzetto 4x".into(), factor: 4.0, refine: None });
     first.apply(Action::Generate);
     assert_eq!(first.job().request.upscale, first.session.draft.upscale);
-    first.session.draft.upscale = Some(Upscale { upscaler: "sharp".into(), factor: 2.0 });
+    first.session.draft.upscale = Some(Upscale { upscaler: "sharp".into(), factor: 2.0, refine: None });
     first.session.save();
     drop(first);
     let mut stage = stage(home.path());

@@ -1,0 +1,128 @@
+//! From prompts to what conditions the network at each step: which words count when, in chunks that the text encoder takes, each
+//! token weighed as stable-diffusion-webui 1.10 does it (emphasis "Original", `sd_emphasis.py`).
+
+use super::Error;
+use super::denoiser::is_finite;
+use crate::checkpoints::Model;
+use crate::prompt::{Chunk, at_each_step};
+use candle_core::{D, Tensor};
+use std::collections::HashMap;
+
+/// What conditions a run.
+pub(super) struct Conditioning {
+    /// (B, N, C) each, the negative prompt's first where there is one: N is a multiple of the text encoder's length.
+    pub(super) stages: Vec<Tensor>,
+    /// Which stage conditions each step.
+    pub(super) of_step: Vec<usize>,
+    /// What the person should know of the prompts.
+    pub(super) notes: Vec<String>,
+}
+
+impl Conditioning {
+    /// Of `prompts`, each with what a person calls it, for `count` steps.
+    pub(super) fn new(model: &Model, prompts: &[(&str, &str)], count: usize) -> Result<Self, Error> {
+        let mut encoder = Encoder { model, known: HashMap::new(), notes: Vec::new() };
+        let at_each_step: Vec<_> = prompts.iter().map(|(_, text)| at_each_step(text, count as u32)).collect();
+        let (mut stages, mut texts_of_stage, mut of_step) = (Vec::new(), Vec::new(), Vec::new());
+        for step in 0..count {
+            let texts: Vec<&str> = at_each_step.iter().map(|steps| steps[step].as_str()).collect();
+            let known = texts_of_stage.iter().position(|stage| *stage == texts);
+            of_step.push(known.unwrap_or(stages.len()));
+            if known.is_none() {
+                let encoded: Vec<_> = std::iter::zip(&texts, prompts)
+                    .map(|(text, (what, _))| encoder.encoded(text, what))
+                    .collect::<Result<_, _>>()?;
+                stages.push(encoder.side_by_side(encoded)?);
+                texts_of_stage.push(texts);
+            }
+        }
+        Ok(Self { stages, of_step, notes: encoder.notes })
+    }
+}
+
+/// Encodes each text once.
+struct Encoder<'a> {
+    model: &'a Model,
+    /// (1, N, C) each.
+    known: HashMap<String, Tensor>,
+    notes: Vec<String>,
+}
+
+impl Encoder<'_> {
+    /// (1, N, C), of a text that a person calls `what`.
+    fn encoded(&mut self, text: &str, what: &str) -> Result<Tensor, Error> {
+        if let Some(known) = self.known.get(text) {
+            return Ok(known.clone());
+        }
+        let encoder = &self.model.text_encoder;
+        let length = encoder.context_length();
+        let chunked = self.model.tokenizer.chunks(text, length)?;
+        if !chunked.unknown.is_empty() {
+            let note = format!("the model has no token for this in the {what}: {}", chunked.unknown.join(" "));
+            if !self.notes.contains(&note) {
+                self.notes.push(note);
+            }
+        }
+        let count = chunked.chunks.len();
+        let ids: Vec<u32> = chunked.chunks.iter().flat_map(|chunk| chunk.ids.iter().copied()).collect();
+        let encoded = encoder.forward(&Tensor::from_vec(ids, (count, length), &self.model.device)?)?;
+        if !is_finite(&encoded)? {
+            return Err(Error::PartNotFinite { part: "the text encoder" });
+        }
+        let chunks = chunked.chunks.iter().enumerate();
+        let chunks = chunks.map(|(index, chunk)| weighed(&encoded.narrow(0, index, 1)?, chunk));
+        let encoded = Tensor::cat(&chunks.collect::<Result<Vec<_>, _>>()?, 1)?;
+        self.known.insert(text.to_owned(), encoded.clone());
+        Ok(encoded)
+    }
+
+    /// (1, N, C) each to (B, N, C): to those that are shorter, chunks without words are added.
+    fn side_by_side(&mut self, encoded: Vec<Tensor>) -> Result<Tensor, Error> {
+        let lengths: Vec<usize> = encoded.iter().map(|one| one.dim(1)).collect::<Result<_, _>>()?;
+        let longest = lengths.iter().copied().max().unwrap_or(0);
+        let mut padded = Vec::new();
+        for (one, length) in encoded.into_iter().zip(lengths) {
+            if length == longest {
+                padded.push(one);
+                continue;
+            }
+            let empty = self.encoded("", "")?;
+            let missing = (longest - length) / self.model.text_encoder.context_length();
+            padded.push(Tensor::cat(&[one, empty.repeat((1, missing, 1))?], 1)?);
+        }
+        Ok(Tensor::cat(&padded, 0)?)
+    }
+}
+
+/// Each token of `encoded` (1, N, C) times its weight; the mean of all stays what it was.
+fn weighed(encoded: &Tensor, chunk: &Chunk) -> Result<Tensor, candle_core::Error> {
+    if chunk.weights.iter().all(|&weight| weight == 1.0) {
+        return Ok(encoded.clone());
+    }
+    let weights = Tensor::new(chunk.weights.as_slice(), encoded.device())?.unsqueeze(D::Minus1)?;
+    let weighed = encoded.broadcast_mul(&weights)?;
+    let mean = |tensor: &Tensor| tensor.mean_all()?.to_scalar::<f32>();
+    let (before, after) = (mean(encoded)?, mean(&weighed)?);
+    // A mean of nothing cannot be restored.
+    if after == 0.0 { Ok(weighed) } else { weighed * f64::from(before / after) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    #[test]
+    fn a_weighed_token_is_stronger_and_the_mean_stays() {
+        let encoded = Tensor::new(&[[[1_f32, 2.0], [3.0, 4.0]]], &Device::Cpu).unwrap();
+        let chunk = |weights: [f32; 2]| Chunk { ids: vec![0, 1], weights: weights.to_vec() };
+        let values = |tensor: Tensor| tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        assert_eq!(values(weighed(&encoded, &chunk([1.0, 1.0])).unwrap()), [1.0, 2.0, 3.0, 4.0]);
+        // z *= w, then z *= mean before / mean after: 2.5 / 4.25 here.
+        let stronger = values(weighed(&encoded, &chunk([1.0, 2.0])).unwrap());
+        for (found, expected) in stronger.iter().zip([1.0, 2.0, 6.0, 8.0].map(|z: f32| z * 2.5 / 4.25)) {
+            assert!((found - expected).abs() < 1e-6, "{stronger:?}");
+        }
+        assert_eq!(values(weighed(&encoded, &chunk([0.0, 0.0])).unwrap()), [0.0; 4]);
+    }
+}

@@ -1,0 +1,529 @@
+//! Products and convolutions in bf16: weights and what they are multiplied with are rounded to 8 significant bits, products are
+//! summed in f32. A task lays a block of its picture out in tiles ([`super::tiles`]), padded with zeros, so that for each place
+//! of the kernel the same tiles are read from another line on, and nothing is unfolded; then the weight's panels pass over it.
+//! Each output is summed in one go, so that nothing but its shape decides its bytes.
+
+use super::gemm::{Epilogue, WORTH_A_THREAD};
+use super::packed::Values;
+use super::shared::{Shared, each, threads, with_scratch};
+use super::tiles::{AT_ONCE, DEPTH, Kind, Line, PANEL, SIDE, Sums};
+use super::vector::{dispatch, gelu, put, take};
+use half::slice::HalfFloatSliceExt;
+use half::{bf16, f16};
+use pulp::{Simd, WithSimd};
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// Rounds to the nearest bf16, to the even one of two. What is not a number stays so.
+#[inline(always)]
+pub(super) fn rounded(x: f32) -> u16 {
+    let bits = x.to_bits();
+    let nearest = bits.wrapping_add(0x7FFF + ((bits >> 16) & 1)) >> 16;
+    (if x.is_nan() { bits >> 16 | 0x40 } else { nearest }) as u16
+}
+
+/// Numbers that are multiplied in bf16, or what came of it.
+pub(in crate::kernels) trait Number: Copy + Default + Send + Sync {
+    fn of(x: f32) -> Self;
+
+    fn rounded(self) -> u16;
+
+    /// Stores as many numbers as there is room for.
+    fn put<S: Simd>(simd: S, to: &mut [Self], value: S::f32s);
+}
+
+impl Number for f32 {
+    #[inline(always)]
+    fn of(x: f32) -> Self {
+        x
+    }
+
+    #[inline(always)]
+    fn rounded(self) -> u16 {
+        rounded(self)
+    }
+
+    #[inline(always)]
+    fn put<S: Simd>(simd: S, to: &mut [Self], value: S::f32s) {
+        put(simd, to, value);
+    }
+}
+
+impl Number for bf16 {
+    #[inline(always)]
+    fn of(x: f32) -> Self {
+        Self::from_bits(rounded(x))
+    }
+
+    #[inline(always)]
+    fn rounded(self) -> u16 {
+        self.to_bits()
+    }
+
+    #[inline(always)]
+    fn put<S: Simd>(simd: S, to: &mut [Self], value: S::f32s) {
+        let mut numbers = [0f32; SIDE];
+        put(simd, &mut numbers, value);
+        if to.len() >= S::F32_LANES {
+            for (to, x) in to[..S::F32_LANES].iter_mut().zip(numbers) {
+                *to = Self::of(x);
+            }
+        } else {
+            for (to, x) in to.iter_mut().zip(numbers) {
+                *to = Self::of(x);
+            }
+        }
+    }
+}
+
+impl Number for f16 {
+    #[inline(always)]
+    fn of(x: f32) -> Self {
+        Self::from_f32(x)
+    }
+
+    #[inline(always)]
+    fn rounded(self) -> u16 {
+        rounded(self.to_f32())
+    }
+
+    #[inline(always)]
+    fn put<S: Simd>(simd: S, to: &mut [Self], value: S::f32s) {
+        let mut numbers = [0f32; SIDE];
+        put(simd, &mut numbers, value);
+        for (to, x) in to.iter_mut().zip(&numbers[..S::F32_LANES]) {
+            *to = Self::of(*x);
+        }
+    }
+}
+
+/// A weight (outputs, taps · depth), rounded, in panels of [`PANEL`] outputs: panel, tile of the depth, tap, tile of the outputs.
+#[derive(Debug)]
+pub(in crate::kernels) struct Rounded {
+    lines: Vec<Line>,
+    kind: Kind,
+    outputs: usize,
+    taps: usize,
+    depth: usize,
+}
+
+/// Lines of the weight that are read for a tile of the depth, of one tap.
+const STEP: usize = AT_ONCE * SIDE;
+
+impl Rounded {
+    /// Of a matrix (outputs, inputs), as files store it.
+    pub(in crate::kernels) fn new(kind: Kind, weight: Values<'_>, outputs: usize, inputs: usize) -> Self {
+        Self::of_taps(kind, weight, outputs, inputs, 1)
+    }
+
+    /// Of a kernel (outputs, depth, taps), as files store it.
+    pub(super) fn of_taps(kind: Kind, weight: Values<'_>, outputs: usize, depth: usize, taps: usize) -> Self {
+        assert_eq!(weight.len(), outputs * depth * taps, "a weight of another size than its shape");
+        let output = |column: usize| (column < outputs).then_some(column);
+        Self { lines: lines_of(weight, outputs.div_ceil(PANEL), taps, depth, output), kind, outputs, taps, depth }
+    }
+
+    fn panels(&self) -> usize {
+        self.outputs.div_ceil(PANEL)
+    }
+
+    fn panel(&self, panel: usize) -> &[Line] {
+        let each = self.depth.div_ceil(DEPTH) * self.taps * STEP;
+        &self.lines[panel * each..][..each]
+    }
+}
+
+/// A matrix (2 · outputs, inputs) and its bias, packed so that each panel holds a tile of outputs and a tile of their gates.
+#[derive(Debug)]
+pub(in crate::kernels) struct RoundedGated {
+    matrix: Rounded,
+    /// Of one panel after the other, in its order.
+    bias: Vec<f32>,
+    /// After the gating.
+    outputs: usize,
+}
+
+impl RoundedGated {
+    /// `weight` (2 · outputs, inputs) and `bias` (2 · outputs), as files store them.
+    pub(in crate::kernels) fn new(kind: Kind, weight: Values<'_>, bias: &[f32], outputs: usize, inputs: usize) -> Self {
+        assert_eq!(weight.len(), 2 * outputs * inputs, "a weight of another size than its shape");
+        assert_eq!(bias.len(), 2 * outputs, "a bias of another size than its matrix");
+        let panels = outputs.div_ceil(SIDE);
+        let source = |column: usize| {
+            let output = column / PANEL * SIDE + column % SIDE;
+            (output < outputs).then_some(output + column % PANEL / SIDE * outputs)
+        };
+        let lines = lines_of(weight, panels, 1, inputs, source);
+        let bias = (0..panels * PANEL).map(|column| source(column).map_or(0.0, |output| bias[output])).collect();
+        Self { matrix: Rounded { lines, kind, outputs: panels * PANEL, taps: 1, depth: inputs }, bias, outputs }
+    }
+}
+
+/// In panels; `output` says which output stands in a column, zeros where it gives none.
+fn lines_of(
+    weight: Values<'_>,
+    panels: usize,
+    taps: usize,
+    depth: usize,
+    output: impl Fn(usize) -> Option<usize> + Sync,
+) -> Vec<Line> {
+    let each = depth.div_ceil(DEPTH) * taps * STEP;
+    let mut lines = vec![Line::ZERO; panels * each];
+    let of = depth * taps;
+    lines.par_chunks_mut(each.max(1)).enumerate().for_each(|(panel, lines)| {
+        let mut row = vec![0f32; of];
+        for column in 0..PANEL {
+            let Some(output) = output(panel * PANEL + column) else { continue };
+            match weight {
+                Values::F32(values) => row.copy_from_slice(&values[output * of..][..of]),
+                Values::F16(values) => values[output * of..][..of].convert_to_f32_slice(&mut row),
+                Values::Bf16(values) => values[output * of..][..of].convert_to_f32_slice(&mut row),
+            }
+            for (k, values) in row.chunks_exact(taps).enumerate() {
+                let at = k / DEPTH * taps * STEP + column / SIDE * SIDE + k % DEPTH / 2;
+                for (tap, value) in values.iter().enumerate() {
+                    lines[at + tap * STEP].0[column % SIDE * 2 + k % 2] = rounded(*value);
+                }
+            }
+        }
+    });
+    lines
+}
+
+/// How a square kernel walks over a picture (B, H, W, C). Rows of a plain matrix are a picture of one column.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::kernels) struct Walk {
+    pub(in crate::kernels) batch: usize,
+    /// Of the picture as it is stored.
+    pub(in crate::kernels) height: usize,
+    pub(in crate::kernels) width: usize,
+    /// 2 for a picture that is seen enlarged by repeating pixels, otherwise 1.
+    pub(in crate::kernels) scale: usize,
+    pub(in crate::kernels) kernel: usize,
+    pub(in crate::kernels) stride: usize,
+    /// Zeros at the left and at the top; those at the right and at the bottom follow from the output's size.
+    pub(in crate::kernels) before: usize,
+    /// Height and width of the output.
+    pub(in crate::kernels) output: (usize, usize),
+}
+
+impl Walk {
+    /// Over the rows of a matrix.
+    pub(in crate::kernels) fn rows(count: usize) -> Self {
+        Self { batch: 1, height: count, width: 1, scale: 1, kernel: 1, stride: 1, before: 0, output: (count, 1) }
+    }
+
+    fn outputs(&self) -> usize {
+        self.batch * self.output.0 * self.output.1
+    }
+}
+
+/// The picture seen by the weight's kernel and multiplied with it, and what is added, to `out` (B, H', W', N).
+pub(in crate::kernels) fn multiply<X: Number, Y: Number>(
+    x: &[X],
+    walk: Walk,
+    weight: &Rounded,
+    epilogue: Epilogue<'_>,
+    out: &mut [Y],
+) {
+    assert_eq!(out.len(), walk.outputs() * weight.outputs, "a result of another size");
+    epilogue.check(walk.outputs(), weight.outputs);
+    let out = Shared::new(out);
+    over_blocks(x, walk, weight, |sums, rows, panel| {
+        dispatch(Put { sums, rows, panel, width: weight.outputs, epilogue, each: &out });
+    });
+}
+
+/// As [`multiply`], then each output times [`gelu`] of its gate, to `out` (M, N): GEGLU, Shazeer 2020.
+pub(in crate::kernels) fn multiply_gated<X: Number, Y: Number>(
+    x: &[X],
+    rows: usize,
+    weight: &RoundedGated,
+    out: &mut [Y],
+) {
+    assert_eq!(out.len(), rows * weight.outputs, "a result of another size");
+    let out = Shared::new(out);
+    over_blocks(x, Walk::rows(rows), &weight.matrix, |sums, rows, panel| {
+        let bias = &weight.bias[panel * PANEL..][..PANEL];
+        dispatch(PutGated { sums, rows, panel, width: weight.outputs, bias, each: &out });
+    });
+}
+
+/// Bytes of a block in tiles, at most: most of a second cache of 2 MiB.
+const BLOCK_BYTES: usize = 3 << 19;
+/// Columns of a block.
+const BLOCK_WIDTH: usize = 64;
+/// Outputs of a block for which a weight is worth reading again.
+const BLOCK_OUTPUTS: usize = 128;
+
+/// A part of the output: a picture, lines and columns of it.
+#[derive(Clone, Debug)]
+struct Block {
+    picture: usize,
+    lines: Range<usize>,
+    columns: Range<usize>,
+}
+
+/// What is done with the sums of a panel: whose rows of the output they are, [`usize::MAX`] for those that are none.
+type Sink<'a> = &'a (dyn Fn(&Sums, &[usize], usize) + Sync);
+
+fn over_blocks<X: Number>(x: &[X], walk: Walk, weight: &Rounded, put: impl Fn(&Sums, &[usize], usize) + Sync) {
+    let Walk { batch, height, width, output, kernel, .. } = walk;
+    assert_eq!(x.len(), batch * height * width * weight.depth, "a picture of another size than its shape");
+    assert_eq!(weight.taps, kernel * kernel, "a kernel of another size");
+    let panels = weight.panels();
+    if walk.outputs() == 0 || panels == 0 {
+        return;
+    }
+    let per_output = weight.taps * weight.depth;
+    let threads = threads().min(walk.outputs() * weight.outputs * per_output / (8 * WORTH_A_THREAD) + 1);
+    // What two threads both need is what is smaller: the picture or the weight.
+    let by_lines = walk.outputs() >= weight.outputs * weight.taps && batch * output.0 >= threads;
+    let columns_each =
+        output.1.div_ceil(output.1.div_ceil(BLOCK_WIDTH)).next_multiple_of(if output.1 > SIDE { SIDE } else { 1 });
+    let line_bytes = columns_each * walk.stride * walk.stride * weight.depth.next_multiple_of(DEPTH) * size_of::<u16>();
+    let fewest = BLOCK_OUTPUTS.div_ceil(columns_each);
+    let lines_at_most = (BLOCK_BYTES / line_bytes.max(1)).saturating_sub(kernel - 1).max(fewest);
+    let pieces = output.0.div_ceil(lines_at_most);
+    let pieces = if by_lines && batch < threads { pieces.next_multiple_of(threads) } else { pieces };
+    let lines_each = output.0.div_ceil(pieces);
+    let lines_each = if output.1 == 1 { lines_each.next_multiple_of(SIDE) } else { lines_each };
+    let (down, across) = (output.0.div_ceil(lines_each), output.1.div_ceil(columns_each));
+    let blocks = batch * down * across;
+    let parts = if by_lines || blocks.is_multiple_of(threads) { 1 } else { threads.min(panels) };
+    let panels_each = panels.div_ceil(parts);
+    each(blocks * parts, threads > 1, |index| {
+        let (block, part) = (index / parts, index % parts);
+        let panels = (part * panels_each).min(panels)..((part + 1) * panels_each).min(panels);
+        let (line, column) = (block / across % down * lines_each, block % across * columns_each);
+        let block = Block {
+            picture: block / across / down,
+            lines: line..(line + lines_each).min(output.0),
+            columns: column..(column + columns_each).min(output.1),
+        };
+        multiply_block(x, walk, weight, &block, panels, &put);
+    });
+}
+
+fn multiply_block<X: Number>(
+    x: &[X],
+    walk: Walk,
+    weight: &Rounded,
+    block: &Block,
+    panels: Range<usize>,
+    put: Sink<'_>,
+) {
+    let Walk { kernel, stride, .. } = walk;
+    // The kernel's places of one remainder by the stride see the same pixels, so each remainder has a plane of its own.
+    let reach = (kernel - 1) / stride;
+    let (height, width) = (block.lines.len() + reach, block.columns.len() + reach);
+    // The last tile reads past the block; an odd number of lines spreads planes over the cache.
+    let plane = (stride * stride * height * width + SIDE) | 1;
+    let tiles = weight.depth.div_ceil(DEPTH);
+    let place = |tap: usize| {
+        let (down, across) = (tap / kernel, tap % kernel);
+        let remainder = down % stride * stride + across % stride;
+        (remainder * height + down / stride) * width + across / stride
+    };
+    let steps: Vec<u32> =
+        (0..tiles).flat_map(|tile| (0..weight.taps).map(move |tap| (tile * plane + place(tap)) as u32)).collect();
+    let (starts, rows) = rows_of(walk, block, width);
+    with_lines(tiles * plane, |lines| {
+        dispatch(Lay { x, walk, depth: weight.depth, block, size: (height, width), plane, lines });
+        weight.kind.with(|| {
+            let mut sums = Sums::ZERO;
+            for panel in panels {
+                let right = weight.panel(panel);
+                for (starts, rows) in starts.chunks(AT_ONCE).zip(rows.chunks(AT_ONCE * SIDE)) {
+                    weight.kind.multiply(starts, lines, &steps, right, &mut sums);
+                    put(&sums, rows, panel);
+                }
+            }
+        });
+    });
+}
+
+/// Where the tiles of a block begin in its plane, and which row of the output each of their rows is.
+fn rows_of(walk: Walk, block: &Block, width: usize) -> (Vec<usize>, Vec<usize>) {
+    let (down, across) = (block.lines.len(), block.columns.len());
+    let row = |line: usize, column: usize| {
+        let (height, width) = walk.output;
+        (block.picture * height + block.lines.start + line) * width + block.columns.start + column
+    };
+    // Either tiles of their own for each line, or tiles that go on from line to line and past the padding between them.
+    let (apart, on) = (down * across.div_ceil(SIDE), ((down - 1) * width + across).div_ceil(SIDE));
+    let starts: Vec<usize> = if on <= apart {
+        (0..on).map(|tile| tile * SIDE).collect()
+    } else {
+        (0..down).flat_map(|line| (0..across).step_by(SIDE).map(move |column| line * width + column)).collect()
+    };
+    let mut rows = Vec::with_capacity(starts.len() * SIDE);
+    for &start in &starts {
+        let of_line = if on <= apart { usize::MAX } else { start / width };
+        rows.extend((start..start + SIDE).map(|at| {
+            let (line, column) = (at / width, at % width);
+            let is_one = line < down && column < across && (of_line == usize::MAX || line == of_line);
+            if is_one { row(line, column) } else { usize::MAX }
+        }));
+    }
+    (starts, rows)
+}
+
+/// Lends so many lines of any value, kept by the thread for the next time.
+pub(super) fn with_lines<T>(count: usize, work: impl FnOnce(&mut [Line]) -> T) -> T {
+    with_scratch(count * size_of::<Line>() / size_of::<f32>(), |scratch| work(bytemuck::cast_slice_mut(scratch)))
+}
+
+/// Lays a block out: for each [`DEPTH`] channels a plane of lines, one for each pixel.
+struct Lay<'a, X> {
+    x: &'a [X],
+    walk: Walk,
+    depth: usize,
+    block: &'a Block,
+    /// Height and width of a remainder's part of a plane.
+    size: (usize, usize),
+    plane: usize,
+    lines: &'a mut [Line],
+}
+
+impl<X: Number> WithSimd for Lay<'_, X> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { x, walk, depth, block, size, plane, lines } = self;
+        let (stride, scale) = (walk.stride, walk.scale);
+        for remainder in 0..stride * stride {
+            let along = |at: usize, first: usize, remainder: usize, side: usize| {
+                ((at + first) * stride + remainder)
+                    .checked_sub(walk.before)
+                    .map(|at| at / scale)
+                    .filter(|at| *at < side)
+            };
+            for line in 0..size.0 {
+                let y = along(line, block.lines.start, remainder / stride, walk.height);
+                for column in 0..size.1 {
+                    let to = (remainder * size.0 + line) * size.1 + column;
+                    let pixel = y.zip(along(column, block.columns.start, remainder % stride, walk.width));
+                    if let Some((y, left)) = pixel {
+                        let at = ((block.picture * walk.height + y) * walk.width + left) * depth;
+                        lay_row(&x[at..at + depth], &mut lines[to..], plane);
+                    } else {
+                        lines[to..].iter_mut().step_by(plane).for_each(|line| *line = Line::ZERO);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Puts a row's numbers down in lines that are `apart` from each other.
+#[inline(always)]
+pub(super) fn lay_row<X: Number>(row: &[X], lines: &mut [Line], apart: usize) {
+    let (whole, rest) = row.as_chunks::<DEPTH>();
+    for (tile, numbers) in whole.iter().enumerate() {
+        lines[tile * apart].0 = numbers.map(Number::rounded);
+    }
+    if !rest.is_empty() {
+        let line = &mut lines[whole.len() * apart].0;
+        *line = [0; DEPTH];
+        for (to, number) in line.iter_mut().zip(rest) {
+            *to = number.rounded();
+        }
+    }
+}
+
+/// Puts sums of a panel down, with what is added to them.
+struct Put<'a, Y> {
+    sums: &'a Sums,
+    rows: &'a [usize],
+    panel: usize,
+    /// Of the output.
+    width: usize,
+    epilogue: Epilogue<'a>,
+    each: &'a Shared<'a, Y>,
+}
+
+impl<Y: Number> WithSimd for Put<'_, Y> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Epilogue { bias, shift, residual } = self.epilogue;
+        let first = self.panel * PANEL;
+        let len = PANEL.min(self.width - first);
+        let add = |sums: &mut [f32; PANEL], from: &[f32]| {
+            if let Ok(from) = <&[f32; PANEL]>::try_from(from) {
+                for (sum, from) in sums.iter_mut().zip(from) {
+                    *sum += from;
+                }
+            } else {
+                for (sum, from) in sums.iter_mut().zip(from) {
+                    *sum += from;
+                }
+            }
+        };
+        for (row, sums) in self.rows.iter().zip(&self.sums.0).filter(|(row, _)| **row != usize::MAX) {
+            let start = row * self.width + first;
+            let mut sums = *sums;
+            if let Some(bias) = bias {
+                add(&mut sums, &bias[first..][..len]);
+            }
+            if let Some((shift, each)) = shift {
+                add(&mut sums, &shift[row / each * self.width + first..][..len]);
+            }
+            if let Some(residual) = residual {
+                add(&mut sums, &residual[start..][..len]);
+            }
+            // SAFETY: tasks share no row and panel.
+            put_row(&sums, unsafe { self.each.part(start, len) });
+        }
+    }
+}
+
+/// Stores as many sums as there is room for.
+#[inline(always)]
+fn put_row<Y: Number>(sums: &[f32; PANEL], out: &mut [Y]) {
+    if let Ok(out) = <&mut [Y; PANEL]>::try_from(&mut *out) {
+        for (out, sum) in out.iter_mut().zip(sums) {
+            *out = Y::of(*sum);
+        }
+    } else {
+        for (out, sum) in out.iter_mut().zip(sums) {
+            *out = Y::of(*sum);
+        }
+    }
+}
+
+struct PutGated<'a, Y> {
+    sums: &'a Sums,
+    rows: &'a [usize],
+    panel: usize,
+    /// Of the output.
+    width: usize,
+    /// Of the panel.
+    bias: &'a [f32],
+    each: &'a Shared<'a, Y>,
+}
+
+impl<Y: Number> WithSimd for PutGated<'_, Y> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let first = self.panel * SIDE;
+        let len = SIDE.min(self.width - first);
+        let (value_bias, gate_bias) = self.bias.split_at(SIDE);
+        for (row, sums) in self.rows.iter().zip(&self.sums.0).filter(|(row, _)| **row != usize::MAX) {
+            let (values, gates) = sums.split_at(SIDE);
+            // SAFETY: tasks share no row and panel.
+            let out = unsafe { self.each.part(row * self.width + first, len) };
+            for (at, out) in out.chunks_mut(S::F32_LANES).enumerate() {
+                let at = at * S::F32_LANES;
+                let plus = |sums: &[f32], bias: &[f32]| simd.add_f32s(take(simd, &sums[at..]), take(simd, &bias[at..]));
+                let gate = gelu(simd, plus(gates, gate_bias));
+                Y::put(simd, out, simd.mul_f32s(plus(values, value_bias), gate));
+            }
+        }
+    }
+}

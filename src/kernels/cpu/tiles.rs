@@ -1,0 +1,305 @@
+//! Products of tiles of bf16 numbers, summed in f32, by what the processor has for them: AMX multiplies whole tiles (Intel, "Architecture
+//! Instruction Set Extensions Programming Reference", chapter 3), AVX-512 vectors of pairs.
+//!
+//! On the left a tile is 16 rows of 32 numbers. On the right it is 16 columns of as many, in pairs: first the pair 0, 1 of each
+//! column, then 2, 3. Both are 16 lines of the cache, and both kinds of instructions read them as they lie.
+
+/// Rows of a tile on the left, columns of one on the right.
+pub(super) const SIDE: usize = 16;
+/// Numbers that a tile has of each row and column.
+pub(super) const DEPTH: usize = 32;
+/// Tiles that are multiplied with each other at once, in both directions.
+pub(super) const AT_ONCE: usize = 2;
+/// Columns of the sums that come of it.
+pub(super) const PANEL: usize = AT_ONCE * SIDE;
+
+/// A line of the cache: a row of a tile on the left, a pair of each column on the right.
+#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C, align(64))]
+pub(super) struct Line(pub(super) [u16; DEPTH]);
+
+impl Line {
+    pub(super) const ZERO: Self = Self([0; DEPTH]);
+}
+
+/// The sums of [`AT_ONCE`] by [`AT_ONCE`] tiles, row by row.
+#[derive(Clone)]
+#[repr(C, align(64))]
+pub(super) struct Sums(pub(super) [[f32; PANEL]; AT_ONCE * SIDE]);
+
+impl Sums {
+    pub(super) const ZERO: Self = Self([[0.0; PANEL]; AT_ONCE * SIDE]);
+}
+
+/// How tiles are multiplied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::kernels) enum Kind {
+    /// By AMX.
+    #[cfg(target_arch = "x86_64")]
+    Tiles,
+    /// By `vdpbf16ps`.
+    #[cfg(target_arch = "x86_64")]
+    Vectors,
+    /// Number by number, on any machine: what tests hold the others against.
+    #[cfg_attr(not(test), expect(dead_code, reason = "nobody would wait for it"))]
+    Numbers,
+}
+
+impl Kind {
+    /// The fastest of this machine; none if it does not multiply bf16.
+    #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+    pub(in crate::kernels) fn best() -> Option<Self> {
+        #[cfg(target_arch = "x86_64")]
+        if x86::has_vectors() {
+            return Some(Self::Vectors);
+        }
+        None
+    }
+
+    /// The fastest of this machine; none if it does not multiply bf16. Asks the system for tiles the first time.
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    pub(in crate::kernels) fn best() -> Option<Self> {
+        use std::sync::LazyLock;
+        static BEST: LazyLock<Option<Kind>> = LazyLock::new(|| {
+            // What comes out of the tiles is added up and put down with vectors.
+            if !x86::has_vectors() {
+                return None;
+            }
+            Some(if x86::takes_tiles() { Kind::Tiles } else { Kind::Vectors })
+        });
+        *BEST
+    }
+
+    /// Does `work`, which may call [`Self::multiply`].
+    pub(super) fn with<T>(self, work: impl FnOnce() -> T) -> T {
+        #[cfg(target_arch = "x86_64")]
+        let _tiles = (self == Self::Tiles).then(x86::Tiles::configured);
+        work()
+    }
+
+    /// The sums of products of one or two tiles of rows with two tiles of columns side by side. `starts` says where each tile of
+    /// rows begins in `left`, `steps` how many lines further on its numbers of each step lie; the columns' are the next of `right`
+    /// each time. With one tile of rows, the lower half of `sums` stays as it was.
+    pub(super) fn multiply(self, starts: &[usize], left: &[Line], steps: &[u32], right: &[Line], sums: &mut Sums) {
+        assert!(starts.len() == 1 || starts.len() == AT_ONCE, "one or two tiles of rows");
+        assert!(right.len() >= steps.len() * AT_ONCE * SIDE, "too few columns");
+        let furthest = |of: Option<usize>| of.unwrap_or_default();
+        let last = furthest(starts.iter().copied().max()) + furthest(steps.iter().map(|step| *step as usize).max());
+        assert!(left.len() >= last + SIDE, "too few rows");
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: whoever has this kind has asked for it; the lines are there, as just checked.
+            Self::Tiles => unsafe { x86::tiles(starts, left.as_ptr(), steps, right.as_ptr(), sums) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above.
+            Self::Vectors => unsafe { x86::vectors(starts, left.as_ptr(), steps, right.as_ptr(), sums) },
+            Self::Numbers => numbers(starts, left, steps, right, sums),
+        }
+    }
+}
+
+fn numbers(starts: &[usize], left: &[Line], steps: &[u32], right: &[Line], sums: &mut Sums) {
+    let wide = |number: u16| f32::from_bits(u32::from(number) << 16);
+    let rows = starts.iter().flat_map(|start| *start..start + SIDE);
+    for (row, sums) in rows.zip(&mut sums.0) {
+        for (column, sum) in sums.iter_mut().enumerate() {
+            *sum = 0.0;
+            for (step, right) in steps.iter().zip(right.chunks_exact(AT_ONCE * SIDE)) {
+                let left = &left[row + *step as usize];
+                for (pair, right) in right[column / SIDE * SIDE..][..SIDE].iter().enumerate() {
+                    for half in 0..2 {
+                        *sum += wide(left.0[2 * pair + half]) * wide(right.0[column % SIDE * 2 + half]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::{AT_ONCE, Line, PANEL, SIDE, Sums};
+    use std::arch::asm;
+    use std::arch::x86_64::{
+        __m512bh, _mm512_dpbf16_ps, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_setzero_ps, _mm512_storeu_ps,
+    };
+
+    pub(super) fn has_vectors() -> bool {
+        std::arch::is_x86_feature_detected!("avx512f") && std::arch::is_x86_feature_detected!("avx512bf16")
+    }
+
+    /// Whether the processor has tiles of bf16 and the system lets this process use them (Linux 5.16, "Using XSTATE features in
+    /// user space applications").
+    #[cfg(target_os = "linux")]
+    pub(super) fn takes_tiles() -> bool {
+        const REQUEST_PERMISSION: libc::c_ulong = 0x1023;
+        const TILE_DATA: libc::c_ulong = 18;
+        const FEATURES: u32 = 7;
+        const AMX_BF16: u32 = 1 << 22;
+        const AMX_TILE: u32 = 1 << 24;
+        let found = if std::arch::x86_64::__cpuid(0).eax < FEATURES {
+            0
+        } else {
+            std::arch::x86_64::__cpuid_count(FEATURES, 0).edx
+        };
+        // SAFETY: the call takes two numbers and changes nothing but what instructions this process may use.
+        found & (AMX_BF16 | AMX_TILE) == AMX_BF16 | AMX_TILE
+            && unsafe { libc::syscall(libc::SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) } == 0
+    }
+
+    /// While it lives, this thread's eight tiles have [`SIDE`] rows of a line each.
+    pub(super) struct Tiles(());
+
+    /// As `ldtilecfg` reads it: palette 1, then bytes of a row and rows of each tile.
+    #[repr(C, align(64))]
+    struct Configuration {
+        palette: u8,
+        zeros: [u8; 15],
+        row_bytes: [u16; 16],
+        rows: [u8; 16],
+    }
+
+    impl Tiles {
+        pub(super) fn configured() -> Self {
+            let (mut row_bytes, mut rows) = ([0; 16], [0; 16]);
+            row_bytes[..8].fill(size_of::<Line>() as u16);
+            rows[..8].fill(SIDE as u8);
+            let configuration = Configuration { palette: 1, zeros: [0; 15], row_bytes, rows };
+            // SAFETY: only what has asked for tiles gets here; 64 bytes are read.
+            unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const configuration, options(nostack, readonly)) };
+            Self(())
+        }
+    }
+
+    impl Drop for Tiles {
+        fn drop(&mut self) {
+            // SAFETY: nothing is left in them that anyone wants; the system need not keep them for this thread any more.
+            unsafe { asm!("tilerelease", options(nostack, nomem)) };
+        }
+    }
+
+    /// # Safety
+    /// As [`super::Kind::multiply`] checks; the tiles must be configured.
+    pub(super) unsafe fn tiles(
+        starts: &[usize],
+        left: *const Line,
+        steps: &[u32],
+        right: *const Line,
+        sums: &mut Sums,
+    ) {
+        const LINE: usize = size_of::<Line>();
+        const ROW: usize = PANEL * size_of::<f32>();
+        if steps.is_empty() {
+            sums.0.fill([0.0; PANEL]);
+            return;
+        }
+        let end = steps.as_ptr_range().end;
+        let sums = sums.0.as_mut_ptr();
+        let left = left.wrapping_add(starts[0]);
+        if let [first, second] = starts {
+            let apart = second.wrapping_sub(*first).wrapping_mul(LINE);
+            // SAFETY: promised by the caller.
+            unsafe {
+                asm!(
+                    "tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3",
+                    "2:",
+                    "mov {at:e}, dword ptr [{step}]",
+                    "shl {at}, 6",
+                    "add {at}, {left}",
+                    "tileloadd tmm6, [{right} + {line}*1]",
+                    "tileloadd tmm4, [{at} + {line}*1]",
+                    "tdpbf16ps tmm0, tmm4, tmm6",
+                    "tileloadd tmm7, [{right} + {line}*1 + 1024]",
+                    "tdpbf16ps tmm1, tmm4, tmm7",
+                    "add {at}, {apart}",
+                    "tileloadd tmm5, [{at} + {line}*1]",
+                    "tdpbf16ps tmm2, tmm5, tmm6",
+                    "tdpbf16ps tmm3, tmm5, tmm7",
+                    "add {right}, 2048",
+                    "add {step}, 4",
+                    "cmp {step}, {end}",
+                    "jne 2b",
+                    "tilestored [{sums} + {row}*1], tmm0",
+                    "tilestored [{sums} + {row}*1 + 64], tmm1",
+                    "tilestored [{sums} + {row}*1 + 2048], tmm2",
+                    "tilestored [{sums} + {row}*1 + 2112], tmm3",
+                    at = out(reg) _, step = inout(reg) steps.as_ptr() => _, end = in(reg) end, left = in(reg) left,
+                    apart = in(reg) apart, right = inout(reg) right => _, line = in(reg) LINE, sums = in(reg) sums, row = in(reg) ROW,
+                    out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _, out("tmm4") _, out("tmm5") _, out("tmm6") _,
+                    out("tmm7") _, options(nostack),
+                );
+            }
+        } else {
+            // SAFETY: promised by the caller.
+            unsafe {
+                asm!(
+                    "tilezero tmm0", "tilezero tmm1",
+                    "2:",
+                    "mov {at:e}, dword ptr [{step}]",
+                    "shl {at}, 6",
+                    "add {at}, {left}",
+                    "tileloadd tmm6, [{right} + {line}*1]",
+                    "tileloadd tmm4, [{at} + {line}*1]",
+                    "tdpbf16ps tmm0, tmm4, tmm6",
+                    "tileloadd tmm7, [{right} + {line}*1 + 1024]",
+                    "tdpbf16ps tmm1, tmm4, tmm7",
+                    "add {right}, 2048",
+                    "add {step}, 4",
+                    "cmp {step}, {end}",
+                    "jne 2b",
+                    "tilestored [{sums} + {row}*1], tmm0",
+                    "tilestored [{sums} + {row}*1 + 64], tmm1",
+                    at = out(reg) _, step = inout(reg) steps.as_ptr() => _, end = in(reg) end, left = in(reg) left,
+                    right = inout(reg) right => _, line = in(reg) LINE, sums = in(reg) sums, row = in(reg) ROW,
+                    out("tmm0") _, out("tmm1") _, out("tmm4") _, out("tmm6") _, out("tmm7") _, options(nostack),
+                );
+            }
+        }
+    }
+
+    /// Rows whose sums stay in registers, with two vectors each.
+    const ROWS: usize = 8;
+
+    /// # Safety
+    /// As [`super::Kind::multiply`] checks.
+    #[target_feature(enable = "avx512f,avx512bf16")]
+    pub(super) unsafe fn vectors(
+        starts: &[usize],
+        left: *const Line,
+        steps: &[u32],
+        right: *const Line,
+        sums: &mut Sums,
+    ) {
+        for first in (0..starts.len() * SIDE).step_by(ROWS) {
+            let left = left.wrapping_add(starts[first / SIDE] + first % SIDE);
+            let mut tile = [[_mm512_setzero_ps(); AT_ONCE]; ROWS];
+            for (index, step) in steps.iter().enumerate() {
+                // SAFETY: promised by the caller: each step has that many lines on both sides, and pairs are read within a line.
+                unsafe {
+                    let left = left.add(*step as usize).cast::<i32>();
+                    let right = right.add(index * AT_ONCE * SIDE);
+                    for pair in 0..SIDE {
+                        let load = |tile: usize| {
+                            let bits = _mm512_loadu_si512(right.add(tile * SIDE + pair).cast());
+                            std::mem::transmute::<_, __m512bh>(bits)
+                        };
+                        let right = [load(0), load(1)];
+                        for (row, tile) in tile.iter_mut().enumerate() {
+                            let both = _mm512_set1_epi32(left.add(row * SIDE + pair).read());
+                            let both = std::mem::transmute::<_, __m512bh>(both);
+                            for (sum, right) in tile.iter_mut().zip(right) {
+                                *sum = _mm512_dpbf16_ps(*sum, both, right);
+                            }
+                        }
+                    }
+                }
+            }
+            for (sums, tile) in sums.0[first..first + ROWS].iter_mut().zip(tile) {
+                for (sums, sum) in sums.chunks_exact_mut(SIDE).zip(tile) {
+                    // SAFETY: they are as many numbers as a vector has.
+                    unsafe { _mm512_storeu_ps(sums.as_mut_ptr(), sum) };
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,79 @@
+use super::blocks::{BlockWords, DownBlock, MidBlock, Signal, time_width};
+use super::config::UNetConfig;
+use super::{Words, side_by_side};
+use crate::kernels::{Activation, Conv2d, Linear, to_channels_last};
+use candle_core::{Result, Tensor};
+use candle_nn::VarBuilder;
+
+/// The way down and the middle: what a U-Net and its ControlNets have alike.
+#[derive(Clone, Debug)]
+pub(super) struct Encoder {
+    conv_in: Conv2d,
+    time1: Linear,
+    time2: Linear,
+    down: Vec<DownBlock>,
+    mid: MidBlock,
+    pub(super) config: UNetConfig,
+}
+
+/// What is seen on the way down, channels last.
+pub(super) struct Seen {
+    /// silu of the time embedding, (1, width).
+    pub(super) time: Tensor,
+    /// After the first convolution and after each part of each block: for the way up.
+    pub(super) skips: Vec<Tensor>,
+    /// After the middle.
+    pub(super) middle: Tensor,
+}
+
+impl Encoder {
+    pub(super) fn new(config: &UNetConfig, weights: &VarBuilder<'_>) -> Result<Self> {
+        let (channels, time) = (config.levels[0].channels, weights.pp("time_embedding"));
+        Ok(Self {
+            conv_in: Conv2d::new(config.in_channels, channels, config.conv_in_kernel, weights.pp("conv_in"))?,
+            time1: Linear::new(channels, time_width(config), time.pp("linear_1"))?,
+            time2: Linear::new(time_width(config), time_width(config), time.pp("linear_2"))?,
+            down: side_by_side(config.levels.len(), |index| {
+                DownBlock::new(config, index, &weights.pp(format!("down_blocks.{index}")))
+            })?,
+            mid: MidBlock::new(config, &weights.pp("mid_block"))?,
+            config: config.clone(),
+        })
+    }
+
+    /// What its blocks look up in a conditioning (B, N, D): those on the way down, then the middle.
+    pub(super) fn prepare(&self, conditioning: &Tensor) -> impl Iterator<Item = Result<BlockWords>> {
+        let mid = std::iter::once_with(|| self.mid.prepare(conditioning));
+        self.down.iter().map(|block| block.prepare(conditioning)).chain(mid)
+    }
+
+    /// Looks at a noisy latent (B, C, h, w); `hint` (1 or B, h, w, channels) is added to what the first convolution sees.
+    pub(super) fn forward(&self, x: &Tensor, timestep: f64, words: &Words, hint: Option<&Tensor>) -> Result<Seen> {
+        let time = self.time(timestep, x)?;
+        let mut x = self.conv_in.forward_adding(&to_channels_last(x)?, None, hint)?;
+        let mut skips = vec![x.clone()];
+        for (block, words) in self.down.iter().zip(&words.blocks) {
+            x = block.forward(x, Signal { time: &time, words }, &mut skips)?;
+        }
+        let words = &words.blocks[self.down.len()];
+        let middle = self.mid.forward(&x, Signal { time: &time, words })?;
+        Ok(Seen { time, skips, middle })
+    }
+
+    fn time(&self, timestep: f64, like: &Tensor) -> Result<Tensor> {
+        let width = self.config.levels[0].channels;
+        let sinusoid = sinusoid(width, timestep, self.config.flip_sin_to_cos, self.config.freq_shift);
+        let sinusoid = Tensor::from_vec(sinusoid, (1, width), like.device())?.to_dtype(like.dtype())?;
+        let time = self.time2.forward(&Activation::Silu.forward(&self.time1.forward(&sinusoid)?)?)?;
+        Activation::Silu.forward(&time)
+    }
+}
+
+/// The timestep as sines and cosines of falling frequency (Vaswani et al. 2017; diffusers' `get_timestep_embedding`), computed
+/// in f64: in half precision the angles near 1000 would be off by whole radians.
+fn sinusoid(width: usize, timestep: f64, cosines_first: bool, shift: f64) -> Vec<f32> {
+    let half = width / 2;
+    let angles = (0..half).map(|i| timestep * (-(10_000f64.ln()) * i as f64 / (half as f64 - shift)).exp());
+    let (sines, cosines): (Vec<f32>, Vec<f32>) = angles.map(|angle| (angle.sin() as f32, angle.cos() as f32)).unzip();
+    if cosines_first { [cosines, sines].concat() } else { [sines, cosines].concat() }
+}

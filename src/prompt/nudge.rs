@@ -1,0 +1,98 @@
+//! Making the words under the cursor weigh more or less, as A1111's prompt box does with Ctrl+Up and Ctrl+Down.
+
+use std::ops::Range;
+
+/// A prompt in which some words weigh `by` more, and where they stand now. `selected` are those words, in characters; where nothing
+/// is selected it is the word under the cursor, or what its bracket `(…:1.2)` holds. None where there is no word.
+pub fn nudged(prompt: &str, selected: Range<usize>, by: f64) -> Option<(String, Range<usize>)> {
+    let letters: Vec<char> = prompt.chars().collect();
+    let words = words(&letters, selected.start.min(selected.end)..selected.start.max(selected.end))?;
+    let (outer, weight) = match weight_around(&letters, &words) {
+        Some((end, weight)) => (words.start - 1..end, weight),
+        None => (words.clone(), 1.0),
+    };
+    let weight = ((weight + by) * 100.0).round() / 100.0;
+    let text: String = letters[words.clone()].iter().collect();
+    let is_plain = (weight - 1.0).abs() < f64::EPSILON;
+    let (new, start) =
+        if is_plain { (text, outer.start) } else { (format!("({text}:{})", weight.max(0.0)), outer.start + 1) };
+    let before: String = letters[..outer.start].iter().collect();
+    let after: String = letters[outer.end..].iter().collect();
+    Some((before + &new + &after, start..start + words.len()))
+}
+
+/// What is selected without white space around it, or what the cursor is in.
+fn words(letters: &[char], selected: Range<usize>) -> Option<Range<usize>> {
+    let mut range = selected.start.min(letters.len())..selected.end.min(letters.len());
+    if range.is_empty() {
+        let ends = |c: &char| c.is_whitespace() || ".,:;|()[]{}<>\\/!?".contains(*c);
+        let start = letters[..range.start].iter().rposition(ends).map_or(0, |at| at + 1);
+        let end = letters[range.end..].iter().position(ends).map_or(letters.len(), |at| range.end + at);
+        range = start..end;
+        // Of several words in one weighed bracket, all.
+        let open = letters[..start].iter().rposition(|c| "()[]".contains(*c)).filter(|&at| letters[at] == '(');
+        let colon = letters[end..].iter().position(|c| "():[]".contains(*c)).map(|at| end + at);
+        if let (Some(open), Some(colon)) = (open, colon)
+            && weight_around(letters, &(open + 1..colon)).is_some()
+        {
+            range = open + 1..colon;
+        }
+    }
+    while range.start < range.end && letters[range.start].is_whitespace() {
+        range.start += 1;
+    }
+    while range.start < range.end && letters[range.end - 1].is_whitespace() {
+        range.end -= 1;
+    }
+    (!range.is_empty()).then_some(range)
+}
+
+/// Where `(words:1.2)` ends and how much it weighs, if that is what stands around them.
+fn weight_around(letters: &[char], words: &Range<usize>) -> Option<(usize, f64)> {
+    let is_open = words.start > 0 && letters[words.start - 1] == '(';
+    if !is_open || letters.get(words.end) != Some(&':') {
+        return None;
+    }
+    let end = words.end + 1 + letters[words.end + 1..].iter().position(|&c| c == ')')?;
+    let number: String = letters[words.end + 1..end].iter().collect();
+    let weight: f64 = number.trim().parse().ok().filter(|weight: &f64| weight.is_finite())?;
+    Some((end + 1, weight))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_word_under_the_cursor_weighs_more_and_again_as_much_as_before() {
+        let (text, at) = nudged("a red apple", 3..3, 0.1).unwrap();
+        assert_eq!((text.as_str(), &at), ("a (red:1.1) apple", &(3..6)));
+        let (text, at) = nudged(&text, at, 0.1).unwrap();
+        assert_eq!((text.as_str(), &at), ("a (red:1.2) apple", &(3..6)));
+        let (text, at) = nudged(&text, 4..4, -0.1).unwrap();
+        let (text, at) = nudged(&text, at, -0.1).unwrap();
+        assert_eq!((text.as_str(), at), ("a red apple", 2..5));
+        assert_eq!(nudged("(red:0.1)", 1..4, -0.2).unwrap().0, "(red:0)");
+    }
+
+    #[test]
+    fn several_words_weigh_together() {
+        let (text, at) = nudged("a  red apple, cat", 12..2, 0.1).unwrap();
+        assert_eq!((text.as_str(), at), ("a  (red apple:1.1), cat", 4..13));
+        assert_eq!(nudged(&text, 6..6, 0.1).unwrap().0, "a  (red apple:1.2), cat");
+        assert_eq!(nudged("红苹果", 1..1, 0.1).unwrap().0, "(红苹果:1.1)");
+        for nothing in ["", "  ,  "] {
+            assert_eq!(nudged(nothing, 1..1, 0.1), None);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_cursor_makes_it_panic(text in "[a(:1.2)\\[é ]{0,12}", start in 0usize..16, end in 0usize..16) {
+            if let Some((text, at)) = nudged(&text, start..end, 0.1) {
+                prop_assert!(at.end <= text.chars().count());
+            }
+        }
+    }
+}

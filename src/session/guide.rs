@@ -1,0 +1,42 @@
+//! The picture that guides what is painted, and what can see it.
+
+use super::Session;
+use crate::diffusion::{Control, Preprocessor};
+use crate::pixels::Picture;
+use std::sync::Arc;
+
+/// A `ControlNet` that can be chosen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControlNetChoice {
+    /// Its name, as requests have it.
+    pub name: String,
+    /// The models that it can guide.
+    pub models: Vec<String>,
+}
+
+impl Session {
+    /// The `ControlNet`s that can guide the chosen model.
+    pub fn fitting_controlnets(&self) -> impl Iterator<Item = &str> {
+        let fits = |choice: &&ControlNetChoice| choice.models.contains(&self.draft.model);
+        self.controlnets.iter().filter(fits).map(|choice| choice.name.as_str())
+    }
+
+    /// Lets a picture guide what is painted from now on, seen as suits it.
+    pub(super) fn guide_by(&mut self, picture: Arc<Picture>) {
+        let fitting: Vec<String> = self.fitting_controlnets().map(str::to_owned).collect();
+        let Some(first) = fitting.first() else {
+            self.notices.error(format!(
+                "Nothing lets a picture guide {}: put a ControlNet that fits it into the folder “controlnet” in the folder of models",
+                self.draft.model
+            ));
+            return;
+        };
+        let preprocessor = Preprocessor::suiting(&picture);
+        let fits = |control: &Control<()>| fitting.contains(&control.controlnet);
+        self.draft.control = Some(match self.draft.control.take().filter(fits) {
+            Some(control) => Control { preprocessor, ..control },
+            None => Control { controlnet: first.clone(), picture: (), preprocessor, weight: 1.0, start: 0.0, end: 1.0 },
+        });
+        self.guide = Some(picture);
+    }
+}
