@@ -159,6 +159,24 @@ fn pictures_are_ranked_by_how_well_they_fit_a_prompt() {
 }
 
 #[test]
+fn a_clip_is_listed_and_can_be_inspected() {
+    let desk = Desk::new();
+    write_tiny_clip(&desk);
+    let models: Value = serde_json::from_slice(&desk.run(&["models", "--json"]).stdout).unwrap();
+    let tiny = models["clips"].as_array().unwrap().iter().find(|clip| clip["name"] == "tiny").unwrap();
+    assert_eq!((&tiny["side"], &tiny["dimensions"], &tiny["problem"]), (&12.into(), &8.into(), &Value::Null));
+    let text = String::from_utf8(desk.run(&["models"]).stdout).unwrap();
+    assert!(text.contains("tiny\tcompares pictures with words\t12x12"), "{text}");
+    let inspected: Value =
+        serde_json::from_slice(&desk.run(&["inspect", "models/clip/tiny", "--json"]).stdout).unwrap();
+    assert_eq!((&inspected["kind"], &inspected["bytes"]), (&"clip".into(), &tiny["bytes"]));
+    fs::write(desk.path("models/clip/tiny/config.json"), "{}").unwrap();
+    let models: Value = serde_json::from_slice(&desk.run(&["models", "--json"]).stdout).unwrap();
+    let tiny = models["clips"].as_array().unwrap().iter().find(|clip| clip["name"] == "tiny").unwrap();
+    assert!(tiny["problem"].as_str().unwrap().contains("`text_config` is missing"), "{tiny}");
+}
+
+#[test]
 fn a_batch_is_listed_best_first_when_that_is_asked_for() {
     let desk = Desk::new();
     write_tiny_clip(&desk);

@@ -11,11 +11,14 @@ use candle_core::{DType, Device, Tensor};
 use hashed::{hashed, wave};
 use serde_json::{Value, json};
 use sfumato::checkpoints::{Clip, ClipSummary, Library, Preprocessing};
+use sfumato::diffusion::Stop;
+use sfumato::engine::{self, CancelToken, Command, Event, LookId, Priority};
 use sfumato::geom::Extent;
 use sfumato::meaning::{of_picture, of_words, preprocessed};
 use sfumato::pixels::Picture;
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 use tiny_clip::{fixture, write_folder};
 
 /// The largest difference allowed between an element of ours and theirs, of unit vectors in f32.
@@ -116,6 +119,41 @@ fn words_and_pictures_become_directions_that_can_be_compared() {
     let cosine =
         of_picture(&clip, &Picture::filled(Extent::new(5, 4), [9, 99, 199, 255])).unwrap().cosine(&words).unwrap();
     assert!((-1.0..=1.0).contains(&cosine));
+}
+
+#[test]
+fn the_engine_looks_at_pictures_and_reads_words_through_the_clip_that_is_named() {
+    let (json, _) = fixture("pair");
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("clip/tiny");
+    write_folder(&folder, &json, "config.json", "model.safetensors", DType::F32);
+    let library = Library::discover(&[home.path().to_owned()]);
+    let client = engine::spawn(library, Priority::Normal, || {});
+    let event = || client.event_within(std::time::Duration::from_secs(20)).unwrap();
+    let picture = Arc::new(Picture::filled(Extent::new(16, 9), [10, 200, 90, 255]));
+    let look = |id: u64, prompt: &str, cancel: &CancelToken| {
+        let (clip, prompt) = ("tiny".to_owned(), prompt.to_owned());
+        let picture = Arc::clone(&picture);
+        client.send(Command::Look { id: LookId(id), clip, picture, prompt, cancel: cancel.clone() });
+    };
+    let clip = load(&folder);
+    let (shows, says) = (of_picture(&clip, &picture).unwrap(), of_words(&clip, "abc").unwrap());
+    look(1, "abc", &CancelToken::default());
+    let Event::Looked { id: LookId(1), seen: Ok(Some(seen)) } = event() else { panic!("it looks") };
+    assert_eq!((&seen.embedding, seen.fit), (&shows, shows.cosine(&says)));
+    look(2, " ", &CancelToken::default());
+    let Event::Looked { id: LookId(2), seen: Ok(Some(seen)) } = event() else { panic!("it looks again") };
+    assert_eq!((seen.embedding, seen.fit), (shows, None));
+    let cancel = CancelToken::default();
+    cancel.stop(Stop::Discard);
+    look(3, "abc", &cancel);
+    assert!(matches!(event(), Event::Looked { id: LookId(3), seen: Ok(None) }));
+    client.send(Command::Read { clip: "tiny".into(), words: "abc".into() });
+    let Event::WordsRead { words, meaning: Ok(meaning) } = event() else { panic!("it reads") };
+    assert_eq!((words.as_str(), meaning), ("abc", says));
+    client.send(Command::Read { clip: "gone".into(), words: "abc".into() });
+    let Event::WordsRead { meaning: Err(error), .. } = event() else { panic!("there is no such CLIP") };
+    assert!(error.to_string().starts_with("there is no CLIP named gone"), "{error}");
 }
 
 #[test]

@@ -777,7 +777,7 @@ fn results_are_found_by_what_they_show_and_listed_best_fitting_first() {
     };
     let meaning = Ok(Embedding::new(vec![1.0, 0.0]).unwrap());
     window.tell(Event::WordsRead { words, meaning });
-    window.wait("what looks like fruit", |session| session.results.found_besides().count() == 3);
+    window.wait("what looks like fruit", |session| session.results.found_besides().count() == 2);
     window.harness.get_by_label("No prompt holds \u{201c}fruit\u{201d}.");
     window.harness.get_by_label("Looks most like it");
 
@@ -791,7 +791,7 @@ fn results_are_found_by_what_they_show_and_listed_best_fitting_first() {
     assert!(window.harness.state().view.gallery_open);
     let gathered = |session: &Session| session.results.gathered.as_ref().is_some_and(|gathered| !gathered.is_loading);
     window.wait("what is like it", gathered);
-    window.harness.get_by_label("More like this one");
+    window.harness.get_by_label("More like \u{201c}a red apple\u{201d}");
     let prompts = |window: &Window| -> Vec<String> {
         let gathered = window.session().results.gathered.as_ref().unwrap();
         gathered.items.iter().map(|(item, _)| item.prompt.clone()).collect()

@@ -204,12 +204,13 @@ impl Files {
             }
         }
         let digest = hash.finalize();
-        Ok(digest[..8].iter().map(|byte| format!("{byte:02x}")).collect())
+        let (first, _) = digest.split_first_chunk::<8>().expect("SHA-256 has 32 bytes");
+        Ok(format!("{:016x}", u64::from_be_bytes(*first)))
     }
 }
 
 impl Preprocessing {
-    /// Reads preprocessor_config.json for an encoder of pictures `side` pixels wide. Absent fields have `OpenAI`'s values.
+    /// Reads `preprocessor_config.json` for an encoder of pictures `side` pixels wide. Absent fields have `OpenAI`'s values.
     fn from_json(json: &str, side: usize) -> Result<Self, ConfigError> {
         let fields = Fields::parse(json)?;
         for step in ["do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb"] {

@@ -118,7 +118,7 @@ fn search_gallery(args: &SearchArgs, text: &str, found: &mut Found) -> anyhow::R
     let mut gallery = Gallery::open(&folder)?;
     let mut eye = chosen.open()?;
     look_at_all(&mut gallery, &mut eye, &chosen.fingerprint, found)?;
-    found.entries = gallery.nearest(&chosen.fingerprint, &eye.read(text)?, args.count as usize)?;
+    found.entries = gallery.nearest(&chosen.fingerprint, &eye.read(text)?, args.count as usize)?.entries;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 //! weights only the header is read.
 
 use super::{JSON_VERSION, describe, print, print_json};
-use crate::checkpoints::{UpscalerEntry, UpscalerSummary};
+use crate::checkpoints::{self, ClipEntry, ClipSummary, UpscalerEntry, UpscalerSummary};
 use crate::metadata::{Found, PARAMETERS_KEY, from_parameters};
 use crate::pixels::{Picture, read_texts};
 use anyhow::{anyhow, bail};
@@ -85,10 +85,14 @@ fn model(folder: &Path) -> anyhow::Result<(Value, String)> {
     let name = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     let same = |path: &Path| path.canonicalize().is_ok_and(|path| path == name);
     let Some(entry) = library.entries().iter().find(|entry| same(&entry.path)) else {
-        bail!(
-            "this folder holds no model: a diffusers model has a model_index.json in its folder: {}",
-            folder.display()
-        );
+        return match ClipEntry::of_folder(folder.to_owned()).summary {
+            Err(checkpoints::Error::NotAClip(_)) => bail!(
+                "this folder holds no model: a diffusers model has a model_index.json in its folder, a CLIP a config.json: {}",
+                folder.display()
+            ),
+            Err(error) => bail!("{error}"),
+            Ok(summary) => Ok(clip(folder, &summary)),
+        };
     };
     let summary = match &entry.summary {
         Ok(summary) => summary,
@@ -113,6 +117,26 @@ fn model(folder: &Path) -> anyhow::Result<(Value, String)> {
         "parts": parts,
     });
     Ok((object, text))
+}
+
+fn clip(folder: &Path, summary: &ClipSummary) -> (Value, String) {
+    let ClipSummary { side, dimensions, bytes, fingerprint } = summary;
+    let object = json!({
+        "version": JSON_VERSION,
+        "kind": "clip",
+        "path": describe::absolute(folder),
+        "side": side,
+        "dimensions": dimensions,
+        "bytes": bytes,
+        "fingerprint": fingerprint,
+    });
+    let text = format!(
+        "CLIP, compares words with pictures of {side}x{side}\n{}{}{}",
+        line("dimensions", &dimensions.to_string()),
+        line("megabytes", &bytes.div_ceil(1_000_000).to_string()),
+        line("fingerprint", fingerprint),
+    );
+    (object, text)
 }
 
 fn safetensors_in(folder: &Path) -> anyhow::Result<Vec<std::path::PathBuf>> {

@@ -83,6 +83,9 @@ pub(super) fn chosen_clip(
             )
         })?,
     };
+    if let (None, Some(name)) = (wish, configured.filter(|name| *name != entry.name)) {
+        tracing::warn!("the CLIP {name} that the settings name cannot be used, so it is {}", entry.name);
+    }
     match &entry.summary {
         Ok(summary) => Ok(ChosenClip {
             name: entry.name.clone(),

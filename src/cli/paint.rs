@@ -46,7 +46,9 @@ pub(super) fn run(args: &PaintArgs) -> anyhow::Result<u8> {
     if args.json {
         print_json(&describe::done(&done, result.as_ref().err()))?;
     } else if args.rank {
-        print(&done.pictures.iter().map(|written| format!("{}\n", written.file.display())).collect::<String>())?;
+        for written in &done.pictures {
+            print(&format!("{}\n", written.file.display()))?;
+        }
     }
     result?;
     Ok(if done.interrupted { 130 } else { 0 })

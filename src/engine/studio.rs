@@ -1,7 +1,7 @@
 //! The work itself: the weights, of one model, one upscaler, one `ControlNet` and one CLIP at a time, and the runs that use them.
 
 use super::thread::Work;
-use super::{Error, Event, Job, Peer};
+use super::{CancelToken, Error, Event, Job, Peer};
 use crate::checkpoints::{Clip, ControlNet, LatentToRgb, Library, Model, Upscaler, load_controlnet};
 use crate::diffusion::{
     Control, Ending, Extras, Painted, Precision, Progress, Request, Stop, Trace, Upscale, paint, preview, upscale,
@@ -139,8 +139,18 @@ impl Work for Studio {
         Ok(ending)
     }
 
-    fn look(&mut self, clip: &str, picture: &Picture, prompt: &str) -> Result<Seen, Error> {
-        Ok(self.eye(clip)?.look(picture, prompt)?)
+    fn look(
+        &mut self,
+        clip: &str,
+        picture: &Picture,
+        prompt: &str,
+        cancel: &CancelToken,
+    ) -> Result<Option<Seen>, Error> {
+        let eye = self.eye(clip)?;
+        if cancel.requested().is_some() {
+            return Ok(None);
+        }
+        Ok(Some(eye.look(picture, prompt)?))
     }
 
     fn read(&mut self, clip: &str, words: &str) -> Result<Embedding, Error> {

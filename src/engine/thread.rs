@@ -1,7 +1,7 @@
 //! The loop of the inference thread: it takes commands one after the other and promises that each job ends exactly once,
 //! whatever happens while it runs.
 
-use super::{Command, Error, Event, Gone, Job, JobId, Outcome, Peer, give_back_freed_memory};
+use super::{CancelToken, Command, Error, Event, Gone, Job, JobId, Outcome, Peer, give_back_freed_memory};
 use crate::diffusion::{Ending, Phase, Precision};
 use crate::meaning::{Embedding, Seen};
 use crate::pixels::Picture;
@@ -17,8 +17,14 @@ pub(super) trait Work {
     /// Paints, telling `peer` about phases and steps, with the job's model loaded.
     fn paint(&mut self, job: &Job, trace: Option<&Path>, peer: &Peer) -> Result<Ending, Error>;
 
-    /// Looks at a picture through the CLIP of this name.
-    fn look(&mut self, clip: &str, picture: &Picture, prompt: &str) -> Result<Seen, Error>;
+    /// Looks at a picture through the CLIP of this name, unless `cancel` takes it back while that is loaded.
+    fn look(
+        &mut self,
+        clip: &str,
+        picture: &Picture,
+        prompt: &str,
+        cancel: &CancelToken,
+    ) -> Result<Option<Seen>, Error>;
 
     /// Reads words with the CLIP of this name.
     fn read(&mut self, clip: &str, words: &str) -> Result<Embedding, Error>;
@@ -47,8 +53,8 @@ pub(super) fn serve(peer: &Peer, work: &mut impl Work) -> Result<(), Gone> {
             Command::Look { cancel, id, .. } if cancel.requested().is_some() => {
                 peer.tell(Event::Looked { id, seen: Ok(None) })?;
             }
-            Command::Look { id, clip, picture, prompt, .. } => {
-                let (seen, panic) = caught(|| work.look(&clip, &picture, &prompt).map(Some));
+            Command::Look { id, clip, picture, prompt, cancel } => {
+                let (seen, panic) = caught(|| work.look(&clip, &picture, &prompt, &cancel));
                 peer.tell(Event::Looked { id, seen })?;
                 panic.map_or(Ok(()), |panic| resume_unwind(panic))?;
             }
@@ -151,7 +157,7 @@ impl Error {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{CancelToken, Client, LookId, channel};
+    use super::super::{Client, LookId, channel};
     use super::*;
     use crate::diffusion::{Painted, Request, SamplerName, ScheduleName, Stop};
     use crate::geom::Extent;
@@ -185,8 +191,14 @@ mod tests {
             Ok(Ending::Finished(painted(preview, job, count)))
         }
 
-        fn look(&mut self, _clip: &str, _picture: &Picture, prompt: &str) -> Result<Seen, Error> {
-            Ok(Seen { embedding: self.read("", prompt)?, fit: Some(0.5) })
+        fn look(
+            &mut self,
+            _clip: &str,
+            _picture: &Picture,
+            prompt: &str,
+            _cancel: &CancelToken,
+        ) -> Result<Option<Seen>, Error> {
+            Ok(Some(Seen { embedding: self.read("", prompt)?, fit: Some(0.5) }))
         }
 
         fn read(&mut self, _clip: &str, words: &str) -> Result<Embedding, Error> {
@@ -308,7 +320,8 @@ mod tests {
         client.send(look(2, "x").0);
         client.send(Command::Read { clip: String::new(), words: "a cat".to_owned() });
         client.generate(job(3, "some", "x", 1));
-        let thread = std::thread::spawn(move || serve(&peer, &mut Fake));
+        let thread = std::thread::Builder::new().name("fake".to_owned());
+        let thread = thread.spawn(move || serve(&peer, &mut Fake)).unwrap();
         assert_eq!(story(&client, 3)[..4], ["looked 1 false", "looked 2 true", "read a cat", "3 started"]);
         drop(client);
         thread.join().unwrap().unwrap();

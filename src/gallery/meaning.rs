@@ -8,6 +8,25 @@ use rusqlite::{OptionalExtension, params};
 /// Which entries a CLIP, named by its fingerprint, has not looked at.
 const UNSEEN: &str = "FROM entries WHERE NOT EXISTS (SELECT 1 FROM embeddings WHERE entry = entries.id AND clip = ?1)";
 
+/// Pictures that are near to something.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Nearest {
+    /// The nearest first, each with its cosine.
+    pub entries: Vec<(Entry, f32)>,
+    /// The average cosine of all pictures.
+    pub average: f32,
+}
+
+impl Nearest {
+    /// Only those that are nearer to the best than to the average: how near is near, every CLIP and every word has its own scale for.
+    #[must_use]
+    pub fn well_above_average(mut self) -> Self {
+        let best = self.entries.first().map_or(0.0, |(_, cosine)| *cosine);
+        self.entries.retain(|(_, cosine)| *cosine >= f32::midpoint(self.average, best));
+        self
+    }
+}
+
 impl Gallery {
     /// How many entries this CLIP (its fingerprint) has not looked at.
     pub fn count_unseen(&self, clip: &str) -> Result<usize, Error> {
@@ -48,9 +67,8 @@ impl Gallery {
         Ok(bytes.and_then(|bytes| Embedding::from_bytes(&bytes)))
     }
 
-    /// The `limit` entries whose pictures are nearest to `to`, by this CLIP, the nearest first, each with its cosine. All are
-    /// compared, one after the other.
-    pub fn nearest(&self, clip: &str, to: &Embedding, limit: usize) -> Result<Vec<(Entry, f32)>, Error> {
+    /// The `limit` entries whose pictures are nearest to `to`, by this CLIP. All are compared, one after the other.
+    pub fn nearest(&self, clip: &str, to: &Embedding, limit: usize) -> Result<Nearest, Error> {
         let failed = self.failed();
         let mut query =
             self.db.prepare_cached("SELECT entry, vector FROM embeddings WHERE clip = ?1").map_err(&failed)?;
@@ -61,9 +79,10 @@ impl Gallery {
             let cosine = vector.as_blob().ok().and_then(|bytes| to.cosine_with_stored(bytes));
             found.extend(cosine.map(|cosine| (cosine, EntryId(id))));
         }
+        let average = found.iter().map(|(cosine, _)| cosine).sum::<f32>() / found.len().max(1) as f32;
         found.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(b.1.cmp(&a.1)));
         let readable = found.into_iter().filter_map(|(cosine, id)| Some((self.entry(id).ok()?, cosine)));
-        Ok(readable.take(limit).collect())
+        Ok(Nearest { entries: readable.take(limit).collect(), average })
     }
 
     /// The entries with exactly this prompt that this CLIP has looked at, the one that fits it best first: `limit` at most.

@@ -20,6 +20,7 @@ mod meaning;
 
 pub use error::Error;
 pub use files::RECORD as RECORD_KEY;
+pub use meaning::Nearest;
 
 use crate::diffusion::{Record, Request};
 use crate::pixels::Picture;

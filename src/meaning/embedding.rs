@@ -12,7 +12,9 @@ impl Embedding {
         if !(length.is_finite() && length > 0.0) {
             return None;
         }
-        numbers.iter_mut().for_each(|x| *x /= length);
+        for x in &mut numbers {
+            *x /= length;
+        }
         Some(Self(numbers))
     }
 

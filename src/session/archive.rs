@@ -75,14 +75,21 @@ pub(super) enum Answer {
         result: ResultId,
         deleted: Result<Deleted, Unavailable>,
     },
-    /// A result that was not looked at, with its picture if that can be read; none if there is no such result.
-    Unseen(Result<Option<(Box<Entry>, Option<Arc<Picture>>)>, Unavailable>),
+    /// None if there is no such result.
+    Unseen(Result<Option<Box<Unseen>>, Unavailable>),
     SeenKept(Result<(), Unavailable>),
     Gathered {
         by: By,
         /// The nearest first, each with how near it is; none if what they are to be near to was not looked at.
         found: Result<Option<Vec<(Listed, f32)>>, Unavailable>,
     },
+}
+
+/// A result that was not looked at.
+pub(super) struct Unseen {
+    pub(super) entry: Entry,
+    /// None if it cannot be read.
+    pub(super) picture: Option<Arc<Picture>>,
 }
 
 /// An entry with its thumbnail.
@@ -192,7 +199,7 @@ fn carry_out(gallery: &mut Gallery, task: Task, tell: &dyn Fn(Answer)) {
             let next = gallery.next_unseen(&clip).map(|next| {
                 next.map(|entry| {
                     let picture = gallery.picture(entry.id).ok().map(Arc::new);
-                    (Box::new(entry), picture)
+                    Box::new(Unseen { entry, picture })
                 })
             });
             tell(Answer::Unseen(next.map_err(Unavailable::from)));
@@ -209,10 +216,10 @@ fn carry_out(gallery: &mut Gallery, task: Task, tell: &dyn Fn(Answer)) {
 
 fn gather(gallery: &Gallery, to: &Nearest, clip: &str) -> Result<Option<Vec<(Listed, f32)>>, Error> {
     let found = match to {
-        Nearest::To(embedding) => gallery.nearest(clip, embedding, PAGE)?,
+        Nearest::To(embedding) => gallery.nearest(clip, embedding, PAGE)?.well_above_average().entries,
         Nearest::ToEntry(entry) => {
             let Some(embedding) = gallery.embedding(*entry, clip)? else { return Ok(None) };
-            let mut found = gallery.nearest(clip, &embedding, PAGE + 1)?;
+            let mut found = gallery.nearest(clip, &embedding, PAGE + 1)?.entries;
             found.retain(|(other, _)| other.id != *entry);
             found
         }

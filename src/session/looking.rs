@@ -1,16 +1,14 @@
 //! Looking at results through a CLIP, so that they are found by what they show. The gallery says what was not looked at, the engine
 //! looks, the gallery keeps what was seen: one picture after the other, while nothing is painted or waits.
 
-use super::archive::{Nearest, Task, Unavailable};
+use super::archive::{Nearest, Task, Unavailable, Unseen};
 use super::document::sentence;
 use super::results::By;
 use super::{ResultId, Session};
 use crate::diffusion::Stop;
 use crate::engine::{CancelToken, Command, Error, LookId};
-use crate::gallery::{Entry, EntryId};
+use crate::gallery::EntryId;
 use crate::meaning::{Embedding, Seen};
-use crate::pixels::Picture;
-use std::sync::Arc;
 
 /// The CLIP that results are looked at through.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,9 +81,9 @@ impl Session {
     }
 
     /// The gallery has a picture that was not looked at, or none.
-    pub(super) fn take_unseen(&mut self, next: Result<Option<(Box<Entry>, Option<Arc<Picture>>)>, Unavailable>) {
+    pub(super) fn take_unseen(&mut self, next: Result<Option<Box<Unseen>>, Unavailable>) {
         let (State::Asked, Some(clip)) = (&self.looking.state, &self.looking.clip) else { return };
-        self.looking.state = match next {
+        self.looking.state = match next.map(|next| next.map(|unseen| (unseen.entry, unseen.picture))) {
             Ok(Some((entry, Some(picture)))) if self.engine.is_alive() => {
                 self.looking.next_id += 1;
                 let (id, cancel) = (LookId(self.looking.next_id), CancelToken::default());

@@ -20,6 +20,12 @@ impl Session {
         let upscalers = upscalers(&library, preferred.map(String::as_str));
         let controlnets = controlnets(&library);
         let clip = clip(&library, settings.clip.as_deref());
+        let unusable_clip = settings.clip.as_ref().filter(|name| clip.as_ref().is_none_or(|clip| clip.name != **name));
+        let unusable_clip = unusable_clip.map(|name| {
+            format!(
+                "The CLIP {name} that the settings name cannot be used: `sfumato models` says which are there and why"
+            )
+        });
         let device = engine::best_device();
         let precisions = Precision::ALL.iter().copied().filter(|precision| precision.is_there(&device)).collect();
         let engine_wake = Arc::clone(&wake);
@@ -42,6 +48,9 @@ impl Session {
         });
         if let Some(problem) = problem {
             session.notices.error(problem);
+        }
+        if let Some(gone) = unusable_clip {
+            session.notices.info(gone);
         }
         session
     }

@@ -38,8 +38,11 @@ pub(super) fn filmstrip_ui(ui: &mut Ui, session: &Session, view: &mut ViewState,
             }
             let nothing = session.results.items.is_empty() && session.jobs.running.is_none();
             if nothing && session.jobs.waiting.is_empty() {
-                let text =
-                    if session.results.search.is_empty() { "What you paint is kept here." } else { "Nothing found." };
+                let text = if session.results.search.is_empty() {
+                    "What you paint is kept here."
+                } else {
+                    "No prompt holds that."
+                };
                 ui.weak(text);
             }
         });

@@ -98,7 +98,11 @@ fn gathered_ui(ui: &mut Ui, gathered: &Gathered, session: &Session, view: &mut V
     ui.horizontal(|ui| {
         let title = match &gathered.by {
             By::Prompt(prompt) => format!("{}, the best fitting first", quoted(&short(prompt, 60))),
-            By::Like(_) | By::Words(_) => "More like this one".to_owned(),
+            By::Like(id) => {
+                let prompt = session.results.get(*id).map_or("this one", |item| item.prompt.trim());
+                format!("More like {}", quoted(&short(prompt, 60)))
+            }
+            By::Words(words) => quoted(words),
         };
         ui.label(RichText::new(title).strong());
         let all = icon_button(ui, Icon::Close, "List everything again", "Lists everything again", Look::Plain);

@@ -1,4 +1,4 @@
-//! Weights and inputs that nothing stores: hashed from names, as tests/fixtures/generate_networks.py does.
+//! Weights and inputs that nothing stores: hashed from names, as `tests/fixtures/generate_networks.py` does.
 
 use candle_core::{Device, Shape, Tensor};
 
