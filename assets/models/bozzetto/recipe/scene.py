@@ -104,6 +104,11 @@ def plural(name):
     return name + ("es" if name.endswith(("s", "x", "tomato")) else "s")
 
 
+def left_out(combination):
+    """One in six, chosen by a checksum of its words."""
+    return zlib.crc32(combination.encode()) % 6 == 0
+
+
 @dataclass
 class Plan:
     """What one picture shows: numbers of concepts from left to right, the colour they are painted in, how many."""
@@ -121,14 +126,15 @@ class Plan:
             yield "pair of " + " and ".join(sorted(names[concept] for concept in self.concepts))
         elif self.colour:
             yield f"{self.colour} {first}"
-        if self.count > 1:
+        # Of two and three of a thing never both: its plural is a word of its own.
+        if self.count == 2 or self.count == 3 and not left_out(f"2 {first}"):
             yield f"{self.count} {first}"
         if self.ground in PLACES:
             yield from (f"{names[concept]} on {self.ground}" for concept in self.concepts)
 
     def held_out(self, names):
-        """Whether one of its combinations is kept out of training: one in six, chosen by a checksum."""
-        return any(zlib.crc32(text.encode()) % 6 == 0 for text in self.combinations(names))
+        """Whether one of its combinations is kept out of training."""
+        return any(map(left_out, self.combinations(names)))
 
 
 class Scenes:
