@@ -361,7 +361,7 @@ def measure(given):
     judge, _ = load_judge(given.work)
     painter = Painter(given.model)
     heads = {"colour": (3, PAINTED), "count": (2, LAYOUTS)}
-    print(f"\n| asked for | prompts | seeds | answer | any of them | mean of all | best by CLIP | one of them at least |")
+    print("\n| asked for | prompts | seeds | answer | the first | mean of all | best by CLIP | one of them at least |")
     print("|---|---|---|---|---|---|---|---|")
     for kind, (head, _) in heads.items():
         for language in given.languages.split(","):
