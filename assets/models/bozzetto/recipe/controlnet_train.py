@@ -240,7 +240,10 @@ def measure(given):
     print("| lines | edges near a line | lines near an edge | F1 | things named | layout | colour |")
     print("|---|---|---|---|---|---|---|")
     edged, shown = np.stack(lines) * np.uint8(255), [np.stack([np.asarray(picture) for picture in wanted])]
-    asked = {"none": (edged, 0.0), "edges": (edged, 1.0), "as a hand draws": (np.stack(hand), 1.0)}
+    asked = {"none": (edged, 0.0)}
+    for strength in map(float, given.strengths.split(",")):
+        asked |= {f"edges, strength {strength}": (edged, strength)}
+        asked |= {f"as a hand draws, strength {strength}": (np.stack(hand), strength)}
     for name, (drawn, strength) in asked.items():
         parts = []
         for first in range(0, len(plans), 16):
@@ -276,6 +279,7 @@ def main():
     options.add_argument("--to", type=Path, help="folder to export to")
     options.add_argument("--controlnet", type=Path, help="exported folder to measure")
     options.add_argument("--steps", type=int, default=10)
+    options.add_argument("--strengths", default="1", help="of the ControlNet, with commas")
     options.add_argument("--pictures", type=int, default=96)
     options.add_argument("--sheet", type=Path, help="composed, painted without lines, lines, painted with them, ...")
     options.add_argument("--threads", type=int, default=1)
