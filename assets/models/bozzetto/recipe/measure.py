@@ -149,6 +149,7 @@ def main():
     options.add_argument("--steps", type=int, default=20)
     options.add_argument("--languages", default="en,zh")
     options.add_argument("--part", type=int, default=1, help="paint every so-manieth of the 500, for a quick look")
+    options.add_argument("--kinds", default=",".join(["a thing", *KINDS]), help="what to ask for")
     options.add_argument("--sheet", type=Path, help="a contact sheet of some of the pictures")
     options.add_argument("--threads", type=int, default=1)
     given = options.parse_args()
@@ -169,8 +170,8 @@ def main():
         print("| asked for | pictures | R-precision | things named | layout | colour | ground |")
         print("|---|---|---|---|---|---|---|")
         features, shown, start, count = [], [], time.process_time(), 0
-        for kind, plans in {"a thing": things, **asked}.items():
-            plans = plans[:: given.part]
+        for kind in given.kinds.split(","):
+            plans = {"a thing": things, **asked}[kind][:: given.part]
             pictures = painter.paint([questions.caption(plan, language) for plan in plans], given.steps)
             count += len(plans)
             seen, logits = judged(judge, pictures)
@@ -184,7 +185,8 @@ def main():
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         composed = []
         for _ in range(2):
-            renders = [questions.scenes.render(plan) for plans in asked.values() for plan in plans[:: given.part]]
+            plans = [plan for kind in KINDS if kind in given.kinds.split(",") for plan in asked[kind][:: given.part]]
+            renders = [questions.scenes.render(plan) for plan in plans]
             composed.append(judged(judge, to_tensor(renders))[0])
         distance, least = frechet(torch.cat(features), composed[0]), frechet(composed[1], composed[0])
         print(f"\ndistance {distance:.2f} (composed pictures among themselves {least:.2f});", end=" ")

@@ -18,15 +18,29 @@ def orthogonalise(matrix):
         matrix = matrix.T
     for a, b, c in NEWTON_SCHULZ:
         gram = matrix @ matrix.T
-        matrix = a * matrix + (b * gram + c * gram @ gram) @ matrix
+        gram = torch.addmm(gram, gram, gram, beta=b, alpha=c)
+        matrix = torch.addmm(matrix, gram, matrix, beta=a)
     return matrix.T if tall else matrix
 
 
 class MuonAdam(torch.optim.Optimizer):
-    """`adam_only` lists matrices that are tables or ends of the network: AdamW suits them better."""
+    """`adam_only` lists matrices that are tables or ends of the network: AdamW suits them better.
 
-    def __init__(self, parameters, rate, momentum=0.95, betas=(0.9, 0.98), weight_decay=0.0, adam_only=()):
+    `precision` is that of the iterations alone; momentum and weights keep their own.
+    """
+
+    def __init__(
+        self,
+        parameters,
+        rate,
+        momentum=0.95,
+        betas=(0.9, 0.98),
+        weight_decay=0.0,
+        adam_only=(),
+        precision=torch.float32,
+    ):
         self.adam_only = {id(parameter) for parameter in adam_only}
+        self.precision = precision
         super().__init__(parameters, dict(lr=rate, momentum=momentum, betas=betas, weight_decay=weight_decay))
 
     def _is_matrix(self, parameter):
@@ -50,7 +64,7 @@ class MuonAdam(torch.optim.Optimizer):
             state["first"] = torch.zeros_like(parameter)
         state["first"].lerp_(parameter.grad, 1 - group["momentum"])
         ahead = parameter.grad.lerp(state["first"], group["momentum"])
-        direction = orthogonalise(ahead.reshape(parameter.size(0), -1))
+        direction = orthogonalise(ahead.reshape(parameter.size(0), -1).to(self.precision))
         scale = 0.2 * max(direction.shape) ** 0.5
         parameter.add_(direction.reshape(parameter.shape), alpha=-group["lr"] * scale)
 

@@ -41,7 +41,7 @@ STYLES = {
 }
 PLACES = {
     "grass": (["on the grass", "on a meadow", "in a green field"], ["草地上的{}", "{}在草地上", "草原上的{}"]),
-    "night": (["in the night sky", "at night", "in space with stars"], ["夜空中的{}", "{}在夜晚", "星空下的{}"]),
+    "night": (["in the night sky", "at night", "in space"], ["夜空中的{}", "{}在夜晚", "星空下的{}"]),
     "sunset": (["at sunset", "in front of a sunset"], ["夕阳下的{}", "{}，日落"]),
     "water": (["under water", "in the sea"], ["水下的{}", "海里的{}"]),
     "beach": (["on the beach", "at the beach"], ["沙滩上的{}", "海滩上的{}"]),
@@ -104,6 +104,11 @@ def plural(name):
     return name + ("es" if name.endswith(("s", "x", "tomato")) else "s")
 
 
+def left_out(combination):
+    """One in six, chosen by a checksum of its words."""
+    return zlib.crc32(combination.encode()) % 6 == 0
+
+
 @dataclass
 class Plan:
     """What one picture shows: numbers of concepts from left to right, the colour they are painted in, how many."""
@@ -121,14 +126,15 @@ class Plan:
             yield "pair of " + " and ".join(sorted(names[concept] for concept in self.concepts))
         elif self.colour:
             yield f"{self.colour} {first}"
-        if self.count > 1:
+        # Of two and three of a thing never both: its plural is a word of its own.
+        if self.count == 2 or self.count == 3 and not left_out(f"2 {first}"):
             yield f"{self.count} {first}"
         if self.ground in PLACES:
             yield from (f"{names[concept]} on {self.ground}" for concept in self.concepts)
 
     def held_out(self, names):
-        """Whether one of its combinations is kept out of training: one in six, chosen by a checksum."""
-        return any(zlib.crc32(text.encode()) % 6 == 0 for text in self.combinations(names))
+        """Whether one of its combinations is kept out of training."""
+        return any(map(left_out, self.combinations(names)))
 
 
 class Scenes:
@@ -151,7 +157,7 @@ class Scenes:
         self.pool = [i for i, concept in enumerate(self.concepts) if concept["tier"] <= config["tier"]]
 
     def draw(self, captions=4, labels=False):
-        """One picture and its captions, half English and half Chinese (or its plan)."""
+        """One picture and its captions, English and Chinese (or its plan)."""
         plan = self.plan()
         picture = self.render(plan)
         return picture, plan if labels else self.captions(plan, captions)
@@ -183,7 +189,8 @@ class Scenes:
                 plan.colour = colour
         return plan
 
-    def render(self, plan):
+    def render(self, plan, alone=None):
+        """The picture; the things are pasted on the picture `alone` as well, at the same places."""
         rng, config = self.rng, self.config
         picture = self.backgrounds.draw(plan.ground)
         spread = config["jitter"]
@@ -198,7 +205,7 @@ class Scenes:
             centres, sizes = [(64, 64)], config["size_in_place"] if plan.ground in PLACES else config["size"]
         size = rng.uniform(*sizes)
         for number, centre in enumerate(centres):
-            self._paste(picture, sprites[number % len(sprites)], centre, size, spread)
+            self._paste([picture, alone], sprites[number % len(sprites)], centre, size, spread)
         return picture
 
     def natural(self, plan):
@@ -207,9 +214,10 @@ class Scenes:
         return turned is self._sprite(plan.concepts[0], plan.style)
 
     def captions(self, plan, count):
-        texts = [self._english, self._chinese]
+        """English and Chinese in turn; of counts three in four are English, whose plurals are words of their own."""
+        texts = [self._english, self._chinese, self._english, self._english if plan.count > 1 else self._chinese]
         parts = plan.concepts, plan.style, plan.ground, plan.colour, plan.count
-        return [texts[i % 2](*parts) for i in range(count)]
+        return [texts[i % 4](*parts) for i in range(count)]
 
     def _choose(self, weights):
         return self.rng.choices(list(weights), list(weights.values()))[0]
@@ -223,11 +231,12 @@ class Scenes:
             self.sprites[key] = recolour(sprite, colour) if colour else sprite
         return self.sprites[key]
 
-    def _paste(self, picture, sprite, centre, size, spread):
+    def _paste(self, pictures, sprite, centre, size, spread):
         size = round(size)
         small = sprite.convert("RGBa").resize((size, size), Image.BICUBIC, reducing_gap=2.0).convert("RGBA")
         corner = tuple(round(axis + self.rng.uniform(-spread, spread) - size / 2) for axis in centre)
-        picture.paste(small, corner, small)
+        for picture in filter(None, pictures):
+            picture.paste(small, corner, small)
 
     def _name(self, concept, language):
         names = self.concepts[concept][language]

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from diffusers.models.attention_processor import AttnProcessor
 from torch.nn.functional import pixel_unshuffle
 
 from bozzetto import encode, load_text_encoder, load_unet, load_vae, new_schedule, new_text_encoder, new_unet, paint
@@ -73,6 +74,7 @@ class Run:
         self.stage = options.stage.read_text()
         stage = tomllib.loads(self.stage)
         self.config = stage["train"]
+        self.precision = getattr(torch, self.config.get("precision", "float32"))
         torch.manual_seed(options.seed)
 
         tokenizer = options.work / "ckpt/tokenizer"
@@ -120,6 +122,9 @@ class Run:
             self.text = load_text_encoder(options.init_text) if options.init_text else new_text_encoder(self.prompts.size)
         self.unet.float().train()
         self.text.float().train()
+        # Plain products instead of fused attention: its backward pass is slow in bfloat16 on a processor.
+        self.unet.set_attn_processor(AttnProcessor())
+        self.text.set_attn_implementation("eager")
         self.parameters = list(self.unet.parameters()) + list(self.text.parameters())
         tables = [p for name, p in self.text.named_parameters() if "embedding" in name]
         self.optimiser = MuonAdam(
@@ -127,6 +132,7 @@ class Run:
             self.config["rate"],
             weight_decay=self.config["weight_decay"],
             adam_only=[self.unet.conv_in.weight, self.unet.conv_out.weight, *tables],
+            precision=self.precision,
         )
         self.average = [parameter.detach().clone() for parameter in self.parameters]
 
@@ -191,7 +197,6 @@ class Run:
         latents, captions = self.ring.draw(count // 2)
         dropped = torch.rand(len(captions), 1) < config["caption_drop"]
         captions = torch.where(dropped, self.prompts.batch([""]), captions)
-        states = self.text(input_ids=captions).last_hidden_state.repeat(2, 1, 1)
         latents = pixel_unshuffle(latents.repeat(2, 1, 1, 1), self.options.fold)
 
         # Stratified noise levels, each pair of one low and one high.
@@ -203,7 +208,11 @@ class Run:
         noisy = signal.sqrt() * latents + (1 - signal).sqrt() * noise
         goal = signal.sqrt() * noise - (1 - signal).sqrt() * latents
 
-        error = (self.unet(noisy, steps, states).sample - goal).pow(2)
+        # Weights, their averages and the optimiser stay in float32.
+        with torch.autocast("cpu", self.precision, enabled=self.precision != torch.float32):
+            states = self.text(input_ids=captions).last_hidden_state.repeat(2, 1, 1)
+            velocity = self.unet(noisy, steps, states).sample
+        error = (velocity.float() - goal).pow(2)
         # min-SNR(5), and a floor so that the step from pure noise, which sets the colours, counts.
         ratio = signal / (1 - signal).clamp(min=1e-6)
         weight = ratio.clamp(max=5) / (ratio + 1) + 0.35 / (1 + ratio)
