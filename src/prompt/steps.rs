@@ -8,9 +8,9 @@ enum Node {
     /// The same at every step.
     Text(String),
     /// `before` up to this step, then `after`.
-    Edited { before: Vec<Node>, after: Vec<Node>, when: When },
+    Edited { before: Vec<Self>, after: Vec<Self>, when: When },
     /// One after the other, a step each.
-    Alternating(Vec<Vec<Node>>),
+    Alternating(Vec<Vec<Self>>),
 }
 
 /// After which step, from 1.

@@ -95,7 +95,9 @@ fn merged(parts: Vec<Part>) -> Vec<Part> {
     for part in parts {
         match (merged.last_mut(), part) {
             (_, Part::Text(text, _)) if text.is_empty() => {}
-            (Some(Part::Text(before, there)), Part::Text(text, weight)) if *there == weight => before.push_str(&text),
+            (Some(Part::Text(before, there)), Part::Text(text, weight)) if there.total_cmp(&weight).is_eq() => {
+                before.push_str(&text);
+            }
             (_, part) => merged.push(part),
         }
     }

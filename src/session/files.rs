@@ -33,7 +33,7 @@ pub(super) enum Task {
 
 /// What became of it.
 pub(super) enum Done {
-    Picture(Result<Opened, pixels::Error>),
+    Picture(Result<Box<Opened>, pixels::Error>),
     Mask { name: String, mask: Result<Mask, pixels::Error> },
     Guide(Result<Arc<Picture>, pixels::Error>),
     Saved { path: PathBuf, result: Option<ResultId>, outcome: Result<(), pixels::Error> },
@@ -61,9 +61,9 @@ fn carry_out(task: Task) -> Done {
         Task::OpenPicture(path) => Done::Picture(Picture::load(&path).map(|picture| {
             let parameters = read_texts(&path).into_iter().find(|(key, _)| key == PARAMETERS_KEY);
             let found = parameters.map(|(_, text)| from_parameters(&text).settings).filter(|found| !found.is_empty());
-            Opened { found, ..made_to_fit(picture, name_of(&path)) }
+            Box::new(Opened { found, ..made_to_fit(picture, name_of(&path)) })
         })),
-        Task::TakePicture(picture) => Done::Picture(Ok(made_to_fit(picture, "The pasted picture".into()))),
+        Task::TakePicture(picture) => Done::Picture(Ok(Box::new(made_to_fit(picture, "The pasted picture".into())))),
         Task::OpenMask(path) => Done::Mask { name: name_of(&path), mask: Mask::load(&path) },
         Task::OpenGuide(path) => {
             // No larger one is of use, and it goes to disk with the session.

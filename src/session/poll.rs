@@ -360,7 +360,7 @@ impl Session {
 
     fn take_file(&mut self, done: Done) {
         match done {
-            Done::Picture(Ok(opened)) => self.take_picture(opened),
+            Done::Picture(Ok(opened)) => self.take_picture(*opened),
             Done::Mask { name, mask: Ok(mask) } => self.take_mask(&name, mask),
             Done::Guide(Ok(picture)) => self.guide_by(picture),
             Done::Picture(Err(error)) | Done::Mask { mask: Err(error), .. } | Done::Guide(Err(error)) => {

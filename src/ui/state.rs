@@ -117,15 +117,14 @@ impl ViewState {
     /// The texture of a panel's picture, reduced to a thumbnail when it is a new one.
     pub fn thumbnail(&mut self, ctx: &egui::Context, picture: &Arc<Picture>) -> egui::TextureHandle {
         let known = self.small.iter().find(|(of, _)| Arc::ptr_eq(of, picture));
-        let small = match known {
-            Some((_, small)) => small.clone(),
-            None => {
-                let small = Arc::new(picture.thumbnail(128));
-                // One to start from, one that guides: what was there before those is not shown any more.
-                self.small.truncate(1);
-                self.small.insert(0, (picture.clone(), small.clone()));
-                small
-            }
+        let small = if let Some((_, small)) = known {
+            small.clone()
+        } else {
+            let small = Arc::new(picture.thumbnail(128));
+            // One to start from, one that guides: what was there before those is not shown any more.
+            self.small.truncate(1);
+            self.small.insert(0, (picture.clone(), small.clone()));
+            small
         };
         self.thumbnails.get(ctx, &small)
     }

@@ -1,4 +1,4 @@
-//! ControlNet (Zhang et al. 2023), laid out as diffusers' `ControlNetModel`: a copy of the way down that also sees a picture of
+//! `ControlNet` (Zhang et al. 2023), laid out as diffusers' `ControlNetModel`: a copy of the way down that also sees a picture of
 //! lines, and whose findings are added to what the U-Net keeps.
 
 use super::Words;
@@ -10,7 +10,7 @@ use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
 use serde_json::json;
 
-/// What a ControlNet's config.json decides. Absent fields have the defaults of diffusers' `ControlNetModel`.
+/// What a `ControlNet`'s config.json decides. Absent fields have the defaults of diffusers' `ControlNetModel`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ControlNetConfig {
     /// The way down, as of the U-Net that it was trained with.

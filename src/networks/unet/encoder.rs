@@ -5,7 +5,7 @@ use crate::kernels::{Activation, Conv2d, Linear, to_channels_last};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
 
-/// The way down and the middle: what a U-Net and its ControlNets have alike.
+/// The way down and the middle: what a U-Net and its `ControlNet`s have alike.
 #[derive(Clone, Debug)]
 pub(super) struct Encoder {
     conv_in: Conv2d,

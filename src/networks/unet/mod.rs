@@ -1,5 +1,5 @@
 //! The network that estimates noise (Ronneberger et al. 2015, Rombach et al. 2022), laid out as diffusers'
-//! `UNet2DConditionModel`: down through the levels, keeping what was seen, and up again with it. A ControlNet looks along on the
+//! `UNet2DConditionModel`: down through the levels, keeping what was seen, and up again with it. A `ControlNet` looks along on the
 //! way down, at a picture that guides, and adds to what is kept.
 
 mod blocks;
