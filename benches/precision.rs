@@ -10,7 +10,14 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 const PROMPTS: [&str; 8] = [
-    "red apple", "a blue car", "cat", "a purple balloon in the sky", "house in the snow", "猫和狗", "green tree on a hill", "sun",
+    "red apple",
+    "a blue car",
+    "cat",
+    "a purple balloon in the sky",
+    "house in the snow",
+    "猫和狗",
+    "green tree on a hill",
+    "sun",
 ];
 const SEEDS: [u64; 3] = [7, 8, 9];
 
@@ -25,7 +32,8 @@ fn main() {
     let (mut ratios, mut largest) = (Vec::new(), Vec::new());
     for prompt in PROMPTS {
         for seed in SEEDS {
-            let pictures: Vec<Vec<u8>> = models.iter().map(|(model, precision)| painted(model, *precision, prompt, seed)).collect();
+            let pictures: Vec<Vec<u8>> =
+                models.iter().map(|(model, precision)| painted(model, *precision, prompt, seed)).collect();
             let apart = pictures[0].iter().zip(&pictures[1]).map(|(a, b)| a.abs_diff(*b));
             let squares = apart.clone().map(|apart| f64::from(apart).powi(2)).sum::<f64>() / pictures[0].len() as f64;
             let ratio = 10.0 * (255.0 * 255.0 / squares).log10();
@@ -38,7 +46,14 @@ fn main() {
     ratios.sort_by(f64::total_cmp);
     largest.sort_unstable();
     let middle = ratios.len() / 2;
-    println!("\n{} pictures: median {:.1} dB, lowest {:.1} dB; largest difference of a channel: median {}, most {}", ratios.len(), ratios[middle], ratios[0], largest[middle], largest[largest.len() - 1]);
+    println!(
+        "\n{} pictures: median {:.1} dB, lowest {:.1} dB; largest difference of a channel: median {}, most {}",
+        ratios.len(),
+        ratios[middle],
+        ratios[0],
+        largest[middle],
+        largest[largest.len() - 1]
+    );
 }
 
 /// The channels of a picture's pixels, without how much shines through.
@@ -59,9 +74,14 @@ fn painted(model: &Model, precision: Precision, prompt: &str, seed: u64) -> Vec<
         upscale: None,
     };
     match paint(model, None, &request, &mut |_| ControlFlow::Continue(())) {
-        Ok(Ending::Finished(painted)) => {
-            painted.picture.rgba().as_chunks::<4>().0.iter().flat_map(|[red, green, blue, _]| [*red, *green, *blue]).collect()
-        }
+        Ok(Ending::Finished(painted)) => painted
+            .picture
+            .rgba()
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .flat_map(|[red, green, blue, _]| [*red, *green, *blue])
+            .collect(),
         _ => unreachable!("nothing stops it"),
     }
 }

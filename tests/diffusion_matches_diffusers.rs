@@ -189,7 +189,8 @@ fn a_stop_asked_for_during_any_call_of_the_network_lets_at_most_one_more_begin()
 
 /// Bozzetto in the source tree.
 fn bozzetto() -> Model {
-    Model::load(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("assets/models/bozzetto"), &Device::Cpu, Precision::F32).unwrap()
+    Model::load(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("assets/models/bozzetto"), &Device::Cpu, Precision::F32)
+        .unwrap()
 }
 
 /// What the fixtures ask of Bozzetto.

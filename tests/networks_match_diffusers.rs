@@ -195,7 +195,8 @@ fn a_prompt_that_is_too_long_says_which_words_were_cut() {
 /// `python tests/fixtures/generate_networks.py --model assets/models/bozzetto`.
 fn shipped() -> Model {
     let library = Library::discover(&[]);
-    Model::load(&library.find(json("shipped")["model"].as_str().unwrap()).unwrap(), &Device::Cpu, Precision::F32).unwrap()
+    Model::load(&library.find(json("shipped")["model"].as_str().unwrap()).unwrap(), &Device::Cpu, Precision::F32)
+        .unwrap()
 }
 
 #[test]

@@ -7,7 +7,7 @@ use egui::{Key, Modifiers, Pos2, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use sfumato::app::{App, Dialogs};
-use sfumato::diffusion::{Precision, Defaults, Painted, Phase, Request, SamplerName, ScheduleName, Stop, Upscale};
+use sfumato::diffusion::{Defaults, Painted, Phase, Precision, Request, SamplerName, ScheduleName, Stop, Upscale};
 use sfumato::engine::{self, Command, Event, Job, Outcome, Peer};
 use sfumato::geom::Extent;
 use sfumato::paint::Tool;

@@ -172,7 +172,8 @@ fn a_network_that_gives_no_numbers_is_an_error() {
 }
 
 fn bozzetto() -> Model {
-    Model::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models/bozzetto"), &Device::Cpu, Precision::F32).unwrap()
+    Model::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models/bozzetto"), &Device::Cpu, Precision::F32)
+        .unwrap()
 }
 
 /// Small and short.

@@ -13,7 +13,9 @@ pub enum Error {
         known: Vec<String>,
     },
     /// A precision that the machine does not multiply in.
-    #[error("this machine does not multiply in bf16, which takes a processor with AVX-512 BF16: choose f32 as the precision")]
+    #[error(
+        "this machine does not multiply in bf16, which takes a processor with AVX-512 BF16: choose f32 as the precision"
+    )]
     NoBf16,
     /// The folder is not there.
     #[error("there is no such folder: {}", .0.display())]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::diffusion::{Precision, Input, SamplerName, ScheduleName};
+use crate::diffusion::{Input, Precision, SamplerName, ScheduleName};
 use crate::geom::Extent;
 use crate::pixels::{Mask, texts_in};
 use std::time::{Duration, SystemTime};

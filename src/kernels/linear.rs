@@ -1,6 +1,6 @@
+use super::Activation;
 use super::cpu::{self, Epilogue, Kind, Matrix, Packed, PackedGated, Rounded, RoundedGated, Values, Walk};
 use super::host::{Host, activations, filled, filled_rounded, rounding, serves, widened, with_values};
-use super::Activation;
 use candle_core::{D, DType, Result, Tensor};
 use candle_nn::VarBuilder;
 use std::sync::Arc;

@@ -20,8 +20,15 @@ pub struct GroupNorm {
 #[derive(Clone, Debug)]
 enum Scale {
     /// `rounds`: what comes out is rounded to bf16, because it will be multiplied in bf16 and nothing else.
-    Own { weight: Host, bias: Host, rounds: bool },
-    Candle { weight: Tensor, bias: Tensor },
+    Own {
+        weight: Host,
+        bias: Host,
+        rounds: bool,
+    },
+    Candle {
+        weight: Tensor,
+        bias: Tensor,
+    },
 }
 
 impl Scale {

@@ -135,7 +135,8 @@ const FIRST_BRUSH: Brush = Brush { size: 24.0, hardness: 0.8 };
 impl Session {
     /// Opens the session that was left, or a first one: the preferred model's example in the draft, the model on its way.
     pub fn open(opening: Opening) -> Self {
-        let Opening { paths, settings, models, precisions, upscalers, engine: mut start_engine, wake, entropy } = opening;
+        let Opening { paths, settings, models, precisions, upscalers, engine: mut start_engine, wake, entropy } =
+            opening;
         let folder = paths.state_folder().to_owned();
         let claim = persist::claim(&folder);
         let restored = if claim.is_some() { persist::restore(&folder) } else { persist::Restored::default() };

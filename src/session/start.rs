@@ -25,7 +25,8 @@ impl Session {
             let wake = Arc::clone(&engine_wake);
             engine::spawn(Library::discover(&places), Priority::BelowWindow, move || wake())
         });
-        let mut session = Self::open(Opening { paths, settings, models, precisions, upscalers, engine, wake, entropy: entropy() });
+        let mut session =
+            Self::open(Opening { paths, settings, models, precisions, upscalers, engine, wake, entropy: entropy() });
         if let Some(problem) = problem {
             session.notices.error(problem);
         }

@@ -7,7 +7,7 @@ mod restart;
 mod results;
 
 use super::*;
-use crate::diffusion::{Precision, Defaults, Painted, Phase, Request, SamplerName, ScheduleName};
+use crate::diffusion::{Defaults, Painted, Phase, Precision, Request, SamplerName, ScheduleName};
 use crate::engine::{self, Event, Job, Outcome, Peer};
 use crate::geom::{Extent, Point};
 use crate::paint::Stroke;

@@ -81,10 +81,13 @@ pub(in crate::kernels) fn attention_bf16<'a>(
     let out = Shared::new(out);
     each(batch * heads * blocks, parallel, |index| {
         let (head, block) = (index / blocks, index % blocks);
-        let (keys_of, values_of) = packed[head * (key_lines + value_lines)..][..key_lines + value_lines].split_at(key_lines);
+        let (keys_of, values_of) =
+            packed[head * (key_lines + value_lines)..][..key_lines + value_lines].split_at(key_lines);
         let queries = block * QUERIES_AT_ONCE..((block + 1) * QUERIES_AT_ONCE).min(queries);
         let task = Task { kind, query, keys_of, values_of, shape, head, causal, out: &out };
-        kind.with(|| (queries.start..queries.end).step_by(ROWS).for_each(|first| task.tile(first..queries.end.min(first + ROWS))));
+        kind.with(|| {
+            (queries.start..queries.end).step_by(ROWS).for_each(|first| task.tile(first..queries.end.min(first + ROWS)))
+        });
     });
 }
 
@@ -133,7 +136,13 @@ impl Task<'_> {
                     scores.copy_from_slice(&of_panel.0);
                 }
                 dispatch(Weigh {
-                    scores: &*scores, weights, sums, seen: &mut seen, rows: rows.clone(), keys: block, causal: self.causal,
+                    scores: &*scores,
+                    weights,
+                    sums,
+                    seen: &mut seen,
+                    rows: rows.clone(),
+                    keys: block,
+                    causal: self.causal,
                     factor: LOG2_E / (width as f32).sqrt(),
                 });
                 for (panel, sums) in sums.chunks_exact_mut(ROWS).enumerate() {
@@ -201,7 +210,8 @@ impl WithSimd for Weigh<'_> {
         let Self { scores, weights, sums, seen, rows, keys, causal, factor } = self;
         let panels = keys.len().div_ceil(PANEL);
         for (row, seen) in seen.iter_mut().enumerate().take(rows.len()) {
-            let end = if causal { keys.len().min((rows.start + row + 1).saturating_sub(keys.start)) } else { keys.len() };
+            let end =
+                if causal { keys.len().min((rows.start + row + 1).saturating_sub(keys.start)) } else { keys.len() };
             let (whole, rest) = (end / PANEL, end % PANEL);
             let mut greatest = [simd.splat_f32s(f32::NEG_INFINITY); 2];
             for panel in 0..whole {

@@ -8,8 +8,8 @@ use super::packed::Values;
 use super::shared::{Shared, each, threads, with_scratch};
 use super::tiles::{AT_ONCE, DEPTH, Kind, Line, PANEL, SIDE, Sums};
 use super::vector::{dispatch, gelu, put, take};
-use half::{bf16, f16};
 use half::slice::HalfFloatSliceExt;
+use half::{bf16, f16};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -39,7 +39,9 @@ pub(super) fn put_rounded<S: Simd>(simd: S, to: &mut [u16], x: S::f32s) {
     let mut halves = [0f32; SIDE];
     put(simd, &mut halves, simd.transmute_f32s_u32s(simd.wrapping_dyn_shr_u32s(kept, sixteen)));
     match to.first_chunk_mut::<SIDE>() {
-        Some(to) if S::F32_LANES == SIDE => to.iter_mut().zip(halves).for_each(|(to, half)| *to = half.to_bits() as u16),
+        Some(to) if S::F32_LANES == SIDE => {
+            to.iter_mut().zip(halves).for_each(|(to, half)| *to = half.to_bits() as u16)
+        }
         _ => to.iter_mut().zip(&halves[..S::F32_LANES]).for_each(|(to, half)| *to = half.to_bits() as u16),
     }
 }
@@ -268,7 +270,12 @@ pub(in crate::kernels) fn multiply<X: Number, Y: Number>(
 }
 
 /// As [`multiply`], then each output times [`gelu`] of its gate, to `out` (M, N): GEGLU, Shazeer 2020.
-pub(in crate::kernels) fn multiply_gated<X: Number, Y: Number>(x: &[X], rows: usize, weight: &RoundedGated, out: &mut [Y]) {
+pub(in crate::kernels) fn multiply_gated<X: Number, Y: Number>(
+    x: &[X],
+    rows: usize,
+    weight: &RoundedGated,
+    out: &mut [Y],
+) {
     assert_eq!(out.len(), rows * weight.outputs, "a result of another size");
     let out = Shared::new(out);
     over_blocks(x, Walk::rows(rows), &weight.matrix, |sums, rows, panel| {
@@ -307,7 +314,8 @@ fn over_blocks<X: Number>(x: &[X], walk: Walk, weight: &Rounded, put: impl Fn(&S
     let threads = threads().min(walk.outputs() * weight.outputs * per_output / (8 * WORTH_A_THREAD) + 1);
     // What two threads both need is what is smaller: the picture or the weight.
     let by_lines = walk.outputs() >= weight.outputs * weight.taps && batch * output.0 >= threads;
-    let columns_each = output.1.div_ceil(output.1.div_ceil(BLOCK_WIDTH)).next_multiple_of(if output.1 > SIDE { SIDE } else { 1 });
+    let columns_each =
+        output.1.div_ceil(output.1.div_ceil(BLOCK_WIDTH)).next_multiple_of(if output.1 > SIDE { SIDE } else { 1 });
     let line_bytes = columns_each * walk.stride * walk.stride * weight.depth.next_multiple_of(DEPTH) * size_of::<u16>();
     let fewest = BLOCK_OUTPUTS.div_ceil(columns_each);
     let lines_at_most = (BLOCK_BYTES / line_bytes.max(1)).saturating_sub(kernel - 1).max(fewest);
@@ -332,7 +340,14 @@ fn over_blocks<X: Number>(x: &[X], walk: Walk, weight: &Rounded, put: impl Fn(&S
     });
 }
 
-fn multiply_block<X: Number>(x: &[X], walk: Walk, weight: &Rounded, block: &Block, panels: Range<usize>, put: Sink<'_>) {
+fn multiply_block<X: Number>(
+    x: &[X],
+    walk: Walk,
+    weight: &Rounded,
+    block: &Block,
+    panels: Range<usize>,
+    put: Sink<'_>,
+) {
     let Walk { kernel, stride, .. } = walk;
     // The kernel's places of one remainder by the stride see the same pixels, so each remainder has a plane of its own.
     let reach = (kernel - 1) / stride;
@@ -415,7 +430,10 @@ impl<X: Number> WithSimd for Lay<'_, X> {
         let (stride, scale) = (walk.stride, walk.scale);
         for remainder in 0..stride * stride {
             let along = |at: usize, first: usize, remainder: usize, side: usize| {
-                ((at + first) * stride + remainder).checked_sub(walk.before).map(|at| at / scale).filter(|at| *at < side)
+                ((at + first) * stride + remainder)
+                    .checked_sub(walk.before)
+                    .map(|at| at / scale)
+                    .filter(|at| *at < side)
             };
             for line in 0..size.0 {
                 let y = along(line, block.lines.start, remainder / stride, walk.height);

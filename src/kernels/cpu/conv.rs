@@ -59,7 +59,8 @@ impl Conv<Rounded> {
         out: &mut [f32],
     ) {
         let scale = if doubled { 2 } else { 1 };
-        let output = self.output_size(height * scale, width * scale).expect("whoever made `out` has asked for its size");
+        let output =
+            self.output_size(height * scale, width * scale).expect("whoever made `out` has asked for its size");
         let &Self { kernel, stride, before, .. } = self;
         let walk = if kernel == 1 && stride == 1 && !doubled && before == 0 && self.after == 0 {
             Walk::rows(batch * height * width)

@@ -333,7 +333,14 @@ fn narrow(numbers: &[f32]) -> Vec<bf16> {
 
 #[test]
 fn rounding_to_bf16_is_to_the_nearest_and_then_to_the_even_one() {
-    for bits in (0..=u32::MAX).step_by(4099).chain([0x3F80_8000, 0x3F81_8000, 0x7F7F_FFFF, 0x7F80_0000, 0x7F80_0001, 0xFFFF_FFFF]) {
+    for bits in (0..=u32::MAX).step_by(4099).chain([
+        0x3F80_8000,
+        0x3F81_8000,
+        0x7F7F_FFFF,
+        0x7F80_0000,
+        0x7F80_0001,
+        0xFFFF_FFFF,
+    ]) {
         let x = f32::from_bits(bits);
         assert_eq!(bf16::of(x).to_bits(), bf16::from_f32(x).to_bits(), "{x}");
     }

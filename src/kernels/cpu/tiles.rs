@@ -137,7 +137,11 @@ mod x86 {
         const FEATURES: u32 = 7;
         const AMX_BF16: u32 = 1 << 22;
         const AMX_TILE: u32 = 1 << 24;
-        let found = if std::arch::x86_64::__cpuid(0).eax < FEATURES { 0 } else { std::arch::x86_64::__cpuid_count(FEATURES, 0).edx };
+        let found = if std::arch::x86_64::__cpuid(0).eax < FEATURES {
+            0
+        } else {
+            std::arch::x86_64::__cpuid_count(FEATURES, 0).edx
+        };
         // SAFETY: the call takes two numbers and changes nothing but what instructions this process may use.
         found & (AMX_BF16 | AMX_TILE) == AMX_BF16 | AMX_TILE
             && unsafe { libc::syscall(libc::SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) } == 0
@@ -176,7 +180,13 @@ mod x86 {
 
     /// # Safety
     /// As [`super::Kind::multiply`] checks; the tiles must be configured.
-    pub(super) unsafe fn tiles(starts: &[usize], left: *const Line, steps: &[u32], right: *const Line, sums: &mut Sums) {
+    pub(super) unsafe fn tiles(
+        starts: &[usize],
+        left: *const Line,
+        steps: &[u32],
+        right: *const Line,
+        sums: &mut Sums,
+    ) {
         const LINE: usize = size_of::<Line>();
         const ROW: usize = PANEL * size_of::<f32>();
         if steps.is_empty() {
@@ -253,7 +263,13 @@ mod x86 {
     /// # Safety
     /// As [`super::Kind::multiply`] checks.
     #[target_feature(enable = "avx512f,avx512bf16")]
-    pub(super) unsafe fn vectors(starts: &[usize], left: *const Line, steps: &[u32], right: *const Line, sums: &mut Sums) {
+    pub(super) unsafe fn vectors(
+        starts: &[usize],
+        left: *const Line,
+        steps: &[u32],
+        right: *const Line,
+        sums: &mut Sums,
+    ) {
         for first in (0..starts.len() * SIDE).step_by(ROWS) {
             let left = left.wrapping_add(starts[first / SIDE] + first % SIDE);
             let mut tile = [[_mm512_setzero_ps(); AT_ONCE]; ROWS];

@@ -33,7 +33,8 @@ impl AutoencoderKl {
         let post_quant =
             config.use_post_quant_conv.then(|| Conv2d::new(channels, channels, 1, weights.pp("post_quant_conv")));
         let (factor, offset): (Vec<f32>, Vec<f32>) = (0..channels).map(|channel| config.scaling(channel)).unzip();
-        let row = |values| Tensor::from_vec(values, (1, channels, 1, 1), weights.device())?.to_dtype(activations(&weights));
+        let row =
+            |values| Tensor::from_vec(values, (1, channels, 1, 1), weights.device())?.to_dtype(activations(&weights));
         Ok(Self {
             encoder: Encoder::new(config, &weights.pp("encoder"))?,
             quant: quant.transpose()?,
