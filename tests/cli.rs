@@ -273,6 +273,7 @@ fn a_bench_says_where_the_seconds_of_a_picture_went() {
         "sampler",
         "schedule",
         "guidance_scale",
+        "precision",
         "device",
         "threads",
         "vectors",
