@@ -68,10 +68,9 @@ impl Error {
     /// What the person can do about it beyond what the sentence itself says, without a full stop.
     pub fn next_step(&self) -> Option<&'static str> {
         match self {
-            Self::Model(crate::checkpoints::Error::NoBf16) => None,
+            Self::Model(crate::checkpoints::Error::NoBf16) | Self::Paint(_) | Self::Gone(_) => None,
             Self::UnknownModel(_) | Self::Model(_) => Some("`sfumato models` lists the models that can be used"),
             Self::Panicked(_) => Some("try again, and report it with the settings if it comes back"),
-            Self::Paint(_) | Self::Gone(_) => None,
         }
     }
 }

@@ -86,7 +86,9 @@ pub(in crate::kernels) fn attention_bf16<'a>(
         let queries = block * QUERIES_AT_ONCE..((block + 1) * QUERIES_AT_ONCE).min(queries);
         let task = Task { kind, query, keys_of, values_of, shape, head, causal, out: &out };
         kind.with(|| {
-            (queries.start..queries.end).step_by(ROWS).for_each(|first| task.tile(first..queries.end.min(first + ROWS)))
+            (queries.start..queries.end)
+                .step_by(ROWS)
+                .for_each(|first| task.tile(first..queries.end.min(first + ROWS)));
         });
     });
 }

@@ -40,7 +40,7 @@ pub(super) fn put_rounded<S: Simd>(simd: S, to: &mut [u16], x: S::f32s) {
     put(simd, &mut halves, simd.transmute_f32s_u32s(simd.wrapping_dyn_shr_u32s(kept, sixteen)));
     match to.first_chunk_mut::<SIDE>() {
         Some(to) if S::F32_LANES == SIDE => {
-            to.iter_mut().zip(halves).for_each(|(to, half)| *to = half.to_bits() as u16)
+            to.iter_mut().zip(halves).for_each(|(to, half)| *to = half.to_bits() as u16);
         }
         _ => to.iter_mut().zip(&halves[..S::F32_LANES]).for_each(|(to, half)| *to = half.to_bits() as u16),
     }
