@@ -68,6 +68,31 @@ fn the_same_request_gives_the_same_bytes_and_another_seed_others() {
 }
 
 #[test]
+fn a_picture_in_bf16_is_nearly_that_of_f32_and_the_same_with_any_number_of_threads() {
+    if !Precision::Bf16.is_there(&Device::Cpu) {
+        let error = Model::load(&folder(), &Device::Cpu, Precision::Bf16).unwrap_err().to_string();
+        assert!(error.contains("choose f32"), "{error}");
+        return;
+    }
+    let model = Model::load(&folder(), &Device::Cpu, Precision::Bf16).unwrap();
+    let guided = Request { guidance_scale: 3.5, precision: Precision::Bf16, ..request() };
+    let on_threads = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| finished(&model, &guided).picture)
+    };
+    let picture = on_threads(1);
+    for threads in [2, 3] {
+        assert_eq!(picture, on_threads(threads));
+    }
+    let exact = finished(&bozzetto(), &guided).picture;
+    assert_ne!(picture, exact);
+    let apart = picture.rgba().iter().zip(exact.rgba()).map(|(a, b)| f64::from(a.abs_diff(*b)).powi(2));
+    let mean = apart.sum::<f64>() / exact.rgba().len() as f64;
+    // 40 dB; a wrong sum anywhere costs far more.
+    assert!(mean < 255.0 * 255.0 / 1e4, "{mean}");
+}
+
+#[test]
 fn every_sampler_paints_on_every_schedule() {
     let model = bozzetto();
     for &sampler in SamplerName::ALL {

@@ -2,11 +2,12 @@
 //! [`super::tiles`], weights are taken of scores in f32 and rounded. A head's keys and values are laid out once, as weights are.
 
 use super::attention::AttentionShape;
-use super::bf16::{Number, lay_row, rounded, with_lines};
+use super::bf16::{Number, lay_row, put_rounded, with_lines};
 use super::shared::{Shared, each, threads};
 use super::tiles::{AT_ONCE, DEPTH, Kind, Line, PANEL, SIDE, Sums};
 use super::vector::{dispatch, power_of_two};
 use half::bf16;
+use half::slice::HalfFloatSliceExt;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 use std::f32::consts::LOG2_E;
@@ -25,9 +26,9 @@ const WORTH_A_THREAD: usize = 1 << 22;
 
 /// Scaled dot-product attention of what is rounded already to `out` (B, N, H · W). `causal`: a query sees the keys up to its own
 /// number.
-pub(in crate::kernels) fn attention_bf16(
+pub(in crate::kernels) fn attention_bf16<'a>(
     kind: Kind,
-    (query, key, value): (&[bf16], &[bf16], &[bf16]),
+    (query, key, value): (&'a [bf16], &'a [bf16], &'a [bf16]),
     shape: AttentionShape,
     causal: bool,
     out: &mut [bf16],
@@ -45,23 +46,28 @@ pub(in crate::kernels) fn attention_bf16(
     let pack = |(index, packed): (usize, &mut [Line])| {
         let (keys_of, values_of) = packed.split_at_mut(key_lines);
         let start = index / heads * keys * heads * width + index % heads * width;
-        let row = |of: &'_ [bf16], number: usize| -> Vec<u16> {
-            of[start + number * heads * width..][..width].iter().map(|number| number.to_bits()).collect()
-        };
+        let row = |of: &'a [bf16], number: usize| of[start + number * heads * width..][..width].reinterpret_cast();
         for number in 0..keys {
             let column = number % PANEL;
             let at = number / PANEL * tiles * STEP + column / SIDE * SIDE;
-            for (pair, numbers) in row(key, number).chunks(2).enumerate() {
+            let (pairs, rest) = row(key, number).as_chunks::<2>();
+            for (pair, numbers) in pairs.iter().enumerate() {
                 let line = &mut keys_of[at + pair / SIDE * STEP + pair % SIDE].0;
-                line[column % SIDE * 2..][..numbers.len()].copy_from_slice(numbers);
+                line.as_chunks_mut::<2>().0[column % SIDE] = *numbers;
             }
+            if let [last] = rest {
+                keys_of[at + pairs.len() / SIDE * STEP + pairs.len() % SIDE].0[column % SIDE * 2] = *last;
+            }
+        }
+        let zeros = vec![0; width];
+        for number in (0..keys).step_by(2) {
             let at = number / DEPTH * STEP + number % DEPTH / 2;
-            for (panel, numbers) in row(value, number).chunks(SIDE).enumerate() {
-                // Two panels of half a tile's depth each stand side by side.
-                let line =
-                    &mut values_of[panel / AT_ONCE * keys.div_ceil(DEPTH) * STEP + at + panel % AT_ONCE * SIDE].0;
-                for (column, number_of) in numbers.iter().enumerate() {
-                    line[2 * column + number % 2] = *number_of;
+            let first = row(value, number).chunks(SIDE);
+            let second = if number + 1 < keys { row(value, number + 1) } else { &zeros };
+            for (tile, (first, second)) in first.zip(second.chunks(SIDE)).enumerate() {
+                let line = &mut values_of[tile / AT_ONCE * keys.div_ceil(DEPTH) * STEP + at + tile % AT_ONCE * SIDE].0;
+                for (pair, (first, second)) in line.as_chunks_mut::<2>().0.iter_mut().zip(first.iter().zip(second)) {
+                    *pair = [*first, *second];
                 }
             }
         }
@@ -115,7 +121,7 @@ impl Task<'_> {
             query.fill(Line::ZERO);
             sums.fill([0.0; PANEL]);
             for row in 0..rows.len() {
-                lay_row(&self.query[place(row)..][..width], &mut query[row..], ROWS);
+                dispatch(Query { row: &self.query[place(row)..][..width], lines: &mut query[row..] });
             }
             let starts = &[0, SIDE][..rows.len().div_ceil(SIDE)];
             let mut seen = [Seen { greatest: f32::NEG_INFINITY, sum: 0.0 }; ROWS];
@@ -158,6 +164,20 @@ impl Task<'_> {
                 }
             }
         });
+    }
+}
+
+struct Query<'a> {
+    row: &'a [bf16],
+    lines: &'a mut [Line],
+}
+
+impl WithSimd for Query<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        lay_row(simd, self.row, self.lines, ROWS);
     }
 }
 
@@ -221,19 +241,19 @@ impl WithSimd for Weigh<'_> {
                         continue;
                     }
                 };
-                let mut powers = [0f32; PANEL];
-                for (power, score) in S::as_mut_simd_f32s(&mut powers).0.iter_mut().zip(S::as_simd_f32s(numbers).0) {
-                    *power = power_of_two(simd, simd.mul_add_e_f32s(*score, by, minus));
-                    total = simd.add_f32s(total, *power);
+                let weights = weights[panel * ROWS + row].0.chunks_exact_mut(S::F32_LANES);
+                for (weights, score) in weights.zip(S::as_simd_f32s(numbers).0) {
+                    let power = power_of_two(simd, simd.mul_add_e_f32s(*score, by, minus));
+                    total = simd.add_f32s(total, power);
+                    put_rounded(simd, weights, power);
                 }
-                weights[panel * ROWS + row].0 = powers.map(rounded);
             }
             let shrink = (seen.greatest - base).exp2();
             *seen = Seen { greatest, sum: seen.sum * shrink + simd.reduce_sum_f32s(total) };
             // Not `< 1`: it may be NaN.
             if shrink.to_bits() != 1f32.to_bits() {
-                for sums in sums.iter_mut().skip(row).step_by(ROWS) {
-                    *sums = sums.map(|sum| sum * shrink);
+                for sum in sums.iter_mut().skip(row).step_by(ROWS).flatten() {
+                    *sum *= shrink;
                 }
             }
         }
@@ -249,10 +269,10 @@ impl WithSimd for Add<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
+    fn with_simd<S: Simd>(self, simd: S) {
         for (sums, more) in self.sums.iter_mut().zip(&self.more.0) {
-            for (sum, more) in sums.iter_mut().zip(more) {
-                *sum += more;
+            for (sum, more) in S::as_mut_simd_f32s(sums).0.iter_mut().zip(S::as_simd_f32s(more).0) {
+                *sum = simd.add_f32s(*sum, *more);
             }
         }
     }

@@ -22,10 +22,38 @@ pub(super) fn rounded(x: f32) -> u16 {
     (if x.is_nan() { bits >> 16 | 0x40 } else { nearest }) as u16
 }
 
+/// Stores as many [`rounded`] numbers as there is room for.
+#[inline(always)]
+pub(super) fn put_rounded<S: Simd>(simd: S, to: &mut [u16], x: S::f32s) {
+    let (one, sixteen) = (simd.splat_u32s(1), simd.splat_u32s(16));
+    let bits = simd.transmute_u32s_f32s(x);
+    let odd = simd.and_u32s(simd.wrapping_dyn_shr_u32s(bits, sixteen), one);
+    let nearest = simd.add_u32s(simd.add_u32s(bits, simd.splat_u32s(0x7FFF)), odd);
+    let quiet = simd.or_u32s(bits, simd.splat_u32s(0x40_0000));
+    let is_number = simd.equal_f32s(x, x);
+    let kept = simd.transmute_u32s_f32s(simd.select_f32s(
+        is_number,
+        simd.transmute_f32s_u32s(nearest),
+        simd.transmute_f32s_u32s(quiet),
+    ));
+    let mut halves = [0f32; SIDE];
+    put(simd, &mut halves, simd.transmute_f32s_u32s(simd.wrapping_dyn_shr_u32s(kept, sixteen)));
+    match to.first_chunk_mut::<SIDE>() {
+        Some(to) if S::F32_LANES == SIDE => {
+            to.iter_mut().zip(halves).for_each(|(to, half)| *to = half.to_bits() as u16);
+        }
+        _ => to.iter_mut().zip(&halves[..S::F32_LANES]).for_each(|(to, half)| *to = half.to_bits() as u16),
+    }
+}
+
 /// Numbers that are multiplied in bf16, or what came of it.
 pub(in crate::kernels) trait Number: Copy + Default + Send + Sync {
     fn of(x: f32) -> Self;
 
+    /// Rounds a row of a tile.
+    fn lay<S: Simd>(simd: S, from: &[Self; DEPTH], to: &mut [u16; DEPTH]);
+
+    /// Rounds what there is.
     fn rounded(self) -> u16;
 
     /// Stores as many numbers as there is room for.
@@ -36,6 +64,13 @@ impl Number for f32 {
     #[inline(always)]
     fn of(x: f32) -> Self {
         x
+    }
+
+    #[inline(always)]
+    fn lay<S: Simd>(simd: S, from: &[Self; DEPTH], to: &mut [u16; DEPTH]) {
+        for (from, to) in from.chunks_exact(S::F32_LANES).zip(to.chunks_exact_mut(S::F32_LANES)) {
+            put_rounded(simd, to, take(simd, from));
+        }
     }
 
     #[inline(always)]
@@ -56,23 +91,18 @@ impl Number for bf16 {
     }
 
     #[inline(always)]
+    fn lay<S: Simd>(_: S, from: &[Self; DEPTH], to: &mut [u16; DEPTH]) {
+        to.copy_from_slice(from.reinterpret_cast());
+    }
+
+    #[inline(always)]
     fn rounded(self) -> u16 {
         self.to_bits()
     }
 
     #[inline(always)]
     fn put<S: Simd>(simd: S, to: &mut [Self], value: S::f32s) {
-        let mut numbers = [0f32; SIDE];
-        put(simd, &mut numbers, value);
-        if to.len() >= S::F32_LANES {
-            for (to, x) in to[..S::F32_LANES].iter_mut().zip(numbers) {
-                *to = Self::of(x);
-            }
-        } else {
-            for (to, x) in to.iter_mut().zip(numbers) {
-                *to = Self::of(x);
-            }
-        }
+        put_rounded(simd, to.reinterpret_cast_mut(), value);
     }
 }
 
@@ -80,6 +110,11 @@ impl Number for f16 {
     #[inline(always)]
     fn of(x: f32) -> Self {
         Self::from_f32(x)
+    }
+
+    #[inline(always)]
+    fn lay<S: Simd>(simd: S, from: &[Self; DEPTH], to: &mut [u16; DEPTH]) {
+        f32::lay(simd, &from.map(Self::to_f32), to);
     }
 
     #[inline(always)]
@@ -390,7 +425,7 @@ impl<X: Number> WithSimd for Lay<'_, X> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
+    fn with_simd<S: Simd>(self, simd: S) {
         let Self { x, walk, depth, block, size, plane, lines } = self;
         let (stride, scale) = (walk.stride, walk.scale);
         for remainder in 0..stride * stride {
@@ -407,7 +442,7 @@ impl<X: Number> WithSimd for Lay<'_, X> {
                     let pixel = y.zip(along(column, block.columns.start, remainder % stride, walk.width));
                     if let Some((y, left)) = pixel {
                         let at = ((block.picture * walk.height + y) * walk.width + left) * depth;
-                        lay_row(&x[at..at + depth], &mut lines[to..], plane);
+                        lay_row(simd, &x[at..at + depth], &mut lines[to..], plane);
                     } else {
                         lines[to..].iter_mut().step_by(plane).for_each(|line| *line = Line::ZERO);
                     }
@@ -419,10 +454,10 @@ impl<X: Number> WithSimd for Lay<'_, X> {
 
 /// Puts a row's numbers down in lines that are `apart` from each other.
 #[inline(always)]
-pub(super) fn lay_row<X: Number>(row: &[X], lines: &mut [Line], apart: usize) {
+pub(super) fn lay_row<S: Simd, X: Number>(simd: S, row: &[X], lines: &mut [Line], apart: usize) {
     let (whole, rest) = row.as_chunks::<DEPTH>();
     for (tile, numbers) in whole.iter().enumerate() {
-        lines[tile * apart].0 = numbers.map(Number::rounded);
+        X::lay(simd, numbers, &mut lines[tile * apart].0);
     }
     if !rest.is_empty() {
         let line = &mut lines[whole.len() * apart].0;
@@ -448,49 +483,28 @@ impl<Y: Number> WithSimd for Put<'_, Y> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
+    fn with_simd<S: Simd>(self, simd: S) {
         let Epilogue { bias, shift, residual } = self.epilogue;
         let first = self.panel * PANEL;
         let len = PANEL.min(self.width - first);
-        let add = |sums: &mut [f32; PANEL], from: &[f32]| {
-            if let Ok(from) = <&[f32; PANEL]>::try_from(from) {
-                for (sum, from) in sums.iter_mut().zip(from) {
-                    *sum += from;
-                }
-            } else {
-                for (sum, from) in sums.iter_mut().zip(from) {
-                    *sum += from;
-                }
-            }
-        };
         for (row, sums) in self.rows.iter().zip(&self.sums.0).filter(|(row, _)| **row != usize::MAX) {
             let start = row * self.width + first;
-            let mut sums = *sums;
-            if let Some(bias) = bias {
-                add(&mut sums, &bias[first..][..len]);
-            }
-            if let Some((shift, each)) = shift {
-                add(&mut sums, &shift[row / each * self.width + first..][..len]);
-            }
-            if let Some(residual) = residual {
-                add(&mut sums, &residual[start..][..len]);
-            }
             // SAFETY: tasks share no row and panel.
-            put_row(&sums, unsafe { self.each.part(start, len) });
-        }
-    }
-}
-
-/// Stores as many sums as there is room for.
-#[inline(always)]
-fn put_row<Y: Number>(sums: &[f32; PANEL], out: &mut [Y]) {
-    if let Ok(out) = <&mut [Y; PANEL]>::try_from(&mut *out) {
-        for (out, sum) in out.iter_mut().zip(sums) {
-            *out = Y::of(*sum);
-        }
-    } else {
-        for (out, sum) in out.iter_mut().zip(sums) {
-            *out = Y::of(*sum);
+            let out = unsafe { self.each.part(start, len) };
+            for (vector, out) in out.chunks_mut(S::F32_LANES).enumerate() {
+                let (at, len) = (vector * S::F32_LANES, out.len());
+                let mut sum = take(simd, &sums[at..]);
+                if let Some(bias) = bias {
+                    sum = simd.add_f32s(sum, take(simd, &bias[first + at..][..len]));
+                }
+                if let Some((shift, each)) = shift {
+                    sum = simd.add_f32s(sum, take(simd, &shift[row / each * self.width + first + at..][..len]));
+                }
+                if let Some(residual) = residual {
+                    sum = simd.add_f32s(sum, take(simd, &residual[start + at..][..len]));
+                }
+                Y::put(simd, out, sum);
+            }
         }
     }
 }

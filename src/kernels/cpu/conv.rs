@@ -36,6 +36,7 @@ impl Conv {
 
 impl Conv<Rounded> {
     /// In bf16. `weight` is (outputs, inputs, kernel, kernel), as files store it; `padding` is before and after.
+    #[expect(clippy::too_many_arguments, reason = "they are what a convolution is")]
     pub(in crate::kernels) fn rounded(
         kind: Kind,
         weight: Values<'_>,

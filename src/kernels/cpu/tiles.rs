@@ -121,7 +121,7 @@ mod x86 {
     use super::{AT_ONCE, Line, PANEL, SIDE, Sums};
     use std::arch::asm;
     use std::arch::x86_64::{
-        __m512bh, _mm512_dpbf16_ps, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_setzero_ps, _mm512_storeu_ps,
+        __m512bh, __m512i, _mm512_dpbf16_ps, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_setzero_ps, _mm512_storeu_ps,
     };
 
     pub(super) fn has_vectors() -> bool {
@@ -281,12 +281,12 @@ mod x86 {
                     for pair in 0..SIDE {
                         let load = |tile: usize| {
                             let bits = _mm512_loadu_si512(right.add(tile * SIDE + pair).cast());
-                            std::mem::transmute::<_, __m512bh>(bits)
+                            std::mem::transmute::<__m512i, __m512bh>(bits)
                         };
                         let right = [load(0), load(1)];
                         for (row, tile) in tile.iter_mut().enumerate() {
                             let both = _mm512_set1_epi32(left.add(row * SIDE + pair).read());
-                            let both = std::mem::transmute::<_, __m512bh>(both);
+                            let both = std::mem::transmute::<__m512i, __m512bh>(both);
                             for (sum, right) in tile.iter_mut().zip(right) {
                                 *sum = _mm512_dpbf16_ps(*sum, both, right);
                             }
