@@ -5,7 +5,7 @@
 
 use candle_core::Device;
 use sfumato::checkpoints::{Model, Precision};
-use sfumato::diffusion::{Defaults, Ending, Request, paint};
+use sfumato::diffusion::{Defaults, Ending, Extras, Request, paint};
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -71,9 +71,10 @@ fn painted(model: &Model, precision: Precision, prompt: &str, seed: u64) -> Vec<
         guidance_scale: defaults.guidance_scale,
         precision,
         input: None,
+        control: None,
         upscale: None,
     };
-    match paint(model, None, &request, &mut |_| ControlFlow::Continue(())) {
+    match paint(model, Extras::default(), &request, &mut |_| ControlFlow::Continue(())) {
         Ok(Ending::Finished(painted)) => painted
             .picture
             .rgba()
