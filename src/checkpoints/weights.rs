@@ -104,6 +104,7 @@ impl SimpleBackend for Weights {
             }
         };
         let stays = device.is_cpu() && matches!(place.dtype, DType::F32 | DType::F16 | DType::BF16);
+        let dtype = if device.is_cpu() { DType::F32 } else { dtype };
         if stays { Ok(tensor) } else { tensor.to_dtype(dtype)?.to_device(device) }
     }
 

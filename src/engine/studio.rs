@@ -2,7 +2,7 @@
 
 use super::thread::Work;
 use super::{CancelToken, Error, Event, Job, Peer};
-use crate::checkpoints::{Clip, ControlNet, LatentToRgb, Library, Model, Upscaler, load_controlnet};
+use crate::checkpoints::{self, Clip, ControlNet, LatentToRgb, Library, Model, Upscaler, load_controlnet};
 use crate::diffusion::{
     Control, Ending, Extras, Painted, Precision, Progress, Request, Stop, Trace, Upscale, paint, preview, upscale,
 };
@@ -103,6 +103,10 @@ impl Work for Studio {
             return Ok(None);
         }
         let folder = self.library.find(model)?;
+        // What is refused must not cost what is loaded.
+        if !precision.is_there(&self.device) {
+            return Err(checkpoints::Error::NoBf16.into());
+        }
         // Two models at once may be more than the machine holds.
         self.loaded = None;
         let started = Instant::now();

@@ -230,7 +230,7 @@ impl WithSimd for Weigh<'_> {
             let greatest = seen.greatest.max(greatest * factor);
             // Before any score that is not minus infinity there is nothing to scale, and no difference to take.
             let base = if greatest == f32::NEG_INFINITY { 0.0 } else { greatest };
-            let (by, minus) = (simd.splat_f32s(factor), simd.splat_f32s(-base));
+            let (by, base_of_all) = (simd.splat_f32s(factor), simd.splat_f32s(base));
             let mut total = simd.splat_f32s(0.0);
             for panel in 0..panels {
                 let numbers = match panel.cmp(&whole) {
@@ -243,7 +243,8 @@ impl WithSimd for Weigh<'_> {
                 };
                 let weights = weights[panel * ROWS + row].0.chunks_exact_mut(S::F32_LANES);
                 for (weights, score) in weights.zip(S::as_simd_f32s(numbers).0) {
-                    let power = power_of_two(simd, simd.mul_add_e_f32s(*score, by, minus));
+                    // Multiplied and then subtracted, each rounded: the greatest is 0 and not what rounding left of it.
+                    let power = power_of_two(simd, simd.sub_f32s(simd.mul_f32s(*score, by), base_of_all));
                     total = simd.add_f32s(total, power);
                     put_rounded(simd, weights, power);
                 }

@@ -314,13 +314,11 @@ fn what_is_not_a_number_or_not_finite_passes_through() {
 
 /// What of this machine multiplies bf16, and what multiplies it anywhere.
 fn kinds() -> Vec<Kind> {
-    let mut kinds = vec![Kind::Numbers];
-    #[cfg(target_arch = "x86_64")]
     match Kind::best() {
-        Some(Kind::Tiles) => kinds.extend([Kind::Vectors, Kind::Tiles]),
-        best => kinds.extend(best),
+        #[cfg(target_arch = "x86_64")]
+        Some(Kind::Tiles) => vec![Kind::Numbers, Kind::Vectors, Kind::Tiles],
+        best => [Kind::Numbers].into_iter().chain(best).collect(),
     }
-    kinds
 }
 
 fn rounded(numbers: &[f32]) -> Vec<f32> {
@@ -455,6 +453,21 @@ proptest! {
                 // Weights are rounded by half a 2⁻⁸ each, and so is the result; values are up to 1.
                 prop_assert!((found.to_f32() - expected).abs() <= 1.0 / 128.0, "{kind:?}: {found} instead of {expected}");
             }
+        }
+    }
+}
+
+#[test]
+fn scores_as_large_as_they_get_leave_weights_that_sum_to_one_in_bf16() {
+    let (one, many) = (vec![bf16::from_f32(5e4); 64], vec![bf16::from_f32(5e4); 3 * 64]);
+    let values = narrow(&noise(3 * 64, 4));
+    for kind in kinds() {
+        let mut out = vec![bf16::NAN; 64];
+        let shape = AttentionShape { batch: 1, queries: 1, keys: 3, heads: 1, width: 64 };
+        attention_bf16(kind, (&one, &many, &values), shape, false, &mut out);
+        for (column, found) in out.iter().enumerate() {
+            let mean = (0..3).map(|key| values[key * 64 + column].to_f32()).sum::<f32>() / 3.0;
+            assert!((found.to_f32() - mean).abs() <= 1.0 / 128.0, "{kind:?}: {found} instead of {mean}");
         }
     }
 }
