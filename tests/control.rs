@@ -1,4 +1,4 @@
-//! A picture's lines guide what is painted, with the ControlNet that ships.
+//! A picture's lines guide what is painted, with the `ControlNet` that ships.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
@@ -26,11 +26,11 @@ fn ring() -> Picture {
     Picture::from_rgba(Extent::new(256, 256), rgba.collect()).unwrap()
 }
 
-fn control(weight: f64, end: f64) -> Option<Control> {
+fn control(weight: f64, end: f64) -> Control {
     let picture = Arc::new(ring());
     let preprocessor = Preprocessor::suiting(&picture);
     assert_eq!(preprocessor, Preprocessor::Invert);
-    Some(Control { controlnet: "Bozzetto lines".into(), picture, preprocessor, weight, start: 0.0, end })
+    Control { controlnet: "Bozzetto lines".into(), picture, preprocessor, weight, start: 0.0, end }
 }
 
 fn request(control: Option<Control>) -> Request {
@@ -75,22 +75,23 @@ fn share_in_corner(picture: &Picture) -> f64 {
 fn a_thing_is_painted_where_its_lines_are_drawn() {
     let (model, controlnet) = shipped();
     let free = painted(&model, &controlnet, &request(None));
-    let guided = painted(&model, &controlnet, &request(control(1.0, 1.0)));
+    let guided = painted(&model, &controlnet, &request(Some(control(1.0, 1.0))));
     let (before, after) = (share_in_corner(&free), share_in_corner(&guided));
     assert!(before < 0.5 && after > before + 0.2, "{before} of it was in the corner, {after} is");
     for nothing in [control(0.0, 1.0), control(1.0, 0.0)] {
-        assert_eq!(painted(&model, &controlnet, &request(nothing)), free, "neither weight nor steps");
+        assert_eq!(painted(&model, &controlnet, &request(Some(nothing))), free, "neither weight nor steps");
     }
-    assert_ne!(painted(&model, &controlnet, &request(control(1.0, 0.5))), guided, "the last steps are free");
+    assert_ne!(painted(&model, &controlnet, &request(Some(control(1.0, 0.5)))), guided, "the last steps are free");
 }
 
 #[test]
 fn what_cannot_guide_is_said_before_anything_is_painted() {
     let (model, _) = shipped();
-    let error = paint(&model, Extras::default(), &request(control(1.0, 1.0)), &mut |_| panic!("it began")).unwrap_err();
+    let error =
+        paint(&model, Extras::default(), &request(Some(control(1.0, 1.0))), &mut |_| panic!("it began")).unwrap_err();
     assert!(matches!(&error, Error::NoControlNet(name) if name == "Bozzetto lines"), "{error}");
     for (weight, end, words) in [(2.5, 1.0, "weight of 2.5"), (f64::NAN, 1.0, "NaN"), (1.0, 1.5, "from 0 to 1.5")] {
-        let error = request(control(weight, end)).checked().unwrap_err().to_string();
+        let error = request(Some(control(weight, end))).checked().unwrap_err().to_string();
         assert!(error.contains(words), "{error}");
     }
 }

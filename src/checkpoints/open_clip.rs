@@ -73,7 +73,7 @@ pub(super) fn config_from_json(json: &str) -> std::result::Result<ClipConfig, Co
         },
         image: ClipImageConfig {
             image_size,
-            patch_size: vision.count("patch_size", image_size, Some(16))?,
+            patch_size: vision.count("patch_size", image_size, Some(16.min(image_size)))?,
             layers: layers(&vision, vision_width, vision_width / head_width)?,
         },
         projection_dim: model.count("embed_dim", 1 << 16, None)?,

@@ -58,6 +58,9 @@ fn paint_all(args: &PaintArgs, done: &mut Done) -> anyhow::Result<()> {
     if args.trace.is_some() && args.count > 1 {
         bail!(Usage("--trace writes one run: leave out --count".to_owned()));
     }
+    if args.rank && args.prompt.iter().all(|words| words.trim().is_empty()) {
+        bail!(Usage("--rank orders pictures by how well they fit the prompt, and there is none: write one".to_owned()));
+    }
     let model_folder = args.model.as_deref().map(Path::new).filter(|path| path.is_dir());
     let (library, settings) = library(model_folder);
     let plan = Plan::new(args, &library, settings.last_model.as_deref())?;
@@ -101,7 +104,7 @@ fn paint_all(args: &PaintArgs, done: &mut Done) -> anyhow::Result<()> {
             break;
         }
     }
-    if let Some(clip) = clip {
+    if let Some(clip) = clip.filter(|_| !done.pictures.is_empty()) {
         rank(&clip, done, &reporter)?;
     }
     Ok(())

@@ -102,6 +102,16 @@ fn control(
     if let Err(problem) = &entry.summary {
         bail!("{problem}");
     }
+    let fitting = library.controlnets_for(model);
+    if fitting.iter().all(|one| one.name != entry.name) {
+        let names: Vec<_> = fitting.iter().map(|one| one.name.as_str()).collect();
+        let choose = if names.is_empty() {
+            "paint without --control".to_owned()
+        } else {
+            format!("choose {}", names.join(" or "))
+        };
+        bail!("the ControlNet {} does not fit {model}: {choose}", entry.name);
+    }
     let preprocessor = args.control_as.unwrap_or_else(|| {
         let suiting = Preprocessor::suiting(&guide);
         notes.push(format!("the guiding picture is taken as --control-as {}", suiting.key()));

@@ -40,6 +40,9 @@ impl Conditioning {
     }
 }
 
+/// How many chunks the text encoder sees together: however long a prompt is, it takes no more memory.
+const CHUNKS_AT_ONCE: usize = 8;
+
 /// Encodes each text once.
 struct Encoder<'a> {
     model: &'a Model,
@@ -63,15 +66,18 @@ impl Encoder<'_> {
                 self.notes.push(note);
             }
         }
-        let count = chunked.chunks.len();
-        let ids: Vec<u32> = chunked.chunks.iter().flat_map(|chunk| chunk.ids.iter().copied()).collect();
-        let encoded = encoder.forward(&Tensor::from_vec(ids, (count, length), &self.model.device)?)?;
-        if !is_finite(&encoded)? {
-            return Err(Error::PartNotFinite { part: "the text encoder" });
+        let mut all = Vec::new();
+        for some in chunked.chunks.chunks(CHUNKS_AT_ONCE) {
+            let ids: Vec<u32> = some.iter().flat_map(|chunk| chunk.ids.iter().copied()).collect();
+            let encoded = encoder.forward(&Tensor::from_vec(ids, (some.len(), length), &self.model.device)?)?;
+            if !is_finite(&encoded)? {
+                return Err(Error::PartNotFinite { part: "the text encoder" });
+            }
+            for (index, chunk) in some.iter().enumerate() {
+                all.push(weighed(&encoded.narrow(0, index, 1)?, chunk)?);
+            }
         }
-        let chunks = chunked.chunks.iter().enumerate();
-        let chunks = chunks.map(|(index, chunk)| weighed(&encoded.narrow(0, index, 1)?, chunk));
-        let encoded = Tensor::cat(&chunks.collect::<Result<Vec<_>, _>>()?, 1)?;
+        let encoded = Tensor::cat(&all, 1)?;
         self.known.insert(text.to_owned(), encoded.clone());
         Ok(encoded)
     }

@@ -104,8 +104,12 @@ impl<'a> Run<'a> {
         }
         let (extent, downscale) = (request.extent, model.vae.downscale());
         let (width, height) = (extent.width as usize, extent.height as usize);
-        if extent.is_empty() || width % downscale != 0 || height % downscale != 0 {
-            return Err(Error::Extent { extent, multiple: downscale as u32 });
+        let is_refined = request.upscale.as_ref().is_some_and(|upscale| upscale.refine.is_some());
+        for extent in [Some(extent), is_refined.then(|| request.picture_extent())].into_iter().flatten() {
+            let fits = |side: u32| side > 0 && (side as usize).is_multiple_of(downscale);
+            if !fits(extent.width) || !fits(extent.height) {
+                return Err(Error::Extent { extent, multiple: downscale as u32 });
+            }
         }
         let training = TrainingSigmas::from_alphas_cumprod(&model.training.alphas_cumprod);
         let whole = sigmas(request.schedule, &training, request.steps);
@@ -180,8 +184,7 @@ impl<'a> Run<'a> {
         let extent = self.request.picture_extent();
         let mask = self.request.input.as_ref().and_then(|input| input.mask.as_ref());
         let mask = mask.map(|mask| Arc::new(mask.resized(extent)));
-        painted.picture = Arc::new(painted.picture.resized(extent));
-        let input = Some(Input { picture: Arc::clone(&painted.picture), strength, mask });
+        let input = Some(Input { picture: Arc::new(painted.picture.resized(extent)), strength, mask });
         let request = Request { extent, input, upscale: None, ..self.request.clone() };
         let mut asked = None;
         let mut on_progress = |progress: Progress<'_>| {
@@ -243,7 +246,8 @@ impl<'a> Run<'a> {
 
     /// The network with this request's words, guidance and mask around it.
     fn denoiser(&self, conditioning: &Conditioning, original: Option<Tensor>) -> Result<Box<dyn Denoiser + '_>, Error> {
-        let stages = conditioning.stages.iter().map(|stage| self.conditioned(stage));
+        let lines = self.lines()?;
+        let stages = conditioning.stages.iter().map(|stage| self.conditioned(stage, lines.as_ref()));
         let mut stages = stages.collect::<Result<Vec<_>, _>>()?;
         let denoiser = match stages.len() {
             1 => stages.remove(0),
@@ -258,10 +262,10 @@ impl<'a> Run<'a> {
     }
 
     /// The network with a conditioning (B, N, C), guided if B is two.
-    fn conditioned(&self, conditioning: &Tensor) -> Result<Box<dyn Denoiser + '_>, Error> {
+    fn conditioned(&self, conditioning: &Tensor, lines: Option<&Tensor>) -> Result<Box<dyn Denoiser + '_>, Error> {
         let model = self.model;
         let words = model.unet.prepare(conditioning)?;
-        let control = self.control(conditioning)?;
+        let control = self.control(conditioning, lines)?;
         let predict = move |x: &Tensor, timestep: f64| {
             let control = control.as_ref().filter(|steered| steered.timesteps.contains(&timestep));
             Ok(model.unet.forward(x, timestep, &words, control.map(|steered| &steered.control))?)
@@ -274,9 +278,17 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// What guides this run.
-    fn control(&self, conditioning: &Tensor) -> Result<Option<Steered<'_>>, Error> {
-        let (Some(control), Some(controlnet)) = (&self.request.control, self.extras.controlnet) else {
+    /// What guides this run, as RGB (1, 3, H, W) in 0..1 where 1 is the line.
+    fn lines(&self) -> Result<Option<Tensor>, Error> {
+        let Some(control) = &self.request.control else { return Ok(None) };
+        let lines = picture_to_rgb(&control.lines(self.request.extent), &self.model.device)?;
+        Ok(Some(((lines + 1.0)? / 2.0)?))
+    }
+
+    /// A `ControlNet` that looks at `lines`, if there are any and they count at some step.
+    fn control(&self, conditioning: &Tensor, lines: Option<&Tensor>) -> Result<Option<Steered<'_>>, Error> {
+        let (Some(control), Some(controlnet), Some(lines)) = (&self.request.control, self.extras.controlnet, lines)
+        else {
             return Ok(None);
         };
         let steps = control.steps(self.sigmas.len() - 1);
@@ -285,9 +297,7 @@ impl<'a> Run<'a> {
         }
         let timestep = |step: usize| self.training.sigma_to_timestep(self.sigmas[step]);
         let timesteps = timestep(steps.end - 1)..=timestep(steps.start);
-        // In 0..1, where 1 is the line.
-        let lines = ((picture_to_rgb(&control.lines(self.request.extent), &self.model.device)? + 1.0)? / 2.0)?;
-        let control = controlnet.guide(conditioning, &lines, control.weight)?;
+        let control = controlnet.guide(conditioning, lines, control.weight)?;
         Ok(Some(Steered { control, timesteps }))
     }
 

@@ -130,6 +130,9 @@ pub enum Invalid {
     /// No pixel to paint, or more than the program takes.
     #[error("the size {0} cannot be painted: each side must be between 8 and {max} pixels", max = Request::<(), ()>::MAX_SIDE)]
     Extent(Extent),
+    /// A prompt longer than anyone writes.
+    #[error("a prompt of {0} characters cannot be painted: write at most {max}", max = Request::<(), ()>::MAX_PROMPT)]
+    Prompt(usize),
     /// No step, or more than make sense.
     #[error("{0} steps cannot be run: choose between 1 and {max}", max = Request::<(), ()>::MAX_STEPS)]
     Steps(u32),
@@ -183,6 +186,8 @@ impl Request<(), ()> {
     pub const MAX_SIDE: u32 = 4096;
     /// The most steps that are run.
     pub const MAX_STEPS: u32 = 1000;
+    /// The most characters of a prompt: some hundred times what a text encoder takes at once.
+    pub const MAX_PROMPT: usize = 20_000;
 }
 
 impl Request {
@@ -192,6 +197,12 @@ impl Request {
         let Extent { width, height } = self.extent;
         if width < 8 || height < 8 || width > max_side || height > max_side || width % 8 != 0 || height % 8 != 0 {
             return Err(Invalid::Extent(self.extent));
+        }
+        for prompt in [&self.prompt, &self.negative_prompt] {
+            let length = prompt.chars().count();
+            if length > Request::<(), ()>::MAX_PROMPT {
+                return Err(Invalid::Prompt(length));
+            }
         }
         if self.steps == 0 || self.steps > Request::<(), ()>::MAX_STEPS {
             return Err(Invalid::Steps(self.steps));

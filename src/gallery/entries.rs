@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 const COLUMNS: &str = "id, file, created, record, parameters, steps_made, seconds, partial,
-    (SELECT fit FROM embeddings WHERE entry = entries.id)";
+    (SELECT fit FROM embeddings WHERE entry = entries.id ORDER BY rowid DESC LIMIT 1)";
 
 impl Gallery {
     /// Keeps a result: its inputs, then its file, then its row. When this returns, the result survives a crash. If only the row

@@ -40,10 +40,11 @@ const MIGRATIONS: &[&str] = &[
 /// `clip` is the fingerprint of the CLIP that looked; `vector` is empty where it looked in vain.
 const EMBEDDINGS: &str = "
     CREATE TABLE embeddings (
-        entry INTEGER PRIMARY KEY REFERENCES entries (id) ON DELETE CASCADE,
+        entry INTEGER NOT NULL REFERENCES entries (id) ON DELETE CASCADE,
         clip TEXT NOT NULL,
         vector BLOB NOT NULL,
-        fit REAL
+        fit REAL,
+        PRIMARY KEY (entry, clip)
     ) STRICT;
 ";
 

@@ -1,5 +1,5 @@
-//! What a CLIP makes of the entries' pictures: kept beside them, so that they are found by what is in them. Of one CLIP at a time:
-//! another one's embeddings take the place of those that are there.
+//! What CLIPs make of the entries' pictures: kept beside them, so that they are found by what is in them. An entry shows the fit of
+//! the CLIP that looked last.
 
 use super::{Entry, EntryId, Error, Gallery};
 use crate::meaning::{Embedding, Seen};

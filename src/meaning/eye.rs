@@ -1,6 +1,7 @@
 use super::{Embedding, Error, of_picture, of_words};
 use crate::checkpoints::Clip;
 use crate::pixels::Picture;
+use crate::prompt::plain;
 
 /// A CLIP that looks at pictures, and remembers the words that it read last: the pictures of a batch have one prompt.
 #[derive(Debug)]
@@ -37,7 +38,7 @@ impl Eye {
     /// What is in a picture, and how well it fits what was asked for.
     pub fn look(&mut self, picture: &Picture, prompt: &str) -> Result<Seen, Error> {
         let embedding = of_picture(&self.clip, picture)?;
-        let fit = if prompt.trim().is_empty() { None } else { embedding.cosine(&self.read(prompt)?) };
+        let fit = if prompt.trim().is_empty() { None } else { embedding.cosine(&self.read(&plain(prompt))?) };
         Ok(Seen { embedding, fit })
     }
 }

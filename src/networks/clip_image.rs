@@ -27,7 +27,7 @@ impl ClipImageConfig {
         let image_size = fields.count("image_size", 1 << 12, Some(224))?;
         Ok(Self {
             image_size,
-            patch_size: fields.count("patch_size", image_size, Some(32))?,
+            patch_size: fields.count("patch_size", image_size, Some(32.min(image_size)))?,
             layers: ClipLayersConfig::from_fields(&fields, (768, 3072), 12)?,
         })
     }

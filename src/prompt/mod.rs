@@ -13,7 +13,7 @@ mod weights;
 
 pub use chunks::{Chunk, Chunks};
 pub use nudge::nudged;
-pub use steps::at_each_step;
+pub use steps::{at_each_step, plain};
 pub use weights::{Part, weighted};
 
 use spacing::Spaced;

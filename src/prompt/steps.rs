@@ -2,6 +2,8 @@
 //! b after five steps, `[a::5]` takes a away after five, `[a|b]` changes at each step. The grammar is that of
 //! stable-diffusion-webui 1.10, `prompt_parser.get_learned_conditioning_prompt_schedules`; what is not of it is left as it stands.
 
+use super::weights::{Part, weighted};
+
 /// A prompt that may change from step to step.
 #[derive(Clone, Debug, PartialEq)]
 enum Node {
@@ -30,6 +32,18 @@ pub fn at_each_step(text: &str, count: u32) -> Vec<String> {
             prompt
         })
         .collect()
+}
+
+/// What is left of a prompt in words: what it says at its last step, without brackets, weights and breaks.
+pub fn plain(text: &str) -> String {
+    const LAST: u32 = 1000;
+    let mut last = String::new();
+    write(&nodes(text), LAST, LAST, &mut last);
+    let words = weighted(&last).into_iter().map(|part| match part {
+        Part::Text(text, _) => text,
+        Part::Break => " ".to_owned(),
+    });
+    words.collect()
 }
 
 fn write(nodes: &[Node], step: u32, count: u32, to: &mut String) {
@@ -200,6 +214,12 @@ mod tests {
         let alternating = schedule("[fe|]male");
         assert_eq!(alternating[..2], [(1, "female".to_owned()), (2, "male".to_owned())]);
         assert_eq!(schedule("[fe|||]male")[..2], [(1, "female".to_owned()), (4, "male".to_owned())]);
+    }
+
+    #[test]
+    fn the_words_are_left_where_the_brackets_go() {
+        assert_eq!(plain("a (red:1.3) [cat:dog:5] BREAK \\(x\\)"), "a red dog (x)");
+        assert_eq!(plain("a red apple"), "a red apple");
     }
 
     #[test]

@@ -12,6 +12,8 @@ pub enum Part {
 }
 
 const STEP: f64 = 1.1;
+/// Beyond this nothing is left to see; far beyond it there are no numbers.
+const STRONGEST: f64 = 100.0;
 
 /// The parts of a prompt, each as long as its weight goes. Every text can be read; brackets that are not closed reach to its end.
 pub fn weighted(text: &str) -> Vec<Part> {
@@ -59,7 +61,7 @@ pub fn weighted(text: &str) -> Vec<Part> {
 fn multiply(parts: &mut [Part], start: Option<usize>, by: f64) {
     for part in start.map_or(&mut [][..], |start| &mut parts[start..]) {
         if let Part::Text(_, weight) = part {
-            *weight *= by;
+            *weight = (*weight * by).clamp(-STRONGEST, STRONGEST);
         }
     }
 }
@@ -149,8 +151,10 @@ mod tests {
     #[test]
     fn what_is_no_weight_is_text() {
         is("[x:1.2]", &[("x:1.2", 0.909_091)]);
+        is(&("(".repeat(9000) + "x:0)"), &[("x", 0.0)]);
         is("(x : 1.5 )", &[("x ", 1.5)]);
         is("(x:-1)", &[("x", -1.0)]);
+        is(&format!("(x:{})", "9".repeat(40)), &[("x", 100.0)]);
         is("(x:1.2.3)", &[("x:1.2.3", 1.1)]);
         is("(x:inf)", &[("x:inf", 1.1)]);
         is("a: b) c]", &[("a: b) c]", 1.0)]);

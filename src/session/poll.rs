@@ -195,6 +195,8 @@ impl Session {
             Answer::SeenKept(kept) => self.take_kept(kept),
             Answer::Gathered { by, found } => match found {
                 Ok(Some(found)) => self.results.take_gathered(&by, found),
+                // A later question has taken this one's place.
+                _ if self.results.gathered.as_ref().is_none_or(|gathered| gathered.by != by) => {}
                 Ok(None) => {
                     self.results.gather(None);
                     self.notices.info("This result was not looked at yet: that is done while nothing is painted");
