@@ -290,6 +290,29 @@ fn words_weigh_and_change_as_their_brackets_say() {
 }
 
 #[test]
+fn words_that_bozzetto_was_not_taught_are_told() {
+    let model = bozzetto();
+    let notes = |prompt: &str| {
+        let request = Request { prompt: prompt.to_owned(), steps: 1, ..request() };
+        finished(&model, &request).notes
+    };
+    let told = |words: &str| vec![format!("the model was never taught this of the prompt: {words}")];
+    assert_eq!(notes("ein Fuchs, (red:1.2) [fox|cat]"), told("ein, Fuchs, fox"));
+    assert_eq!(notes("一只红狐狸"), told("一只, 狐狸"));
+    assert_eq!(notes("🦊"), told("🦊"));
+    let many: Vec<String> = (10..30).map(|number| number.to_string()).collect();
+    assert_eq!(notes(&many.join(" ")), told(&(many[..8].join(", ") + " and 12 more")));
+    for silent in ["", "!?… 。", "red apple, 3D style"] {
+        assert_eq!(notes(silent), [""; 0], "{silent:?}");
+    }
+    let prompts = std::fs::read_to_string(folder().join("recipe/prompts.txt")).unwrap();
+    assert!(prompts.lines().count() > 20);
+    for prompt in prompts.lines() {
+        assert_eq!(model.taught.as_ref().unwrap().missing_in(prompt), [""; 0], "{prompt:?}");
+    }
+}
+
+#[test]
 fn a_size_without_a_latent_is_an_error_that_names_a_size_that_has_one() {
     let request = Request { extent: Extent::new(68, 64), ..request() };
     let error = paint(&bozzetto(), Extras::default(), &request, &mut |_| Continue(())).unwrap_err();

@@ -3,7 +3,7 @@ use super::weights::Weights;
 use super::{Error, Family, LatentToRgb, Precision, Prediction, Training};
 use crate::geom::Extent;
 use crate::networks::{AutoencoderKl, AutoencoderKlConfig, ClipText, ClipTextConfig, UNet, UNetConfig};
-use crate::prompt::Tokenizer;
+use crate::prompt::{TaughtWords, Tokenizer};
 use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
 use std::path::Path;
@@ -21,6 +21,8 @@ pub struct Model {
     pub prediction: Prediction,
     /// Text to ids.
     pub tokenizer: Tokenizer,
+    /// The words that mean something to it, where they are few.
+    pub taught: Option<TaughtWords>,
     /// Ids to conditioning.
     pub text_encoder: ClipText,
     /// Noisy latent to prediction.
@@ -106,12 +108,19 @@ impl Model {
             prediction: configs.training.prediction,
             training: parts.configs.training,
             tokenizer,
+            taught: taught_words(&folder.path)?,
             text_encoder,
             unet,
             vae,
             device: parts.device,
         })
     }
+}
+
+/// The words of `words.txt` beside `model_index.json`, where there is one.
+fn taught_words(folder: &Path) -> Result<Option<TaughtWords>, Error> {
+    let path = folder.join("words.txt");
+    path.is_file().then(|| Ok(TaughtWords::parse(&super::folder::text_in(&path)?))).transpose()
 }
 
 /// A model's folder whose networks are loaded one by one, each when it is asked for.

@@ -52,6 +52,13 @@ struct Encoder<'a> {
 }
 
 impl Encoder<'_> {
+    /// Once, however many stages it is true of.
+    fn note(&mut self, note: String) {
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+
     /// (1, N, C), of a text that a person calls `what`.
     fn encoded(&mut self, text: &str, what: &str) -> Result<Tensor, Error> {
         if let Some(known) = self.known.get(text) {
@@ -61,10 +68,11 @@ impl Encoder<'_> {
         let length = encoder.context_length();
         let chunked = self.model.tokenizer.chunks(text, length)?;
         if !chunked.unknown.is_empty() {
-            let note = format!("the model has no token for this in the {what}: {}", chunked.unknown.join(" "));
-            if !self.notes.contains(&note) {
-                self.notes.push(note);
-            }
+            self.note(format!("the model has no token for this in the {what}: {}", chunked.unknown.join(" ")));
+        }
+        let untaught = self.model.taught.as_ref().map(|taught| taught.missing_in(text)).unwrap_or_default();
+        if !untaught.is_empty() {
+            self.note(format!("the model was never taught this of the {what}: {}", listed(&untaught)));
         }
         let mut all = Vec::new();
         for some in chunked.chunks.chunks(CHUNKS_AT_ONCE) {
@@ -98,6 +106,14 @@ impl Encoder<'_> {
         }
         Ok(Tensor::cat(&padded, 0)?)
     }
+}
+
+/// The first of many words.
+fn listed(words: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let more = words.len().saturating_sub(SHOWN);
+    let first = words[..words.len() - more].join(", ");
+    if more == 0 { first } else { format!("{first} and {more} more") }
 }
 
 /// Each token of `encoded` (1, N, C) times its weight; the mean of all stays what it was.

@@ -9,11 +9,13 @@ mod files;
 mod nudge;
 mod spacing;
 mod steps;
+mod taught;
 mod weights;
 
 pub use chunks::{Chunk, Chunks};
 pub use nudge::nudged;
 pub use steps::{at_each_step, plain};
+pub use taught::TaughtWords;
 pub use weights::{Part, weighted};
 
 use spacing::Spaced;

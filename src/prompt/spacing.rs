@@ -36,7 +36,7 @@ impl Spaced {
 }
 
 /// The ideographs that the `BasicTokenizer` of transformers' `CLIPTokenizer` sets apart (`_is_chinese_char`).
-fn is_han(character: char) -> bool {
+pub(super) fn is_han(character: char) -> bool {
     matches!(u32::from(character),
         0x3400..=0x4DBF | 0x4E00..=0x9FFF | 0xF900..=0xFAFF | 0x2_0000..=0x2_A6DF | 0x2_A700..=0x2_CEAF | 0x2_F800..=0x2_FA1F)
 }
