@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use candle_core::{DType, Device, Tensor};
-use sfumato::checkpoints::{Model, Precision};
+use sfumato::checkpoints::{Library, Model, Precision};
 use sfumato::diffusion::{
     Defaults, Ending, Error, Extras, Input, Painted, Phase, Progress, Request, SamplerName, ScheduleName, Stop, Trace,
     paint, preview,
@@ -343,6 +343,31 @@ fn copy_folder(from: &Path, to: &Path) {
             std::fs::copy(&source, &target).unwrap();
         }
     }
+}
+
+#[test]
+fn a_model_in_anothers_folder_shares_the_parts_that_it_lacks() {
+    let home = tempfile::tempdir().unwrap();
+    let (outer, inner) = (home.path().join("outer"), home.path().join("outer/quick"));
+    copy_folder(&folder(), &outer);
+    for part in ["unet", "scheduler"] {
+        copy_folder(&folder().join(part), &inner.join(part));
+    }
+    std::fs::copy(folder().join("model_index.json"), inner.join("model_index.json")).unwrap();
+    std::fs::write(inner.join("generation_config.json"), r#"{"num_inference_steps": 4, "guidance_scale": 1}"#).unwrap();
+
+    let library = Library::discover(std::slice::from_ref(&outer));
+    let found: Vec<_> = library.entries().iter().map(|entry| (entry.name.as_str(), entry.summary.is_ok())).collect();
+    assert_eq!(found[..2], [("outer", true), ("quick", true)]);
+    let model = Model::load(&library.find("quick").unwrap(), &Device::Cpu, Precision::F32).unwrap();
+    let (defaults, whole) = (Defaults::of(&model), Defaults::of(&bozzetto()));
+    assert_eq!(defaults, Defaults { steps: 4, guidance_scale: 1.0, ..whole });
+    assert_eq!((&model.preview, &model.taught), (&bozzetto().preview, &bozzetto().taught));
+    assert_eq!(finished(&model, &request()).picture, finished(&bozzetto(), &request()).picture);
+
+    std::fs::remove_dir_all(outer.join("vae")).unwrap();
+    let error = Model::load(&inner, &Device::Cpu, Precision::F32).unwrap_err().to_string();
+    assert!(error.contains("vae"), "{error}");
 }
 
 #[test]

@@ -3,10 +3,13 @@ use crate::networks::ConfigError;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-/// A diffusers folder whose `model_index.json` names the parts that are supported.
+/// A diffusers folder whose `model_index.json` names the parts that are supported. In a folder that lies in another model's, the
+/// parts that are not there are the other's: such is a second U-Net for the same words and the same latents.
 #[derive(Clone, Debug)]
 pub(super) struct Folder {
     pub(super) path: PathBuf,
+    /// The other model's.
+    enclosing: Option<PathBuf>,
 }
 
 /// A part of a pipeline, the classes that will do, and its weights' name.
@@ -44,12 +47,19 @@ impl Folder {
         if let Some(class) = class_of("text_encoder_2") {
             return unsupported("second text encoder", class, "single text encoder");
         }
-        Ok(Self { path: path.to_owned() })
+        let whole = path.canonicalize().ok();
+        let enclosing =
+            whole.as_deref().and_then(Path::parent).filter(|outer| outer.join("model_index.json").is_file());
+        Ok(Self { path: path.to_owned(), enclosing: enclosing.map(Path::to_owned) })
     }
 
-    /// A part's folder.
+    /// A part's folder, or a file beside the parts.
     pub(super) fn part(&self, part: &str) -> PathBuf {
-        self.path.join(part)
+        let own = self.path.join(part);
+        match &self.enclosing {
+            Some(outer) if !own.exists() => outer.join(part),
+            _ => own,
+        }
     }
 
     /// A part's config, read by the network that it is for.

@@ -4,7 +4,7 @@ use super::folder::Folder;
 use super::header::read_header;
 use super::model::Configs;
 use super::upscaler::{UpscalerEntry, UpscalerSummary};
-use super::{Error, Training};
+use super::{Error, Suggestion, Training};
 use crate::geom::Extent;
 use crate::networks::UNetConfig;
 use std::path::{Path, PathBuf};
@@ -91,6 +91,8 @@ pub struct Summary {
     pub parameters_bytes: u64,
     /// The noise that it was trained on, from which follows what suits it.
     pub training: Training,
+    /// What its makers say suits it.
+    pub suggestion: Suggestion,
     /// The shape of what estimates noise, which a `ControlNet` must fit.
     pub unet: UNetConfig,
     /// How many times smaller than pictures its latents are.
@@ -98,7 +100,7 @@ pub struct Summary {
 }
 
 impl Library {
-    /// Looks for models: each of `extra` is a model's folder or a folder of such; then the places where models are installed:
+    /// Looks for models: each of `extra` is a model's folder or a folder of such, and a model may hold others that share its parts; then the places where models are installed:
     /// `models` and `assets/models` beside the program, `share/sfumato/models` beside its `bin`, and the source tree. Where two
     /// have one name, the first is taken. Upscalers are `upscaler/model.safetensors` in a model's folder, and .safetensors and .pth
     /// files in a folder `upscalers` beside models; `ControlNet`s are `controlnet` in a model's folder and the folders in a folder
@@ -273,10 +275,17 @@ impl ClipEntry {
 
 /// The folders in the folders of `place` that are called so, by name.
 fn folders_in(place: &Path, called: &[&str]) -> impl Iterator<Item = PathBuf> {
-    let entries = called.iter().flat_map(|folder| std::fs::read_dir(place.join(folder)).into_iter().flatten());
-    let mut folders: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+    let mut folders: Vec<PathBuf> = called.iter().flat_map(|folder| folders_of(&place.join(folder))).collect();
     folders.sort();
     folders.into_iter()
+}
+
+/// The folders in a folder, by name.
+fn folders_of(place: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(place).into_iter().flatten().flatten();
+    let mut folders: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+    folders.sort();
+    folders
 }
 
 /// The files in the folders of upscalers of `place`, by name.
@@ -303,6 +312,7 @@ fn summary(path: &Path) -> Result<Summary, Error> {
         native_extent: configs.native_extent(),
         parameters_bytes,
         training: configs.training,
+        suggestion: configs.suggestion,
         downscale: configs.vae.downscale(),
         unet: configs.unet,
     })
@@ -321,18 +331,17 @@ pub(super) fn name_of(folder: &Path) -> String {
     whole.file_name().unwrap_or(whole.as_os_str()).to_string_lossy().into_owned()
 }
 
-/// `place` itself or the folders in it, by name, that are models or look like the remains of one.
+/// `place` itself or the folders in it, by name, that are models or look like the remains of one, each followed by the models in it
+/// that share its parts.
 fn model_folders(place: &Path) -> Vec<PathBuf> {
-    let is_model = |folder: &Path| folder.join("model_index.json").is_file() || folder.join("unet").is_dir();
-    if is_model(place) {
-        return vec![place.to_owned()];
-    }
-    let Ok(entries) = std::fs::read_dir(place) else {
-        return Vec::new();
+    let is_whole = |folder: &Path| folder.join("model_index.json").is_file();
+    let is_model = |folder: &Path| is_whole(folder) || folder.join("unet").is_dir();
+    let models = if is_model(place) { vec![place.to_owned()] } else { folders_of(place) };
+    let with_those_in_it = |model: PathBuf| {
+        let inside: Vec<PathBuf> = folders_of(&model).into_iter().filter(|path| is_whole(path)).collect();
+        std::iter::once(model).chain(inside)
     };
-    let mut folders: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(|path| is_model(path)).collect();
-    folders.sort();
-    folders
+    models.into_iter().filter(|path| is_model(path)).flat_map(with_those_in_it).collect()
 }
 
 fn built_in_places() -> Vec<PathBuf> {
@@ -359,6 +368,7 @@ mod tests {
             native_extent: Extent::new(8, 8),
             parameters_bytes: 1,
             training: Training::from_json("{}").unwrap(),
+            suggestion: Suggestion::default(),
             unet: UNetConfig::from_json(UNET).unwrap(),
             downscale: 8,
         };

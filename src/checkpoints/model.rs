@@ -1,6 +1,6 @@
 use super::folder::Folder;
 use super::weights::Weights;
-use super::{Error, Family, LatentToRgb, Precision, Prediction, Training};
+use super::{Error, Family, LatentToRgb, Precision, Prediction, Suggestion, Training};
 use crate::geom::Extent;
 use crate::networks::{AutoencoderKl, AutoencoderKlConfig, ClipText, ClipTextConfig, UNet, UNetConfig};
 use crate::prompt::{TaughtWords, Tokenizer};
@@ -33,6 +33,8 @@ pub struct Model {
     pub preview: LatentToRgb,
     /// The size that it was trained at.
     pub native_extent: Extent,
+    /// What its makers say suits it.
+    pub suggestion: Suggestion,
     /// Where the weights are; what the networks are given must be there too, in f32.
     pub device: Device,
 }
@@ -44,6 +46,7 @@ pub(super) struct Configs {
     pub(super) unet: UNetConfig,
     pub(super) vae: AutoencoderKlConfig,
     pub(super) training: Training,
+    pub(super) suggestion: Suggestion,
 }
 
 impl Configs {
@@ -54,6 +57,7 @@ impl Configs {
             unet: folder.config("unet", "config.json", UNetConfig::from_json)?,
             vae: folder.config("vae", "config.json", AutoencoderKlConfig::from_json)?,
             training: folder.config("scheduler", "scheduler_config.json", Training::from_json)?,
+            suggestion: Suggestion::load(&folder.path)?,
         };
         let mismatch = |reason: String| Err(Error::Mismatch { reason, path: folder.path.clone() });
         let (words, unet, vae) = (&configs.text_encoder, &configs.unet, &configs.vae);
@@ -103,12 +107,13 @@ impl Model {
         Ok(Self {
             name: super::library::name_of(&folder.path),
             family: Family::of(channels, scale),
-            preview: LatentToRgb::load(&folder.path, channels, scale)?,
+            preview: LatentToRgb::load(&folder.part("preview.json"), channels, scale)?,
             native_extent: configs.native_extent(),
             prediction: configs.training.prediction,
+            suggestion: configs.suggestion,
             training: parts.configs.training,
             tokenizer,
-            taught: taught_words(&folder.path)?,
+            taught: taught_words(&folder.part("words.txt"))?,
             text_encoder,
             unet,
             vae,
@@ -117,10 +122,9 @@ impl Model {
     }
 }
 
-/// The words of `words.txt` beside `model_index.json`, where there is one.
-fn taught_words(folder: &Path) -> Result<Option<TaughtWords>, Error> {
-    let path = folder.join("words.txt");
-    path.is_file().then(|| Ok(TaughtWords::parse(&super::folder::text_in(&path)?))).transpose()
+/// The words of a model's file `words.txt`, where there is one.
+fn taught_words(path: &Path) -> Result<Option<TaughtWords>, Error> {
+    path.is_file().then(|| Ok(TaughtWords::parse(&super::folder::text_in(path)?))).transpose()
 }
 
 /// A model's folder whose networks are loaded one by one, each when it is asked for.

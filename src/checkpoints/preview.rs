@@ -14,17 +14,15 @@ pub struct LatentToRgb {
 }
 
 impl LatentToRgb {
-    /// The map of the model in `folder`: from `preview.json` beside `model_index.json`; otherwise its family's; otherwise a grey
-    /// one, the mean of all channels, which shows shapes but not what is light.
-    pub(super) fn load(folder: &Path, channels: usize, latent_scale: f64) -> Result<Self, Error> {
-        let path = folder.join("preview.json");
+    /// The map of a model: from its file `preview.json`, if there is one; otherwise its family's; otherwise a grey one, the mean of all channels, which shows shapes but not what is light.
+    pub(super) fn load(path: &Path, channels: usize, latent_scale: f64) -> Result<Self, Error> {
         if !path.is_file() {
             let grey = || Self { matrix: vec![[1.0 / channels as f32; 3]; channels], bias: [0.0; 3] };
             return Ok(Family::of(channels, latent_scale).map_or_else(grey, Family::preview));
         }
-        let damaged = |reason: String| Error::Damaged { path: path.clone(), reason };
+        let damaged = |reason: String| Error::Damaged { path: path.to_owned(), reason };
         let map: Self =
-            serde_json::from_str(&super::folder::text_in(&path)?).map_err(|error| damaged(error.to_string()))?;
+            serde_json::from_str(&super::folder::text_in(path)?).map_err(|error| damaged(error.to_string()))?;
         if map.matrix.len() == channels {
             Ok(map)
         } else {

@@ -59,7 +59,7 @@ pub(super) fn chosen(library: &Library, wish: Option<&str>, used_last: Option<&s
     match &entry.summary {
         Ok(summary) => {
             let training = TrainingSigmas::from_alphas_cumprod(&summary.training.alphas_cumprod);
-            let defaults = Defaults::from_facts(summary.native_extent, &training);
+            let defaults = Defaults::from_facts(summary.native_extent, &training, summary.suggestion);
             Ok(Chosen { name: entry.name.clone(), defaults })
         }
         Err(problem) => bail!("{problem}"),

@@ -1,5 +1,5 @@
 use super::{SamplerName, ScheduleName, TrainingSigmas};
-use crate::checkpoints::Model;
+use crate::checkpoints::{Model, Suggestion};
 use crate::geom::Extent;
 
 /// What a draft starts with for a model: what it was trained for, not what it is called.
@@ -21,20 +21,20 @@ impl Defaults {
     /// For this model.
     pub fn of(model: &Model) -> Self {
         let training = TrainingSigmas::from_alphas_cumprod(&model.training.alphas_cumprod);
-        Self::from_facts(model.native_extent, &training)
+        Self::from_facts(model.native_extent, &training, model.suggestion)
     }
 
     /// A model with zero terminal signal-to-noise ratio must start at its last timestep and overexposes with much guidance
     /// (Lin et al. 2023, sections 3.3 and 3.4), so it gets DDIM over trailing timesteps. The others get what A1111's users
-    /// settled on.
-    pub fn from_facts(extent: Extent, training: &TrainingSigmas) -> Self {
-        if training.has_zero_terminal_snr() {
-            let (sampler, schedule) = (SamplerName::Ddim, ScheduleName::Simple);
-            Self { extent, steps: 20, sampler, schedule, guidance_scale: 3.5 }
+    /// settled on. What the model's makers say goes before both.
+    pub fn from_facts(extent: Extent, training: &TrainingSigmas, suggestion: Suggestion) -> Self {
+        let (sampler, schedule, guidance_scale) = if training.has_zero_terminal_snr() {
+            (SamplerName::Ddim, ScheduleName::Simple, 3.5)
         } else {
-            let (sampler, schedule) = (SamplerName::DpmPlusPlus2M, ScheduleName::Karras);
-            Self { extent, steps: 20, sampler, schedule, guidance_scale: 7.0 }
-        }
+            (SamplerName::DpmPlusPlus2M, ScheduleName::Karras, 7.0)
+        };
+        let guidance_scale = suggestion.guidance_scale.unwrap_or(guidance_scale);
+        Self { extent, steps: suggestion.steps.unwrap_or(20), sampler, schedule, guidance_scale }
     }
 }
 
@@ -48,7 +48,7 @@ mod tests {
         let mut alphas = stable_diffusion();
         let of = |alphas: &[f64]| {
             let training = TrainingSigmas::from_alphas_cumprod(alphas);
-            Defaults::from_facts(Extent::new(512, 512), &training)
+            Defaults::from_facts(Extent::new(512, 512), &training, Suggestion::default())
         };
         let ordinary = of(&alphas);
         assert_eq!((ordinary.sampler, ordinary.schedule), (SamplerName::DpmPlusPlus2M, ScheduleName::Karras));

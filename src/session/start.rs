@@ -99,7 +99,7 @@ fn model(entry: &ModelEntry) -> Model {
     match &entry.summary {
         Ok(summary) => {
             let training = TrainingSigmas::from_alphas_cumprod(&summary.training.alphas_cumprod);
-            let defaults = Defaults::from_facts(summary.native_extent, &training);
+            let defaults = Defaults::from_facts(summary.native_extent, &training, summary.suggestion);
             let megabytes = summary.parameters_bytes.div_ceil(1_000_000);
             let description = format!("{title}, {}, {megabytes} MB, {}", summary.native_extent, entry.path.display());
             Model::new(&entry.name, description, &defaults)
