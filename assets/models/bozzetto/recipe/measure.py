@@ -106,8 +106,8 @@ def frechet(ours, theirs):
 
 
 class Painter:
-    def __init__(self, folder):
-        self.unet = load_unet(folder).float().eval()
+    def __init__(self, folder, unet=None, guidance=3.5):
+        self.unet, self.guidance = load_unet(unet or folder).float().eval(), guidance
         self.text = load_text_encoder(folder).float().eval()
         self.vae, self.prompts = load_vae(folder / "vae").float(), Prompts(folder / "tokenizer")
 
@@ -116,7 +116,8 @@ class Painter:
         for first in range(0, len(texts), 16):
             part = texts[first : first + 16]
             seeds = [1000 + first + i for i in range(len(part))]
-            painted.append(paint(self.unet, self.text, self.vae, self.prompts, part, steps, seed=seeds))
+            networks = self.unet, self.text, self.vae, self.prompts
+            painted.append(paint(*networks, part, steps, self.guidance, seed=seeds))
         return torch.cat(painted)
 
 
@@ -146,7 +147,9 @@ def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--work", type=Path, required=True)
     options.add_argument("--model", type=Path, required=True)
+    options.add_argument("--unet", type=Path, help="folder of another U-Net for the same words and latents")
     options.add_argument("--steps", type=int, default=20)
+    options.add_argument("--guidance", type=float, default=3.5)
     options.add_argument("--languages", default="en,zh")
     options.add_argument("--part", type=int, default=1, help="paint every so-manieth of the 500, for a quick look")
     options.add_argument("--kinds", default=",".join(["a thing", *KINDS]), help="what to ask for")
@@ -158,7 +161,7 @@ def main():
 
     questions = Questions(given.work)
     judge, accuracy = load_judge(given.work)
-    painter = Painter(given.model)
+    painter = Painter(given.model, given.unet, given.guidance)
     things = [Plan([concept]) for concept in questions.scenes.pool]
     asked = {kind: questions.held_out(kind, count) for kind, count in KINDS.items()}
     captions = [plan for plans in asked.values() for plan in plans]

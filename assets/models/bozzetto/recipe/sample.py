@@ -17,6 +17,7 @@ from upscaler import enlarge, load_upscaler
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--model", type=Path, required=True)
+    options.add_argument("--unet", type=Path, help="folder of another U-Net for the same words and latents")
     options.add_argument("--to", type=Path, required=True)
     options.add_argument("--seeds", default="0,1,2,3")
     options.add_argument("--steps", type=int, default=20)
@@ -28,7 +29,7 @@ def main():
     given = options.parse_args()
     torch.set_num_threads(given.threads)
 
-    unet = load_unet(given.model).float().eval()
+    unet = load_unet(given.unet or given.model).float().eval()
     text = load_text_encoder(given.model).float().eval()
     vae = load_vae(given.model / "vae").float()
     prompts = Prompts(given.model / "tokenizer")
