@@ -1,114 +1,77 @@
 //! What a brush leaves on a mask: round dabs, evenly spaced along the pointer's path. Of overlapping dabs the strongest counts,
 //! so that a stroke is as even as one dab is, however slowly it is drawn and however often it crosses itself.
 
+use super::path::{Follow, Path, Sample};
+use super::tip::Tip;
 use super::{Brush, Tool};
-use crate::geom::{Bounds, Extent, Point};
+use crate::geom::{Bounds, Point};
 use crate::pixels::Mask;
 
 /// The distance between dabs as a share of the brush's size. A hard stroke's edge then waves by 1/512 of its radius.
 const SPACING: f32 = 1.0 / 16.0;
 const MIN_SPACING: f32 = 0.5;
-/// No picture is as large; beyond it, a path costs time and shows nothing.
-const FARTHEST: f32 = 100_000.0;
 
 /// A stroke under way: takes points one by one and leaves dabs on a mask. The same points leave the same dabs whether they come
 /// at once or bit by bit.
 #[derive(Clone, Debug)]
 pub(super) struct Dabs {
     tool: Tool,
-    /// Up to here from the centre a dab covers fully.
-    inner: f32,
-    /// From here on it covers nothing.
-    outer: f32,
-    spacing: f32,
-    last: Option<Point>,
-    /// How much of the path is left until the next dab.
-    until_next: f32,
+    tip: Tip,
+    path: Path,
 }
 
 impl Dabs {
-    /// A size below 1, a hardness outside 0..1 and what is not a number are taken as the nearest that makes sense.
     pub(super) fn new(tool: Tool, brush: Brush) -> Self {
-        let size = if brush.size.is_nan() { 1.0 } else { brush.size.clamp(1.0, FARTHEST) };
-        let hardness = if brush.hardness.is_nan() { 1.0 } else { brush.hardness.clamp(0.0, 1.0) };
-        // The hardest edge still takes one pixel, or it would show steps.
-        let outer = size / 2.0 + 0.5;
-        let inner = (hardness * size / 2.0).min(outer - 1.0);
-        Self { tool, inner, outer, spacing: (size * SPACING).max(MIN_SPACING), last: None, until_next: 0.0 }
+        Self { tool, tip: Tip::new(brush), path: Path::new(Follow::Straight) }
     }
 
     /// Goes on to `point` and returns the box that was painted on, if any. A place that is no number is left out.
     pub(super) fn extend(&mut self, mask: &mut Mask, point: Point) -> Option<Bounds> {
-        if self.tool == Tool::Hand || !point.x.is_finite() || !point.y.is_finite() {
+        if self.tool == Tool::Hand {
             return None;
         }
-        let to = Point::new(point.x.clamp(-FARTHEST, FARTHEST), point.y.clamp(-FARTHEST, FARTHEST));
-        let Some(from) = self.last.replace(to) else {
-            self.until_next = self.spacing;
-            return self.dab(mask, to);
-        };
-        let length = from.distance(to);
+        let (tool, tip) = (self.tool, self.tip);
+        let spacing = ((tip.outer * 2.0 - 1.0) * SPACING).max(MIN_SPACING);
         let mut painted: Option<Bounds> = None;
-        let mut along = self.until_next;
-        while along <= length {
-            let share = along / length;
-            let centre = Point::new(from.x + (to.x - from.x) * share, from.y + (to.y - from.y) * share);
-            if let Some(bounds) = self.dab(mask, centre) {
+        self.path.extend(Sample::at(point.x, point.y), &mut |sample| {
+            if let Some(bounds) = dab(tool, tip, mask, sample.at) {
                 painted = Some(painted.map_or(bounds, |p| p.union(bounds)));
             }
-            along += self.spacing;
-        }
-        self.until_next = along - length;
+            spacing
+        });
         painted
     }
+}
 
-    fn dab(&self, mask: &mut Mask, centre: Point) -> Option<Bounds> {
-        let bounds = self.reach(mask.extent(), centre)?;
-        let width = mask.extent().width as usize;
-        let (inner_squared, outer_squared) = (self.inner.max(0.0).powi(2), self.outer.powi(2));
-        for y in bounds.top..bounds.bottom() {
-            let start = y as usize * width;
-            let row = &mut mask.coverage_mut()[start + bounds.left as usize..start + bounds.right() as usize];
-            let dy = y as f32 + 0.5 - centre.y;
-            for (x, coverage) in (bounds.left..).zip(row) {
-                let dx = x as f32 + 0.5 - centre.x;
-                let squared = dx * dx + dy * dy;
-                if squared >= outer_squared {
-                    continue;
-                }
-                let dab = if squared <= inner_squared { 255 } else { self.falloff(squared.sqrt()) };
-                *coverage = match self.tool {
-                    Tool::MaskBrush => (*coverage).max(dab),
-                    Tool::MaskEraser => (*coverage).min(255 - dab),
-                    Tool::Hand => *coverage,
-                };
+fn dab(tool: Tool, tip: Tip, mask: &mut Mask, centre: Point) -> Option<Bounds> {
+    let bounds = tip.reach(mask.extent(), centre)?;
+    let width = mask.extent().width as usize;
+    let (inner_squared, outer_squared) = (tip.inner.max(0.0).powi(2), tip.outer.powi(2));
+    for y in bounds.top..bounds.bottom() {
+        let start = y as usize * width;
+        let row = &mut mask.coverage_mut()[start + bounds.left as usize..start + bounds.right() as usize];
+        let dy = y as f32 + 0.5 - centre.y;
+        for (x, coverage) in (bounds.left..).zip(row) {
+            let dx = x as f32 + 0.5 - centre.x;
+            let squared = dx * dx + dy * dy;
+            if squared >= outer_squared {
+                continue;
             }
+            let dab = if squared <= inner_squared { 255 } else { (tip.falloff(squared.sqrt()) * 255.0).round() as u8 };
+            *coverage = match tool {
+                Tool::MaskBrush => (*coverage).max(dab),
+                Tool::MaskEraser => (*coverage).min(255 - dab),
+                Tool::Hand => *coverage,
+            };
         }
-        Some(bounds)
     }
-
-    /// Coverage at a distance from the centre: full, then down an even S-shaped slope (3t² − 2t³) to nothing.
-    fn falloff(&self, distance: f32) -> u8 {
-        let t = ((self.outer - distance) / (self.outer - self.inner)).clamp(0.0, 1.0);
-        (t * t * (3.0 - 2.0 * t) * 255.0).round() as u8
-    }
-
-    /// The pixels of the picture that a dab can touch.
-    fn reach(&self, extent: Extent, centre: Point) -> Option<Bounds> {
-        let span = |centre: f32, side: u32| {
-            let first = (centre - self.outer).floor().max(0.0) as u32;
-            let end = ((centre + self.outer).ceil().max(0.0) as u32).min(side);
-            (first < end).then(|| (first, end - first))
-        };
-        let (left, width) = span(centre.x, extent.width)?;
-        let (top, height) = span(centre.y, extent.height)?;
-        Some(Bounds { left, top, extent: Extent::new(width, height) })
-    }
+    Some(bounds)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::geom::Extent;
 
     fn painted(extent: Extent, tool: Tool, brush: Brush, points: &[(f32, f32)]) -> Mask {
         let mut mask = Mask::empty(extent);

@@ -1,15 +1,23 @@
-use super::Stroke;
 use super::brush::Dabs;
+use super::fill::filled;
 use super::history::{Change, History};
+use super::{Bucket, LayerEdit, LayerId, Painting, Stack, Stroke, Tiles};
 use crate::geom::{Bounds, Extent};
 use crate::pixels::{Mask, Picture};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-/// What is edited: perhaps a picture, a mask of the same extent, and how to take changes of both back.
+/// What is edited: layers, a mask of the same extent, and how to take changes of both back. Without layers there is no picture.
 #[derive(Clone, Debug)]
 pub struct Document {
-    picture: Option<Arc<Picture>>,
-    mask: Mask,
+    extent: Extent,
+    stack: Stack,
+    /// What is seen of the layers.
+    flat: Tiles,
+    /// The same in one piece, once somebody asks for it.
+    picture: OnceLock<Arc<Picture>>,
+    /// Not there as long as it keeps everything and nobody asks for it.
+    mask: OnceLock<Mask>,
+    masks_something: bool,
     history: History,
     dirty: Option<Bounds>,
     revision: u64,
@@ -26,10 +34,24 @@ pub enum Edit {
     InvertMask,
     /// Take this mask, of the document's extent.
     ReplaceMask(Mask),
-    /// Start from this picture, or from none. A picture of another extent gives the document its extent, and an empty mask.
+    /// Start from this picture, or from none: it takes the place of all layers. A picture of another extent gives the document its
+    /// extent, and an empty mask.
     SetPicture(Option<Arc<Picture>>),
-    /// Make the document this large; picture and mask are resized.
+    /// Make the document this large; layers and mask are resized.
     SetExtent(Extent),
+    /// A finished stroke of the paint brush, begun on this document as it is now.
+    Paint(Box<Painting>),
+    /// Fill what looks like this pixel.
+    Fill {
+        /// How.
+        bucket: Bucket,
+        /// The pixel's column.
+        x: u32,
+        /// The pixel's row.
+        y: u32,
+    },
+    /// A change of one layer, or of what layers there are.
+    Layer(LayerEdit),
 }
 
 /// Why an edit cannot be applied. The document is as it was.
@@ -43,9 +65,35 @@ pub enum Error {
         /// The mask's size.
         found: Extent,
     },
+    /// A layer of another size.
+    #[error("the layer is {found}, but the picture is {expected}: scale one to the other")]
+    LayerExtent {
+        /// The document's size.
+        expected: Extent,
+        /// The layer's size.
+        found: Extent,
+    },
     /// No pixels to edit.
     #[error("a picture of {0} has no pixels: choose another one")]
     Empty(Extent),
+    /// Nothing to work on.
+    #[error("there is no such layer: add one, or choose another")]
+    NoLayer,
+    /// Nothing to merge with.
+    #[error("there is no layer under this one to merge it with")]
+    NothingBelow,
+    /// A layer that must not change.
+    #[error("the layer \u{201c}{0}\u{201d} is locked: unlock it, or choose another")]
+    Locked(String),
+    /// A layer that is not seen.
+    #[error("the layer \u{201c}{0}\u{201d} is hidden: show it, or choose another")]
+    Hidden(String),
+    /// More layers than can be handled.
+    #[error("there are {} layers, the most that there may be: merge some", Stack::MOST_LAYERS)]
+    TooManyLayers,
+    /// A stroke that was begun on something else.
+    #[error("the picture changed while the stroke was made: paint it again")]
+    Outdated,
 }
 
 impl Document {
@@ -55,8 +103,12 @@ impl Document {
     /// A document of this size without a picture, its mask empty.
     pub fn new(extent: Extent) -> Self {
         Self {
-            picture: None,
-            mask: Mask::empty(extent),
+            extent,
+            stack: Stack::default(),
+            flat: Tiles::clear(extent),
+            picture: OnceLock::new(),
+            mask: OnceLock::new(),
+            masks_something: false,
             history: History::new(Self::HISTORY_BYTES),
             dirty: Some(Bounds::whole(extent)),
             revision: 0,
@@ -65,17 +117,28 @@ impl Document {
 
     /// A document that was put away: a mask, and perhaps a picture of the same extent. There is nothing to undo in it.
     pub fn restored(picture: Option<Arc<Picture>>, mask: Mask) -> Result<Self, Error> {
-        match &picture {
-            Some(picture) if picture.extent() != mask.extent() => {
-                Err(Error::MaskExtent { expected: picture.extent(), found: mask.extent() })
-            }
-            _ => Ok(Self { picture, ..Self::new(mask.extent()) }.with_mask(mask)),
-        }
+        let extent = picture.as_ref().map_or(mask.extent(), |picture| picture.extent());
+        let stack = picture.as_ref().map_or_else(Stack::default, |picture| Stack::of_picture(picture));
+        let document = Self::with_layers(extent, stack, Some(mask))?;
+        Ok(Self { picture: picture.map_or_else(OnceLock::new, OnceLock::from), ..document })
     }
 
-    fn with_mask(mut self, mask: Mask) -> Self {
-        self.mask = mask;
-        self
+    /// A document that was put away: layers of this extent, and perhaps a mask. There is nothing to undo in it.
+    pub fn with_layers(extent: Extent, stack: Stack, mask: Option<Mask>) -> Result<Self, Error> {
+        if let Some(mask) = mask.as_ref().filter(|mask| mask.extent() != extent) {
+            return Err(Error::MaskExtent { expected: extent, found: mask.extent() });
+        }
+        if let Some(layer) = stack.layers().iter().find(|layer| layer.tiles.extent() != extent) {
+            return Err(Error::LayerExtent { expected: extent, found: layer.tiles.extent() });
+        }
+        let mask = mask.filter(|mask| !mask.is_empty());
+        Ok(Self {
+            flat: stack.flattened(extent),
+            stack,
+            masks_something: mask.is_some(),
+            mask: mask.map_or_else(OnceLock::new, OnceLock::from),
+            ..Self::new(extent)
+        })
     }
 
     /// The same document with another limit to what its past may take, in bytes. The newest change is kept in any case.
@@ -87,17 +150,33 @@ impl Document {
 
     /// Its size.
     pub fn extent(&self) -> Extent {
-        self.mask.extent()
+        self.extent
     }
 
-    /// The picture to start from.
+    /// Its layers.
+    pub fn stack(&self) -> &Stack {
+        &self.stack
+    }
+
+    /// What is seen of all layers together. Where it changed, its tiles are others than before.
+    pub fn flat(&self) -> &Tiles {
+        &self.flat
+    }
+
+    /// The picture to start from: what is seen of all layers together, in one piece. None without layers. It is put together when
+    /// it is asked for, and stays the same one until something else is seen.
     pub fn picture(&self) -> Option<&Arc<Picture>> {
-        self.picture.as_ref()
+        (!self.stack.layers().is_empty()).then(|| self.picture.get_or_init(|| Arc::new(self.flat.to_picture())))
     }
 
     /// Where to repaint, of the document's extent.
     pub fn mask(&self) -> &Mask {
-        &self.mask
+        self.mask.get_or_init(|| Mask::empty(self.extent))
+    }
+
+    /// Whether the mask repaints anything.
+    pub fn has_mask(&self) -> bool {
+        self.masks_something
     }
 
     /// A number that grows with every change, undo and redo.
@@ -106,7 +185,7 @@ impl Document {
     }
 
     /// The box of the mask that changed since the last call: what has to be uploaded. All of it at first and when the extent
-    /// changes. That the picture changed shows in its `Arc` being another one.
+    /// changes. Which parts of the layers changed shows in their tiles being others.
     pub fn take_dirty(&mut self) -> Option<Bounds> {
         self.dirty.take()
     }
@@ -126,11 +205,26 @@ impl Document {
         self.history.bytes()
     }
 
+    /// Chooses the layer that is painted on. That is no step of undo. Returns whether it was another.
+    pub fn choose_layer(&mut self, id: LayerId) -> bool {
+        let chooses = self.stack.active != Some(id) && self.stack.get(id).is_some();
+        if chooses {
+            self.stack.active = Some(id);
+            self.revision += 1;
+        }
+        chooses
+    }
+
     /// Carries out an edit as one step of undo. Returns whether anything changed: what changes nothing is no step.
     pub fn apply(&mut self, edit: Edit) -> Result<bool, Error> {
+        let look = match &edit {
+            Edit::Layer(LayerEdit::Look { layer, goes_on, .. }) => Some((*layer, *goes_on)),
+            _ => None,
+        };
         let change = match edit {
-            Edit::Stroke(stroke) => self.paint(&stroke),
-            Edit::ClearMask => self.take_mask(&Mask::empty(self.extent())),
+            Edit::Stroke(stroke) => self.paint_mask(&stroke),
+            Edit::ClearMask if self.masks_something => self.take_mask(&Mask::empty(self.extent())),
+            Edit::ClearMask => None,
             Edit::InvertMask => Some(self.swap(Change::MaskInverted)),
             Edit::ReplaceMask(mask) if mask.extent() == self.extent() => self.take_mask(&mask),
             Edit::ReplaceMask(mask) => {
@@ -138,10 +232,22 @@ impl Document {
             }
             Edit::SetPicture(picture) => self.take_picture(picture)?,
             Edit::SetExtent(extent) => self.take_extent(extent)?,
+            Edit::Paint(painting) if !painting.is_current(self) => return Err(Error::Outdated),
+            Edit::Paint(painting) => self.take_painting(*painting),
+            Edit::Fill { bucket, x, y } => {
+                let painting = filled(self, bucket, x, y)?;
+                self.take_painting(painting)
+            }
+            Edit::Layer(edit) => {
+                let stack = self.stack.edited(self.extent, edit)?;
+                stack.map(|stack| self.swap(Change::Layers { stack, bytes: 0 }))
+            }
         };
         let changed = change.is_some();
-        if let Some(change) = change {
-            self.history.push(change);
+        match (change, look) {
+            (Some(change), Some((layer, goes_on))) => self.history.push_look(layer, goes_on, change),
+            (Some(change), None) => self.history.push(change),
+            (None, _) => {}
         }
         Ok(changed)
     }
@@ -166,8 +272,8 @@ impl Document {
         true
     }
 
-    fn paint(&mut self, stroke: &Stroke) -> Option<Change> {
-        let mut after = self.mask.clone();
+    fn paint_mask(&mut self, stroke: &Stroke) -> Option<Change> {
+        let mut after = self.mask().clone();
         let mut dabs = Dabs::new(stroke.tool, stroke.brush);
         let painted = stroke.points.iter().filter_map(|&point| dabs.extend(&mut after, point)).reduce(Bounds::union)?;
         self.take_mask_within(&after, painted)
@@ -179,7 +285,7 @@ impl Document {
 
     /// Takes over what is different in `after`, which differs in `bounds` at most.
     fn take_mask_within(&mut self, after: &Mask, bounds: Bounds) -> Option<Change> {
-        let bounds = difference(&self.mask, after, bounds)?;
+        let bounds = difference(self.mask(), after, bounds)?;
         let coverage = rows(after.extent(), bounds).flat_map(|row| &after.coverage()[row]).copied().collect();
         Some(self.swap(Change::MaskBox { bounds, coverage }))
     }
@@ -189,15 +295,17 @@ impl Document {
         if extent.is_empty() {
             return Err(Error::Empty(extent));
         }
-        if extent != self.extent() {
-            return Ok(Some(self.swap(Change::Canvas { picture, mask: Mask::empty(extent) })));
+        let stack = picture.as_ref().map_or_else(Stack::default, |picture| Stack::of_picture(picture));
+        if extent == self.extent() && stack == self.stack {
+            return Ok(None);
         }
-        let same = match (&picture, &self.picture) {
-            (None, None) => true,
-            (Some(new), Some(old)) => Arc::ptr_eq(new, old) || new == old,
-            _ => false,
+        let change = if extent == self.extent() {
+            self.swap(Change::Layers { stack, bytes: 0 })
+        } else {
+            self.swap(Change::Canvas { extent, stack, mask: None, bytes: 0 })
         };
-        Ok((!same).then(|| self.swap(Change::Picture(picture))))
+        self.picture = picture.map_or_else(OnceLock::new, OnceLock::from);
+        Ok(Some(change))
     }
 
     fn take_extent(&mut self, extent: Extent) -> Result<Option<Change>, Error> {
@@ -207,8 +315,31 @@ impl Document {
         if extent == self.extent() {
             return Ok(None);
         }
-        let picture = self.picture.as_ref().map(|picture| Arc::new(picture.resized(extent)));
-        Ok(Some(self.swap(Change::Canvas { picture, mask: self.mask.resized(extent) })))
+        let mask = self.masks_something.then(|| self.mask().resized(extent));
+        Ok(Some(self.swap(Change::Canvas { extent, stack: self.stack.resized(extent), mask, bytes: 0 })))
+    }
+
+    fn take_painting(&mut self, painting: Painting) -> Option<Change> {
+        let (stack, flat) = painting.into_parts();
+        (stack != self.stack).then(|| {
+            self.revision += 1;
+            self.take_stack(stack, flat)
+        })
+    }
+
+    fn take_stack(&mut self, stack: Stack, flat: Tiles) -> Change {
+        if flat.changed(&self.flat).next().is_some() {
+            self.picture = OnceLock::new();
+        }
+        self.flat = flat;
+        let stack = std::mem::replace(&mut self.stack, stack);
+        let bytes = stack.bytes_besides(&self.stack);
+        Change::Layers { stack, bytes }
+    }
+
+    fn note_mask(&mut self, changed: Bounds) {
+        self.dirty = Some(self.dirty.map_or(changed, |dirty| dirty.union(changed)));
+        self.masks_something = self.mask.get().is_some_and(|mask| !mask.is_empty());
     }
 
     /// Puts in what `change` holds and returns what was there: the way there and back.
@@ -216,25 +347,38 @@ impl Document {
         self.revision += 1;
         match change {
             Change::MaskBox { bounds, mut coverage } => {
-                let boxed = coverage.chunks_exact_mut(bounds.extent.width as usize);
-                for (row, kept) in rows(self.mask.extent(), bounds).zip(boxed) {
-                    self.mask.coverage_mut()[row].swap_with_slice(kept);
+                self.mask();
+                if let Some(mask) = self.mask.get_mut() {
+                    let boxed = coverage.chunks_exact_mut(bounds.extent.width as usize);
+                    for (row, kept) in rows(self.extent, bounds).zip(boxed) {
+                        mask.coverage_mut()[row].swap_with_slice(kept);
+                    }
                 }
-                self.dirty = Some(self.dirty.map_or(bounds, |dirty| dirty.union(bounds)));
+                self.note_mask(bounds);
                 Change::MaskBox { bounds, coverage }
             }
             Change::MaskInverted => {
-                self.mask = self.mask.inverted();
-                self.dirty = Some(Bounds::whole(self.extent()));
+                self.mask = OnceLock::from(self.mask().inverted());
+                self.note_mask(Bounds::whole(self.extent));
                 Change::MaskInverted
             }
-            Change::Picture(picture) => Change::Picture(std::mem::replace(&mut self.picture, picture)),
-            Change::Canvas { picture, mask } => {
-                self.dirty = Some(Bounds::whole(mask.extent()));
-                Change::Canvas {
-                    picture: std::mem::replace(&mut self.picture, picture),
-                    mask: std::mem::replace(&mut self.mask, mask),
-                }
+            Change::Layers { stack, .. } => {
+                let mut flat = self.flat.clone();
+                let changed: Vec<_> = (0..flat.count()).filter(|&index| self.stack.differs(&stack, index)).collect();
+                flat.set_all(&changed, |index| stack.seen(index));
+                self.take_stack(stack, flat)
+            }
+            Change::Canvas { extent, stack, mask, .. } => {
+                let old_extent = std::mem::replace(&mut self.extent, extent);
+                let old_stack = std::mem::replace(&mut self.stack, stack);
+                let mask = mask.map_or_else(OnceLock::new, OnceLock::from);
+                let old_mask = std::mem::replace(&mut self.mask, mask).into_inner().filter(|mask| !mask.is_empty());
+                self.flat = self.stack.flattened(extent);
+                self.picture = OnceLock::new();
+                self.dirty = None;
+                self.note_mask(Bounds::whole(extent));
+                let bytes = old_stack.bytes_besides(&self.stack);
+                Change::Canvas { extent: old_extent, stack: old_stack, mask: old_mask, bytes }
             }
         }
     }

@@ -1,4 +1,4 @@
-use super::super::{Brush, StrokePreview, Tool};
+use super::super::{Blend, Brush, Ink, Layer, LayerLook, PaintBrush, Sample, StrokePreview, Tool};
 use super::*;
 use crate::geom::Point;
 use proptest::prelude::*;
@@ -10,8 +10,92 @@ fn stroke(tool: Tool, points: &[(f32, f32)]) -> Stroke {
     Stroke { tool, brush: BRUSH, points: points.iter().map(|&(x, y)| Point::new(x, y)).collect() }
 }
 
-fn state(document: &Document) -> (Extent, Option<Picture>, Mask) {
-    (document.extent(), document.picture().map(|p| (**p).clone()), document.mask().clone())
+/// All that an edit may change. Which layer is painted on is no step of undo.
+fn state(document: &Document) -> (Extent, Vec<Arc<Layer>>, Mask) {
+    assert_eq!(
+        document.flat(),
+        &document.stack().flattened(document.extent()),
+        "what is seen is not what the layers show"
+    );
+    if let Some(picture) = document.picture() {
+        assert_eq!(**picture, document.flat().to_picture());
+    }
+    assert_eq!(document.has_mask(), !document.mask().is_empty());
+    (document.extent(), document.stack().layers().to_vec(), document.mask().clone())
+}
+
+/// An edit that depends on what layers there are.
+#[derive(Clone, Debug)]
+enum Act {
+    Edit(Edit),
+    Paint(Ink, PaintBrush, Vec<(f32, f32)>),
+    /// One of the edits of a layer, and which layer.
+    Layer(u8, usize),
+    Choose(usize),
+}
+
+fn carry_out(document: &mut Document, act: Act) -> Result<bool, Error> {
+    let layer = |number: usize| {
+        let layers = document.stack().layers();
+        layers.get(number % layers.len().max(1)).map_or(LayerId(77), |layer| layer.id)
+    };
+    let edit = match act {
+        Act::Edit(edit) => edit,
+        Act::Paint(ink, brush, path) => {
+            let mut painting = Painting::begin(document, ink, brush)?;
+            for (x, y) in path {
+                painting.extend(&[Sample::at(x, y)]);
+            }
+            painting.finish();
+            Edit::Paint(Box::new(painting))
+        }
+        Act::Choose(number) => {
+            let layer = layer(number);
+            document.choose_layer(layer);
+            return Ok(false);
+        }
+        Act::Layer(kind, number) => {
+            let id = layer(number);
+            let was = document.stack().get(id).map_or_else(|| LayerLook::named("none"), |layer| layer.look.clone());
+            let look = |look| LayerEdit::Look { layer: id, look, goes_on: false };
+            Edit::Layer(match kind {
+                0 => LayerEdit::Add,
+                1 => LayerEdit::Delete(id),
+                2 => LayerEdit::Duplicate(id),
+                3 => LayerEdit::Move(id, number / 3),
+                4 => look(LayerLook { opacity: number as f32 / 10.0, ..was }),
+                5 => look(LayerLook { blend: Blend::ALL[number % Blend::ALL.len()], ..was }),
+                6 => look(LayerLook { visible: !was.visible, ..was }),
+                7 => look(LayerLook { locked: !was.locked, ..was }),
+                8 => look(LayerLook { keeps_alpha: !was.keeps_alpha, name: format!("{number}"), ..was }),
+                9 => LayerEdit::Clear(id),
+                10 => LayerEdit::Fill(id, Ink::Colour([number as u8, 90, 200])),
+                11 => LayerEdit::MergeDown(id),
+                _ => LayerEdit::MergeVisible,
+            })
+        }
+    };
+    document.apply(edit)
+}
+
+fn any_act() -> impl Strategy<Value = Act> {
+    let path = prop::collection::vec((-10.0f32..40.0, -10.0f32..30.0), 1..6);
+    let ink = prop_oneof![any::<[u8; 3]>().prop_map(Ink::Colour), Just(Ink::Erase)];
+    let brush = (1.0f32..12.0, 0.0f32..1.0, 0.1f32..1.0, 0.1f32..1.0).prop_map(|(size, hardness, opacity, flow)| {
+        PaintBrush { opacity, flow, ..PaintBrush::new(Brush { size, hardness }) }
+    });
+    let fill = (any::<[u8; 3]>(), any::<[bool; 2]>(), 0u32..30, 0u32..20, any::<u8>());
+    let fill = fill.prop_map(|(colour, [connected, sees_all_layers], x, y, tolerance)| {
+        let ink = Ink::Colour(colour);
+        Edit::Fill { bucket: Bucket { ink, opacity: 0.7, tolerance, connected, sees_all_layers }, x, y }
+    });
+    prop_oneof![
+        3 => any_edit().prop_map(Act::Edit),
+        4 => (ink, brush, path).prop_map(|(ink, brush, path)| Act::Paint(ink, brush, path)),
+        6 => (0u8..13, 0usize..20).prop_map(|(kind, number)| Act::Layer(kind, number)),
+        1 => fill.prop_map(Act::Edit),
+        1 => (0usize..6).prop_map(Act::Choose),
+    ]
 }
 
 fn any_edit() -> impl Strategy<Value = Edit> {
@@ -33,11 +117,11 @@ fn any_edit() -> impl Strategy<Value = Edit> {
 
 proptest! {
     #[test]
-    fn every_edit_can_be_taken_back_and_done_again(edits in prop::collection::vec(any_edit(), 1..12)) {
+    fn every_edit_can_be_taken_back_and_done_again(acts in prop::collection::vec(any_act(), 1..20)) {
         let mut document = Document::new(EXTENT);
         let mut states = vec![state(&document)];
-        for edit in edits {
-            if document.apply(edit).unwrap_or(false) {
+        for act in acts {
+            if carry_out(&mut document, act).unwrap_or(false) {
                 states.push(state(&document));
             } else {
                 prop_assert_eq!(&state(&document), states.last().unwrap(), "what changed nothing changed something");
@@ -180,4 +264,56 @@ fn resizing_takes_picture_and_mask_along() {
     document.apply(Edit::SetExtent(Extent::new(48, 32))).unwrap();
     assert_eq!(document.picture().unwrap().extent(), Extent::new(48, 32));
     assert_eq!(document.mask(), &Mask::empty(Extent::new(48, 32)).inverted());
+}
+
+#[test]
+fn a_stroke_on_a_layer_costs_the_tiles_it_touches() {
+    let extent = Extent::new(4096, 4096);
+    let mut document = Document::new(extent);
+    document.apply(Edit::SetPicture(Some(Arc::new(Picture::filled(extent, [9, 9, 9, 255]))))).unwrap();
+    let before = document.history_bytes();
+    let brush = PaintBrush::new(BRUSH);
+    carry_out(&mut document, Act::Paint(Ink::Erase, brush, vec![(1000.0, 1000.0), (1100.0, 1000.0)])).unwrap();
+    let tiles = 2 * crate::paint::TILE_BYTES;
+    let references = 32 * 32 * 8;
+    let spent = document.history_bytes() - before;
+    assert!(spent > tiles / 2 && spent < tiles + references + 500, "{spent} bytes");
+}
+
+#[test]
+fn a_slider_that_is_dragged_is_one_step() {
+    let mut document = Document::new(EXTENT);
+    document.apply(Edit::SetPicture(Some(Arc::new(Picture::filled(EXTENT, [9, 9, 9, 255]))))).unwrap();
+    let layer = document.stack().layers()[0].id;
+    let mut drag = |opacity, goes_on| {
+        let look = LayerLook { opacity, ..LayerLook::named("Picture") };
+        document.apply(Edit::Layer(LayerEdit::Look { layer, look, goes_on })).unwrap();
+    };
+    drag(0.9, false);
+    drag(0.7, true);
+    drag(0.5, true);
+    drag(0.3, false);
+    let opacity = |document: &Document| document.stack().layers()[0].look.opacity;
+    document.undo();
+    assert!((opacity(&document) - 0.5).abs() < f32::EPSILON);
+    document.undo();
+    assert!((opacity(&document) - 1.0).abs() < f32::EPSILON);
+    document.redo();
+    assert!((opacity(&document) - 0.5).abs() < f32::EPSILON);
+}
+
+#[test]
+fn a_stroke_that_was_begun_on_something_else_is_refused() {
+    let mut document = Document::new(EXTENT);
+    let mut painting = Painting::begin(&document, Ink::Colour([0; 3]), PaintBrush::new(BRUSH)).unwrap();
+    painting.extend(&[Sample::at(4.0, 4.0)]);
+    document.apply(Edit::InvertMask).unwrap();
+    assert_eq!(document.apply(Edit::Paint(Box::new(painting))), Err(Error::Outdated));
+}
+
+#[test]
+fn the_largest_document_is_small_as_long_as_it_is_empty() {
+    let document = Document::new(Extent::new(8192, 8192));
+    assert!(document.mask.get().is_none() && document.picture.get().is_none());
+    assert_eq!(document.flat.bytes_besides(None), 0);
 }

@@ -1,10 +1,10 @@
 //! Undo and redo. A change is kept as what it replaced, and taking it back swaps the two: the same step serves both ways, and a
-//! stroke costs no more than the box of the mask that it changed.
+//! stroke costs no more than the box of the mask, or the tiles of the layer, that it changed.
 
-use crate::geom::Bounds;
-use crate::pixels::{Mask, Picture};
+use super::{LayerId, Stack};
+use crate::geom::{Bounds, Extent};
+use crate::pixels::Mask;
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 /// What a change replaced.
 #[derive(Clone, Debug)]
@@ -13,21 +13,20 @@ pub(super) enum Change {
     MaskBox { bounds: Bounds, coverage: Vec<u8> },
     /// Nothing: inverting again takes it back.
     MaskInverted,
-    /// The picture, of the same extent.
-    Picture(Option<Arc<Picture>>),
-    /// Picture and mask of another extent.
-    Canvas { picture: Option<Arc<Picture>>, mask: Mask },
+    /// The layers. What they hold that the ones in their place do not share takes `bytes`.
+    Layers { stack: Stack, bytes: usize },
+    /// Layers and mask of another extent; a mask that keeps everything need not be there.
+    Canvas { extent: Extent, stack: Stack, mask: Option<Mask>, bytes: usize },
 }
 
 impl Change {
     fn bytes(&self) -> usize {
-        let picture_bytes = |picture: &Option<Arc<Picture>>| picture.as_ref().map_or(0, |p| p.rgba().len());
         size_of::<Self>()
             + match self {
                 Self::MaskBox { coverage, .. } => coverage.len(),
                 Self::MaskInverted => 0,
-                Self::Picture(picture) => picture_bytes(picture),
-                Self::Canvas { picture, mask } => picture_bytes(picture) + mask.coverage().len(),
+                Self::Layers { bytes, .. } => *bytes,
+                Self::Canvas { mask, bytes, .. } => mask.as_ref().map_or(0, |mask| mask.coverage().len()) + bytes,
             }
     }
 }
@@ -39,22 +38,34 @@ pub(super) struct History {
     undone: Vec<Change>,
     bytes: usize,
     budget_bytes: usize,
+    /// The layer whose look the newest change is about, as long as it goes on.
+    going_on: Option<LayerId>,
 }
 
 impl History {
     pub(super) fn new(budget_bytes: usize) -> Self {
-        Self { done: VecDeque::new(), undone: Vec::new(), bytes: 0, budget_bytes }
+        Self { done: VecDeque::new(), undone: Vec::new(), bytes: 0, budget_bytes, going_on: None }
+    }
+
+    /// Remembers a change of a layer's look. If it goes on with the newest change, that one takes both back.
+    pub(super) fn push_look(&mut self, layer: LayerId, goes_on: bool, change: Change) {
+        if !goes_on || self.going_on != Some(layer) {
+            self.push(change);
+            self.going_on = Some(layer);
+        }
     }
 
     /// Remembers a new change. What was taken back cannot be done again after it. The oldest changes go when the budget is
     /// spent; the newest stays in any case.
     pub(super) fn push(&mut self, change: Change) {
+        self.going_on = None;
         self.bytes -= self.undone.drain(..).map(|c| c.bytes()).sum::<usize>();
         self.keep_done(change);
     }
 
     /// Takes out the newest change, to be taken back. What it replaces goes to [`Self::keep_undone`].
     pub(super) fn pop_done(&mut self) -> Option<Change> {
+        self.going_on = None;
         let change = self.done.pop_back()?;
         self.bytes -= change.bytes();
         Some(change)
@@ -69,6 +80,7 @@ impl History {
 
     /// Takes out the change that was taken back last, to be done again. What it replaces goes to [`Self::keep_done`].
     pub(super) fn pop_undone(&mut self) -> Option<Change> {
+        self.going_on = None;
         let change = self.undone.pop()?;
         self.bytes -= change.bytes();
         Some(change)

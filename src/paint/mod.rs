@@ -1,15 +1,39 @@
-//! The document: the picture to start from, the mask painted on it, and undo of both.
+//! The document: layers to paint on, the picture that is seen of them, the mask over it, and undo of all of it.
 //!
-//! The document changes by [`Edit`]s alone. A stroke that is still being drawn is shown by a [`StrokePreview`], which paints on
-//! a copy of the mask with the same brush, so that what is seen is what the finished [`Stroke`] will do.
+//! The document changes by [`Edit`]s alone. A stroke that is still being drawn is shown by a [`StrokePreview`] (of the mask) or a
+//! [`Painting`] (of a layer), which paint with the same brush on what they share with the document: what is seen is what the
+//! finished stroke will do.
+//!
+//! Pixels lie in tiles that are shared until they change. An edit makes a new [`Stack`] of layers out of an old one, and undo keeps
+//! the old one, which costs no more than the tiles that changed.
 
+mod blend;
 mod brush;
+mod coverage;
 mod document;
+mod fill;
 mod history;
+mod ink;
+mod layer;
+mod layer_edits;
+mod painting;
+mod path;
 mod preview;
+mod stack;
+mod tiles;
+mod tip;
 
+pub use blend::Blend;
 pub use document::{Document, Edit, Error};
+pub use fill::Bucket;
+pub use ink::Ink;
+pub use layer::{Layer, LayerId, LayerLook};
+pub use layer_edits::LayerEdit;
+pub use painting::{PaintBrush, Painting};
+pub use path::Sample;
 pub use preview::StrokePreview;
+pub use stack::Stack;
+pub use tiles::{TILE_BYTES, TILE_SIDE, Tile, Tiles};
 
 use crate::geom::Point;
 

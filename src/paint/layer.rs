@@ -1,0 +1,50 @@
+use super::{Blend, Tiles};
+use serde::{Deserialize, Serialize};
+
+/// Which layer of a document is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct LayerId(pub u32);
+
+/// What a layer is besides its pixels.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LayerLook {
+    /// What the person calls it.
+    pub name: String,
+    /// 0..1.
+    pub opacity: f32,
+    /// How it meets what lies under it.
+    pub blend: Blend,
+    /// Whether it is seen.
+    pub visible: bool,
+    /// Whether it is safe from every change of its pixels.
+    pub locked: bool,
+    /// Whether strokes leave its pixels as opaque as they are.
+    pub keeps_alpha: bool,
+}
+
+impl LayerLook {
+    /// Seen as it is, and open to change.
+    pub fn named(name: impl Into<String>) -> Self {
+        let name = name.into();
+        Self { name, opacity: 1.0, blend: Blend::Normal, visible: true, locked: false, keeps_alpha: false }
+    }
+
+    /// The same with an opacity that is one, and a name that fits a list.
+    pub(super) fn sound(mut self) -> Self {
+        const LONGEST_NAME: usize = 100;
+        self.opacity = if self.opacity.is_nan() { 1.0 } else { self.opacity.clamp(0.0, 1.0) };
+        self.name = self.name.chars().take(LONGEST_NAME).collect();
+        self
+    }
+}
+
+/// A sheet of pixels among others.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Layer {
+    /// By which it is told from others, whatever it is called and wherever it lies.
+    pub id: LayerId,
+    /// How it is called, seen and kept.
+    pub look: LayerLook,
+    /// Its pixels, of the document's extent.
+    pub tiles: Tiles,
+}

@@ -1,0 +1,189 @@
+//! What can be done to layers. Each edit makes a new stack of an old one, or says why it cannot.
+
+use super::ink::{Coat, laid};
+use super::tiles::{TILE_AREA, Tile};
+use super::{Error, Ink, Layer, LayerId, LayerLook, Stack, Tiles};
+use crate::geom::Extent;
+use std::sync::Arc;
+
+/// A change of one layer, or of what layers there are.
+#[derive(Clone, Debug)]
+pub enum LayerEdit {
+    /// A new, clear layer above the active one.
+    Add,
+    /// A new layer with these pixels, of the document's extent, above the active one.
+    Insert {
+        /// What it is called.
+        name: String,
+        /// What is on it.
+        tiles: Tiles,
+    },
+    /// Take this one away.
+    Delete(LayerId),
+    /// Another one like this, above it.
+    Duplicate(LayerId),
+    /// Put this one at a place, counted from below.
+    Move(LayerId, usize),
+    /// Call it, show it and keep it so.
+    Look {
+        /// Which one.
+        layer: LayerId,
+        /// How.
+        look: LayerLook,
+        /// Whether it goes on with the edit before it and is one step of undo with it: a slider that is being dragged.
+        goes_on: bool,
+    },
+    /// Make all of it clear.
+    Clear(LayerId),
+    /// Cover all of it.
+    Fill(LayerId, Ink),
+    /// Make one layer of this one and the one under it.
+    MergeDown(LayerId),
+    /// Make one layer of all that is seen, and leave out what is not.
+    MergeVisible,
+}
+
+impl Stack {
+    /// The most layers a document may have.
+    pub const MOST_LAYERS: usize = 200;
+
+    /// The active layer, if its pixels may be changed.
+    pub(super) fn paintable(&self) -> Result<&Arc<Layer>, Error> {
+        let layer = self.active().ok_or(Error::NoLayer)?;
+        open(layer)?;
+        if layer.look.visible { Ok(layer) } else { Err(Error::Hidden(layer.look.name.clone())) }
+    }
+
+    /// The stack after an edit. None if nothing changes.
+    pub(super) fn edited(&self, extent: Extent, edit: LayerEdit) -> Result<Option<Self>, Error> {
+        let mut stack = self.clone();
+        match edit {
+            LayerEdit::Add => {
+                let look = LayerLook::named(stack.free_name());
+                stack.insert_above(look, Tiles::clear(extent))?;
+            }
+            LayerEdit::Insert { tiles, .. } if tiles.extent() != extent => {
+                return Err(Error::LayerExtent { expected: extent, found: tiles.extent() });
+            }
+            LayerEdit::Insert { name, tiles } => stack.insert_above(LayerLook::named(name), tiles)?,
+            LayerEdit::Delete(id) => {
+                let position = stack.find(id)?;
+                stack.layers.remove(position);
+                if stack.active == Some(id) {
+                    let next = stack.layers.get(position.saturating_sub(1));
+                    stack.active = next.map(|layer| layer.id);
+                }
+            }
+            LayerEdit::Duplicate(id) => {
+                let layer = Arc::clone(&self.layers[stack.find(id)?]);
+                stack.active = Some(id);
+                let look = LayerLook { name: format!("{} copy", layer.look.name), ..layer.look.clone() };
+                stack.insert_above(look, layer.tiles.clone())?;
+            }
+            LayerEdit::Move(id, to) => {
+                let from = stack.find(id)?;
+                let layer = stack.layers.remove(from);
+                let to = to.min(stack.layers.len());
+                stack.layers.insert(to, layer);
+                return Ok((from != to).then_some(stack));
+            }
+            LayerEdit::Look { layer, look, .. } => {
+                let position = stack.find(layer)?;
+                if self.layers[position].look == look {
+                    return Ok(None);
+                }
+                Arc::make_mut(&mut stack.layers[position]).look = look.sound();
+            }
+            LayerEdit::Clear(id) => stack.replace(id, |_, _| None)?,
+            LayerEdit::Fill(id, ink) => {
+                let (sheet, all) = (full(ink).map(Arc::new), vec![1.0; TILE_AREA]);
+                stack.replace(id, |tile, keeps_alpha| {
+                    let coat = Coat { ink, opacity: 1.0, keeps_alpha };
+                    if keeps_alpha { tile.map(|tile| Arc::new(laid(Some(tile), &all, coat))) } else { sheet.clone() }
+                })?;
+            }
+            LayerEdit::MergeDown(id) => stack.merge_down(id)?,
+            LayerEdit::MergeVisible => {
+                let seen = stack.layers.iter().filter(|layer| layer.look.visible).count();
+                if seen == 0 || stack.layers.len() == 1 {
+                    return Ok(None);
+                }
+                let name = stack.layers[0].look.name.clone();
+                stack = Self::of(&name, self.flattened(extent));
+            }
+        }
+        Ok((stack != *self).then_some(stack))
+    }
+
+    fn find(&self, id: LayerId) -> Result<usize, Error> {
+        self.position(id).ok_or(Error::NoLayer)
+    }
+
+    fn insert_above(&mut self, look: LayerLook, tiles: Tiles) -> Result<(), Error> {
+        if self.layers.len() >= Self::MOST_LAYERS {
+            return Err(Error::TooManyLayers);
+        }
+        let above = self.active.and_then(|id| self.position(id)).map_or(self.layers.len(), |position| position + 1);
+        self.insert(above, look, tiles);
+        Ok(())
+    }
+
+    fn replace(
+        &mut self,
+        id: LayerId,
+        make: impl Fn(Option<&Arc<Tile>>, bool) -> Option<Arc<Tile>>,
+    ) -> Result<(), Error> {
+        let position = self.find(id)?;
+        open(&self.layers[position])?;
+        let layer = Arc::make_mut(&mut self.layers[position]);
+        for index in 0..layer.tiles.count() {
+            let tile = make(layer.tiles.tile(index), layer.look.keeps_alpha);
+            layer.tiles.set(index, tile);
+        }
+        Ok(())
+    }
+
+    /// What is seen of the two alone becomes the pixels of the lower one; it keeps its way of meeting what lies under it.
+    fn merge_down(&mut self, id: LayerId) -> Result<(), Error> {
+        let position = self.find(id)?;
+        let below = position.checked_sub(1).ok_or(Error::NothingBelow)?;
+        for layer in &self.layers[below..=position] {
+            open(layer)?;
+            if !layer.look.visible {
+                return Err(Error::Hidden(layer.look.name.clone()));
+            }
+        }
+        let (upper, mut lower) = (self.layers.remove(position), (*self.layers[below]).clone());
+        let blend = std::mem::take(&mut lower.look.blend);
+        let pair = Self { layers: vec![Arc::new(lower.clone()), upper], active: None };
+        lower.tiles = pair.flattened(lower.tiles.extent());
+        lower.look = LayerLook { opacity: 1.0, blend, ..lower.look };
+        self.active = Some(lower.id);
+        self.layers[below] = Arc::new(lower);
+        Ok(())
+    }
+
+    /// "Layer" with the lowest number that is not taken.
+    fn free_name(&self) -> String {
+        let is_free = |name: &String| !self.layers.iter().any(|layer| layer.look.name == *name);
+        (1..=self.layers.len() + 1)
+            .map(|number| format!("Layer {number}"))
+            .find(is_free)
+            .expect("there are more numbers than layers")
+    }
+}
+
+fn open(layer: &Layer) -> Result<(), Error> {
+    if layer.look.locked { Err(Error::Locked(layer.look.name.clone())) } else { Ok(()) }
+}
+
+fn full(ink: Ink) -> Option<Tile> {
+    match ink {
+        Ink::Colour([r, g, b]) => Some(Tile::filled([r, g, b, 255])),
+        Ink::Erase => None,
+    }
+}
+
+#[cfg(test)]
+#[path = "layer_tests.rs"]
+mod tests;

@@ -1,0 +1,140 @@
+use super::super::{Blend, Brush, Document, Edit, PaintBrush, Painting, Sample};
+use super::*;
+
+const EXTENT: Extent = Extent::new(200, 140);
+
+fn stack(colours: &[([u8; 4], Blend, f32)]) -> Stack {
+    let mut stack = Stack::default();
+    for &(colour, blend, opacity) in colours {
+        let look = LayerLook { opacity, blend, ..LayerLook::named("sheet") };
+        stack.insert(usize::MAX, look, Tiles::filled(EXTENT, colour));
+    }
+    stack
+}
+
+fn edited(stack: &Stack, edit: LayerEdit) -> Stack {
+    stack.edited(EXTENT, edit).unwrap().expect("something changes")
+}
+
+fn seen(stack: &Stack) -> [u8; 4] {
+    stack.flattened(EXTENT).pixel(150, 130)
+}
+
+fn locked(stack: &Stack, layer: LayerId) -> Stack {
+    let look = LayerLook { locked: true, ..stack.get(layer).unwrap().look.clone() };
+    edited(stack, LayerEdit::Look { layer, look, goes_on: false })
+}
+
+#[test]
+fn layers_are_seen_from_the_lowest_up() {
+    let normal = |colour, opacity| (colour, Blend::Normal, opacity);
+    // 0.4 of 200 over 100: 140.
+    assert_eq!(seen(&stack(&[normal([100, 0, 0, 255], 1.0), normal([200, 0, 0, 255], 0.4)])), [140, 0, 0, 255]);
+    assert_eq!(
+        seen(&stack(&[([100, 0, 0, 255], Blend::Normal, 1.0), ([128, 255, 9, 255], Blend::Multiply, 1.0)])),
+        [50, 0, 0, 255]
+    );
+    assert_eq!(
+        seen(&stack(&[([9, 8, 7, 255], Blend::Normal, 1.0), ([1, 1, 1, 255], Blend::Erase, 0.2)])),
+        [9, 8, 7, 204]
+    );
+    assert_eq!(seen(&stack(&[([9, 8, 7, 255], Blend::Erase, 1.0)])), [0; 4]);
+    assert_eq!(seen(&stack(&[([9, 8, 7, 255], Blend::Multiply, 0.2)])), [9, 8, 7, 51]);
+}
+
+#[test]
+fn a_layer_alone_is_seen_to_the_last_bit_and_costs_nothing() {
+    let one = stack(&[([3, 200, 7, 1], Blend::Normal, 1.0)]);
+    let flat = one.flattened(EXTENT);
+    assert!((0..flat.count()).all(|i| Arc::ptr_eq(flat.tile(i).unwrap(), one.layers()[0].tiles.tile(i).unwrap())));
+}
+
+#[test]
+fn merging_down_does_not_change_what_is_seen() {
+    for blend in Blend::ALL {
+        let pair = stack(&[([90, 160, 30, 180], Blend::Normal, 0.8), ([200, 40, 120, 130], blend, 0.6)]);
+        let merged = edited(&pair, LayerEdit::MergeDown(pair.layers()[1].id));
+        assert_eq!(merged.layers().len(), 1);
+        assert_eq!(seen(&merged), seen(&pair), "{}", blend.name());
+        assert_eq!(seen(&edited(&pair, LayerEdit::MergeVisible)), seen(&pair));
+    }
+}
+
+#[test]
+fn a_merged_layer_still_meets_what_lies_under_it_as_the_lower_one_did() {
+    let three = stack(&[
+        ([100, 100, 100, 255], Blend::Normal, 1.0),
+        ([128, 128, 128, 255], Blend::Multiply, 1.0),
+        ([255, 0, 0, 255], Blend::Normal, 1.0),
+    ]);
+    let merged = edited(&three, LayerEdit::MergeDown(three.layers()[2].id));
+    assert_eq!(merged.layers()[1].look.blend, Blend::Multiply);
+    assert_eq!(seen(&merged), [100, 0, 0, 255]);
+}
+
+#[test]
+fn layers_are_added_above_the_active_one_moved_and_deleted() {
+    let mut document = Document::new(EXTENT);
+    for edit in [LayerEdit::Add, LayerEdit::Add, LayerEdit::Add] {
+        document.apply(Edit::Layer(edit)).unwrap();
+    }
+    let names = |document: &Document| -> Vec<String> {
+        document.stack().layers().iter().map(|layer| layer.look.name.clone()).collect()
+    };
+    assert_eq!(names(&document), ["Layer 1", "Layer 2", "Layer 3"]);
+    let first = document.stack().layers()[0].id;
+    document.apply(Edit::Layer(LayerEdit::Move(first, 2))).unwrap();
+    assert_eq!(names(&document), ["Layer 2", "Layer 3", "Layer 1"]);
+    document.choose_layer(document.stack().layers()[0].id);
+    document.apply(Edit::Layer(LayerEdit::Delete(document.stack().layers()[1].id))).unwrap();
+    document.apply(Edit::Layer(LayerEdit::Duplicate(document.stack().layers()[1].id))).unwrap();
+    document.apply(Edit::Layer(LayerEdit::Add)).unwrap();
+    assert_eq!(names(&document), ["Layer 2", "Layer 1", "Layer 1 copy", "Layer 3"]);
+    assert_eq!(document.stack().active().unwrap().look.name, "Layer 3");
+}
+
+#[test]
+fn when_the_active_layer_goes_the_one_under_it_is_painted_on() {
+    let three = stack(&[([1; 4], Blend::Normal, 1.0); 3]);
+    let two = edited(&three, LayerEdit::Delete(three.layers()[2].id));
+    assert_eq!(two.active, Some(three.layers()[1].id));
+    let one = edited(&two, LayerEdit::Delete(two.layers()[1].id));
+    let none = edited(&one, LayerEdit::Delete(one.layers()[0].id));
+    assert_eq!(none.active, None);
+}
+
+#[test]
+fn what_is_locked_or_hidden_does_not_change() {
+    let pair = stack(&[([1, 1, 1, 255], Blend::Normal, 1.0); 2]);
+    let (below, above) = (pair.layers()[0].id, pair.layers()[1].id);
+    let safe = locked(&pair, below);
+    for edit in [LayerEdit::Clear(below), LayerEdit::Fill(below, Ink::Erase), LayerEdit::MergeDown(above)] {
+        let error = safe.edited(EXTENT, edit).unwrap_err();
+        assert_eq!(error.to_string(), "the layer \u{201c}sheet\u{201d} is locked: unlock it, or choose another");
+    }
+    let document = Document::with_layers(EXTENT, locked(&pair, above), None).unwrap();
+    let brush = PaintBrush::new(Brush { size: 9.0, hardness: 1.0 });
+    assert_eq!(Painting::begin(&document, Ink::Erase, brush).unwrap_err(), Error::Locked("sheet".into()));
+    let look = LayerLook { visible: false, ..LayerLook::named("ghost") };
+    let hidden = edited(&pair, LayerEdit::Look { layer: above, look, goes_on: false });
+    let document = Document::with_layers(EXTENT, hidden, None).unwrap();
+    assert_eq!(Painting::begin(&document, Ink::Erase, brush).unwrap_err(), Error::Hidden("ghost".into()));
+    assert_eq!(pair.edited(EXTENT, LayerEdit::MergeDown(below)).unwrap_err(), Error::NothingBelow);
+    assert_eq!(pair.edited(EXTENT, LayerEdit::Delete(LayerId(99))).unwrap_err(), Error::NoLayer);
+}
+
+#[test]
+fn a_layer_that_keeps_its_alpha_is_filled_only_where_it_is() {
+    let mut document = Document::new(EXTENT);
+    document.apply(Edit::Layer(LayerEdit::Add)).unwrap();
+    let brush = PaintBrush { smoothing: 0.0, ..PaintBrush::new(Brush { size: 20.0, hardness: 1.0 }) };
+    let mut painting = Painting::begin(&document, Ink::Colour([255, 0, 0]), brush).unwrap();
+    painting.extend(&[Sample::at(60.0, 60.0)]);
+    document.apply(Edit::Paint(Box::new(painting))).unwrap();
+    let layer = Arc::clone(document.stack().active().unwrap());
+    let look = LayerLook { keeps_alpha: true, ..layer.look.clone() };
+    document.apply(Edit::Layer(LayerEdit::Look { layer: layer.id, look, goes_on: false })).unwrap();
+    document.apply(Edit::Layer(LayerEdit::Fill(layer.id, Ink::Colour([0, 0, 255])))).unwrap();
+    assert_eq!(document.flat().pixel(60, 60), [0, 0, 255, 255]);
+    assert_eq!(document.flat().pixel(90, 60)[3], 0);
+}

@@ -1,0 +1,167 @@
+//! The layers of a document, the lowest first, and what is seen of them together. A stack is a value: an edit makes another one,
+//! which shares with the old one what did not change.
+
+use super::blend::{premultiplied, straight};
+use super::tiles::{TILE_AREA, Tile};
+use super::{Blend, Layer, LayerId, LayerLook, Tiles};
+use crate::geom::Extent;
+use crate::pixels::Picture;
+use std::cell::RefCell;
+use std::sync::Arc;
+
+/// Layers, the lowest first. Unless there are none, one of them is the one that is painted on.
+#[derive(Clone, Debug, Default)]
+pub struct Stack {
+    pub(super) layers: Vec<Arc<Layer>>,
+    pub(super) active: Option<LayerId>,
+}
+
+/// What of a layer is seen in one tile.
+#[derive(Clone, Copy)]
+struct Sheet<'a> {
+    tile: &'a Arc<Tile>,
+    opacity: f32,
+    blend: Blend,
+}
+
+impl Stack {
+    /// One layer, painted on next.
+    pub fn of(name: &str, tiles: Tiles) -> Self {
+        let id = LayerId(1);
+        Self { layers: vec![Arc::new(Layer { id, look: LayerLook::named(name), tiles })], active: Some(id) }
+    }
+
+    /// A picture as its only layer.
+    pub fn of_picture(picture: &Picture) -> Self {
+        Self::of("Picture", Tiles::of(picture))
+    }
+
+    /// The same layers at another size.
+    #[must_use]
+    pub fn resized(&self, to: Extent) -> Self {
+        let resized = |layer: &Arc<Layer>| {
+            let tiles = Tiles::of(&layer.tiles.to_picture().resized(to));
+            Arc::new(Layer { tiles, ..(**layer).clone() })
+        };
+        Self { layers: self.layers.iter().map(resized).collect(), active: self.active }
+    }
+
+    /// White paper under an empty layer, which is painted on next.
+    pub fn paper(extent: Extent) -> Self {
+        let mut stack = Self::of("Paper", Tiles::filled(extent, [255; 4]));
+        stack.insert(1, LayerLook::named("Layer 1"), Tiles::clear(extent));
+        stack
+    }
+
+    /// The layers, the lowest first.
+    pub fn layers(&self) -> &[Arc<Layer>] {
+        &self.layers
+    }
+
+    /// The layer that is painted on.
+    pub fn active(&self) -> Option<&Arc<Layer>> {
+        self.active.and_then(|id| self.get(id))
+    }
+
+    /// A layer.
+    pub fn get(&self, id: LayerId) -> Option<&Arc<Layer>> {
+        self.layers.iter().find(|layer| layer.id == id)
+    }
+
+    /// Which one from below a layer is, from 0.
+    pub fn position(&self, id: LayerId) -> Option<usize> {
+        self.layers.iter().position(|layer| layer.id == id)
+    }
+
+    /// What is seen of all layers together.
+    pub fn flattened(&self, extent: Extent) -> Tiles {
+        let mut flat = Tiles::clear(extent);
+        let all: Vec<usize> = (0..flat.count()).collect();
+        flat.set_all(&all, |index| self.seen(index));
+        flat
+    }
+
+    /// What is seen of one tile.
+    pub(super) fn seen(&self, index: usize) -> Option<Arc<Tile>> {
+        let sheets: Vec<_> = self.sheets(index).collect();
+        let covers = |sheet: &Sheet| {
+            sheet.blend == Blend::Normal
+                && sheet.opacity >= 1.0
+                && sheet.tile.pixels().iter().all(|pixel| pixel[3] == 255)
+        };
+        let lowest = if sheets.len() > 1 { sheets.iter().rposition(covers).unwrap_or(0) } else { 0 };
+        match &sheets[lowest..] {
+            [] | [Sheet { blend: Blend::Erase, .. }] => None,
+            [Sheet { tile, opacity, .. }] if *opacity >= 1.0 => Some(Arc::clone(tile)),
+            [first, others @ ..] => Some(Arc::new(mixed(*first, others))),
+        }
+    }
+
+    /// Whether two stacks may look different in a tile.
+    pub(super) fn differs(&self, other: &Self, index: usize) -> bool {
+        let key = |sheet: Sheet| (Arc::as_ptr(sheet.tile).addr(), sheet.opacity.to_bits(), sheet.blend);
+        !self.sheets(index).map(key).eq(other.sheets(index).map(key))
+    }
+
+    fn sheets(&self, index: usize) -> impl Iterator<Item = Sheet<'_>> {
+        let seen = self.layers.iter().filter(|layer| layer.look.visible && layer.look.opacity > 0.0);
+        seen.filter_map(move |layer| {
+            let tile = layer.tiles.tile(index)?;
+            Some(Sheet { tile, opacity: layer.look.opacity, blend: layer.look.blend })
+        })
+    }
+
+    /// The bytes of pixels that are here and not in `other`.
+    pub(super) fn bytes_besides(&self, other: &Self) -> usize {
+        let besides = |layer: &Arc<Layer>| match other.get(layer.id) {
+            Some(there) if Arc::ptr_eq(there, layer) => 0,
+            there => {
+                layer.tiles.bytes_besides(there.map(|there| &there.tiles))
+                    + layer.tiles.count() * size_of::<Option<Arc<Tile>>>()
+            }
+        };
+        self.layers.iter().map(besides).sum::<usize>() + self.layers.len() * size_of::<Arc<Layer>>()
+    }
+
+    /// Puts a new layer in, at a position from below, to be painted on next.
+    pub(super) fn insert(&mut self, position: usize, look: LayerLook, tiles: Tiles) {
+        let id = LayerId(self.layers.iter().map(|layer| layer.id.0).max().unwrap_or(0) + 1);
+        self.layers.insert(position.min(self.layers.len()), Arc::new(Layer { id, look, tiles }));
+        self.active = Some(id);
+    }
+
+    /// A layer, to be changed. What it shares with other stacks stays theirs.
+    pub(super) fn layer_mut(&mut self, id: LayerId) -> Option<&mut Layer> {
+        self.layers.iter_mut().find(|layer| layer.id == id).map(Arc::make_mut)
+    }
+}
+
+/// The same layers in the same order, with the same one to be painted on.
+impl PartialEq for Stack {
+    fn eq(&self, other: &Self) -> bool {
+        let same = |(a, b): (&Arc<Layer>, &Arc<Layer>)| Arc::ptr_eq(a, b) || a == b;
+        self.active == other.active
+            && self.layers.len() == other.layers.len()
+            && self.layers.iter().zip(&other.layers).all(same)
+    }
+}
+
+fn mixed(first: Sheet, others: &[Sheet]) -> Tile {
+    thread_local! {
+        static MIX: RefCell<Vec<[f32; 4]>> = RefCell::new(vec![[0.0; 4]; TILE_AREA]);
+    }
+    MIX.with_borrow_mut(|mix| {
+        let clear = first.blend == Blend::Erase;
+        for (mixed, &pixel) in mix.iter_mut().zip(first.tile.pixels()) {
+            *mixed = if clear { [0.0; 4] } else { premultiplied(pixel, first.opacity) };
+        }
+        for sheet in others {
+            sheet.blend.over(mix, sheet.tile.pixels(), sheet.opacity);
+        }
+        let mut tile = Tile::filled([0; 4]);
+        for (pixel, &colour) in tile.pixels_mut().iter_mut().zip(mix.iter()) {
+            *pixel = straight(colour);
+        }
+        tile
+    })
+}

@@ -1,0 +1,303 @@
+//! Pixels in tiles that are shared until they change: copying a layer copies references, a change copies the tiles it touches,
+//! and two pictures are told apart by comparing addresses. A tile that is not there is clear.
+
+use crate::geom::{Bounds, Extent};
+use crate::pixels::Picture;
+use rayon::prelude::*;
+use std::collections::HashSet;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// The side of a tile in pixels.
+pub const TILE_SIDE: u32 = 128;
+const SIDE: usize = TILE_SIDE as usize;
+/// The pixels of a tile.
+pub(super) const TILE_AREA: usize = SIDE * SIDE;
+/// The bytes of a tile.
+pub const TILE_BYTES: usize = TILE_AREA * 4;
+
+/// A square of pixels, [`TILE_SIDE`] wide: RGBA, straight alpha, rows from the top. At the right and at the bottom it may reach
+/// beyond the picture; what lies there is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Tile {
+    pixels: Box<[[u8; 4]]>,
+}
+
+impl Tile {
+    /// A tile of one colour.
+    pub fn filled(pixel: [u8; 4]) -> Self {
+        Self { pixels: vec![pixel; TILE_AREA].into_boxed_slice() }
+    }
+
+    /// Its pixels, rows from the top.
+    pub fn pixels(&self) -> &[[u8; 4]] {
+        &self.pixels
+    }
+
+    /// Its pixels, to paint on.
+    pub fn pixels_mut(&mut self) -> &mut [[u8; 4]] {
+        &mut self.pixels
+    }
+
+    /// Whether all of it is clear and without colour: then it need not be there.
+    pub fn is_clear(&self) -> bool {
+        self.pixels.iter().all(|&pixel| pixel == [0; 4])
+    }
+}
+
+impl std::fmt::Debug for Tile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tile")
+    }
+}
+
+/// How a size is cut into tiles, numbered row by row from the top left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Grid {
+    pub(super) extent: Extent,
+    pub(super) columns: u32,
+}
+
+impl Grid {
+    pub(super) const fn new(extent: Extent) -> Self {
+        Self { extent, columns: extent.width.div_ceil(TILE_SIDE) }
+    }
+
+    pub(super) const fn count(self) -> usize {
+        self.columns as usize * self.extent.height.div_ceil(TILE_SIDE) as usize
+    }
+
+    /// The left and top pixel of a tile.
+    pub(super) const fn corner(self, index: usize) -> (u32, u32) {
+        let index = index as u32;
+        (index % self.columns * TILE_SIDE, index / self.columns * TILE_SIDE)
+    }
+
+    /// What of the picture a tile shows.
+    pub(super) fn bounds(self, index: usize) -> Bounds {
+        let (left, top) = self.corner(index);
+        let extent = Extent::new(TILE_SIDE.min(self.extent.width - left), TILE_SIDE.min(self.extent.height - top));
+        Bounds { left, top, extent }
+    }
+
+    /// The tiles that a box touches.
+    pub(super) fn touched(self, bounds: Bounds) -> impl Iterator<Item = usize> {
+        let rows = bounds.top / TILE_SIDE..bounds.bottom().div_ceil(TILE_SIDE);
+        let columns = bounds.left / TILE_SIDE..bounds.right().div_ceil(TILE_SIDE);
+        rows.flat_map(move |row| columns.clone().map(move |column| (row * self.columns + column) as usize))
+    }
+
+    /// Which tile a pixel lies in, and where in it.
+    pub(super) const fn place(self, x: u32, y: u32) -> (usize, usize) {
+        let tile = y / TILE_SIDE * self.columns + x / TILE_SIDE;
+        (tile as usize, (y % TILE_SIDE) as usize * SIDE + (x % TILE_SIDE) as usize)
+    }
+}
+
+/// Pixels of a size, in tiles.
+#[derive(Clone, Debug)]
+pub struct Tiles {
+    grid: Grid,
+    tiles: Vec<Option<Arc<Tile>>>,
+}
+
+impl Tiles {
+    /// Nothing, of this size.
+    pub fn clear(extent: Extent) -> Self {
+        let grid = Grid::new(extent);
+        Self { grid, tiles: vec![None; grid.count()] }
+    }
+
+    /// One colour. All tiles are one in memory.
+    pub fn filled(extent: Extent, pixel: [u8; 4]) -> Self {
+        let tile = (pixel != [0; 4]).then(|| Arc::new(Tile::filled(pixel)));
+        let grid = Grid::new(extent);
+        Self { grid, tiles: vec![tile; grid.count()] }
+    }
+
+    /// The pixels of a picture.
+    pub fn of(picture: &Picture) -> Self {
+        let grid = Grid::new(picture.extent());
+        let tiles = (0..grid.count()).into_par_iter().map(|index| cut(picture, grid, index)).collect();
+        Self { grid, tiles }
+    }
+
+    /// Put together again, byte for byte.
+    pub fn to_picture(&self) -> Picture {
+        let extent = self.extent();
+        let mut rgba = vec![0; extent.area() * 4];
+        let band = extent.width as usize * 4 * SIDE;
+        rgba.par_chunks_mut(band.max(1)).enumerate().for_each(|(row, bytes)| {
+            let columns = self.grid.columns as usize;
+            for (column, tile) in self.tiles[row * columns..(row + 1) * columns].iter().enumerate() {
+                let Some(tile) = tile else { continue };
+                let left = column * SIDE * 4;
+                for (to, from) in bytes.chunks_exact_mut(extent.width as usize * 4).zip(tile.pixels.chunks_exact(SIDE))
+                {
+                    let to = &mut to[left..];
+                    let width = to.len().min(SIDE * 4);
+                    to[..width].copy_from_slice(&from.as_flattened()[..width]);
+                }
+            }
+        });
+        Picture::from_rgba(extent, rgba).expect("as many bytes as the extent says")
+    }
+
+    /// Its size.
+    pub fn extent(&self) -> Extent {
+        self.grid.extent
+    }
+
+    /// How many tiles there are, clear ones too.
+    pub fn count(&self) -> usize {
+        self.tiles.len()
+    }
+
+    /// A tile, if it is not clear. They are numbered row by row.
+    pub fn tile(&self, index: usize) -> Option<&Arc<Tile>> {
+        self.tiles[index].as_ref()
+    }
+
+    /// Which part of the picture a tile shows.
+    pub fn bounds_of(&self, index: usize) -> Bounds {
+        self.grid.bounds(index)
+    }
+
+    /// A pixel: red, green, blue, alpha. Clear outside.
+    pub fn pixel(&self, x: u32, y: u32) -> [u8; 4] {
+        if x >= self.extent().width || y >= self.extent().height {
+            return [0; 4];
+        }
+        let (tile, at) = self.grid.place(x, y);
+        self.tiles[tile].as_ref().map_or([0; 4], |tile| tile.pixels[at])
+    }
+
+    /// The tiles in which the two differ, by address: equal pixels in different tiles count as different.
+    pub fn changed<'a>(&'a self, from: &'a Self) -> impl Iterator<Item = usize> + 'a {
+        let is_same = |(a, b): (&Option<Arc<Tile>>, &Option<Arc<Tile>>)| match (a, b) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            (None, None) => true,
+            _ => false,
+        };
+        self.tiles.iter().zip(&from.tiles).map(is_same).enumerate().filter(|(_, same)| !same).map(|(index, _)| index)
+    }
+
+    /// Whether every pixel is clear.
+    pub fn is_clear(&self) -> bool {
+        self.tiles.iter().flatten().all(|tile| tile.is_clear())
+    }
+
+    /// The bytes of the tiles that are here and not in `other`, whatever their place. What is shared counts once.
+    pub(super) fn bytes_besides(&self, other: Option<&Self>) -> usize {
+        let addresses =
+            |tiles: &Self| -> HashSet<usize> { tiles.tiles.iter().flatten().map(|t| Arc::as_ptr(t).addr()).collect() };
+        let Some(other) = other.filter(|other| other.tiles.len() == self.tiles.len()) else {
+            return addresses(self).len() * TILE_BYTES;
+        };
+        let differing: HashSet<usize> =
+            self.changed(other).filter_map(|index| self.tile(index)).map(|tile| Arc::as_ptr(tile).addr()).collect();
+        differing.len() * TILE_BYTES
+    }
+
+    pub(super) fn set(&mut self, index: usize, tile: Option<Arc<Tile>>) {
+        self.tiles[index] = tile;
+    }
+
+    /// The tiles in these places, made by `make`, on all threads. A clear one is left out.
+    pub(super) fn set_all(&mut self, indices: &[usize], make: impl Fn(usize) -> Option<Arc<Tile>> + Sync) {
+        let made: Vec<_> = indices.par_iter().map(|&index| (index, make(index))).collect();
+        for (index, tile) in made {
+            self.tiles[index] = tile;
+        }
+    }
+}
+
+/// Equal pixels, wherever they lie in memory. What edge tiles hold beyond the picture does not count.
+impl PartialEq for Tiles {
+    fn eq(&self, other: &Self) -> bool {
+        self.extent() == other.extent()
+            && self.changed(other).all(|index| {
+                let bounds = self.bounds_of(index);
+                let in_row = bounds.extent.width as usize;
+                let row = |tile: Option<&Arc<Tile>>, y: usize| -> Vec<[u8; 4]> {
+                    tile.map_or_else(|| vec![[0; 4]; in_row], |t| t.pixels[y * SIDE..y * SIDE + in_row].to_vec())
+                };
+                (0..bounds.extent.height as usize).all(|y| row(self.tile(index), y) == row(other.tile(index), y))
+            })
+    }
+}
+
+fn cut(picture: &Picture, grid: Grid, index: usize) -> Option<Arc<Tile>> {
+    let bounds = grid.bounds(index);
+    let mut tile = Tile::filled([0; 4]);
+    for (y, row) in (bounds.top..bounds.bottom()).zip(tile.pixels.chunks_exact_mut(SIDE)) {
+        row[..bounds.extent.width as usize]
+            .copy_from_slice(&picture.rgba().as_chunks::<4>().0[row_of(grid, bounds, y)]);
+    }
+    (!tile.is_clear()).then(|| Arc::new(tile))
+}
+
+fn row_of(grid: Grid, bounds: Bounds, y: u32) -> Range<usize> {
+    let start = y as usize * grid.extent.width as usize + bounds.left as usize;
+    start..start + bounds.extent.width as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbered(extent: Extent) -> Picture {
+        let rgba = (0..extent.area()).flat_map(|i| [(i % 251) as u8, (i / 251) as u8, 7, (i % 3) as u8]).collect();
+        Picture::from_rgba(extent, rgba).unwrap()
+    }
+
+    #[test]
+    fn a_picture_survives_being_cut_into_tiles_to_the_last_byte() {
+        for (width, height) in [(1, 1), (128, 128), (129, 127), (300, 5), (257, 260), (0, 9), (9, 0)] {
+            let picture = numbered(Extent::new(width, height));
+            assert_eq!(Tiles::of(&picture).to_picture(), picture, "{width}x{height}");
+        }
+    }
+
+    #[test]
+    fn a_pixel_is_found_in_its_tile_and_outside_there_is_nothing() {
+        let picture = numbered(Extent::new(300, 200));
+        let tiles = Tiles::of(&picture);
+        for (x, y) in [(0, 0), (127, 128), (128, 127), (299, 199)] {
+            assert_eq!(tiles.pixel(x, y), picture.rgba().as_chunks::<4>().0[(y * 300 + x) as usize]);
+        }
+        assert_eq!(tiles.pixel(300, 0), [0; 4]);
+        assert_eq!(tiles.pixel(0, 200), [0; 4]);
+    }
+
+    #[test]
+    fn the_largest_document_takes_no_more_than_its_references() {
+        let largest = Extent::new(8192, 8192);
+        let (clear, white) = (Tiles::clear(largest), Tiles::filled(largest, [255; 4]));
+        assert_eq!((clear.bytes_besides(None), white.bytes_besides(None)), (0, TILE_BYTES));
+        assert_eq!(clear.count(), 64 * 64);
+    }
+
+    #[test]
+    fn tiles_are_equal_when_what_is_seen_of_them_is() {
+        let picture = Picture::filled(Extent::new(130, 3), [9; 4]);
+        assert_eq!(Tiles::of(&picture), Tiles::filled(Extent::new(130, 3), [9; 4]));
+        let mut other = Tiles::of(&picture);
+        let mut tile = Tile::clone(other.tile(1).unwrap());
+        tile.pixels_mut()[1] = [1; 4];
+        other.set(1, Some(Arc::new(tile)));
+        assert_ne!(other, Tiles::of(&picture));
+        assert_eq!(other.changed(&Tiles::of(&picture)).collect::<Vec<_>>(), [0, 1], "by address");
+    }
+
+    #[test]
+    fn the_tiles_of_a_box_are_those_it_touches() {
+        let grid = Grid::new(Extent::new(400, 300));
+        let touched = |left, top, width, height| {
+            grid.touched(Bounds { left, top, extent: Extent::new(width, height) }).collect::<Vec<_>>()
+        };
+        assert_eq!(touched(127, 0, 1, 1), [0]);
+        assert_eq!(touched(127, 127, 2, 2), [0, 1, 4, 5]);
+        assert_eq!(touched(399, 299, 1, 1), [11]);
+    }
+}
