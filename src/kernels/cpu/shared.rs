@@ -62,23 +62,28 @@ pub(super) fn each(count: usize, worth: bool, task: impl Fn(usize) + Sync) {
     }
 }
 
-thread_local! {
-    static SCRATCH: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
+/// A line of the cache.
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C, align(64))]
+struct CacheLine([f32; 16]);
+
+impl CacheLine {
+    const ZERO: Self = Self([0.0; 16]);
 }
 
-/// Bytes of a line of the cache.
-const CACHE_LINE: usize = 64;
+thread_local! {
+    static SCRATCH: RefCell<Vec<Vec<CacheLine>>> = const { RefCell::new(Vec::new()) };
+}
 
 /// Lends `len` numbers of any value that begin with a line of the cache, kept by the thread for the next time. Taken out while lent, so that work that this thread
 /// picks up meanwhile gets its own.
 pub(super) fn with_scratch<T>(len: usize, work: impl FnOnce(&mut [f32]) -> T) -> T {
     let mut scratch = SCRATCH.with_borrow_mut(Vec::pop).unwrap_or_default();
-    let room = len + CACHE_LINE / size_of::<f32>();
-    if scratch.len() < room {
-        scratch.resize(room, 0.0);
+    let lines = len.div_ceil(CacheLine::ZERO.0.len());
+    if scratch.len() < lines {
+        scratch.resize(lines, CacheLine::ZERO);
     }
-    let start = scratch.as_ptr().align_offset(CACHE_LINE);
-    let result = work(&mut scratch[start..][..len]);
+    let result = work(&mut bytemuck::cast_slice_mut(&mut scratch)[..len]);
     SCRATCH.with_borrow_mut(|kept| kept.push(scratch));
     result
 }

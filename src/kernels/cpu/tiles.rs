@@ -4,6 +4,9 @@
 //! On the left a tile is 16 rows of 32 numbers. On the right it is 16 columns of as many, in pairs: first the pair 0, 1 of each
 //! column, then 2, 3. Both are 16 lines of the cache, and both kinds of instructions read them as they lie.
 
+#[cfg(target_arch = "x86_64")]
+use super::vector::Vectors;
+
 /// Rows of a tile on the left, columns of one on the right.
 pub(super) const SIDE: usize = 16;
 /// Numbers that a tile has of each row and column.
@@ -65,7 +68,8 @@ impl Kind {
             if !x86::has_vectors() {
                 return None;
             }
-            Some(if x86::takes_tiles() { Kind::Tiles } else { Kind::Vectors })
+            let all = Vectors::allowed() == Vectors::All;
+            Some(if all && x86::takes_tiles() { Kind::Tiles } else { Kind::Vectors })
         });
         *BEST
     }
@@ -118,14 +122,16 @@ fn numbers(starts: &[usize], left: &[Line], steps: &[u32], right: &[Line], sums:
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{AT_ONCE, Line, PANEL, SIDE, Sums};
+    use super::{AT_ONCE, Line, PANEL, SIDE, Sums, Vectors};
     use std::arch::asm;
     use std::arch::x86_64::{
         __m512bh, __m512i, _mm512_dpbf16_ps, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_setzero_ps, _mm512_storeu_ps,
     };
 
     pub(super) fn has_vectors() -> bool {
-        std::arch::is_x86_feature_detected!("avx512f") && std::arch::is_x86_feature_detected!("avx512bf16")
+        Vectors::allowed() >= Vectors::Avx512
+            && std::arch::is_x86_feature_detected!("avx512f")
+            && std::arch::is_x86_feature_detected!("avx512bf16")
     }
 
     /// Whether the processor has tiles of bf16 and the system lets this process use them (Linux 5.16, "Using XSTATE features in

@@ -1,10 +1,38 @@
 //! What pulp's vectors lack: loads by pointer, and the exponential and error functions.
 
 use pulp::{Arch, Simd, WithSimd};
+use std::sync::LazyLock;
+
+/// What of the machine's vectors is used: tests name less than there is in `SFUMATO_VECTORS`, so that one machine runs what others will.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Vectors {
+    Scalar,
+    Avx2,
+    Avx512,
+    All,
+}
+
+impl Vectors {
+    pub(super) fn allowed() -> Self {
+        static ALLOWED: LazyLock<Vectors> = LazyLock::new(|| match std::env::var("SFUMATO_VECTORS").as_deref() {
+            Ok("scalar") => Vectors::Scalar,
+            Ok("avx2") => Vectors::Avx2,
+            Ok("avx512") => Vectors::Avx512,
+            _ => Vectors::All,
+        });
+        *ALLOWED
+    }
+}
 
 /// Runs `work` with the widest vectors of this machine.
 pub(super) fn dispatch<W: WithSimd>(work: W) -> W::Output {
-    Arch::new().dispatch(work)
+    static ARCH: LazyLock<Arch> = LazyLock::new(|| match Vectors::allowed() {
+        Vectors::Scalar => Arch::Scalar,
+        #[cfg(target_arch = "x86_64")]
+        Vectors::Avx2 => pulp::x86::V3::try_new().map_or(Arch::Scalar, Arch::V3),
+        _ => Arch::new(),
+    });
+    ARCH.dispatch(work)
 }
 
 /// How many f32 a vector of this machine holds.
