@@ -4,7 +4,7 @@
 use candle_core::{Device, Tensor};
 use divan::{Bencher, black_box};
 use sfumato::checkpoints::{Model, Precision};
-use sfumato::diffusion::{Extras, Input, Noise, Request, SamplerName, ScheduleName, paint, preview};
+use sfumato::diffusion::{Extras, Input, Noise, Request, SamplerName, Savings, ScheduleName, paint, preview};
 use sfumato::geom::{Extent, Point};
 use sfumato::paint::{Brush, Document, Edit, Stroke, Tool};
 use std::ops::ControlFlow;
@@ -31,6 +31,7 @@ fn request(model: &Model, steps: u32) -> Request {
         steps,
         guidance_scale: 3.5,
         precision: Precision::F32,
+        savings: Savings::default(),
         input: None::<Input>,
         control: None,
         upscale: None,

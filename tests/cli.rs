@@ -8,7 +8,7 @@ mod hashed;
 mod tiny_clip;
 
 use serde_json::Value;
-use sfumato::diffusion::{Precision, Request, SamplerName, ScheduleName};
+use sfumato::diffusion::{Precision, Request, SamplerName, Savings, ScheduleName};
 use sfumato::gallery::{Gallery, NewEntry};
 use sfumato::geom::Extent;
 use sfumato::pixels::{Mask, Picture, read_texts};
@@ -214,6 +214,7 @@ fn the_gallery_is_searched_by_what_its_pictures_show() {
             steps: 4,
             guidance_scale: 1.0,
             precision: Precision::F32,
+            savings: Savings::default(),
             input: None,
             control: None,
             upscale: None,
@@ -268,6 +269,14 @@ fn a_picture_tells_every_setting_it_was_made_with() {
         "sgm_uniform",
         "--guidance",
         "2.7182818",
+        "--guidance-start",
+        "0.1",
+        "--guidance-end",
+        "0.9",
+        "--negative-min-sigma",
+        "0.25",
+        "--deep-every",
+        "2",
         "--size",
         "64x72",
         "--out",
@@ -277,12 +286,24 @@ fn a_picture_tells_every_setting_it_was_made_with() {
     let inspected = desk.run(&["inspect", "apple.png", "--json"]);
     let inspected: Value = serde_json::from_slice(&inspected.stdout).unwrap();
     let (request, settings) = (&object["pictures"][0]["request"], &inspected["settings"]);
-    for key in
-        ["model", "prompt", "negative_prompt", "extent", "seed", "sampler", "schedule", "steps", "guidance_scale"]
-    {
+    for key in [
+        "model",
+        "prompt",
+        "negative_prompt",
+        "extent",
+        "seed",
+        "sampler",
+        "schedule",
+        "steps",
+        "guidance_scale",
+        "savings",
+    ] {
         assert_eq!(request[key], settings[key], "{key}");
         assert!(!request[key].is_null(), "{key}");
     }
+    let savings =
+        serde_json::json!({ "guidance_start": 0.1, "guidance_end": 0.9, "negative_min_sigma": 0.25, "deep_every": 2 });
+    assert_eq!(settings["savings"], savings);
     assert_eq!(inspected["unknown"], serde_json::json!({}));
     assert_eq!(inspected["extent"], serde_json::json!({ "width": 64, "height": 72 }));
     assert!(
@@ -541,6 +562,10 @@ fn a_command_line_that_makes_no_sense_is_refused_with_exit_code_2() {
         (&["--steps", "-5"], "between 1 and 1000"),
         (&["--seed", "-1"], "leave it out for a random one"),
         (&["--guidance", "NaN"], "between 0 and 50"),
+        (&["--guidance-start", "0.9", "--guidance-end", "0.1"], "the smaller first"),
+        (&["--guidance-end", "2"], "between 0 and 1"),
+        (&["--negative-min-sigma", "-1"], "between 0 and 1000"),
+        (&["--deep-every", "0"], "between 1 and 20"),
         (&["--image", "a.png", "--strength", "2"], "between 0 and 1"),
         (&["--strength", "0.5"], "--image"),
         (&["--mask", "a.png"], "--image"),

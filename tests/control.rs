@@ -4,7 +4,9 @@
 
 use candle_core::Device;
 use sfumato::checkpoints::{ControlNet, Library, Model, Precision, load_controlnet};
-use sfumato::diffusion::{Control, Ending, Error, Extras, Preprocessor, Request, SamplerName, ScheduleName, paint};
+use sfumato::diffusion::{
+    Control, Ending, Error, Extras, Preprocessor, Request, SamplerName, Savings, ScheduleName, paint,
+};
 use sfumato::geom::Extent;
 use sfumato::pixels::Picture;
 use std::ops::ControlFlow::Continue;
@@ -45,6 +47,7 @@ fn request(control: Option<Control>) -> Request {
         steps: 6,
         guidance_scale: 3.5,
         precision: Precision::F32,
+        savings: Savings::default(),
         input: None,
         control,
         upscale: None,

@@ -6,7 +6,7 @@
 use candle_core::{Device, Tensor};
 use sfumato::checkpoints::{Model, Precision};
 use sfumato::diffusion::{
-    Denoiser, Ending, Error, Extras, Input, Noise, Progress, Request, SamplerName, ScheduleName, Step, Stop,
+    Denoiser, Ending, Error, Extras, Input, Noise, Progress, Request, SamplerName, Savings, ScheduleName, Step, Stop,
     TrainingSigmas, paint, sampler, sigmas,
 };
 use sfumato::geom::Extent;
@@ -206,6 +206,7 @@ fn request() -> Request {
         steps: 20,
         guidance_scale: 3.5,
         precision: Precision::F32,
+        savings: Savings::default(),
         input: None,
         control: None,
         upscale: None,

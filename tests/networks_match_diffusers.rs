@@ -68,6 +68,10 @@ fn assert_close(name: &str, ours: &Tensor, theirs: &Tensor) {
     eprintln!("{name}: {apart:e} apart, of values up to {size}");
 }
 
+fn bits(tensor: &Tensor) -> Vec<u32> {
+    tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap().into_iter().map(f32::to_bits).collect()
+}
+
 #[test]
 fn clip_encodes_text_as_transformers_does() {
     for name in ["clip_quick_gelu", "clip_gelu", "clip_gelu_new"] {
@@ -99,6 +103,31 @@ fn the_unet_predicts_what_diffusers_predicts() {
 }
 
 #[test]
+fn what_is_deep_in_the_unet_can_be_taken_over_from_another_call() {
+    for name in ["unet_sd1", "unet_sd2", "unet_no_attention_first", "unet_sines_first"] {
+        let (json, theirs) = (json(name), tensors(name));
+        let unet = UNet::new(&UNetConfig::from_json(&json["config"].to_string()).unwrap(), hashed_weights()).unwrap();
+        let side = |index: usize| json["size"][index].as_u64().unwrap() as usize;
+        let latent = |name: &str| wave((2, unet.in_channels(), side(0), side(1)), name, 1.0);
+        let words = unet.prepare(&wave((2, 5, 12), "conditioning", 1.0)).unwrap();
+        let (timestep, mut deep) = (json["timestep"].as_f64().unwrap(), None);
+        let first = unet.forward_reusing(&latent("x"), timestep, &words, None, &mut deep).unwrap();
+        assert_close(name, &first, &theirs["out"]);
+        let again = unet.forward_reusing(&latent("x"), timestep, &words, None, &mut deep).unwrap();
+        assert_eq!(bits(&first), bits(&again), "{name}: what is taken over is what would have been computed");
+        let reused = unet.forward_reusing(&latent("next"), timestep + 40.0, &words, None, &mut deep).unwrap();
+        assert_close(name, &reused, &theirs["reused"]);
+        // Of one item, where two were kept, and of one where none was.
+        let (next, one) = (latent("next").narrow(0, 1, 1).unwrap(), words.item(1).unwrap());
+        let mut of_one = Some(deep.as_ref().unwrap().item(1).unwrap());
+        let alone = unet.forward_reusing(&next, timestep + 40.0, &one, None, &mut of_one).unwrap();
+        assert_close(name, &alone, &theirs["reused"].narrow(0, 1, 1).unwrap());
+        let anew = unet.forward_reusing(&next, timestep + 40.0, &one, None, &mut deep).unwrap();
+        assert_close(name, &anew, &unet.forward(&next, timestep + 40.0, &one, None).unwrap());
+    }
+}
+
+#[test]
 fn a_controlnet_guides_the_unet_as_in_diffusers() {
     for name in ["controlnet_sd1", "controlnet_sd2"] {
         let (json, theirs) = (json(name), tensors(name));
@@ -117,6 +146,14 @@ fn a_controlnet_guides_the_unet_as_in_diffusers() {
             unet.forward(&x, timestep, &unet.prepare(&conditioning).unwrap(), Some(&guided)).unwrap()
         };
         assert_close(name, &predict(weight), &theirs["out"]);
+        let guided = control.guide(&conditioning, &lines.abs().unwrap(), weight).unwrap();
+        let (words, mut deep) = (unet.prepare(&conditioning).unwrap(), None);
+        for _ in 0..2 {
+            let found = unet.forward_reusing(&x, timestep, &words, Some(&guided), &mut deep).unwrap();
+            assert_close(name, &found, &theirs["out"]);
+        }
+        let unguided = unet.forward_reusing(&x, timestep, &words, None, &mut deep).unwrap();
+        assert_close(name, &unguided, &theirs["without"]);
         assert_close(name, &predict(0.0), &theirs["without"]);
         let apart = (&theirs["out"] - &theirs["without"]).unwrap().abs().unwrap().max_all().unwrap();
         assert!(apart.to_scalar::<f32>().unwrap() > 0.05, "{name}: the ControlNet changes as good as nothing");

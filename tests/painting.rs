@@ -5,8 +5,8 @@
 use candle_core::{DType, Device, Tensor};
 use sfumato::checkpoints::{Library, Model, Precision};
 use sfumato::diffusion::{
-    Defaults, Ending, Error, Extras, Input, Painted, Phase, Progress, Request, SamplerName, ScheduleName, Stop, Trace,
-    paint, preview,
+    Defaults, Ending, Error, Extras, Input, Painted, Phase, Progress, Request, SamplerName, Savings, ScheduleName,
+    Stop, Trace, paint, preview,
 };
 use sfumato::geom::Extent;
 use sfumato::pixels::{Mask, Picture};
@@ -38,6 +38,7 @@ fn request() -> Request {
         steps: 4,
         guidance_scale: 1.0,
         precision: Precision::F32,
+        savings: Savings::default(),
         input: None,
         control: None,
         upscale: None,

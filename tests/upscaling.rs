@@ -7,7 +7,7 @@ use candle_core::{DType, Device, Tensor};
 use proptest::prelude::*;
 use sfumato::checkpoints::{Error, Library, Model, Precision, Upscaler};
 use sfumato::diffusion::{
-    self, Ending, Extras, Input, Phase, Progress, Request, SamplerName, ScheduleName, Stop, Upscale,
+    self, Ending, Extras, Input, Phase, Progress, Request, SamplerName, Savings, ScheduleName, Stop, Upscale,
 };
 use sfumato::geom::Extent;
 use sfumato::pixels::Picture;
@@ -191,6 +191,7 @@ fn request() -> Request {
         steps: 2,
         guidance_scale: 1.0,
         precision: Precision::F32,
+        savings: Savings::default(),
         input: None,
         control: None,
         upscale: None,

@@ -2,7 +2,7 @@
 
 use super::paint::{in_words, paint_one};
 use super::{BenchArgs, JSON_VERSION, Usage, library, models, print, print_json};
-use crate::diffusion::{Phase, Request};
+use crate::diffusion::{Phase, Request, Savings};
 use crate::engine::{self, CancelToken, Event, Job, JobId, Priority};
 use anyhow::bail;
 use serde_json::{Value, json};
@@ -29,6 +29,7 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<()> {
         steps: args.steps.unwrap_or(defaults.steps),
         guidance_scale: defaults.guidance_scale,
         precision: args.precision,
+        savings: Savings::default(),
         input: None,
         control: None,
         upscale: None,

@@ -15,7 +15,7 @@ mod upscale;
 pub use describe::sentence;
 
 use crate::checkpoints::Library;
-use crate::diffusion::{MAX_FACTOR, Precision, Preprocessor, SamplerName, ScheduleName};
+use crate::diffusion::{MAX_FACTOR, Precision, Preprocessor, SamplerName, Savings, ScheduleName};
 use crate::geom::Extent;
 use crate::settings::{Paths, Settings};
 use anyhow::anyhow;
@@ -106,6 +106,9 @@ pub struct PaintArgs {
     /// and paints not quite the same picture
     #[arg(long, value_name = "NAME", default_value = "f32", value_parser = precision_named)]
     pub precision: Precision,
+    /// What is left out.
+    #[command(flatten)]
+    pub savings: SavingsArgs,
     /// The picture's size; sides are rounded to multiples of 8 [default: the size of --image, or what suits the model]
     #[arg(long, value_name = "WxH", value_parser = extent_of)]
     pub size: Option<Extent>,
@@ -150,6 +153,23 @@ pub struct PaintArgs {
     /// Print one JSON object on standard output when done
     #[arg(long)]
     pub json: bool,
+}
+
+/// What `sfumato paint` is told to leave out of a run.
+#[derive(Args, Debug)]
+pub struct SavingsArgs {
+    /// Share of the steps after which --guidance begins; a step without guidance takes half the time
+    #[arg(long, value_name = "X", default_value_t = 0.0, value_parser = strength_of)]
+    pub guidance_start: f64,
+    /// Share of the steps after which there is no more guidance
+    #[arg(long, value_name = "X", default_value_t = 1.0, value_parser = strength_of)]
+    pub guidance_end: f64,
+    /// The noise level, as a sigma, below which there is no guidance; 0 is never
+    #[arg(long, value_name = "X", default_value_t = 0.0, value_parser = sigma_of)]
+    pub negative_min_sigma: f64,
+    /// Compute the whole network only at each N-th step, and its last layer in between, 1 to 20
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = |text: &str| whole_between(text, 1, Savings::MAX_EVERY))]
+    pub deep_every: u32,
 }
 
 /// What `sfumato paint` is told about a picture that guides.
@@ -396,6 +416,10 @@ fn strength_of(text: &str) -> Result<f64, String> {
 
 fn weight_of(text: &str) -> Result<f64, String> {
     number_between(text, 0.0, 2.0)
+}
+
+fn sigma_of(text: &str) -> Result<f64, String> {
+    number_between(text, 0.0, Savings::MAX_SIGMA)
 }
 
 fn factor_of(text: &str) -> Result<f64, String> {

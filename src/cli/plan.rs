@@ -2,7 +2,7 @@
 
 use super::{ControlArgs, PaintArgs, Usage};
 use crate::checkpoints::Library;
-use crate::diffusion::{Control, Defaults, Input, Preprocessor, Request, Upscale};
+use crate::diffusion::{Control, Defaults, Input, Preprocessor, Request, Savings, Upscale};
 use crate::engine;
 use crate::geom::Extent;
 use crate::pixels::{Mask, Picture};
@@ -78,6 +78,12 @@ fn request(args: &PaintArgs, model: String, defaults: &Defaults, extent: Extent)
         steps: args.steps.unwrap_or(defaults.steps),
         guidance_scale: args.guidance.unwrap_or(defaults.guidance_scale),
         precision: args.precision,
+        savings: Savings {
+            guidance_start: args.savings.guidance_start,
+            guidance_end: args.savings.guidance_end,
+            negative_min_sigma: args.savings.negative_min_sigma,
+            deep_every: args.savings.deep_every,
+        },
         input: None,
         control: None,
         upscale: None,

@@ -53,19 +53,29 @@ pub(super) fn is_finite(x: &Tensor) -> Result<bool, Error> {
 }
 
 /// Classifier-free guidance (Ho & Salimans 2022): away from what the negative prompt gives, towards what the prompt gives.
-pub struct Guided<D> {
+pub struct Guided<D, W> {
     /// A denoiser conditioned on two prompts at once: of a batch of two, the first sees the negative prompt.
     pub inner: D,
     /// How far: 0 is the negative prompt's estimate, 1 the prompt's, more goes beyond it.
     pub scale: f64,
+    /// Whether there is guidance at a sigma; where there is none, the prompt's estimate is taken, of a batch of one.
+    pub when: W,
 }
 
-impl<D: Denoiser> Denoiser for Guided<D> {
+impl<D: Denoiser, W: Fn(f64) -> bool> Denoiser for Guided<D, W> {
     fn denoise(&self, x: &Tensor, sigma: f64) -> Result<Tensor, Error> {
+        if !(self.when)(sigma) {
+            return self.inner.denoise(x, sigma);
+        }
         let both = self.inner.denoise(&Tensor::cat(&[x, x], 0)?, sigma)?;
         let (negative, positive) = (both.narrow(0, 0, 1)?, both.narrow(0, 1, 1)?);
         Ok((&negative + ((positive - &negative)? * self.scale)?)?)
     }
+}
+
+/// Which of the steps that start from `starts`, sigmas or timesteps, `at` belongs to: what lies between two belongs to the earlier.
+pub(super) fn step_at(starts: &[f64], at: f64) -> usize {
+    starts.iter().position(|&start| start < at).unwrap_or(starts.len()).saturating_sub(1)
 }
 
 /// A denoiser for each stage of a run whose conditioning changes.
@@ -74,16 +84,13 @@ pub(super) struct Scheduled<D> {
     pub(super) stages: Vec<D>,
     /// Which stage each step belongs to.
     pub(super) of_step: Vec<usize>,
-    /// The sigmas that the steps start from, with the 0 at the end.
+    /// The sigmas that the steps start from.
     pub(super) sigmas: Vec<f64>,
 }
 
 impl<D: Denoiser> Denoiser for Scheduled<D> {
-    /// A sigma between those of two steps belongs to the earlier one.
     fn denoise(&self, x: &Tensor, sigma: f64) -> Result<Tensor, Error> {
-        let after = self.sigmas.iter().position(|&start| start < sigma).unwrap_or(self.sigmas.len());
-        let step = after.saturating_sub(1).min(self.of_step.len() - 1);
-        self.stages[self.of_step[step]].denoise(x, sigma)
+        self.stages[self.of_step[step_at(&self.sigmas, sigma)]].denoise(x, sigma)
     }
 }
 
@@ -154,7 +161,7 @@ mod tests {
         let scheduled = Scheduled {
             stages: vec![Constant(1.0), Constant(2.0)],
             of_step: vec![0, 1, 0],
-            sigmas: vec![8.0, 4.0, 2.0, 0.0],
+            sigmas: vec![8.0, 4.0, 2.0],
         };
         let x = Tensor::new(&[0_f32], &Device::Cpu).unwrap();
         for (sigma, expected) in [(8.0, 1.0), (5.0, 1.0), (4.0, 2.0), (3.0, 2.0), (2.0, 1.0), (0.1, 1.0), (9.0, 1.0)] {
@@ -173,7 +180,21 @@ mod tests {
         }
         let x = Tensor::new(&[[[[9_f32]]]], &Device::Cpu).unwrap();
         for (scale, expected) in [(0.0, 1.0), (1.0, 3.0), (7.5, 16.0)] {
-            assert_eq!(values(&Guided { inner: Two, scale }.denoise(&x, 1.0).unwrap()), [expected]);
+            assert_eq!(values(&Guided { inner: Two, scale, when: |_| true }.denoise(&x, 1.0).unwrap()), [expected]);
         }
+    }
+
+    #[test]
+    fn without_guidance_the_prompts_estimate_is_taken_of_one() {
+        struct One;
+        impl Denoiser for One {
+            fn denoise(&self, x: &Tensor, _: f64) -> Result<Tensor, Error> {
+                assert_eq!(x.dims(), [1, 1, 1, 1]);
+                Ok(Tensor::new(&[[[[3_f32]]]], &Device::Cpu)?)
+            }
+        }
+        let x = Tensor::new(&[[[[9_f32]]]], &Device::Cpu).unwrap();
+        let guided = Guided { inner: One, scale: 7.5, when: |sigma| sigma > 2.0 };
+        assert_eq!(values(&guided.denoise(&x, 1.0).unwrap()), [3.0]);
     }
 }

@@ -1,7 +1,7 @@
 //! The run from a request to a picture: prompt → conditioning → noise → (picture → latent) → sampler → pixels (→ more pixels).
 
 use super::conditioning::Conditioning;
-use super::denoiser::{Denoiser, Guided, Network, Scheduled, is_finite};
+use super::denoiser::{Denoiser, Guided, Network, Scheduled, is_finite, step_at};
 use super::inpainting::{Inpainting, mask_in_latent};
 use super::latent::{picture_to_rgb, rgb_to_picture};
 use super::{
@@ -9,9 +9,10 @@ use super::{
     sigmas, upscale,
 };
 use crate::checkpoints::{Model, Upscaler};
-use crate::networks::{self, ControlNet};
+use crate::networks::{self, ControlNet, Deep};
 use crate::pixels::{Picture, composite};
 use candle_core::Tensor;
+use std::cell::RefCell;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -249,9 +250,11 @@ impl<'a> Run<'a> {
         let lines = self.lines()?;
         let stages = conditioning.stages.iter().map(|stage| self.conditioned(stage, lines.as_ref()));
         let mut stages = stages.collect::<Result<Vec<_>, _>>()?;
-        let denoiser = match stages.len() {
-            1 => stages.remove(0),
-            _ => Box::new(Scheduled { stages, of_step: conditioning.of_step.clone(), sigmas: self.sigmas.clone() }),
+        let denoiser: Box<dyn Denoiser> = if stages.len() == 1 {
+            stages.remove(0)
+        } else {
+            let sigmas = self.sigmas[..self.sigmas.len() - 1].to_vec();
+            Box::new(Scheduled { stages, of_step: conditioning.of_step.clone(), sigmas })
         };
         let mask = self.request.input.as_ref().and_then(|input| input.mask.as_ref());
         let (Some(original), Some(mask)) = (original, mask) else {
@@ -263,16 +266,39 @@ impl<'a> Run<'a> {
 
     /// The network with a conditioning (B, N, C), guided if B is two.
     fn conditioned(&self, conditioning: &Tensor, lines: Option<&Tensor>) -> Result<Box<dyn Denoiser + '_>, Error> {
-        let model = self.model;
+        let (model, savings) = (self.model, self.request.savings);
+        let starts = &self.sigmas[..self.sigmas.len() - 1];
+        let timesteps: Vec<f64> = starts.iter().map(|sigma| self.training.sigma_to_timestep(*sigma)).collect();
         let words = model.unet.prepare(conditioning)?;
         let control = self.control(conditioning, lines)?;
+        let batch = conditioning.dim(0)?;
+        // The prompt alone, for steps without guidance.
+        let words_alone = words.item(batch - 1)?;
+        let control_alone = control.as_ref().map(|steered| steered.control.item(batch - 1)).transpose()?;
+        let kept = RefCell::new(None::<Deep>);
         let predict = move |x: &Tensor, timestep: f64| {
-            let control = control.as_ref().filter(|steered| steered.timesteps.contains(&timestep));
-            Ok(model.unet.forward(x, timestep, &words, control.map(|steered| &steered.control))?)
+            let steered = control.as_ref().filter(|steered| steered.timesteps.contains(&timestep));
+            let (words, control) = if x.dim(0)? == batch {
+                (&words, steered.map(|steered| &steered.control))
+            } else {
+                (&words_alone, steered.and(control_alone.as_ref()))
+            };
+            if savings.deep_every == 1 {
+                return Ok(model.unet.forward(x, timestep, words, control)?);
+            }
+            let mut kept = kept.borrow_mut();
+            let mut deep = kept.take().filter(|_| !savings.looks_deep(step_at(&timesteps, timestep)));
+            if let Some(of_both) = deep.as_ref().filter(|deep| deep.batch() > x.dims()[0]) {
+                deep = Some(of_both.item(batch - 1)?);
+            }
+            let predicted = model.unet.forward_reusing(x, timestep, words, control, &mut deep)?;
+            *kept = deep;
+            Ok(predicted)
         };
         let network = Network { predict, prediction: self.model.prediction, training: &self.training };
         Ok(if self.is_guided() {
-            Box::new(Guided { inner: network, scale: self.request.guidance_scale })
+            let when = move |sigma| savings.guides(step_at(starts, sigma), starts.len(), sigma);
+            Box::new(Guided { inner: network, scale: self.request.guidance_scale, when })
         } else {
             Box::new(network)
         })

@@ -1,4 +1,4 @@
-use super::{Control, MAX_FACTOR, Precision, times};
+use super::{Control, MAX_FACTOR, Precision, Savings, times};
 use crate::geom::Extent;
 use crate::pixels::{Mask, Picture};
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,9 @@ pub struct Request<P = Arc<Picture>, M = Arc<Mask>> {
     /// In which numbers the model's networks multiply. Records of before there was a choice do not name it.
     #[serde(default)]
     pub precision: Precision,
+    /// Which calls of the network are left out. Records of before there was a choice do not name it.
+    #[serde(default)]
+    pub savings: Savings,
     /// The picture to start from; none starts from noise alone.
     pub input: Option<Input<P, M>>,
     /// What guides the shapes; none leaves them to the words. Records of before there were `ControlNet`s do not name it.
@@ -101,6 +104,7 @@ impl<P, M> Request<P, M> {
             steps: self.steps,
             guidance_scale: self.guidance_scale,
             precision: self.precision,
+            savings: self.savings,
             input,
             control,
             upscale: self.upscale,
@@ -150,6 +154,17 @@ pub enum Invalid {
         "a control from {0} to {1} of the steps cannot be used: choose two numbers between 0 and 1, the smaller first"
     )]
     ControlSteps(f64, f64),
+    /// Shares of the steps that are not numbers, out of range or the wrong way round.
+    #[error(
+        "guidance from {0} to {1} of the steps cannot be used: choose two numbers between 0 and 1, the smaller first"
+    )]
+    GuidanceSteps(f64, f64),
+    /// A sigma that is not a number or out of range.
+    #[error("guidance cannot end at sigma {0}: choose between 0, which is never, and {max}", max = Savings::MAX_SIGMA)]
+    GuidanceSigma(f64),
+    /// No step at which the whole network is computed, or so few that nothing is left of the picture.
+    #[error("the whole network cannot be computed every {0} steps: choose between 1 and {max}", max = Savings::MAX_EVERY)]
+    DeepEvery(u32),
     /// A factor that is not a number or out of range.
     #[error("a picture cannot be made {0} times larger: choose between 1 and {MAX_FACTOR}")]
     Factor(f64),
@@ -209,6 +224,16 @@ impl Request {
         }
         if !(0.0..=50.0).contains(&self.guidance_scale) {
             return Err(Invalid::Guidance(self.guidance_scale));
+        }
+        let Savings { guidance_start, guidance_end, negative_min_sigma, deep_every } = self.savings;
+        if !(0.0..=1.0).contains(&guidance_start) || !(guidance_start..=1.0).contains(&guidance_end) {
+            return Err(Invalid::GuidanceSteps(guidance_start, guidance_end));
+        }
+        if !(0.0..=Savings::MAX_SIGMA).contains(&negative_min_sigma) {
+            return Err(Invalid::GuidanceSigma(negative_min_sigma));
+        }
+        if !(1..=Savings::MAX_EVERY).contains(&deep_every) {
+            return Err(Invalid::DeepEvery(deep_every));
         }
         if let Some(Upscale { factor, refine, .. }) = self.upscale {
             if !(1.0..=MAX_FACTOR).contains(&factor) {

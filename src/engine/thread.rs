@@ -159,7 +159,7 @@ impl Error {
 mod tests {
     use super::super::{Client, LookId, channel};
     use super::*;
-    use crate::diffusion::{Painted, Request, SamplerName, ScheduleName, Stop};
+    use crate::diffusion::{Painted, Request, SamplerName, Savings, ScheduleName, Stop};
     use crate::geom::Extent;
     use std::sync::Arc;
     use std::time::Duration;
@@ -239,6 +239,7 @@ mod tests {
             steps,
             guidance_scale: 1.0,
             precision: Precision::F32,
+            savings: Savings::default(),
             input: None,
             control: None,
             upscale: None,

@@ -1,5 +1,5 @@
 use super::*;
-use crate::diffusion::{Input, Precision, SamplerName, ScheduleName};
+use crate::diffusion::{Input, Precision, SamplerName, Savings, ScheduleName};
 use crate::geom::Extent;
 use crate::meaning::{Embedding, Seen};
 use crate::pixels::{Mask, texts_in};
@@ -19,6 +19,7 @@ fn request(prompt: &str, seed: u64, input: Option<Input>) -> Request {
         steps: 20,
         guidance_scale: 7.5,
         precision: Precision::F32,
+        savings: Savings::default(),
         input,
         control: None,
         upscale: None,

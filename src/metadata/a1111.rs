@@ -3,7 +3,9 @@
 //! way round. What A1111 has no key for stands under keys of our own behind its keys; it passes over them.
 
 use super::{Found, Imported, pairs};
-use crate::diffusion::{Control, Painted, Precision, Preprocessor, Request, SamplerName, ScheduleName, Upscale};
+use crate::diffusion::{
+    Control, Painted, Precision, Preprocessor, Request, SamplerName, Savings, ScheduleName, Upscale,
+};
 use crate::geom::Extent;
 use std::collections::HashSet;
 
@@ -13,6 +15,13 @@ const EXACT_PROMPT: &str = "Sfumato prompt";
 const EXACT_NEGATIVE: &str = "Sfumato negative prompt";
 /// In which numbers the networks multiplied, written only where that is not f32.
 const PRECISION: &str = "Sfumato precision";
+/// Between which shares of the steps there was guidance, and how often the whole network was computed, written only where that is not
+/// always.
+const GUIDANCE_STEPS: &str = "Sfumato guidance steps";
+const DEEP_EVERY: &str = "Sfumato deep every";
+/// Below which sigma there was no guidance. A1111 means every other step, unless the second says otherwise.
+const MIN_SIGMA: &str = "NGMS";
+const MIN_SIGMA_ALL: &str = "NGMS all steps";
 /// How many steps were made, written only where a run was stopped early.
 const STEPS_MADE: &str = "Sfumato steps made";
 /// Of sd-webui-controlnet, for its first unit.
@@ -56,6 +65,13 @@ fn text_of<P, M>(request: &Request<P, M>, steps_made: Option<u32>) -> String {
         keys.push(pairs::write(STRENGTH, &input.strength.to_string()));
     }
     keys.push(pairs::write("RNG", "CPU"));
+    let (savings, off) = (request.savings, Savings::default());
+    if savings.negative_min_sigma > 0.0 {
+        keys.extend([
+            pairs::write(MIN_SIGMA, &savings.negative_min_sigma.to_string()),
+            pairs::write(MIN_SIGMA_ALL, "True"),
+        ]);
+    }
     if let Some(control) = &request.control {
         keys.push(pairs::write(CONTROL, &control_text(control)));
     }
@@ -84,6 +100,12 @@ fn text_of<P, M>(request: &Request<P, M>, steps_made: Option<u32>) -> String {
     }
     if request.precision != Precision::F32 {
         keys.push(pairs::write(PRECISION, request.precision.name()));
+    }
+    if (savings.guidance_start, savings.guidance_end) != (off.guidance_start, off.guidance_end) {
+        keys.push(pairs::write(GUIDANCE_STEPS, &format!("{} to {}", savings.guidance_start, savings.guidance_end)));
+    }
+    if savings.deep_every != off.deep_every {
+        keys.push(pairs::write(DEEP_EVERY, &savings.deep_every.to_string()));
     }
     if let Some(made) = steps_made {
         keys.push(pairs::write(STEPS_MADE, &made.to_string()));
@@ -154,10 +176,12 @@ pub fn from_parameters(text: &str) -> Imported {
     if has_settings {
         let mut names_schedule = false;
         let pairs = last_of_each_key(pairs);
+        let skips_all = pairs.iter().any(|(key, value)| key == MIN_SIGMA_ALL && value == "True");
         let is_hires = pairs.iter().any(|(key, _)| key == HIRES_BY || key == HIRES_UPSCALER);
         for (key, value) in pairs {
             names_schedule |= key == "Schedule type" && value != "Automatic";
-            if !take(&mut imported.settings, &key, &value) {
+            let differs = key == MIN_SIGMA && !skips_all;
+            if differs || !take(&mut imported.settings, &key, &value) {
                 imported.unknown.push((key, value));
             }
         }
@@ -225,6 +249,14 @@ fn take(found: &mut Found, key: &str, value: &str) -> bool {
         "Model" => set(&mut found.model, Some(value.to_owned())),
         STRENGTH => set(&mut found.strength, finite(value)),
         "RNG" => value == "CPU",
+        MIN_SIGMA => save(found, finite(value), |savings, sigma| savings.negative_min_sigma = sigma),
+        MIN_SIGMA_ALL => value == "True",
+        GUIDANCE_STEPS => {
+            let (start, end) = value.split_once(" to ").unwrap_or_default();
+            let steps = finite(start).zip(finite(end));
+            save(found, steps, |savings, steps| (savings.guidance_start, savings.guidance_end) = steps)
+        }
+        DEEP_EVERY => save(found, value.parse().ok(), |savings, every| savings.deep_every = every),
         CONTROL => set(&mut found.control, control_of(value)),
         UPSCALE_BY | HIRES_BY => set(&mut found.upscale_by, finite(value)),
         UPSCALER | HIRES_UPSCALER => set(&mut found.upscaler, Some(value.to_owned())),
@@ -237,11 +269,17 @@ fn take(found: &mut Found, key: &str, value: &str) -> bool {
             let is_ours = value.starts_with("sfumato ");
             if is_ours {
                 found.precision.get_or_insert(Precision::F32);
+                found.savings.get_or_insert_default();
             }
             is_ours
         }
         _ => false,
     }
+}
+
+/// As `set` in [`take`], of one of the savings.
+fn save<T>(found: &mut Found, value: Option<T>, put: impl FnOnce(&mut Savings, T)) -> bool {
+    value.map(|value| put(found.savings.get_or_insert_default(), value)).is_some()
 }
 
 fn finite(value: &str) -> Option<f64> {
@@ -307,6 +345,7 @@ mod tests {
             steps: 20,
             guidance_scale: 7.5,
             precision: Precision::F32,
+            savings: Savings::default(),
             input: None,
             control: None,
             upscale: None,
@@ -325,6 +364,7 @@ mod tests {
             steps: found.steps.unwrap(),
             guidance_scale: found.guidance_scale.unwrap(),
             precision: found.precision.unwrap(),
+            savings: found.savings.unwrap(),
             input: found.strength.map(|strength| Input { picture: (), strength, mask: None }),
             control: found.control,
             upscale: found.upscaler.map(|upscaler| Upscale {
@@ -425,6 +465,16 @@ mod tests {
     }
 
     #[test]
+    fn a1111s_least_sigma_of_the_negative_prompt_is_read_where_it_skips_all_steps() {
+        let text = "x\nSteps: 20, Seed: 1, Sampler: Euler, NGMS: 1.5";
+        let every_other = from_parameters(text);
+        assert_eq!((every_other.settings.savings, every_other.unknown.len()), (None, 1));
+        let all = from_parameters(&format!("{text}, NGMS all steps: True"));
+        assert_eq!(all.settings.savings.map(|savings| savings.negative_min_sigma), Some(1.5));
+        assert!(all.unknown.is_empty());
+    }
+
+    #[test]
     fn a_run_that_was_stopped_says_after_how_many_steps() {
         let text = text_of(&request(), Some(12));
         assert_eq!(from_parameters(&text).settings.steps_made, Some(12));
@@ -480,11 +530,15 @@ mod tests {
                 any_prompt(), prop::sample::select(Preprocessor::ALL.to_vec()), 0.0..=2.0f64, 0.0..=1.0f64, 0.0..=1.0f64,
             )),
             precision in prop::sample::select(Precision::ALL.to_vec()),
+            savings in (0.0..=1.0f64, 0.0..=1.0f64, prop_oneof![Just(0.0), 0.0..=1000.0f64], 1..=20u32),
         ) {
             let extent = Extent::new(width, height);
+            let (guidance_start, guidance_end, negative_min_sigma, deep_every) = savings;
+            let savings = Savings { guidance_start, guidance_end, negative_min_sigma, deep_every };
             let input = strength.map(|strength| Input { picture: (), strength, mask: None });
             let request = Request::<(), ()> {
-                model, prompt, negative_prompt, extent, seed, sampler, schedule, steps, guidance_scale, precision, input,
+                model, prompt, negative_prompt, extent, seed, sampler, schedule, steps, guidance_scale, precision, savings,
+                input,
                 control: control.map(|(controlnet, preprocessor, weight, start, end)| Control {
                     controlnet, picture: (), preprocessor, weight, start, end,
                 }),

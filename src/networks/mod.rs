@@ -23,6 +23,6 @@ pub use clip_layers::ClipLayersConfig;
 pub use clip_text::{ClipText, ClipTextConfig, Encoded};
 pub use fields::ConfigError;
 pub(crate) use fields::Fields;
-pub use unet::{Control, ControlNet, ControlNetConfig, Level, UNet, UNetConfig, Words};
+pub use unet::{Control, ControlNet, ControlNetConfig, Deep, Level, UNet, UNetConfig, Words};
 pub use upscaler::{CompactConfig, NotAnUpscaler, RrdbConfig, Shapes, Spelling, UpscalerConfig, UpscalerNetwork};
 pub use vae::{AutoencoderKl, AutoencoderKlConfig};

@@ -1,4 +1,6 @@
-use crate::diffusion::{Control, Defaults, Input, Invalid, Precision, Request, SamplerName, ScheduleName, Upscale};
+use crate::diffusion::{
+    Control, Defaults, Input, Invalid, Precision, Request, SamplerName, Savings, ScheduleName, Upscale,
+};
 use crate::geom::Extent;
 use crate::metadata::Found;
 use crate::paint::Document;
@@ -26,6 +28,9 @@ pub struct Draft {
     /// In which numbers the model's networks multiply.
     #[serde(default)]
     pub precision: Precision,
+    /// Which calls of the network are left out.
+    #[serde(default)]
+    pub savings: Savings,
     /// What the noise of the first picture is drawn from, 0..2³²; the next pictures take the next seeds. It is the seed that was
     /// used last until Generate is pressed again.
     pub seed: u64,
@@ -76,6 +81,7 @@ impl Default for Draft {
             steps: 20,
             guidance_scale: 7.0,
             precision: Precision::F32,
+            savings: Savings::default(),
             seed: 7,
             seed_locked: false,
             extent: Extent::new(512, 512),
@@ -131,6 +137,7 @@ impl Draft {
             steps: self.steps,
             guidance_scale: self.guidance_scale,
             precision: self.precision,
+            savings: self.savings,
             input,
             control: guide.map(guided).transpose()?,
             upscale: self.upscale.clone(),
@@ -152,6 +159,12 @@ impl Draft {
         Self {
             guidance_scale: or(self.guidance_scale, default.guidance_scale),
             strength: or(self.strength, default.strength),
+            savings: Savings {
+                guidance_start: or(self.savings.guidance_start, 0.0),
+                guidance_end: or(self.savings.guidance_end, 1.0),
+                negative_min_sigma: or(self.savings.negative_min_sigma, 0.0),
+                ..self.savings
+            },
             control: self.control.clone().map(|control| Control {
                 weight: or(control.weight, 1.0),
                 start: or(control.start, 0.0),
@@ -176,6 +189,7 @@ impl Draft {
         self.steps = request.steps;
         self.guidance_scale = request.guidance_scale;
         self.precision = request.precision;
+        self.savings = request.savings;
         self.seed = request.seed;
         self.extent = request.extent;
         self.upscale.clone_from(&request.upscale);
@@ -201,6 +215,7 @@ impl Draft {
         set(&mut self.steps, found.steps.as_ref());
         set(&mut self.guidance_scale, found.guidance_scale.as_ref());
         set(&mut self.precision, found.precision.as_ref());
+        set(&mut self.savings, found.savings.as_ref());
         set(&mut self.seed, found.seed.as_ref());
         set(&mut self.extent, found.extent.as_ref());
         set(&mut self.strength, found.strength.as_ref());
@@ -303,6 +318,7 @@ pub(super) mod tests {
             steps: 20,
             guidance_scale: 3.5,
             precision: Precision::F32,
+            savings: Savings::default(),
             seed: 7,
             seed_locked: false,
             extent: Extent::new(64, 64),

@@ -172,18 +172,33 @@ impl UpBlock {
 
     /// Takes its skips from the end of `skips`. It enlarges to the size of the next one, which for odd sizes is not the double.
     pub(super) fn forward(&self, x: Tensor, signal: Signal<'_>, skips: &mut Vec<Tensor>) -> Result<Tensor> {
-        let mut x = x;
-        for (index, resnet) in self.resnets.iter().enumerate() {
-            let skip = skips.pop().expect("the way down keeps as many skips as the way up takes");
-            x = resnet.forward(&concatenate(&x, &skip)?, Some(signal.time))?;
-            if let (Some(transformer), Some(words)) = (self.transformers.get(index), signal.words.get(index)) {
-                x = transformer.forward(&x, words)?;
+        let x = self.up_to_last(x, signal, skips)?;
+        let x = self.last(&x, signal, skips)?;
+        match (&self.double, skips.last()) {
+            (Some(conv), Some(next)) => {
+                let (_, height, width, _) = next.dims4()?;
+                conv.forward_enlarged(&x, height, width)
             }
+            _ => Ok(x),
         }
-        if let (Some(conv), Some(next)) = (&self.double, skips.last()) {
-            let (_, height, width, _) = next.dims4()?;
-            x = conv.forward_enlarged(&x, height, width)?;
+    }
+
+    /// All layers but the last.
+    pub(super) fn up_to_last(&self, x: Tensor, signal: Signal<'_>, skips: &mut Vec<Tensor>) -> Result<Tensor> {
+        (0..self.resnets.len() - 1).try_fold(x, |x, index| self.layer(index, &x, signal, skips))
+    }
+
+    /// The last layer, which takes what [`Self::up_to_last`] gives.
+    pub(super) fn last(&self, x: &Tensor, signal: Signal<'_>, skips: &mut Vec<Tensor>) -> Result<Tensor> {
+        self.layer(self.resnets.len() - 1, x, signal, skips)
+    }
+
+    fn layer(&self, index: usize, x: &Tensor, signal: Signal<'_>, skips: &mut Vec<Tensor>) -> Result<Tensor> {
+        let skip = skips.pop().expect("the way down keeps as many skips as the way up takes");
+        let x = self.resnets[index].forward(&concatenate(x, &skip)?, Some(signal.time))?;
+        match (self.transformers.get(index), signal.words.get(index)) {
+            (Some(transformer), Some(words)) => transformer.forward(&x, words),
+            _ => Ok(x),
         }
-        Ok(x)
     }
 }

@@ -123,23 +123,25 @@ pub struct Control<'a> {
 
 impl Control<'_> {
     /// For one item of the batch.
-    pub(super) fn item(&self, index: usize) -> Result<Self> {
+    pub fn item(&self, index: usize) -> Result<Self> {
         Ok(Self { words: self.words.item(index)?, hint: self.hint.clone(), ..*self })
     }
 
-    /// Adds what it finds in a noisy latent (B, C, h, w) to what the U-Net saw in it.
-    pub(super) fn add_to(&self, seen: &mut Seen, x: &Tensor, timestep: f64) -> Result<()> {
+    /// Adds what it finds in a noisy latent (B, C, h, w) to what the U-Net saw in it. Gives what it added to the first skip.
+    pub(super) fn add_to(&self, seen: &mut Seen, x: &Tensor, timestep: f64) -> Result<Tensor> {
         let found = self.network.encoder.forward(x, timestep, &self.words, Some(&self.hint))?;
         let skips = &self.network.skips;
         if skips.len() != seen.skips.len() || found.skips.len() != skips.len() {
             candle_core::bail!("a ControlNet of {} parts for a U-Net of {}", skips.len(), seen.skips.len());
         }
-        let sum = |to: &Tensor, zero: &Linear, found: &Tensor| to + (zero.forward(found)? * self.weight)?;
-        for ((skip, zero), found) in seen.skips.iter_mut().zip(skips).zip(&found.skips) {
-            *skip = sum(skip, zero, found)?;
+        let weighed = |zero: &Linear, found: &Tensor| zero.forward(found)? * self.weight;
+        let added = skips.iter().zip(&found.skips).map(|(zero, found)| weighed(zero, found));
+        let mut added = added.collect::<Result<Vec<_>>>()?;
+        for (skip, added) in seen.skips.iter_mut().zip(&added) {
+            *skip = (&*skip + added)?;
         }
-        seen.middle = sum(&seen.middle, &self.network.middle, &found.middle)?;
-        Ok(())
+        seen.middle = (&seen.middle + weighed(&self.network.middle, &found.middle)?)?;
+        Ok(added.swap_remove(0))
     }
 }
 

@@ -49,8 +49,7 @@ impl Encoder {
 
     /// Looks at a noisy latent (B, C, h, w); `hint` (1 or B, h, w, channels) is added to what the first convolution sees.
     pub(super) fn forward(&self, x: &Tensor, timestep: f64, words: &Words, hint: Option<&Tensor>) -> Result<Seen> {
-        let time = self.time(timestep, x)?;
-        let mut x = self.conv_in.forward_adding(&to_channels_last(x)?, None, hint)?;
+        let (mut x, time) = self.enter(x, timestep, hint)?;
         let mut skips = vec![x.clone()];
         for (block, words) in self.down.iter().zip(&words.blocks) {
             x = block.forward(x, Signal { time: &time, words }, &mut skips)?;
@@ -58,6 +57,12 @@ impl Encoder {
         let words = &words.blocks[self.down.len()];
         let middle = self.mid.forward(&x, Signal { time: &time, words })?;
         Ok(Seen { time, skips, middle })
+    }
+
+    /// After the first convolution, (B, h, w, channels), and silu of the time embedding, (1, width).
+    pub(super) fn enter(&self, x: &Tensor, timestep: f64, hint: Option<&Tensor>) -> Result<(Tensor, Tensor)> {
+        let time = self.time(timestep, x)?;
+        Ok((self.conv_in.forward_adding(&to_channels_last(x)?, None, hint)?, time))
     }
 
     fn time(&self, timestep: f64, like: &Tensor) -> Result<Tensor> {

@@ -35,7 +35,7 @@ pub struct Words {
 
 impl Words {
     /// Those of one item of the batch.
-    fn item(&self, index: usize) -> Result<Self> {
+    pub fn item(&self, index: usize) -> Result<Self> {
         let of_block = |block: &BlockWords| {
             block.iter().map(|layers| layers.iter().map(|layer| layer.item(index)).collect()).collect::<Result<_>>()
         };
@@ -82,26 +82,91 @@ impl UNet {
     /// A noisy latent (B, C, h, w), the timestep it is at (0..1000, fractions allowed), the words that condition it and what guides
     /// it, to the prediction (B, C', h, w), whose meaning the checkpoint's scheduler says.
     pub fn forward(&self, x: &Tensor, timestep: f64, words: &Words, control: Option<&Control<'_>>) -> Result<Tensor> {
-        let (batch, _, height, width) = x.dims4()?;
-        let numbers = height * width * self.config().levels[0].channels;
-        let together = || self.compute(x, timestep, words, control);
-        by_items(batch, numbers, x.device(), together, |item| {
-            let control = control.map(|control| control.item(item)).transpose()?;
-            self.compute(&x.narrow(0, item, 1)?, timestep, &words.item(item)?, control.as_ref())
-        })
+        self.forward_reusing(x, timestep, words, control, &mut None)
     }
 
-    fn compute(&self, x: &Tensor, timestep: f64, words: &Words, control: Option<&Control<'_>>) -> Result<Tensor> {
-        let mut seen = self.encoder.forward(x, timestep, words, None)?;
-        if let Some(control) = control {
-            control.add_to(&mut seen, x, timestep)?;
-        }
-        let (mut x, time) = (seen.middle, &seen.time);
-        let words = &words.blocks[words.blocks.len() - self.up.len()..];
-        for (block, words) in self.up.iter().zip(words) {
-            x = block.forward(x, Signal { time, words }, &mut seen.skips)?;
-        }
-        to_channels_first(&self.conv_out.forward(&self.norm_out.forward(&x)?)?)
+    /// As [`Self::forward`], but what is in `deep`, from a call at a timestep near by, is taken over instead of computed. What
+    /// was computed of another batch, or with a `ControlNet` where there is none now, is computed anew. Leaves in `deep` what was used.
+    pub fn forward_reusing(
+        &self,
+        x: &Tensor,
+        timestep: f64,
+        words: &Words,
+        control: Option<&Control<'_>>,
+        deep: &mut Option<Deep>,
+    ) -> Result<Tensor> {
+        let (batch, _, height, width) = x.dims4()?;
+        let numbers = height * width * self.config().levels[0].channels;
+        let kept = deep.take().filter(|deep| deep.fits(x, control.is_some()));
+        let together = || self.compute(x, timestep, words, control, kept.as_ref());
+        let mut found = by_items(batch, numbers, x.device(), together, |item| {
+            let control = control.map(|control| control.item(item)).transpose()?;
+            let kept = kept.as_ref().map(|deep| deep.item(item)).transpose()?;
+            self.compute(&x.narrow(0, item, 1)?, timestep, &words.item(item)?, control.as_ref(), kept.as_ref())
+        })?
+        .into_iter();
+        let prediction = found.next().expect("it is what a network is for");
+        *deep = found.next().map(|features| Deep { features, added: found.next() });
+        Ok(prediction)
+    }
+
+    /// The prediction, then the fields of a [`Deep`].
+    fn compute(
+        &self,
+        x: &Tensor,
+        timestep: f64,
+        words: &Words,
+        control: Option<&Control<'_>>,
+        kept: Option<&Deep>,
+    ) -> Result<Vec<Tensor>> {
+        let words_of = &words.blocks[words.blocks.len() - self.up.len()..];
+        let (last, others) = self.up.split_last().expect("there is a level");
+        let (last_words, other_words) = words_of.split_last().expect("there is a level");
+        let (deep, mut skips, time) = if let Some(deep) = kept {
+            let (x, time) = self.encoder.enter(x, timestep, None)?;
+            let skip = deep.added.as_ref().map_or_else(|| Ok(x.clone()), |added| &x + added)?;
+            (deep.clone(), vec![skip], time)
+        } else {
+            let mut seen = self.encoder.forward(x, timestep, words, None)?;
+            let added = control.map(|control| control.add_to(&mut seen, x, timestep)).transpose()?;
+            let mut x = seen.middle;
+            for (block, words) in others.iter().zip(other_words) {
+                x = block.forward(x, Signal { time: &seen.time, words }, &mut seen.skips)?;
+            }
+            let signal = Signal { time: &seen.time, words: last_words };
+            let features = last.up_to_last(x, signal, &mut seen.skips)?;
+            (Deep { features, added }, seen.skips, seen.time)
+        };
+        let x = last.last(&deep.features, Signal { time: &time, words: last_words }, &mut skips)?;
+        let prediction = to_channels_first(&self.conv_out.forward(&self.norm_out.forward(&x)?)?)?;
+        Ok([Some(prediction), Some(deep.features), deep.added].into_iter().flatten().collect())
+    }
+}
+
+/// What a call found below the last layer on the way up, which is nearly all of its work and changes little from step to step: Ma et
+/// al. 2024, "`DeepCache`: Accelerating Diffusion Models for Free", with the skip of the first layer.
+#[derive(Clone, Debug)]
+pub struct Deep {
+    /// What the last layer on the way up takes, (B, h, w, C).
+    features: Tensor,
+    /// What a `ControlNet` added to what that layer keeps from the way down, (B, h, w, C).
+    added: Option<Tensor>,
+}
+
+impl Deep {
+    /// Of one item of the batch.
+    pub fn item(&self, index: usize) -> Result<Self> {
+        let of = |tensor: &Tensor| tensor.narrow(0, index, 1);
+        Ok(Self { features: of(&self.features)?, added: self.added.as_ref().map(of).transpose()? })
+    }
+
+    /// How many items it is of.
+    pub fn batch(&self) -> usize {
+        self.features.dims()[0]
+    }
+
+    fn fits(&self, x: &Tensor, controlled: bool) -> bool {
+        self.batch() == x.dims()[0] && self.added.is_some() == controlled
     }
 }
 
