@@ -6,7 +6,7 @@ one step of its own ends there. Half of the latents come from the student's own 
 to make up for its own errors. The text encoder is the teacher's and stays as it is.
 
     python distil.py train --work DIR --model DIR/export/bozzetto --max-cpu 1500
-    python distil.py export --work DIR --model DIR/export/bozzetto --to DIR/export/bozzetto/4-steps
+    python distil.py export --work DIR --model DIR/export/bozzetto --to DIR/export/bozzetto-4-steps
 """
 
 import argparse
@@ -27,21 +27,25 @@ from muon import MuonAdam
 from scene import Scenes
 
 
-def angles(steps):
-    """The student's time steps, and signal and noise at each and after the last: two tensors of steps + 1."""
-    schedule = new_schedule()
-    schedule.set_timesteps(steps)
-    kept = schedule.alphas_cumprod.double()[schedule.timesteps]
-    kept = torch.cat([kept, schedule.final_alpha_cumprod.double().view(1)])
-    return schedule.timesteps, kept.sqrt().float(), (1 - kept).sqrt().float()
+class Steps:
+    """The student's DDIM steps, each linear: from `latent` with `velocity` to keep * latent + turn * velocity."""
 
+    def __init__(self, count):
+        schedule = new_schedule()
+        schedule.set_timesteps(count)
+        self.timesteps = schedule.timesteps
+        kept = torch.cat([schedule.alphas_cumprod[schedule.timesteps], schedule.final_alpha_cumprod.view(1)]).double()
+        signal, noise = kept.sqrt(), (1 - kept).sqrt()
+        self.keep = (signal[1:] * signal[:-1] + noise[1:] * noise[:-1]).float()
+        self.turn = (noise[1:] * signal[:-1] - signal[1:] * noise[:-1]).float()
 
-def velocity_to(latent, there, signals, noises, place):
-    """The velocity with which a DDIM step from `latent`, at `place` of the time steps, ends in `there`."""
-    signal, noise, after, noise_after = (
-        part.view(-1, 1, 1, 1) for part in (signals[place], noises[place], signals[place + 1], noises[place + 1])
-    )
-    return (there - (after * signal + noise_after * noise) * latent) / (noise_after * signal - after * noise)
+    def walk(self, latent, velocity, place):
+        return self.keep[place] * latent + self.turn[place] * velocity
+
+    def velocity_to(self, latent, there, place):
+        """The velocity with which a step from each latent, at its place among the steps, ends in `there`."""
+        keep, turn = self.keep[place].view(-1, 1, 1, 1), self.turn[place].view(-1, 1, 1, 1)
+        return (there - keep * latent) / turn
 
 
 class Pairs:
@@ -54,7 +58,7 @@ class Pairs:
         self.nothing = self.states([""])
         shape = (unet.config.in_channels, unet.config.sample_size, unet.config.sample_size)
         size = self.config["ring"]
-        self.shape, self.filled, self.next = shape, 0, 0
+        self.steps, self.shape, self.filled, self.next = Steps(self.config["steps"]), shape, 0, 0
         self.here, self.there = torch.zeros(size, *shape), torch.zeros(size, *shape)
         self.place = torch.zeros(size, dtype=torch.long)
         self.told = torch.zeros(size, *self.nothing.shape[1:], dtype=self.precision)
@@ -66,15 +70,12 @@ class Pairs:
     @torch.no_grad()
     def add(self):
         count, steps = self.config["fresh"], self.config["steps"]
-        texts = []
-        for _ in range(count):
-            texts.append(random.choice(self.scenes.captions(self.scenes.plan(), 4)))
+        texts = [random.choice(self.scenes.captions(self.scenes.plan(), 4)) for _ in range(count)]
         states = self.states(texts)
         both = torch.cat([self.nothing.repeat(count, 1, 1), states])
         latents, own = torch.randn(count, *self.shape), torch.rand(count, 1, 1, 1) < self.config["own"]
         schedule, fine = new_schedule(), self.teaching["steps"] // steps
         schedule.set_timesteps(self.teaching["steps"])
-        timesteps, signals, noises = angles(steps)
         with torch.autocast("cpu", self.precision, enabled=self.precision != torch.float32):
             for place in range(steps):
                 there = latents
@@ -84,12 +85,8 @@ class Pairs:
                     there = schedule.step(velocity, timestep, there).prev_sample
                 self.keep(latents, there, place, states)
                 if place + 1 < steps:
-                    velocity = self.average(latents, timesteps[place], states).sample.float()
-                    rate = velocity_to(latents, there, signals, noises, torch.full((count,), place))
-                    # A step is linear in the velocity: where the student ends differs as its velocity does.
-                    signal, noise = signals[place + 1] * noises[place], noises[place + 1] * signals[place]
-                    walked = there + (noise - signal) * (velocity - rate)
-                    latents = torch.where(own, walked, there)
+                    velocity = self.average(latents, self.steps.timesteps[place], states).sample.float()
+                    latents = torch.where(own, self.steps.walk(latents, velocity, place), there)
 
     def keep(self, here, there, place, states):
         rows = (self.next + torch.arange(len(here))) % len(self.here)
@@ -144,16 +141,15 @@ def train(given):
     signal.signal(signal.SIGTERM, lambda *_: stop.append(True))
     for _ in range(config["fill"] // config["fresh"]):
         pairs.add()
-    timesteps, signals, noises = angles(config["steps"])
     every = config["uses"] * config["fresh"] * config["steps"] // config["batch"]
     saved, errors = spent(), []
     while not stop and spent() < given.max_cpu:
         if step % every == 0:
             pairs.add()
         here, there, place, told = pairs.draw(config["batch"])
-        goal = velocity_to(here, there, signals, noises, place)
+        goal = pairs.steps.velocity_to(here, there, place)
         with torch.autocast("cpu", precision, enabled=precision != torch.float32):
-            velocity = student(here, timesteps[place], told).sample
+            velocity = student(here, pairs.steps.timesteps[place], told).sample
         error = (velocity.float() - goal).pow(2).mean()
         optimiser.zero_grad()
         error.backward()
@@ -190,6 +186,8 @@ def export(given):
     config.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n")
     new_schedule().save_pretrained(aside / "scheduler")
     (aside / "model_index.json").write_text(json.dumps(INDEX, indent=2) + "\n")
+    suits = {"num_inference_steps": tomllib.loads(given.stage.read_text())["train"]["steps"], "guidance_scale": 1.0}
+    (aside / "generation_config.json").write_text(json.dumps(suits, indent=2) + "\n")
     shutil.rmtree(given.to, ignore_errors=True)
     aside.rename(given.to)
     print(f"{given.to}: {sum(path.stat().st_size for path in given.to.rglob('*') if path.is_file()) / 1e6:.1f} MB")
