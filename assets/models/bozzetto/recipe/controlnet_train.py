@@ -182,8 +182,8 @@ def export(given):
 class Drawer:
     """Paints with lines, as bozzetto.paint does without."""
 
-    def __init__(self, folder, controlnet):
-        self.unet, self.text = load_unet(folder).float().eval(), load_text_encoder(folder).float().eval()
+    def __init__(self, folder, controlnet, unet=None):
+        self.unet, self.text = load_unet(unet or folder).float().eval(), load_text_encoder(folder).float().eval()
         self.vae, self.prompts = load_vae(folder / "vae").float(), Prompts(folder / "tokenizer")
         self.controlnet = ControlNetModel.from_pretrained(controlnet).float().eval()
 
@@ -192,17 +192,20 @@ class Drawer:
         """Texts and uint8 N,H,W lines -> float pictures N,3,H,W; `strength` 0 leaves the lines out."""
         shape = (self.unet.config.in_channels, PICTURE // 8, PICTURE // 8)
         latents = torch.stack([torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
-        ids = torch.cat([self.prompts.batch([""] * len(texts)), self.prompts.batch(texts)])
-        states = self.text(input_ids=ids).last_hidden_state
-        condition, schedule = as_condition(np.concatenate([lines, lines])), new_schedule()
+        guided = guidance != 1
+        states = self.text(input_ids=self.prompts.batch([""] * len(texts) * guided + texts)).last_hidden_state
+        condition, schedule = as_condition(np.concatenate([lines] * (1 + guided))), new_schedule()
         schedule.set_timesteps(steps)
         for step in schedule.timesteps:
-            both, residuals = torch.cat([latents, latents]), {}
+            both, residuals = latents.repeat(1 + guided, 1, 1, 1), {}
             if strength:
                 down, middle = self.controlnet(both, step, states, condition, strength, return_dict=False)
                 residuals = {"down_block_additional_residuals": down, "mid_block_additional_residual": middle}
-            without, towards = self.unet(both, step, states, **residuals).sample.chunk(2)
-            latents = schedule.step(without + guidance * (towards - without), step, latents).prev_sample
+            velocity = self.unet(both, step, states, **residuals).sample
+            if guided:
+                without, towards = velocity.chunk(2)
+                velocity = without + guidance * (towards - without)
+            latents = schedule.step(velocity, step, latents).prev_sample
         return self.vae.decode(latents / self.vae.config.scaling_factor).sample.clamp(-1, 1)
 
 
@@ -226,7 +229,7 @@ def measure(given):
     stage = tomllib.loads(given.stage.read_text())
     scenes = Scenes(given.work, stage["scene"], seed=88, held_out=True)
     judge, _ = load_judge(given.work)
-    drawer = Drawer(given.model, given.controlnet)
+    drawer = Drawer(given.model, given.controlnet, given.unet)
     plans, wanted, lines, rng, hand = [], [], [], np.random.default_rng(8), []
     for _ in range(given.pictures):
         plans.append(scenes.plan())
@@ -249,7 +252,7 @@ def measure(given):
         for first in range(0, len(plans), 16):
             part = slice(first, first + 16)
             seeds = [2000 + number for number in range(len(plans))][part]
-            parts.append(drawer.paint(texts[part], drawn[part], seeds, given.steps, strength=strength))
+            parts.append(drawer.paint(texts[part], drawn[part], seeds, given.steps, given.guidance, strength))
         pictures = torch.cat(parts)
         edges = [canny(Image.fromarray(picture)) for picture in to_array(pictures)]
         scores = np.mean([agreement(*pair) for pair in zip(edges, lines)], axis=0)
@@ -278,7 +281,9 @@ def main():
     options.add_argument("--save-every", type=float, default=60, help="CPU seconds")
     options.add_argument("--to", type=Path, help="folder to export to")
     options.add_argument("--controlnet", type=Path, help="exported folder to measure")
+    options.add_argument("--unet", type=Path, help="folder of another U-Net for the same words and latents, to measure")
     options.add_argument("--steps", type=int, default=10)
+    options.add_argument("--guidance", type=float, default=3.5)
     options.add_argument("--strengths", default="1", help="of the ControlNet, with commas")
     options.add_argument("--pictures", type=int, default=96)
     options.add_argument("--sheet", type=Path, help="composed, painted without lines, lines, painted with them, ...")
