@@ -14,6 +14,7 @@ pub mod metadata;
 pub mod networks;
 pub mod paint;
 pub mod pixels;
+pub mod project;
 pub mod prompt;
 pub mod session;
 pub mod settings;

@@ -378,16 +378,16 @@ fn a_dropped_picture_is_started_from_and_the_strength_tells_how_many_steps_will_
 }
 
 #[test]
-fn a_drag_with_the_brush_paints_the_mask_and_undo_takes_it_back() {
+fn a_drag_with_the_mask_brush_paints_the_mask_and_undo_takes_it_back() {
     let mut window = window();
     window.drop_picture(EXTENT);
-    window.press(Modifiers::NONE, Key::B);
+    window.press(Modifiers::NONE, Key::M);
     assert_eq!(window.session().tool, Tool::MaskBrush);
     window.drag([-100.0, 0.0], [100.0, 0.0]);
     let painted = window.session().document.mask().clone();
     let (middle, corner) = (32 * 64 + 32, 2 * 64 + 2);
     assert_eq!((painted.coverage()[middle], painted.coverage()[corner]), (255, 0));
-    window.press(Modifiers::NONE, Key::E);
+    window.press(Modifiers::SHIFT, Key::M);
     window.drag([-10.0, 0.0], [10.0, 0.0]);
     assert_eq!(window.session().document.mask().coverage()[middle], 0);
     window.press(Modifiers::COMMAND, Key::Z);
@@ -406,7 +406,7 @@ fn a_drag_with_the_brush_paints_the_mask_and_undo_takes_it_back() {
 fn a_stroke_is_seen_before_the_button_is_released() {
     let mut window = window();
     window.drop_picture(EXTENT);
-    window.press(Modifiers::NONE, Key::B);
+    window.press(Modifiers::NONE, Key::M);
     let middle = window.canvas();
     let at = (middle.x as u32 + 30, middle.y as u32);
     let before = *window.harness.render().unwrap().get_pixel(at.0, at.1);
@@ -429,7 +429,7 @@ fn a_stroke_lands_under_the_pointer_on_a_fine_screen_and_at_another_scale() {
     window.drop_picture(EXTENT);
     window.harness.set_pixels_per_point(2.0);
     window.press(Modifiers::COMMAND, Key::Num1);
-    window.press(Modifiers::NONE, Key::B);
+    window.press(Modifiers::NONE, Key::M);
     window.apply(Action::SetBrush(sfumato::paint::Brush { size: 3.0, hardness: 1.0 }));
     let at = window.canvas() + vec2(10.0, -5.0);
     window.harness.hover_at(at);
@@ -451,7 +451,7 @@ fn a_result_that_comes_in_the_middle_of_a_stroke_does_not_take_its_picture() {
     let opened = window.session().document.picture().unwrap().clone();
     window.press(Modifiers::COMMAND, Key::Enter);
     let job = window.job();
-    window.press(Modifiers::NONE, Key::B);
+    window.press(Modifiers::NONE, Key::M);
     let middle = window.canvas();
     window.harness.hover_at(middle);
     window.harness.step();
@@ -487,7 +487,7 @@ fn the_last_letter_typed_is_kept_without_another_frame() {
 fn holding_space_moves_the_view_whatever_the_tool() {
     let mut window = window();
     window.drop_picture(EXTENT);
-    window.press(Modifiers::NONE, Key::B);
+    window.press(Modifiers::NONE, Key::M);
     let before = window.harness.state().view.placement.unwrap().picture_in_ui();
     window.harness.key_down(Key::Space);
     window.harness.step();
@@ -517,7 +517,7 @@ fn single_letters_are_text_in_a_text_field_and_keys_elsewhere() {
     window.harness.state().session.results.items.first().inspect(|_| panic!("nothing was painted"));
     window.press(Modifiers::NONE, Key::Escape);
     window.press(Modifiers::NONE, Key::B);
-    assert_eq!(window.session().tool, Tool::MaskBrush);
+    assert_eq!(window.session().tool, Tool::Brush);
 }
 
 #[test]
@@ -828,7 +828,7 @@ fn letters_in_the_gallery_are_for_its_search_and_never_for_the_canvas_behind_it(
     window.press(Modifiers::NONE, Key::G);
     assert!(!window.harness.state().view.gallery_open);
     window.press(Modifiers::NONE, Key::E);
-    assert_eq!(window.session().tool, Tool::MaskEraser);
+    assert_eq!(window.session().tool, Tool::Eraser);
 }
 
 #[test]
@@ -991,7 +991,7 @@ fn help_and_brush_are_all_there_in_the_smallest_window() {
     let size = [760.0, 540.0];
     let mut window = window_of(size, Theme::Dark, None);
     window.drop_picture(EXTENT);
-    window.press(Modifiers::NONE, Key::B);
+    window.press(Modifiers::NONE, Key::M);
     let canvas = window.harness.get_by_label_contains("Canvas").rect();
     assert!(window.harness.query_all_by_label("Hardness").count() >= 2, "its slider and its number");
     for node in window.harness.query_all_by_label("Hardness") {
@@ -1018,4 +1018,170 @@ fn painting_looks_right_in_a_small_window() {
         window.harness.mask(rect.expand2(vec2(30.0, 2.0)));
     }
     window.harness.snapshot("painting_small_dark");
+}
+
+/// The red, green and blue that are seen at a place relative to the canvas's middle, in points.
+fn seen(window: &mut Window, at: [f32; 2]) -> [u8; 3] {
+    let at = window.canvas() + at.into();
+    let [r, g, b, _] = window.harness.render().unwrap().get_pixel(at.x as u32, at.y as u32).0;
+    [r, g, b]
+}
+
+#[test]
+fn on_an_empty_canvas_one_paints_on_paper_and_that_is_what_is_painted_from() {
+    let mut window = window();
+    window.apply(Action::SetColour([200, 30, 40]));
+    window.press(Modifiers::NONE, Key::B);
+    window.drag([-60.0, 0.0], [60.0, 0.0]);
+    assert_eq!(seen(&mut window, [0.0, 0.0]), [200, 30, 40]);
+    assert_eq!(seen(&mut window, [0.0, -150.0]), [255, 255, 255]);
+    assert_eq!(window.session().document.stack().layers().len(), 2);
+    window.harness.get_by_label("Layer: Layer 1");
+    window.harness.get_by_label("Painted with #c81e28");
+    window.click("Generate");
+    let input = window.job().request.input.unwrap();
+    assert_eq!(input.picture.extent(), EXTENT);
+    assert_eq!(input.picture.rgba().as_chunks::<4>().0[32 * 64 + 32], [200, 30, 40, 255]);
+    window.press(Modifiers::COMMAND, Key::Z);
+    assert_eq!(seen(&mut window, [0.0, 0.0]), [255, 255, 255]);
+    window.press(Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::Z);
+    assert_eq!(seen(&mut window, [0.0, 0.0]), [200, 30, 40]);
+    window.press(Modifiers::NONE, Key::E);
+    window.drag([-60.0, 0.0], [60.0, 0.0]);
+    assert_eq!(seen(&mut window, [0.0, 0.0]), [255, 255, 255], "the eraser takes off the layer, not the paper");
+}
+
+#[test]
+fn a_stroke_of_the_brush_is_seen_before_the_button_is_released_and_escape_takes_it_back() {
+    let mut window = window();
+    window.drop_picture(EXTENT);
+    window.apply(Action::SetColour([10, 250, 20]));
+    window.press(Modifiers::NONE, Key::B);
+    let middle = window.canvas();
+    window.harness.drag_at(middle - vec2(60.0, 0.0));
+    window.harness.step();
+    window.harness.hover_at(middle + vec2(60.0, 0.0));
+    window.harness.step();
+    assert_eq!(seen(&mut window, [-30.0, 0.0]), [10, 250, 20]);
+    assert_eq!(window.session().document.revision(), 1, "only the picture was opened");
+    window.press(Modifiers::NONE, Key::Escape);
+    window.harness.drop_at(middle + vec2(60.0, 0.0));
+    window.harness.run();
+    assert_ne!(seen(&mut window, [-30.0, 0.0]), [10, 250, 20]);
+    assert_eq!(window.session().document.revision(), 1);
+}
+
+#[test]
+fn layers_are_added_hidden_locked_and_merged_in_the_panel() {
+    let mut window = window();
+    window.drop_picture(EXTENT);
+    window.apply(Action::SetColour([250, 240, 10]));
+    window.press(Modifiers::NONE, Key::B);
+    window.click("Add a layer");
+    window.drag([-60.0, 0.0], [60.0, 0.0]);
+    assert_eq!(seen(&mut window, [0.0, 0.0]), [250, 240, 10]);
+    window.click("Hide Layer 1");
+    assert_ne!(seen(&mut window, [0.0, 0.0]), [250, 240, 10]);
+    window.drag([-60.0, 20.0], [60.0, 20.0]);
+    window.harness.get_by_label_contains("is hidden: show it, or choose another");
+    window.click("Show Layer 1");
+    window.click("Lock Layer 1");
+    window.drag([-60.0, 20.0], [60.0, 20.0]);
+    window.harness.get_by_label_contains("is locked: unlock it, or choose another");
+    window.click("Unlock Layer 1");
+    window.click("Merge down");
+    assert_eq!(window.session().document.stack().layers().len(), 1);
+    assert_eq!(seen(&mut window, [0.0, 0.0]), [250, 240, 10]);
+}
+
+#[test]
+fn a_result_is_applied_as_a_layer_with_enter_and_started_from_with_shift() {
+    let mut window = window();
+    window.drop_picture(EXTENT);
+    window.write_prompt("a pear");
+    window.click("Generate");
+    let job = window.job();
+    window.finish(&job);
+    window.harness.remove_cursor();
+    if let Some(id) = window.harness.ctx.memory(egui::Memory::focused) {
+        window.harness.ctx.memory_mut(|m| m.surrender_focus(id));
+    }
+    window.press(Modifiers::NONE, Key::Enter);
+    window.wait("the layer", |session| session.document.stack().layers().len() == 2);
+    let layers = |window: &Window| -> Vec<String> {
+        window.session().document.stack().layers().iter().map(|layer| layer.look.name.clone()).collect()
+    };
+    assert_eq!(layers(&window), ["Picture", "a pear"]);
+    assert!(matches!(window.session().canvas(), Shown::Document(_)));
+    window.harness.get_by_label_contains("Result: ").click();
+    window.harness.run_ok();
+    window.wait("the result", |session| matches!(session.canvas(), Shown::Result(..)));
+    window.click("Start from this");
+    window.wait("the picture", |session| session.document.stack().layers().len() == 1);
+}
+
+#[test]
+fn the_eyedropper_and_the_bucket_work_where_they_are_clicked() {
+    let mut window = window();
+    window.apply(Action::SetColour([10, 20, 230]));
+    window.press(Modifiers::NONE, Key::B);
+    window.drag([-60.0, 0.0], [60.0, 0.0]);
+    window.apply(Action::SetColour([240, 200, 0]));
+    window.press(Modifiers::NONE, Key::K);
+    window.drag([0.0, -150.0], [0.0, -150.0]);
+    assert_eq!(seen(&mut window, [0.0, -150.0]), [240, 200, 0]);
+    assert_eq!(seen(&mut window, [0.0, 0.0]), [10, 20, 230]);
+    window.press(Modifiers::NONE, Key::I);
+    window.drag([0.0, 0.0], [0.0, 0.0]);
+    assert_eq!(window.session().palette.colour, [10, 20, 230]);
+    window.press(Modifiers::NONE, Key::X);
+    assert_eq!(window.session().palette.other_colour, [10, 20, 230]);
+}
+
+#[test]
+fn painting_on_layers_looks_right_in_the_dark() {
+    let mut window = busy_window([1280.0, 800.0], Theme::Dark);
+    let id = window.session().results.items[0].id;
+    window.apply(Action::StartFromResult(id));
+    window.wait("the picture", |session| session.document.has_picture());
+    window.press(Modifiers::NONE, Key::B);
+    window.apply(Action::SetColour([214, 138, 60]));
+    window.click("Add a layer");
+    window.drag([-120.0, 60.0], [120.0, 90.0]);
+    window.harness.state_mut().session.draft.seed = 7;
+    snapshot(&mut window, "layers_dark");
+}
+
+#[test]
+fn boxes_ellipses_loops_and_what_looks_alike_are_masked_and_the_mask_is_grown() {
+    let mut window = window();
+    window.apply(Action::SetColour([10, 20, 230]));
+    window.press(Modifiers::NONE, Key::B);
+    window.drag([-60.0, 0.0], [60.0, 0.0]);
+    window.press(Modifiers::SHIFT, Key::R);
+    window.drag([-150.0, -150.0], [-50.0, -50.0]);
+    let covered = |window: &Window| {
+        let covered = window.session().document.mask().coverage().iter().filter(|&&c| c > 254).count();
+        covered as f32 / EXTENT.area() as f32
+    };
+    let side = 100.0 / window.harness.state().view.placement.unwrap().picture_in_ui().width();
+    let box_ = covered(&window);
+    assert!((box_ - side * side).abs() < 0.03, "{box_}, a box of {side}");
+    window.press(Modifiers::SHIFT, Key::O);
+    window.drag([50.0, 50.0], [150.0, 150.0]);
+    let both = covered(&window);
+    assert!(both > box_ + 0.5 * side * side && both < box_ + 0.9 * side * side, "{both} with an ellipse");
+    window.click("Grow");
+    assert!(covered(&window) > both);
+    window.click("Shrink");
+    assert!((covered(&window) - both).abs() < 0.01);
+    window.press(Modifiers::SHIFT, Key::C);
+    window.press(Modifiers::NONE, Key::W);
+    window.drag([0.0, 0.0], [0.0, 0.0]);
+    let mask = window.session().document.mask();
+    assert_eq!((mask.coverage()[32 * 64 + 32], mask.coverage()[2 * 64 + 2]), (255, 0), "the stroke, and not the paper");
+    window.press(Modifiers::SHIFT, Key::L);
+    window.drag([0.0, -150.0], [0.0, -150.0]);
+    window.press(Modifiers::COMMAND, Key::Z);
+    assert!(!window.session().document.has_mask(), "a loop around nothing was no step of undo");
 }

@@ -1,7 +1,7 @@
 //! Asking for files. Native dialogs block, so each runs on a thread of its own and leaves what was chosen in an inbox.
 
 use crate::session::Action;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ pub trait Dialogs: Send + Sync {
     fn mask(&self) -> Option<PathBuf>;
     /// A picture that guides.
     fn guide(&self) -> Option<PathBuf>;
-    /// Where to write a picture; `name` is offered.
+    /// Where to write a picture, or a project if `name`, which is offered, is that of one.
     fn save(&self, name: &str) -> Option<PathBuf>;
 }
 
@@ -22,11 +22,13 @@ pub trait Dialogs: Send + Sync {
 #[derive(Clone, Copy, Debug)]
 pub struct NativeDialogs;
 
+const PROJECT: &str = "sfumato";
 const PICTURES: &[&str] = &["png", "jpg", "jpeg", "webp"];
 
 impl Dialogs for NativeDialogs {
     fn picture(&self) -> Option<PathBuf> {
-        rfd::FileDialog::new().set_title("Open a picture").add_filter("Pictures", PICTURES).pick_file()
+        let all: Vec<&str> = PICTURES.iter().chain(&[PROJECT]).copied().collect();
+        rfd::FileDialog::new().set_title("Open").add_filter("Pictures and projects", &all).pick_file()
     }
 
     fn mask(&self) -> Option<PathBuf> {
@@ -38,9 +40,15 @@ impl Dialogs for NativeDialogs {
     }
 
     fn save(&self, name: &str) -> Option<PathBuf> {
-        let chosen =
-            rfd::FileDialog::new().set_title("Save as").add_filter("PNG", &["png"]).set_file_name(name).save_file()?;
-        Some(if chosen.extension().is_none() { chosen.with_extension("png") } else { chosen })
+        let is_project = Path::new(name).extension().is_some_and(|ending| ending == PROJECT);
+        let dialog = rfd::FileDialog::new().set_title("Save as").set_file_name(name);
+        let (dialog, ending) = if is_project {
+            (dialog.add_filter("Sfumato project", &[PROJECT]).add_filter("OpenRaster", &["ora"]), PROJECT)
+        } else {
+            (dialog.add_filter("PNG", &["png"]), "png")
+        };
+        let chosen = dialog.save_file()?;
+        Some(if chosen.extension().is_none() { chosen.with_extension(ending) } else { chosen })
     }
 }
 

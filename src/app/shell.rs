@@ -43,8 +43,9 @@ impl App {
                 Shown::Result(id, _) => self.apply(ctx, Action::AskWhereToSave(id)),
                 _ => self.asking.ask(ctx, |d| d.save("picture.png").map(Action::SavePicture)),
             },
+            Ask::SaveProject => self.asking.ask(ctx, |d| d.save("painting.sfumato").map(Action::SaveProject)),
             Ask::CopyPicture => {
-                if let Some(picture) = self.session.canvas().picture() {
+                if let Some(picture) = self.session.canvas_picture() {
                     ctx.copy_image(ui::color_image(picture));
                 }
             }

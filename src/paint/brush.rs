@@ -27,7 +27,7 @@ impl Dabs {
 
     /// Goes on to `point` and returns the box that was painted on, if any. A place that is no number is left out.
     pub(super) fn extend(&mut self, mask: &mut Mask, point: Point) -> Option<Bounds> {
-        if self.tool == Tool::Hand {
+        if !self.tool.is_mask() {
             return None;
         }
         let (tool, tip) = (self.tool, self.tip);
@@ -61,7 +61,7 @@ fn dab(tool: Tool, tip: Tip, mask: &mut Mask, centre: Point) -> Option<Bounds> {
             *coverage = match tool {
                 Tool::MaskBrush => (*coverage).max(dab),
                 Tool::MaskEraser => (*coverage).min(255 - dab),
-                Tool::Hand => *coverage,
+                _ => *coverage,
             };
         }
     }

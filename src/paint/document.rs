@@ -1,7 +1,7 @@
 use super::brush::Dabs;
 use super::fill::filled;
 use super::history::{Change, History};
-use super::{Bucket, LayerEdit, LayerId, Painting, Stack, Stroke, Tiles};
+use super::{Bucket, Combine, LayerEdit, LayerId, Painting, Shape, Stack, Stroke, Tiles};
 use crate::geom::{Bounds, Extent};
 use crate::pixels::{Mask, Picture};
 use std::sync::{Arc, OnceLock};
@@ -12,7 +12,7 @@ pub struct Document {
     extent: Extent,
     stack: Stack,
     /// What is seen of the layers.
-    flat: Tiles,
+    flat: Arc<Tiles>,
     /// The same in one piece, once somebody asks for it.
     picture: OnceLock<Arc<Picture>>,
     /// Not there as long as it keeps everything and nobody asks for it.
@@ -34,9 +34,26 @@ pub enum Edit {
     InvertMask,
     /// Take this mask, of the document's extent.
     ReplaceMask(Mask),
+    /// Add an area to the mask, take it away, or keep nothing else.
+    MaskShape(Shape, Combine),
+    /// Let the mask reach this many pixels further, or less far if it is negative.
+    GrowMask(i32),
+    /// Soften the mask by a Gaussian of this many pixels.
+    FeatherMask(f32),
     /// Start from this picture, or from none: it takes the place of all layers. A picture of another extent gives the document its
     /// extent, and an empty mask.
     SetPicture(Option<Arc<Picture>>),
+    /// These layers, all of this size, and perhaps a mask, take the place of what is there.
+    TakeLayers {
+        /// Their size.
+        extent: Extent,
+        /// The layers.
+        stack: Stack,
+        /// Where to repaint; none keeps everything.
+        mask: Option<Mask>,
+    },
+    /// White paper of this size under an empty layer takes the place of all layers.
+    TakePaper(Extent),
     /// Make the document this large; layers and mask are resized.
     SetExtent(Extent),
     /// A finished stroke of the paint brush, begun on this document as it is now.
@@ -105,7 +122,7 @@ impl Document {
         Self {
             extent,
             stack: Stack::default(),
-            flat: Tiles::clear(extent),
+            flat: Arc::new(Tiles::clear(extent)),
             picture: OnceLock::new(),
             mask: OnceLock::new(),
             masks_something: false,
@@ -125,15 +142,10 @@ impl Document {
 
     /// A document that was put away: layers of this extent, and perhaps a mask. There is nothing to undo in it.
     pub fn with_layers(extent: Extent, stack: Stack, mask: Option<Mask>) -> Result<Self, Error> {
-        if let Some(mask) = mask.as_ref().filter(|mask| mask.extent() != extent) {
-            return Err(Error::MaskExtent { expected: extent, found: mask.extent() });
-        }
-        if let Some(layer) = stack.layers().iter().find(|layer| layer.tiles.extent() != extent) {
-            return Err(Error::LayerExtent { expected: extent, found: layer.tiles.extent() });
-        }
+        check_extents(extent, &stack, mask.as_ref())?;
         let mask = mask.filter(|mask| !mask.is_empty());
         Ok(Self {
-            flat: stack.flattened(extent),
+            flat: Arc::new(stack.flattened(extent)),
             stack,
             masks_something: mask.is_some(),
             mask: mask.map_or_else(OnceLock::new, OnceLock::from),
@@ -158,15 +170,20 @@ impl Document {
         &self.stack
     }
 
-    /// What is seen of all layers together. Where it changed, its tiles are others than before.
-    pub fn flat(&self) -> &Tiles {
+    /// What is seen of all layers together; another one whenever something else is seen, and where it changed, its tiles are others.
+    pub fn flat(&self) -> &Arc<Tiles> {
         &self.flat
+    }
+
+    /// Whether there is a picture to start from: whether there are layers.
+    pub fn has_picture(&self) -> bool {
+        !self.stack.layers().is_empty()
     }
 
     /// The picture to start from: what is seen of all layers together, in one piece. None without layers. It is put together when
     /// it is asked for, and stays the same one until something else is seen.
     pub fn picture(&self) -> Option<&Arc<Picture>> {
-        (!self.stack.layers().is_empty()).then(|| self.picture.get_or_init(|| Arc::new(self.flat.to_picture())))
+        self.has_picture().then(|| self.picture.get_or_init(|| Arc::new(self.flat.to_picture())))
     }
 
     /// Where to repaint, of the document's extent.
@@ -205,6 +222,11 @@ impl Document {
         self.history.bytes()
     }
 
+    /// Whether a stroke can begin on the active layer: it is there, is seen, and may change.
+    pub fn can_be_painted_on(&self) -> Result<(), Error> {
+        self.stack.paintable().map(|_| ())
+    }
+
     /// Chooses the layer that is painted on. That is no step of undo. Returns whether it was another.
     pub fn choose_layer(&mut self, id: LayerId) -> bool {
         let chooses = self.stack.active != Some(id) && self.stack.get(id).is_some();
@@ -230,7 +252,14 @@ impl Document {
             Edit::ReplaceMask(mask) => {
                 return Err(Error::MaskExtent { expected: self.extent(), found: mask.extent() });
             }
+            Edit::MaskShape(shape, combine) => self.take_mask(&combine.of(self.mask(), &shape.mask(&self.flat))),
+            Edit::GrowMask(_) | Edit::FeatherMask(_) if !self.masks_something => None,
+            Edit::GrowMask(by) if by < 0 => self.take_mask(&self.mask().inverted().grown(by.unsigned_abs()).inverted()),
+            Edit::GrowMask(by) => self.take_mask(&self.mask().grown(by.unsigned_abs())),
+            Edit::FeatherMask(radius) => self.take_mask(&self.mask().feathered(radius)),
             Edit::SetPicture(picture) => self.take_picture(picture)?,
+            Edit::TakeLayers { extent, stack, mask } => Some(self.take_all(extent, stack, mask)?),
+            Edit::TakePaper(extent) => self.take_layers(extent, Stack::paper(extent))?,
             Edit::SetExtent(extent) => self.take_extent(extent)?,
             Edit::Paint(painting) if !painting.is_current(self) => return Err(Error::Outdated),
             Edit::Paint(painting) => self.take_painting(*painting),
@@ -292,20 +321,31 @@ impl Document {
 
     fn take_picture(&mut self, picture: Option<Arc<Picture>>) -> Result<Option<Change>, Error> {
         let extent = picture.as_ref().map_or(self.extent(), |p| p.extent());
+        let stack = picture.as_ref().map_or_else(Stack::default, |picture| Stack::of_picture(picture));
+        let change = self.take_layers(extent, stack)?;
+        if change.is_some() {
+            self.picture = picture.map_or_else(OnceLock::new, OnceLock::from);
+        }
+        Ok(change)
+    }
+
+    /// Takes these layers in the place of all that are there. The mask stays if they are as large.
+    fn take_layers(&mut self, extent: Extent, stack: Stack) -> Result<Option<Change>, Error> {
         if extent.is_empty() {
             return Err(Error::Empty(extent));
         }
-        let stack = picture.as_ref().map_or_else(Stack::default, |picture| Stack::of_picture(picture));
-        if extent == self.extent() && stack == self.stack {
-            return Ok(None);
+        if extent != self.extent() {
+            return Ok(Some(self.swap(Change::Canvas { extent, stack, mask: None, bytes: 0 })));
         }
-        let change = if extent == self.extent() {
-            self.swap(Change::Layers { stack, bytes: 0 })
-        } else {
-            self.swap(Change::Canvas { extent, stack, mask: None, bytes: 0 })
-        };
-        self.picture = picture.map_or_else(OnceLock::new, OnceLock::from);
-        Ok(Some(change))
+        Ok((stack != self.stack).then(|| self.swap(Change::Layers { stack, bytes: 0 })))
+    }
+
+    fn take_all(&mut self, extent: Extent, stack: Stack, mask: Option<Mask>) -> Result<Change, Error> {
+        if extent.is_empty() {
+            return Err(Error::Empty(extent));
+        }
+        check_extents(extent, &stack, mask.as_ref())?;
+        Ok(self.swap(Change::Canvas { extent, stack, mask, bytes: 0 }))
     }
 
     fn take_extent(&mut self, extent: Extent) -> Result<Option<Change>, Error> {
@@ -330,8 +370,8 @@ impl Document {
     fn take_stack(&mut self, stack: Stack, flat: Tiles) -> Change {
         if flat.changed(&self.flat).next().is_some() {
             self.picture = OnceLock::new();
+            self.flat = Arc::new(flat);
         }
-        self.flat = flat;
         let stack = std::mem::replace(&mut self.stack, stack);
         let bytes = stack.bytes_besides(&self.stack);
         Change::Layers { stack, bytes }
@@ -363,7 +403,7 @@ impl Document {
                 Change::MaskInverted
             }
             Change::Layers { stack, .. } => {
-                let mut flat = self.flat.clone();
+                let mut flat = (*self.flat).clone();
                 let changed: Vec<_> = (0..flat.count()).filter(|&index| self.stack.differs(&stack, index)).collect();
                 flat.set_all(&changed, |index| stack.seen(index));
                 self.take_stack(stack, flat)
@@ -373,7 +413,7 @@ impl Document {
                 let old_stack = std::mem::replace(&mut self.stack, stack);
                 let mask = mask.map_or_else(OnceLock::new, OnceLock::from);
                 let old_mask = std::mem::replace(&mut self.mask, mask).into_inner().filter(|mask| !mask.is_empty());
-                self.flat = self.stack.flattened(extent);
+                self.flat = Arc::new(self.stack.flattened(extent));
                 self.picture = OnceLock::new();
                 self.dirty = None;
                 self.note_mask(Bounds::whole(extent));
@@ -381,6 +421,17 @@ impl Document {
                 Change::Canvas { extent: old_extent, stack: old_stack, mask: old_mask, bytes }
             }
         }
+    }
+}
+
+/// Layers and mask must be as large as the document.
+fn check_extents(extent: Extent, stack: &Stack, mask: Option<&Mask>) -> Result<(), Error> {
+    if let Some(mask) = mask.filter(|mask| mask.extent() != extent) {
+        return Err(Error::MaskExtent { expected: extent, found: mask.extent() });
+    }
+    match stack.layers().iter().find(|layer| layer.tiles.extent() != extent) {
+        Some(layer) => Err(Error::LayerExtent { expected: extent, found: layer.tiles.extent() }),
+        None => Ok(()),
     }
 }
 

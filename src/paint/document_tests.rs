@@ -13,8 +13,8 @@ fn stroke(tool: Tool, points: &[(f32, f32)]) -> Stroke {
 /// All that an edit may change. Which layer is painted on is no step of undo.
 fn state(document: &Document) -> (Extent, Vec<Arc<Layer>>, Mask) {
     assert_eq!(
-        document.flat(),
-        &document.stack().flattened(document.extent()),
+        **document.flat(),
+        document.stack().flattened(document.extent()),
         "what is seen is not what the layers show"
     );
     if let Some(picture) = document.picture() {
@@ -107,6 +107,24 @@ fn any_edit() -> impl Strategy<Value = Edit> {
         1 => Just(Edit::InvertMask),
         1 => prop::collection::vec(any::<u8>(), EXTENT.area())
             .prop_map(|coverage| Edit::ReplaceMask(Mask::from_coverage(EXTENT, coverage).unwrap())),
+        1 => (0.0f32..24.0, 0.0f32..16.0, 0..4usize, 0..3usize).prop_map(|(x, y, shape, how)| {
+            let (a, b) = (Point::new(x, y), Point::new(12.0, 3.0));
+            let shapes = [
+                Shape::Rectangle(a, b),
+                Shape::Ellipse(a, b),
+                Shape::Lasso(vec![a, b, Point::new(3.0, 14.0)]),
+                Shape::Alike { x: x as u32, y: y as u32, tolerance: 40 },
+            ];
+            let how = [Combine::Add, Combine::Subtract, Combine::Intersect][how];
+            Edit::MaskShape(shapes[shape].clone(), how)
+        }),
+        1 => (-5i32..5).prop_map(Edit::GrowMask),
+        1 => (0.0f32..4.0).prop_map(Edit::FeatherMask),
+        1 => (8u32..30, any::<bool>()).prop_map(|(side, masks)| {
+            let extent = Extent::new(side, side);
+            let mask = masks.then(|| Mask::empty(extent).inverted());
+            Edit::TakeLayers { extent, stack: Stack::paper(extent), mask }
+        }),
         1 => Just(Edit::SetPicture(None)),
         1 => (8u32..30, 8u32..30, any::<u8>())
             .prop_map(|(w, h, grey)| Edit::SetPicture(Some(Arc::new(Picture::filled(Extent::new(w, h), [grey; 4]))))),
@@ -305,6 +323,7 @@ fn a_slider_that_is_dragged_is_one_step() {
 #[test]
 fn a_stroke_that_was_begun_on_something_else_is_refused() {
     let mut document = Document::new(EXTENT);
+    document.apply(Edit::TakePaper(EXTENT)).unwrap();
     let mut painting = Painting::begin(&document, Ink::Colour([0; 3]), PaintBrush::new(BRUSH)).unwrap();
     painting.extend(&[Sample::at(4.0, 4.0)]);
     document.apply(Edit::InvertMask).unwrap();

@@ -4,6 +4,7 @@ use super::document::Document;
 use super::painting::{PaintBrush, Painting};
 use super::{Brush, Error, Ink, Tiles};
 use crate::geom::{Bounds, Extent};
+use crate::pixels::Mask;
 
 /// What a bucket fills.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,11 +32,7 @@ pub(super) fn filled(document: &Document, bucket: Bucket, x: u32, y: u32) -> Res
     let empty = Tiles::clear(extent);
     let layer = document.stack().active().map_or(&empty, |layer| &layer.tiles);
     let seen = if bucket.sees_all_layers { painting.flat().clone() } else { layer.clone() };
-    let wanted = visible(seen.pixel(x, y));
-    let is_alike = |x: u32, y: u32| {
-        let pixel = visible(seen.pixel(x, y));
-        (0..4).all(|c| pixel[c].abs_diff(wanted[c]) <= bucket.tolerance)
-    };
+    let is_alike = is_alike(&seen, (x, y), bucket.tolerance);
     if !bucket.connected {
         painting.fill(Bounds::whole(extent), is_alike);
         return Ok(painting);
@@ -43,6 +40,25 @@ pub(super) fn filled(document: &Document, bucket: Bucket, x: u32, y: u32) -> Res
     let (reached, bounds) = connected(extent, (x, y), is_alike);
     painting.fill(bounds, |x, y| reached[y as usize * extent.width as usize + x as usize]);
     Ok(painting)
+}
+
+/// A mask of what hangs together with a pixel and looks like it. Empty outside of the picture.
+pub(super) fn alike(seen: &Tiles, (x, y): (u32, u32), tolerance: u8) -> Mask {
+    let extent = seen.extent();
+    if x >= extent.width || y >= extent.height {
+        return Mask::empty(extent);
+    }
+    let (reached, _) = connected(extent, (x, y), is_alike(seen, (x, y), tolerance));
+    Mask::from_coverage(extent, reached.into_iter().map(|r| if r { 255 } else { 0 }).collect())
+        .expect("one for each pixel")
+}
+
+fn is_alike(seen: &Tiles, (x, y): (u32, u32), tolerance: u8) -> impl Fn(u32, u32) -> bool {
+    let wanted = visible(seen.pixel(x, y));
+    move |x, y| {
+        let pixel = visible(seen.pixel(x, y));
+        (0..4).all(|c| pixel[c].abs_diff(wanted[c]) <= tolerance)
+    }
 }
 
 /// The colour as it is seen: premultiplied.

@@ -19,6 +19,7 @@ mod layer_edits;
 mod painting;
 mod path;
 mod preview;
+mod shape;
 mod stack;
 mod tiles;
 mod tip;
@@ -32,6 +33,7 @@ pub use layer_edits::LayerEdit;
 pub use painting::{PaintBrush, Painting};
 pub use path::Sample;
 pub use preview::StrokePreview;
+pub use shape::{Combine, Shape};
 pub use stack::Stack;
 pub use tiles::{TILE_BYTES, TILE_SIDE, Tile, Tiles};
 
@@ -44,10 +46,43 @@ pub enum Tool {
     /// Move the view.
     #[default]
     Hand,
+    /// Paint on the active layer.
+    Brush,
+    /// Take paint off the active layer.
+    Eraser,
+    /// Fill what looks alike.
+    Bucket,
+    /// Take up a colour.
+    Eyedropper,
     /// Paint the mask.
     MaskBrush,
     /// Erase the mask.
     MaskEraser,
+    /// Mask a box.
+    MaskRectangle,
+    /// Mask an ellipse.
+    MaskEllipse,
+    /// Mask what a loop of the pointer encloses.
+    MaskLasso,
+    /// Mask what looks alike.
+    MaskWand,
+}
+
+impl Tool {
+    /// Whether it works on the mask, stroke by stroke.
+    pub const fn is_mask(self) -> bool {
+        matches!(self, Self::MaskBrush | Self::MaskEraser)
+    }
+
+    /// Whether it masks whole areas.
+    pub const fn is_shape(self) -> bool {
+        matches!(self, Self::MaskRectangle | Self::MaskEllipse | Self::MaskLasso | Self::MaskWand)
+    }
+
+    /// Whether it paints on a layer, stroke by stroke.
+    pub const fn is_paint(self) -> bool {
+        matches!(self, Self::Brush | Self::Eraser)
+    }
 }
 
 /// A round brush.

@@ -54,16 +54,10 @@ pub struct Painting {
 }
 
 impl Painting {
-    /// Takes up the brush. A document without layers gets paper to paint on.
+    /// Takes up the brush. Fails where the active layer must not change, is not seen, or is not there.
     pub fn begin(document: &Document, ink: Ink, brush: PaintBrush) -> Result<Self, Error> {
         let extent = document.extent();
-        let (stack, flat) = if document.stack().layers().is_empty() {
-            let stack = Stack::paper(extent);
-            let flat = stack.flattened(extent);
-            (stack, flat)
-        } else {
-            (document.stack().clone(), document.flat().clone())
-        };
+        let (stack, flat) = (document.stack().clone(), (**document.flat()).clone());
         let before = Arc::clone(stack.paintable()?);
         let unit = |value: f32| if value.is_nan() { 1.0 } else { value.clamp(0.0, 1.0) };
         Ok(Self {
@@ -103,6 +97,11 @@ impl Painting {
     /// What is seen of all layers with the stroke among them.
     pub fn flat(&self) -> &Tiles {
         &self.flat
+    }
+
+    /// With what.
+    pub fn ink(&self) -> Ink {
+        self.coat.ink
     }
 
     /// Whether the document is still the one that the stroke began on. If not (undone meanwhile, another picture), cancel.

@@ -73,7 +73,7 @@ fn erasing_takes_away_what_was_painted() {
 #[test]
 fn pressing_harder_makes_the_brush_wider() {
     let width = |pressure| {
-        let document = Document::new(Extent::new(100, 100));
+        let document = painted(Extent::new(100, 100), &[]);
         let mut painting = Painting::begin(&document, RED, brush(60.0, 1.0)).unwrap();
         painting.extend(&[Sample { at: Point::new(50.0, 50.0), pressure }]);
         (0..100).filter(|&x| painting.flat().pixel(x, 50) == [255, 0, 0, 255]).count()
@@ -82,15 +82,20 @@ fn pressing_harder_makes_the_brush_wider() {
 }
 
 #[test]
-fn an_empty_document_gets_paper_to_paint_on() {
-    let mut document = Document::new(Extent::new(50, 50));
+fn an_empty_document_takes_paper_to_paint_on() {
+    let mut document = Document::new(Extent::new(9, 9));
+    assert_eq!(Painting::begin(&document, RED, brush(10.0, 1.0)).unwrap_err(), crate::paint::Error::NoLayer);
+    assert!(document.apply(Edit::TakePaper(Extent::new(50, 50))).unwrap());
     let mut painting = Painting::begin(&document, RED, brush(10.0, 1.0)).unwrap();
     painting.extend(&[Sample::at(25.0, 25.0)]);
     document.apply(Edit::Paint(Box::new(painting))).unwrap();
     assert_eq!(document.stack().layers().len(), 2);
     assert_eq!((document.flat().pixel(25, 25), document.flat().pixel(2, 2)), ([255, 0, 0, 255], [255; 4]));
     document.undo();
+    assert_eq!(document.flat().pixel(25, 25), [255; 4]);
+    document.undo();
     assert!(document.picture().is_none());
+    assert_eq!(document.extent(), Extent::new(9, 9));
 }
 
 proptest! {
@@ -125,7 +130,7 @@ proptest! {
 
 #[test]
 fn senseless_numbers_do_no_harm() {
-    let document = Document::new(Extent::new(20, 20));
+    let document = painted(Extent::new(20, 20), &[]);
     let wild = [f32::NAN, f32::INFINITY, -1e30, 1e30, 0.0];
     for value in wild {
         let tip = Brush { size: value.min(300.0), hardness: value };

@@ -53,6 +53,19 @@ impl Stack {
         stack
     }
 
+    /// These layers, the lowest first. Of those with one id only the first is taken; an `active` that is not among them is the highest.
+    pub fn from_layers(layers: impl Iterator<Item = Layer>, active: Option<LayerId>) -> Self {
+        let mut stack = Self::default();
+        for layer in layers.take(Self::MOST_LAYERS) {
+            if stack.get(layer.id).is_none() {
+                stack.layers.push(Arc::new(Layer { look: layer.look.sound(), ..layer }));
+            }
+        }
+        let active = active.filter(|id| stack.get(*id).is_some());
+        stack.active = active.or(stack.layers.last().map(|layer| layer.id));
+        stack
+    }
+
     /// The layers, the lowest first.
     pub fn layers(&self) -> &[Arc<Layer>] {
         &self.layers

@@ -1,6 +1,7 @@
 //! Pixels in tiles that are shared until they change: copying a layer copies references, a change copies the tiles it touches,
 //! and two pictures are told apart by comparing addresses. A tile that is not there is clear.
 
+use super::blend::{premultiplied, straight};
 use crate::geom::{Bounds, Extent};
 use crate::pixels::Picture;
 use rayon::prelude::*;
@@ -37,6 +38,12 @@ impl Tile {
     /// Its pixels, to paint on.
     pub fn pixels_mut(&mut self) -> &mut [[u8; 4]] {
         &mut self.pixels
+    }
+
+    /// Its pixels as a picture.
+    pub fn to_picture(&self) -> Picture {
+        let rgba = self.pixels.as_flattened().to_vec();
+        Picture::from_rgba(Extent::new(TILE_SIDE, TILE_SIDE), rgba).expect("four bytes a pixel")
     }
 
     /// Whether all of it is clear and without colour: then it need not be there.
@@ -115,6 +122,13 @@ impl Tiles {
         Self { grid, tiles: vec![tile; grid.count()] }
     }
 
+    /// These tiles, row by row. Too many are left out; where there are too few, nothing is.
+    pub fn from_tiles(extent: Extent, tiles: impl Iterator<Item = Option<Arc<Tile>>>) -> Self {
+        let mut made = Self::clear(extent);
+        made.tiles.iter_mut().zip(tiles).for_each(|(place, tile)| *place = tile);
+        made
+    }
+
     /// The pixels of a picture.
     pub fn of(picture: &Picture) -> Self {
         let grid = Grid::new(picture.extent());
@@ -170,6 +184,30 @@ impl Tiles {
         }
         let (tile, at) = self.grid.place(x, y);
         self.tiles[tile].as_ref().map_or([0; 4], |tile| tile.pixels[at])
+    }
+
+    /// A small picture of it, no side longer than `max_side`: each pixel the average of a few places. It takes no longer for a large one.
+    pub fn thumbnail(&self, max_side: u32) -> Picture {
+        const PLACES: u32 = 4;
+        let Extent { width, height } = self.extent();
+        let scale = f64::from(max_side) / f64::from(width.max(height).max(1));
+        let fit = |side: u32| ((f64::from(side) * scale.min(1.0)).round() as u32).max(1);
+        let small = Extent::new(fit(width), fit(height));
+        let place = |at: u32, sub: u32, small: u32, large: u32| {
+            ((u64::from(at * PLACES + sub) * 2 + 1) * u64::from(large) / u64::from(2 * PLACES * small)) as u32
+        };
+        let pixels = (0..small.height).flat_map(|y| (0..small.width).map(move |x| (x, y)));
+        let rgba = pixels.flat_map(|(x, y)| {
+            let mut sum = [0.0; 4];
+            for sub in 0..PLACES * PLACES {
+                let from_left = place(x, sub % PLACES, small.width, width);
+                let from_top = place(y, sub / PLACES, small.height, height);
+                let pixel = premultiplied(self.pixel(from_left, from_top), 1.0);
+                sum = std::array::from_fn(|c| sum[c] + pixel[c]);
+            }
+            straight(sum.map(|c| c / (PLACES * PLACES) as f32))
+        });
+        Picture::from_rgba(small, rgba.collect()).expect("four bytes a pixel")
     }
 
     /// The tiles in which the two differ, by address: equal pixels in different tiles count as different.
@@ -276,6 +314,22 @@ mod tests {
         let (clear, white) = (Tiles::clear(largest), Tiles::filled(largest, [255; 4]));
         assert_eq!((clear.bytes_besides(None), white.bytes_besides(None)), (0, TILE_BYTES));
         assert_eq!(clear.count(), 64 * 64);
+    }
+
+    #[test]
+    fn a_thumbnail_keeps_proportions_colours_and_places() {
+        let mut picture = Tiles::filled(Extent::new(600, 300), [200, 10, 30, 128]);
+        let black = Arc::new(Tile::filled([0, 0, 0, 255]));
+        picture.set(0, Some(Arc::clone(&black)));
+        let small = picture.thumbnail(60);
+        assert_eq!(small.extent(), Extent::new(60, 30));
+        let pixel = |x: usize, y: usize| small.rgba().as_chunks::<4>().0[y * 60 + x];
+        // Tile 0 ends at 128 of 600 pixels: 12.8 of 60.
+        assert_eq!(
+            (pixel(11, 11), pixel(13, 11), pixel(59, 29)),
+            ([0, 0, 0, 255], [200, 10, 30, 128], [200, 10, 30, 128])
+        );
+        assert_eq!(Tiles::filled(Extent::new(3, 2), [9; 4]).thumbnail(100), Picture::filled(Extent::new(3, 2), [9; 4]));
     }
 
     #[test]

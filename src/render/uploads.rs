@@ -4,6 +4,7 @@
 //! (a hidden window, a test that steps) would lose their uploads with the callback.
 
 use crate::geom::{Bounds, Extent};
+use crate::paint::{TILE_SIDE, Tile, Tiles};
 use crate::pixels::{Mask, Picture};
 use std::sync::{Arc, Mutex};
 
@@ -43,10 +44,16 @@ pub struct Upload {
 
 pub(super) type Queue = Arc<Mutex<Vec<Upload>>>;
 
+/// What the picture's texture holds. Keeping it keeps its address from being used for something else.
+enum Held {
+    Picture(Arc<Picture>),
+    Tiles(Tiles),
+}
+
 /// What the canvas shows. Its methods compare with what was shown before and queue only the difference.
 #[derive(Default)]
 pub struct CanvasPicture {
-    picture: Option<Arc<Picture>>,
+    picture: Option<Held>,
     preview: Option<Arc<Picture>>,
     mask: Option<Mask>,
     queue: Queue,
@@ -55,16 +62,37 @@ pub struct CanvasPicture {
 impl CanvasPicture {
     /// Shows this picture, if it is another than before.
     pub fn set_picture(&mut self, picture: &Arc<Picture>) {
-        if !self.picture.as_ref().is_some_and(|p| Arc::ptr_eq(p, picture)) {
-            self.push_whole(Slot::Picture, picture.extent(), premultiplied(picture));
-            self.picture = Some(picture.clone());
+        if !matches!(&self.picture, Some(Held::Picture(held)) if Arc::ptr_eq(held, picture)) {
+            self.push_whole(Slot::Picture, picture.extent(), premultiplied(picture.rgba()));
+            self.picture = Some(Held::Picture(picture.clone()));
         }
+    }
+
+    /// Shows these tiles: uploads those that are others than before.
+    pub fn set_tiles(&mut self, tiles: &Tiles) {
+        match self.picture.take() {
+            Some(Held::Tiles(held)) if held.extent() == tiles.extent() => {
+                tiles.changed(&held).for_each(|index| self.push_tile(tiles, index));
+            }
+            _ => {
+                // The texture may be as large as it was: then it holds what was shown before.
+                (0..tiles.count()).for_each(|index| self.push_tile(tiles, index));
+            }
+        }
+        self.picture = Some(Held::Tiles(tiles.clone()));
+    }
+
+    fn push_tile(&self, tiles: &Tiles, index: usize) {
+        let bounds = tiles.bounds_of(index);
+        let bytes =
+            tiles.tile(index).map_or_else(|| vec![0; bounds.extent.area() * 4], |tile| seen_of(tile, bounds.extent));
+        self.push(Upload { slot: Slot::Picture, extent: tiles.extent(), bounds, bytes });
     }
 
     /// Shows this preview, if it is another than before.
     pub fn set_preview(&mut self, preview: &Arc<Picture>) {
         if !self.preview.as_ref().is_some_and(|p| Arc::ptr_eq(p, preview)) {
-            self.push_whole(Slot::Preview, preview.extent(), premultiplied(preview));
+            self.push_whole(Slot::Preview, preview.extent(), premultiplied(preview.rgba()));
             self.preview = Some(preview.clone());
         }
     }
@@ -123,13 +151,21 @@ impl CanvasPicture {
         if upload.bounds == Bounds::whole(upload.extent) {
             queue.retain(|u| u.slot != upload.slot);
         }
+        // What a window that is not drawn collects must not grow with every stroke.
+        queue.retain(|u| (u.slot, u.extent, u.bounds) != (upload.slot, upload.extent, upload.bounds));
         queue.push(upload);
     }
 }
 
-/// The picture's bytes with each colour multiplied by its opacity, rounded to the nearest.
-fn premultiplied(picture: &Picture) -> Vec<u8> {
-    let mut bytes = picture.rgba().to_vec();
+/// The part of a tile that a picture shows, premultiplied.
+fn seen_of(tile: &Tile, seen: Extent) -> Vec<u8> {
+    let rows = tile.pixels().chunks_exact(TILE_SIDE as usize).take(seen.height as usize);
+    premultiplied(&rows.flat_map(|row| row[..seen.width as usize].as_flattened()).copied().collect::<Vec<_>>())
+}
+
+/// Straight RGBA with each colour multiplied by its opacity, rounded to the nearest.
+fn premultiplied(rgba: &[u8]) -> Vec<u8> {
+    let mut bytes = rgba.to_vec();
     for pixel in bytes.chunks_exact_mut(4).filter(|p| p[3] != 255) {
         let alpha = u32::from(pixel[3]);
         for channel in &mut pixel[..3] {
@@ -169,6 +205,7 @@ fn mask_box(mask: &Mask, bounds: Bounds) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::paint::{Brush, Document, Edit, Ink, PaintBrush, Painting, Sample};
 
     #[test]
     fn only_the_box_of_a_mask_that_changed_is_uploaded() {
@@ -184,6 +221,30 @@ mod tests {
         assert_eq!(shown.pending(), [Upload { slot: Slot::Mask, extent: Extent::new(16, 16), bounds, bytes }]);
         shown.queue.lock().unwrap().clear();
         shown.set_mask(&mask);
+        assert_eq!(shown.pending(), []);
+    }
+
+    #[test]
+    fn only_tiles_that_are_others_are_uploaded() {
+        let mut shown = CanvasPicture::default();
+        let extent = Extent::new(200, 130);
+        let mut document = Document::new(extent);
+        document.apply(Edit::TakePaper(extent)).unwrap();
+        shown.set_tiles(document.flat());
+        assert_eq!(shown.pending().len(), 4);
+        assert_eq!(shown.pending()[3].bounds, Bounds { left: 128, top: 128, extent: Extent::new(72, 2) });
+        assert_eq!(shown.pending()[3].bytes, vec![255; 72 * 2 * 4]);
+        shown.queue.lock().unwrap().clear();
+        let brush = PaintBrush::new(Brush { size: 4.0, hardness: 1.0 });
+        let mut painting = Painting::begin(&document, Ink::Colour([255, 0, 0]), brush).unwrap();
+        painting.extend(&[Sample::at(150.0, 50.0)]);
+        shown.set_tiles(painting.flat());
+        let pending = shown.pending();
+        assert_eq!(pending.len(), 1);
+        assert_eq!(pending[0].bounds, Bounds { left: 128, top: 0, extent: Extent::new(72, 128) });
+        assert_eq!(pending[0].bytes[(50 * 72 + 22) * 4..][..4], [255, 0, 0, 255]);
+        shown.queue.lock().unwrap().clear();
+        shown.set_tiles(painting.flat());
         assert_eq!(shown.pending(), []);
     }
 

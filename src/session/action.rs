@@ -1,7 +1,7 @@
 use super::{NoticeId, ResultId};
 use crate::diffusion::Stop;
 use crate::engine::JobId;
-use crate::paint::{Brush, Stroke, Tool};
+use crate::paint::{Brush, Combine, LayerEdit, LayerId, PaintBrush, Painting, Shape, Stroke, Tool};
 use crate::pixels::{Mask, Picture};
 use crate::settings::Theme;
 use std::path::PathBuf;
@@ -60,14 +60,42 @@ pub enum Action {
     AskWhereToSave(ResultId),
     /// Write the shown picture to this file, with its settings if it is a result.
     SavePicture(PathBuf),
+    /// Write the document to this file: `.sfumato` to go on with it, `.ora` for other programs.
+    SaveProject(PathBuf),
     /// Write this result to this file, with its settings.
     SaveResult(ResultId, PathBuf),
     /// Choose a tool.
     SetTool(Tool),
     /// Change the brush.
     SetBrush(Brush),
+    /// Change the paint brush.
+    SetPaintBrush(PaintBrush),
+    /// Change how much alike the bucket fills, 0..255.
+    SetTolerance(u8),
+    /// Paint with this colour.
+    SetColour([u8; 3]),
+    /// Paint with the other colour.
+    SwapColours,
+    /// Let the document be painted on: take up a shown result, or paper where there is nothing.
+    BeginPainting,
+    /// A finished stroke of the paint brush or the eraser.
+    Paint(Box<Painting>),
+    /// Fill what looks like the pixel in this column and row.
+    Fill(u32, u32),
+    /// Change a layer, or what layers there are.
+    EditLayers(LayerEdit),
+    /// Paint on this layer.
+    ChooseLayer(LayerId),
+    /// Put this result over the document as a layer of its own.
+    ApplyResult(ResultId),
     /// A finished stroke of the mask brush or eraser.
     Stroke(Stroke),
+    /// Add an area to the mask, take it away, or keep nothing else.
+    MaskShape(Shape, Combine),
+    /// Let the mask reach this many pixels further, or less far if it is negative.
+    GrowMask(i32),
+    /// Soften the mask by this many pixels.
+    FeatherMask(f32),
     /// Repaint nothing in particular.
     ClearMask,
     /// Repaint what was kept and keep what was repainted.

@@ -7,7 +7,6 @@ use super::{Action, Kept, ModelState, RESTARTS, ResultId, Session, Shown, Viewed
 use crate::engine::Command;
 use crate::paint::Edit;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Instant;
 
 impl Session {
@@ -20,6 +19,7 @@ impl Session {
         self.keep_state();
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table: an arm for each action")]
     fn carry_out(&mut self, action: Action) {
         match action {
             Action::Generate => self.generate(),
@@ -68,10 +68,30 @@ impl Session {
             Action::ReplaceMask(mask) => self.take_mask("The mask", mask),
             Action::AskWhereToSave(id) => self.ask_where_to_save(id),
             Action::SavePicture(path) => self.save_shown(path),
+            Action::SaveProject(path) => self.save_project(path),
             Action::SaveResult(id, path) => self.fetch(id, Purpose::SaveTo(path)),
             Action::SetTool(tool) => self.tool = tool,
             Action::SetBrush(brush) => self.brush = brush,
+            Action::SetPaintBrush(brush) => self.palette.brush = brush,
+            Action::SetTolerance(tolerance) => self.palette.tolerance = tolerance,
+            Action::SetColour(colour) => self.palette.colour = colour,
+            Action::SwapColours => {
+                std::mem::swap(&mut self.palette.colour, &mut self.palette.other_colour);
+            }
+            Action::BeginPainting => {
+                self.begin_painting();
+            }
+            Action::Paint(painting) => self.take_painting(painting),
+            Action::Fill(x, y) => self.fill(x, y),
+            Action::EditLayers(edit) => self.edit(Edit::Layer(edit)),
+            Action::ChooseLayer(layer) => {
+                self.document.choose_layer(layer);
+            }
+            Action::ApplyResult(id) => self.fetch(id, Purpose::Apply),
             Action::Stroke(stroke) => self.edit_mask(Edit::Stroke(stroke)),
+            Action::MaskShape(shape, combine) => self.edit_mask(Edit::MaskShape(shape, combine)),
+            Action::GrowMask(by) => self.edit(Edit::GrowMask(by)),
+            Action::FeatherMask(radius) => self.edit(Edit::FeatherMask(radius)),
             Action::ClearMask => self.edit(Edit::ClearMask),
             Action::InvertMask => self.edit_mask(Edit::InvertMask),
             Action::Undo => self.undo(),
@@ -116,7 +136,7 @@ impl Session {
             }
         };
         let (asked, painted) = (self.draft.extent, requests[0].extent);
-        if self.document.picture().is_none() && asked != painted {
+        if !self.document.has_picture() && asked != painted {
             self.draft.extent = painted;
             self.notices.info(format!("The size {asked} was rounded to {painted}: both sides must be multiples of 8"));
         }
@@ -225,9 +245,10 @@ impl Session {
     fn save_shown(&mut self, path: PathBuf) {
         match &self.shown {
             Shown::Result(id, _) => self.fetch(*id, Purpose::SaveTo(path)),
-            Shown::Document(picture) => {
-                let picture = Arc::clone(picture);
-                self.save_to(path, picture, None, None);
+            Shown::Document(_) => {
+                if let Some(picture) = self.document.picture().cloned() {
+                    self.save_to(path, picture, None, None);
+                }
             }
             Shown::Preview { .. } => {
                 self.notices.info("This picture is not finished: stop it and keep what there is, or wait for it");

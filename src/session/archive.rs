@@ -19,6 +19,7 @@ pub(super) const PAGE: usize = 60;
 pub(super) enum Purpose {
     Show,
     StartFrom,
+    Apply,
     Guide,
     Upscale,
     Recall,

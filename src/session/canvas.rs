@@ -1,6 +1,7 @@
 use super::ResultId;
 use crate::engine::JobId;
 use crate::geom::Extent;
+use crate::paint::Tiles;
 use crate::pixels::Picture;
 use std::sync::Arc;
 
@@ -9,9 +10,9 @@ use std::sync::Arc;
 pub enum Shown {
     /// Nothing yet: the size that will be painted.
     Empty(Extent),
-    /// The document's picture. The mask belongs over it.
-    Document(Arc<Picture>),
-    /// A result. A stroke of the mask brush makes it the document's picture.
+    /// What is seen of the document's layers. The mask belongs over it.
+    Document(Arc<Tiles>),
+    /// A result. A stroke makes it the document's picture.
     Result(ResultId, Arc<Picture>),
     /// The newest estimate of the running job.
     Preview {
@@ -25,30 +26,26 @@ pub enum Shown {
 }
 
 impl Shown {
-    /// The picture to upload, if any.
-    pub fn picture(&self) -> Option<&Arc<Picture>> {
-        match self {
-            Self::Empty(_) => None,
-            Self::Document(picture) | Self::Result(_, picture) | Self::Preview { picture, .. } => Some(picture),
-        }
-    }
-
     /// The size to show it at, in image pixels.
     pub fn extent(&self) -> Extent {
         match self {
             Self::Empty(extent) | Self::Preview { extent, .. } => *extent,
-            Self::Document(picture) | Self::Result(_, picture) => picture.extent(),
+            Self::Document(tiles) => tiles.extent(),
+            Self::Result(_, picture) => picture.extent(),
         }
     }
 
     /// Whether both show the same pixels at the same size.
     pub(super) fn is_same(&self, other: &Self) -> bool {
-        let same_picture = match (self.picture(), other.picture()) {
-            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
-            (None, None) => true,
+        match (self, other) {
+            (Self::Empty(a), Self::Empty(b)) => a == b,
+            (Self::Document(a), Self::Document(b)) => Arc::ptr_eq(a, b),
+            (Self::Result(_, a), Self::Result(_, b)) => Arc::ptr_eq(a, b),
+            (Self::Preview { picture: a, extent: of_a, .. }, Self::Preview { picture: b, extent: of_b, .. }) => {
+                Arc::ptr_eq(a, b) && of_a == of_b
+            }
             _ => false,
-        };
-        same_picture && self.extent() == other.extent() && std::mem::discriminant(self) == std::mem::discriminant(other)
+        }
     }
 }
 

@@ -4,16 +4,18 @@ use super::files::{Opened, Task, size_that_fits};
 use super::{Action, Notices, Offer, Session, Viewed};
 use crate::diffusion::Request;
 use crate::geom::Extent;
-use crate::paint::{Document, Edit};
+use crate::paint::{Document, Edit, Ink, LayerEdit, Painting, Stack, Tiles};
 use crate::pixels::{Mask, Picture};
+use crate::project::{Kind, Project};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// From how many times the pixels that the model paints best a smaller size is offered.
 const MUCH_LARGER: usize = 4;
 
-/// The document that was put away. A picture and a mask that do not fit each other keep the picture.
+/// The document that was put away. Layers and a mask that do not fit each other keep the layers.
 pub(super) fn restored(
-    picture: Option<Arc<Picture>>,
+    layers: Option<(Extent, Stack)>,
     mask: Option<&Mask>,
     extent: Extent,
     notices: &mut Notices,
@@ -21,11 +23,10 @@ pub(super) fn restored(
     // The draft's size may come from a file that says anything; an empty mask of it must fit into memory.
     let most = Request::<(), ()>::MAX_SIDE;
     let extent = Extent::new(extent.width.min(most), extent.height.min(most)).rounded_to(8);
-    let extent = picture.as_ref().map_or(extent, |picture| picture.extent());
-    let mask = mask.cloned().unwrap_or_else(|| Mask::empty(extent));
-    Document::restored(picture.clone(), mask).unwrap_or_else(|error| {
+    let (extent, stack) = layers.unwrap_or_else(|| (mask.map_or(extent, Mask::extent), Stack::default()));
+    Document::with_layers(extent, stack.clone(), mask.cloned()).unwrap_or_else(|error| {
         notices.error(format!("The mask could not be restored: {error}"));
-        Document::restored(picture, Mask::empty(extent)).unwrap_or_else(|_| Document::new(Extent::new(8, 8)))
+        Document::with_layers(extent, stack, None).unwrap_or_else(|_| Document::new(Extent::new(8, 8)))
     })
 }
 
@@ -43,7 +44,7 @@ impl Session {
     /// An edit of the mask. What is painted on is what gets repainted: a shown result becomes the document's picture first.
     pub(super) fn edit_mask(&mut self, edit: Edit) {
         self.adopt_shown_result();
-        if self.document.picture().is_none() {
+        if !self.document.has_picture() {
             self.notices.info("There is nothing to mask yet: paint or open a picture first");
             return;
         }
@@ -53,11 +54,54 @@ impl Session {
     /// Makes a shown result the document's picture, as one step of undo.
     pub(super) fn adopt_shown_result(&mut self) {
         let Viewed::Result(_, picture) = &self.view.what else { return };
-        let is_there = self.document.picture().is_some_and(|there| Arc::ptr_eq(there, picture));
-        if is_there {
-            self.view_document();
-        } else {
+        let picture = Arc::clone(picture);
+        self.edit(Edit::SetPicture(Some(picture)));
+    }
+
+    /// Makes the document what is painted on: a shown result becomes its picture, and where there is none, it gets paper.
+    ///
+    /// Returns whether it can be painted on; if not, the person is told why.
+    pub(super) fn begin_painting(&mut self) -> bool {
+        self.adopt_shown_result();
+        if !self.document.has_picture() {
+            self.edit(Edit::TakePaper(self.draft.extent.rounded_to(8)));
+        }
+        self.view_document();
+        let can = self.document.can_be_painted_on();
+        if let Err(error) = &can {
+            self.notices.error(sentence(&error.to_string()));
+        }
+        can.is_ok()
+    }
+
+    /// Takes over a stroke of the paint brush.
+    pub(super) fn take_painting(&mut self, painting: Box<Painting>) {
+        if matches!(painting.ink(), Ink::Colour(_)) {
+            self.palette.note_use();
+        }
+        self.edit(Edit::Paint(painting));
+    }
+
+    /// Fills what looks like this pixel.
+    pub(super) fn fill(&mut self, x: u32, y: u32) {
+        if !self.begin_painting() {
+            return;
+        }
+        self.palette.note_use();
+        self.edit(Edit::Fill { bucket: self.palette.bucket(), x, y });
+    }
+
+    /// Puts a result over the document as a layer, scaled to the document; where there is none, it is the first layer.
+    pub(super) fn apply_result(&mut self, name: &str, picture: &Arc<Picture>) {
+        if !self.document.has_picture() {
             self.edit(Edit::SetPicture(Some(Arc::clone(picture))));
+            return;
+        }
+        let (extent, was) = (self.document.extent(), picture.extent());
+        let fits = if was == extent { Arc::clone(picture) } else { Arc::new(picture.resized(extent)) };
+        self.edit(Edit::Layer(LayerEdit::Insert { name: name.to_owned(), tiles: Tiles::of(&fits) }));
+        if was != extent {
+            self.notices.info(format!("The result is {was}; it was scaled to the picture's {extent}"));
         }
     }
 
@@ -113,20 +157,35 @@ impl Session {
 
     /// Scales the open picture to about as many pixels as the chosen model paints best.
     pub(super) fn fit_picture(&mut self) {
-        let (Some(picture), Some(model)) = (self.document.picture(), self.model()) else {
+        let Some(model) = self.model().filter(|_| self.document.has_picture()) else {
             return;
         };
-        let (extent, best) = (picture.extent(), model.example.extent);
+        let (extent, best) = (self.document.extent(), model.example.extent);
         let scale = (best.area() as f64 / extent.area() as f64).sqrt().min(1.0);
         let longest = f64::from(extent.width.max(extent.height)) * scale;
         let fits = size_that_fits(extent, Extent::new(longest.round() as u32, 8).rounded_to(8).width);
         self.edit(Edit::SetExtent(fits));
     }
 
+    /// Writes the document to a file of its own. A name that ends otherwise gets the ending of one that can be gone on with.
+    pub(super) fn save_project(&mut self, mut path: PathBuf) {
+        if !self.document.has_picture() {
+            self.notices.info("There is nothing to save yet: paint or open a picture first");
+            return;
+        }
+        let kind = Kind::of(&path).unwrap_or_else(|| {
+            path.as_mut_os_string().push(".sfumato");
+            Kind::Sfumato
+        });
+        let mask = self.document.has_mask().then(|| self.document.mask().clone());
+        let project = Project { extent: self.document.extent(), stack: self.document.stack().clone(), mask };
+        self.ask_files(Task::SaveProject { path, kind, project: Box::new(project) });
+    }
+
     pub(super) fn take_mask(&mut self, name: &str, mask: Mask) {
         self.adopt_shown_result();
         let (expected, found) = (self.document.extent(), mask.extent());
-        if self.document.picture().is_some() && expected != found {
+        if self.document.has_picture() && expected != found {
             let said = format!(
                 "{name} was not opened: the mask is {found}, but the picture is {expected}; scale one to the other"
             );

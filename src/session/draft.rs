@@ -101,7 +101,7 @@ impl Draft {
 
     /// The size that will be painted: an open picture's, else the draft's, rounded.
     pub fn extent_to_paint(&self, document: &Document) -> Extent {
-        document.picture().map_or_else(|| self.extent.rounded_to(8), |picture| picture.extent())
+        if document.has_picture() { document.extent() } else { self.extent.rounded_to(8) }
     }
 
     /// The requests that Generate makes of it, one a picture, their seeds counting up: from noise, or from the document's picture
@@ -114,13 +114,13 @@ impl Draft {
         if self.count == 0 || self.count > Self::MAX_COUNT {
             return Err(NotReady::Count(self.count));
         }
-        if self.extent.is_empty() && document.picture().is_none() {
+        if self.extent.is_empty() && !document.has_picture() {
             return Err(Invalid::Extent(self.extent).into());
         }
         let input = document.picture().map(|picture| Input {
             picture: Arc::clone(picture),
             strength: self.strength,
-            mask: (!document.mask().is_empty()).then(|| Arc::new(document.mask().clone())),
+            mask: document.has_mask().then(|| Arc::new(document.mask().clone())),
         });
         let guided = |guide: &Arc<Picture>| {
             let control = self.control.as_ref().ok_or(NotReady::NoControlNet)?;
@@ -149,7 +149,7 @@ impl Draft {
 
     /// How many steps Generate will run for each picture.
     pub fn steps_to_run(&self, document: &Document) -> u32 {
-        steps_to_run(self.steps, document.picture().map(|_| self.strength))
+        steps_to_run(self.steps, document.has_picture().then_some(self.strength))
     }
 
     /// The same draft with every number one that JSON can hold.

@@ -6,6 +6,7 @@ use crate::diffusion::Request;
 use crate::geom::Extent;
 use crate::metadata::{Found, PARAMETERS_KEY, from_parameters};
 use crate::pixels::{self, Mask, Picture, read_texts};
+use crate::project::{self, Kind, Project};
 use crate::settings::{self, Settings};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,6 +26,11 @@ pub(super) enum Task {
         /// Which result it is, if it is one.
         result: Option<ResultId>,
     },
+    SaveProject {
+        path: PathBuf,
+        kind: Kind,
+        project: Box<Project>,
+    },
     SaveSettings {
         settings: Box<Settings>,
         path: PathBuf,
@@ -37,6 +43,8 @@ pub(super) enum Done {
     Mask { name: String, mask: Result<Mask, pixels::Error> },
     Guide(Result<Arc<Picture>, pixels::Error>),
     Saved { path: PathBuf, result: Option<ResultId>, outcome: Result<(), pixels::Error> },
+    Project { name: String, project: Result<Box<Project>, project::Error> },
+    ProjectSaved { path: PathBuf, outcome: Result<(), project::Error> },
     Settings(Result<(), settings::Error>),
 }
 
@@ -58,6 +66,13 @@ pub(super) fn start(wake: Wake) -> Files {
 
 fn carry_out(task: Task) -> Done {
     match task {
+        Task::OpenPicture(path) if Kind::of(&path) == Some(Kind::Sfumato) => {
+            Done::Project { name: name_of(&path), project: Project::open(&path).map(Box::new) }
+        }
+        Task::SaveProject { path, kind, project } => {
+            let outcome = project.save(&path, kind);
+            Done::ProjectSaved { path, outcome }
+        }
         Task::OpenPicture(path) => Done::Picture(Picture::load(&path).map(|picture| {
             let parameters = read_texts(&path).into_iter().find(|(key, _)| key == PARAMETERS_KEY);
             let found = parameters.map(|(_, text)| from_parameters(&text).settings).filter(|found| !found.is_empty());

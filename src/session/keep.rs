@@ -1,7 +1,7 @@
 //! When what is being edited goes to disk: whenever it is not what went there last.
 
 use super::persist::Snapshot;
-use super::{Draft, Session, Viewed};
+use super::{Draft, PaintBox, Session, Viewed};
 use crate::gallery::EntryId;
 use crate::paint::{Brush, Tool};
 use crate::pixels::Mask;
@@ -13,6 +13,7 @@ struct Signs {
     draft: Draft,
     tool: Tool,
     brush: Brush,
+    palette: PaintBox,
     used_seed: Option<u64>,
     /// Numbers that grow with every change. The prompts change only when jobs do.
     jobs: u64,
@@ -50,6 +51,7 @@ impl Session {
             draft: self.draft.storable(),
             tool: self.tool,
             brush: self.brush,
+            palette: self.palette.clone(),
             used_seed: self.used_seed,
             jobs: self.jobs.changes(),
             document: self.document.revision(),
@@ -63,16 +65,16 @@ impl Session {
             return;
         }
         if self.handed.signs.as_ref().is_none_or(|handed| handed.document != signs.document) {
-            let mask = self.document.mask();
-            self.handed.mask = (!mask.is_empty()).then(|| Arc::new(mask.clone()));
+            self.handed.mask = self.document.has_mask().then(|| Arc::new(self.document.mask().clone()));
         }
         self.keeper.keep(Snapshot {
             draft: signs.draft.clone(),
             used_seed: self.used_seed,
             tool: self.tool,
             brush: self.brush,
+            palette: self.palette.clone(),
             history: self.history.clone(),
-            picture: self.document.picture().cloned(),
+            layers: self.document.has_picture().then(|| (self.document.extent(), self.document.stack().clone())),
             mask: self.handed.mask.clone(),
             guide: self.guide.clone(),
             shown: signs.shown,

@@ -15,8 +15,10 @@ mod guide;
 mod history;
 mod jobs;
 mod keep;
+mod layers;
 mod looking;
 mod notices;
+mod paint_box;
 mod persist;
 mod poll;
 mod results;
@@ -32,6 +34,7 @@ pub use history::History;
 pub use jobs::{Jobs, Running, Waiting};
 pub use looking::Clip;
 pub use notices::{Notice, NoticeId, NoticeKind, Notices, Offer};
+pub use paint_box::PaintBox;
 pub use results::{By, Gathered, Kept, ResultId, ResultItem, Results};
 pub use start::entropy;
 pub use worker::Wake;
@@ -74,7 +77,7 @@ pub struct Opening {
 pub struct Session {
     /// What the person is about to ask for.
     pub draft: Draft,
-    /// The picture to start from and the mask on it.
+    /// The layers to paint on and to start from, and the mask over them.
     pub document: Document,
     /// The picture that guides, as large as it was opened; [`Draft::control`] says how.
     pub guide: Option<Arc<Picture>>,
@@ -82,6 +85,8 @@ pub struct Session {
     pub tool: Tool,
     /// The brush of the mask tools.
     pub brush: Brush,
+    /// What the paint tools paint with.
+    pub palette: PaintBox,
     /// What is painted and what waits.
     pub jobs: Jobs,
     /// What was made.
@@ -161,8 +166,9 @@ impl Session {
             used_seed: None,
             tool: Tool::default(),
             brush: FIRST_BRUSH,
+            palette: PaintBox::default(),
             history: History::default(),
-            picture: None,
+            layers: None,
             mask: None,
             guide: None,
             shown: None,
@@ -179,7 +185,7 @@ impl Session {
             );
         }
         let document =
-            document::restored(snapshot.picture, snapshot.mask.as_deref(), snapshot.draft.extent, &mut notices);
+            document::restored(snapshot.layers, snapshot.mask.as_deref(), snapshot.draft.extent, &mut notices);
         let mut jobs = Jobs::default();
         jobs.leave_over(snapshot.queue);
         let shown = Shown::Empty(snapshot.draft.extent);
@@ -189,6 +195,7 @@ impl Session {
             guide: snapshot.guide,
             tool: snapshot.tool,
             brush: snapshot.brush,
+            palette: snapshot.palette,
             jobs,
             results: Results::default(),
             notices,
@@ -260,6 +267,15 @@ impl Session {
         &self.shown
     }
 
+    /// The picture that the canvas shows, if any; a document's is put together when it is asked for.
+    pub fn canvas_picture(&self) -> Option<&Arc<Picture>> {
+        match &self.shown {
+            Shown::Empty(_) => None,
+            Shown::Document(_) => self.document.picture(),
+            Shown::Result(_, picture) | Shown::Preview { picture, .. } => Some(picture),
+        }
+    }
+
     /// A number that grows whenever [`canvas`](Self::canvas) shows something else. The mask has the document's.
     pub fn canvas_revision(&self) -> u64 {
         self.revision
@@ -301,10 +317,10 @@ impl Session {
             let picture = Arc::clone(running.preview.as_ref()?);
             Some(Shown::Preview { job: running.id, picture, extent: running.request.picture_extent() })
         });
-        let shown = preview.unwrap_or_else(|| match (&self.view.what, self.document.picture()) {
-            (Viewed::Result(id, picture), _) => Shown::Result(*id, Arc::clone(picture)),
-            (Viewed::Document, Some(picture)) => Shown::Document(Arc::clone(picture)),
-            (Viewed::Document, None) => Shown::Empty(self.draft.extent.rounded_to(8)),
+        let shown = preview.unwrap_or_else(|| match &self.view.what {
+            Viewed::Result(id, picture) => Shown::Result(*id, Arc::clone(picture)),
+            Viewed::Document if self.document.has_picture() => Shown::Document(Arc::clone(self.document.flat())),
+            Viewed::Document => Shown::Empty(self.draft.extent.rounded_to(8)),
         });
         self.results.shown = match &self.view.what {
             Viewed::Result(id, _) => Some(*id),

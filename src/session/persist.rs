@@ -1,17 +1,21 @@
 //! What is being edited and what waits, kept on disk so that a crash costs a second of work at most.
 //!
-//! One JSON file says everything; pictures and masks lie beside it as PNG files named by their content, written once and removed
-//! when nothing names them any more. A thread of its own writes, a moment after the last change.
+//! One JSON file says everything; pictures, masks and the tiles of layers lie beside it as PNG files named by their content, written
+//! once and removed when nothing names them any more. A thread of its own writes, a moment after the last change.
 
-use super::{Draft, History, Wake};
+use super::layers::{self, LayersState};
+use super::{Draft, History, PaintBox, Wake};
 use crate::diffusion::{Record, Request};
 use crate::files::{SaveError, make_folder, save_atomically};
 use crate::gallery::EntryId;
-use crate::paint::{Brush, Tool};
+use crate::geom::Extent;
+use crate::paint::{Brush, Stack, Tile, Tool};
 use crate::pixels::{self, Mask, Picture};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, never, unbounded};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
 use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -36,8 +40,10 @@ pub(super) struct Snapshot {
     pub(super) used_seed: Option<u64>,
     pub(super) tool: Tool,
     pub(super) brush: Brush,
+    pub(super) palette: PaintBox,
     pub(super) history: History,
-    pub(super) picture: Option<Arc<Picture>>,
+    /// The document's extent and layers; none if there are none.
+    pub(super) layers: Option<(Extent, Stack)>,
     /// None keeps everything.
     pub(super) mask: Option<Arc<Mask>>,
     pub(super) guide: Option<Arc<Picture>>,
@@ -54,9 +60,14 @@ struct State {
     used_seed: Option<u64>,
     tool: Tool,
     brush: Brush,
+    #[serde(default)]
+    palette: PaintBox,
     prompts: History,
-    /// By digest.
+    /// By digest: the open picture, in states of before there were layers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     picture: Option<String>,
+    #[serde(default)]
+    layers: Option<LayersState>,
     /// By digest.
     mask: Option<String>,
     /// By digest. States of before pictures could guide do not name it.
@@ -120,10 +131,12 @@ pub(super) fn restore(folder: &Path) -> Restored {
         request.inspect_err(|e| or_complain(&format!("A waiting job (“{prompt}”)"), e)).ok()
     });
     let queue = queue.collect();
-    let document_picture = state.picture.map(picture).transpose().unwrap_or_else(|error| {
+    let open_picture = state.picture.map(picture).transpose().unwrap_or_else(|error| {
         or_complain("The open picture", &error);
         None
     });
+    let open_picture = open_picture.map(|picture| (picture.extent(), Stack::of_picture(&picture)));
+    let restored = state.layers.and_then(|state| layers::restored(state, &pixels, &mut or_complain));
     let document_mask = state.mask.map(mask).transpose().unwrap_or_else(|error| {
         or_complain("The mask", &error);
         None
@@ -137,8 +150,9 @@ pub(super) fn restore(folder: &Path) -> Restored {
         used_seed: state.used_seed,
         tool: state.tool,
         brush: state.brush,
+        palette: state.palette,
         history: state.prompts,
-        picture: document_picture,
+        layers: restored.or(open_picture),
         mask: document_mask,
         guide,
         shown: state.shown.map(EntryId),
@@ -175,7 +189,7 @@ fn put_aside(file: &Path, why: &str) -> Restored {
     Restored { snapshot: None, complaints: vec![complaint] }
 }
 
-fn pixel_file(folder: &Path, digest: &str) -> PathBuf {
+pub(super) fn pixel_file(folder: &Path, digest: &str) -> PathBuf {
     folder.join(format!("{digest}.png"))
 }
 
@@ -271,6 +285,7 @@ struct Named {
 enum Held {
     Picture(Arc<Picture>),
     Mask(Arc<Mask>),
+    Tile(Arc<Tile>),
 }
 
 impl Held {
@@ -278,6 +293,7 @@ impl Held {
         match self {
             Self::Picture(picture) => Arc::as_ptr(picture).addr(),
             Self::Mask(mask) => Arc::as_ptr(mask).addr(),
+            Self::Tile(tile) => Arc::as_ptr(tile).addr(),
         }
     }
 
@@ -285,6 +301,7 @@ impl Held {
         match self {
             Self::Picture(picture) => picture.digest(),
             Self::Mask(mask) => mask.digest(),
+            Self::Tile(tile) => tile.to_picture().digest(),
         }
     }
 
@@ -292,8 +309,19 @@ impl Held {
         match self {
             Self::Picture(picture) => picture.write_png(file, &[]),
             Self::Mask(mask) => mask.to_picture().write_png(file, &[]),
+            Self::Tile(tile) => tile.to_picture().write_png(file, &[]),
         }
     }
+}
+
+/// Makes sure that these pixels lie in the folder, and says under which name.
+fn written(held: &Held, pixels: &Path) -> Result<String, pixels::Error> {
+    let digest = held.digest();
+    let file = pixel_file(pixels, &digest);
+    if !file.exists() {
+        held.write(&file)?;
+    }
+    Ok(digest)
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -354,7 +382,7 @@ impl Writer {
 
     fn try_write(&mut self, snapshot: Snapshot) -> Result<(), WriteError> {
         self.named.values_mut().for_each(|named| named.in_use = false);
-        let picture = snapshot.picture.map(|p| self.name(Held::Picture(p))).transpose()?;
+        let layers = snapshot.layers.map(|(extent, stack)| self.name_layers(extent, &stack)).transpose()?;
         let mask = snapshot.mask.map(|m| self.name(Held::Mask(m))).transpose()?;
         let guide = snapshot.guide.map(|p| self.name(Held::Picture(p))).transpose()?;
         let mut queue = Vec::new();
@@ -371,8 +399,10 @@ impl Writer {
             used_seed: snapshot.used_seed,
             tool: snapshot.tool,
             brush: snapshot.brush,
+            palette: snapshot.palette,
             prompts: snapshot.history,
-            picture,
+            picture: None,
+            layers,
             mask,
             guide,
             shown: snapshot.shown.map(|EntryId(number)| number),
@@ -392,13 +422,31 @@ impl Writer {
             named.in_use = true;
             return Ok(named.digest.clone());
         }
-        let digest = held.digest();
-        let file = pixel_file(&self.pixels, &digest);
-        if !file.exists() {
-            held.write(&file)?;
-        }
+        let digest = written(&held, &self.pixels)?;
         self.named.insert(address, Named { digest: digest.clone(), _held: held, in_use: true });
         Ok(digest)
+    }
+
+    /// As [`Self::name`], for all tiles of all layers. Those that are new are written on all threads.
+    fn name_layers(&mut self, extent: Extent, stack: &Stack) -> Result<LayersState, WriteError> {
+        let tiles: HashMap<usize, &Arc<Tile>> =
+            layers::tiles_of(stack).map(|tile| (Arc::as_ptr(tile).addr(), tile)).collect();
+        let new: Vec<_> = tiles.iter().filter(|(address, _)| !self.named.contains_key(address)).collect();
+        let pixels = &self.pixels;
+        let named: Vec<_> = new
+            .into_par_iter()
+            .map(|(&address, &tile)| {
+                let held = Held::Tile(Arc::clone(tile));
+                let digest = written(&held, pixels)?;
+                Ok::<_, pixels::Error>((address, Named { digest, _held: held, in_use: true }))
+            })
+            .collect::<Result<_, _>>()?;
+        self.named.extend(named);
+        Ok(layers::state_of(extent, stack, |tile| {
+            let named = self.named.get_mut(&Arc::as_ptr(tile).addr()).expect("all tiles were named just before");
+            named.in_use = true;
+            named.digest.clone()
+        }))
     }
 
     /// Only after the state that no longer names them is on disk. What cannot be removed is tried again next time.
@@ -406,9 +454,9 @@ impl Writer {
         let Ok(entries) = std::fs::read_dir(&self.pixels) else {
             return;
         };
+        let named: HashSet<&OsStr> = self.named.values().map(|named| OsStr::new(&named.digest)).collect();
         for path in entries.flatten().map(|entry| entry.path()) {
-            let is_named =
-                self.named.values().any(|named| path.file_stem().is_some_and(|stem| stem == named.digest.as_str()));
+            let is_named = path.file_stem().is_some_and(|stem| named.contains(stem));
             if !is_named && let Err(error) = std::fs::remove_file(&path) {
                 tracing::debug!("{} is not needed any more and could not be removed: {error}", path.display());
             }

@@ -1,10 +1,12 @@
 use super::*;
 use crate::geom::Extent;
+use crate::paint::{Blend, Document, Edit, Ink, LayerEdit, LayerLook};
 use crate::session::draft::tests::{a_draft, a_request};
 
 fn a_snapshot() -> Snapshot {
     let extent = Extent::new(16, 8);
     let picture = Arc::new(Picture::filled(extent, [1, 2, 3, 255]));
+    let layers = Some((extent, Stack::of_picture(&picture)));
     let mask = Arc::new(Mask::from_coverage(extent, (0..128).collect()).unwrap());
     let input = crate::diffusion::Input { picture: Arc::clone(&picture), strength: 0.5, mask: Some(Arc::clone(&mask)) };
     Snapshot {
@@ -12,9 +14,10 @@ fn a_snapshot() -> Snapshot {
         used_seed: Some(7),
         tool: Tool::MaskBrush,
         brush: Brush { size: 12.0, hardness: 0.5 },
+        palette: PaintBox { colour: [200, 30, 40], ..PaintBox::default() },
         history: vec!["red apple".to_owned()].into(),
         guide: Some(Arc::clone(&picture)),
-        picture: Some(picture),
+        layers,
         mask: Some(mask),
         shown: Some(EntryId(3)),
         queue: vec![a_request("green pear"), Request { extent, input: Some(input), ..a_request("red apple") }],
@@ -38,7 +41,11 @@ fn what_was_kept_is_restored_to_the_last_pixel() {
     let restored = restore(folder.path());
     assert_eq!(restored.complaints, [""; 0]);
     assert_eq!(restored.snapshot, Some(a_snapshot()));
-    assert_eq!(pixel_files(folder.path()), 2, "the queue's picture and mask are the document's, so each is there once");
+    assert_eq!(
+        pixel_files(folder.path()),
+        3,
+        "a tile, and the queue's picture and mask, which are the guide and the document's"
+    );
 }
 
 #[test]
@@ -62,10 +69,10 @@ fn pixels_that_nothing_names_any_more_are_removed() {
     let keeper = Keeper::start(folder.path().into(), quiet());
     keeper.keep(a_snapshot());
     keeper.flush();
-    keeper.keep(Snapshot { picture: None, mask: None, guide: None, queue: Vec::new(), ..a_snapshot() });
+    keeper.keep(Snapshot { layers: None, mask: None, guide: None, queue: Vec::new(), ..a_snapshot() });
     drop(keeper);
     assert_eq!(pixel_files(folder.path()), 0);
-    assert_eq!(restore(folder.path()).snapshot.unwrap().picture, None);
+    assert_eq!(restore(folder.path()).snapshot.unwrap().layers, None);
 }
 
 #[test]
@@ -100,14 +107,58 @@ fn a_missing_picture_costs_only_what_needed_it() {
     let keeper = Keeper::start(folder.path().into(), quiet());
     keeper.keep(a_snapshot());
     drop(keeper);
-    let digest = a_snapshot().picture.unwrap().digest();
+    let digest = a_snapshot().guide.unwrap().digest();
     std::fs::write(pixel_file(&folder.path().join(PIXELS_FOLDER), &digest), b"not a picture").unwrap();
     let restored = restore(folder.path());
     let snapshot = restored.snapshot.unwrap();
-    assert_eq!((snapshot.picture, &snapshot.draft), (None, &a_draft()));
+    assert_eq!((snapshot.guide, &snapshot.draft), (None, &a_draft()));
+    assert_eq!(snapshot.layers, a_snapshot().layers);
     assert_eq!(snapshot.queue, [a_request("green pear")]);
-    assert_eq!(restored.complaints.len(), 3, "{:?}", restored.complaints);
+    assert_eq!(restored.complaints.len(), 2, "{:?}", restored.complaints);
     assert!(restored.complaints[0].contains("red apple"));
+}
+
+#[test]
+fn layers_are_kept_with_their_looks_and_their_tiles_once_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let extent = Extent::new(300, 200);
+    let mut document = Document::new(extent);
+    document.apply(Edit::TakePaper(extent)).unwrap();
+    let layer = document.stack().layers()[1].id;
+    let look = LayerLook { opacity: 0.3, blend: Blend::Multiply, locked: true, ..LayerLook::named("glaze") };
+    document.apply(Edit::Layer(LayerEdit::Fill(layer, Ink::Colour([9, 8, 7])))).unwrap();
+    document.apply(Edit::Layer(LayerEdit::Look { layer, look, goes_on: false })).unwrap();
+    let layers = Some((extent, document.stack().clone()));
+    let keeper = Keeper::start(folder.path().into(), quiet());
+    let snapshot = Snapshot { layers: layers.clone(), mask: None, guide: None, queue: Vec::new(), ..a_snapshot() };
+    keeper.keep(snapshot.clone());
+    drop(keeper);
+    assert_eq!(pixel_files(folder.path()), 2, "a white tile and a dark one");
+    assert_eq!(restore(folder.path()).snapshot.unwrap().layers, layers);
+    let white = crate::paint::Tile::filled([255; 4]).to_picture().digest();
+    std::fs::write(pixel_file(&folder.path().join(PIXELS_FOLDER), &white), b"damaged").unwrap();
+    let restored = restore(folder.path());
+    assert_eq!(restored.complaints.len(), 1, "{:?}", restored.complaints);
+    let (_, stack) = restored.snapshot.unwrap().layers.unwrap();
+    assert!(stack.layers()[0].tiles.is_clear() && stack.layers()[1] == document.stack().layers()[1]);
+}
+
+#[test]
+fn the_picture_of_a_state_from_before_there_were_layers_becomes_the_only_layer() {
+    let folder = tempfile::tempdir().unwrap();
+    let keeper = Keeper::start(folder.path().into(), quiet());
+    keeper.keep(Snapshot { layers: None, ..a_snapshot() });
+    drop(keeper);
+    let file = folder.path().join(STATE_FILE);
+    let mut state: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let fields = state.as_object_mut().unwrap();
+    fields.remove("layers");
+    fields.remove("palette");
+    fields.insert("picture".into(), fields["guide"].clone());
+    std::fs::write(&file, state.to_string()).unwrap();
+    let restored = restore(folder.path());
+    let snapshot = restored.snapshot.unwrap();
+    assert_eq!((snapshot.layers, snapshot.palette), (a_snapshot().layers, PaintBox::default()));
 }
 
 #[test]
@@ -115,9 +166,9 @@ fn a_folder_that_cannot_be_written_is_said_once() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("state"), b"a file where the folder should be").unwrap();
     let keeper = Keeper::start(folder.path().join("state"), quiet());
-    keeper.keep(Snapshot { picture: None, mask: None, guide: None, queue: Vec::new(), ..a_snapshot() });
+    keeper.keep(Snapshot { layers: None, mask: None, guide: None, queue: Vec::new(), ..a_snapshot() });
     keeper.flush();
-    keeper.keep(Snapshot { picture: None, mask: None, guide: None, queue: Vec::new(), ..a_snapshot() });
+    keeper.keep(Snapshot { layers: None, mask: None, guide: None, queue: Vec::new(), ..a_snapshot() });
     keeper.flush();
     let complaint = keeper.complaint().unwrap();
     assert!(complaint.contains("not saved") && complaint.contains("state"), "{complaint}");

@@ -10,6 +10,7 @@ use crate::engine::{self, Event, JobId, Outcome};
 use crate::gallery::{Deleted, Entry};
 use crate::paint::Edit;
 use crate::pixels::Picture;
+use crate::project::Project;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -273,7 +274,17 @@ impl Session {
                 self.notices.error(format!("What this result was made of is not known any more: {error}"));
             }
             (Purpose::Guide, Some(picture), Err(_)) => self.guide_by(picture),
-            (Purpose::Show | Purpose::StartFrom | Purpose::Guide | Purpose::Upscale | Purpose::SaveTo(_), None, _) => {}
+            (Purpose::Apply, Some(picture), Err(_)) => self.apply_result(&entry.record.prompt, &picture),
+            (
+                Purpose::Show
+                | Purpose::StartFrom
+                | Purpose::Apply
+                | Purpose::Guide
+                | Purpose::Upscale
+                | Purpose::SaveTo(_),
+                None,
+                _,
+            ) => {}
         }
     }
 
@@ -285,6 +296,7 @@ impl Session {
             Purpose::Recall => self.recall(&finished.request),
             Purpose::Upscale => self.upscale(finished),
             Purpose::Guide => self.guide_by(Arc::clone(&finished.picture)),
+            Purpose::Apply => self.apply_result(&finished.request.prompt, &finished.picture),
             Purpose::SaveTo(path) => {
                 self.save_to(path, Arc::clone(&finished.picture), Some(finished.parameters.clone()), Some(id));
             }
@@ -312,7 +324,7 @@ impl Session {
         self.guide = request.control.as_ref().map(|control| Arc::clone(&control.picture));
         let input = request.input.as_ref();
         let picture = input.map(|input| Arc::clone(&input.picture));
-        if picture.is_some() || self.document.picture().is_some() {
+        if picture.is_some() || self.document.has_picture() {
             self.edit(Edit::SetPicture(picture));
         }
         if let Some(input) = input {
@@ -380,6 +392,19 @@ impl Session {
                 let said = format!("{} was not saved: {error}", name_of(&path));
                 let save_as = |id| Offer { label: "Save as …".into(), action: Action::AskWhereToSave(id) };
                 self.notices.push(NoticeKind::Error, said, result.map(save_as).into_iter().collect());
+            }
+            Done::Project { project: Ok(project), .. } => {
+                let Project { extent, stack, mask } = *project;
+                self.edit(Edit::TakeLayers { extent, stack, mask });
+            }
+            Done::Project { name, project: Err(error) } => {
+                self.notices.error(format!("{name} was not opened: {error}"));
+            }
+            Done::ProjectSaved { path, outcome: Ok(()) } => {
+                self.notices.info(format!("Saved as {}", path.display()));
+            }
+            Done::ProjectSaved { path, outcome: Err(error) } => {
+                self.notices.error(format!("{} was not saved: {error}", name_of(&path)));
             }
             Done::Settings(Ok(())) => {}
             Done::Settings(Err(error)) => {

@@ -3,6 +3,7 @@
 mod document;
 mod failures;
 mod guide;
+mod layers;
 mod looking;
 mod painting;
 mod restart;
@@ -144,7 +145,7 @@ impl Stage {
     }
 
     fn shown_grey(&self) -> Option<u8> {
-        self.session.canvas().picture().map(|picture| picture.rgba()[0])
+        self.session.canvas_picture().map(|picture| picture.rgba()[0])
     }
 }
 

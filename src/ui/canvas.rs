@@ -1,16 +1,16 @@
 //! The canvas: shows what the session shows, moves the view, and turns the pointer into strokes of the mask tools.
 
+use super::perform::{tip, with_tip};
+use super::pointer::{colour_at, paint_with_pointer, picks_colour};
 use super::state::{Ask, Outbox, UploadedMask, ViewState};
 use super::theme::Palette;
 use super::view::{CanvasView, Placement};
 use super::widgets::painted_text;
-use crate::paint::{Brush, Document, StrokePreview, Tool};
+use crate::paint::{Brush, Painting, Tiles, Tool};
 use crate::render::CanvasPaint;
 use crate::render::canvas::CanvasUniforms;
 use crate::session::{Action, Session, Shown};
-use egui::{
-    Align2, Color32, CursorIcon, Event, Key, PointerButton, Pos2, Rect, Response, Role, Sense, Stroke, Ui, WidgetInfo,
-};
+use egui::{Align2, Color32, CursorIcon, Key, PointerButton, Rect, Response, Role, Sense, Stroke, Ui, WidgetInfo};
 
 /// The smallest and the largest brush, in image pixels.
 pub const BRUSH_SIZES: std::ops::RangeInclusive<f32> = 1.0..=512.0;
@@ -36,10 +36,9 @@ pub fn canvas_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut
 
     let is_panning = is_panning(ui, session.tool);
     let scene = Scene { placement, ..scene };
-    paint_with_pointer(ui, &response, &scene, view, out);
-    take_up(session, &shown, view);
-    let shows_mask =
-        view.stroke.is_some() || matches!(shown, Shown::Document(_)) && !session.document.mask().is_empty();
+    let painted = paint_with_pointer(ui, &response, &scene, view, out);
+    take_up(session, &shown, painted.as_ref(), view);
+    let shows_mask = view.stroke.is_some() || matches!(shown, Shown::Document(_)) && session.document.has_mask();
     let uniforms = uniforms(ui, &placement, &shown, shows_mask);
     ui.painter().add(CanvasPaint::new(&view.canvas, uniforms).into_shape(rect));
 
@@ -49,6 +48,7 @@ pub fn canvas_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut
     show_cursor(ui, &response, &scene, is_panning);
     if let Shown::Result(id, _) = shown
         && view.stroke.is_none()
+        && view.paints_from.is_none()
     {
         super::result_bar::result_bar(ui, rect, id, session, out);
     }
@@ -60,10 +60,10 @@ pub fn canvas_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut
 
 /// What the pointer works on.
 #[derive(Clone, Copy)]
-struct Scene<'a> {
-    session: &'a Session,
-    shown: &'a Shown,
-    placement: Placement,
+pub(super) struct Scene<'a> {
+    pub(super) session: &'a Session,
+    pub(super) shown: &'a Shown,
+    pub(super) placement: Placement,
 }
 
 fn description(session: &Session, shown: &Shown) -> String {
@@ -72,41 +72,41 @@ fn description(session: &Session, shown: &Shown) -> String {
             Some(running) => format!("Canvas, empty, {}", super::prompt_panel::phase_text(running)),
             None => "Canvas, empty".into(),
         },
-        Shown::Document(picture) => format!("Canvas, the picture to start from, {}", picture.extent()),
+        Shown::Document(tiles) => format!("Canvas, the picture to start from, {}", tiles.extent()),
         Shown::Result(_, picture) => format!("Canvas, a result, {}", picture.extent()),
         Shown::Preview { extent, .. } => format!("Canvas, a picture being painted, {extent}"),
     }
 }
 
 /// Whether the pointer moves the view whatever the tool: with Space held.
-fn is_panning(ui: &Ui, tool: Tool) -> bool {
+pub(super) fn is_panning(ui: &Ui, tool: Tool) -> bool {
     tool == Tool::Hand || ui.input(|i| i.key_down(Key::Space)) && !ui.ctx().text_edit_focused()
 }
 
 fn move_view(ui: &Ui, response: &Response, scene: &Scene, view: &mut ViewState, out: &mut Outbox) {
-    let (tool, brush, placement) = (scene.session.tool, scene.session.brush, &scene.placement);
+    let (tool, brush, placement) = (scene.session.tool, tip(scene.session), &scene.placement);
+    let has_brush = tool.is_mask() || tool.is_paint();
     let (primary, middle, delta) = ui.input(|i| (i.pointer.primary_down(), i.pointer.middle_down(), i.pointer.delta()));
-    let pans = middle || primary && is_panning(ui, tool) && view.stroke.is_none();
+    let pans = middle || primary && is_panning(ui, tool) && view.stroke.is_none() && view.painting.is_none();
     if response.is_pointer_button_down_on() && pans && delta != egui::Vec2::ZERO {
         view.view = placement.panned(delta);
     }
     if tool == Tool::Hand && response.double_clicked() {
         view.view = CanvasView::Fit;
     }
-    if response.dragged_by(PointerButton::Secondary) && ui.input(|i| i.modifiers.alt) && tool != Tool::Hand {
+    if response.dragged_by(PointerButton::Secondary) && ui.input(|i| i.modifiers.alt) && has_brush {
         let delta = response.drag_delta();
-        out.act(Action::SetBrush(Brush {
-            size: (brush.size + delta.x).clamp(*BRUSH_SIZES.start(), *BRUSH_SIZES.end()),
-            hardness: (brush.hardness - delta.y / 100.0).clamp(0.0, 1.0),
-        }));
+        let size = (brush.size + delta.x).clamp(*BRUSH_SIZES.start(), *BRUSH_SIZES.end());
+        let hardness = (brush.hardness - delta.y / 100.0).clamp(0.0, 1.0);
+        out.act(with_tip(scene.session, Brush { size, hardness }));
     }
     let Some(pointer) = response.hover_pos().filter(|_| response.contains_pointer()) else {
         return;
     };
     let (scroll, zoom, command) = ui.input(|i| (i.smooth_scroll_delta().y, i.zoom_delta(), i.modifiers.command));
-    if command && tool != Tool::Hand && is_other_than_one(zoom) {
+    if command && has_brush && is_other_than_one(zoom) {
         let size = (brush.size * zoom).clamp(*BRUSH_SIZES.start(), *BRUSH_SIZES.end());
-        out.act(Action::SetBrush(Brush { size, ..brush }));
+        out.act(with_tip(scene.session, Brush { size, ..brush }));
         return;
     }
     let factor = zoom * (scroll / 220.0).exp();
@@ -119,55 +119,15 @@ fn is_other_than_one(factor: f32) -> bool {
     (factor - 1.0).abs() > 1e-6
 }
 
-/// Begins, goes on with, and ends a stroke.
-fn paint_with_pointer(ui: &Ui, response: &Response, scene: &Scene, view: &mut ViewState, out: &mut Outbox) {
-    let Scene { session, shown, placement } = scene;
-    let (pressed, down, shift) =
-        ui.input(|i| (i.pointer.primary_pressed(), i.pointer.primary_down(), i.modifiers.shift));
-    let begins = pressed && response.contains_pointer() && !is_panning(ui, session.tool);
-    if begins
-        && view.stroke.is_none()
-        && let Shown::Document(picture) | Shown::Result(_, picture) = shown
-        && let Some(at) = ui.input(|i| i.pointer.press_origin())
-    {
-        // What is painted on stays on the canvas: a result that comes in the middle of a stroke must not take its place.
-        out.act(match shown {
-            Shown::Result(id, _) => Action::StartFromResult(*id),
-            _ => Action::HideResult,
-        });
-        let start = placement.to_image(at);
-        let first = view.last_stroke_end.filter(|_| shift).unwrap_or(start);
-        let fits = session.document.extent() == picture.extent();
-        let mut stroke = if fits {
-            StrokePreview::begin(&session.document, session.tool, session.brush, first)
-        } else {
-            StrokePreview::begin(&Document::new(picture.extent()), session.tool, session.brush, first)
-        };
-        if first != start {
-            stroke.extend(start);
-        }
-        view.stroke = Some(stroke);
-    }
-    let Some(stroke) = &mut view.stroke else { return };
-    let moves: Vec<Pos2> = ui.input(|i| {
-        let moves = i.events.iter().filter_map(|e| if let Event::PointerMoved(at) = e { Some(*at) } else { None });
-        moves.collect()
-    });
-    for at in moves {
-        stroke.extend(placement.to_image(at));
-    }
-    if !down {
-        let stroke = view.stroke.take().expect("it was there three lines above").finish();
-        view.last_stroke_end = stroke.points.last().copied();
-        out.act(Action::Stroke(stroke));
-    }
-}
-
 /// Queues what the graphics card does not hold yet.
-fn take_up(session: &Session, shown: &Shown, view: &mut ViewState) {
+fn take_up(session: &Session, shown: &Shown, painted: Option<&Tiles>, view: &mut ViewState) {
     match shown {
         Shown::Empty(_) => {}
-        Shown::Document(picture) | Shown::Result(_, picture) => view.canvas.set_picture(picture),
+        Shown::Document(tiles) => {
+            let painted = painted.or(view.painting.as_ref().map(Painting::flat));
+            view.canvas.set_tiles(painted.unwrap_or(tiles));
+        }
+        Shown::Result(_, picture) => view.canvas.set_picture(picture),
         Shown::Preview { picture, .. } => view.canvas.set_preview(picture),
     }
     let revision = UploadedMask::Document(session.document.revision());
@@ -273,11 +233,25 @@ fn show_cursor(ui: &Ui, response: &Response, scene: &Scene, is_panning: bool) {
         ui.ctx().set_cursor_icon(if dragging { CursorIcon::Grabbing } else { CursorIcon::Grab });
         return;
     }
-    if !matches!(shown, Shown::Document(_) | Shown::Result(..)) {
+    if picks_colour(ui, session.tool) || session.tool == Tool::Bucket || session.tool.is_shape() {
+        ui.ctx().set_cursor_icon(CursorIcon::Crosshair);
+        if picks_colour(ui, session.tool)
+            && let Some([r, g, b, alpha]) = colour_at(shown, placement.to_image(at))
+            && alpha > 0
+        {
+            let painter = ui.painter_at(placement.canvas_in_ui);
+            let beside = at + egui::vec2(18.0, -18.0);
+            painter.circle(beside, 10.0, Color32::from_rgb(r, g, b), Stroke::new(2.0, Color32::WHITE));
+            painter.circle_stroke(beside, 11.5, Stroke::new(1.0, Color32::from_black_alpha(160)));
+        }
+        return;
+    }
+    if session.tool.is_mask() && !matches!(shown, Shown::Document(_) | Shown::Result(..)) {
         ui.ctx().set_cursor_icon(CursorIcon::NotAllowed);
         return;
     }
-    let radius = session.brush.size / 2.0 * placement.scale / placement.pixels_per_point;
+    let brush = tip(session);
+    let radius = brush.size / 2.0 * placement.scale / placement.pixels_per_point;
     let painter = ui.painter_at(placement.canvas_in_ui);
     let (dark, light) = (Color32::from_black_alpha(190), Color32::from_white_alpha(230));
     if radius < 4.0 {
@@ -293,8 +267,8 @@ fn show_cursor(ui: &Ui, response: &Response, scene: &Scene, is_panning: bool) {
     }
     painter.circle_stroke(at, radius + 0.75, Stroke::new(1.0, dark));
     painter.circle_stroke(at, radius - 0.25, Stroke::new(1.0, light));
-    let core = radius * session.brush.hardness;
-    if session.brush.hardness < 0.97 && core > 3.0 {
+    let core = radius * brush.hardness;
+    if brush.hardness < 0.97 && core > 3.0 {
         painter.circle_stroke(at, core, Stroke::new(1.0, Color32::from_white_alpha(90)));
         painter.circle_stroke(at, core + 1.0, Stroke::new(1.0, Color32::from_black_alpha(70)));
     }
@@ -311,6 +285,7 @@ fn context_menu(ui: &mut Ui, shown: &Shown, view: &mut ViewState, out: &mut Outb
     ui.separator();
     let has_picture = matches!(shown, Shown::Document(_) | Shown::Result(..));
     if let Shown::Result(id, _) = shown {
+        super::menu::item(ui, Shortcut::ApplyResult, true, || out.act(Action::ApplyResult(*id)));
         super::menu::item(ui, Shortcut::StartFromResult, true, || out.act(Action::StartFromResult(*id)));
         super::menu::item(ui, Shortcut::RecallResult, true, || out.act(Action::Recall(*id)));
         ui.separator();

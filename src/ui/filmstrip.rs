@@ -151,6 +151,7 @@ pub(super) fn result_ui(
     }
     response.context_menu(|ui| {
         for shortcut in [
+            Shortcut::ApplyResult,
             Shortcut::StartFromResult,
             Shortcut::RecallResult,
             Shortcut::UpscaleResult,

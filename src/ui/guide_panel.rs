@@ -26,7 +26,7 @@ pub(super) fn guide_panel_ui(ui: &mut Ui, session: &mut Session, view: &mut View
             if choose.clicked() {
                 out.ask(Ask::OpenGuide);
             }
-            if session.document.picture().is_some() && ui.button("The open picture").clicked() {
+            if session.document.has_picture() && ui.button("The open picture").clicked() {
                 out.act(Action::GuideByPicture);
             }
         });

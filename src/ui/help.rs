@@ -26,14 +26,14 @@ enum Part {
 /// The width of the window from which four columns stand beside each other, in points.
 const ROOM_FOR_FOUR: f32 = 1060.0;
 const FOUR_COLUMNS: [&[Part]; 4] = [
-    &[Part::Keys(Group::Paint), Part::Keys(Group::Results)],
-    &[Part::Keys(Group::Mask)],
+    &[Part::Keys(Group::Paint), Part::Keys(Group::Mask)],
+    &[Part::Keys(Group::Tools)],
     &[Part::Keys(Group::View), Part::Keys(Group::File)],
-    &[Part::Pointer],
+    &[Part::Keys(Group::Results), Part::Pointer],
 ];
 const TWO_COLUMNS: [&[Part]; 2] = [
-    &[Part::Keys(Group::Paint), Part::Keys(Group::Results), Part::Pointer],
-    &[Part::Keys(Group::Mask), Part::Keys(Group::View), Part::Keys(Group::File)],
+    &[Part::Keys(Group::Paint), Part::Keys(Group::Tools), Part::Pointer],
+    &[Part::Keys(Group::Mask), Part::Keys(Group::Results), Part::Keys(Group::View), Part::Keys(Group::File)],
 ];
 
 /// The window, if it is open.

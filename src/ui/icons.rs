@@ -1,6 +1,7 @@
 //! The icons: lines and shapes on a grid of 24 by 24, drawn by the painter. No font and no file is needed for them, and they
 //! take the colour of the text beside them.
 
+use super::paint_icons;
 use egui::{Color32, Painter, Pos2, Rect, Shape, Stroke, pos2, vec2};
 
 /// An icon.
@@ -43,49 +44,61 @@ pub enum Icon {
     Copy,
     Panels,
     Clock,
+    MaskBrush,
+    MaskEraser,
+    MaskRectangle,
+    MaskEllipse,
+    MaskLasso,
+    MaskWand,
+    Bucket,
+    Pipette,
+    Eye,
+    EyeClosed,
+    Checker,
+    MergeDown,
 }
 
 /// Draws on the grid: coordinates go from 0 to 24, rightwards and down.
-struct Pen<'a> {
+pub(super) struct Pen<'a> {
     painter: &'a Painter,
     rect: Rect,
     stroke: Stroke,
 }
 
 impl Pen<'_> {
-    fn at(&self, (x, y): (f32, f32)) -> Pos2 {
+    pub(super) fn at(&self, (x, y): (f32, f32)) -> Pos2 {
         self.rect.min + vec2(x, y) * (self.rect.width() / 24.0)
     }
 
-    fn line(&self, points: &[(f32, f32)]) {
+    pub(super) fn line(&self, points: &[(f32, f32)]) {
         self.painter.add(Shape::line(points.iter().map(|&p| self.at(p)).collect(), self.stroke));
     }
 
-    fn closed(&self, points: &[(f32, f32)]) {
+    pub(super) fn closed(&self, points: &[(f32, f32)]) {
         self.painter.add(Shape::closed_line(points.iter().map(|&p| self.at(p)).collect(), self.stroke));
     }
 
-    fn filled(&self, points: &[(f32, f32)]) {
+    pub(super) fn filled(&self, points: &[(f32, f32)]) {
         let points = points.iter().map(|&p| self.at(p)).collect();
         self.painter.add(Shape::convex_polygon(points, self.stroke.color, Stroke::NONE));
     }
 
-    fn circle(&self, centre: (f32, f32), radius: f32) {
+    pub(super) fn circle(&self, centre: (f32, f32), radius: f32) {
         self.painter.circle_stroke(self.at(centre), radius * self.rect.width() / 24.0, self.stroke);
     }
 
-    fn dot(&self, centre: (f32, f32), radius: f32) {
+    pub(super) fn dot(&self, centre: (f32, f32), radius: f32) {
         self.painter.circle_filled(self.at(centre), radius * self.rect.width() / 24.0, self.stroke.color);
     }
 
-    fn frame(&self, (left, top): (f32, f32), (right, bottom): (f32, f32), radius: f32) {
+    pub(super) fn frame(&self, (left, top): (f32, f32), (right, bottom): (f32, f32), radius: f32) {
         let rect = Rect::from_min_max(self.at((left, top)), self.at((right, bottom)));
         let radius = radius * self.rect.width() / 24.0;
         self.painter.rect_stroke(rect, radius, self.stroke, egui::StrokeKind::Middle);
     }
 
     /// Part of a circle: angles in degrees, clockwise from the right.
-    fn arc(&self, centre: (f32, f32), radius: f32, from: f32, to: f32) {
+    pub(super) fn arc(&self, centre: (f32, f32), radius: f32, from: f32, to: f32) {
         self.line(&arc_points(centre, radius, from, to));
     }
 }
@@ -106,6 +119,9 @@ pub fn paint(painter: &Painter, icon: Icon, rect: Rect, colour: Color32) {
         Icon::Hand | Icon::Brush | Icon::Eraser | Icon::Undo | Icon::Redo | Icon::Clear | Icon::Invert => {
             paint_tool(&pen, icon);
         }
+        Icon::MaskBrush | Icon::MaskEraser | Icon::Bucket | Icon::Pipette => paint_icons::brush_like(&pen, icon),
+        Icon::MaskRectangle | Icon::MaskEllipse | Icon::MaskLasso | Icon::MaskWand => paint_icons::area(&pen, icon),
+        Icon::Eye | Icon::EyeClosed | Icon::Checker | Icon::MergeDown => paint_icons::layer_sign(&pen, icon),
         Icon::Die | Icon::LockOpen | Icon::LockClosed | Icon::Sun | Icon::Moon | Icon::HalfSun | Icon::Clock => {
             paint_object(&pen, icon);
         }

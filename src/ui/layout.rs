@@ -4,11 +4,17 @@
 use super::state::{Outbox, ViewState};
 use super::theme::{Palette, space};
 use super::{
-    canvas, filmstrip, gallery, guide_panel, help, menu, notices, perform, prompt_panel, settings_panel, shortcuts,
-    start_panel, status, tools,
+    brush_panel, canvas, filmstrip, gallery, guide_panel, help, menu, notices, perform, prompt_panel, settings_panel,
+    shortcuts, start_panel, status, tools,
 };
+use crate::paint::Tool;
 use crate::session::Session;
 use egui::{CentralPanel, Frame, Margin, Panel, ScrollArea, Stroke, Ui};
+
+/// The width of the colours, the brush and the layers, in points.
+const BRUSH_PANEL: f32 = 256.0;
+/// From this width the brush and its layers stand beside what is asked for; below, they take its place while one paints, in points.
+const ROOM_FOR_BOTH: f32 = 1000.0;
 
 /// The whole window. What the person did is in the outbox afterwards; the draft is already changed. `device` is what the
 /// networks run on, for the status line.
@@ -31,7 +37,17 @@ pub fn window_ui(ui: &mut Ui, session: &mut Session, view: &mut ViewState, devic
         Panel::bottom("status").frame(bar(10, 2)).exact_size(28.0).show(ui, |ui| {
             status::status_ui(ui, session, view, device);
         });
-        side_panel(ui, session, view, &mut out);
+        let (is_narrow, has_brush) = (ui.available_width() < ROOM_FOR_BOTH, brush_panel::is_of_use(session));
+        let shows_brush = !view.gallery_open && has_brush && !(is_narrow && session.tool == Tool::Hand);
+        if !(is_narrow && shows_brush) {
+            side_panel(ui, session, view, &mut out);
+        }
+        if shows_brush {
+            let frame = Frame::new().fill(palette.panel).inner_margin(Margin::symmetric(12, 10));
+            Panel::left("brush").frame(frame).exact_size(BRUSH_PANEL).show(ui, |ui| {
+                brush_panel::brush_panel_ui(ui, session, view, &mut out);
+            });
+        }
         Panel::bottom("filmstrip").frame(bar(12, 8)).exact_size(filmstrip::SIDE + 18.0).show(ui, |ui| {
             filmstrip::filmstrip_ui(ui, session, view, &mut out);
         });
@@ -77,14 +93,14 @@ fn side_panel(ui: &mut Ui, session: &mut Session, view: &mut ViewState, out: &mu
         ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
             inner.show(ui, |ui| {
                 prompt_panel::prompt_panel_ui(ui, &mut session.draft, view, out);
-                if session.document.picture().is_some() {
+                if session.document.has_picture() {
                     ui.add_space(space::GROUP);
                     let (document, found) = (&session.document, session.found_settings);
                     start_panel::start_panel_ui(ui, &mut session.draft, document, found, view, out);
                 }
                 guide_panel::guide_panel_ui(ui, session, view, out);
                 ui.add_space(space::GROUP);
-                let open_extent = session.document.picture().map(|p| p.extent());
+                let open_extent = session.document.has_picture().then(|| session.document.extent());
                 let offers = settings_panel::Offers {
                     models: &session.models,
                     precisions: &session.precisions,

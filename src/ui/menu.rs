@@ -16,6 +16,7 @@ const FILE: &[Option<Shortcut>] = &[
     Some(Shortcut::ClosePicture),
     None,
     Some(Shortcut::SavePicture),
+    Some(Shortcut::SaveProject),
     Some(Shortcut::CopyPicture),
     None,
     Some(Shortcut::Quit),
@@ -23,6 +24,13 @@ const FILE: &[Option<Shortcut>] = &[
 const EDIT: &[Option<Shortcut>] = &[
     Some(Shortcut::Undo),
     Some(Shortcut::Redo),
+    None,
+    Some(Shortcut::NewLayer),
+    Some(Shortcut::MergeDown),
+    Some(Shortcut::MergeVisible),
+    Some(Shortcut::FillLayer),
+    Some(Shortcut::ClearLayer),
+    Some(Shortcut::SwapColours),
     None,
     Some(Shortcut::OpenMask),
     Some(Shortcut::ClearMask),
@@ -33,6 +41,7 @@ const EDIT: &[Option<Shortcut>] = &[
     Some(Shortcut::NewerPrompt),
 ];
 const RESULT: &[Option<Shortcut>] = &[
+    Some(Shortcut::ApplyResult),
     Some(Shortcut::StartFromResult),
     Some(Shortcut::RecallResult),
     Some(Shortcut::UpscaleResult),

@@ -1,16 +1,21 @@
 //! egui panels: read the session, return actions. One file a panel; what they share is in `widgets`, [`theme`] and the table
 //! of [`shortcuts`]. Nothing here changes the session but the draft, which is edited in place.
 
+mod brush_panel;
 pub mod canvas;
+mod colour;
 mod filmstrip;
 mod gallery;
 mod guide_panel;
 mod help;
 pub mod icons;
+mod layers_panel;
 mod layout;
 mod menu;
 mod notices;
+mod paint_icons;
 mod perform;
+mod pointer;
 mod prompt_panel;
 mod result_bar;
 mod settings_panel;

@@ -6,7 +6,7 @@ use super::shortcuts::Shortcut;
 use super::state::{Ask, Outbox, ViewState};
 use super::view::CanvasView;
 use crate::diffusion::Stop;
-use crate::paint::{Brush, Tool};
+use crate::paint::{Brush, Ink, LayerEdit, LayerId, PaintBrush, Tool};
 use crate::prompt::nudged;
 use crate::session::{Action, ResultId, Session, Shown};
 
@@ -17,11 +17,15 @@ pub(super) fn is_possible(shortcut: Shortcut, session: &Session) -> bool {
         Shortcut::ClearQueue => !session.jobs.waiting.is_empty() || !session.jobs.left_over.is_empty(),
         Shortcut::Undo => session.document.can_undo(),
         Shortcut::Redo => session.document.can_redo(),
-        Shortcut::ClearMask => !session.document.mask().is_empty(),
-        Shortcut::ClosePicture => session.document.picture().is_some(),
-        Shortcut::InvertMask | Shortcut::OpenMask => {
-            session.document.picture().is_some() || session.results.shown.is_some()
-        }
+        Shortcut::ClearMask => session.document.has_mask(),
+        Shortcut::ClosePicture
+        | Shortcut::SaveProject
+        | Shortcut::NewLayer
+        | Shortcut::FillLayer
+        | Shortcut::ClearLayer => session.document.has_picture(),
+        Shortcut::MergeDown => active_layer(session).is_some_and(|id| session.document.stack().position(id) > Some(0)),
+        Shortcut::MergeVisible => session.document.stack().layers().len() > 1,
+        Shortcut::InvertMask | Shortcut::OpenMask => session.document.has_picture() || session.results.shown.is_some(),
         Shortcut::SavePicture | Shortcut::CopyPicture => {
             matches!(session.canvas(), Shown::Document(_) | Shown::Result(..))
         }
@@ -34,7 +38,8 @@ pub(super) fn is_possible(shortcut: Shortcut, session: &Session) -> bool {
         Shortcut::OpenGuide => session.fitting_controlnets().next().is_some(),
         Shortcut::GuideByResult => session.results.shown.is_some() && session.fitting_controlnets().next().is_some(),
         Shortcut::FindAlike | Shortcut::BestFitting => session.can_compare() && session.results.shown.is_some(),
-        Shortcut::StartFromResult
+        Shortcut::ApplyResult
+        | Shortcut::StartFromResult
         | Shortcut::RecallResult
         | Shortcut::RevealResult
         | Shortcut::CopySeed
@@ -45,6 +50,7 @@ pub(super) fn is_possible(shortcut: Shortcut, session: &Session) -> bool {
 }
 
 /// Does it.
+#[expect(clippy::too_many_lines, reason = "a table: an arm for each shortcut")]
 pub(super) fn perform(
     ctx: &egui::Context,
     shortcut: Shortcut,
@@ -67,7 +73,7 @@ pub(super) fn perform(
         && perform_on_result(ctx, shortcut, result, session, out)
     {
         // Starting from a picture means working on it: the canvas comes back.
-        view.gallery_open &= shortcut != Shortcut::StartFromResult;
+        view.gallery_open &= !matches!(shortcut, Shortcut::StartFromResult | Shortcut::ApplyResult);
         if shortcut.shows_in_gallery() {
             view.show_gathered();
         }
@@ -96,16 +102,31 @@ pub(super) fn perform(
         Shortcut::OpenMask => out.ask(Ask::OpenMask),
         Shortcut::OpenGuide => out.ask(Ask::OpenGuide),
         Shortcut::SavePicture => out.ask(Ask::SavePicture),
+        Shortcut::SaveProject => out.ask(Ask::SaveProject),
         Shortcut::CopyPicture => out.ask(Ask::CopyPicture),
         Shortcut::ClosePicture => out.act(Action::ClosePicture),
         Shortcut::Quit => out.ask(Ask::Quit),
         Shortcut::Hand => out.act(Action::SetTool(Tool::Hand)),
+        Shortcut::Brush => out.act(Action::SetTool(Tool::Brush)),
+        Shortcut::Eraser => out.act(Action::SetTool(Tool::Eraser)),
+        Shortcut::Bucket => out.act(Action::SetTool(Tool::Bucket)),
+        Shortcut::Eyedropper => out.act(Action::SetTool(Tool::Eyedropper)),
+        Shortcut::SwapColours => out.act(Action::SwapColours),
+        Shortcut::NewLayer
+        | Shortcut::MergeDown
+        | Shortcut::MergeVisible
+        | Shortcut::FillLayer
+        | Shortcut::ClearLayer => edit_layers(shortcut, session, out),
         Shortcut::MaskBrush => out.act(Action::SetTool(Tool::MaskBrush)),
         Shortcut::MaskEraser => out.act(Action::SetTool(Tool::MaskEraser)),
-        Shortcut::SmallerBrush => out.act(Action::SetBrush(resized(session.brush, false, session))),
-        Shortcut::LargerBrush => out.act(Action::SetBrush(resized(session.brush, true, session))),
-        Shortcut::SofterBrush => out.act(Action::SetBrush(hardened(session.brush, -0.1))),
-        Shortcut::HarderBrush => out.act(Action::SetBrush(hardened(session.brush, 0.1))),
+        Shortcut::MaskRectangle => out.act(Action::SetTool(Tool::MaskRectangle)),
+        Shortcut::MaskEllipse => out.act(Action::SetTool(Tool::MaskEllipse)),
+        Shortcut::MaskLasso => out.act(Action::SetTool(Tool::MaskLasso)),
+        Shortcut::MaskWand => out.act(Action::SetTool(Tool::MaskWand)),
+        Shortcut::SmallerBrush => out.act(with_tip(session, resized(tip(session), false, session))),
+        Shortcut::LargerBrush => out.act(with_tip(session, resized(tip(session), true, session))),
+        Shortcut::SofterBrush => out.act(with_tip(session, hardened(tip(session), -0.1))),
+        Shortcut::HarderBrush => out.act(with_tip(session, hardened(tip(session), 0.1))),
         Shortcut::Undo => out.act(Action::Undo),
         Shortcut::Redo => out.act(Action::Redo),
         Shortcut::ClearMask => out.act(Action::ClearMask),
@@ -122,7 +143,8 @@ pub(super) fn perform(
         Shortcut::Gallery => view.open_gallery(),
         Shortcut::Panels => view.panels_hidden = !view.panels_hidden,
         Shortcut::Help => view.help_open = !view.help_open,
-        Shortcut::StartFromResult
+        Shortcut::ApplyResult
+        | Shortcut::StartFromResult
         | Shortcut::RecallResult
         | Shortcut::UpscaleResult
         | Shortcut::GuideByResult
@@ -160,6 +182,7 @@ pub(super) fn perform_on_result(
     out: &mut Outbox,
 ) -> bool {
     match shortcut {
+        Shortcut::ApplyResult => out.act(Action::ApplyResult(result)),
         Shortcut::StartFromResult => out.act(Action::StartFromResult(result)),
         Shortcut::RecallResult => out.act(Action::Recall(result)),
         Shortcut::UpscaleResult => out.act(Action::Upscale(result)),
@@ -181,7 +204,10 @@ pub(super) fn perform_on_result(
 
 /// Escape first leaves what is open or under way in the window.
 fn close_something(view: &mut ViewState) -> bool {
-    view.stroke.take().is_some() || std::mem::take(&mut view.help_open) || std::mem::take(&mut view.gallery_open)
+    let ends_shape = !std::mem::take(&mut view.shape).is_empty();
+    let ends_stroke =
+        ends_shape | view.stroke.take().is_some() | view.painting.take().is_some() | view.paints_from.take().is_some();
+    ends_stroke || std::mem::take(&mut view.help_open) || std::mem::take(&mut view.gallery_open)
 }
 
 fn zoom_to(view: &mut ViewState, scale: impl FnOnce(&super::view::Placement) -> f32) {
@@ -200,6 +226,37 @@ fn resized(brush: Brush, larger: bool, session: &Session) -> Brush {
         (brush.size / 1.25).min(brush.size - 1.0)
     };
     Brush { size: size.round().clamp(*BRUSH_SIZES.start(), *BRUSH_SIZES.end()), ..brush }
+}
+
+/// The size and hardness of the brush at hand: the mask has one of its own.
+pub(super) fn tip(session: &Session) -> Brush {
+    if session.tool.is_mask() { session.brush } else { session.palette.brush.tip }
+}
+
+/// Gives the brush at hand another size and hardness.
+pub(super) fn with_tip(session: &Session, tip: Brush) -> Action {
+    if session.tool.is_mask() {
+        Action::SetBrush(tip)
+    } else {
+        Action::SetPaintBrush(PaintBrush { tip, ..session.palette.brush })
+    }
+}
+
+/// What concerns the layers.
+fn edit_layers(shortcut: Shortcut, session: &Session, out: &mut Outbox) {
+    let Some(active) = active_layer(session) else { return };
+    let edit = match shortcut {
+        Shortcut::MergeDown => LayerEdit::MergeDown(active),
+        Shortcut::MergeVisible => LayerEdit::MergeVisible,
+        Shortcut::FillLayer => LayerEdit::Fill(active, Ink::Colour(session.palette.colour)),
+        Shortcut::ClearLayer => LayerEdit::Clear(active),
+        _ => LayerEdit::Add,
+    };
+    out.act(Action::EditLayers(edit));
+}
+
+fn active_layer(session: &Session) -> Option<LayerId> {
+    session.document.stack().active().map(|layer| layer.id)
 }
 
 fn hardened(brush: Brush, by: f32) -> Brush {

@@ -50,6 +50,9 @@ pub(super) fn result_bar(ui: &Ui, canvas: Rect, result: ResultId, session: &Sess
                 if button(ui, "Use its settings", Shortcut::RecallResult) {
                     out.act(Action::Recall(result));
                 }
+                if button(ui, "Apply", Shortcut::ApplyResult) {
+                    out.act(Action::ApplyResult(result));
+                }
                 if button(ui, "Start from this", Shortcut::StartFromResult) {
                     out.act(Action::StartFromResult(result));
                 }
@@ -58,7 +61,7 @@ pub(super) fn result_bar(ui: &Ui, canvas: Rect, result: ResultId, session: &Sess
                 {
                     out.act(Action::Upscale(result));
                 }
-                if session.document.picture().is_some() && button(ui, "Back", Shortcut::HideResult) {
+                if session.document.has_picture() && button(ui, "Back", Shortcut::HideResult) {
                     out.act(Action::HideResult);
                 }
             });

@@ -24,12 +24,27 @@ pub enum Shortcut {
     OpenMask,
     OpenGuide,
     SavePicture,
+    SaveProject,
     CopyPicture,
     ClosePicture,
     Quit,
     Hand,
+    Brush,
+    Eraser,
+    Bucket,
+    Eyedropper,
+    SwapColours,
+    NewLayer,
+    MergeDown,
+    MergeVisible,
+    FillLayer,
+    ClearLayer,
     MaskBrush,
     MaskEraser,
+    MaskRectangle,
+    MaskEllipse,
+    MaskLasso,
+    MaskWand,
     SmallerBrush,
     LargerBrush,
     SofterBrush,
@@ -44,6 +59,7 @@ pub enum Shortcut {
     ZoomOut,
     NewerResult,
     OlderResult,
+    ApplyResult,
     StartFromResult,
     RecallResult,
     UpscaleResult,
@@ -77,6 +93,8 @@ pub enum Group {
     Paint,
     /// Files and the clipboard.
     File,
+    /// The tools that paint, and the layers.
+    Tools,
     /// The mask and its tools.
     Mask,
     /// Where the canvas looks.
@@ -87,12 +105,13 @@ pub enum Group {
 
 impl Group {
     /// All of them, in the order of the help window.
-    pub const ALL: [Self; 5] = [Self::Paint, Self::Mask, Self::View, Self::Results, Self::File];
+    pub const ALL: [Self; 6] = [Self::Paint, Self::Tools, Self::Mask, Self::View, Self::Results, Self::File];
 
     /// Its heading.
     pub const fn label(self) -> &'static str {
         match self {
-            Self::Paint => "Painting",
+            Self::Paint => "Generating",
+            Self::Tools => "Painting",
             Self::File => "Files",
             Self::Mask => "Mask",
             Self::View => "View",
@@ -158,16 +177,32 @@ table! {
         LessWeight, "Less weight", "In the prompt: the selected words, or the word at the cursor, count less.", None, Anywhere, [CTRL ArrowDown];
         RollSeed, "Roll the seed", "Draws another seed.", Some(Icon::Die), OutsideText, [PLAIN R];
     }
-    Mask {
+    Tools {
         Hand, "Hand", "Moves the view. Hold Space for it with any tool.", Some(Icon::Hand), OutsideText, [PLAIN H];
-        MaskBrush, "Mask brush", "Paints over what is to be painted anew.", Some(Icon::Brush), OutsideText, [PLAIN B];
-        MaskEraser, "Mask eraser", "Takes paint off the mask.", Some(Icon::Eraser), OutsideText, [PLAIN E];
+        Brush, "Brush", "Paints on the active layer.", Some(Icon::Brush), OutsideText, [PLAIN B];
+        Eraser, "Eraser", "Takes paint off the active layer.", Some(Icon::Eraser), OutsideText, [PLAIN E];
+        Bucket, "Bucket", "Fills what looks alike.", Some(Icon::Bucket), OutsideText, [PLAIN K];
+        Eyedropper, "Eyedropper", "Takes up a colour. Hold Alt for it with a brush.", Some(Icon::Pipette), OutsideText, [PLAIN I];
+        SwapColours, "Swap the colours", "Paints with the other colour.", Some(Icon::Swap), OutsideText, [PLAIN X];
+        NewLayer, "New layer", "A clear layer above the active one.", Some(Icon::Plus), OutsideText, [CTRL_SHIFT N];
+        MergeDown, "Merge down", "Makes one layer of the active one and the one under it.", Some(Icon::MergeDown), OutsideText, [CTRL E];
+        MergeVisible, "Merge all that is seen", "Makes one layer of all that are seen, and drops the others.", None, OutsideText, [CTRL_SHIFT E];
+        FillLayer, "Fill the layer", "Covers the active layer with the colour.", None, OutsideText, [];
+        ClearLayer, "Clear the layer", "Makes all of the active layer clear.", None, OutsideText, [];
         SmallerBrush, "Smaller brush", "", None, OutsideText, [PLAIN OpenBracket];
         LargerBrush, "Larger brush", "", None, OutsideText, [PLAIN CloseBracket];
         SofterBrush, "Softer brush", "", None, OutsideText, [SHIFT OpenBracket, SHIFT OpenCurlyBracket];
         HarderBrush, "Harder brush", "", None, OutsideText, [SHIFT CloseBracket, SHIFT CloseCurlyBracket];
-        Undo, "Undo", "Takes back the last change of the picture or the mask.", Some(Icon::Undo), OutsideText, [CTRL Z];
+        Undo, "Undo", "Takes back the last change of the layers or the mask.", Some(Icon::Undo), OutsideText, [CTRL Z];
         Redo, "Redo", "Does again what was taken back.", Some(Icon::Redo), OutsideText, [CTRL_SHIFT Z, CTRL Y];
+    }
+    Mask {
+        MaskBrush, "Mask brush", "Paints over what is to be painted anew.", Some(Icon::MaskBrush), OutsideText, [PLAIN M];
+        MaskEraser, "Mask eraser", "Takes paint off the mask.", Some(Icon::MaskEraser), OutsideText, [SHIFT M];
+        MaskRectangle, "Mask a box", "Drag; with Ctrl it is taken off the mask, with Ctrl+Shift nothing else stays masked.", Some(Icon::MaskRectangle), OutsideText, [SHIFT R];
+        MaskEllipse, "Mask an ellipse", "Drag; with Ctrl it is taken off the mask, with Ctrl+Shift nothing else stays masked.", Some(Icon::MaskEllipse), OutsideText, [SHIFT O];
+        MaskLasso, "Mask with a lasso", "Draw around it; with Ctrl it is taken off the mask, with Ctrl+Shift nothing else stays masked.", Some(Icon::MaskLasso), OutsideText, [SHIFT L];
+        MaskWand, "Mask what looks alike", "Click; with Ctrl it is taken off the mask, with Ctrl+Shift nothing else stays masked.", Some(Icon::MaskWand), OutsideText, [PLAIN W];
         ClearMask, "Clear the mask", "Removes the mask: the whole picture is painted anew.", Some(Icon::Clear), OutsideText, [SHIFT C];
         InvertMask, "Invert the mask", "Swaps what is kept and what is painted anew.", Some(Icon::Invert), OutsideText, [SHIFT V];
         OpenMask, "Open a mask\u{2026}", "White is painted anew, black is kept.", None, OutsideText, [];
@@ -184,7 +219,8 @@ table! {
     Results {
         NewerResult, "Newer result", "", None, Unfocused, [PLAIN ArrowLeft];
         OlderResult, "Older result", "", None, Unfocused, [PLAIN ArrowRight];
-        StartFromResult, "Start from this", "The next picture grows out of this one.", Some(Icon::Picture), Unfocused, [PLAIN Enter];
+        ApplyResult, "Apply as a layer", "Puts this picture over the document, as a layer of its own.", Some(Icon::Plus), Unfocused, [PLAIN Enter];
+        StartFromResult, "Start from this", "This picture takes the place of all layers; the next grows out of it.", Some(Icon::Picture), Unfocused, [SHIFT Enter];
         RecallResult, "Use its settings", "Puts the prompt and all settings of this picture into the panel.", Some(Icon::Recall), OutsideText, [PLAIN A];
         UpscaleResult, "Upscale", "Makes a larger picture of this one.", Some(Icon::Enlarge), OutsideText, [PLAIN U];
         GuideByResult, "Guide by this", "The lines of this picture decide the shapes of the next.", Some(Icon::Picture), OutsideText, [];
@@ -196,10 +232,11 @@ table! {
         HideResult, "Back to the document", "Shows the picture that is being worked on.", None, OutsideText, [PLAIN D];
     }
     File {
-        OpenPicture, "Open a picture\u{2026}", "Starts from a picture instead of noise.", Some(Icon::Folder), Anywhere, [CTRL O];
+        OpenPicture, "Open\u{2026}", "Starts from a picture instead of noise, or goes on with a project.", Some(Icon::Folder), Anywhere, [CTRL O];
         OpenGuide, "Open a guide\u{2026}", "The lines of a picture decide the shapes: a drawing, or the edges of anything.", None, OutsideText, [];
         ClosePicture, "Close the picture", "Starts from noise again.", Some(Icon::Close), Anywhere, [CTRL W];
         SavePicture, "Save as\u{2026}", "Writes the shown picture to a file, with its settings.", Some(Icon::Save), Anywhere, [CTRL S];
+        SaveProject, "Save the project\u{2026}", "Writes all layers and the mask to a file: .sfumato to go on with, .ora for other programs.", None, OutsideText, [CTRL_SHIFT S];
         CopyPicture, "Copy the picture", "Puts the shown picture on the clipboard.", Some(Icon::Copy), OutsideText, [CTRL C];
         Quit, "Quit", "", None, Anywhere, [CTRL Q];
     }

@@ -21,22 +21,22 @@ pub(super) fn start_panel_ui(
     view: &mut ViewState,
     out: &mut Outbox,
 ) {
-    let Some(picture) = document.picture() else { return };
+    if !document.has_picture() {
+        return;
+    }
     heading(ui, "Start from");
     ui.horizontal(|ui| {
-        let texture = view.thumbnail(ui.ctx(), picture);
+        let small = view.flat_thumbnail(document.flat());
+        let texture = view.thumbnails.get(ui.ctx(), &small);
         let size = texture.size_vec2();
         let scale = 56.0 / size.max_elem().max(1.0);
         let image = Image::new((texture.id(), size * scale)).corner_radius(CornerRadius::same(5));
         ui.add(image.alt_text("The picture to start from"));
         ui.vertical(|ui| {
-            let extent = picture.extent();
+            let extent = document.extent();
             ui.label(format!("{} \u{d7} {}", extent.width, extent.height));
-            let where_ = if document.mask().is_empty() {
-                "All of it is painted anew."
-            } else {
-                "Only the mask is painted anew."
-            };
+            let where_ =
+                if document.has_mask() { "Only the mask is painted anew." } else { "All of it is painted anew." };
             ui.label(RichText::new(where_).text_style(TextStyle::Small).color(Palette::of(ui).text_weak));
         });
         ui.with_layout(Layout::right_to_left(Align::Min), |ui| {

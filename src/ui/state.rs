@@ -3,7 +3,7 @@
 use super::thumbnails::Thumbnails;
 use super::view::{CanvasView, Placement};
 use crate::geom::{Extent, Point};
-use crate::paint::StrokePreview;
+use crate::paint::{Layer, LayerId, Painting, StrokePreview, Tiles};
 use crate::pixels::Picture;
 use crate::render::CanvasPicture;
 use crate::session::{Action, ResultId};
@@ -42,6 +42,8 @@ pub enum Ask {
     OpenGuide,
     /// Let the person choose where to save the shown picture.
     SavePicture,
+    /// Let the person choose where to save the document.
+    SaveProject,
     /// Put the shown picture on the clipboard.
     CopyPicture,
     /// Close.
@@ -73,12 +75,34 @@ pub struct ViewState {
     pub canvas: CanvasPicture,
     /// The stroke that is being made.
     pub stroke: Option<StrokePreview>,
+    /// The stroke of the paint brush that is being made.
+    pub painting: Option<Painting>,
+    /// Where a stroke of the paint brush is to begin, once the document can be painted on.
+    pub paints_from: Option<Point>,
+    /// The area that is being drawn for the mask: where the pointer went.
+    pub shape: Vec<Point>,
+    /// By how many pixels the mask is grown, shrunk and softened.
+    pub mask_margin: u32,
+    /// How hard the pen is pressed, 0..1; 1 for a pointer that cannot tell.
+    pub pressure: f32,
     /// Where the last stroke ended, for straight lines with Shift.
     pub last_stroke_end: Option<Point>,
     /// Thumbnails on the graphics card.
     pub thumbnails: Thumbnails,
     /// Which mask was uploaded last.
     pub uploaded_mask: UploadedMask,
+    /// The colour that is being picked: a grey, too, keeps its hue here.
+    pub hsv: super::colour::Hsv,
+    /// What is being typed as a colour.
+    pub colour_text: Option<String>,
+    /// The layer that is being given another name, and that name.
+    pub renaming: Option<(LayerId, String)>,
+    /// The layer whose opacity is being dragged.
+    pub dragged_opacity: Option<LayerId>,
+    /// Layers and their thumbnails.
+    pub layer_thumbnails: Vec<(Arc<Layer>, Arc<Picture>)>,
+    /// What is seen of the document, and its thumbnail.
+    pub document_thumbnail: Option<(Arc<Tiles>, Arc<Picture>)>,
     /// The pictures to start from and to be guided by, and their thumbnails.
     pub small: Vec<(Arc<Picture>, Arc<Picture>)>,
     /// Whether the gallery is open instead of the canvas.
@@ -112,6 +136,26 @@ impl ViewState {
     pub(super) fn show_gathered(&mut self) {
         self.gallery_open = true;
         self.search.clear();
+    }
+
+    /// A layer's thumbnail, made anew when the layer changed.
+    pub fn layer_thumbnail(&mut self, layer: &Arc<Layer>) -> Arc<Picture> {
+        if let Some((_, small)) = self.layer_thumbnails.iter().find(|(known, _)| Arc::ptr_eq(known, layer)) {
+            return Arc::clone(small);
+        }
+        let small = Arc::new(layer.tiles.thumbnail(68));
+        self.layer_thumbnails.push((Arc::clone(layer), Arc::clone(&small)));
+        small
+    }
+
+    /// The thumbnail of what is seen of a document.
+    pub fn flat_thumbnail(&mut self, flat: &Arc<Tiles>) -> Arc<Picture> {
+        if let Some((_, small)) = self.document_thumbnail.as_ref().filter(|(known, _)| Arc::ptr_eq(known, flat)) {
+            return Arc::clone(small);
+        }
+        let small = Arc::new(flat.thumbnail(128));
+        self.document_thumbnail = Some((Arc::clone(flat), Arc::clone(&small)));
+        small
     }
 
     /// The texture of a panel's picture, reduced to a thumbnail when it is a new one.

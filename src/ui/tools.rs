@@ -10,47 +10,135 @@ use crate::paint::{Brush, Tool};
 use crate::session::{Action, Session};
 use egui::{RichText, Ui};
 
-/// The least width at which the brush stands beside the buttons, in points.
-const ROOM_FOR_ALL: f32 = 600.0;
+/// The least width at which all buttons stand in one row, and at which the mask's brush stands beside them, in points.
+const ROOM_FOR_BUTTONS: f32 = 540.0;
+const ROOM_FOR_ALL: f32 = 840.0;
 /// A row of the strip with the space around it, in points.
 const ROW: f32 = 40.0;
 
-/// The height of the strip: in a narrow window the brush has a row of its own.
+/// The height of the strip: in a narrow window it has more rows.
 pub(super) fn height(width: f32, tool: Tool) -> f32 {
-    if is_split(width, tool) { 2.0 * ROW - 6.0 } else { ROW }
+    let more_rows = u8::from(width < ROOM_FOR_BUTTONS) + u8::from(has_settings(tool) && width < ROOM_FOR_ALL);
+    ROW + f32::from(more_rows) * (ROW - 6.0)
 }
 
-fn is_split(width: f32, tool: Tool) -> bool {
-    tool != Tool::Hand && width < ROOM_FOR_ALL
+/// Whether the strip shows settings of the tool.
+const fn has_settings(tool: Tool) -> bool {
+    tool.is_mask() || tool.is_shape()
 }
 
 /// The strip.
 pub(super) fn tools_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut Outbox) {
-    if is_split(ui.available_width(), session.tool) {
-        ui.horizontal(|ui| buttons_ui(ui, session, view, out));
-        ui.horizontal(|ui| brush_ui(ui, session.brush, out));
+    let width = ui.available_width();
+    let first = |ui: &mut Ui, view: &mut ViewState, out: &mut Outbox| {
+        ui.spacing_mut().item_spacing.x = 3.0;
+        tool_buttons(ui, PAINT_TOOLS, session, out);
+        gap(ui);
+        if width < ROOM_FOR_BUTTONS {
+            shortcuts(ui, &[Shortcut::Undo, Shortcut::Redo], session, view, out);
+        }
+    };
+    let second = |ui: &mut Ui, view: &mut ViewState, out: &mut Outbox| {
+        ui.spacing_mut().item_spacing.x = 3.0;
+        tool_buttons(ui, MASK_TOOLS, session, out);
+        shortcuts(ui, &[Shortcut::ClearMask, Shortcut::InvertMask], session, view, out);
+        if width >= ROOM_FOR_BUTTONS {
+            gap(ui);
+            shortcuts(ui, &[Shortcut::Undo, Shortcut::Redo], session, view, out);
+        }
+    };
+    if width < ROOM_FOR_BUTTONS {
+        ui.horizontal(|ui| first(ui, view, out));
+        ui.horizontal(|ui| second(ui, view, out));
+        if has_settings(session.tool) {
+            ui.horizontal(|ui| settings_ui(ui, session, view, out));
+        }
         return;
     }
-    ui.horizontal_centered(|ui| {
-        buttons_ui(ui, session, view, out);
-        if session.tool != Tool::Hand {
+    let is_split = width < ROOM_FOR_ALL && has_settings(session.tool);
+    let row = |ui: &mut Ui, view: &mut ViewState, out: &mut Outbox| {
+        first(ui, view, out);
+        second(ui, view, out);
+        if has_settings(session.tool) && !is_split {
             gap(ui);
-            brush_ui(ui, session.brush, out);
+            settings_ui(ui, session, view, out);
         }
-    });
+    };
+    if is_split {
+        ui.horizontal(|ui| row(ui, view, out));
+        ui.horizontal(|ui| settings_ui(ui, session, view, out));
+    } else {
+        ui.horizontal_centered(|ui| row(ui, view, out));
+    }
 }
 
-fn buttons_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut Outbox) {
-    ui.spacing_mut().item_spacing.x = 3.0;
-    for (shortcut, tool) in
-        [(Shortcut::Hand, Tool::Hand), (Shortcut::MaskBrush, Tool::MaskBrush), (Shortcut::MaskEraser, Tool::MaskEraser)]
-    {
+/// What the tool at hand lets one set.
+fn settings_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut Outbox) {
+    if session.tool == Tool::MaskWand {
+        let mut tolerance = session.palette.tolerance;
+        let label = ui.label(RichText::new("Tolerance").color(Palette::of(ui).text_weak));
+        let number = ui.add(egui::DragValue::new(&mut tolerance)).labelled_by(label.id);
+        if number.on_hover_text("How far from the clicked colour a pixel may be and still look alike").changed() {
+            out.act(Action::SetTolerance(tolerance));
+        }
+        ui.add_space(8.0);
+    }
+    if session.tool.is_mask() {
+        brush_ui(ui, session.brush, out);
+    } else if session.document.has_mask() {
+        margin_ui(ui, view, out);
+    } else {
+        let about = "Drag over the picture. Ctrl takes away, Ctrl+Shift keeps only what is met.";
+        ui.label(RichText::new(about).color(Palette::of(ui).text_weak));
+    }
+}
+
+fn tool_buttons(ui: &mut Ui, tools: &[(Shortcut, Tool)], session: &Session, out: &mut Outbox) {
+    for &(shortcut, tool) in tools {
         if shortcut_button(ui, shortcut, Look::selected_if(session.tool == tool)).clicked() {
             out.act(Action::SetTool(tool));
         }
     }
-    gap(ui);
-    for shortcut in [Shortcut::Undo, Shortcut::Redo, Shortcut::ClearMask, Shortcut::InvertMask] {
+}
+
+/// Growing, shrinking and softening the mask by some pixels.
+fn margin_ui(ui: &mut Ui, view: &mut ViewState, out: &mut Outbox) {
+    ui.spacing_mut().item_spacing.x = 6.0;
+    let margin = view.mask_margin.max(1);
+    let mut typed = margin;
+    let by = ui.label(RichText::new("Mask by").color(Palette::of(ui).text_weak));
+    let number = egui::DragValue::new(&mut typed).range(1..=256).suffix(" px");
+    ui.add(number).labelled_by(by.id).on_hover_text("By how many pixels the mask is grown, shrunk and softened");
+    view.mask_margin = typed;
+    if ui.button("Grow").clicked() {
+        out.act(Action::GrowMask(margin as i32));
+    }
+    if ui.button("Shrink").clicked() {
+        out.act(Action::GrowMask(-(margin as i32)));
+    }
+    if ui.button("Soften").clicked() {
+        out.act(Action::FeatherMask(margin as f32));
+    }
+}
+
+const PAINT_TOOLS: &[(Shortcut, Tool)] = &[
+    (Shortcut::Hand, Tool::Hand),
+    (Shortcut::Brush, Tool::Brush),
+    (Shortcut::Eraser, Tool::Eraser),
+    (Shortcut::Bucket, Tool::Bucket),
+    (Shortcut::Eyedropper, Tool::Eyedropper),
+];
+const MASK_TOOLS: &[(Shortcut, Tool)] = &[
+    (Shortcut::MaskBrush, Tool::MaskBrush),
+    (Shortcut::MaskEraser, Tool::MaskEraser),
+    (Shortcut::MaskRectangle, Tool::MaskRectangle),
+    (Shortcut::MaskEllipse, Tool::MaskEllipse),
+    (Shortcut::MaskLasso, Tool::MaskLasso),
+    (Shortcut::MaskWand, Tool::MaskWand),
+];
+
+fn shortcuts(ui: &mut Ui, shortcuts: &[Shortcut], session: &Session, view: &mut ViewState, out: &mut Outbox) {
+    for &shortcut in shortcuts {
         let look = Look::enabled_if(is_possible(shortcut, session));
         if shortcut_button(ui, shortcut, look).clicked() {
             let ctx = ui.ctx().clone();

@@ -1,0 +1,127 @@
+//! Documents as files of their own. A `.sfumato` file is a ZIP archive: `project.json` says what there is and how it is seen, and
+//! each layer is a PNG file beside it, so that any archive program and any viewer gets at the pixels. Nothing in it is compressed
+//! twice. `.ora` files (`OpenRaster` 0.0.3) are written for other programs.
+//!
+//! Files come from anywhere: nothing is unpacked to disk, only names that `project.json` gives are looked up, and sizes are checked
+//! before memory is taken.
+
+mod ora;
+mod read;
+mod write;
+
+use crate::files::SaveError;
+use crate::geom::Extent;
+use crate::paint::{LayerId, LayerLook, Stack};
+use crate::pixels::{self, Mask};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// What a project file holds: a document without its past.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Project {
+    /// The size of every layer and of the mask.
+    pub extent: Extent,
+    /// The layers; at least one.
+    pub stack: Stack,
+    /// Where to repaint; none keeps everything.
+    pub mask: Option<Mask>,
+}
+
+/// Which kind of file a document is kept in, told by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Everything, to go on with here.
+    Sfumato,
+    /// `OpenRaster`: the layers, for other programs. The mask is not in it.
+    OpenRaster,
+}
+
+impl Kind {
+    /// By the ending of the file's name. None if it is another kind of file.
+    pub fn of(path: &Path) -> Option<Self> {
+        let ending = path.extension()?.to_str()?.to_ascii_lowercase();
+        match ending.as_str() {
+            "sfumato" => Some(Self::Sfumato),
+            "ora" => Some(Self::OpenRaster),
+            _ => None,
+        }
+    }
+}
+
+/// Why a project could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The system would not.
+    #[error("it could not be read ({source}): check that it is there and may be read: {name}")]
+    Read {
+        /// The file's name.
+        name: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Something else.
+    #[error("it is not a Sfumato project: open it as a picture, or choose another file: {0}")]
+    NotAProject(String),
+    /// Made by a program that knows more.
+    #[error("its version is {found}, and this program reads {}: a newer Sfumato opens it: {name}", VERSION)]
+    Version {
+        /// The file's name.
+        name: String,
+        /// The version that it says.
+        found: u64,
+    },
+    /// Not as a project must be.
+    #[error("it is damaged ({what}): open a copy of it, if there is one: {name}")]
+    Damaged {
+        /// The file's name.
+        name: String,
+        /// What is wrong, and in which part.
+        what: String,
+    },
+    /// More pixels than can be held.
+    #[error("{layers} layers of {extent} are more than can be opened: {name}")]
+    TooLarge {
+        /// The file's name.
+        name: String,
+        /// The size that it says.
+        extent: Extent,
+        /// How many layers.
+        layers: usize,
+    },
+    /// A layer's pixels could not be made a PNG file.
+    #[error(transparent)]
+    Pixels(#[from] pixels::Error),
+    /// The disk is full, or the like.
+    #[error(transparent)]
+    Save(#[from] SaveError),
+}
+
+const VERSION: u64 = 1;
+const CONTENTS: &str = "project.json";
+const MASK: &str = "mask.png";
+
+/// What `project.json` says.
+#[derive(Serialize, Deserialize)]
+struct Contents {
+    version: u64,
+    extent: Extent,
+    active: Option<LayerId>,
+    /// The lowest first.
+    layers: Vec<LayerEntry>,
+    /// The name of the mask's file in the archive.
+    #[serde(default)]
+    mask: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct LayerEntry {
+    id: LayerId,
+    /// The name of its PNG file in the archive.
+    file: String,
+    #[serde(flatten)]
+    look: LayerLook,
+}
+
+#[cfg(test)]
+mod tests;

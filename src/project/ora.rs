@@ -1,0 +1,95 @@
+//! `OpenRaster` files: <https://www.openraster.org/baseline/>.
+
+use super::write::Archive;
+use super::{Error, Project};
+use crate::paint::{Blend, Layer};
+use std::fmt::Write;
+
+/// The side that thumbnails must not exceed (the specification's "File layout").
+const THUMBNAIL: u32 = 256;
+
+/// The bytes of an `.ora` file.
+pub(super) fn archived(project: &Project) -> Result<Vec<u8>, Error> {
+    let flat = project.stack.flattened(project.extent);
+    let mut archive = Archive::new();
+    // It must be the first file, and not compressed, so that its words stand at the beginning of the archive.
+    archive.add("mimetype", b"image/openraster");
+    archive.add("stack.xml", stack_xml(project).as_bytes());
+    for (position, layer) in project.stack.layers().iter().enumerate() {
+        archive.add(&file_of(position), &layer.tiles.to_picture().encode_png(&[])?);
+    }
+    archive.add("mergedimage.png", &flat.to_picture().encode_png(&[])?);
+    archive.add("Thumbnails/thumbnail.png", &flat.thumbnail(THUMBNAIL).encode_png(&[])?);
+    Ok(archive.finished())
+}
+
+fn file_of(position: usize) -> String {
+    format!("data/layer{position}.png")
+}
+
+/// The layers, the highest first.
+fn stack_xml(project: &Project) -> String {
+    let (width, height) = (project.extent.width, project.extent.height);
+    let mut xml = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<image version=\"0.0.3\" w=\"{width}\" h=\"{height}\">\n  <stack>\n"
+    );
+    let active = project.stack.active().map(|layer| layer.id);
+    for (position, layer) in project.stack.layers().iter().enumerate().rev() {
+        let line = layer_xml(layer, &file_of(position), active == Some(layer.id));
+        writeln!(xml, "    {line}").expect("a string takes everything");
+    }
+    xml.push_str("  </stack>\n</image>\n");
+    xml
+}
+
+fn layer_xml(layer: &Layer, file: &str, is_active: bool) -> String {
+    let look = &layer.look;
+    let visibility = if look.visible { "visible" } else { "hidden" };
+    let locked = if look.locked { " edit-locked=\"true\"" } else { "" };
+    let selected = if is_active { " selected=\"true\"" } else { "" };
+    format!(
+        "<layer name=\"{}\" src=\"{file}\" x=\"0\" y=\"0\" opacity=\"{}\" visibility=\"{visibility}\" composite-op=\"{}\"{locked}{selected}/>",
+        escaped(&look.name),
+        look.opacity,
+        operator(look.blend)
+    )
+}
+
+/// The names of the specification's "Layer stack". It has none for exclusion, which other programs then take for normal.
+const fn operator(blend: Blend) -> &'static str {
+    match blend {
+        Blend::Normal => "svg:src-over",
+        Blend::Multiply => "svg:multiply",
+        Blend::Screen => "svg:screen",
+        Blend::Overlay => "svg:overlay",
+        Blend::Darken => "svg:darken",
+        Blend::Lighten => "svg:lighten",
+        Blend::ColorDodge => "svg:color-dodge",
+        Blend::ColorBurn => "svg:color-burn",
+        Blend::HardLight => "svg:hard-light",
+        Blend::SoftLight => "svg:soft-light",
+        Blend::Difference => "svg:difference",
+        Blend::Exclusion => "svg:exclusion",
+        Blend::Hue => "svg:hue",
+        Blend::Saturation => "svg:saturation",
+        Blend::Color => "svg:color",
+        Blend::Luminosity => "svg:luminosity",
+        Blend::Add => "svg:plus",
+        Blend::Erase => "svg:dst-out",
+    }
+}
+
+/// Text for an attribute. What XML cannot say (XML 1.0, 2.2) is left out.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::new();
+    for character in text.chars().filter(|c| !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}')) {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}

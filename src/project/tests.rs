@@ -1,0 +1,138 @@
+use super::write::Archive;
+use super::*;
+use crate::paint::{Blend, Document, Edit, Ink, LayerEdit};
+use crate::pixels::Picture;
+use std::io::Read;
+use std::path::PathBuf;
+
+const EXTENT: Extent = Extent::new(200, 140);
+
+fn project() -> Project {
+    let mut document = Document::new(EXTENT);
+    document.apply(Edit::TakePaper(EXTENT)).unwrap();
+    let layer = document.stack().layers()[1].id;
+    let rgba = (0..EXTENT.area()).flat_map(|i| [i as u8, (i / 200) as u8, 9, (i % 255) as u8]).collect();
+    let tiles = crate::paint::Tiles::of(&Picture::from_rgba(EXTENT, rgba).unwrap());
+    document.apply(Edit::Layer(LayerEdit::Fill(layer, Ink::Colour([9, 8, 7])))).unwrap();
+    document.apply(Edit::Layer(LayerEdit::Insert { name: "<a> & \"b\"".into(), tiles })).unwrap();
+    let look = LayerLook { opacity: 0.25, blend: Blend::Multiply, locked: true, ..LayerLook::named("glaze") };
+    document.apply(Edit::Layer(LayerEdit::Look { layer, look, goes_on: false })).unwrap();
+    let mask = Mask::from_coverage(EXTENT, (0..EXTENT.area()).map(|i| i as u8).collect());
+    Project { extent: EXTENT, stack: document.stack().clone(), mask }
+}
+
+fn saved(folder: &Path, kind: Kind) -> PathBuf {
+    let path = folder.join(if kind == Kind::Sfumato { "a.sfumato" } else { "a.ora" });
+    project().save(&path, kind).unwrap();
+    path
+}
+
+/// An archive with this `project.json` and these files.
+fn made(folder: &Path, contents: &str, files: &[(&str, Vec<u8>)]) -> PathBuf {
+    let mut archive = Archive::new();
+    archive.add(CONTENTS, contents.as_bytes());
+    for (name, bytes) in files {
+        archive.add(name, bytes);
+    }
+    let path = folder.join("made.sfumato");
+    std::fs::write(&path, archive.finished()).unwrap();
+    path
+}
+
+fn layer(file: &str) -> String {
+    format!(
+        r#"{{"id":1,"file":"{file}","name":"a","opacity":1.0,"blend":"normal","visible":true,"locked":false,"keeps_alpha":false}}"#
+    )
+}
+
+fn contents(version: u32, side: u32, layers: &str) -> String {
+    format!(r#"{{"version":{version},"extent":{{"width":{side},"height":{side}}},"active":1,"layers":[{layers}]}}"#)
+}
+
+fn png(side: u32) -> Vec<u8> {
+    Picture::filled(Extent::new(side, side), [1, 2, 3, 255]).encode_png(&[]).unwrap()
+}
+
+#[test]
+fn a_project_comes_back_to_the_last_pixel() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = saved(folder.path(), Kind::Sfumato);
+    assert_eq!(Kind::of(&path), Some(Kind::Sfumato));
+    assert_eq!(Project::open(&path).unwrap(), project());
+    let plain = Project { mask: None, ..project() };
+    plain.save(&path, Kind::Sfumato).unwrap();
+    assert_eq!(Project::open(&path).unwrap(), plain);
+}
+
+#[test]
+fn a_hostile_file_is_refused_in_words_that_say_what_is_wrong_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let says = |path: PathBuf, words: &str| {
+        let said = Project::open(&path).unwrap_err().to_string();
+        assert!(said.contains(words) && said.contains("made.sfumato"), "{said}");
+    };
+    let one = [("l.png", png(8))];
+    says(made(folder.path(), "{", &one), "project.json");
+    says(made(folder.path(), &contents(2, 8, &layer("l.png")), &one), "its version is 2");
+    says(made(folder.path(), &contents(1, 8, ""), &one), "no layers");
+    says(made(folder.path(), &contents(1, 0, &layer("l.png")), &one), "no pixels");
+    says(made(folder.path(), &contents(1, 16, &layer("l.png")), &one), "l.png is 8x8, and the project 16x16");
+    says(made(folder.path(), &contents(1, 8, &layer("../../etc/passwd")), &one), "../../etc/passwd");
+    says(made(folder.path(), &contents(1, 4_000_000_000, &layer("l.png")), &one), "more than can be opened");
+    let many = vec![layer("l.png"); 201].join(",");
+    says(made(folder.path(), &contents(1, 8, &many), &one), "201 layers of 8x8");
+    let bomb = vec![layer("l.png"); 60].join(",");
+    says(made(folder.path(), &contents(1, 8192, &bomb), &one), "60 layers of 8192x8192");
+    let twice = format!("{},{}", layer("l.png"), layer("l.png"));
+    says(made(folder.path(), &contents(1, 8, &twice), &one), "two layers have one number");
+    let cut = png(8)[..40].to_vec();
+    says(made(folder.path(), &contents(1, 8, &layer("l.png")), &[("l.png", cut)]), "l.png");
+    let path = folder.path().join("made.sfumato");
+    std::fs::write(&path, b"no archive at all").unwrap();
+    says(path, "not a Sfumato project");
+    says(folder.path().join("gone/made.sfumato"), "could not be read");
+}
+
+#[test]
+fn a_file_cut_anywhere_or_with_a_wrong_byte_never_panics() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = std::fs::read(saved(folder.path(), Kind::Sfumato)).unwrap();
+    let path = folder.path().join("b.sfumato");
+    for at in (0..whole.len()).step_by(whole.len() / 97) {
+        std::fs::write(&path, &whole[..at]).unwrap();
+        assert!(Project::open(&path).is_err(), "cut at {at}");
+        let mut wrong = whole.clone();
+        wrong[at] ^= 0xff;
+        std::fs::write(&path, &wrong).unwrap();
+        drop(Project::open(&path));
+    }
+}
+
+#[test]
+fn an_ora_file_has_what_the_specification_asks_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = saved(folder.path(), Kind::OpenRaster);
+    assert_eq!(Kind::of(&path), Some(Kind::OpenRaster));
+    let bytes = std::fs::read(&path).unwrap();
+    // A local header of 30 bytes, then the name and the words.
+    assert_eq!(&bytes[30..54], b"mimetypeimage/openraster");
+    let mut archive = zip::ZipArchive::new(std::fs::File::open(&path).unwrap()).unwrap();
+    let mut file = |name: &str| {
+        let mut bytes = Vec::new();
+        archive.by_name(name).unwrap().read_to_end(&mut bytes).unwrap();
+        bytes
+    };
+    let xml = String::from_utf8(file("stack.xml")).unwrap();
+    assert!(xml.contains(r#"<image version="0.0.3" w="200" h="140">"#), "{xml}");
+    let lines: Vec<&str> = xml.lines().filter(|line| line.contains("<layer")).collect();
+    assert!(lines[0].contains(r#"name="&lt;a&gt; &amp; &quot;b&quot;" src="data/layer2.png""#), "{xml}");
+    assert!(lines[1].contains(r#"opacity="0.25" visibility="visible" composite-op="svg:multiply" edit-locked="true""#));
+    assert!(lines[2].contains(r#"name="Paper" src="data/layer0.png" x="0" y="0" opacity="1""#));
+    let merged = Picture::decode(&file("mergedimage.png"), "merged").unwrap();
+    assert_eq!(merged, project().stack.flattened(EXTENT).to_picture());
+    assert!(Picture::decode(&file("Thumbnails/thumbnail.png"), "small").unwrap().extent().width <= 256);
+    assert_eq!(
+        Picture::decode(&file("data/layer2.png"), "top").unwrap(),
+        project().stack.layers()[2].tiles.to_picture()
+    );
+}

@@ -1,0 +1,210 @@
+//! The layers, the highest first, and what can be done to the one that is painted on.
+
+use super::icons::{self, Icon};
+use super::state::{Outbox, ViewState};
+use super::theme::Palette;
+use super::widgets::{Look, Number, choice_row, heading, sized_icon_button, slider_row};
+use crate::paint::{Blend, Document, Layer, LayerEdit, LayerLook};
+use crate::session::Action;
+use egui::{
+    Align, Color32, CornerRadius, Layout, Rect, Role, ScrollArea, Sense, Stroke, StrokeKind, TextEdit, Ui, UiBuilder,
+    WidgetInfo, vec2,
+};
+use std::sync::Arc;
+
+const ROW: f32 = 40.0;
+const OPACITY: Number =
+    Number { range: 0.0..=100.0, typed: 0.0..=100.0, step: 1.0, decimals: 0, logarithmic: false, suffix: "%" };
+
+/// The list, under what concerns the active layer.
+pub(super) fn layers_panel_ui(ui: &mut Ui, document: &Document, view: &mut ViewState, out: &mut Outbox) {
+    heading(ui, "Layers");
+    let Some(active) = document.stack().active().cloned() else {
+        ui.label(
+            egui::RichText::new("Paint, open a picture or take up a result: it will be the first layer.")
+                .color(Palette::of(ui).text_weak),
+        );
+        return;
+    };
+    active_ui(ui, &active, view, out);
+    ui.add_space(4.0);
+    ScrollArea::vertical().auto_shrink([false, true]).max_height((ui.available_height() - 34.0).max(2.0 * ROW)).show(
+        ui,
+        |ui| {
+            ui.spacing_mut().item_spacing.y = 2.0;
+            for layer in document.stack().layers().iter().rev() {
+                row_ui(ui, layer, layer.id == active.id, view, out);
+            }
+        },
+    );
+    ui.add_space(4.0);
+    buttons_ui(ui, document, &active, out);
+    view.layer_thumbnails.retain(|(layer, _)| document.stack().layers().iter().any(|there| Arc::ptr_eq(there, layer)));
+}
+
+fn look_edit(layer: &Layer, look: LayerLook, goes_on: bool) -> Action {
+    Action::EditLayers(LayerEdit::Look { layer: layer.id, look, goes_on })
+}
+
+/// How the active layer meets those under it.
+fn active_ui(ui: &mut Ui, active: &Arc<Layer>, view: &mut ViewState, out: &mut Outbox) {
+    let look = &active.look;
+    if let Some(blend) = choice_row(ui, "Mode", look.blend, &Blend::ALL, Blend::name) {
+        out.act(look_edit(active, LayerLook { blend, ..look.clone() }, false));
+    }
+    let mut per_cent = f64::from(look.opacity * 100.0).round();
+    let response = slider_row(ui, "Opacity", &mut per_cent, &OPACITY);
+    if response.changed() {
+        let opacity = (per_cent / 100.0) as f32;
+        out.act(look_edit(active, LayerLook { opacity, ..look.clone() }, view.dragged_opacity == Some(active.id)));
+        view.dragged_opacity = Some(active.id);
+    }
+    if !ui.input(|i| i.pointer.any_down()) {
+        view.dragged_opacity = None;
+    }
+}
+
+fn buttons_ui(ui: &mut Ui, document: &Document, active: &Arc<Layer>, out: &mut Outbox) {
+    let (stack, id) = (document.stack(), active.id);
+    let position = stack.position(id).unwrap_or(0);
+    let top = stack.layers().len() - 1;
+    let mut button = |ui: &mut Ui, icon, name: &str, is_possible: bool, edit: LayerEdit| {
+        if sized_icon_button(ui, icon, name, name, Look::enabled_if(is_possible), vec2(27.0, 26.0)).clicked() {
+            out.act(Action::EditLayers(edit));
+        }
+    };
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = 3.0;
+        button(ui, Icon::Plus, "Add a layer", true, LayerEdit::Add);
+        button(ui, Icon::Copy, "Duplicate the layer", true, LayerEdit::Duplicate(id));
+        button(ui, Icon::Up, "Layer up", position < top, LayerEdit::Move(id, position + 1));
+        button(ui, Icon::Down, "Layer down", position > 0, LayerEdit::Move(id, position.saturating_sub(1)));
+        button(ui, Icon::MergeDown, "Merge down", position > 0, LayerEdit::MergeDown(id));
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            button(ui, Icon::Trash, "Delete the layer", true, LayerEdit::Delete(id));
+        });
+    });
+}
+
+/// A layer: whether it is seen, what is on it, its name, and what about it must not change.
+fn row_ui(ui: &mut Ui, layer: &Arc<Layer>, is_active: bool, view: &mut ViewState, out: &mut Outbox) {
+    let palette = Palette::of(ui);
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::click());
+    let look = &layer.look;
+    response.widget_info(|| WidgetInfo::selected(Role::Button, true, is_active, format!("Layer: {}", look.name)));
+    if response.clicked() {
+        out.act(Action::ChooseLayer(layer.id));
+    }
+    if response.double_clicked() {
+        view.renaming = Some((layer.id, look.name.clone()));
+    }
+    let fill = if is_active {
+        palette.selected
+    } else if response.hovered() {
+        palette.button
+    } else {
+        Color32::TRANSPARENT
+    };
+    ui.painter().rect_filled(rect, CornerRadius::same(6), fill);
+    let mut row = ui.new_child(
+        UiBuilder::new().max_rect(rect.shrink2(vec2(3.0, 2.0))).layout(Layout::left_to_right(Align::Center)),
+    );
+    let ui = &mut row;
+    ui.spacing_mut().item_spacing.x = 4.0;
+    let small = vec2(22.0, 24.0);
+    let (eye, eye_name) = if look.visible { (Icon::Eye, "Hide") } else { (Icon::EyeClosed, "Show") };
+    let name = format!("{eye_name} {}", look.name);
+    if sized_icon_button(ui, eye, &name, eye_name, Look::Plain, small).clicked() {
+        out.act(look_edit(layer, LayerLook { visible: !look.visible, ..look.clone() }, false));
+    }
+    thumbnail_ui(ui, layer, view);
+    ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+        ui.spacing_mut().item_spacing.x = 1.0;
+        if look.locked || is_active {
+            let icon = if look.locked { Icon::LockClosed } else { Icon::LockOpen };
+            let (name, about) =
+                if look.locked { ("Unlock", "Let it be painted on again") } else { ("Lock", "Keep it as it is") };
+            let name = format!("{name} {}", look.name);
+            if sized_icon_button(ui, icon, &name, about, Look::selected_if(look.locked), small).clicked() {
+                out.act(look_edit(layer, LayerLook { locked: !look.locked, ..look.clone() }, false));
+            }
+        }
+        if look.keeps_alpha || is_active {
+            let name = format!("Lock transparency of {}", look.name);
+            let about = "Lock transparency: paint only where there is paint";
+            if sized_icon_button(ui, Icon::Checker, &name, about, Look::selected_if(look.keeps_alpha), small).clicked()
+            {
+                out.act(look_edit(layer, LayerLook { keeps_alpha: !look.keeps_alpha, ..look.clone() }, false));
+            }
+        }
+        name_ui(ui, layer, view, out);
+    });
+}
+
+fn name_ui(ui: &mut Ui, layer: &Arc<Layer>, view: &mut ViewState, out: &mut Outbox) {
+    let palette = Palette::of(ui);
+    let look = &layer.look;
+    if let Some((_, name)) = view.renaming.as_mut().filter(|(id, _)| *id == layer.id) {
+        let field = ui.add(TextEdit::singleline(name).desired_width(ui.available_width()).char_limit(100));
+        field.request_focus();
+        let (enter, escape) = ui.input(|i| (i.key_pressed(egui::Key::Enter), i.key_pressed(egui::Key::Escape)));
+        if enter || escape || field.clicked_elsewhere() {
+            let name = name.trim().to_owned();
+            view.renaming = None;
+            if !escape && !name.is_empty() && name != look.name {
+                out.act(look_edit(layer, LayerLook { name, ..look.clone() }, false));
+            }
+        }
+        return;
+    }
+    ui.with_layout(Layout::top_down(Align::Min), |ui| {
+        ui.spacing_mut().item_spacing.y = 0.0;
+        let colour = if look.visible { palette.text } else { palette.text_weak };
+        ui.add_space(if said(look).is_empty() { 9.0 } else { 1.0 });
+        ui.add(egui::Label::new(egui::RichText::new(&look.name).color(colour)).truncate().selectable(false));
+        let said = said(look);
+        if !said.is_empty() {
+            let text = egui::RichText::new(said).text_style(egui::TextStyle::Small).color(palette.text_weak);
+            ui.add(egui::Label::new(text).truncate().selectable(false));
+        }
+    });
+}
+
+/// What of a layer is not as usual.
+fn said(look: &LayerLook) -> String {
+    let opacity = (look.opacity < 1.0).then(|| format!("{:.0} %", look.opacity * 100.0));
+    let blend = (look.blend != Blend::Normal).then(|| look.blend.name().to_owned());
+    opacity.into_iter().chain(blend).collect::<Vec<_>>().join("  ")
+}
+
+fn thumbnail_ui(ui: &mut Ui, layer: &Arc<Layer>, view: &mut ViewState) {
+    let (rect, _) = ui.allocate_exact_size(vec2(34.0, 34.0), Sense::hover());
+    let palette = Palette::of(ui);
+    let extent = layer.tiles.extent();
+    let size = vec2(extent.width as f32, extent.height as f32);
+    let inside = Rect::from_center_size(rect.center(), size * (34.0 / size.max_elem().max(1.0)));
+    let cell = 6.0;
+    ui.painter().rect_filled(inside, 0.0, palette.checker_light);
+    let dark = ui.painter().with_clip_rect(inside.intersect(ui.clip_rect()));
+    for i in 0..36 {
+        let (x, y) = (i % 6, i / 6);
+        if (x + y) % 2 == 1 {
+            let at = rect.min + vec2(x as f32 * cell, y as f32 * cell);
+            dark.rect_filled(Rect::from_min_size(at, vec2(cell, cell)), 0.0, palette.checker_dark);
+        }
+    }
+    let small = view.layer_thumbnail(layer);
+    let texture = view.thumbnails.get(ui.ctx(), &small);
+    let all = Rect::from_min_max(egui::Pos2::ZERO, egui::pos2(1.0, 1.0));
+    let tint = if layer.look.visible { Color32::WHITE } else { Color32::from_white_alpha(90) };
+    ui.painter().image(texture.id(), inside, all, tint);
+    ui.painter().rect_stroke(inside, 0.0, Stroke::new(1.0, palette.picture_line), StrokeKind::Outside);
+    if layer.look.locked {
+        icons::paint(
+            ui.painter(),
+            Icon::LockClosed,
+            Rect::from_center_size(inside.center(), vec2(14.0, 14.0)),
+            palette.text,
+        );
+    }
+}
