@@ -32,6 +32,7 @@ fn request(model: &Model, steps: u32) -> Request {
         guidance_scale: 3.5,
         precision: Precision::F32,
         savings: Savings::default(),
+        prediction: None,
         input: None::<Input>,
         control: None,
         upscale: None,

@@ -4,6 +4,9 @@
 #[path = "shared/hashed.rs"]
 #[expect(dead_code, reason = "networks need inputs too")]
 mod hashed;
+#[path = "shared/tiny_checkpoint.rs"]
+#[expect(dead_code, reason = "one form of it is enough here")]
+mod tiny_checkpoint;
 #[path = "shared/tiny_clip.rs"]
 mod tiny_clip;
 
@@ -215,6 +218,7 @@ fn the_gallery_is_searched_by_what_its_pictures_show() {
             guidance_scale: 1.0,
             precision: Precision::F32,
             savings: Savings::default(),
+            prediction: None,
             input: None,
             control: None,
             upscale: None,
@@ -510,6 +514,33 @@ fn the_model_in_the_box_is_listed_and_can_be_inspected() {
     let object: Value = serde_json::from_slice(&output.stdout).unwrap();
     let parts: Vec<_> = object["parts"].as_array().unwrap().iter().map(|part| part["part"].as_str().unwrap()).collect();
     assert_eq!(parts, ["text_encoder", "unet", "vae"]);
+}
+
+#[test]
+fn a_checkpoint_in_one_file_is_listed_and_painted_with_by_its_path() {
+    let desk = Desk::new();
+    fs::create_dir_all(desk.path("models/checkpoints")).unwrap();
+    tiny_checkpoint::Tiny::read("sd2").write_file(&desk.path("models/checkpoints"), "Zinnober.safetensors");
+    let object: Value = serde_json::from_slice(&desk.run(&["models", "--json"]).stdout).unwrap();
+    let model = object["models"].as_array().unwrap().iter().find(|model| model["name"] == "Zinnober").unwrap();
+    let said = |key: &str| model[key].as_str().unwrap();
+    assert_eq!(
+        (said("family"), said("format"), said("prediction"), said("prediction_from")),
+        ("sd2", "safetensors", "v", "family")
+    );
+    let text = String::from_utf8(desk.run(&["models"]).stdout).unwrap();
+    assert!(text.contains("Zinnober\tStable Diffusion 2 v-prediction\t768x768\t"), "{text}");
+    let paint = |more: &[&str]| {
+        let small = ["--model", "models/checkpoints/Zinnober.safetensors", "--size", "64x64", "--seed", "1"];
+        file_of(&desk.paint(&[&small, more].concat()), 0)
+    };
+    let painted = paint(&["--out", "v.png"]);
+    let other = paint(&["--out", "epsilon.png", "--prediction", "epsilon"]);
+    assert_ne!(Picture::load(&desk.path("v.png")).unwrap(), Picture::load(&desk.path("epsilon.png")).unwrap());
+    assert!(String::from_utf8_lossy(&other).contains("Sfumato prediction: epsilon"));
+    assert!(!String::from_utf8_lossy(&painted).contains("Sfumato prediction"));
+    let (code, sentence) = desk.fail(&["paint", "x", "--model", "v.png"]);
+    assert!(code == 1 && sentence.contains("v.png"), "{sentence}");
 }
 
 #[cfg(unix)]

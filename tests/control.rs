@@ -48,6 +48,7 @@ fn request(control: Option<Control>) -> Request {
         guidance_scale: 3.5,
         precision: Precision::F32,
         savings: Savings::default(),
+        prediction: None,
         input: None,
         control,
         upscale: None,

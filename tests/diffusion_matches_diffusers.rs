@@ -207,6 +207,7 @@ fn request() -> Request {
         guidance_scale: 3.5,
         precision: Precision::F32,
         savings: Savings::default(),
+        prediction: None,
         input: None,
         control: None,
         upscale: None,

@@ -356,7 +356,7 @@ fn assert_refused_with_edit(file: &str, from: &str, to: &str, expected: &[&str])
 
 #[test]
 fn a_model_with_missing_files_is_refused_by_name() {
-    assert_refused(|copy| std::fs::remove_dir_all(copy).unwrap(), &["no such folder", "copy"]);
+    assert_refused(|copy| std::fs::remove_dir_all(copy).unwrap(), &["no such file or folder", "copy"]);
     assert_refused_without("model_index.json", &["not a model folder", "model_index.json"]);
     assert_refused_without("unet/config.json", &["a file of the model is missing", "config.json"]);
     let weights = "vae/diffusion_pytorch_model.safetensors";

@@ -39,6 +39,7 @@ fn request() -> Request {
         guidance_scale: 1.0,
         precision: Precision::F32,
         savings: Savings::default(),
+        prediction: None,
         input: None,
         control: None,
         upscale: None,

@@ -1,12 +1,12 @@
 use super::folder::text_in;
 use super::header::read_places;
-use super::open_clip::{self, OpenClipWeights};
+use super::open_clip::{self, OpenClipNames};
+use super::renamed::Renamed;
 use super::weights::{Weights, weight_files};
 use super::{Error, library};
 use crate::networks::{self, ClipConfig, ConfigError, Fields};
 use crate::prompt::Tokenizer;
 use candle_core::{DType, Device};
-use candle_nn::VarBuilder;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::fs::File;
@@ -57,8 +57,9 @@ impl Clip {
         let weights = match files.layout {
             Layout::Transformers => Weights::open_files(&files.weights)?.into_builder(DType::F32, device),
             Layout::OpenClip => {
-                let weights = OpenClipWeights::new(Weights::open_files(&files.weights)?);
-                VarBuilder::from_backend(Box::new(weights), DType::F32, device.clone())
+                let weights = Weights::open_files(&files.weights)?;
+                let names = OpenClipNames::of_file(&weights);
+                Renamed::new(weights, names).into_builder(DType::F32, device)
             }
         };
         let network =

@@ -17,8 +17,8 @@ pub enum Error {
         "this machine does not multiply in bf16, which takes a processor with AVX-512 BF16: choose f32 as the precision"
     )]
     NoBf16,
-    /// The folder is not there.
-    #[error("there is no such folder: {}", .0.display())]
+    /// The model is not there.
+    #[error("there is no such file or folder: {}", .0.display())]
     NoFolder(PathBuf),
     /// The folder holds something else.
     #[error("this is not a model folder: a diffusers folder has a model_index.json, choose the folder that holds it: {}", .0.display())]
@@ -33,6 +33,30 @@ pub enum Error {
         /// The class that is supported.
         expected: &'static str,
         /// The folder's index.
+        path: PathBuf,
+    },
+    /// A file of something else than a checkpoint.
+    #[error("this file is no checkpoint to paint with ({reason}): a checkpoint holds a U-Net, a VAE and a text encoder; choose another file: {}", path.display())]
+    NotACheckpoint {
+        /// What it is, or what it lacks.
+        reason: String,
+        /// The file.
+        path: PathBuf,
+    },
+    /// A checkpoint of a family that is not built.
+    #[error("this file is {found}, which is not supported yet; choose a Stable Diffusion 1 or 2 checkpoint: {}", path.display())]
+    UnsupportedCheckpoint {
+        /// What it is.
+        found: String,
+        /// The file.
+        path: PathBuf,
+    },
+    /// A checkpoint whose tensors do not make the networks.
+    #[error("the checkpoint is not whole ({reason}); copy or download the file anew: {}", path.display())]
+    Incomplete {
+        /// What is wrong with it.
+        reason: String,
+        /// The file.
         path: PathBuf,
     },
     /// A file that the folder must have is not there.
@@ -66,19 +90,19 @@ pub enum Error {
         reason: String,
     },
     /// Weights that the config asks for are not in the file.
-    #[error("the tensor {tensor} is missing from the weights: config.json and weights do not belong together, in {}", path.display())]
+    #[error("the tensor {tensor} is missing from the weights, which are cut down or do not belong to their config.json; copy the whole model anew: {}", path.display())]
     MissingTensor {
         /// Its name.
         tensor: String,
         /// Which folder.
         path: PathBuf,
     },
-    /// Weights have another shape than the config says.
-    #[error("the tensor {tensor} is {found:?} but config.json makes it {expected:?}: they do not belong together, in {}", path.display())]
+    /// Weights have another shape than the network.
+    #[error("the tensor {tensor} is {found:?} but must be {expected:?}: the weights do not belong to their config.json; copy the whole model anew: {}", path.display())]
     WrongShape {
         /// Its name.
         tensor: String,
-        /// The shape that the config makes it.
+        /// The shape that it must have.
         expected: Vec<usize>,
         /// The shape in the file.
         found: Vec<usize>,
@@ -192,9 +216,9 @@ impl Error {
 
 fn known_models(known: &[String]) -> String {
     if known.is_empty() {
-        "there is none on this machine; give the path of a diffusers folder".to_owned()
+        "there is none on this machine; give the path of a checkpoint or of a diffusers folder".to_owned()
     } else {
-        format!("choose one of {}, or give the path of a diffusers folder", known.join(", "))
+        format!("choose one of {}, or give the path of a checkpoint or of a diffusers folder", known.join(", "))
     }
 }
 

@@ -1,37 +1,84 @@
-use super::LatentToRgb;
+use super::{LatentToRgb, Prediction};
 
 /// What is known of a kind of model beyond its files.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Family {
     /// What people call it.
     pub name: &'static str,
+    /// How it is spelled in JSON.
+    pub key: &'static str,
+    /// Width of its conditioning.
+    pub conditioning_width: usize,
     /// Channels of its latents.
     pub latent_channels: usize,
-    /// What its latents are multiplied by: with the channels, what a family is recognised by.
+    /// What its latents are multiplied by.
     pub latent_scale: f64,
+    /// How its text encoder is written in single files.
+    pub(super) text_layout: TextLayout,
+    /// Of each attention in its U-Net.
+    pub(super) heads: Heads,
+    /// What its network's output means, where no file says.
+    pub(super) prediction: Prediction,
     /// One row a channel: latent to RGB in -1..1.
     preview_matrix: &'static [[f32; 3]],
     preview_bias: [f32; 3],
 }
 
-/// The families. The preview values are `ComfyUI`'s.
+/// Under which names a text encoder is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TextLayout {
+    Transformers,
+    OpenClip,
+}
+
+/// How many heads an attention has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Heads {
+    /// So many.
+    Count(usize),
+    /// As many as are so wide.
+    Width(usize),
+}
+
+/// The preview values of Stable Diffusion 1 and 2 are `ComfyUI`'s, as are those of XL.
+const PREVIEW_1: &[[f32; 3]] =
+    &[[0.3512, 0.2297, 0.3227], [0.3250, 0.4974, 0.2350], [-0.2829, 0.1762, 0.2721], [-0.2120, -0.2616, -0.7177]];
+
+/// The families.
 pub const FAMILIES: &[Family] = &[
     Family {
-        name: "Stable Diffusion 1 and 2",
+        name: "Stable Diffusion 1",
+        key: "sd1",
+        conditioning_width: 768,
         latent_channels: 4,
         latent_scale: 0.18215,
-        preview_matrix: &[
-            [0.3512, 0.2297, 0.3227],
-            [0.3250, 0.4974, 0.2350],
-            [-0.2829, 0.1762, 0.2721],
-            [-0.2120, -0.2616, -0.7177],
-        ],
+        text_layout: TextLayout::Transformers,
+        heads: Heads::Count(8),
+        prediction: Prediction::Epsilon,
+        preview_matrix: PREVIEW_1,
+        preview_bias: [0.0; 3],
+    },
+    Family {
+        name: "Stable Diffusion 2",
+        key: "sd2",
+        conditioning_width: 1024,
+        latent_channels: 4,
+        latent_scale: 0.18215,
+        text_layout: TextLayout::OpenClip,
+        heads: Heads::Width(64),
+        prediction: Prediction::VPrediction,
+        preview_matrix: PREVIEW_1,
         preview_bias: [0.0; 3],
     },
     Family {
         name: "Stable Diffusion XL",
+        key: "sdxl",
+        conditioning_width: 2048,
         latent_channels: 4,
         latent_scale: 0.13025,
+        text_layout: TextLayout::Transformers,
+        heads: Heads::Width(64),
+        prediction: Prediction::Epsilon,
         preview_matrix: &[
             [0.3651, 0.4232, 0.4341],
             [-0.2533, -0.0042, 0.1068],
@@ -43,15 +90,25 @@ pub const FAMILIES: &[Family] = &[
 ];
 
 impl Family {
-    /// The family whose latents these are, if any.
-    pub fn of(latent_channels: usize, latent_scale: f64) -> Option<&'static Self> {
-        FAMILIES.iter().find(|family| {
-            family.latent_channels == latent_channels && (family.latent_scale - latent_scale).abs() < 1e-6
-        })
+    /// The family of networks that take this conditioning and make these latents, if any.
+    pub fn of(conditioning_width: usize, latent_channels: usize, latent_scale: f64) -> Option<&'static Self> {
+        Self::with_latents(latent_channels, latent_scale).find(|family| family.conditioning_width == conditioning_width)
     }
 
-    /// Its map from latents to previews.
-    pub fn preview(&self) -> LatentToRgb {
-        LatentToRgb { matrix: self.preview_matrix.to_vec(), bias: self.preview_bias }
+    /// The map to previews of the families with such latents.
+    pub(super) fn preview_of(latent_channels: usize, latent_scale: f64) -> Option<LatentToRgb> {
+        let family = Self::with_latents(latent_channels, latent_scale).next()?;
+        Some(LatentToRgb { matrix: family.preview_matrix.to_vec(), bias: family.preview_bias })
+    }
+
+    /// The family whose text encoder is written so.
+    pub(super) fn with_text(layout: TextLayout) -> &'static Self {
+        FAMILIES.iter().find(|family| family.text_layout == layout).expect("each layout has a family")
+    }
+
+    fn with_latents(latent_channels: usize, latent_scale: f64) -> impl Iterator<Item = &'static Self> {
+        FAMILIES.iter().filter(move |family| {
+            family.latent_channels == latent_channels && (family.latent_scale - latent_scale).abs() < 1e-6
+        })
     }
 }

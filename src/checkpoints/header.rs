@@ -11,11 +11,14 @@ const MAX_HEADER_BYTES: u64 = 100_000_000;
 
 /// Where the tensors of a file lie, of safetensors or of what `torch.save` writes: which of them it is, its first bytes tell.
 pub(super) fn read_places(path: &Path) -> Result<BTreeMap<String, Place>, Error> {
+    if is_of_torch(path) { torch::read_places(path) } else { read_header(path) }
+}
+
+/// Whether a file begins as those of `torch.save` do.
+pub(super) fn is_of_torch(path: &Path) -> bool {
     let mut first = [0; 4];
-    let is_of_torch = File::open(path)
-        .and_then(|mut file| file.read_exact(&mut first))
-        .is_ok_and(|()| first == torch::ARCHIVE || first[..2] == [torch::PICKLE, 2]);
-    if is_of_torch { torch::read_places(path) } else { read_header(path) }
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut first));
+    read.is_ok_and(|()| first == torch::ARCHIVE || first[..2] == [torch::PICKLE, 2])
 }
 
 /// Where a tensor lies in its file.
@@ -74,6 +77,22 @@ pub(super) fn read_header(path: &Path) -> Result<BTreeMap<String, Place>, Error>
         return Err(damaged("it holds no tensor".to_owned()));
     }
     Ok(places)
+}
+
+/// The texts that a safetensors file carries beside its tensors; none where it is no such file.
+pub(super) fn read_metadata(path: &Path) -> BTreeMap<String, String> {
+    let metadata = || {
+        let mut file = File::open(path).ok()?;
+        let mut length = [0u8; 8];
+        file.read_exact(&mut length).ok()?;
+        let length = u64::from_le_bytes(length);
+        let mut json = Vec::new();
+        file.take(length.min(MAX_HEADER_BYTES)).read_to_end(&mut json).ok()?;
+        let header: Value = serde_json::from_slice(&json).ok()?;
+        let texts = header.get("__metadata__")?.as_object()?.iter();
+        Some(texts.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect())
+    };
+    metadata().unwrap_or_default()
 }
 
 /// A header's entry `{"dtype", "shape", "data_offsets"}` and where its data ends in the file.

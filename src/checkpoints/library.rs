@@ -1,16 +1,22 @@
 use super::clip::{ClipEntry, ClipSummary, is_clip};
 use super::controlnet::{ControlNetEntry, ControlNetSummary};
-use super::folder::Folder;
 use super::header::read_header;
-use super::model::Configs;
+use super::model::Source;
 use super::upscaler::{UpscalerEntry, UpscalerSummary};
-use super::{Error, Suggestion, Training};
+use super::{Error, Family, Format, PredictionSource, Suggestion, Training};
 use crate::geom::Extent;
 use crate::networks::UNetConfig;
 use std::path::{Path, PathBuf};
 
 /// The name of the model that comes with the program.
 const SHIPPED: &str = "bozzetto";
+
+/// Folders of checkpoints in one file beside models: A1111's, and that of `ComfyUI` and Fooocus.
+const CHECKPOINT_FOLDERS: [&str; 2] = ["Stable-diffusion", "checkpoints"];
+/// How such files end.
+const CHECKPOINT_ENDINGS: [&str; 3] = ["safetensors", "ckpt", "pt"];
+/// How deep people sort them into folders, at most.
+const MAX_DEPTH: usize = 8;
 
 /// Where a model brings an upscaler of its own.
 const PART: &str = "upscaler/model.safetensors";
@@ -72,9 +78,9 @@ fn named<'a, T: Entry>(entries: &'a [T], name: &str) -> Result<&'a T, Vec<String
 /// One of them.
 #[derive(Debug)]
 pub struct ModelEntry {
-    /// The folder's name, by which requests and the command line name it.
+    /// The name of its folder or, without its ending, of its file, by which requests and the command line name it.
     pub name: String,
-    /// The folder.
+    /// The folder or the file.
     pub path: PathBuf,
     /// What its model card calls it.
     pub display_name: Option<String>,
@@ -89,8 +95,14 @@ pub struct Summary {
     pub native_extent: Extent,
     /// Bytes of all its weights on disk.
     pub parameters_bytes: u64,
+    /// The family that it is of, where it is a known one.
+    pub family: Option<&'static Family>,
+    /// How it lies on disk.
+    pub format: Format,
     /// The noise that it was trained on, from which follows what suits it.
     pub training: Training,
+    /// What says what its network's output means.
+    pub prediction_source: PredictionSource,
     /// What its makers say suits it.
     pub suggestion: Suggestion,
     /// The shape of what estimates noise, which a `ControlNet` must fit.
@@ -100,7 +112,9 @@ pub struct Summary {
 }
 
 impl Library {
-    /// Looks for models: each of `extra` is a model's folder or a folder of such, and a model may hold others that share its parts; then the places where models are installed:
+    /// Looks for models: each of `extra` is a model's folder or file or a folder of such, among them `Stable-diffusion` (A1111) and
+    /// `checkpoints` (`ComfyUI`, Fooocus) with all that is in them; a model's folder may hold others that share its parts. Then the
+    /// places where models are installed:
     /// `models` and `assets/models` beside the program, `share/sfumato/models` beside its `bin`, and the source tree. Where two
     /// have one name, the first is taken. Upscalers are `upscaler/model.safetensors` in a model's folder, and .safetensors and .pth
     /// files in a folder `upscalers` beside models; `ControlNet`s are `controlnet` in a model's folder and the folders in a folder
@@ -115,7 +129,7 @@ impl Library {
     fn look_in(places: &[PathBuf]) -> Self {
         let mut entries = Vec::new();
         for place in places {
-            add(&mut entries, model_folders(place).into_iter().map(|folder| ModelEntry::of(name_of(&folder), folder)));
+            add(&mut entries, models_in(place).into_iter());
         }
         let mut library = Self { entries, ..Self::default() };
         // What came with a model goes before what lies beside it.
@@ -204,14 +218,14 @@ impl Library {
         used_last.and_then(named).or_else(|| named(SHIPPED)).or_else(|| usable().next())
     }
 
-    /// The folder of the model of this name, in whatever case if no model has it as it stands, or the folder at this path.
+    /// Where the model of this name is, in whatever case if no model has it as it stands, or the model at this path.
     pub fn find(&self, name_or_path: &str) -> Result<PathBuf, Error> {
         let known = match named(&self.entries, name_or_path) {
             Ok(entry) => return Ok(entry.path.clone()),
             Err(known) => known,
         };
         let path = Path::new(name_or_path);
-        if path.is_dir() {
+        if path.exists() {
             return Ok(path.to_owned());
         }
         if path.components().count() > 1 {
@@ -222,8 +236,8 @@ impl Library {
 }
 
 impl ModelEntry {
-    fn of(name: String, path: PathBuf) -> Self {
-        Self { display_name: card_title(&path), summary: summary(&path), name, path }
+    fn of(path: PathBuf) -> Self {
+        Self { name: name_of(&path), display_name: card_title(&path), summary: summary(&path), path }
     }
 }
 
@@ -302,13 +316,21 @@ fn upscalers_in(place: &Path) -> Vec<UpscalerEntry> {
 }
 
 fn summary(path: &Path) -> Result<Summary, Error> {
-    let folder = Folder::open(path)?;
-    let configs = Configs::read(&folder)?;
+    let source = Source::open(path)?;
+    let (configs, prediction_source) = source.configs()?;
     let mut parameters_bytes = 0;
-    for file in folder.weight_files()? {
-        parameters_bytes += read_header(&file)?.values().map(|place| place.bytes as u64).sum::<u64>();
+    match &source {
+        Source::File(file) => parameters_bytes = file.bytes(),
+        Source::Folder(folder) => {
+            for file in folder.weight_files()? {
+                parameters_bytes += read_header(&file)?.values().map(|place| place.bytes as u64).sum::<u64>();
+            }
+        }
     }
     Ok(Summary {
+        family: source.family(&configs),
+        format: source.format(),
+        prediction_source,
         native_extent: configs.native_extent(),
         parameters_bytes,
         training: configs.training,
@@ -325,23 +347,56 @@ fn card_title(folder: &Path) -> Option<String> {
     (!title.is_empty() && title.chars().count() <= 100).then(|| title.to_owned())
 }
 
-/// The last part of a folder's path.
-pub(super) fn name_of(folder: &Path) -> String {
-    let whole = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-    whole.file_name().unwrap_or(whole.as_os_str()).to_string_lossy().into_owned()
+/// The last part of a folder's path, or of a file's without its ending.
+pub(super) fn name_of(path: &Path) -> String {
+    let whole = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let name = if whole.is_file() { whole.file_stem() } else { whole.file_name() };
+    name.unwrap_or(whole.as_os_str()).to_string_lossy().into_owned()
 }
 
-/// `place` itself or the folders in it, by name, that are models or look like the remains of one, each followed by the models in it
-/// that share its parts.
-fn model_folders(place: &Path) -> Vec<PathBuf> {
+/// `place` itself or what is in it, by name, that is a model or looks like the remains of one: folders, each followed by the models in
+/// it that share its parts, then files.
+fn models_in(place: &Path) -> Vec<ModelEntry> {
     let is_whole = |folder: &Path| folder.join("model_index.json").is_file();
     let is_model = |folder: &Path| is_whole(folder) || folder.join("unet").is_dir();
-    let models = if is_model(place) { vec![place.to_owned()] } else { folders_of(place) };
+    let is_one = is_model(place);
+    let folders = if is_one { vec![place.to_owned()] } else { folders_of(place) };
     let with_those_in_it = |model: PathBuf| {
         let inside: Vec<PathBuf> = folders_of(&model).into_iter().filter(|path| is_whole(path)).collect();
         std::iter::once(model).chain(inside)
     };
-    models.into_iter().filter(|path| is_model(path)).flat_map(with_those_in_it).collect()
+    let folders = folders.into_iter().filter(|path| is_model(path)).flat_map(with_those_in_it);
+    let mut files = Vec::new();
+    if place.is_file() {
+        files.push(place.to_owned());
+    } else if !is_one {
+        collect_weights(place, 0, &mut files);
+        for folder in CHECKPOINT_FOLDERS {
+            collect_weights(&place.join(folder), MAX_DEPTH, &mut files);
+        }
+    }
+    files.sort();
+    let files = files.into_iter().map(ModelEntry::of);
+    // What is something else than a checkpoint is no broken model, but at home elsewhere.
+    let files =
+        files.filter(|entry| entry.path == place || !matches!(entry.summary, Err(Error::NotACheckpoint { .. })));
+    folders.map(ModelEntry::of).chain(files).collect()
+}
+
+/// The files in a folder that may be checkpoints, and in the folders in it.
+fn collect_weights(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) {
+    for path in std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
+        if path.is_dir() && depth > 0 {
+            collect_weights(&path, depth - 1, files);
+        } else if is_weights(&path) {
+            files.push(path);
+        }
+    }
+}
+
+fn is_weights(path: &Path) -> bool {
+    let ending = path.extension().unwrap_or_default();
+    CHECKPOINT_ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)) && path.is_file()
 }
 
 fn built_in_places() -> Vec<PathBuf> {
@@ -367,6 +422,9 @@ mod tests {
         let summary = Summary {
             native_extent: Extent::new(8, 8),
             parameters_bytes: 1,
+            family: None,
+            format: Format::Folder,
+            prediction_source: PredictionSource::Config,
             training: Training::from_json("{}").unwrap(),
             suggestion: Suggestion::default(),
             unet: UNetConfig::from_json(UNET).unwrap(),

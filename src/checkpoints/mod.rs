@@ -1,5 +1,5 @@
 //! From files to networks: what is in a folder, whether it is whole, which facts its configs state, and the networks with
-//! their weights. Nothing here is about one model: what a diffusers folder says decides.
+//! their weights. Nothing here is about one model: what a diffusers folder or a checkpoint's header says decides.
 
 mod clip;
 mod controlnet;
@@ -7,12 +7,14 @@ mod error;
 mod families;
 mod folder;
 mod header;
+mod ldm;
 mod library;
 mod model;
 mod open_clip;
 mod pickle;
 mod precision;
 mod preview;
+mod renamed;
 mod suggestion;
 mod torch;
 mod training;
@@ -25,9 +27,9 @@ pub use controlnet::{ControlNetEntry, ControlNetSummary, load_controlnet};
 pub use error::Error;
 pub use families::{FAMILIES, Family};
 pub use library::{Library, ModelEntry, Summary};
-pub use model::{Model, Parts};
+pub use model::{Format, Model, Parts};
 pub use precision::Precision;
 pub use preview::LatentToRgb;
 pub use suggestion::Suggestion;
-pub use training::{Prediction, Spacing, Training};
+pub use training::{Prediction, PredictionSource, Spacing, Training};
 pub use upscaler::{Upscaler, UpscalerEntry, UpscalerSummary};

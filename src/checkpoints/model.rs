@@ -1,17 +1,18 @@
 use super::folder::Folder;
+use super::ldm::SingleFile;
 use super::weights::Weights;
-use super::{Error, Family, LatentToRgb, Precision, Prediction, Suggestion, Training};
+use super::{Error, Family, LatentToRgb, Precision, Prediction, PredictionSource, Suggestion, Training};
 use crate::geom::Extent;
 use crate::networks::{AutoencoderKl, AutoencoderKlConfig, ClipText, ClipTextConfig, UNet, UNetConfig};
 use crate::prompt::{TaughtWords, Tokenizer};
 use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Loaded weights, and what must be known to use them.
 #[derive(Clone, Debug)]
 pub struct Model {
-    /// The folder's name.
+    /// The name of its folder or file.
     pub name: String,
     /// The kind of model, where it is a known one.
     pub family: Option<&'static Family>,
@@ -39,7 +40,7 @@ pub struct Model {
     pub device: Device,
 }
 
-/// Every config of a folder.
+/// Everything that configs say of a model.
 #[derive(Clone, Debug)]
 pub(super) struct Configs {
     pub(super) text_encoder: ClipTextConfig,
@@ -50,7 +51,7 @@ pub(super) struct Configs {
 }
 
 impl Configs {
-    /// Reads them, and checks that they fit together.
+    /// Reads those of a folder, and checks that they fit together.
     pub(super) fn read(folder: &Folder) -> Result<Self, Error> {
         let configs = Self {
             text_encoder: folder.config("text_encoder", "config.json", ClipTextConfig::from_json)?,
@@ -59,8 +60,14 @@ impl Configs {
             training: folder.config("scheduler", "scheduler_config.json", Training::from_json)?,
             suggestion: Suggestion::load(&folder.path)?,
         };
-        let mismatch = |reason: String| Err(Error::Mismatch { reason, path: folder.path.clone() });
-        let (words, unet, vae) = (&configs.text_encoder, &configs.unet, &configs.vae);
+        configs.check(&folder.path)?;
+        Ok(configs)
+    }
+
+    /// Checks that they fit together.
+    pub(super) fn check(&self, path: &Path) -> Result<(), Error> {
+        let mismatch = |reason: String| Err(Error::Mismatch { reason, path: path.to_owned() });
+        let (words, unet, vae) = (&self.text_encoder, &self.unet, &self.vae);
         if let Some(level) = unet.levels.iter().find(|level| level.conditioning_width != words.layers.hidden_size) {
             let width = level.conditioning_width;
             return mismatch(format!(
@@ -80,7 +87,12 @@ impl Configs {
                 vae.in_channels, vae.out_channels
             ));
         }
-        Ok(configs)
+        Ok(())
+    }
+
+    /// The family that they are of, if any.
+    pub(super) fn family(&self) -> Option<&'static Family> {
+        Family::of(self.unet.conditioning_width(), self.vae.latent_channels, self.vae.scaling_factor)
     }
 
     /// The size that the model was trained at; 64 latent pixels a side where its config does not say.
@@ -92,28 +104,29 @@ impl Configs {
 }
 
 impl Model {
-    /// Loads a diffusers folder, whatever the precision of its weights; `precision` is what the networks multiply in.
-    pub fn load(folder: &Path, device: &Device, precision: Precision) -> Result<Self, Error> {
-        let parts = Parts::open(folder, device, precision)?;
-        let (folder, configs) = (&parts.folder, &parts.configs);
-        let tokenizer = Tokenizer::load(&folder.part("tokenizer"))?;
+    /// Loads a diffusers folder or a checkpoint in one file, whatever the precision of its weights; `precision` is what the networks
+    /// multiply in.
+    pub fn load(path: &Path, device: &Device, precision: Precision) -> Result<Self, Error> {
+        let parts = Parts::open(path, device, precision)?;
+        let tokenizer = parts.source.tokenizer()?;
+        let configs = &parts.configs;
         let (largest, vocab) = (tokenizer.largest_id(), configs.text_encoder.vocab_size);
         if largest as usize >= vocab {
             let reason = format!("the tokenizer has a token {largest}, the text encoder only {vocab} in all");
-            return Err(Error::Mismatch { reason, path: folder.path.clone() });
+            return Err(Error::Mismatch { reason, path: path.to_owned() });
         }
         let (text_encoder, unet, vae) = (parts.text_encoder()?, parts.unet()?, parts.vae()?);
         let (channels, scale) = (configs.vae.latent_channels, configs.vae.scaling_factor);
         Ok(Self {
-            name: super::library::name_of(&folder.path),
-            family: Family::of(channels, scale),
-            preview: LatentToRgb::load(&folder.part("preview.json"), channels, scale)?,
+            name: super::library::name_of(path),
+            family: parts.source.family(configs),
+            preview: LatentToRgb::load(&parts.source.beside("preview.json"), channels, scale)?,
             native_extent: configs.native_extent(),
             prediction: configs.training.prediction,
             suggestion: configs.suggestion,
             training: parts.configs.training,
             tokenizer,
-            taught: taught_words(&folder.part("words.txt"))?,
+            taught: taught_words(&parts.source.beside("words.txt"))?,
             text_encoder,
             unet,
             vae,
@@ -127,10 +140,84 @@ fn taught_words(path: &Path) -> Result<Option<TaughtWords>, Error> {
     path.is_file().then(|| Ok(TaughtWords::parse(&super::folder::text_in(path)?))).transpose()
 }
 
-/// A model's folder whose networks are loaded one by one, each when it is asked for.
+/// How a model lies on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A folder in the layout of diffusers.
+    Folder,
+    /// One .safetensors file.
+    Safetensors,
+    /// One file of `torch.save`.
+    Torch,
+}
+
+impl Format {
+    /// How it is spelled in JSON.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Folder => "diffusers",
+            Self::Safetensors => "safetensors",
+            Self::Torch => "torch",
+        }
+    }
+}
+
+/// Where a model's networks are.
+#[derive(Clone, Debug)]
+pub(super) enum Source {
+    Folder(Folder),
+    File(SingleFile),
+}
+
+impl Source {
+    /// Reads a folder's index or a file's header.
+    pub(super) fn open(path: &Path) -> Result<Self, Error> {
+        if path.is_file() { SingleFile::open(path).map(Self::File) } else { Folder::open(path).map(Self::Folder) }
+    }
+
+    /// What its configs say, and where what the network's output means is from.
+    pub(super) fn configs(&self) -> Result<(Configs, PredictionSource), Error> {
+        match self {
+            Self::Folder(folder) => Ok((Configs::read(folder)?, PredictionSource::Config)),
+            Self::File(file) => file.configs(),
+        }
+    }
+
+    /// The family that it is of, if any.
+    pub(super) fn family(&self, configs: &Configs) -> Option<&'static Family> {
+        match self {
+            Self::Folder(_) => configs.family(),
+            Self::File(file) => Some(file.family),
+        }
+    }
+
+    pub(super) fn format(&self) -> Format {
+        match self {
+            Self::Folder(_) => Format::Folder,
+            Self::File(file) => file.format,
+        }
+    }
+
+    /// A file beside a folder's parts; a model in one file has none.
+    fn beside(&self, name: &str) -> PathBuf {
+        match self {
+            Self::Folder(folder) => folder.part(name),
+            Self::File(file) => file.path.join(name),
+        }
+    }
+
+    fn tokenizer(&self) -> Result<Tokenizer, Error> {
+        match self {
+            Self::Folder(folder) => Ok(Tokenizer::load(&folder.part("tokenizer"))?),
+            Self::File(file) => Ok(file.tokenizer()),
+        }
+    }
+}
+
+/// A model whose networks are loaded one by one, each when it is asked for.
 #[derive(Clone, Debug)]
 pub struct Parts {
-    folder: Folder,
+    source: Source,
     configs: Configs,
     device: Device,
     /// What the networks multiply in.
@@ -138,37 +225,50 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// Reads the configs of a diffusers folder, and no weights yet. The networks will multiply in `precision` on `device`.
-    pub fn open(folder: &Path, device: &Device, precision: Precision) -> Result<Self, Error> {
+    /// Reads the configs of a diffusers folder or the header of a checkpoint, and no weights yet. The networks will multiply in
+    /// `precision` on `device`.
+    pub fn open(path: &Path, device: &Device, precision: Precision) -> Result<Self, Error> {
         let dtype = precision.dtype(device)?;
-        let folder = Folder::open(folder)?;
-        let configs = Configs::read(&folder)?;
-        Ok(Self { folder, configs, device: device.clone(), dtype })
+        let source = Source::open(path)?;
+        let (configs, _) = source.configs()?;
+        Ok(Self { source, configs, device: device.clone(), dtype })
     }
 
     /// Loads what turns ids into conditioning.
     pub fn text_encoder(&self) -> Result<ClipText, Error> {
-        self.network("text_encoder", "model", |weights| ClipText::new(&self.configs.text_encoder, weights))
+        let of_file = |file: &SingleFile| file.text_encoder(self.dtype, &self.device);
+        self.network("text_encoder", "model", of_file, |weights| ClipText::new(&self.configs.text_encoder, weights))
     }
 
     /// Loads what estimates noise.
     pub fn unet(&self) -> Result<UNet, Error> {
-        self.network("unet", "diffusion_pytorch_model", |weights| UNet::new(&self.configs.unet, weights))
+        let config = &self.configs.unet;
+        let of_file = |file: &SingleFile| file.unet(config, self.dtype, &self.device);
+        self.network("unet", "diffusion_pytorch_model", of_file, |weights| UNet::new(config, weights))
     }
 
     /// Loads what turns a picture into a latent and back.
     pub fn vae(&self) -> Result<AutoencoderKl, Error> {
-        self.network("vae", "diffusion_pytorch_model", |weights| AutoencoderKl::new(&self.configs.vae, weights))
+        let config = &self.configs.vae;
+        let of_file = |file: &SingleFile| file.vae(config, self.dtype, &self.device);
+        self.network("vae", "diffusion_pytorch_model", of_file, |weights| AutoencoderKl::new(config, weights))
     }
 
+    /// Builds a network from the weights called `stem` in the folder of a part, or from those of a file.
     fn network<T>(
         &self,
         part: &str,
         stem: &str,
+        of_file: impl FnOnce(&SingleFile) -> Result<VarBuilder<'static>, Error>,
         new: impl FnOnce(VarBuilder<'_>) -> candle_core::Result<T>,
     ) -> Result<T, Error> {
-        let folder = self.folder.part(part);
-        let weights = Weights::open(&folder, stem)?;
-        new(weights.into_builder(self.dtype, &self.device)).map_err(|error| Error::from_candle(&error, &folder))
+        let (weights, path) = match &self.source {
+            Source::Folder(folder) => {
+                let path = folder.part(part);
+                (Weights::open(&path, stem)?.into_builder(self.dtype, &self.device), path)
+            }
+            Source::File(file) => (of_file(file)?, file.path.clone()),
+        };
+        new(weights).map_err(|error| Error::from_candle(&error, &path))
     }
 }

@@ -1,15 +1,14 @@
 //! `OpenCLIP`'s own layout: one file of weights, which names and shapes some of them differently from transformers, and
 //! `open_clip_config.json`.
 
+use super::renamed::{Names, Piece};
 use super::weights::Weights;
 use crate::networks::{Activation, ClipConfig, ClipImageConfig, ClipLayersConfig, ClipTextConfig, ConfigError, Fields};
-use candle_core::{DType, Device, Result, Shape, Tensor};
-use candle_nn::Init;
 use candle_nn::var_builder::SimpleBackend;
 use serde_json::json;
 
 /// What `open_clip_config.json` says of the networks. Absent fields have `OpenCLIP`'s defaults (its `CLIPTextCfg`, `CLIPVisionCfg`).
-pub(super) fn config_from_json(json: &str) -> std::result::Result<ClipConfig, ConfigError> {
+pub(super) fn config_from_json(json: &str) -> Result<ClipConfig, ConfigError> {
     let whole = Fields::parse(json)?;
     let model = whole.inner("model_cfg").ok_or_else(|| whole.wrong("model_cfg", "an object"))?;
     let part = |name: &str| model.inner(name).ok_or_else(|| model.wrong(name, "an object"));
@@ -80,20 +79,12 @@ pub(super) fn config_from_json(json: &str) -> std::result::Result<ClipConfig, Co
     })
 }
 
-/// Weights in `OpenCLIP`'s layout, to be asked for by transformers' names.
-pub(super) struct OpenClipWeights {
-    weights: Weights,
-    /// What stands before the text encoder's names: nothing, or `text.` in later files.
+/// Names of transformers to those of `OpenCLIP`.
+pub(super) struct OpenClipNames {
+    /// What stands before all of them.
+    prefix: &'static str,
+    /// What stands before the text encoder's names then: nothing, or `text.` in later files.
     text: &'static str,
-}
-
-/// How a tensor of transformers is had from one of `OpenCLIP`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Piece {
-    Whole,
-    Transposed,
-    /// Which third of its rows.
-    Third(usize),
 }
 
 const LAYER: [(&str, &str, Piece); 8] = [
@@ -124,64 +115,42 @@ const TEXT: [(&str, &str); 4] = [
     ("final_layer_norm.bias", "ln_final.bias"),
 ];
 
-impl OpenClipWeights {
-    pub(super) fn new(weights: Weights) -> Self {
+impl OpenClipNames {
+    /// Of a file that holds a whole CLIP.
+    pub(super) fn of_file(weights: &Weights) -> Self {
         let text = if weights.contains_tensor("text.token_embedding.weight") { "text." } else { "" };
-        Self { weights, text }
+        Self { prefix: "", text }
     }
 
-    /// What is called so in transformers: its name here, and how to get it from that.
+    /// Of a text encoder whose names begin so.
+    pub(super) fn of_text(prefix: &'static str) -> Self {
+        Self { prefix, text: "" }
+    }
+}
+
+impl Names for OpenClipNames {
     fn find(&self, name: &str) -> Option<(String, Piece)> {
         let (encoder, rest, table): (_, _, &[_]) = if let Some(rest) = name.strip_prefix("vision_model.") {
             ("visual.", rest, &VISION)
         } else if let Some(rest) = name.strip_prefix("text_model.") {
             (self.text, rest, &TEXT)
         } else {
-            return match name {
-                "logit_scale" => Some((name.to_owned(), Piece::Whole)),
-                "visual_projection.weight" => Some(("visual.proj".to_owned(), Piece::Transposed)),
-                "text_projection.weight" => Some((format!("{}text_projection", self.text), Piece::Transposed)),
-                _ => None,
+            let (found, piece) = match name {
+                "logit_scale" => (name.to_owned(), Piece::Whole),
+                "visual_projection.weight" => ("visual.proj".to_owned(), Piece::Transposed),
+                "text_projection.weight" => (format!("{}text_projection", self.text), Piece::Transposed),
+                _ => return None,
             };
+            return Some((format!("{}{found}", self.prefix), piece));
         };
+        let prefix = self.prefix;
         if let Some((_, found)) = table.iter().find(|(known, _)| *known == rest) {
-            return Some((format!("{encoder}{found}"), Piece::Whole));
+            return Some((format!("{prefix}{encoder}{found}"), Piece::Whole));
         }
         let (index, rest) = rest.strip_prefix("encoder.layers.")?.split_once('.')?;
         let (kind, found, piece) =
             LAYER.iter().find_map(|(known, found, piece)| Some((rest.strip_prefix(known)?, found, *piece)))?;
-        Some((format!("{encoder}transformer.resblocks.{index}.{found}{kind}"), piece))
-    }
-}
-
-impl SimpleBackend for OpenClipWeights {
-    fn get(&self, shape: Shape, name: &str, init: Init, dtype: DType, device: &Device) -> Result<Tensor> {
-        let missing = || candle_core::Error::CannotFindTensor { path: name.to_owned() };
-        let (found, piece) = self.find(name).ok_or_else(missing)?;
-        let dims = shape.dims().to_vec();
-        let whole = |shape: Vec<usize>| self.weights.get(Shape::from(shape), &found, init, dtype, device);
-        match piece {
-            Piece::Whole => whole(dims),
-            Piece::Transposed => whole(dims.into_iter().rev().collect())?.t()?.contiguous(),
-            Piece::Third(index) => {
-                let rows = dims[0];
-                let mut all = dims;
-                all[0] = 3 * rows;
-                whole(all)?.narrow(0, index * rows, rows)?.contiguous()
-            }
-        }
-    }
-
-    fn get_unchecked(&self, name: &str, dtype: DType, device: &Device) -> Result<Tensor> {
-        let missing = || candle_core::Error::CannotFindTensor { path: name.to_owned() };
-        match self.find(name).ok_or_else(missing)? {
-            (found, Piece::Whole) => self.weights.get_unchecked(&found, dtype, device),
-            _ => Err(missing()),
-        }
-    }
-
-    fn contains_tensor(&self, name: &str) -> bool {
-        self.find(name).is_some_and(|(found, _)| self.weights.contains_tensor(&found))
+        Some((format!("{prefix}{encoder}transformer.resblocks.{index}.{found}{kind}"), piece))
     }
 }
 

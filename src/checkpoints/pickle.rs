@@ -31,6 +31,8 @@ pub(super) enum Value {
     /// What the pickle calls something that lies outside of it.
     Outside(Id),
     Tensor(Tensor),
+    /// What a training program keeps beside weights, of which nothing is made.
+    Opaque,
 }
 
 /// Where a tensor lies in a storage.
@@ -52,6 +54,8 @@ pub(super) enum Callable {
     RebuildTensor,
     RebuildParameter,
     Storage(DType),
+    /// What training programs write beside weights. It is not made: its name alone stands for it.
+    Unmade,
 }
 
 const CALLABLES: &[(&str, &str, Callable)] = &[
@@ -66,6 +70,13 @@ const CALLABLES: &[(&str, &str, Callable)] = &[
     ("torch", "IntStorage", Callable::Storage(DType::I32)),
     ("torch", "ShortStorage", Callable::Storage(DType::I16)),
     ("torch", "ByteStorage", Callable::Storage(DType::U8)),
+    ("torch", "float32", Callable::Unmade),
+    ("torch", "float16", Callable::Unmade),
+    ("pytorch_lightning.callbacks.model_checkpoint", "ModelCheckpoint", Callable::Unmade),
+    ("numpy", "dtype", Callable::Unmade),
+    ("numpy.core.multiarray", "scalar", Callable::Unmade),
+    ("numpy._core.multiarray", "scalar", Callable::Unmade),
+    ("_codecs", "encode", Callable::Unmade),
 ];
 
 /// Why a pickle was not read.
@@ -204,7 +215,7 @@ impl Machine<'_> {
                 // What is set on an object beside its items; of a dictionary of weights, the versions of its modules.
                 self.pop()?;
                 let object = self.stack[self.above_mark(1)?];
-                if !matches!(self.values[object.0], Value::Dict(_)) {
+                if !matches!(self.values[object.0], Value::Dict(_) | Value::Opaque) {
                     return Err(SENSELESS);
                 }
             }
@@ -263,6 +274,7 @@ impl Machine<'_> {
                 }
                 Ok(Value::Tensor(Tensor { storage, offset, shape, strides }))
             }
+            (Callable::Unmade, _) => Ok(Value::Opaque),
             (Callable::RebuildParameter, &[tensor, ..]) => match &self.values[tensor.0] {
                 tensor @ Value::Tensor(_) => Ok(tensor.clone()),
                 _ => Err(SENSELESS),

@@ -18,7 +18,7 @@ impl LatentToRgb {
     pub(super) fn load(path: &Path, channels: usize, latent_scale: f64) -> Result<Self, Error> {
         if !path.is_file() {
             let grey = || Self { matrix: vec![[1.0 / channels as f32; 3]; channels], bias: [0.0; 3] };
-            return Ok(Family::of(channels, latent_scale).map_or_else(grey, Family::preview));
+            return Ok(Family::preview_of(channels, latent_scale).unwrap_or_else(grey));
         }
         let damaged = |reason: String| Error::Damaged { path: path.to_owned(), reason };
         let map: Self =

@@ -1,15 +1,68 @@
 use crate::networks::{ConfigError, Fields};
+use serde::{Deserialize, Serialize};
 use std::f64::consts::FRAC_PI_2;
 
 /// What the network's output means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Prediction {
     /// The noise.
     Epsilon,
     /// The clean latent.
     Sample,
     /// √ᾱ · noise - √(1-ᾱ) · clean latent (Salimans & Ho 2022).
+    #[serde(rename = "v")]
     VPrediction,
+}
+
+/// What says what the network's output means, the surest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PredictionSource {
+    /// The scheduler's config.
+    Config,
+    /// A tensor that is there for this.
+    Weights,
+    /// The file's metadata.
+    Metadata,
+    /// A file beside it.
+    SideFile,
+    /// The file's name.
+    Name,
+    /// Nothing but that most of its family are so.
+    Family,
+}
+
+impl PredictionSource {
+    /// How it is spelled in JSON.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::Weights => "weights",
+            Self::Metadata => "metadata",
+            Self::SideFile => "side file",
+            Self::Name => "name",
+            Self::Family => "family",
+        }
+    }
+}
+
+impl Prediction {
+    /// All of them.
+    pub const ALL: &[Self] = &[Self::Epsilon, Self::Sample, Self::VPrediction];
+
+    /// How it is spelled, everywhere.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Epsilon => "epsilon",
+            Self::Sample => "sample",
+            Self::VPrediction => "v",
+        }
+    }
+
+    /// The one of this name, whatever its case.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|prediction| prediction.name().eq_ignore_ascii_case(name))
+    }
 }
 
 /// Which timesteps a short run visits, as the model's makers ran it.

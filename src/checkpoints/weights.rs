@@ -55,6 +55,11 @@ impl Weights {
         VarBuilder::from_backend(Box::new(self), dtype, device.clone())
     }
 
+    /// The shape of the tensor of this name.
+    pub(super) fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.tensors.get(name).map(|(_, place)| place.shape.as_slice())
+    }
+
     fn place(&self, name: &str) -> Result<&(usize, Place)> {
         self.tensors.get(name).ok_or_else(|| candle_core::Error::CannotFindTensor { path: name.to_owned() })
     }
@@ -176,7 +181,7 @@ mod tests {
         assert_eq!(b.to_dtype(DType::F32).unwrap().to_vec1::<f32>().unwrap(), [3.0]);
 
         let error = Error::from_candle(&weights.get(3, "a").unwrap_err(), folder.path()).to_string();
-        assert!(error.starts_with("the tensor a is [2] but config.json makes it [3]"), "{error}");
+        assert!(error.starts_with("the tensor a is [2] but must be [3]"), "{error}");
         let error = Error::from_candle(&weights.get(3, "c").unwrap_err(), folder.path()).to_string();
         assert!(error.starts_with("the tensor c is missing from the weights"), "{error}");
     }

@@ -14,7 +14,7 @@ const PROMPT: &str = "red apple";
 const SEED: u64 = 7;
 
 pub(super) fn run(args: &BenchArgs) -> anyhow::Result<()> {
-    let folder = args.model.as_deref().map(Path::new).filter(|path| path.is_dir());
+    let folder = args.model.as_deref().map(Path::new).filter(|path| path.exists());
     let (library, settings) = library(folder);
     let chosen = models::chosen(&library, args.model.as_deref(), settings.last_model.as_deref())?;
     let defaults = chosen.defaults;
@@ -30,6 +30,7 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<()> {
         guidance_scale: defaults.guidance_scale,
         precision: args.precision,
         savings: Savings::default(),
+        prediction: None,
         input: None,
         control: None,
         upscale: None,

@@ -15,7 +15,7 @@ mod upscale;
 pub use describe::sentence;
 
 use crate::checkpoints::Library;
-use crate::diffusion::{MAX_FACTOR, Precision, Preprocessor, SamplerName, Savings, ScheduleName};
+use crate::diffusion::{MAX_FACTOR, Precision, Prediction, Preprocessor, SamplerName, Savings, ScheduleName};
 use crate::geom::Extent;
 use crate::settings::{Paths, Settings};
 use anyhow::anyhow;
@@ -82,9 +82,9 @@ pub struct PaintArgs {
     /// What to stay away from
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub negative: String,
-    /// A model's folder, or its name as `sfumato models` lists it [default: the one used last in the window,
+    /// A model's file or folder, or its name as `sfumato models` lists it [default: the one used last in the window,
     /// else the one that comes with the program]
-    #[arg(long, value_name = "DIR|NAME")]
+    #[arg(long, value_name = "PATH|NAME")]
     pub model: Option<String>,
     /// What the noise is drawn from [default: drawn at random, and printed]
     #[arg(long, value_name = "N", value_parser = seed_of)]
@@ -109,6 +109,9 @@ pub struct PaintArgs {
     /// What is left out.
     #[command(flatten)]
     pub savings: SavingsArgs,
+    /// What the model's network estimates: epsilon (the noise), v, or sample (the picture) [default: what the model's files say]
+    #[arg(long, value_name = "NAME", value_parser = prediction_named)]
+    pub prediction: Option<Prediction>,
     /// The picture's size; sides are rounded to multiples of 8 [default: the size of --image, or what suits the model]
     #[arg(long, value_name = "WxH", value_parser = extent_of)]
     pub size: Option<Extent>,
@@ -199,9 +202,9 @@ pub struct ControlArgs {
 /// What `sfumato bench` is told.
 #[derive(Args, Debug)]
 pub struct BenchArgs {
-    /// A model's folder, or its name as `sfumato models` lists it [default: the one used last in the window,
+    /// A model's file or folder, or its name as `sfumato models` lists it [default: the one used last in the window,
     /// else the one that comes with the program]
-    #[arg(long, value_name = "DIR|NAME")]
+    #[arg(long, value_name = "PATH|NAME")]
     pub model: Option<String>,
     /// The picture's size; sides are rounded to multiples of 8 [default: what suits the model]
     #[arg(long, value_name = "WxH", value_parser = extent_of)]
@@ -381,6 +384,10 @@ fn schedule_named(name: &str) -> Result<ScheduleName, String> {
 fn preprocessor_named(name: &str) -> Result<Preprocessor, String> {
     let keys = || Preprocessor::ALL.iter().map(|one| one.key()).collect::<Vec<_>>().join(", ");
     Preprocessor::from_name(name).ok_or_else(|| format!("there is no such way to see lines: choose one of {}", keys()))
+}
+
+fn prediction_named(name: &str) -> Result<Prediction, String> {
+    Prediction::from_name(name).ok_or_else(|| "there is no such prediction: choose epsilon, v or sample".to_owned())
 }
 
 fn precision_named(name: &str) -> Result<Precision, String> {

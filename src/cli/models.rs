@@ -3,7 +3,8 @@
 use super::clip::ChosenClip;
 use super::{JSON_VERSION, describe, print, print_json};
 use crate::checkpoints::{
-    self, ClipEntry, ClipSummary, ControlNetEntry, Library, ModelEntry, UpscalerEntry, UpscalerSummary,
+    self, ClipEntry, ClipSummary, ControlNetEntry, Library, ModelEntry, Prediction, Summary, UpscalerEntry,
+    UpscalerSummary,
 };
 use crate::diffusion::{Defaults, TrainingSigmas};
 use crate::engine;
@@ -101,17 +102,31 @@ fn as_json(entry: &ModelEntry) -> Value {
     json!({
         "name": entry.name,
         "path": describe::absolute(&entry.path),
+        "family": summary.ok().and_then(|summary| Some(summary.family?.key)),
+        "format": summary.ok().map(|summary| summary.format.key()),
+        "prediction": summary.ok().map(|summary| summary.training.prediction.name()),
+        "prediction_from": summary.ok().map(|summary| summary.prediction_source.key()),
         "bytes": summary.ok().map(|summary| summary.parameters_bytes),
         "extent": summary.ok().map(|summary| json!({ "width": summary.native_extent.width, "height": summary.native_extent.height })),
         "problem": summary.err().map(ToString::to_string),
     })
 }
 
+/// Family and, where it is not the noise, what its network's output means.
+fn kind(summary: &Summary) -> String {
+    let family = summary.family.map_or("", |family| family.name);
+    match summary.training.prediction {
+        Prediction::Epsilon => family.to_owned(),
+        prediction => format!("{family} {}-prediction", prediction.name()).trim().to_owned(),
+    }
+}
+
 fn as_text(entry: &ModelEntry) -> String {
     match &entry.summary {
         Ok(summary) => format!(
-            "{}\t{}\t{} MB\t{}\n",
+            "{}\t{}\t{}\t{} MB\t{}\n",
             entry.name,
+            kind(summary),
             summary.native_extent,
             summary.parameters_bytes.div_ceil(1_000_000),
             entry.path.display()

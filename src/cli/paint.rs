@@ -61,8 +61,7 @@ fn paint_all(args: &PaintArgs, done: &mut Done) -> anyhow::Result<()> {
     if args.rank && args.prompt.iter().all(|words| words.trim().is_empty()) {
         bail!(Usage("--rank orders pictures by how well they fit the prompt, and there is none: write one".to_owned()));
     }
-    let model_folder = args.model.as_deref().map(Path::new).filter(|path| path.is_dir());
-    let (library, settings) = library(model_folder);
+    let (library, settings) = library(args.model.as_deref().map(Path::new).filter(|path| path.exists()));
     let plan = Plan::new(args, &library, settings.last_model.as_deref())?;
     let clip = args.rank.then(|| chosen_clip(&library, args.clip.as_deref(), settings.clip.as_deref())).transpose()?;
     let output = Output::new(args.out.as_deref(), args.count)?;

@@ -84,6 +84,7 @@ fn request(args: &PaintArgs, model: String, defaults: &Defaults, extent: Extent)
             negative_min_sigma: args.savings.negative_min_sigma,
             deep_every: args.savings.deep_every,
         },
+        prediction: args.prediction,
         input: None,
         control: None,
         upscale: None,

@@ -295,7 +295,11 @@ impl<'a> Run<'a> {
             *kept = deep;
             Ok(predicted)
         };
-        let network = Network { predict, prediction: self.model.prediction, training: &self.training };
+        let network = Network {
+            predict,
+            prediction: self.request.prediction.unwrap_or(self.model.prediction),
+            training: &self.training,
+        };
         Ok(if self.is_guided() {
             let when = move |sigma| savings.guides(step_at(starts, sigma), starts.len(), sigma);
             Box::new(Guided { inner: network, scale: self.request.guidance_scale, when })

@@ -1,4 +1,4 @@
-use super::{Control, MAX_FACTOR, Precision, Savings, times};
+use super::{Control, MAX_FACTOR, Precision, Prediction, Savings, times};
 use crate::geom::Extent;
 use crate::pixels::{Mask, Picture};
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,9 @@ pub struct Request<P = Arc<Picture>, M = Arc<Mask>> {
     /// Which calls of the network are left out. Records of before there was a choice do not name it.
     #[serde(default)]
     pub savings: Savings,
+    /// What the model's network's output is taken for; none takes it for what the model's files say.
+    #[serde(default)]
+    pub prediction: Option<Prediction>,
     /// The picture to start from; none starts from noise alone.
     pub input: Option<Input<P, M>>,
     /// What guides the shapes; none leaves them to the words. Records of before there were `ControlNet`s do not name it.
@@ -105,6 +108,7 @@ impl<P, M> Request<P, M> {
             guidance_scale: self.guidance_scale,
             precision: self.precision,
             savings: self.savings,
+            prediction: self.prediction,
             input,
             control,
             upscale: self.upscale,

@@ -240,6 +240,7 @@ mod tests {
             guidance_scale: 1.0,
             precision: Precision::F32,
             savings: Savings::default(),
+            prediction: None,
             input: None,
             control: None,
             upscale: None,

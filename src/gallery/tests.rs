@@ -20,6 +20,7 @@ fn request(prompt: &str, seed: u64, input: Option<Input>) -> Request {
         guidance_scale: 7.5,
         precision: Precision::F32,
         savings: Savings::default(),
+        prediction: None,
         input,
         control: None,
         upscale: None,

@@ -4,7 +4,7 @@
 
 use super::{Found, Imported, pairs};
 use crate::diffusion::{
-    Control, Painted, Precision, Preprocessor, Request, SamplerName, Savings, ScheduleName, Upscale,
+    Control, Painted, Precision, Prediction, Preprocessor, Request, SamplerName, Savings, ScheduleName, Upscale,
 };
 use crate::geom::Extent;
 use std::collections::HashSet;
@@ -22,6 +22,7 @@ const DEEP_EVERY: &str = "Sfumato deep every";
 /// Below which sigma there was no guidance. A1111 means every other step, unless the second says otherwise.
 const MIN_SIGMA: &str = "NGMS";
 const MIN_SIGMA_ALL: &str = "NGMS all steps";
+const PREDICTION: &str = "Sfumato prediction";
 /// How many steps were made, written only where a run was stopped early.
 const STEPS_MADE: &str = "Sfumato steps made";
 /// Of sd-webui-controlnet, for its first unit.
@@ -106,6 +107,9 @@ fn text_of<P, M>(request: &Request<P, M>, steps_made: Option<u32>) -> String {
     }
     if savings.deep_every != off.deep_every {
         keys.push(pairs::write(DEEP_EVERY, &savings.deep_every.to_string()));
+    }
+    if let Some(prediction) = request.prediction {
+        keys.push(pairs::write(PREDICTION, prediction.name()));
     }
     if let Some(made) = steps_made {
         keys.push(pairs::write(STEPS_MADE, &made.to_string()));
@@ -265,6 +269,7 @@ fn take(found: &mut Found, key: &str, value: &str) -> bool {
         EXACT_NEGATIVE => set(&mut found.negative_prompt, Some(value.to_owned())),
         STEPS_MADE => set(&mut found.steps_made, value.parse().ok()),
         PRECISION => set(&mut found.precision, Precision::from_name(value)),
+        PREDICTION => set(&mut found.prediction, Prediction::from_name(value)),
         "Version" => {
             let is_ours = value.starts_with("sfumato ");
             if is_ours {
@@ -346,6 +351,7 @@ mod tests {
             guidance_scale: 7.5,
             precision: Precision::F32,
             savings: Savings::default(),
+            prediction: None,
             input: None,
             control: None,
             upscale: None,
@@ -365,6 +371,7 @@ mod tests {
             guidance_scale: found.guidance_scale.unwrap(),
             precision: found.precision.unwrap(),
             savings: found.savings.unwrap(),
+            prediction: found.prediction,
             input: found.strength.map(|strength| Input { picture: (), strength, mask: None }),
             control: found.control,
             upscale: found.upscaler.map(|upscaler| Upscale {
@@ -529,7 +536,9 @@ mod tests {
             control in prop::option::of((
                 any_prompt(), prop::sample::select(Preprocessor::ALL.to_vec()), 0.0..=2.0f64, 0.0..=1.0f64, 0.0..=1.0f64,
             )),
-            precision in prop::sample::select(Precision::ALL.to_vec()),
+            (precision, prediction) in (
+                prop::sample::select(Precision::ALL.to_vec()), prop::option::of(prop::sample::select(Prediction::ALL.to_vec())),
+            ),
             savings in (0.0..=1.0f64, 0.0..=1.0f64, prop_oneof![Just(0.0), 0.0..=1000.0f64], 1..=20u32),
         ) {
             let extent = Extent::new(width, height);
@@ -537,7 +546,7 @@ mod tests {
             let savings = Savings { guidance_start, guidance_end, negative_min_sigma, deep_every };
             let input = strength.map(|strength| Input { picture: (), strength, mask: None });
             let request = Request::<(), ()> {
-                model, prompt, negative_prompt, extent, seed, sampler, schedule, steps, guidance_scale, precision, savings,
+                model, prompt, negative_prompt, extent, seed, sampler, schedule, steps, guidance_scale, precision, savings, prediction,
                 input,
                 control: control.map(|(controlnet, preprocessor, weight, start, end)| Control {
                     controlnet, picture: (), preprocessor, weight, start, end,

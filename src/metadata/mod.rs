@@ -9,7 +9,7 @@ mod pairs;
 
 pub use a1111::{describe, from_parameters, to_parameters, upscaling_text, with_upscaling};
 
-use crate::diffusion::{Control, Precision, SamplerName, Savings, ScheduleName};
+use crate::diffusion::{Control, Precision, Prediction, SamplerName, Savings, ScheduleName};
 use crate::geom::Extent;
 
 /// The key of the text chunk that holds [`to_parameters`] in a PNG.
@@ -53,6 +53,8 @@ pub struct Found {
     pub precision: Option<Precision>,
     /// Which calls of the network were left out.
     pub savings: Option<Savings>,
+    /// What the network's output was taken for; of texts of this program alone.
+    pub prediction: Option<Prediction>,
     /// The denoising strength, of a picture that started from another one.
     pub strength: Option<f64>,
     /// What guided it; the picture that did is not in the text.

@@ -40,11 +40,18 @@ impl Tokenizer {
 }
 
 /// The tokens with a meaning of their own.
-struct SpecialTokens {
-    begin: String,
-    end: String,
+pub(super) struct SpecialTokens {
+    pub(super) begin: String,
+    pub(super) end: String,
     pad: String,
     unknown: String,
+}
+
+impl SpecialTokens {
+    pub(super) fn of_clip() -> Self {
+        let end = "<|endoftext|>".to_owned();
+        Self { begin: "<|startoftext|>".to_owned(), pad: end.clone(), unknown: end.clone(), end }
+    }
 }
 
 /// Reads them where the files name them; otherwise they are CLIP's.
@@ -62,9 +69,10 @@ fn special_tokens(folder: &Path) -> Result<SpecialTokens, Error> {
             value.as_str().or_else(|| value.get("content")?.as_str()).map(str::to_owned)
         })
     };
-    let end = named("eos_token").unwrap_or_else(|| "<|endoftext|>".to_owned());
+    let clip = SpecialTokens::of_clip();
+    let end = named("eos_token").unwrap_or(clip.end);
     Ok(SpecialTokens {
-        begin: named("bos_token").unwrap_or_else(|| "<|startoftext|>".to_owned()),
+        begin: named("bos_token").unwrap_or(clip.begin),
         pad: named("pad_token").unwrap_or_else(|| end.clone()),
         unknown: named("unk_token").unwrap_or_else(|| end.clone()),
         end,
@@ -72,7 +80,7 @@ fn special_tokens(folder: &Path) -> Result<SpecialTokens, Error> {
 }
 
 /// The tokenizer.json that transformers would write for a CLIP vocabulary (its `CLIPConverter`).
-fn clip_definition(vocab: &Value, merges: &str, special: &SpecialTokens) -> Value {
+pub(super) fn clip_definition(vocab: &Value, merges: &str, special: &SpecialTokens) -> Value {
     let merges: Vec<&str> =
         merges.lines().filter(|line| !line.starts_with("#version") && !line.trim().is_empty()).collect();
     let added: Vec<Value> = [&special.begin, &special.end]

@@ -4,6 +4,7 @@
 //! Han characters get spaces around them before anything else, so that 红苹果 is read as three words and not as one that no
 //! vocabulary has; tokenizer.json cannot be relied on for that.
 
+mod builtin;
 mod chunks;
 mod files;
 mod nudge;
@@ -12,6 +13,7 @@ mod steps;
 mod taught;
 mod weights;
 
+pub use builtin::Fill;
 pub use chunks::{Chunk, Chunks};
 pub use nudge::nudged;
 pub use steps::{at_each_step, plain};

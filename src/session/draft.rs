@@ -1,5 +1,5 @@
 use crate::diffusion::{
-    Control, Defaults, Input, Invalid, Precision, Request, SamplerName, Savings, ScheduleName, Upscale,
+    Control, Defaults, Input, Invalid, Precision, Prediction, Request, SamplerName, Savings, ScheduleName, Upscale,
 };
 use crate::geom::Extent;
 use crate::metadata::Found;
@@ -31,6 +31,9 @@ pub struct Draft {
     /// Which calls of the network are left out.
     #[serde(default)]
     pub savings: Savings,
+    /// What the model's network's output is taken for; none takes it for what the model's files say.
+    #[serde(default)]
+    pub prediction: Option<Prediction>,
     /// What the noise of the first picture is drawn from, 0..2³²; the next pictures take the next seeds. It is the seed that was
     /// used last until Generate is pressed again.
     pub seed: u64,
@@ -82,6 +85,7 @@ impl Default for Draft {
             guidance_scale: 7.0,
             precision: Precision::F32,
             savings: Savings::default(),
+            prediction: None,
             seed: 7,
             seed_locked: false,
             extent: Extent::new(512, 512),
@@ -138,6 +142,7 @@ impl Draft {
             guidance_scale: self.guidance_scale,
             precision: self.precision,
             savings: self.savings,
+            prediction: self.prediction,
             input,
             control: guide.map(guided).transpose()?,
             upscale: self.upscale.clone(),
@@ -190,6 +195,7 @@ impl Draft {
         self.guidance_scale = request.guidance_scale;
         self.precision = request.precision;
         self.savings = request.savings;
+        self.prediction = request.prediction;
         self.seed = request.seed;
         self.extent = request.extent;
         self.upscale.clone_from(&request.upscale);
@@ -216,6 +222,7 @@ impl Draft {
         set(&mut self.guidance_scale, found.guidance_scale.as_ref());
         set(&mut self.precision, found.precision.as_ref());
         set(&mut self.savings, found.savings.as_ref());
+        self.prediction = found.prediction;
         set(&mut self.seed, found.seed.as_ref());
         set(&mut self.extent, found.extent.as_ref());
         set(&mut self.strength, found.strength.as_ref());
@@ -233,6 +240,7 @@ impl Draft {
             }
         }
         self.model.clone_from(&new.model);
+        self.prediction = None;
         follow(&mut self.prompt, old.map(|o| &o.prompt), &new.prompt);
         follow(&mut self.sampler, old.map(|o| &o.sampler), &new.sampler);
         follow(&mut self.schedule, old.map(|o| &o.schedule), &new.schedule);
@@ -256,6 +264,8 @@ pub struct Model {
     pub description: String,
     /// What suits it, and an example prompt: the draft of a first start.
     pub example: Draft,
+    /// What its network's output is taken for where none of its files says.
+    pub guessed: Option<Prediction>,
     /// Why it cannot be used, if it can't.
     pub problem: Option<String>,
     /// Whether it is loaded, on its way, or neither.
@@ -276,14 +286,14 @@ impl Model {
             extent: defaults.extent,
             ..Draft::default()
         };
-        Self { name, description: description.into(), example, problem: None, state: ModelState::OnDisk }
+        Self { name, description: description.into(), example, guessed: None, problem: None, state: ModelState::OnDisk }
     }
 
     /// A model that cannot be used, and why.
     pub fn unusable(name: impl Into<String>, description: impl Into<String>, problem: impl Into<String>) -> Self {
         let (name, description) = (name.into(), description.into());
         let example = Draft { model: name.clone(), ..Draft::default() };
-        Self { name, description, example, problem: Some(problem.into()), state: ModelState::OnDisk }
+        Self { name, description, example, guessed: None, problem: Some(problem.into()), state: ModelState::OnDisk }
     }
 }
 
@@ -319,6 +329,7 @@ pub(super) mod tests {
             guidance_scale: 3.5,
             precision: Precision::F32,
             savings: Savings::default(),
+            prediction: None,
             seed: 7,
             seed_locked: false,
             extent: Extent::new(64, 64),

@@ -1,7 +1,7 @@
 //! How the program makes a session: from what the user configured and the models that are found.
 
 use super::{Clip, ControlNetChoice, Model, Opening, Session, Wake};
-use crate::checkpoints::{Library, ModelEntry};
+use crate::checkpoints::{Library, ModelEntry, PredictionSource};
 use crate::diffusion::{Defaults, Precision, TrainingSigmas, Upscale};
 use crate::engine::{self, Priority};
 use crate::settings::{Paths, Settings};
@@ -101,8 +101,14 @@ fn model(entry: &ModelEntry) -> Model {
             let training = TrainingSigmas::from_alphas_cumprod(&summary.training.alphas_cumprod);
             let defaults = Defaults::from_facts(summary.native_extent, &training, summary.suggestion);
             let megabytes = summary.parameters_bytes.div_ceil(1_000_000);
-            let description = format!("{title}, {}, {megabytes} MB, {}", summary.native_extent, entry.path.display());
-            Model::new(&entry.name, description, &defaults)
+            let family = summary.family.map_or_else(String::new, |family| format!("{}, ", family.name));
+            let (extent, path) = (summary.native_extent, entry.path.display());
+            let description = format!("{title}, {family}{extent}, {megabytes} MB, {path}");
+            let is_guessed = summary.prediction_source == PredictionSource::Family;
+            Model {
+                guessed: is_guessed.then_some(summary.training.prediction),
+                ..Model::new(&entry.name, description, &defaults)
+            }
         }
         Err(problem) => Model::unusable(&entry.name, entry.path.display().to_string(), problem.to_string()),
     }

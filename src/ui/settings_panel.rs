@@ -5,7 +5,7 @@ use super::shortcuts::Shortcut;
 use super::state::Outbox;
 use super::theme::{self, Palette, space};
 use super::widgets::{Look, Number, choice_row, heading, icon_button, note, row, shortcut_button, slider_row};
-use crate::diffusion::{Precision, Request, SamplerName, ScheduleName, Upscale};
+use crate::diffusion::{Precision, Prediction, Request, SamplerName, ScheduleName, Upscale};
 use crate::geom::Extent;
 use crate::session::{Action, Draft, Model, ModelState};
 use egui::{Align, Button, DragValue, Layout, RichText, Stroke, Ui, vec2};
@@ -70,6 +70,7 @@ pub(super) fn settings_panel_ui(
             draft.precision = precision;
         }
     }
+    prediction_row(ui, draft, models);
     seed_row(ui, draft, out);
     row(ui, "Pictures", |ui, id| {
         let count = DragValue::new(&mut draft.count).range(1..=Draft::MAX_COUNT).speed(0.05);
@@ -77,6 +78,28 @@ pub(super) fn settings_panel_ui(
     });
     if !upscalers.is_empty() {
         upscale_row(ui, draft, upscalers);
+    }
+}
+
+/// What the model's network estimates; shown where no file says it, or something else than that was chosen.
+fn prediction_row(ui: &mut Ui, draft: &mut Draft, models: &[Model]) {
+    let guessed = models.iter().find(|model| model.name == draft.model).and_then(|model| model.guessed);
+    if guessed.is_none() && draft.prediction.is_none() {
+        return;
+    }
+    let name = |prediction: Option<Prediction>| match prediction.or(guessed) {
+        None => "As the model says",
+        Some(Prediction::Epsilon) => "Noise (epsilon)",
+        Some(Prediction::VPrediction) => "v",
+        Some(Prediction::Sample) => "Picture",
+    };
+    let mut choices: Vec<Option<Prediction>> =
+        Prediction::ALL.iter().map(|prediction| Some(*prediction).filter(|is| Some(*is) != guessed)).collect();
+    if guessed.is_none() {
+        choices.insert(0, None);
+    }
+    if let Some(prediction) = choice_row(ui, "Predicts", draft.prediction, &choices, name) {
+        draft.prediction = prediction;
     }
 }
 

@@ -1,0 +1,152 @@
+//! Checkpoints in one file, as latent-diffusion (Rombach et al. 2022) and what came of it write them: U-Net, VAE and text encoder
+//! under one roof, no config, no tokenizer. What a file holds, the names and shapes in its header say.
+
+mod facts;
+mod names;
+mod shapes;
+
+use super::families::{Family, TextLayout};
+use super::header::{Place, is_of_torch, read_metadata, read_places};
+use super::model::{Configs, Format};
+use super::open_clip::OpenClipNames;
+use super::renamed::Renamed;
+use super::weights::Weights;
+use super::{Error, PredictionSource, Suggestion};
+use crate::networks::{AutoencoderKlConfig, UNetConfig};
+use crate::prompt::{Fill, Tokenizer};
+use candle_core::{DType, Device};
+use candle_nn::VarBuilder;
+use names::{Prefixed, UNET, UNetNames, VAE, VaeNames};
+use shapes::{Reason, Shapes};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// A checkpoint in one file, whose header was read.
+#[derive(Clone, Debug)]
+pub(super) struct SingleFile {
+    pub(super) path: PathBuf,
+    pub(super) family: &'static Family,
+    pub(super) format: Format,
+    places: BTreeMap<String, Place>,
+    /// What stands before the names of the text encoder.
+    text_prefix: &'static str,
+}
+
+/// Where text encoders of a layout are: what stands before their names, and a name that all have.
+const TEXT_ENCODERS: [(TextLayout, &str, &str); 3] = [
+    (TextLayout::Transformers, "cond_stage_model.transformer.text_model.", "embeddings.token_embedding.weight"),
+    // As programs of old wrote them.
+    (TextLayout::Transformers, "cond_stage_model.transformer.", "embeddings.token_embedding.weight"),
+    (TextLayout::OpenClip, "cond_stage_model.model.", "token_embedding.weight"),
+];
+
+/// What else people keep beside checkpoints, by how some name in it begins.
+const OTHERS: [(&str, &str); 10] = [
+    ("lora_", "it is a LoRA"),
+    ("control_model.", "it is a ControlNet"),
+    ("controlnet_", "it is a ControlNet"),
+    ("model.diffusion_model.double_blocks.", "it is a Flux model"),
+    ("double_blocks.", "it is a Flux model"),
+    ("model.diffusion_model.joint_blocks.", "it is a Stable Diffusion 3 model"),
+    ("first_stage_model.", "it is a VAE alone"),
+    ("decoder.", "it is a VAE alone"),
+    ("emb_params", "it is an embedding"),
+    ("text_model.", "it is a text encoder alone"),
+];
+
+impl SingleFile {
+    /// Reads the header of a file.
+    pub(super) fn open(path: &Path) -> Result<Self, Error> {
+        let places = read_places(path)?;
+        let shapes = Shapes(&places);
+        let not = |reason: &str| Error::NotACheckpoint { reason: reason.to_owned(), path: path.to_owned() };
+        if !shapes.has(&format!("{UNET}input_blocks.0.0.weight")) {
+            let other = OTHERS.iter().find(|(prefix, _)| shapes.has_under(prefix));
+            return Err(not(other.map_or("it has no U-Net", |(_, what)| what)));
+        }
+        if shapes.has_under("conditioner.") {
+            let found = "a Stable Diffusion XL model".to_owned();
+            return Err(Error::UnsupportedCheckpoint { found, path: path.to_owned() });
+        }
+        let text = TEXT_ENCODERS.iter().find(|(_, prefix, name)| shapes.has(&format!("{prefix}{name}")));
+        let Some(&(layout, text_prefix, _)) = text else {
+            return Err(not("it has no text encoder"));
+        };
+        let format = if is_of_torch(path) { Format::Torch } else { Format::Safetensors };
+        Ok(Self { path: path.to_owned(), family: Family::with_text(layout), format, text_prefix, places })
+    }
+
+    /// Bytes of what is used of it.
+    pub(super) fn bytes(&self) -> u64 {
+        let used = [UNET, VAE, self.text_prefix];
+        let places = self.places.iter().filter(|(name, _)| used.iter().any(|prefix| name.starts_with(prefix)));
+        places.map(|(_, place)| place.bytes as u64).sum()
+    }
+
+    /// What configs say elsewhere, and where what the network's output means is from.
+    pub(super) fn configs(&self) -> Result<(Configs, PredictionSource), Error> {
+        let shapes = Shapes(&self.places);
+        let incomplete = |reason: Reason| Error::Incomplete { reason, path: self.path.clone() };
+        let metadata = read_metadata(&self.path);
+        let (prediction, source) = facts::prediction(&self.path, &metadata, &self.places, self.family);
+        let mut unet = shapes::unet(&shapes, self.family).map_err(incomplete)?;
+        let vae = shapes::vae(&shapes, self.family).map_err(incomplete)?;
+        let side = facts::native_side(&self.path, &metadata, self.family, prediction)
+            / (1 << (vae.block_out_channels.len() - 1));
+        unet.sample_size = Some((side, side));
+        let text_encoder = shapes::text(&shapes, self.family.text_layout, self.text_prefix).map_err(incomplete)?;
+        let configs = Configs {
+            text_encoder,
+            unet,
+            vae,
+            training: facts::training(prediction),
+            suggestion: Suggestion::default(),
+        };
+        configs.check(&self.path)?;
+        Ok((configs, source))
+    }
+
+    /// CLIP's own, filled as the family was trained.
+    pub(super) fn tokenizer(&self) -> Tokenizer {
+        Tokenizer::clip(match self.family.text_layout {
+            TextLayout::Transformers => Fill::End,
+            TextLayout::OpenClip => Fill::Zero,
+        })
+    }
+
+    /// The weights of the text encoder, by transformers' names.
+    pub(super) fn text_encoder(&self, dtype: DType, device: &Device) -> Result<VarBuilder<'static>, Error> {
+        let weights = self.weights()?;
+        Ok(match self.family.text_layout {
+            TextLayout::Transformers => Renamed::new(weights, Prefixed(self.text_prefix)).into_builder(dtype, device),
+            TextLayout::OpenClip => {
+                Renamed::new(weights, OpenClipNames::of_text(self.text_prefix)).into_builder(dtype, device)
+            }
+        })
+    }
+
+    /// The weights of the U-Net, by diffusers' names.
+    pub(super) fn unet(
+        &self,
+        config: &UNetConfig,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<VarBuilder<'static>, Error> {
+        Ok(Renamed::new(self.weights()?, UNetNames::of(config)).into_builder(dtype, device))
+    }
+
+    /// The weights of the VAE, by diffusers' names.
+    pub(super) fn vae(
+        &self,
+        config: &AutoencoderKlConfig,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<VarBuilder<'static>, Error> {
+        let names = VaeNames { levels: config.block_out_channels.len() };
+        Ok(Renamed::new(self.weights()?, names).into_builder(dtype, device))
+    }
+
+    fn weights(&self) -> Result<Weights, Error> {
+        Weights::open_file(&self.path, self.places.clone())
+    }
+}

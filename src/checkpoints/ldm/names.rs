@@ -1,0 +1,188 @@
+//! diffusers' names to those of Rombach et al.'s latent-diffusion, in which single-file checkpoints are written. Its networks are the
+//! same ones, told apart by number: `input_blocks` counts through all levels on the way down, `output_blocks` on the way up.
+
+use crate::checkpoints::renamed::{Names, Piece};
+use crate::networks::UNetConfig;
+
+/// What stands before the names of a U-Net.
+pub(super) const UNET: &str = "model.diffusion_model.";
+/// What stands before the names of a VAE.
+pub(super) const VAE: &str = "first_stage_model.";
+
+/// Those of a U-Net.
+pub(in crate::checkpoints) struct UNetNames {
+    /// Of each level from the finest, how many residual blocks it has on the way down.
+    layers: Vec<usize>,
+    /// Whether the blocks on the way up attend, from the coarsest.
+    up_attends: Vec<bool>,
+}
+
+/// Those of a VAE.
+pub(in crate::checkpoints) struct VaeNames {
+    /// How many levels it has.
+    pub(in crate::checkpoints) levels: usize,
+}
+
+/// Those of transformers, after a prefix.
+pub(in crate::checkpoints) struct Prefixed(pub(in crate::checkpoints) &'static str);
+
+impl Names for Prefixed {
+    fn find(&self, name: &str) -> Option<(String, Piece)> {
+        Some((format!("{}{name}", self.0), Piece::Whole))
+    }
+}
+
+const UNET_ENDS: [(&str, &str); 5] = [
+    ("conv_in", "input_blocks.0.0"),
+    ("time_embedding.linear_1", "time_embed.0"),
+    ("time_embedding.linear_2", "time_embed.2"),
+    ("conv_norm_out", "out.0"),
+    ("conv_out", "out.2"),
+];
+
+const UNET_RESNET: [(&str, &str); 6] = [
+    ("norm1", "in_layers.0"),
+    ("conv1", "in_layers.2"),
+    ("time_emb_proj", "emb_layers.1"),
+    ("norm2", "out_layers.0"),
+    ("conv2", "out_layers.3"),
+    ("conv_shortcut", "skip_connection"),
+];
+
+impl UNetNames {
+    pub(in crate::checkpoints) fn of(config: &UNetConfig) -> Self {
+        Self { layers: config.levels.iter().map(|level| level.layers).collect(), up_attends: config.up_attends.clone() }
+    }
+
+    /// Where diffusers' layer of this name, without `.weight` or `.bias`, is in latent-diffusion.
+    pub(in crate::checkpoints) fn layer(&self, name: &str) -> Option<String> {
+        if let Some((_, found)) = UNET_ENDS.iter().find(|(known, _)| *known == name) {
+            return Some((*found).to_owned());
+        }
+        if let Some(rest) = name.strip_prefix("mid_block.") {
+            let (kind, index, rest) = part(rest)?;
+            return Some(match (kind, index) {
+                ("resnets", 0 | 1) => format!("middle_block.{}.{}", 2 * index, resnet(rest)?),
+                ("attentions", 0) => format!("middle_block.1.{rest}"),
+                _ => return None,
+            });
+        }
+        let (side, level, rest) = part(name)?;
+        let (kind, index, rest) = part(rest)?;
+        if level >= self.layers.len() {
+            return None;
+        }
+        match side {
+            "down_blocks" => {
+                let first = 1 + self.layers[..level].iter().map(|layers| layers + 1).sum::<usize>();
+                let layers = self.layers[level];
+                Some(match (kind, index, rest) {
+                    ("resnets", index, rest) if index < layers => {
+                        format!("input_blocks.{}.0.{}", first + index, resnet(rest)?)
+                    }
+                    ("attentions", index, rest) if index < layers => format!("input_blocks.{}.1.{rest}", first + index),
+                    ("downsamplers", 0, "conv") => format!("input_blocks.{}.0.op", first + layers),
+                    _ => return None,
+                })
+            }
+            "up_blocks" => {
+                let from_coarsest: Vec<usize> = self.layers.iter().rev().map(|layers| layers + 1).collect();
+                let first: usize = from_coarsest[..level].iter().sum();
+                let layers = from_coarsest[level];
+                Some(match (kind, index, rest) {
+                    ("resnets", index, rest) if index < layers => {
+                        format!("output_blocks.{}.0.{}", first + index, resnet(rest)?)
+                    }
+                    ("attentions", index, rest) if index < layers => {
+                        format!("output_blocks.{}.1.{rest}", first + index)
+                    }
+                    ("upsamplers", 0, "conv") => {
+                        let place = if self.up_attends[level] { 2 } else { 1 };
+                        format!("output_blocks.{}.{place}.conv", first + layers - 1)
+                    }
+                    _ => return None,
+                })
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Names for UNetNames {
+    fn find(&self, name: &str) -> Option<(String, Piece)> {
+        let (layer, kind) = name.rsplit_once('.')?;
+        Some((format!("{UNET}{}.{kind}", self.layer(layer)?), Piece::Whole))
+    }
+}
+
+const VAE_ATTENTION: [(&str, &str, Piece); 5] = [
+    ("group_norm", "norm", Piece::Whole),
+    ("to_q", "q", Piece::Matrix),
+    ("to_k", "k", Piece::Matrix),
+    ("to_v", "v", Piece::Matrix),
+    ("to_out.0", "proj_out", Piece::Matrix),
+];
+
+impl VaeNames {
+    /// As [`UNetNames::layer`], and how to get its weight.
+    fn layer(&self, name: &str) -> Option<(String, Piece)> {
+        let whole = |found: String| Some((found, Piece::Whole));
+        let (side, rest) = name.split_once('.').unwrap_or((name, ""));
+        match (side, rest) {
+            ("quant_conv" | "post_quant_conv", "") | ("encoder" | "decoder", "conv_in" | "conv_out") => {
+                return whole(name.to_owned());
+            }
+            ("encoder" | "decoder", "conv_norm_out") => return whole(format!("{side}.norm_out")),
+            ("encoder" | "decoder", _) => {}
+            _ => return None,
+        }
+        if let Some(rest) = rest.strip_prefix("mid_block.") {
+            let (kind, index, rest) = part(rest)?;
+            return match (kind, index) {
+                ("resnets", 0 | 1) => whole(format!("{side}.mid.block_{}.{}", index + 1, vae_resnet(rest))),
+                ("attentions", 0) => {
+                    let (_, found, piece) = VAE_ATTENTION.iter().find(|(known, _, _)| *known == rest)?;
+                    Some((format!("{side}.mid.attn_1.{found}"), *piece))
+                }
+                _ => None,
+            };
+        }
+        let (blocks, level, rest) = part(rest)?;
+        let (kind, index, rest) = part(rest)?;
+        let (way, level, sampler) = match (side, blocks) {
+            ("encoder", "down_blocks") => ("down", level, "downsample"),
+            // The way up is counted from the finest level.
+            ("decoder", "up_blocks") => ("up", self.levels.checked_sub(level + 1)?, "upsample"),
+            _ => return None,
+        };
+        match (kind, rest) {
+            ("resnets", rest) => whole(format!("{side}.{way}.{level}.block.{index}.{}", vae_resnet(rest))),
+            ("downsamplers" | "upsamplers", "conv") => whole(format!("{side}.{way}.{level}.{sampler}.conv")),
+            _ => None,
+        }
+    }
+}
+
+impl Names for VaeNames {
+    fn find(&self, name: &str) -> Option<(String, Piece)> {
+        let (layer, kind) = name.rsplit_once('.')?;
+        let (found, piece) = self.layer(layer)?;
+        let piece = if kind == "weight" { piece } else { Piece::Whole };
+        Some((format!("{VAE}{found}.{kind}"), piece))
+    }
+}
+
+/// `kind.index.rest`.
+fn part(name: &str) -> Option<(&str, usize, &str)> {
+    let (kind, rest) = name.split_once('.')?;
+    let (index, rest) = rest.split_once('.').unwrap_or((rest, ""));
+    Some((kind, index.parse().ok()?, rest))
+}
+
+fn resnet(layer: &str) -> Option<&'static str> {
+    UNET_RESNET.iter().find(|(known, _)| *known == layer).map(|(_, found)| *found)
+}
+
+fn vae_resnet(layer: &str) -> &str {
+    if layer == "conv_shortcut" { "nin_shortcut" } else { layer }
+}

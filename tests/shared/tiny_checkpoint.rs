@@ -1,0 +1,149 @@
+//! Tiny checkpoints whose weights are hashed from their names, as one file and as a folder of the same weights. What is in them, and
+//! which tensor of the one is which of the other, tests/fixtures/generate_checkpoints.py wrote down.
+
+use super::hashed::weights;
+use candle_core::{DType, Tensor};
+use serde_json::{Value, json};
+use sfumato::checkpoints::Prediction;
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+pub(crate) fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/checkpoints")
+}
+
+/// One of them.
+pub(crate) struct Tiny {
+    /// Of diffusers, by part.
+    configs: Value,
+    /// Names and shapes in the file.
+    shapes: Vec<(String, Vec<usize>)>,
+    /// Part, name and shape in the folder; name and first row in the file.
+    sources: Vec<(String, String, Vec<usize>, String, usize)>,
+}
+
+impl Tiny {
+    /// `sd1` or `sd2`.
+    pub(crate) fn read(name: &str) -> Self {
+        let text = std::fs::read_to_string(fixtures().join(format!("{name}.jsonl"))).unwrap();
+        let mut lines = text.lines();
+        let first: Value = serde_json::from_str(lines.next().unwrap()).unwrap();
+        let (sources, shapes) = lines.partition::<Vec<_>, _>(|line| line.matches('"').count() > 2);
+        Self {
+            configs: first["configs"].clone(),
+            shapes: shapes.into_iter().map(|line| serde_json::from_str(line).unwrap()).collect(),
+            sources: sources.into_iter().map(|line| serde_json::from_str(line).unwrap()).collect(),
+        }
+    }
+
+    /// Those of the file, in half precision.
+    pub(crate) fn tensors(&self) -> HashMap<String, Tensor> {
+        let tensor = |(name, shape): &(String, Vec<usize>)| {
+            (name.clone(), weights(name, shape.as_slice()).to_dtype(DType::F16).unwrap())
+        };
+        self.shapes.iter().map(tensor).collect()
+    }
+
+    /// As one file.
+    pub(crate) fn write_file(&self, folder: &Path, name: &str) -> PathBuf {
+        let path = folder.join(name);
+        candle_core::safetensors::save(&self.tensors(), &path).unwrap();
+        path
+    }
+
+    /// As one file of `torch.save`, wrapped as training programs do.
+    pub(crate) fn write_torch(&self, folder: &Path, name: &str) -> PathBuf {
+        let path = folder.join(name);
+        let mut archive = zip::ZipWriter::new(std::fs::File::create(&path).unwrap());
+        let stored = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+        let mut pickle = b"\x80\x02}(".to_vec();
+        text(&mut pickle, "state_dict");
+        pickle.extend(b"ccollections\nOrderedDict\n)R(");
+        for (index, (name, tensor)) in self.tensors().iter().enumerate() {
+            let numbers = tensor.flatten_all().unwrap().to_vec1::<half::f16>().unwrap();
+            text(&mut pickle, name);
+            pickle.extend(b"ctorch._utils\n_rebuild_tensor_v2\n((");
+            text(&mut pickle, "storage");
+            pickle.extend(b"ctorch\nHalfStorage\n");
+            text(&mut pickle, &index.to_string());
+            text(&mut pickle, "cpu");
+            ints(&mut pickle, &[numbers.len()]);
+            pickle.extend(b"tQK\x00(");
+            ints(&mut pickle, tensor.dims());
+            pickle.extend(b"t(");
+            ints(&mut pickle, tensor.stride());
+            pickle.extend(b"t\x89ccollections\nOrderedDict\n)RtR");
+            archive.start_file(format!("archive/data/{index}"), stored).unwrap();
+            let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+            archive.write_all(&bytes).unwrap();
+        }
+        pickle.extend(b"uu.");
+        archive.start_file("archive/data.pkl", stored).unwrap();
+        archive.write_all(&pickle).unwrap();
+        archive.finish().unwrap();
+        path
+    }
+
+    /// As a folder in the layout of diffusers, with the tokenizer that goes with it.
+    pub(crate) fn write_folder(&self, folder: &Path, prediction: Prediction) {
+        let tensors = self.tensors();
+        let mut parts: HashMap<&str, HashMap<String, Tensor>> = HashMap::new();
+        for (part, name, shape, source, row) in &self.sources {
+            let tensor = tensors[source].narrow(0, *row, shape[0]).unwrap().contiguous().unwrap();
+            parts.entry(part).or_default().insert(name.clone(), tensor.reshape(shape.as_slice()).unwrap());
+        }
+        for (part, tensors) in parts {
+            let stem = if part == "text_encoder" { "model" } else { "diffusion_pytorch_model" };
+            write_json(&folder.join(part).join("config.json"), &self.configs[part]);
+            candle_core::safetensors::save(&tensors, folder.join(part).join(format!("{stem}.safetensors"))).unwrap();
+        }
+        let index = json!({
+            "_class_name": "StableDiffusionPipeline", "unet": ["diffusers", "UNet2DConditionModel"],
+            "vae": ["diffusers", "AutoencoderKL"], "text_encoder": ["transformers", "CLIPTextModel"],
+            "tokenizer": ["transformers", "CLIPTokenizer"], "scheduler": ["diffusers", "PNDMScheduler"],
+        });
+        write_json(&folder.join("model_index.json"), &index);
+        let prediction = if prediction == Prediction::VPrediction { "v_prediction" } else { "epsilon" };
+        let scheduler = json!({
+            "_class_name": "PNDMScheduler", "beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012,
+            "prediction_type": prediction, "steps_offset": 1,
+        });
+        write_json(&folder.join("scheduler/scheduler_config.json"), &scheduler);
+        let tokenizer = folder.join("tokenizer");
+        let merges =
+            std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/tokenizer/clip-merges.txt"));
+        let merges = merges.unwrap();
+        let bytes: Vec<char> = (33..=126u8).chain(161..=172).chain(174..=255).map(char::from).collect();
+        let others = (0..68u32).map(|index| char::from_u32(256 + index).unwrap());
+        let bytes: Vec<String> = bytes.into_iter().chain(others).map(String::from).collect();
+        let ends = bytes.iter().map(|character| format!("{character}</w>"));
+        let merged = merges.lines().map(|merge| merge.replace(' ', ""));
+        let special = ["<|startoftext|>".to_owned(), "<|endoftext|>".to_owned()];
+        let pieces = bytes.iter().cloned().chain(ends).chain(merged).chain(special);
+        let vocab: serde_json::Map<String, Value> = pieces.enumerate().map(|(id, piece)| (piece, json!(id))).collect();
+        write_json(&tokenizer.join("vocab.json"), &Value::Object(vocab));
+        std::fs::write(tokenizer.join("merges.txt"), format!("#version: 0.2\n{merges}")).unwrap();
+        let opens_with_linear = self.configs["unet"]["use_linear_projection"] == true;
+        let pad = if opens_with_linear { "!" } else { "<|endoftext|>" };
+        write_json(&tokenizer.join("tokenizer_config.json"), &json!({ "pad_token": pad }));
+    }
+}
+
+fn text(pickle: &mut Vec<u8>, text: &str) {
+    pickle.push(b'X');
+    pickle.extend((text.len() as u32).to_le_bytes());
+    pickle.extend(text.as_bytes());
+}
+
+fn ints(pickle: &mut Vec<u8>, numbers: &[usize]) {
+    for number in numbers {
+        pickle.push(b'J');
+        pickle.extend((*number as i32).to_le_bytes());
+    }
+}
+
+fn write_json(path: &Path, value: &Value) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, value.to_string()).unwrap();
+}

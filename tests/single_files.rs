@@ -1,0 +1,207 @@
+//! Checkpoints in one file: what they compute is what diffusers computes from them, and the same model as a folder paints the same
+//! bytes. The numbers come from tests/fixtures/generate_checkpoints.py.
+
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+#[path = "shared/hashed.rs"]
+mod hashed;
+#[path = "shared/tiny_checkpoint.rs"]
+mod tiny_checkpoint;
+
+use candle_core::{DType, Device, Tensor};
+use hashed::wave;
+use serde_json::Value;
+use sfumato::checkpoints::{Format, Library, Model, Parts, Precision, Prediction, PredictionSource};
+use sfumato::diffusion::{Ending, Extras, Request, SamplerName, Savings, ScheduleName, paint};
+use sfumato::geom::Extent;
+use sfumato::pixels::Picture;
+use sfumato::prompt::{Fill, Tokenizer};
+use std::collections::HashMap;
+use std::ops::ControlFlow::Continue;
+use std::path::Path;
+use std::sync::Arc;
+use tiny_checkpoint::{Tiny, fixtures};
+
+fn assert_near(found: &Tensor, expected: &Tensor, what: &str) {
+    assert_eq!(found.dims(), expected.dims(), "{what}");
+    let worst = (found - expected).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+    assert!(worst < 1e-4, "{what} is {worst} away from diffusers'");
+}
+
+fn painted(path: &Path, prediction: Option<Prediction>) -> Arc<Picture> {
+    let model = Model::load(path, &Device::Cpu, Precision::F32).unwrap();
+    let request = Request {
+        model: model.name.clone(),
+        prompt: "a (red:1.3) apple, café, 红苹果".to_owned(),
+        negative_prompt: "blurry".to_owned(),
+        extent: Extent::new(64, 64),
+        seed: 3,
+        sampler: SamplerName::Euler,
+        schedule: ScheduleName::Karras,
+        steps: 2,
+        guidance_scale: 3.0,
+        precision: Precision::F32,
+        savings: Savings::default(),
+        prediction,
+        input: None,
+        control: None,
+        upscale: None,
+    };
+    match paint(&model, Extras::default(), &request, &mut |_| Continue(())).unwrap() {
+        Ending::Finished(painted) => painted.picture,
+        other => panic!("nobody stopped it, but it ended {other:?}"),
+    }
+}
+
+fn computes_what_diffusers_computes(name: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = Tiny::read(name).write_file(folder.path(), "tiny.safetensors");
+    let parts = Parts::open(&file, &Device::Cpu, Precision::F32).unwrap();
+    let expected =
+        candle_core::safetensors::load(fixtures().join(format!("{name}.safetensors")), &Device::Cpu).unwrap();
+    let ids: Vec<u32> = [49406].into_iter().chain((0..75).map(|i| 1000 + 601 * i)).chain([49407]).collect();
+    let conditioning =
+        parts.text_encoder().unwrap().forward(&Tensor::from_vec(ids, (1, 77), &Device::Cpu).unwrap()).unwrap();
+    assert_near(&conditioning, &expected["conditioning"], "the conditioning");
+
+    let unet = parts.unet().unwrap();
+    let x = wave((1, 4, 8, 8), "x", 1.0);
+    let words = unet.prepare(&expected["conditioning"]).unwrap();
+    assert_near(&unet.forward(&x, 401.0, &words, None).unwrap(), &expected["predicted"], "the prediction");
+
+    let vae = parts.vae().unwrap();
+    let latent = vae.encode(&wave((1, 3, 64, 64), "picture", 1.0)).unwrap();
+    assert_near(&latent, &expected["latent"], "the latent");
+    let decoded = vae.decode(&x).unwrap();
+    let rows = Tensor::from_iter((0..64u32).step_by(4), &Device::Cpu).unwrap();
+    let decoded = decoded.index_select(&rows, 2).unwrap().index_select(&rows, 3).unwrap();
+    assert_near(&decoded, &expected["decoded"], "the decoded latent");
+}
+
+#[test]
+fn a_file_of_the_first_generation_computes_what_diffusers_computes() {
+    computes_what_diffusers_computes("sd1");
+}
+
+#[test]
+fn a_file_of_the_second_generation_computes_what_diffusers_computes() {
+    computes_what_diffusers_computes("sd2");
+}
+
+#[test]
+fn all_forms_of_the_same_weights_paint_the_same_bytes() {
+    for (name, prediction) in [("sd1", Prediction::Epsilon), ("sd2", Prediction::VPrediction)] {
+        let home = tempfile::tempdir().unwrap();
+        let tiny = Tiny::read(name);
+        let file = tiny.write_file(home.path(), "tiny.safetensors");
+        let folder = home.path().join("folder");
+        tiny.write_folder(&folder, prediction);
+        let of_file = painted(&file, None);
+        assert_eq!(of_file, painted(&folder, None), "{name}");
+        assert_eq!(of_file, painted(&tiny.write_torch(home.path(), "tiny.ckpt"), None), "{name}");
+        // What the output means is another fact than the weights, and can be said by hand.
+        assert_eq!(of_file, painted(&file, Some(prediction)), "{name}");
+        assert_ne!(of_file, painted(&file, Some(Prediction::Sample)), "{name}");
+    }
+}
+
+#[test]
+fn the_vocabulary_in_the_box_is_the_one_that_clip_was_trained_with() {
+    let fixture: Value = serde_json::from_slice(&std::fs::read(fixtures().join("tokens.json")).unwrap()).unwrap();
+    let (first, second) = (Tokenizer::clip(Fill::End), Tokenizer::clip(Fill::Zero));
+    assert_eq!((first.begin(), first.end(), first.largest_id()), (49406, 49407, 49407));
+    for prompt in fixture["prompts"].as_array().unwrap() {
+        let text = prompt["text"].as_str().unwrap();
+        let expected: Vec<u32> =
+            prompt["ids"].as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect();
+        let ids = first.encode(text, 77).unwrap().ids;
+        assert_eq!(ids[1..=expected.len()], expected, "{text:?}");
+        assert!(ids[1 + expected.len()..].iter().all(|id| *id == 49407), "{text:?}");
+        assert!(second.encode(text, 77).unwrap().ids[2 + expected.len()..].iter().all(|id| *id == 0), "{text:?}");
+    }
+}
+
+#[test]
+fn a_folder_of_folders_and_files_is_listed_with_what_each_is() {
+    let home = tempfile::tempdir().unwrap();
+    let (first, second) = (Tiny::read("sd1"), Tiny::read("sd2"));
+    let deep = home.path().join("Stable-diffusion/portraits");
+    std::fs::create_dir_all(&deep).unwrap();
+    first.write_file(home.path(), "Aquarelle.safetensors");
+    second.write_file(&deep, "sepia-512-base.safetensors");
+    second.write_torch(&deep, "zinnober.ckpt");
+    first.write_folder(&home.path().join("folder"), Prediction::VPrediction);
+    let lora = HashMap::from([("lora_unet_mid_block.lora_up.weight".to_owned(), wave((2, 2), "lora", 1.0))]);
+    candle_core::safetensors::save(&lora, home.path().join("a_lora.safetensors")).unwrap();
+    std::fs::write(home.path().join("broken.safetensors"), [7; 100]).unwrap();
+
+    let library = Library::discover(&[home.path().to_owned()]);
+    let found = |name: &str| {
+        let entry = library.entries().iter().find(|entry| entry.name == name)?;
+        let summary = entry.summary.as_ref().ok()?;
+        let side = summary.native_extent.width;
+        let family = summary.family.map(|family| family.key);
+        Some((family, summary.format, summary.training.prediction, summary.prediction_source, side))
+    };
+    let file = Format::Safetensors;
+    let expected = (Some("sd1"), file, Prediction::Epsilon, PredictionSource::Family, 512);
+    assert_eq!(found("Aquarelle"), Some(expected));
+    let expected = (Some("sd2"), file, Prediction::Epsilon, PredictionSource::Name, 512);
+    assert_eq!(found("sepia-512-base"), Some(expected));
+    let expected = (Some("sd2"), Format::Torch, Prediction::VPrediction, PredictionSource::Family, 768);
+    assert_eq!(found("zinnober"), Some(expected));
+    let expected = (None, Format::Folder, Prediction::VPrediction, PredictionSource::Config, 64);
+    assert_eq!(found("folder"), Some(expected));
+    let broken = library.entries().iter().find(|entry| entry.name == "broken").unwrap();
+    assert!(broken.summary.as_ref().unwrap_err().to_string().ends_with("broken.safetensors"));
+    assert!(library.entries().iter().all(|entry| entry.name != "a_lora"));
+}
+
+#[test]
+fn what_training_programs_write_around_weights_is_passed_over_and_what_would_run_is_refused_by_name() {
+    let error = |name: &str| Model::load(&fixtures().join(name), &Device::Cpu, Precision::F32).unwrap_err().to_string();
+    for name in ["lightning.ckpt", "lightning-of-old.ckpt"] {
+        assert!(error(name).contains("(it is a VAE alone)"), "{}", error(name));
+    }
+    assert!(error("hostile.ckpt").contains("it asks to call __builtin__.eval"), "{}", error("hostile.ckpt"));
+}
+
+#[test]
+fn what_cannot_be_painted_with_is_refused_by_what_it_is_or_lacks() {
+    let home = tempfile::tempdir().unwrap();
+    let refused = |name: &str, tensors: HashMap<String, Tensor>, expected: &str| {
+        let path = home.path().join(name);
+        candle_core::safetensors::save(&tensors, &path).unwrap();
+        let error = Model::load(&path, &Device::Cpu, Precision::F32).unwrap_err().to_string();
+        assert!(error.contains(expected) && error.ends_with(name) && !error.contains('\n'), "{error}, not {expected}");
+    };
+    let one = |name: &str| HashMap::from([(name.to_owned(), wave((32, 4, 3, 3), name, 1.0))]);
+    refused("lora.safetensors", one("lora_unet_mid_block.lora_up.weight"), "(it is a LoRA)");
+    refused("vae.safetensors", one("first_stage_model.conv"), "(it is a VAE alone)");
+    let whole = Tiny::read("sd1").tensors();
+    let but = |edit: &dyn Fn(&mut HashMap<String, Tensor>)| {
+        let mut tensors = whole.clone();
+        edit(&mut tensors);
+        tensors
+    };
+    let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F16, &Device::Cpu).unwrap();
+    let nine = "model.diffusion_model.input_blocks.0.0.weight";
+    let inpainting = but(&|tensors| drop(tensors.insert(nine.to_owned(), zeros(&[32, 9, 3, 3]))));
+    refused("inpainting.safetensors", inpainting, "takes 9 channels");
+    let without_text = but(&|tensors| tensors.retain(|name, _| !name.starts_with("cond_stage_model.")));
+    refused("unet.safetensors", without_text, "no text encoder");
+    let without_vae = but(&|tensors| tensors.retain(|name, _| !name.starts_with("first_stage_model.")));
+    refused("no-vae.safetensors", without_vae, "it has no VAE");
+    let xl = but(&|tensors| drop(tensors.insert("conditioner.embedders.0.x".to_owned(), zeros(&[1]))));
+    refused("xl.safetensors", xl, "a Stable Diffusion XL model");
+    let missing = "model.diffusion_model.output_blocks.3.0.skip_connection.bias";
+    refused("cut.safetensors", but(&|tensors| drop(tensors.remove(missing).unwrap())), missing);
+    let conv = "model.diffusion_model.middle_block.0.in_layers.2.weight";
+    let other_shape = but(&|tensors| drop(tensors.insert(conv.to_owned(), zeros(&[64, 64, 1, 1]))));
+    refused("shape.safetensors", other_shape, "must be [64, 64, 3, 3]");
+    let odd = "model.diffusion_model.input_blocks.1.0.in_layers.2.weight";
+    let odd_width = but(&|tensors| drop(tensors.insert(odd.to_owned(), zeros(&[33, 32, 3, 3]))));
+    refused("odd.safetensors", odd_width, "33 wide");
+    let empty = but(&|tensors| drop(tensors.insert(odd.to_owned(), zeros(&[0, 32, 3, 3]))));
+    refused("empty.safetensors", empty, "makes no sense");
+}
