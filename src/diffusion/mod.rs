@@ -33,7 +33,7 @@ pub use progress::{Ending, Painted, Phase, Progress, Stop};
 pub use request::{Input, Invalid, Record, Request, SamplerName, ScheduleName, Upscale};
 pub use sampler::{Draw, OnStep, Sampler, Step, sampler};
 pub use savings::Savings;
-pub use schedule::{TrainingSigmas, sigmas};
+pub use schedule::{TrainingSigmas, sigmas, sigmas_for};
 pub use trace::Trace;
 pub use upscale::{MAX_FACTOR, times, upscale};
 

@@ -6,7 +6,7 @@ use super::inpainting::{Inpainting, mask_in_latent};
 use super::latent::{picture_to_rgb, rgb_to_picture};
 use super::{
     Control, Ending, Error, Input, Noise, Painted, Phase, Progress, Request, Stop, TrainingSigmas, Upscale, sampler,
-    sigmas, upscale,
+    sigmas_for, upscale,
 };
 use crate::checkpoints::{Model, Upscaler};
 use crate::networks::{self, ControlNet, Deep};
@@ -113,7 +113,7 @@ impl<'a> Run<'a> {
             }
         }
         let training = TrainingSigmas::from_alphas_cumprod(&model.training.alphas_cumprod);
-        let whole = sigmas(request.schedule, &training, request.steps);
+        let whole = sigmas_for(request.sampler, request.schedule, &training, request.steps);
         let steps = (request.steps_to_run() as usize).min(whole.len() - 1);
         let sigmas = whole[whole.len() - 1 - steps..].to_vec();
         let latent_shape = [1, model.unet.in_channels(), height / downscale, width / downscale];

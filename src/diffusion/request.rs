@@ -321,6 +321,24 @@ names! {
         Heun = "Heun" / "heun",
         /// Second-order multistep DPM-Solver++ (Lu et al. 2022).
         DpmPlusPlus2M = "DPM++ 2M" / "dpmpp_2m",
+        /// The linear multistep method.
+        Lms = "LMS" / "lms",
+        /// The midpoint method in log sigma.
+        Dpm2 = "DPM2" / "dpm_2",
+        /// The same with fresh noise at each step.
+        Dpm2Ancestral = "DPM2 a" / "dpm_2_a",
+        /// Second-order single-step DPM-Solver++ with fresh noise at each step (Lu et al. 2022).
+        DpmPlusPlus2SAncestral = "DPM++ 2S a" / "dpmpp_2s_a",
+        /// DPM-Solver++ of the stochastic equation.
+        DpmPlusPlusSde = "DPM++ SDE" / "dpmpp_sde",
+        /// Second-order multistep DPM-Solver++ of the stochastic equation.
+        DpmPlusPlus2MSde = "DPM++ 2M SDE" / "dpmpp_2m_sde",
+        /// The same, corrected as Heun's method is.
+        DpmPlusPlus2MSdeHeun = "DPM++ 2M SDE Heun" / "dpmpp_2m_sde_heun",
+        /// Third-order multistep DPM-Solver++ of the stochastic equation.
+        DpmPlusPlus3MSde = "DPM++ 3M SDE" / "dpmpp_3m_sde",
+        /// Consistency sampling, for models distilled to few steps (Luo et al. 2023).
+        Lcm = "LCM" / "lcm",
         /// Denoising diffusion implicit models, eta 0 (Song et al. 2020).
         Ddim = "DDIM" / "ddim",
     }

@@ -7,7 +7,7 @@
 //! calls "leading" with an offset of 1; `SgmUniform` lies up to a timestep off "trailing", because it divides 0..999 where
 //! "trailing" divides 0..1000.
 
-use super::ScheduleName;
+use super::{SamplerName, ScheduleName};
 
 /// The sigma that stands for noise alone, that is, for infinity: where a model was trained to zero terminal signal-to-noise
 /// ratio (Lin et al. 2023), its last timestep has this one. What is left of the clean latent there, a millionth, is below what
@@ -102,6 +102,19 @@ pub fn sigmas(name: ScheduleName, training: &TrainingSigmas, steps: u32) -> Vec<
     sigmas
 }
 
+/// What a sampler visits: the schedule's sigmas or, as A1111 runs some, those of a schedule that is a step longer, without its last but
+/// one (`discard_next_to_last_sigma`).
+pub fn sigmas_for(sampler: SamplerName, name: ScheduleName, training: &TrainingSigmas, steps: u32) -> Vec<f64> {
+    match sampler {
+        SamplerName::Dpm2 | SamplerName::Dpm2Ancestral | SamplerName::DpmPlusPlus3MSde => {
+            let mut longer = sigmas(name, training, steps.max(1) + 1);
+            longer.remove(longer.len() - 2);
+            longer
+        }
+        _ => sigmas(name, training, steps),
+    }
+}
+
 /// `count` values from `first` to `last`; one value is `first`. As `torch.linspace`.
 fn evenly(first: f64, last: f64, count: usize) -> impl Iterator<Item = f64> {
     (0..count).map(move |i| if i == 0 { first } else { first + (last - first) * (i as f64 / (count - 1) as f64) })
@@ -121,6 +134,15 @@ pub(crate) mod tests {
                 product
             })
             .collect()
+    }
+
+    #[test]
+    fn the_samplers_that_a1111_runs_so_leave_out_the_last_sigma_but_one() {
+        let (name, longer) = (ScheduleName::Karras, sigmas(ScheduleName::Karras, &training(), 11));
+        let visited = sigmas_for(SamplerName::Dpm2, name, &training(), 10);
+        assert_eq!(visited, [&longer[..10], &[0.0]].concat());
+        assert_eq!(sigmas_for(SamplerName::Euler, name, &training(), 10), sigmas(name, &training(), 10));
+        assert_eq!(sigmas_for(SamplerName::Dpm2, name, &training(), 1).len(), 2);
     }
 
     fn training() -> TrainingSigmas {

@@ -314,6 +314,9 @@ fn sampler_named(label: &str) -> Option<SamplerName> {
     SamplerName::from_name(label).or_else(|| match label.to_ascii_lowercase().as_str() {
         "euler_ancestral" => Some(SamplerName::EulerAncestral),
         "dpm++2m" => Some(SamplerName::DpmPlusPlus2M),
+        "dpm2" => Some(SamplerName::Dpm2),
+        "dpm_2_ancestral" => Some(SamplerName::Dpm2Ancestral),
+        "dpmpp_2s_ancestral" | "dpm++2s_a" => Some(SamplerName::DpmPlusPlus2SAncestral),
         _ => None,
     })
 }
@@ -326,9 +329,18 @@ fn schedule_named(label: &str) -> Option<ScheduleName> {
 /// What A1111 takes for "Automatic".
 fn usual_schedule(sampler: SamplerName) -> ScheduleName {
     match sampler {
-        SamplerName::DpmPlusPlus2M => ScheduleName::Karras,
+        SamplerName::DpmPlusPlus2M
+        | SamplerName::DpmPlusPlusSde
+        | SamplerName::DpmPlusPlus2SAncestral
+        | SamplerName::Dpm2
+        | SamplerName::Dpm2Ancestral => ScheduleName::Karras,
+        SamplerName::DpmPlusPlus2MSde | SamplerName::DpmPlusPlus2MSdeHeun | SamplerName::DpmPlusPlus3MSde => {
+            ScheduleName::Exponential
+        }
         SamplerName::Ddim => ScheduleName::DdimUniform,
-        SamplerName::Euler | SamplerName::EulerAncestral | SamplerName::Heun => ScheduleName::Normal,
+        SamplerName::Euler | SamplerName::EulerAncestral | SamplerName::Heun | SamplerName::Lms | SamplerName::Lcm => {
+            ScheduleName::Normal
+        }
     }
 }
 

@@ -2,7 +2,10 @@
 //! (Karras et al. 2022, equation 1 with σ(t) = t) along a schedule. The functions are named after k-diffusion's
 //! sampling.py, whose results they match; `sampler` is the table of all.
 
-use super::schedule::NOISE_ALONE;
+mod ancestral;
+mod multistep;
+mod second_order;
+
 use super::{Denoiser, Error, SamplerName, Stop};
 use candle_core::Tensor;
 use std::ops::ControlFlow::{self, Break, Continue};
@@ -41,9 +44,18 @@ pub type Sampler = fn(&dyn Denoiser, Tensor, &[f64], Draw<'_>, OnStep<'_>) -> Re
 pub fn sampler(name: SamplerName) -> Sampler {
     match name {
         SamplerName::Euler | SamplerName::Ddim => euler,
-        SamplerName::EulerAncestral => euler_ancestral,
-        SamplerName::Heun => heun,
-        SamplerName::DpmPlusPlus2M => dpmpp_2m,
+        SamplerName::EulerAncestral => ancestral::euler_ancestral,
+        SamplerName::Heun => second_order::heun,
+        SamplerName::DpmPlusPlus2M => multistep::dpmpp_2m,
+        SamplerName::Lms => multistep::lms,
+        SamplerName::Dpm2 => second_order::dpm_2,
+        SamplerName::Dpm2Ancestral => ancestral::dpm_2_ancestral,
+        SamplerName::DpmPlusPlus2SAncestral => ancestral::dpmpp_2s_ancestral,
+        SamplerName::DpmPlusPlusSde => ancestral::dpmpp_sde,
+        SamplerName::DpmPlusPlus2MSde => multistep::dpmpp_2m_sde,
+        SamplerName::DpmPlusPlus2MSdeHeun => multistep::dpmpp_2m_sde_heun,
+        SamplerName::DpmPlusPlus3MSde => multistep::dpmpp_3m_sde,
+        SamplerName::Lcm => ancestral::lcm,
     }
 }
 
@@ -80,84 +92,6 @@ fn euler(
             return Ok(Break(stop));
         }
         x = towards(&x, &denoised, next / sigma)?;
-    }
-    Ok(Continue(x))
-}
-
-/// Euler's method to below the next sigma, then fresh noise up to it (eta 1). k-diffusion `sample_euler_ancestral`; the
-/// split of the variance is that of DDPM (Ho et al. 2020).
-fn euler_ancestral(
-    denoiser: &dyn Denoiser,
-    mut x: Tensor,
-    sigmas: &[f64],
-    draw: Draw<'_>,
-    on_step: OnStep<'_>,
-) -> Result<ControlFlow<Stop, Tensor>, Error> {
-    for (index, sigma, next) in steps(sigmas) {
-        let denoised = denoiser.denoise(&x, sigma)?;
-        if let Break(stop) = on_step(Step::new(index, sigma, &x, &denoised)) {
-            return Ok(Break(stop));
-        }
-        let down = next * next / sigma;
-        let up = (next * next - down * down).sqrt();
-        x = towards(&x, &denoised, down / sigma)?;
-        if next > 0.0 {
-            x = (x + (draw()? * up)?)?;
-        }
-    }
-    Ok(Continue(x))
-}
-
-/// Heun's second-order method: two calls a step, one in the last, and one in a step from noise
-/// alone, whose end says nothing of its beginning. Karras et al. 2022, algorithm 1; k-diffusion `sample_heun`.
-fn heun(
-    denoiser: &dyn Denoiser,
-    mut x: Tensor,
-    sigmas: &[f64],
-    _: Draw<'_>,
-    on_step: OnStep<'_>,
-) -> Result<ControlFlow<Stop, Tensor>, Error> {
-    for (index, sigma, next) in steps(sigmas) {
-        let denoised = denoiser.denoise(&x, sigma)?;
-        if let Break(stop) = on_step(Step::new(index, sigma, &x, &denoised)) {
-            return Ok(Break(stop));
-        }
-        let there = towards(&x, &denoised, next / sigma)?;
-        if next == 0.0 || sigma >= NOISE_ALONE {
-            x = there;
-            continue;
-        }
-        let slope = ((&x - &denoised)? / sigma)?;
-        let slope_there = ((&there - denoiser.denoise(&there, next)?)? / next)?;
-        x = (x + mixed((next - sigma) / 2.0, &slope, (next - sigma) / 2.0, &slope_there)?)?;
-    }
-    Ok(Continue(x))
-}
-
-/// DPM-Solver++(2M): exact in the linear part, the estimate extrapolated from the last two. Lu et al. 2022, algorithm 2
-/// with λ = −ln σ; first order in the first and last step; k-diffusion `sample_dpmpp_2m`.
-fn dpmpp_2m(
-    denoiser: &dyn Denoiser,
-    mut x: Tensor,
-    sigmas: &[f64],
-    _: Draw<'_>,
-    on_step: OnStep<'_>,
-) -> Result<ControlFlow<Stop, Tensor>, Error> {
-    let mut last: Option<(f64, Tensor)> = None;
-    for (index, sigma, next) in steps(sigmas) {
-        let denoised = denoiser.denoise(&x, sigma)?;
-        if let Break(stop) = on_step(Step::new(index, sigma, &x, &denoised)) {
-            return Ok(Break(stop));
-        }
-        let estimate = match &last {
-            Some((last_sigma, last_denoised)) if next > 0.0 => {
-                let half_ratio = (sigma / next).ln() / (last_sigma / sigma).ln() / 2.0;
-                mixed(1.0 + half_ratio, &denoised, -half_ratio, last_denoised)?
-            }
-            _ => denoised.clone(),
-        };
-        x = towards(&x, &estimate, next / sigma)?;
-        last = Some((sigma, denoised));
     }
     Ok(Continue(x))
 }
