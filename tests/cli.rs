@@ -15,6 +15,7 @@ use sfumato::diffusion::{Precision, Request, SamplerName, Savings, ScheduleName}
 use sfumato::gallery::{Gallery, NewEntry};
 use sfumato::geom::Extent;
 use sfumato::pixels::{Mask, Picture, read_texts};
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -541,6 +542,42 @@ fn a_checkpoint_in_one_file_is_listed_and_painted_with_by_its_path() {
     assert!(!String::from_utf8_lossy(&painted).contains("Sfumato prediction"));
     let (code, sentence) = desk.fail(&["paint", "x", "--model", "v.png"]);
     assert!(code == 1 && sentence.contains("v.png"), "{sentence}");
+}
+
+#[test]
+fn a_lora_is_added_by_its_file_or_by_a_tag_and_stays_with_the_prompt() {
+    let desk = Desk::new();
+    tiny_checkpoint::Tiny::read("sd1").write_file(desk.folder.path(), "tiny.safetensors");
+    let layer = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_v";
+    let part = |part: &str, shape: (usize, usize)| {
+        let name = format!("{layer}.lora_{part}.weight");
+        let tensor = hashed::weights(&name, shape);
+        (name, tensor)
+    };
+    let tensors = HashMap::from([part("down", (4, 64)), part("up", (64, 4))]);
+    fs::create_dir_all(desk.path("models/loras")).unwrap();
+    candle_core::safetensors::save(&tensors, desk.path("models/loras/Ink.safetensors")).unwrap();
+    fs::copy(desk.path("models/loras/Ink.safetensors"), desk.path("Ink 2.safetensors")).unwrap();
+    let paint = |out: &str, more: &[&str]| {
+        let small = ["--model", "tiny.safetensors", "--size", "64x64", "--seed", "1", "--out", out];
+        let object = desk.paint(&[&small, more].concat());
+        let picture = Picture::load(&desk.path(out)).unwrap();
+        (picture, object["pictures"][0]["request"]["prompt"].as_str().unwrap().to_owned())
+    };
+    let (plain, _) = paint("plain.png", &[]);
+    let (with_file, prompt) = paint("file.png", &["--lora", "Ink 2.safetensors=0.8"]);
+    assert_eq!(prompt, "a red apple <lora:Ink 2:0.8>");
+    let (with_tag, _) = paint("tag.png", &["<lora:ink:0.8>"]);
+    assert!(plain != with_file && with_file == with_tag);
+    assert_eq!(paint("none.png", &["--lora", "Ink=0"]).0, plain);
+    let (code, sentence) = desk.fail(&["paint", "an apple <lora:Chalk:1>"]);
+    assert!(code == 1 && sentence.contains("Chalk") && sentence.contains("Ink"), "{sentence}");
+    let (code, sentence) = desk.fail(&["paint", "an apple", "--lora", "Ink=much"]);
+    assert!(code == 2 && sentence.contains("<lora:Ink:much>"), "{sentence}");
+    let (code, sentence) = desk.fail(&["paint", "an apple", "--model", "bozzetto", "--lora", "Ink"]);
+    assert!(code == 1 && sentence.contains("Ink") && sentence.contains("does not fit"), "{sentence}");
+    let object: Value = serde_json::from_slice(&desk.run(&["models", "--json"]).stdout).unwrap();
+    assert_eq!((&object["loras"][0]["name"], &object["loras"][0]["layers"]), (&"Ink".into(), &1.into()));
 }
 
 #[cfg(unix)]

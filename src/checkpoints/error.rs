@@ -59,6 +59,29 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// A file of something else than a `LoRA`.
+    #[error("this file is no LoRA that can be used: it has no layer of a U-Net or a text encoder in the names of kohya, diffusers or PEFT; choose another file: {}", .0.display())]
+    NotALora(PathBuf),
+    /// A `LoRA` for another kind of model.
+    #[error("the LoRA {lora} does not fit the model {model}: {made_for}; leave it out, or choose a model that it was made for: {}", path.display())]
+    Misfit {
+        /// The `LoRA`.
+        lora: String,
+        /// What it was made for.
+        made_for: String,
+        /// The model.
+        model: String,
+        /// The `LoRA`'s file.
+        path: PathBuf,
+    },
+    /// No `LoRA` of this name.
+    #[error("there is no LoRA named {name}: {}", known_loras(known))]
+    UnknownLora {
+        /// What was asked for.
+        name: String,
+        /// The names that there are.
+        known: Vec<String>,
+    },
     /// A file that the folder must have is not there.
     #[error("a file of the model is missing; copy the whole folder from where it came from: {}", .0.display())]
     MissingFile(PathBuf),
@@ -209,6 +232,7 @@ impl Error {
             candle_core::Error::Io(error) => {
                 Self::Read { path, source: std::io::Error::new(error.kind(), error.to_string()) }
             }
+            candle_core::Error::Msg(reason) => Self::Mismatch { reason: reason.clone(), path },
             other => Self::Device { reason: other.to_string().lines().next().unwrap_or_default().to_owned(), path },
         }
     }
@@ -235,6 +259,15 @@ fn known_upscalers(known: &[String]) -> String {
         "there is none on this machine; put one (.pth or .safetensors) into the folder `upscalers` in the folder of models".to_owned()
     } else {
         format!("choose one of {}, or give the path of a file", known.join(", "))
+    }
+}
+
+fn known_loras(known: &[String]) -> String {
+    if known.is_empty() {
+        "there is none on this machine; put one (.safetensors) into the folder `loras` in the folder of models"
+            .to_owned()
+    } else {
+        format!("choose one of {}", known.join(", "))
     }
 }
 

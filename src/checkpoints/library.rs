@@ -1,7 +1,9 @@
 use super::clip::{ClipEntry, ClipSummary, is_clip};
 use super::controlnet::{ControlNetEntry, ControlNetSummary};
 use super::header::read_header;
+use super::lora::LoraEntry;
 use super::model::Source;
+use super::places::{built_in_places, clips_in, controlnets_in, loras_in, models_in, upscalers_in};
 use super::upscaler::{UpscalerEntry, UpscalerSummary};
 use super::{Error, Family, Format, PredictionSource, Suggestion, Training};
 use crate::geom::Extent;
@@ -11,27 +13,14 @@ use std::path::{Path, PathBuf};
 /// The name of the model that comes with the program.
 const SHIPPED: &str = "bozzetto";
 
-/// Folders of checkpoints in one file beside models: A1111's, and that of `ComfyUI` and Fooocus.
-const CHECKPOINT_FOLDERS: [&str; 2] = ["Stable-diffusion", "checkpoints"];
-/// How such files end.
-const CHECKPOINT_ENDINGS: [&str; 3] = ["safetensors", "ckpt", "pt"];
-/// How deep people sort them into folders, at most.
-const MAX_DEPTH: usize = 8;
-
 /// Where a model brings an upscaler of its own.
 const PART: &str = "upscaler/model.safetensors";
-/// Folders of upscalers beside models: this program's, and those of `ComfyUI`, Fooocus and A1111.
-const UPSCALER_FOLDERS: [&str; 4] = ["upscalers", "upscale_models", "ESRGAN", "RealESRGAN"];
 
 /// Where a model brings a `ControlNet` of its own.
 const CONTROLNET_PART: &str = "controlnet";
-/// Folders of `ControlNet`s beside models: this program's and `ComfyUI`'s, and A1111's.
-const CONTROLNET_FOLDERS: [&str; 2] = ["controlnet", "ControlNet"];
 
 /// Where a model brings a CLIP of its own.
 const CLIP_PART: &str = "clip";
-/// Folders of CLIPs beside models: this program's, and that of `ComfyUI` and others.
-const CLIP_FOLDERS: [&str; 2] = ["clip", "clip_vision"];
 
 /// The models on this machine, the upscalers, the `ControlNet`s and the CLIPs.
 #[derive(Debug, Default)]
@@ -40,6 +29,7 @@ pub struct Library {
     upscalers: Vec<UpscalerEntry>,
     controlnets: Vec<ControlNetEntry>,
     clips: Vec<ClipEntry>,
+    loras: Vec<LoraEntry>,
 }
 
 /// What has a name of its own in the library.
@@ -57,7 +47,7 @@ macro_rules! entries {
     };
 }
 
-entries!(ModelEntry, UpscalerEntry, ControlNetEntry, ClipEntry);
+entries!(ModelEntry, UpscalerEntry, ControlNetEntry, ClipEntry, LoraEntry);
 
 /// Adds those whose names are not taken.
 fn add<T: Entry>(entries: &mut Vec<T>, new: impl Iterator<Item = T>) {
@@ -114,12 +104,11 @@ pub struct Summary {
 impl Library {
     /// Looks for models: each of `extra` is a model's folder or file or a folder of such, among them `Stable-diffusion` (A1111) and
     /// `checkpoints` (`ComfyUI`, Fooocus) with all that is in them; a model's folder may hold others that share its parts. Then the
-    /// places where models are installed:
-    /// `models` and `assets/models` beside the program, `share/sfumato/models` beside its `bin`, and the source tree. Where two
-    /// have one name, the first is taken. Upscalers are `upscaler/model.safetensors` in a model's folder, and .safetensors and .pth
-    /// files in a folder `upscalers` beside models; `ControlNet`s are `controlnet` in a model's folder and the folders in a folder
-    /// `controlnet` beside models; CLIPs likewise, called `clip`. Configs and headers are read, weights are not; what cannot be used
-    /// is listed with the reason.
+    /// places where models are installed: `models` and `assets/models` beside the program, `share/sfumato/models` beside its `bin`,
+    /// and the source tree. Where two have one name, the first is taken. Upscalers are `upscaler/model.safetensors` in a model's folder,
+    /// and .safetensors and .pth files in a folder `upscalers` beside models; `ControlNet`s are `controlnet` in a model's folder and the
+    /// folders in a folder `controlnet` beside models; CLIPs likewise, called `clip`; `LoRA`s are in a folder `loras`, however deep.
+    /// Configs and headers are read, weights are not; what cannot be used is listed with the reason.
     pub fn discover(extra: &[PathBuf]) -> Self {
         let mut places = extra.to_vec();
         places.extend(built_in_places());
@@ -129,7 +118,13 @@ impl Library {
     fn look_in(places: &[PathBuf]) -> Self {
         let mut entries = Vec::new();
         for place in places {
-            add(&mut entries, models_in(place).into_iter());
+            let (folders, files) = models_in(place);
+            let files = files.into_iter().map(ModelEntry::of);
+            // What is something else than a checkpoint is no broken model, but at home elsewhere.
+            let is_one = |entry: &ModelEntry| {
+                entry.path == *place || !matches!(entry.summary, Err(Error::NotACheckpoint { .. }))
+            };
+            add(&mut entries, folders.into_iter().map(ModelEntry::of).chain(files.filter(is_one)));
         }
         let mut library = Self { entries, ..Self::default() };
         // What came with a model goes before what lies beside it.
@@ -137,17 +132,33 @@ impl Library {
         add(&mut library.controlnets, library.entries.iter().filter_map(ControlNetEntry::of_model));
         add(&mut library.clips, library.entries.iter().filter_map(ClipEntry::of_model));
         for place in places {
-            add(&mut library.upscalers, upscalers_in(place).into_iter());
-            add(
-                &mut library.controlnets,
-                folders_in(place, &CONTROLNET_FOLDERS).filter_map(ControlNetEntry::of_folder),
-            );
-            add(
-                &mut library.clips,
-                folders_in(place, &CLIP_FOLDERS).filter(|path| is_clip(path)).map(ClipEntry::of_folder),
-            );
+            add(&mut library.upscalers, upscalers_in(place).into_iter().map(UpscalerEntry::of_file));
+            add(&mut library.controlnets, controlnets_in(place).filter_map(ControlNetEntry::of_folder));
+            add(&mut library.clips, clips_in(place).filter(|path| is_clip(path)).map(ClipEntry::of_folder));
+            add(&mut library.loras, loras_in(place).into_iter().map(LoraEntry::of_file));
         }
         library
+    }
+
+    /// All `LoRA`s.
+    pub fn loras(&self) -> &[LoraEntry] {
+        &self.loras
+    }
+
+    /// Adds the `LoRA` in a file, before all others of its name; gives that.
+    pub fn add_lora(&mut self, path: PathBuf) -> String {
+        let entry = LoraEntry::of_file(path);
+        let name = entry.name.clone();
+        self.loras.insert(0, entry);
+        name
+    }
+
+    /// The `LoRA` of this name, in whatever case if none has it as it stands, or of this name elsewhere (`ss_output_name`).
+    pub fn find_lora(&self, name: &str) -> Result<&LoraEntry, Error> {
+        let alias = |entry: &&LoraEntry| entry.summary.as_ref().is_ok_and(|of| of.alias.as_deref() == Some(name));
+        named(&self.loras, name).or_else(|known| {
+            self.loras.iter().find(alias).ok_or_else(|| Error::UnknownLora { name: name.to_owned(), known })
+        })
     }
 
     /// All CLIPs, those that came with models first.
@@ -287,34 +298,6 @@ impl ClipEntry {
     }
 }
 
-/// The folders in the folders of `place` that are called so, by name.
-fn folders_in(place: &Path, called: &[&str]) -> impl Iterator<Item = PathBuf> {
-    let mut folders: Vec<PathBuf> = called.iter().flat_map(|folder| folders_of(&place.join(folder))).collect();
-    folders.sort();
-    folders.into_iter()
-}
-
-/// The folders in a folder, by name.
-fn folders_of(place: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(place).into_iter().flatten().flatten();
-    let mut folders: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
-    folders.sort();
-    folders
-}
-
-/// The files in the folders of upscalers of `place`, by name.
-fn upscalers_in(place: &Path) -> Vec<UpscalerEntry> {
-    let entries =
-        UPSCALER_FOLDERS.iter().flat_map(|folder| std::fs::read_dir(place.join(folder)).into_iter().flatten());
-    let is_upscaler = |path: &PathBuf| {
-        let ending = path.extension().unwrap_or_default();
-        path.is_file() && ["pth", "safetensors"].iter().any(|known| ending.eq_ignore_ascii_case(known))
-    };
-    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_upscaler).collect();
-    files.sort();
-    files.into_iter().map(UpscalerEntry::of_file).collect()
-}
-
 fn summary(path: &Path) -> Result<Summary, Error> {
     let source = Source::open(path)?;
     let (configs, prediction_source) = source.configs()?;
@@ -352,62 +335,6 @@ pub(super) fn name_of(path: &Path) -> String {
     let whole = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let name = if whole.is_file() { whole.file_stem() } else { whole.file_name() };
     name.unwrap_or(whole.as_os_str()).to_string_lossy().into_owned()
-}
-
-/// `place` itself or what is in it, by name, that is a model or looks like the remains of one: folders, each followed by the models in
-/// it that share its parts, then files.
-fn models_in(place: &Path) -> Vec<ModelEntry> {
-    let is_whole = |folder: &Path| folder.join("model_index.json").is_file();
-    let is_model = |folder: &Path| is_whole(folder) || folder.join("unet").is_dir();
-    let is_one = is_model(place);
-    let folders = if is_one { vec![place.to_owned()] } else { folders_of(place) };
-    let with_those_in_it = |model: PathBuf| {
-        let inside: Vec<PathBuf> = folders_of(&model).into_iter().filter(|path| is_whole(path)).collect();
-        std::iter::once(model).chain(inside)
-    };
-    let folders = folders.into_iter().filter(|path| is_model(path)).flat_map(with_those_in_it);
-    let mut files = Vec::new();
-    if place.is_file() {
-        files.push(place.to_owned());
-    } else if !is_one {
-        collect_weights(place, 0, &mut files);
-        for folder in CHECKPOINT_FOLDERS {
-            collect_weights(&place.join(folder), MAX_DEPTH, &mut files);
-        }
-    }
-    files.sort();
-    let files = files.into_iter().map(ModelEntry::of);
-    // What is something else than a checkpoint is no broken model, but at home elsewhere.
-    let files =
-        files.filter(|entry| entry.path == place || !matches!(entry.summary, Err(Error::NotACheckpoint { .. })));
-    folders.map(ModelEntry::of).chain(files).collect()
-}
-
-/// The files in a folder that may be checkpoints, and in the folders in it.
-fn collect_weights(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) {
-    for path in std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
-        if path.is_dir() && depth > 0 {
-            collect_weights(&path, depth - 1, files);
-        } else if is_weights(&path) {
-            files.push(path);
-        }
-    }
-}
-
-fn is_weights(path: &Path) -> bool {
-    let ending = path.extension().unwrap_or_default();
-    CHECKPOINT_ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)) && path.is_file()
-}
-
-fn built_in_places() -> Vec<PathBuf> {
-    let mut places = Vec::new();
-    let program = std::env::current_exe().and_then(|path| path.canonicalize()).ok();
-    if let Some(beside) = program.as_deref().and_then(Path::parent) {
-        places.extend([beside.join("models"), beside.join("assets/models")]);
-        places.extend(beside.parent().map(|prefix| prefix.join("share/sfumato/models")));
-    }
-    places.push(Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models"));
-    places
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 use super::folder::Folder;
-use super::ldm::SingleFile;
+use super::ldm::{SingleFile, UNetNames};
+use super::lora::{Adapted, Layer, Lora, LoraWeights, Net};
 use super::weights::Weights;
 use super::{Error, Family, LatentToRgb, Precision, Prediction, PredictionSource, Suggestion, Training};
 use crate::geom::Extent;
@@ -8,6 +9,7 @@ use crate::prompt::{TaughtWords, Tokenizer};
 use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Loaded weights, and what must be known to use them.
 #[derive(Clone, Debug)]
@@ -38,6 +40,8 @@ pub struct Model {
     pub suggestion: Suggestion,
     /// Where the weights are; what the networks are given must be there too, in f32.
     pub device: Device,
+    /// Where the networks came from, and come from again when `LoRA`s change them.
+    parts: Parts,
 }
 
 /// Everything that configs say of a model.
@@ -124,14 +128,40 @@ impl Model {
             native_extent: configs.native_extent(),
             prediction: configs.training.prediction,
             suggestion: configs.suggestion,
-            training: parts.configs.training,
+            training: configs.training.clone(),
             tokenizer,
             taught: taught_words(&parts.source.beside("words.txt"))?,
             text_encoder,
             unet,
             vae,
-            device: parts.device,
+            device: device.clone(),
+            parts,
         })
+    }
+
+    /// The same model with these `LoRA`s, and no others, in U-Net and text encoder, whose weights are read anew; all else stays as it is.
+    /// Whether they fit is checked before: a `LoRA` that does not leaves the model to who asked.
+    pub fn with_loras(self, loras: Vec<(Arc<Lora>, LoraWeights)>) -> Result<Self, Error> {
+        let layers = self.parts.layers();
+        let name = &self.name;
+        loras.iter().try_for_each(|(lora, _)| lora.check(name, &layers))?;
+        let Self { text_encoder, unet, mut parts, .. } = self;
+        let before = std::mem::replace(&mut parts.loras, loras);
+        let changed = |net| before.iter().chain(&parts.loras).any(|(lora, _)| lora.changes(net));
+        // Two of them at once may be more than the machine holds.
+        let unet = if changed(Net::Unet) {
+            drop(unet);
+            parts.unet()?
+        } else {
+            unet
+        };
+        let text_encoder = if changed(Net::Text) { parts.text_encoder()? } else { text_encoder };
+        Ok(Self { text_encoder, unet, parts, ..self })
+    }
+
+    /// Checks that a `LoRA` was made for such a model.
+    pub fn check(&self, lora: &Lora) -> Result<(), Error> {
+        lora.check(&self.name, &self.parts.layers())
     }
 }
 
@@ -222,6 +252,10 @@ pub struct Parts {
     device: Device,
     /// What the networks multiply in.
     dtype: DType,
+    /// What is added to U-Net and text encoder.
+    loras: Vec<(Arc<Lora>, LoraWeights)>,
+    /// The layers of U-Net and text encoder, as soon as they were loaded.
+    layers: Arc<Mutex<Vec<Layer>>>,
 }
 
 impl Parts {
@@ -231,27 +265,30 @@ impl Parts {
         let dtype = precision.dtype(device)?;
         let source = Source::open(path)?;
         let (configs, _) = source.configs()?;
-        Ok(Self { source, configs, device: device.clone(), dtype })
+        let (loras, layers) = (Vec::new(), Arc::default());
+        Ok(Self { source, configs, device: device.clone(), dtype, loras, layers })
     }
 
     /// Loads what turns ids into conditioning.
     pub fn text_encoder(&self) -> Result<ClipText, Error> {
         let of_file = |file: &SingleFile| file.text_encoder(self.dtype, &self.device);
-        self.network("text_encoder", "model", of_file, |weights| ClipText::new(&self.configs.text_encoder, weights))
+        self.network("text_encoder", "model", Some(Net::Text), of_file, |weights| {
+            ClipText::new(&self.configs.text_encoder, weights)
+        })
     }
 
     /// Loads what estimates noise.
     pub fn unet(&self) -> Result<UNet, Error> {
         let config = &self.configs.unet;
         let of_file = |file: &SingleFile| file.unet(config, self.dtype, &self.device);
-        self.network("unet", "diffusion_pytorch_model", of_file, |weights| UNet::new(config, weights))
+        self.network("unet", "diffusion_pytorch_model", Some(Net::Unet), of_file, |weights| UNet::new(config, weights))
     }
 
     /// Loads what turns a picture into a latent and back.
     pub fn vae(&self) -> Result<AutoencoderKl, Error> {
         let config = &self.configs.vae;
         let of_file = |file: &SingleFile| file.vae(config, self.dtype, &self.device);
-        self.network("vae", "diffusion_pytorch_model", of_file, |weights| AutoencoderKl::new(config, weights))
+        self.network("vae", "diffusion_pytorch_model", None, of_file, |weights| AutoencoderKl::new(config, weights))
     }
 
     /// Builds a network from the weights called `stem` in the folder of a part, or from those of a file.
@@ -259,6 +296,7 @@ impl Parts {
         &self,
         part: &str,
         stem: &str,
+        net: Option<Net>,
         of_file: impl FnOnce(&SingleFile) -> Result<VarBuilder<'static>, Error>,
         new: impl FnOnce(VarBuilder<'_>) -> candle_core::Result<T>,
     ) -> Result<T, Error> {
@@ -269,6 +307,28 @@ impl Parts {
             }
             Source::File(file) => (of_file(file)?, file.path.clone()),
         };
+        let weights = match net {
+            None => weights,
+            Some(net) => self.adapted(net, weights),
+        };
         new(weights).map_err(|error| Error::from_candle(&error, &path))
+    }
+
+    /// Weights with what the `LoRA`s add to them.
+    fn adapted(&self, net: Net, base: VarBuilder<'static>) -> VarBuilder<'static> {
+        let mut layers = self.layers.lock().unwrap_or_else(PoisonError::into_inner);
+        layers.retain(|layer| layer.net != net);
+        drop(layers);
+        let names = UNetNames::of(&self.configs.unet);
+        let other_name: Box<dyn Fn(&str) -> Option<String> + Send + Sync> = match net {
+            Net::Unet => Box::new(move |layer| names.layer(layer)),
+            Net::Text => Box::new(|_| None),
+        };
+        let (loras, layers) = (self.loras.clone(), Arc::clone(&self.layers));
+        Adapted { base, net, other_name, loras, layers }.into_builder(self.dtype, &self.device)
+    }
+
+    fn layers(&self) -> Vec<Layer> {
+        self.layers.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

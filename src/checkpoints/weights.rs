@@ -14,6 +14,7 @@ use std::sync::Mutex;
 
 /// The weights of one network, in one file or several. They are read, not mapped into memory: a file that changes while it is
 /// mapped brings the program down.
+#[derive(Debug)]
 pub(super) struct Weights {
     files: Vec<Mutex<File>>,
     tensors: HashMap<String, (usize, Place)>,

@@ -112,6 +112,9 @@ pub struct PaintArgs {
     /// What the model's network estimates: epsilon (the noise), v, or sample (the picture) [default: what the model's files say]
     #[arg(long, value_name = "NAME", value_parser = prediction_named)]
     pub prediction: Option<Prediction>,
+    /// Add a `LoRA`, a file or one that `sfumato models` lists, by this weight [default: 1]; as `<lora:NAME:WEIGHT>` in the prompt does
+    #[arg(long, value_name = "FILE|NAME[=WEIGHT]")]
+    pub lora: Vec<String>,
     /// The picture's size; sides are rounded to multiples of 8 [default: the size of --image, or what suits the model]
     #[arg(long, value_name = "WxH", value_parser = extent_of)]
     pub size: Option<Extent>,

@@ -3,7 +3,7 @@
 use super::clip::ChosenClip;
 use super::{JSON_VERSION, describe, print, print_json};
 use crate::checkpoints::{
-    self, ClipEntry, ClipSummary, ControlNetEntry, Library, ModelEntry, Prediction, Summary, UpscalerEntry,
+    self, ClipEntry, ClipSummary, ControlNetEntry, Library, LoraEntry, ModelEntry, Prediction, Summary, UpscalerEntry,
     UpscalerSummary,
 };
 use crate::diffusion::{Defaults, TrainingSigmas};
@@ -31,6 +31,7 @@ pub(super) fn run(library: &Library, json: bool) -> anyhow::Result<()> {
         let clips: Vec<_> = library.clips().iter().map(clip_as_json).collect();
         return print_json(&json!({
             "version": JSON_VERSION, "models": models, "upscalers": upscalers, "controlnets": controlnets, "clips": clips,
+            "loras": library.loras().iter().map(lora_as_json).collect::<Vec<_>>(),
         }));
     }
     let mut text: String = entries.iter().map(as_text).collect();
@@ -40,6 +41,7 @@ pub(super) fn run(library: &Library, json: bool) -> anyhow::Result<()> {
     text.extend(library.upscalers().iter().map(upscaler_as_text));
     text.extend(library.controlnets().iter().map(|entry| controlnet_as_text(entry, library)));
     text.extend(library.clips().iter().map(clip_as_text));
+    text.extend(library.loras().iter().map(lora_as_text));
     print(&text)
 }
 
@@ -131,6 +133,28 @@ fn as_text(entry: &ModelEntry) -> String {
             summary.parameters_bytes.div_ceil(1_000_000),
             entry.path.display()
         ),
+        Err(problem) => format!("{}\tcannot be used: {problem}\t{}\n", entry.name, entry.path.display()),
+    }
+}
+
+fn lora_as_json(entry: &LoraEntry) -> Value {
+    let summary = entry.summary.as_ref();
+    json!({
+        "name": entry.name,
+        "path": describe::absolute(&entry.path),
+        "family": summary.ok().and_then(|summary| Some(summary.family?.key)),
+        "layers": summary.ok().map(|summary| summary.layers),
+        "bytes": summary.ok().map(|summary| summary.bytes),
+        "problem": summary.err().map(ToString::to_string),
+    })
+}
+
+fn lora_as_text(entry: &LoraEntry) -> String {
+    match &entry.summary {
+        Ok(summary) => {
+            let family = summary.family.map_or("", |family| family.name);
+            format!("{}\tLoRA, {} layers\t{family}\t{}\n", entry.name, summary.layers, entry.path.display())
+        }
         Err(problem) => format!("{}\tcannot be used: {problem}\t{}\n", entry.name, entry.path.display()),
     }
 }

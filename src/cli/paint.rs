@@ -6,6 +6,7 @@ use super::output::{Output, make_folder};
 use super::plan::Plan;
 use super::report::{Reporter, steps_in_words};
 use super::{PaintArgs, Usage, describe, library, print, print_json};
+use crate::checkpoints::Library;
 use crate::diffusion::{Painted, Precision, Request, Stop};
 use crate::engine::{self, CancelToken, Client, Command, Event, Job, JobId, Outcome, Priority};
 use anyhow::{anyhow, bail};
@@ -61,8 +62,9 @@ fn paint_all(args: &PaintArgs, done: &mut Done) -> anyhow::Result<()> {
     if args.rank && args.prompt.iter().all(|words| words.trim().is_empty()) {
         bail!(Usage("--rank orders pictures by how well they fit the prompt, and there is none: write one".to_owned()));
     }
-    let (library, settings) = library(args.model.as_deref().map(Path::new).filter(|path| path.exists()));
-    let plan = Plan::new(args, &library, settings.last_model.as_deref())?;
+    let (mut library, settings) = library(args.model.as_deref().map(Path::new).filter(|path| path.exists()));
+    let tags: String = args.lora.iter().map(|wish| tag(&mut library, wish)).collect();
+    let plan = Plan::new(args, &tags, &library, settings.last_model.as_deref())?;
     let clip = args.rank.then(|| chosen_clip(&library, args.clip.as_deref(), settings.clip.as_deref())).transpose()?;
     let output = Output::new(args.out.as_deref(), args.count)?;
     if let Some(folder) = args.trace.as_deref().and_then(Path::parent) {
@@ -107,6 +109,14 @@ fn paint_all(args: &PaintArgs, done: &mut Done) -> anyhow::Result<()> {
         rank(&clip, done, &reporter)?;
     }
     Ok(())
+}
+
+/// The tag that adds a `LoRA`, named or in a file, which then is one of the library's.
+fn tag(library: &mut Library, wish: &str) -> String {
+    let (lora, weight) = wish.rsplit_once('=').unwrap_or((wish, "1"));
+    let path = Path::new(lora);
+    let name = if path.is_file() { library.add_lora(path.to_owned()) } else { lora.to_owned() };
+    format!(" <lora:{name}:{weight}>")
 }
 
 /// Orders what was painted by how well it fits its prompt.

@@ -6,6 +6,7 @@ use crate::diffusion::{Control, Defaults, Input, Preprocessor, Request, Savings,
 use crate::engine;
 use crate::geom::Extent;
 use crate::pixels::{Mask, Picture};
+use crate::prompt::loras;
 use crate::session::entropy;
 use anyhow::{anyhow, bail};
 use std::path::Path;
@@ -26,7 +27,13 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub(super) fn new(args: &PaintArgs, library: &Library, used_last: Option<&str>) -> anyhow::Result<Self> {
+    /// `tags` are those of `LoRA`s that are not in the prompt already.
+    pub(super) fn new(
+        args: &PaintArgs,
+        tags: &str,
+        library: &Library,
+        used_last: Option<&str>,
+    ) -> anyhow::Result<Self> {
         let mut notes = Vec::new();
         let model = super::models::chosen(library, args.model.as_deref(), used_last)?;
         let picture = args.image.as_deref().map(Picture::load).transpose()?;
@@ -40,7 +47,14 @@ impl Plan {
         if extent != wanted {
             notes.push(format!("the size {wanted} is rounded to {extent}: both sides must be multiples of 8"));
         }
-        let request = request(args, model.name, &model.defaults, extent)?;
+        let mut request = request(args, model.name, &model.defaults, extent)?;
+        request.prompt += tags;
+        for tag in loras(&request.prompt).map_err(|error| Usage(error.to_string()))? {
+            let entry = library.find_lora(&tag.name).map_err(engine::Error::from)?;
+            if let Err(problem) = &entry.summary {
+                bail!("{problem}");
+            }
+        }
         let input = picture.map(|picture| input(args.strength, &picture, mask.as_ref(), extent, &mut notes));
         let upscale = args
             .upscale

@@ -2,12 +2,15 @@
 
 use super::thread::Work;
 use super::{CancelToken, Error, Event, Job, Peer};
-use crate::checkpoints::{self, Clip, ControlNet, LatentToRgb, Library, Model, Upscaler, load_controlnet};
+use crate::checkpoints::{
+    self, Clip, ControlNet, LatentToRgb, Library, Lora, LoraWeights, Model, Upscaler, load_controlnet,
+};
 use crate::diffusion::{
     Control, Ending, Extras, Painted, Precision, Progress, Request, Stop, Trace, Upscale, paint, preview, upscale,
 };
 use crate::meaning::{Embedding, Eye, Seen};
 use crate::pixels::Picture;
+use crate::prompt::{LoraTag, loras};
 use candle_core::Device;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::path::Path;
@@ -20,6 +23,8 @@ pub(super) struct Studio {
     device: Device,
     /// The name it was asked for by, what it multiplies in, and the weights.
     loaded: Option<(String, Precision, Model)>,
+    /// Those that are in it.
+    loras: Vec<LoraTag>,
     /// The name it was asked for by, and the weights.
     upscaler: Option<(String, Upscaler)>,
     /// As for the model.
@@ -29,7 +34,15 @@ pub(super) struct Studio {
 
 impl Studio {
     pub(super) fn new(library: Arc<Library>) -> Self {
-        Self { library, device: best_device(), loaded: None, upscaler: None, controlnet: None, eye: None }
+        Self {
+            library,
+            device: best_device(),
+            loaded: None,
+            loras: Vec::new(),
+            upscaler: None,
+            controlnet: None,
+            eye: None,
+        }
     }
 
     /// The CLIP of this name, loaded unless it is.
@@ -65,6 +78,30 @@ impl Studio {
             let path = &self.library.find_controlnet(controlnet)?.path;
             self.controlnet = None;
             self.controlnet = Some((controlnet.clone(), precision, load_controlnet(path, &self.device, precision)?));
+        }
+        Ok(())
+    }
+}
+
+impl Studio {
+    /// Puts the `LoRA`s that a prompt asks for into the loaded model, and takes out those that it does not, unless they are the same.
+    fn load_loras(&mut self, request: &Request) -> Result<(), Error> {
+        let wanted = loras(&request.prompt).map_err(checkpoints::Error::from)?;
+        if wanted == self.loras {
+            return Ok(());
+        }
+        let mut opened = Vec::new();
+        let (.., model) = self.loaded.as_ref().expect("the loop loads the job's model before it paints");
+        for tag in &wanted {
+            let entry = self.library.find_lora(&tag.name)?;
+            let lora = Lora::open(&entry.path)?;
+            model.check(&lora)?;
+            opened.push((Arc::new(lora), LoraWeights { unet: tag.unet, text: tag.text }));
+        }
+        if let Some((name, precision, model)) = self.loaded.take() {
+            self.loras.clear();
+            self.loaded = Some((name, precision, model.with_loras(opened)?));
+            self.loras = wanted;
         }
         Ok(())
     }
@@ -109,6 +146,7 @@ impl Work for Studio {
         }
         // Two models at once may be more than the machine holds.
         self.loaded = None;
+        self.loras.clear();
         let started = Instant::now();
         self.loaded = Some((model.to_owned(), precision, Model::load(&folder, &self.device, precision)?));
         Ok(Some(started.elapsed().as_secs_f64()))
@@ -118,6 +156,7 @@ impl Work for Studio {
         // Before the painting: what is missing is not found out at its end.
         self.load_upscaler(&job.request)?;
         self.load_controlnet(&job.request)?;
+        self.load_loras(&job.request)?;
         let (.., model) = self.loaded.as_ref().expect("the loop loads the job's model before it paints");
         let extras = Extras {
             upscaler: self.upscaler.as_ref().map(|(_, upscaler)| upscaler),

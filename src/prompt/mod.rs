@@ -10,6 +10,7 @@ mod files;
 mod nudge;
 mod spacing;
 mod steps;
+mod tags;
 mod taught;
 mod weights;
 
@@ -17,6 +18,7 @@ pub use builtin::Fill;
 pub use chunks::{Chunk, Chunks};
 pub use nudge::nudged;
 pub use steps::{at_each_step, plain};
+pub use tags::{LoraTag, loras};
 pub use taught::TaughtWords;
 pub use weights::{Part, weighted};
 
@@ -132,6 +134,11 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// A tag whose weights are no numbers.
+    #[error(
+        "the tag {0} cannot be followed: a LoRA is added by <lora:NAME:WEIGHT>, with a number of at most 100 as the weight"
+    )]
+    Tag(String),
     /// A text cannot be cut into tokens.
     #[error("the prompt cannot be cut into tokens ({0}): write it differently")]
     Encode(String),

@@ -2,6 +2,7 @@
 //! b after five steps, `[a::5]` takes a away after five, `[a|b]` changes at each step. The grammar is that of
 //! stable-diffusion-webui 1.10, `prompt_parser.get_learned_conditioning_prompt_schedules`; what is not of it is left as it stands.
 
+use super::tags::without_tags;
 use super::weights::{Part, weighted};
 
 /// A prompt that may change from step to step.
@@ -22,9 +23,9 @@ enum When {
     Share(f64),
 }
 
-/// What the prompt is at each of `count` steps.
+/// What the prompt is at each of `count` steps, without its tags.
 pub fn at_each_step(text: &str, count: u32) -> Vec<String> {
-    let nodes = nodes(text);
+    let nodes = nodes(&without_tags(text));
     (1..=count)
         .map(|step| {
             let mut prompt = String::with_capacity(text.len());
@@ -34,11 +35,11 @@ pub fn at_each_step(text: &str, count: u32) -> Vec<String> {
         .collect()
 }
 
-/// What is left of a prompt in words: what it says at its last step, without brackets, weights and breaks.
+/// What is left of a prompt in words: what it says at its last step, without tags, brackets, weights and breaks.
 pub fn plain(text: &str) -> String {
     const LAST: u32 = 1000;
     let mut last = String::new();
-    write(&nodes(text), LAST, LAST, &mut last);
+    write(&nodes(&without_tags(text)), LAST, LAST, &mut last);
     let words = weighted(&last).into_iter().map(|part| match part {
         Part::Text(text, _) => text,
         Part::Break => " ".to_owned(),

@@ -7,7 +7,7 @@ use crate::checkpoints::{Prediction, PredictionSource, Training};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The spellings of what a network's output means, in ModelSpec and diffusers.
+/// The spellings of what a network's output means, in `ModelSpec` and diffusers.
 const PREDICTIONS: [(&str, Prediction); 5] = [
     ("v", Prediction::VPrediction),
     ("v_prediction", Prediction::VPrediction),

@@ -1,0 +1,77 @@
+use super::delta::{adapted, adapted_bias};
+use super::{Layer, Lora, LoraWeights, Net, joined};
+use candle_core::{DType, Device, Error, Result, Shape, Tensor};
+use candle_nn::var_builder::SimpleBackend;
+use candle_nn::{Init, VarBuilder};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// From a layer's name in diffusers to its other name.
+type OtherName = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// The weights of a network with what `LoRA`s add to them; it keeps which layers were asked for.
+pub(in crate::checkpoints) struct Adapted {
+    pub(in crate::checkpoints) base: VarBuilder<'static>,
+    pub(in crate::checkpoints) net: Net,
+    pub(in crate::checkpoints) other_name: OtherName,
+    pub(in crate::checkpoints) loras: Vec<(Arc<Lora>, LoraWeights)>,
+    pub(in crate::checkpoints) layers: Arc<Mutex<Vec<Layer>>>,
+}
+
+impl Adapted {
+    pub(in crate::checkpoints) fn into_builder(self, dtype: DType, device: &Device) -> VarBuilder<'static> {
+        VarBuilder::from_backend(Box::new(self), dtype, device.clone())
+    }
+}
+
+impl SimpleBackend for Adapted {
+    fn get(&self, shape: Shape, name: &str, init: Init, dtype: DType, device: &Device) -> Result<Tensor> {
+        let base = self.base.get_with_hints_dtype(shape, name, init, dtype)?;
+        let Some((layer, kind)) = name.rsplit_once('.') else {
+            return Ok(base);
+        };
+        let other = (self.other_name)(layer);
+        if kind == "weight" && base.rank() > 1 {
+            let layer = Layer::new(self.net, layer, other.as_deref(), base.dims().to_vec());
+            self.layers.lock().unwrap_or_else(PoisonError::into_inner).push(layer);
+        }
+        let names: Vec<String> =
+            [Some(layer), other.as_deref()].into_iter().flatten().map(|name| joined(self.net, name)).collect();
+        let mut sum: Option<Tensor> = None;
+        for (lora, weights) in &self.loras {
+            let weight = weights.of(self.net);
+            if weight == 0.0 {
+                continue;
+            }
+            let Some(tensors) = lora.layer(self.net, &names, device)? else {
+                continue;
+            };
+            let so_far = match sum {
+                Some(sum) => sum,
+                None => base.to_dtype(DType::F32)?,
+            };
+            let next = match kind {
+                "weight" if so_far.rank() > 1 => adapted(&so_far, &tensors, weight),
+                "bias" => adapted_bias(&so_far, &tensors, weight),
+                _ => Ok(so_far),
+            };
+            sum = Some(next.map_err(|error| {
+                let reason = error.to_string();
+                let reason = reason.lines().next().unwrap_or_default();
+                Error::Msg(format!("what the LoRA {} adds to {layer} makes no sense: {reason}", lora.name))
+            })?);
+        }
+        match sum {
+            None => Ok(base),
+            Some(sum) if device.is_cpu() => Ok(sum),
+            Some(sum) => sum.to_dtype(dtype),
+        }
+    }
+
+    fn get_unchecked(&self, name: &str, dtype: DType, _: &Device) -> Result<Tensor> {
+        self.base.get_unchecked_dtype(name, dtype)
+    }
+
+    fn contains_tensor(&self, name: &str) -> bool {
+        self.base.contains_tensor(name)
+    }
+}

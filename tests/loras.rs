@@ -1,0 +1,166 @@
+//! `LoRA`s: what a model with one computes is what diffusers and `LyCORIS` compute. The numbers come from
+//! tests/fixtures/generate_loras.py.
+
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+#[path = "shared/hashed.rs"]
+mod hashed;
+#[path = "shared/tiny_checkpoint.rs"]
+#[allow(dead_code, reason = "some of its forms are enough here")]
+mod tiny_checkpoint;
+
+use candle_core::{Device, Tensor};
+use hashed::{wave, weights};
+use serde_json::Value;
+use sfumato::checkpoints::{Library, Lora, LoraWeights, Model, Precision};
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use tiny_checkpoint::{Tiny, fixtures};
+
+/// A `LoRA` of the fixtures.
+struct Case {
+    weights: LoraWeights,
+    shapes: Vec<(String, Vec<usize>)>,
+}
+
+impl Case {
+    fn read(name: &str) -> Self {
+        let text = std::fs::read_to_string(fixtures().join("loras.jsonl")).unwrap();
+        let lines = text.lines().skip(1).map(|line| serde_json::from_str::<Vec<Value>>(line).unwrap());
+        let mut lines = lines.skip_while(|line| line[0] != name);
+        let first = lines.next().unwrap();
+        let weights = LoraWeights { unet: first[1].as_f64().unwrap(), text: first[2].as_f64().unwrap() };
+        let shape =
+            |line: Vec<Value>| (line[0].as_str().unwrap().to_owned(), serde_json::from_value(line[1].clone()).unwrap());
+        Self { weights, shapes: lines.take_while(|line| line.len() == 2).map(shape).collect() }
+    }
+
+    fn tensors(&self) -> HashMap<String, Tensor> {
+        let tensor = |(name, shape): &(String, Vec<usize>)| {
+            let tensor = if name.ends_with("alpha") {
+                Tensor::new(2f32, &Device::Cpu).unwrap()
+            } else if name.ends_with(".dora_scale") {
+                (weights(name, shape.as_slice()).abs().unwrap() + 0.5).unwrap()
+            } else {
+                weights(name, shape.as_slice())
+            };
+            (name.clone(), tensor)
+        };
+        self.shapes.iter().map(tensor).collect()
+    }
+
+    fn write(&self, folder: &Path, name: &str) -> std::path::PathBuf {
+        let path = folder.join(name);
+        candle_core::safetensors::save(&self.tensors(), &path).unwrap();
+        path
+    }
+}
+
+fn tiny(folder: &Path) -> Model {
+    Model::load(&Tiny::read("sd1").write_file(folder, "tiny.safetensors"), &Device::Cpu, Precision::F32).unwrap()
+}
+
+/// Every eighth token's conditioning, and the prediction.
+fn computed(model: &Model) -> [Tensor; 2] {
+    let ids: Vec<u32> = [49406].into_iter().chain((0..75).map(|i| 1000 + 601 * i)).chain([49407]).collect();
+    let conditioning = model.text_encoder.forward(&Tensor::from_vec(ids, (1, 77), &Device::Cpu).unwrap()).unwrap();
+    let words = model.unet.prepare(&conditioning).unwrap();
+    let predicted = model.unet.forward(&wave((1, 4, 8, 8), "x", 1.0), 401.0, &words, None).unwrap();
+    let eighths = Tensor::from_iter((0..77u32).step_by(8), &Device::Cpu).unwrap();
+    [conditioning.index_select(&eighths, 1).unwrap(), predicted]
+}
+
+fn distance(a: &Tensor, b: &Tensor) -> f32 {
+    (a - b).unwrap().abs().unwrap().max_all().unwrap().to_scalar().unwrap()
+}
+
+#[test]
+fn every_kind_computes_what_its_makers_compute_and_leaves_the_model_as_it_was() {
+    let home = tempfile::tempdir().unwrap();
+    let expected = candle_core::safetensors::load(fixtures().join("loras.safetensors"), &Device::Cpu).unwrap();
+    let mut model = tiny(home.path());
+    let plain = computed(&model);
+    for name in ["kohya", "peft", "locon", "loha", "lokr", "dora"] {
+        let case = Case::read(name);
+        let lora = Arc::new(Lora::open(&case.write(home.path(), "lora.safetensors")).unwrap());
+        model = model.with_loras(vec![(lora, case.weights)]).unwrap();
+        for (found, key) in computed(&model).iter().zip(["conditioning", "predicted"]) {
+            let worst = distance(found, &expected[&format!("{name}.{key}")]);
+            assert!(worst < 1e-4, "{key} with {name} is {worst} away");
+        }
+        assert!(distance(&computed(&model)[1], &plain[1]) > 0.01, "{name} changes nothing");
+    }
+    let bare = computed(&model.with_loras(Vec::new()).unwrap());
+    assert!(bare.iter().zip(&plain).all(|(now, before)| distance(now, before) == 0.0));
+}
+
+#[test]
+fn several_add_up_and_the_order_does_not_matter() {
+    let home = tempfile::tempdir().unwrap();
+    let opened = |name: &str| {
+        let case = Case::read(name);
+        Arc::new(Lora::open(&case.write(home.path(), &format!("{name}.safetensors"))).unwrap())
+    };
+    let (first, second) = (opened("kohya"), opened("peft"));
+    let with = |weights: [(&Arc<Lora>, f64); 2]| {
+        let loras = weights.map(|(lora, weight)| (Arc::clone(lora), LoraWeights { unet: weight, text: weight }));
+        computed(&tiny(home.path()).with_loras(loras.to_vec()).unwrap())
+    };
+    let (both, turned) = (with([(&first, 0.3), (&second, 0.6)]), with([(&second, 0.6), (&first, 0.3)]));
+    assert!(distance(&both[1], &turned[1]) < 1e-4);
+    assert!(distance(&both[1], &with([(&first, 0.3), (&second, 0.0)])[1]) > 0.01);
+}
+
+#[test]
+fn a_lora_of_another_family_says_so_and_leaves_the_model_alone() {
+    let home = tempfile::tempdir().unwrap();
+    let model = tiny(home.path());
+    let path = home.path().join("other.safetensors");
+    let misfit = |tensors: HashMap<String, Tensor>, expected: &str| {
+        candle_core::safetensors::save(&tensors, &path).unwrap();
+        let error = model.check(&Lora::open(&path).unwrap()).unwrap_err().to_string();
+        assert!(error.contains(expected) && error.ends_with("other.safetensors"), "{error}, not {expected}");
+    };
+    let words = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k";
+    let pair = |inputs: usize| {
+        let (down, up) = (format!("{words}.lora_down.weight"), format!("{words}.lora_up.weight"));
+        HashMap::from([(down.clone(), weights(&down, (4, inputs))), (up.clone(), weights(&up, (32, 4)))])
+    };
+    misfit(pair(1024), "it was made for Stable Diffusion 2");
+    misfit(pair(48), "it changes layers that the model does not have");
+    let mut xl = pair(64);
+    xl.extend(pair(64).into_iter().map(|(name, tensor)| (name.replace("lora_unet_", "lora_te2_"), tensor)));
+    let strangers =
+        (0..13).flat_map(|index| ["up", "down"].map(|part| format!("lora_unet_9_{index}.lora_{part}.weight")));
+    xl.extend(strangers.map(|name| (name.clone(), weights(&name, (4, 4)))));
+    misfit(xl, "it was made for Stable Diffusion XL");
+
+    candle_core::safetensors::save(&HashMap::from([("model.x".to_owned(), weights("x", 3))]), &path).unwrap();
+    assert!(Lora::open(&path).unwrap_err().to_string().contains("no LoRA that can be used"));
+    let half = format!("{words}.lora_down.weight");
+    candle_core::safetensors::save(&HashMap::from([(half.clone(), weights(&half, (4, 64)))]), &path).unwrap();
+    let error = Lora::open(&path).unwrap_err().to_string();
+    assert!(error.contains("a part of what is added") && error.ends_with("other.safetensors"), "{error}");
+    let mut odd = pair(64);
+    odd.insert(format!("{words}.lora_mid.weight"), weights("mid", (3, 3, 1, 1)));
+    candle_core::safetensors::save(&odd, &path).unwrap();
+    let odd = Arc::new(Lora::open(&path).unwrap());
+    let error = model.with_loras(vec![(odd, LoraWeights { unet: 1.0, text: 1.0 })]).unwrap_err().to_string();
+    assert!(error.contains("what the LoRA other adds to") && !error.contains('\n'), "{error}");
+}
+
+#[test]
+fn loras_are_found_where_other_programs_keep_them() {
+    let home = tempfile::tempdir().unwrap();
+    let deep = home.path().join("Lora/styles");
+    std::fs::create_dir_all(&deep).unwrap();
+    Case::read("kohya").write(&deep, "Ink v2.safetensors");
+    std::fs::write(deep.join("broken.safetensors"), "no").unwrap();
+    let library = Library::discover(&[home.path().to_owned()]);
+    let summary = library.find_lora("ink v2").unwrap().summary.as_ref().unwrap();
+    assert_eq!((summary.family, summary.layers), (None, 108));
+    assert!(library.find_lora("broken").unwrap().summary.is_err());
+    let unknown = library.find_lora("chalk").unwrap_err().to_string();
+    assert!(unknown.contains("chalk") && unknown.contains("Ink v2"), "{unknown}");
+}
