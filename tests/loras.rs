@@ -1,5 +1,5 @@
 //! `LoRA`s: what a model with one computes is what diffusers and `LyCORIS` compute. The numbers come from
-//! tests/fixtures/generate_loras.py.
+//! `tests/fixtures/generate_loras.py`.
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 

@@ -32,6 +32,7 @@ fn request(savings: Savings) -> Request {
         guidance_scale: 3.5,
         precision: Precision::F32,
         savings,
+        prediction: None,
         input: None,
         control: None,
         upscale: None,

@@ -1,5 +1,5 @@
 //! Checkpoints in one file: what they compute is what diffusers computes from them, and the same model as a folder paints the same
-//! bytes. The numbers come from tests/fixtures/generate_checkpoints.py.
+//! bytes. The numbers come from `tests/fixtures/generate_checkpoints.py`.
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 

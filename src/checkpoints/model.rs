@@ -1,6 +1,6 @@
 use super::folder::Folder;
 use super::ldm::{SingleFile, UNetNames};
-use super::lora::{Adapted, Layer, Lora, LoraWeights, Net};
+use super::lora::{Adapted, Layer, Lora, LoraWeights, Net, OtherName};
 use super::weights::Weights;
 use super::{Error, Family, LatentToRgb, Precision, Prediction, PredictionSource, Suggestion, Training};
 use crate::geom::Extent;
@@ -320,7 +320,7 @@ impl Parts {
         layers.retain(|layer| layer.net != net);
         drop(layers);
         let names = UNetNames::of(&self.configs.unet);
-        let other_name: Box<dyn Fn(&str) -> Option<String> + Send + Sync> = match net {
+        let other_name: OtherName = match net {
             Net::Unet => Box::new(move |layer| names.layer(layer)),
             Net::Text => Box::new(|_| None),
         };

@@ -49,7 +49,6 @@ impl<N: Names> SimpleBackend for Renamed<N> {
         let dims = shape.dims().to_vec();
         let whole = |shape: Vec<usize>| self.weights.get(Shape::from(shape), &found, init, dtype, device);
         match piece {
-            Piece::Whole => whole(dims),
             Piece::Transposed => whole(dims.into_iter().rev().collect())?.t()?.contiguous(),
             Piece::Third(index) => {
                 let rows = dims[0];
@@ -60,7 +59,7 @@ impl<N: Names> SimpleBackend for Renamed<N> {
             Piece::Matrix if self.weights.shape(&found).is_some_and(|shape| shape.len() == 4) => {
                 whole([&dims[..], &[1, 1]].concat())?.reshape(dims)
             }
-            Piece::Matrix => whole(dims),
+            Piece::Whole | Piece::Matrix => whole(dims),
         }
     }
 

@@ -451,9 +451,9 @@ mod tests {
 
     #[test]
     fn a_sampler_that_is_not_here_is_named_and_its_schedule_kept() {
-        let Imported { settings, unknown } = from_parameters("x\nSteps: 1, Seed: 2, Sampler: DPM++ 3M SDE Exponential");
+        let Imported { settings, unknown } = from_parameters("x\nSteps: 1, Seed: 2, Sampler: Restart Exponential");
         assert_eq!((settings.sampler, settings.schedule), (None, Some(ScheduleName::Exponential)));
-        assert_eq!(unknown, [("Sampler".to_owned(), "DPM++ 3M SDE Exponential".to_owned())]);
+        assert_eq!(unknown, [("Sampler".to_owned(), "Restart Exponential".to_owned())]);
     }
 
     #[test]

@@ -29,12 +29,11 @@ pub fn loras(text: &str) -> Result<Vec<LoraTag>, Error> {
         let name = parts.next().unwrap_or_default().trim();
         let (mut text_weight, mut unet_weight, mut place) = (None, None, 0);
         for part in parts {
-            let (field, value) = match part.split_once('=') {
-                Some((field, value)) => (field.trim(), value),
-                None => {
-                    place += 1;
-                    (["te", "unet", "dyn"][place.min(3) - 1], part)
-                }
+            let (field, value) = if let Some((field, value)) = part.split_once('=') {
+                (field.trim(), value)
+            } else {
+                place += 1;
+                (["te", "unet", "dyn"][place.min(3) - 1], part)
             };
             let number = value.trim().parse().ok().filter(|number: &f64| number.abs() <= MAX_WEIGHT);
             match (field, number) {

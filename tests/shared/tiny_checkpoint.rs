@@ -1,5 +1,5 @@
 //! Tiny checkpoints whose weights are hashed from their names, as one file and as a folder of the same weights. What is in them, and
-//! which tensor of the one is which of the other, tests/fixtures/generate_checkpoints.py wrote down.
+//! which tensor of the one is which of the other, `tests/fixtures/generate_checkpoints.py` wrote down.
 
 use super::hashed::weights;
 use candle_core::{DType, Tensor};

@@ -38,7 +38,7 @@ impl Shapes<'_> {
 
     /// How many of `prefix0suffix`, `prefix1suffix` … there are.
     fn count(&self, prefix: &str, suffix: &str) -> usize {
-        (0..).take_while(|index| self.has(&format!("{prefix}{index}{suffix}"))).count()
+        (0..self.0.len()).take_while(|index| self.has(&format!("{prefix}{index}{suffix}"))).count()
     }
 }
 

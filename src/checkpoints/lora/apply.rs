@@ -6,7 +6,7 @@ use candle_nn::{Init, VarBuilder};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// From a layer's name in diffusers to its other name.
-type OtherName = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
+pub(in crate::checkpoints) type OtherName = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// The weights of a network with what `LoRA`s add to them; it keeps which layers were asked for.
 pub(in crate::checkpoints) struct Adapted {

@@ -83,14 +83,12 @@ fn kron(tensors: &Tensors, side: Side) -> Result<Option<(Tensor, Option<usize>)>
         return Ok(None);
     };
     let rank = b.dim(0)?;
-    let product = match tensors.get(&Role::KronCore).filter(|_| side == Side::Two) {
-        Some(core) => with_core(core, &a.t()?, b)?,
-        None => {
-            // Of a convolution, b is (r, in, k, k) or flat.
-            let product = flat(a)?.matmul(&flat(b)?)?;
-            let sides: Vec<usize> = [&[a.dim(0)?][..], &b.dims()[1..]].concat();
-            product.reshape(sides)?
-        }
+    let product = if let Some(core) = tensors.get(&Role::KronCore).filter(|_| side == Side::Two) {
+        with_core(core, &a.t()?, b)?
+    } else {
+        // Of a convolution, b is (r, in, k, k) or flat.
+        let sides: Vec<usize> = [&[a.dim(0)?][..], &b.dims()[1..]].concat();
+        flat(a)?.matmul(&flat(b)?)?.reshape(sides)?
     };
     Ok(Some((product, Some(rank))))
 }

@@ -9,7 +9,7 @@ use super::families::{FAMILIES, Family};
 use super::header::{Place, read_metadata, read_places};
 use super::weights::Weights;
 use super::{Error, library};
-pub(super) use apply::Adapted;
+pub(super) use apply::{Adapted, OtherName};
 use candle_core::{DType, Device};
 use candle_nn::var_builder::SimpleBackend;
 pub(super) use keys::Net;
