@@ -367,6 +367,13 @@ fn a_model_in_anothers_folder_shares_the_parts_that_it_lacks() {
     assert_eq!((&model.preview, &model.taught), (&bozzetto().preview, &bozzetto().taught));
     assert_eq!(finished(&model, &request()).picture, finished(&bozzetto(), &request()).picture);
 
+    let upscaler = library.preferred_upscaler(Some("quick")).and_then(|entry| entry.model.as_deref());
+    assert_eq!(upscaler, Some("outer"), "the one of the model around it goes before all others");
+
+    // A part of its own has no part in the files about the other's.
+    copy_folder(&folder().join("text_encoder"), &inner.join("text_encoder"));
+    assert_eq!(Model::load(&inner, &Device::Cpu, Precision::F32).unwrap().taught, None);
+
     std::fs::remove_dir_all(outer.join("vae")).unwrap();
     let error = Model::load(&inner, &Device::Cpu, Precision::F32).unwrap_err().to_string();
     assert!(error.contains("vae"), "{error}");

@@ -151,6 +151,10 @@ fn savings_go_with_prompts_that_change_and_with_every_sampler() {
         let changing = Request { prompt: "a red [apple|car]".to_owned(), sampler, ..request(savings) };
         run(&model, &changing);
     }
+    // Each of two prompts in turn has every other step: there is nothing as young as a step to take over.
+    let of = |savings| run(&model, &Request { prompt: "a red [apple|car]".to_owned(), ..request(savings) });
+    assert_eq!(bits(&of(Savings { deep_every: 2, ..OFF }).latent), bits(&of(OFF).latent));
+    assert_ne!(bits(&of(Savings { deep_every: 3, ..OFF }).latent), bits(&of(OFF).latent));
 }
 
 #[test]

@@ -53,13 +53,20 @@ impl Folder {
         Ok(Self { path: path.to_owned(), enclosing: enclosing.map(Path::to_owned) })
     }
 
-    /// A part's folder, or a file beside the parts.
+    /// A part's folder.
     pub(super) fn part(&self, part: &str) -> PathBuf {
-        let own = self.path.join(part);
-        match &self.enclosing {
-            Some(outer) if !own.exists() => outer.join(part),
-            _ => own,
-        }
+        self.home_of(part).join(part)
+    }
+
+    /// A file beside the parts that is about one of them.
+    pub(super) fn file_about(&self, part: &str, file: &str) -> PathBuf {
+        self.home_of(part).join(file)
+    }
+
+    /// The folder that a part is in.
+    fn home_of(&self, part: &str) -> &Path {
+        let own = self.path.join(part).exists();
+        self.enclosing.as_deref().filter(|_| !own).unwrap_or(&self.path)
     }
 
     /// A part's config, read by the network that it is for.

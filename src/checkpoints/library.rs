@@ -182,11 +182,15 @@ impl Library {
         &self.upscalers
     }
 
-    /// The upscaler to use where nobody named one: the one that came with the model, else the first that can be used.
+    /// The upscaler to use where nobody named one: the one that came with the model or the model around it, else the first that
+    /// can be used.
     pub fn preferred_upscaler(&self, model: Option<&str>) -> Option<&UpscalerEntry> {
         let usable = || self.upscalers.iter().filter(|entry| entry.summary.is_ok());
-        let own = model.and_then(|model| usable().find(|entry| entry.model.as_deref() == Some(model)));
-        own.or_else(|| usable().next())
+        let of = |model: &str| usable().find(|entry| entry.model.as_deref() == Some(model));
+        let at = |path: &Path| self.entries.iter().find(|entry| entry.path == path);
+        let entry = model.and_then(|model| self.entries.iter().find(|entry| entry.name == model));
+        let around = entry.and_then(|entry| at(entry.path.parent()?));
+        model.and_then(of).or_else(|| around.and_then(|entry| of(&entry.name))).or_else(|| usable().next())
     }
 
     /// The upscaler of this name, in whatever case if none has it as it stands.

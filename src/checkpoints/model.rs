@@ -124,13 +124,13 @@ impl Model {
         Ok(Self {
             name: super::library::name_of(path),
             family: parts.source.family(configs),
-            preview: LatentToRgb::load(&parts.source.beside("preview.json"), channels, scale)?,
+            preview: LatentToRgb::load(&parts.source.file_about("vae", "preview.json"), channels, scale)?,
             native_extent: configs.native_extent(),
             prediction: configs.training.prediction,
             suggestion: configs.suggestion,
             training: configs.training.clone(),
             tokenizer,
-            taught: taught_words(&parts.source.beside("words.txt"))?,
+            taught: taught_words(&parts.source.file_about("text_encoder", "words.txt"))?,
             text_encoder,
             unet,
             vae,
@@ -228,10 +228,10 @@ impl Source {
         }
     }
 
-    /// A file beside a folder's parts; a model in one file has none.
-    fn beside(&self, name: &str) -> PathBuf {
+    /// A file beside a folder's parts that is about one of them; a model in one file has none.
+    fn file_about(&self, part: &str, name: &str) -> PathBuf {
         match self {
-            Self::Folder(folder) => folder.part(name),
+            Self::Folder(folder) => folder.file_about(part, name),
             Self::File(file) => file.path.join(name),
         }
     }

@@ -27,7 +27,7 @@ impl Suggestion {
         let steps = fields.get("num_inference_steps").map(|_| fields.count("num_inference_steps", 1000, None));
         let scale = fields.get("guidance_scale").map(|_| fields.number("guidance_scale", None)).transpose()?;
         match scale {
-            Some(scale) if !(0.0..=100.0).contains(&scale) => Err(fields.wrong("guidance_scale", "0 to 100")),
+            Some(scale) if !(0.0..=50.0).contains(&scale) => Err(fields.wrong("guidance_scale", "0 to 50")),
             _ => Ok(Self { steps: steps.transpose()?.map(|steps| steps as u32), guidance_scale: scale }),
         }
     }
@@ -46,6 +46,7 @@ mod tests {
             (r#"{"num_inference_steps": 0}"#, "`num_inference_steps` is 0"),
             (r#"{"num_inference_steps": 2000}"#, "`num_inference_steps` is 2000"),
             (r#"{"guidance_scale": -1}"#, "`guidance_scale` is -1"),
+            (r#"{"guidance_scale": 60}"#, "`guidance_scale` is 60"),
             (r#"{"guidance_scale": "much"}"#, "`guidance_scale` is \"much\""),
         ] {
             let error = Suggestion::from_json(json).unwrap_err().to_string();

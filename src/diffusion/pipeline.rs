@@ -275,7 +275,8 @@ impl<'a> Run<'a> {
         // The prompt alone, for steps without guidance.
         let words_alone = words.item(batch - 1)?;
         let control_alone = control.as_ref().map(|steered| steered.control.item(batch - 1)).transpose()?;
-        let kept = RefCell::new(None::<Deep>);
+        // With the group of steps that it is good for: another stage may have had the steps since.
+        let kept = RefCell::new(None::<(usize, Deep)>);
         let predict = move |x: &Tensor, timestep: f64| {
             let steered = control.as_ref().filter(|steered| steered.timesteps.contains(&timestep));
             let (words, control) = if x.dim(0)? == batch {
@@ -287,12 +288,15 @@ impl<'a> Run<'a> {
                 return Ok(model.unet.forward(x, timestep, words, control)?);
             }
             let mut kept = kept.borrow_mut();
-            let mut deep = kept.take().filter(|_| !savings.looks_deep(step_at(&timesteps, timestep)));
+            let step = step_at(&timesteps, timestep);
+            let group = savings.group(step);
+            let fits = |(of, _): &(usize, Deep)| *of == group && !savings.looks_deep(step);
+            let mut deep = kept.take().filter(fits).map(|(_, deep)| deep);
             if let Some(of_both) = deep.as_ref().filter(|deep| deep.batch() > x.dims()[0]) {
                 deep = Some(of_both.item(batch - 1)?);
             }
             let predicted = model.unet.forward_reusing(x, timestep, words, control, &mut deep)?;
-            *kept = deep;
+            *kept = deep.map(|deep| (group, deep));
             Ok(predicted)
         };
         let network = Network {

@@ -229,15 +229,8 @@ impl Request {
         if !(0.0..=50.0).contains(&self.guidance_scale) {
             return Err(Invalid::Guidance(self.guidance_scale));
         }
-        let Savings { guidance_start, guidance_end, negative_min_sigma, deep_every } = self.savings;
-        if !(0.0..=1.0).contains(&guidance_start) || !(guidance_start..=1.0).contains(&guidance_end) {
-            return Err(Invalid::GuidanceSteps(guidance_start, guidance_end));
-        }
-        if !(0.0..=Savings::MAX_SIGMA).contains(&negative_min_sigma) {
-            return Err(Invalid::GuidanceSigma(negative_min_sigma));
-        }
-        if !(1..=Savings::MAX_EVERY).contains(&deep_every) {
-            return Err(Invalid::DeepEvery(deep_every));
+        if let Some(problem) = self.savings.problem() {
+            return Err(problem);
         }
         if let Some(Upscale { factor, refine, .. }) = self.upscale {
             if !(1.0..=MAX_FACTOR).contains(&factor) {

@@ -1,5 +1,6 @@
 //! Fewer and cheaper calls of the network than a run makes by itself. Each changes the picture, so none is on unless a request says so.
 
+use super::Invalid;
 use serde::{Deserialize, Serialize};
 
 /// What is left out of a run.
@@ -28,8 +29,20 @@ impl Default for Savings {
 impl Savings {
     /// The most steps for which something is taken over, and one more.
     pub const MAX_EVERY: u32 = 20;
-    /// The largest sigma below which guidance may end: above that of any schedule's start.
+    /// The largest sigma below which guidance may end: far above where there is anything to see.
     pub const MAX_SIGMA: f64 = 1000.0;
+
+    /// What is out of range, if anything.
+    pub fn problem(&self) -> Option<Invalid> {
+        let Self { guidance_start, guidance_end, negative_min_sigma, deep_every } = *self;
+        if !(0.0..=1.0).contains(&guidance_start) || !(guidance_start..=1.0).contains(&guidance_end) {
+            return Some(Invalid::GuidanceSteps(guidance_start, guidance_end));
+        }
+        if !(0.0..=Self::MAX_SIGMA).contains(&negative_min_sigma) {
+            return Some(Invalid::GuidanceSigma(negative_min_sigma));
+        }
+        (!(1..=Self::MAX_EVERY).contains(&deep_every)).then_some(Invalid::DeepEvery(deep_every))
+    }
 
     /// Whether a call in this step of so many is guided: those steps that lie wholly between start and end.
     pub fn guides(&self, step: usize, count: usize, sigma: f64) -> bool {
@@ -40,6 +53,11 @@ impl Savings {
     /// Whether the whole network is computed in this step.
     pub fn looks_deep(&self, step: usize) -> bool {
         step.is_multiple_of(self.deep_every.max(1) as usize)
+    }
+
+    /// The steps that share what was found in the depth: a number for each such group.
+    pub fn group(&self, step: usize) -> usize {
+        step / self.deep_every.max(1) as usize
     }
 }
 

@@ -26,7 +26,11 @@ impl TaughtWords {
         let mut missing = Vec::new();
         for part in weighted(prompt) {
             let Part::Text(text, _) = part else { continue };
-            for run in runs(&text) {
+            for run in text
+                .split(['\'', '\u{2019}'])
+                .enumerate()
+                .flat_map(|(at, piece)| runs(if at > 0 { behind_possessive(piece) } else { piece }))
+            {
                 let pieces = if run.starts_with(is_han) { self.missing_phrases(run) } else { self.missing_word(run) };
                 for piece in pieces {
                     if !missing.contains(&piece) {
@@ -59,6 +63,12 @@ impl TaughtWords {
         missing.retain(|piece| !piece.is_empty());
         missing
     }
+}
+
+/// What follows an apostrophe, without the s of a possessive.
+fn behind_possessive(text: &str) -> &str {
+    let rest = text.strip_prefix(['s', 'S']).unwrap_or(text);
+    if rest.starts_with(char::is_alphanumeric) { text } else { rest }
 }
 
 /// What a character belongs to.
@@ -108,6 +118,7 @@ mod tests {
     fn words_that_were_not_taught_are_named_once_as_they_were_written() {
         assert_eq!(missing("a red apple, RED apples; 3D (a:1.2) BREAK [red]"), [""; 0]);
         assert_eq!(missing("A Fox and a (fox:1.3), a Fox"), ["Fox", "and", "fox"]);
+        assert_eq!(missing("an apple's fox\u{2019}s 'sea"), ["an", "fox", "sea"]);
         assert_eq!(missing("ein roter Äpfel 2 apples"), ["ein", "roter", "Äpfel", "2"]);
         assert_eq!(missing("лиса, キツネ"), ["лиса", "キツネ"]);
     }

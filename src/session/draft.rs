@@ -221,7 +221,7 @@ impl Draft {
         set(&mut self.steps, found.steps.as_ref());
         set(&mut self.guidance_scale, found.guidance_scale.as_ref());
         set(&mut self.precision, found.precision.as_ref());
-        set(&mut self.savings, found.savings.as_ref());
+        set(&mut self.savings, found.savings.as_ref().filter(|savings| savings.problem().is_none()));
         self.prediction = found.prediction;
         set(&mut self.seed, found.seed.as_ref());
         set(&mut self.extent, found.extent.as_ref());
@@ -392,6 +392,19 @@ pub(super) mod tests {
         assert!(says(Draft { strength: 1.5, ..a_draft() }).contains("1.5"));
         let empty = Draft { extent: Extent::new(0, 64), ..a_draft() };
         assert!(empty.to_requests(&Document::new(Extent::new(8, 8)), None).unwrap_err().to_string().contains("0x64"));
+    }
+
+    #[test]
+    fn savings_that_no_request_may_have_are_not_taken_over() {
+        let mut draft = a_draft();
+        let found = |negative_min_sigma| Found {
+            savings: Some(Savings { negative_min_sigma, ..Savings::default() }),
+            ..Found::default()
+        };
+        draft.take(&found(2000.0));
+        assert_eq!(draft.savings, Savings::default());
+        draft.take(&found(2.0));
+        assert_eq!(draft.savings.negative_min_sigma.to_bits(), 2.0_f64.to_bits());
     }
 
     #[test]

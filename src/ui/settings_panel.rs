@@ -5,7 +5,7 @@ use super::shortcuts::Shortcut;
 use super::state::Outbox;
 use super::theme::{self, Palette, space};
 use super::widgets::{Look, Number, choice_row, heading, icon_button, note, row, shortcut_button, slider_row};
-use crate::diffusion::{Precision, Prediction, Request, SamplerName, ScheduleName, Upscale};
+use crate::diffusion::{Precision, Prediction, Request, SamplerName, Savings, ScheduleName, Upscale};
 use crate::geom::Extent;
 use crate::session::{Action, Draft, Model, ModelState};
 use egui::{Align, Button, DragValue, Layout, RichText, Stroke, Ui, vec2};
@@ -76,6 +76,9 @@ pub(super) fn settings_panel_ui(
         let count = DragValue::new(&mut draft.count).range(1..=Draft::MAX_COUNT).speed(0.05);
         ui.add_sized(vec2(64.0, space::FIELD), count).labelled_by(id).on_hover_text("How many Generate paints.");
     });
+    if draft.savings != Savings::default() {
+        savings_row(ui, draft);
+    }
     if !upscalers.is_empty() {
         upscale_row(ui, draft, upscalers);
     }
@@ -101,6 +104,22 @@ fn prediction_row(ui: &mut Ui, draft: &mut Draft, models: &[Model]) {
     if let Some(prediction) = choice_row(ui, "Predicts", draft.prediction, &choices, name) {
         draft.prediction = prediction;
     }
+}
+
+/// Shown where the settings of a picture brought savings, so that they are seen and can be turned off.
+fn savings_row(ui: &mut Ui, draft: &mut Draft) {
+    row(ui, "Savings", |ui, id| {
+        let Savings { guidance_start, guidance_end, negative_min_sigma, deep_every } = draft.savings;
+        let about = format!(
+            "The settings of a picture brought this: guidance from {:.0} % to {:.0} % of the steps and above sigma {negative_min_sigma}, \
+             the depth of the network every {deep_every} steps.",
+            guidance_start * 100.0,
+            guidance_end * 100.0
+        );
+        if ui.button("Turn off").labelled_by(id).on_hover_text(about).clicked() {
+            draft.savings = Savings::default();
+        }
+    });
 }
 
 /// Whether pictures are enlarged after they are painted, and by what.
