@@ -233,6 +233,10 @@ fn with_luminosity(colour: [f32; 3], wanted: f32) -> [f32; 3] {
     let shift = wanted - luminosity(colour);
     let colour = colour.map(|c| c + shift);
     let (light, low, high) = (luminosity(colour), smallest(colour), largest(colour));
+    // Of a grey out of range by a rounding error there is no way back towards grey.
+    if low >= light || light >= high {
+        return [light.clamp(0.0, 1.0); 3];
+    }
     let mut clipped = colour;
     if low < 0.0 {
         clipped = clipped.map(|c| light + (c - light) * light / (light - low));

@@ -41,6 +41,17 @@ fn half_the_opacity_is_half_the_alpha() {
 }
 
 #[test]
+fn every_grey_over_every_other_is_a_number_in_every_mode() {
+    for blend in Blend::ALL {
+        for (under, over) in (0..=255).flat_map(|under| (0..=255).step_by(3).map(move |over| (under, over))) {
+            let mut mixed = [premultiplied([under, under, under, 255], 1.0)];
+            blend.over(&mut mixed, &[[over, over, over, 255]], 1.0);
+            assert!(mixed[0].iter().all(|value| value.is_finite()), "{over} over {under}: {}", blend.name());
+        }
+    }
+}
+
+#[test]
 fn straight_bytes_survive_being_multiplied_by_their_alpha() {
     for alpha in 1..=255 {
         for value in 0..=255 {

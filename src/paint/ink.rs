@@ -29,8 +29,11 @@ pub(super) fn laid(before: Option<&Tile>, coverage: &[f32], coat: Coat) -> Tile 
         (Ink::Erase, true) => {}
         (Ink::Erase, false) => covered.for_each(|(pixel, share)| {
             pixel[3] = (f32::from(pixel[3]) * (1.0 - share) + 0.5) as u8;
+            if pixel[3] == 0 {
+                *pixel = [0; 4];
+            }
         }),
-        (Ink::Colour(colour), true) => covered.for_each(|(pixel, share)| {
+        (Ink::Colour(colour), true) => covered.filter(|(pixel, _)| pixel[3] > 0).for_each(|(pixel, share)| {
             for (channel, ink) in pixel.iter_mut().zip(colour) {
                 *channel = mixed(*channel, ink, share);
             }
@@ -85,7 +88,12 @@ mod tests {
     fn alpha_that_is_kept_is_kept() {
         assert_eq!(pixel_under([10, 200, 30, 90], 1.0, Ink::Colour([1, 2, 3]), true), [1, 2, 3, 90]);
         assert_eq!(pixel_under([10, 200, 30, 90], 0.5, Ink::Erase, true), [10, 200, 30, 90]);
-        assert_eq!(pixel_under([0; 4], 1.0, Ink::Colour([1, 2, 3]), true)[3], 0);
+        assert_eq!(pixel_under([0; 4], 1.0, Ink::Colour([1, 2, 3]), true), [0; 4]);
+    }
+
+    #[test]
+    fn what_is_erased_wholly_is_clear() {
+        assert_eq!(pixel_under([10, 200, 30, 90], 1.0, Ink::Erase, false), [0; 4]);
     }
 
     #[test]

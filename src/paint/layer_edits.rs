@@ -108,6 +108,7 @@ impl Stack {
                 if seen == 0 || stack.layers.len() == 1 {
                     return Ok(None);
                 }
+                stack.layers.iter().try_for_each(|layer| open(layer))?;
                 let name = stack.layers[0].look.name.clone();
                 stack = Self::of(&name, self.flattened(extent));
             }

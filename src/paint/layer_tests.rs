@@ -61,6 +61,17 @@ fn merging_down_does_not_change_what_is_seen() {
 }
 
 #[test]
+fn a_locked_layer_is_not_merged() {
+    let pair = stack(&[([90, 160, 30, 180], Blend::Normal, 0.8), ([200, 40, 120, 130], Blend::Normal, 0.6)]);
+    let [lower, upper] = [0, 1].map(|i| pair.layers()[i].id);
+    for layer in [lower, upper] {
+        let held = locked(&pair, layer);
+        assert!(matches!(held.edited(EXTENT, LayerEdit::MergeVisible), Err(Error::Locked(_))));
+        assert!(matches!(held.edited(EXTENT, LayerEdit::MergeDown(upper)), Err(Error::Locked(_))));
+    }
+}
+
+#[test]
 fn a_merged_layer_still_meets_what_lies_under_it_as_the_lower_one_did() {
     let three = stack(&[
         ([100, 100, 100, 255], Blend::Normal, 1.0),

@@ -40,7 +40,8 @@ impl Stack {
     #[must_use]
     pub fn resized(&self, to: Extent) -> Self {
         let resized = |layer: &Arc<Layer>| {
-            let tiles = Tiles::of(&layer.tiles.to_picture().resized(to));
+            let tiles = &layer.tiles;
+            let tiles = if tiles.is_clear() { Tiles::clear(to) } else { Tiles::of(&tiles.to_picture().resized(to)) };
             Arc::new(Layer { tiles, ..(**layer).clone() })
         };
         Self { layers: self.layers.iter().map(resized).collect(), active: self.active }

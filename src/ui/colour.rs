@@ -114,7 +114,7 @@ fn hue_ui(ui: &mut Ui, hsv: &mut Hsv) {
 }
 
 fn pressed_at(response: &Response) -> Option<Pos2> {
-    response.interact_pointer_pos().filter(|_| response.is_pointer_button_down_on())
+    response.interact_pointer_pos().filter(|_| response.is_pointer_button_down_on() || response.clicked())
 }
 
 /// A box whose colours run between the corners of its cells.

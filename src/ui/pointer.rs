@@ -45,7 +45,9 @@ pub(super) fn picks_colour(ui: &Ui, tool: Tool) -> bool {
 }
 
 fn pick_colour(response: &Response, scene: &Scene, out: &mut Outbox) {
-    let is_down = response.is_pointer_button_down_on() && !response.dragged_by(PointerButton::Secondary);
+    // A click may be shorter than a frame.
+    let is_down =
+        (response.is_pointer_button_down_on() || response.clicked()) && !response.dragged_by(PointerButton::Secondary);
     let Some(at) = response.interact_pointer_pos().filter(|_| is_down) else { return };
     let at = scene.placement.to_image(at);
     if let Some([r, g, b, alpha]) = colour_at(scene.shown, at)
