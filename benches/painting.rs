@@ -33,6 +33,7 @@ fn request(model: &Model, steps: u32) -> Request {
         precision: Precision::F32,
         savings: Savings::default(),
         prediction: None,
+        clip_skip: 1,
         input: None::<Input>,
         control: None,
         upscale: None,

@@ -220,6 +220,7 @@ fn the_gallery_is_searched_by_what_its_pictures_show() {
             precision: Precision::F32,
             savings: Savings::default(),
             prediction: None,
+            clip_skip: 1,
             input: None,
             control: None,
             upscale: None,

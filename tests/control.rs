@@ -49,6 +49,7 @@ fn request(control: Option<Control>) -> Request {
         precision: Precision::F32,
         savings: Savings::default(),
         prediction: None,
+        clip_skip: 1,
         input: None,
         control,
         upscale: None,

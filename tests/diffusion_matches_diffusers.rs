@@ -208,6 +208,7 @@ fn request() -> Request {
         precision: Precision::F32,
         savings: Savings::default(),
         prediction: None,
+        clip_skip: 1,
         input: None,
         control: None,
         upscale: None,

@@ -33,6 +33,7 @@ fn request(savings: Savings) -> Request {
         precision: Precision::F32,
         savings,
         prediction: None,
+        clip_skip: 1,
         input: None,
         control: None,
         upscale: None,

@@ -43,6 +43,7 @@ fn painted(path: &Path, prediction: Option<Prediction>) -> Arc<Picture> {
         precision: Precision::F32,
         savings: Savings::default(),
         prediction,
+        clip_skip: 1,
         input: None,
         control: None,
         upscale: None,

@@ -74,6 +74,9 @@ pub enum Error {
         /// The `LoRA`'s file.
         path: PathBuf,
     },
+    /// A file of something else than a learned word.
+    #[error("this file is no embedding that can be used: one holds 1 to 75 vectors for a text encoder; choose another file: {}", .0.display())]
+    NotAnEmbedding(PathBuf),
     /// No `LoRA` of this name.
     #[error("there is no LoRA named {name}: {}", known_loras(known))]
     UnknownLora {

@@ -17,6 +17,8 @@ pub struct Family {
     pub(super) text_layout: TextLayout,
     /// Of each attention in its U-Net.
     pub(super) heads: Heads,
+    /// Whether its text encoder may be read from before its end (A1111's "Clip skip"): others are read where they were trained to be.
+    pub skips_layers: bool,
     /// What its network's output means, where no file says.
     pub(super) prediction: Prediction,
     /// One row a channel: latent to RGB in -1..1.
@@ -54,6 +56,7 @@ pub const FAMILIES: &[Family] = &[
         latent_scale: 0.18215,
         text_layout: TextLayout::Transformers,
         heads: Heads::Count(8),
+        skips_layers: true,
         prediction: Prediction::Epsilon,
         preview_matrix: PREVIEW_1,
         preview_bias: [0.0; 3],
@@ -66,6 +69,7 @@ pub const FAMILIES: &[Family] = &[
         latent_scale: 0.18215,
         text_layout: TextLayout::OpenClip,
         heads: Heads::Width(64),
+        skips_layers: false,
         prediction: Prediction::VPrediction,
         preview_matrix: PREVIEW_1,
         preview_bias: [0.0; 3],
@@ -78,6 +82,7 @@ pub const FAMILIES: &[Family] = &[
         latent_scale: 0.13025,
         text_layout: TextLayout::Transformers,
         heads: Heads::Width(64),
+        skips_layers: false,
         prediction: Prediction::Epsilon,
         preview_matrix: &[
             [0.3651, 0.4232, 0.4341],

@@ -1,9 +1,10 @@
 use super::clip::{ClipEntry, ClipSummary, is_clip};
 use super::controlnet::{ControlNetEntry, ControlNetSummary};
 use super::header::read_header;
+use super::learned::LearnedWordEntry;
 use super::lora::LoraEntry;
 use super::model::Source;
-use super::places::{built_in_places, clips_in, controlnets_in, loras_in, models_in, upscalers_in};
+use super::places::{built_in_places, clips_in, controlnets_in, embeddings_in, loras_in, models_in, upscalers_in};
 use super::upscaler::{UpscalerEntry, UpscalerSummary};
 use super::{Error, Family, Format, PredictionSource, Suggestion, Training};
 use crate::geom::Extent;
@@ -30,6 +31,7 @@ pub struct Library {
     controlnets: Vec<ControlNetEntry>,
     clips: Vec<ClipEntry>,
     loras: Vec<LoraEntry>,
+    embeddings: Vec<LearnedWordEntry>,
 }
 
 /// What has a name of its own in the library.
@@ -47,7 +49,7 @@ macro_rules! entries {
     };
 }
 
-entries!(ModelEntry, UpscalerEntry, ControlNetEntry, ClipEntry, LoraEntry);
+entries!(ModelEntry, UpscalerEntry, ControlNetEntry, ClipEntry, LoraEntry, LearnedWordEntry);
 
 /// Adds those whose names are not taken.
 fn add<T: Entry>(entries: &mut Vec<T>, new: impl Iterator<Item = T>) {
@@ -107,7 +109,8 @@ impl Library {
     /// places where models are installed: `models` and `assets/models` beside the program, `share/sfumato/models` beside its `bin`,
     /// and the source tree. Where two have one name, the first is taken. Upscalers are `upscaler/model.safetensors` in a model's folder,
     /// and .safetensors and .pth files in a folder `upscalers` beside models; `ControlNet`s are `controlnet` in a model's folder and the
-    /// folders in a folder `controlnet` beside models; CLIPs likewise, called `clip`; `LoRA`s are in a folder `loras`, however deep.
+    /// folders in a folder `controlnet` beside models; CLIPs likewise, called `clip`; `LoRA`s are in a folder `loras`, however deep, and
+    /// learned words in a folder `embeddings`.
     /// Configs and headers are read, weights are not; what cannot be used is listed with the reason.
     pub fn discover(extra: &[PathBuf]) -> Self {
         let mut places = extra.to_vec();
@@ -136,8 +139,14 @@ impl Library {
             add(&mut library.controlnets, controlnets_in(place).filter_map(ControlNetEntry::of_folder));
             add(&mut library.clips, clips_in(place).filter(|path| is_clip(path)).map(ClipEntry::of_folder));
             add(&mut library.loras, loras_in(place).into_iter().map(LoraEntry::of_file));
+            add(&mut library.embeddings, embeddings_in(place).into_iter().filter_map(LearnedWordEntry::of_file));
         }
         library
+    }
+
+    /// All learned words, which people call embeddings.
+    pub fn embeddings(&self) -> &[LearnedWordEntry] {
+        &self.embeddings
     }
 
     /// All `LoRA`s.

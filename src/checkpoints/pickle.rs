@@ -31,6 +31,8 @@ pub(super) enum Value {
     /// What the pickle calls something that lies outside of it.
     Outside(Id),
     Tensor(Tensor),
+    /// An object that was not given its state yet.
+    Unbuilt,
     /// What a training program keeps beside weights, of which nothing is made.
     Opaque,
 }
@@ -53,6 +55,8 @@ pub(super) enum Callable {
     OrderedDict,
     RebuildTensor,
     RebuildParameter,
+    /// A module of torch that is a dictionary of parameters: its state stands for it.
+    ParameterDict,
     Storage(DType),
     /// What training programs write beside weights. It is not made: its name alone stands for it.
     Unmade,
@@ -62,6 +66,7 @@ const CALLABLES: &[(&str, &str, Callable)] = &[
     ("collections", "OrderedDict", Callable::OrderedDict),
     ("torch._utils", "_rebuild_tensor_v2", Callable::RebuildTensor),
     ("torch._utils", "_rebuild_parameter", Callable::RebuildParameter),
+    ("torch.nn.modules.container", "ParameterDict", Callable::ParameterDict),
     ("torch", "DoubleStorage", Callable::Storage(DType::F64)),
     ("torch", "FloatStorage", Callable::Storage(DType::F32)),
     ("torch", "HalfStorage", Callable::Storage(DType::F16)),
@@ -73,6 +78,7 @@ const CALLABLES: &[(&str, &str, Callable)] = &[
     ("torch", "float32", Callable::Unmade),
     ("torch", "float16", Callable::Unmade),
     ("pytorch_lightning.callbacks.model_checkpoint", "ModelCheckpoint", Callable::Unmade),
+    ("__builtin__", "set", Callable::Unmade),
     ("numpy", "dtype", Callable::Unmade),
     ("numpy.core.multiarray", "scalar", Callable::Unmade),
     ("numpy._core.multiarray", "scalar", Callable::Unmade),
@@ -211,14 +217,8 @@ impl Machine<'_> {
                 let made = self.called(callable, arguments)?;
                 self.push(made);
             }
-            b'b' => {
-                // What is set on an object beside its items; of a dictionary of weights, the versions of its modules.
-                self.pop()?;
-                let object = self.stack[self.above_mark(1)?];
-                if !matches!(self.values[object.0], Value::Dict(_) | Value::Opaque) {
-                    return Err(SENSELESS);
-                }
-            }
+            0x81 => self.make()?,
+            b'b' => self.give_state()?,
             other => return Err(Refusal::Instruction(instruction_name(other))),
         }
         Ok(true)
@@ -251,6 +251,45 @@ impl Machine<'_> {
             b']' => Value::List(Vec::new()),
             _ => return Ok(None),
         }))
+    }
+
+    /// Makes an object without its state.
+    fn make(&mut self) -> Result<(), Refusal> {
+        let (arguments, class) = (self.pop()?, self.pop()?);
+        if !self.is_parameter_dict(class) || self.values[arguments.0] != Value::Tuple(Vec::new()) {
+            return Err(Refusal::Instruction(instruction_name(0x81)));
+        }
+        self.push(Value::Unbuilt);
+        Ok(())
+    }
+
+    fn give_state(&mut self) -> Result<(), Refusal> {
+        let state = self.pop()?;
+        let object = self.stack[self.above_mark(1)?];
+        match (&self.values[object.0], &self.values[state.0]) {
+            // What is set on an object beside its items; of a dictionary of weights, the versions of its modules.
+            (Value::Dict(_) | Value::Opaque, _) => Ok(()),
+            (Value::Unbuilt, state @ Value::Dict(_)) => {
+                self.values[object.0] = state.clone();
+                Ok(())
+            }
+            _ => Err(SENSELESS),
+        }
+    }
+
+    /// Whether this is torch's class, named as it is or, without an archive, as something that lies outside, `("module", class, …)`.
+    fn is_parameter_dict(&self, class: Id) -> bool {
+        match &self.values[class.0] {
+            Value::Callable(callable) => *callable == Callable::ParameterDict,
+            Value::Outside(name) => match &self.values[name.0] {
+                Value::Tuple(parts) if parts.len() > 1 => {
+                    self.values[parts[0].0] == Value::Text("module".to_owned())
+                        && self.values[parts[1].0] == Value::Callable(Callable::ParameterDict)
+                }
+                _ => false,
+            },
+            _ => false,
+        }
     }
 
     /// What a call describes.

@@ -12,6 +12,11 @@ const MAX_DEPTH: usize = 8;
 /// Folders of `LoRA`s beside models: this program's, `ComfyUI`'s and Fooocus's, and A1111's.
 const LORA_FOLDERS: [&str; 3] = ["loras", "Lora", "LyCORIS"];
 
+/// Folders of learned words beside models, everyone's.
+const EMBEDDING_FOLDERS: [&str; 1] = ["embeddings"];
+/// How they end.
+const EMBEDDING_ENDINGS: [&str; 4] = ["safetensors", "pt", "bin", "png"];
+
 /// Folders of upscalers beside models: this program's, and those of `ComfyUI`, Fooocus and A1111.
 const UPSCALER_FOLDERS: [&str; 4] = ["upscalers", "upscale_models", "ESRGAN", "RealESRGAN"];
 /// How they end.
@@ -49,6 +54,17 @@ pub(super) fn clips_in(place: &Path) -> impl Iterator<Item = PathBuf> {
 /// What may be `LoRA`s beside the models of `place`, by path.
 pub(super) fn loras_in(place: &Path) -> Vec<PathBuf> {
     files_in(place, &LORA_FOLDERS, &CHECKPOINT_ENDINGS, MAX_DEPTH)
+}
+
+/// What may be learned words beside the models of `place`, or beside the folder `models` that it is, as A1111 has them; by path. Previews
+/// are none.
+pub(super) fn embeddings_in(place: &Path) -> Vec<PathBuf> {
+    let mut files = files_in(place, &EMBEDDING_FOLDERS, &EMBEDDING_ENDINGS, MAX_DEPTH);
+    if let Some(outer) = place.parent().filter(|_| place.ends_with("models")) {
+        files.extend(files_in(outer, &EMBEDDING_FOLDERS, &EMBEDDING_ENDINGS, MAX_DEPTH));
+    }
+    files.retain(|path| path.file_stem().is_some_and(|stem| !stem.to_string_lossy().ends_with(".preview")));
+    files
 }
 
 /// What may be upscalers beside the models of `place`, by path.

@@ -20,8 +20,10 @@ pub(super) const PICKLE: u8 = 0x80;
 const MAX_PICKLE_BYTES: u64 = 16 << 20;
 /// The first pickle of a file without an archive, a number that stands for the format, and the second.
 const MAGIC: &[u8] = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03.";
-/// Dictionaries that training programs put the weights into, the better ones first.
-const WRAPPERS: [&str; 3] = ["params_ema", "params", "state_dict"];
+/// Dictionaries that training programs put the weights into, the better ones first; the last is that of a learned word.
+const WRAPPERS: [&str; 4] = ["params_ema", "params", "state_dict", "string_to_param"];
+/// Where torch's own dictionaries of parameters have them.
+const PARAMETERS: &str = "_parameters";
 
 /// Where a storage lies in the file.
 #[derive(Clone, Copy)]
@@ -219,11 +221,12 @@ fn places_in(
     let Value::Dict(outer) = pickle.root() else {
         return damaged("it holds no dictionary of tensors");
     };
-    let wrapped = |wrapper: &&str| {
-        let (_, inner) = outer.iter().find(|(key, _)| pickle.text(*key) == Some(*wrapper))?;
+    let inside = |pairs: &[(Id, Id)], name: &str| {
+        let (_, inner) = pairs.iter().find(|(key, _)| pickle.text(*key) == Some(name))?;
         if let Value::Dict(pairs) = pickle.value(*inner) { Some(pairs) } else { None }
     };
-    let pairs = WRAPPERS.iter().find_map(wrapped).unwrap_or(outer);
+    let pairs = WRAPPERS.iter().find_map(|wrapper| inside(outer, wrapper)).unwrap_or(outer);
+    let pairs = inside(pairs, PARAMETERS).unwrap_or(pairs);
     let mut places = BTreeMap::new();
     for &(name, tensor) in pairs {
         let (Some(name), Value::Tensor(tensor)) = (pickle.text(name), pickle.value(tensor)) else {

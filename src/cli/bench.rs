@@ -31,6 +31,7 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<()> {
         precision: args.precision,
         savings: Savings::default(),
         prediction: None,
+        clip_skip: 1,
         input: None,
         control: None,
         upscale: None,

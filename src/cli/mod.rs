@@ -15,7 +15,7 @@ mod upscale;
 pub use describe::sentence;
 
 use crate::checkpoints::Library;
-use crate::diffusion::{MAX_FACTOR, Precision, Prediction, Preprocessor, SamplerName, Savings, ScheduleName};
+use crate::diffusion::{MAX_FACTOR, Precision, Prediction, Preprocessor, Request, SamplerName, Savings, ScheduleName};
 use crate::geom::Extent;
 use crate::settings::{Paths, Settings};
 use anyhow::anyhow;
@@ -112,6 +112,9 @@ pub struct PaintArgs {
     /// What the model's network estimates: epsilon (the noise), v, or sample (the picture) [default: what the model's files say]
     #[arg(long, value_name = "NAME", value_parser = prediction_named)]
     pub prediction: Option<Prediction>,
+    /// Which of the text encoder's layers conditions, counted from the last, 1 to 12: A1111's "Clip skip"
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = |text: &str| whole_between(text, 1, Request::<(), ()>::MAX_CLIP_SKIP))]
+    pub clip_skip: u32,
     /// Add a `LoRA`, a file or one that `sfumato models` lists, by this weight [default: 1]; as `<lora:NAME:WEIGHT>` in the prompt does
     #[arg(long, value_name = "FILE|NAME[=WEIGHT]")]
     pub lora: Vec<String>,

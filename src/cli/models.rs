@@ -3,8 +3,8 @@
 use super::clip::ChosenClip;
 use super::{JSON_VERSION, describe, print, print_json};
 use crate::checkpoints::{
-    self, ClipEntry, ClipSummary, ControlNetEntry, Library, LoraEntry, ModelEntry, Prediction, Summary, UpscalerEntry,
-    UpscalerSummary,
+    self, ClipEntry, ClipSummary, ControlNetEntry, LearnedWordEntry, Library, LoraEntry, ModelEntry, Prediction,
+    Summary, UpscalerEntry, UpscalerSummary,
 };
 use crate::diffusion::{Defaults, TrainingSigmas};
 use crate::engine;
@@ -32,6 +32,7 @@ pub(super) fn run(library: &Library, json: bool) -> anyhow::Result<()> {
         return print_json(&json!({
             "version": JSON_VERSION, "models": models, "upscalers": upscalers, "controlnets": controlnets, "clips": clips,
             "loras": library.loras().iter().map(lora_as_json).collect::<Vec<_>>(),
+            "embeddings": library.embeddings().iter().map(embedding_as_json).collect::<Vec<_>>(),
         }));
     }
     let mut text: String = entries.iter().map(as_text).collect();
@@ -42,6 +43,7 @@ pub(super) fn run(library: &Library, json: bool) -> anyhow::Result<()> {
     text.extend(library.controlnets().iter().map(|entry| controlnet_as_text(entry, library)));
     text.extend(library.clips().iter().map(clip_as_text));
     text.extend(library.loras().iter().map(lora_as_text));
+    text.extend(library.embeddings().iter().map(embedding_as_text));
     print(&text)
 }
 
@@ -154,6 +156,27 @@ fn lora_as_text(entry: &LoraEntry) -> String {
         Ok(summary) => {
             let family = summary.family.map_or("", |family| family.name);
             format!("{}\tLoRA, {} layers\t{family}\t{}\n", entry.name, summary.layers, entry.path.display())
+        }
+        Err(problem) => format!("{}\tcannot be used: {problem}\t{}\n", entry.name, entry.path.display()),
+    }
+}
+
+fn embedding_as_json(entry: &LearnedWordEntry) -> Value {
+    let summary = entry.summary.as_ref();
+    json!({
+        "name": entry.name,
+        "path": describe::absolute(&entry.path),
+        "vectors": summary.ok().map(|summary| summary.vectors),
+        "widths": summary.ok().map(|summary| &summary.widths),
+        "problem": summary.err().map(ToString::to_string),
+    })
+}
+
+fn embedding_as_text(entry: &LearnedWordEntry) -> String {
+    match &entry.summary {
+        Ok(summary) => {
+            let family = summary.family().unwrap_or_default();
+            format!("{}\tembedding, {} vectors\t{family}\t{}\n", entry.name, summary.vectors, entry.path.display())
         }
         Err(problem) => format!("{}\tcannot be used: {problem}\t{}\n", entry.name, entry.path.display()),
     }

@@ -99,6 +99,7 @@ fn request(args: &PaintArgs, model: String, defaults: &Defaults, extent: Extent)
             deep_every: args.savings.deep_every,
         },
         prediction: args.prediction,
+        clip_skip: args.clip_skip,
         input: None,
         control: None,
         upscale: None,

@@ -45,6 +45,16 @@ pub enum Error {
         /// What both sides must be a multiple of.
         multiple: u32,
     },
+    /// A text encoder of fewer layers.
+    #[error(
+        "the model's text encoder has {depth} layers, so there is no layer {clip_skip} from its end: choose a clip skip between 1 and {depth}"
+    )]
+    ClipSkip {
+        /// What was asked for.
+        clip_skip: u32,
+        /// How many there are.
+        depth: usize,
+    },
     /// A run without the upscaler that its request names.
     #[error("the upscaler {0} is not loaded")]
     NoUpscaler(String),

@@ -30,7 +30,7 @@ pub use latent::preview;
 pub use noise::Noise;
 pub use pipeline::{Extras, OnProgress, paint};
 pub use progress::{Ending, Painted, Phase, Progress, Stop};
-pub use request::{Input, Invalid, Record, Request, SamplerName, ScheduleName, Upscale};
+pub use request::{Input, Invalid, Record, Request, SamplerName, ScheduleName, Upscale, last_layer};
 pub use sampler::{Draw, OnStep, Sampler, Step, sampler};
 pub use savings::Savings;
 pub use schedule::{TrainingSigmas, sigmas, sigmas_for};

@@ -8,7 +8,7 @@ use super::{
     Control, Ending, Error, Input, Noise, Painted, Phase, Progress, Request, Stop, TrainingSigmas, Upscale, sampler,
     sigmas_for, upscale,
 };
-use crate::checkpoints::{Model, Upscaler};
+use crate::checkpoints::{LearnedWord, Model, Upscaler};
 use crate::networks::{self, ControlNet, Deep};
 use crate::pixels::{Picture, composite};
 use candle_core::Tensor;
@@ -28,6 +28,8 @@ pub struct Extras<'a> {
     pub upscaler: Option<&'a Upscaler>,
     /// What guides its shapes.
     pub controlnet: Option<&'a ControlNet>,
+    /// Words that its prompts may name beside those that every model knows.
+    pub learned: &'a [LearnedWord],
 }
 
 /// Paints what `request` asks for; it has been checked. Stopping takes effect between phases and at each step, at most one
@@ -227,7 +229,7 @@ impl<'a> Run<'a> {
         if self.is_guided() {
             prompts.insert(0, ("negative prompt", self.request.negative_prompt.as_str()));
         }
-        Conditioning::new(self.model, &prompts, self.sigmas.len() - 1)
+        Conditioning::new(self.model, self.extras.learned, self.request, &prompts, self.sigmas.len() - 1)
     }
 
     /// The picture's latent (1, C, h, w).

@@ -37,6 +37,10 @@ pub struct Request<P = Arc<Picture>, M = Arc<Mask>> {
     /// What the model's network's output is taken for; none takes it for what the model's files say.
     #[serde(default)]
     pub prediction: Option<Prediction>,
+    /// Which of the text encoder's layers conditions, counted from the last, which is 1: A1111's "Clip skip", one more than diffusers'
+    /// `clip_skip`. Records of before there was a choice do not name it.
+    #[serde(default = "last_layer")]
+    pub clip_skip: u32,
     /// The picture to start from; none starts from noise alone.
     pub input: Option<Input<P, M>>,
     /// What guides the shapes; none leaves them to the words. Records of before there were `ControlNet`s do not name it.
@@ -45,6 +49,11 @@ pub struct Request<P = Arc<Picture>, M = Arc<Mask>> {
     /// How the painted picture is enlarged; none leaves it as it is. Records of before there were upscalers do not name it.
     #[serde(default)]
     pub upscale: Option<Upscale>,
+}
+
+/// The usual [`Request::clip_skip`].
+pub const fn last_layer() -> u32 {
+    1
 }
 
 /// By what a painted picture is enlarged, and how much.
@@ -109,6 +118,7 @@ impl<P, M> Request<P, M> {
             precision: self.precision,
             savings: self.savings,
             prediction: self.prediction,
+            clip_skip: self.clip_skip,
             input,
             control,
             upscale: self.upscale,
@@ -169,6 +179,9 @@ pub enum Invalid {
     /// No step at which the whole network is computed, or so few that nothing is left of the picture.
     #[error("the whole network cannot be computed every {0} steps: choose between 1 and {max}", max = Savings::MAX_EVERY)]
     DeepEvery(u32),
+    /// A layer that no text encoder has.
+    #[error("a clip skip of {0} cannot be used: choose between 1 and {max}", max = Request::<(), ()>::MAX_CLIP_SKIP)]
+    ClipSkip(u32),
     /// A factor that is not a number or out of range.
     #[error("a picture cannot be made {0} times larger: choose between 1 and {MAX_FACTOR}")]
     Factor(f64),
@@ -205,6 +218,8 @@ impl Request<(), ()> {
     pub const MAX_SIDE: u32 = 4096;
     /// The most steps that are run.
     pub const MAX_STEPS: u32 = 1000;
+    /// The first layer of Stable Diffusion 1's text encoder.
+    pub const MAX_CLIP_SKIP: u32 = 12;
     /// The most characters of a prompt: some hundred times what a text encoder takes at once.
     pub const MAX_PROMPT: usize = 20_000;
 }
@@ -228,6 +243,9 @@ impl Request {
         }
         if !(0.0..=50.0).contains(&self.guidance_scale) {
             return Err(Invalid::Guidance(self.guidance_scale));
+        }
+        if self.clip_skip == 0 || self.clip_skip > Request::<(), ()>::MAX_CLIP_SKIP {
+            return Err(Invalid::ClipSkip(self.clip_skip));
         }
         if let Some(problem) = self.savings.problem() {
             return Err(problem);

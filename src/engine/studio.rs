@@ -3,14 +3,14 @@
 use super::thread::Work;
 use super::{CancelToken, Error, Event, Job, Peer};
 use crate::checkpoints::{
-    self, Clip, ControlNet, LatentToRgb, Library, Lora, LoraWeights, Model, Upscaler, load_controlnet,
+    self, Clip, ControlNet, LatentToRgb, LearnedWord, Library, Lora, LoraWeights, Model, Upscaler, load_controlnet,
 };
 use crate::diffusion::{
     Control, Ending, Extras, Painted, Precision, Progress, Request, Stop, Trace, Upscale, paint, preview, upscale,
 };
 use crate::meaning::{Embedding, Eye, Seen};
 use crate::pixels::Picture;
-use crate::prompt::{LoraTag, loras};
+use crate::prompt::{LoraTag, loras, names};
 use candle_core::Device;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::path::Path;
@@ -107,6 +107,20 @@ impl Studio {
     }
 }
 
+impl Studio {
+    /// The learned words that a request's prompts name.
+    fn learned(&self, request: &Request) -> Result<Vec<LearnedWord>, Error> {
+        let prompts = [&request.prompt, &request.negative_prompt];
+        let mut learned = Vec::new();
+        for entry in self.library.embeddings() {
+            if entry.names().any(|name| prompts.iter().any(|prompt| names(prompt, name))) {
+                learned.extend(LearnedWord::open(&entry.path)?);
+            }
+        }
+        Ok(learned)
+    }
+}
+
 /// What the networks run on, in words for the status line.
 pub fn device_name() -> String {
     match best_device() {
@@ -157,10 +171,12 @@ impl Work for Studio {
         self.load_upscaler(&job.request)?;
         self.load_controlnet(&job.request)?;
         self.load_loras(&job.request)?;
+        let learned = self.learned(&job.request)?;
         let (.., model) = self.loaded.as_ref().expect("the loop loads the job's model before it paints");
         let extras = Extras {
             upscaler: self.upscaler.as_ref().map(|(_, upscaler)| upscaler),
             controlnet: self.controlnet.as_ref().map(|(.., controlnet)| controlnet),
+            learned: &learned,
         };
         let trace_to_be = trace.map(|_| Trace::default());
         let mut watch = Watch { job, peer, map: Some(&model.preview), trace: trace_to_be, failed: None };

@@ -241,6 +241,7 @@ mod tests {
             precision: Precision::F32,
             savings: Savings::default(),
             prediction: None,
+            clip_skip: 1,
             input: None,
             control: None,
             upscale: None,

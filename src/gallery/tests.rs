@@ -21,6 +21,7 @@ fn request(prompt: &str, seed: u64, input: Option<Input>) -> Request {
         precision: Precision::F32,
         savings: Savings::default(),
         prediction: None,
+        clip_skip: 1,
         input,
         control: None,
         upscale: None,

@@ -5,9 +5,11 @@
 use super::{Found, Imported, pairs};
 use crate::diffusion::{
     Control, Painted, Precision, Prediction, Preprocessor, Request, SamplerName, Savings, ScheduleName, Upscale,
+    last_layer,
 };
 use crate::geom::Extent;
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
 
 const NEGATIVE: &str = "Negative prompt:";
 /// The prompt in full, written only where A1111's trimming of lines would change it.
@@ -22,6 +24,8 @@ const DEEP_EVERY: &str = "Sfumato deep every";
 /// Below which sigma there was no guidance. A1111 means every other step, unless the second says otherwise.
 const MIN_SIGMA: &str = "NGMS";
 const MIN_SIGMA_ALL: &str = "NGMS all steps";
+/// Of A1111, written only where it is not 1.
+const CLIP_SKIP: &str = "Clip skip";
 const PREDICTION: &str = "Sfumato prediction";
 /// How many steps were made, written only where a run was stopped early.
 const STEPS_MADE: &str = "Sfumato steps made";
@@ -36,6 +40,8 @@ const HIRES_UPSCALER: &str = "Hires upscaler";
 const STRENGTH: &str = "Denoising strength";
 /// A1111 has one strength for both and no hires fix for a picture that starts from another.
 const HIRES_STRENGTH: &str = "Sfumato hires strength";
+/// The layers that [`CLIP_SKIP`] may name.
+const LAYERS: RangeInclusive<u32> = 1..=Request::<(), ()>::MAX_CLIP_SKIP;
 /// How many pairs make a line of settings.
 const SETTINGS: usize = 3;
 const VERSION: &str = concat!("sfumato ", env!("CARGO_PKG_VERSION"));
@@ -64,6 +70,9 @@ fn text_of<P, M>(request: &Request<P, M>, steps_made: Option<u32>) -> String {
     ];
     if let Some(input) = &request.input {
         keys.push(pairs::write(STRENGTH, &input.strength.to_string()));
+    }
+    if request.clip_skip != last_layer() {
+        keys.push(pairs::write(CLIP_SKIP, &request.clip_skip.to_string()));
     }
     keys.push(pairs::write("RNG", "CPU"));
     let (savings, off) = (request.savings, Savings::default());
@@ -190,6 +199,7 @@ pub fn from_parameters(text: &str) -> Imported {
             }
         }
         let found = &mut imported.settings;
+        found.clip_skip.get_or_insert(last_layer());
         if is_hires && found.refine.is_none() {
             found.refine = found.strength.take();
         }
@@ -269,6 +279,7 @@ fn take(found: &mut Found, key: &str, value: &str) -> bool {
         EXACT_NEGATIVE => set(&mut found.negative_prompt, Some(value.to_owned())),
         STEPS_MADE => set(&mut found.steps_made, value.parse().ok()),
         PRECISION => set(&mut found.precision, Precision::from_name(value)),
+        CLIP_SKIP => set(&mut found.clip_skip, value.parse().ok().filter(|skip| LAYERS.contains(skip))),
         PREDICTION => set(&mut found.prediction, Prediction::from_name(value)),
         "Version" => {
             let is_ours = value.starts_with("sfumato ");
@@ -364,6 +375,7 @@ mod tests {
             precision: Precision::F32,
             savings: Savings::default(),
             prediction: None,
+            clip_skip: 1,
             input: None,
             control: None,
             upscale: None,
@@ -384,6 +396,7 @@ mod tests {
             precision: found.precision.unwrap(),
             savings: found.savings.unwrap(),
             prediction: found.prediction,
+            clip_skip: found.clip_skip.unwrap(),
             input: found.strength.map(|strength| Input { picture: (), strength, mask: None }),
             control: found.control,
             upscale: found.upscaler.map(|upscaler| Upscale {
@@ -418,7 +431,8 @@ mod tests {
         assert_eq!(settings.sampler, Some(SamplerName::EulerAncestral));
         assert_eq!(settings.schedule, Some(ScheduleName::Normal));
         let keys: Vec<_> = unknown.iter().map(|(key, _)| key.as_str()).collect();
-        assert_eq!(keys, ["Model hash", "Clip skip", "Lora hashes", "Version"]);
+        assert_eq!(keys, ["Model hash", "Lora hashes", "Version"]);
+        assert_eq!(settings.clip_skip, Some(2));
     }
 
     #[test]
@@ -548,8 +562,8 @@ mod tests {
             control in prop::option::of((
                 any_prompt(), prop::sample::select(Preprocessor::ALL.to_vec()), 0.0..=2.0f64, 0.0..=1.0f64, 0.0..=1.0f64,
             )),
-            (precision, prediction) in (
-                prop::sample::select(Precision::ALL.to_vec()), prop::option::of(prop::sample::select(Prediction::ALL.to_vec())),
+            (precision, prediction, clip_skip) in (
+                prop::sample::select(Precision::ALL.to_vec()), prop::option::of(prop::sample::select(Prediction::ALL.to_vec())), LAYERS,
             ),
             savings in (0.0..=1.0f64, 0.0..=1.0f64, prop_oneof![Just(0.0), 0.0..=1000.0f64], 1..=20u32),
         ) {
@@ -558,7 +572,7 @@ mod tests {
             let savings = Savings { guidance_start, guidance_end, negative_min_sigma, deep_every };
             let input = strength.map(|strength| Input { picture: (), strength, mask: None });
             let request = Request::<(), ()> {
-                model, prompt, negative_prompt, extent, seed, sampler, schedule, steps, guidance_scale, precision, savings, prediction,
+                model, prompt, negative_prompt, extent, seed, sampler, schedule, steps, guidance_scale, precision, savings, prediction, clip_skip,
                 input,
                 control: control.map(|(controlnet, preprocessor, weight, start, end)| Control {
                     controlnet, picture: (), preprocessor, weight, start, end,

@@ -55,6 +55,8 @@ pub struct Found {
     pub savings: Option<Savings>,
     /// What the network's output was taken for; of texts of this program alone.
     pub prediction: Option<Prediction>,
+    /// Which of the text encoder's layers conditioned, counted from the last, which is 1; 1 where the text names settings but not this.
+    pub clip_skip: Option<u32>,
     /// The denoising strength, of a picture that started from another one.
     pub strength: Option<f64>,
     /// What guided it; the picture that did is not in the text.

@@ -45,6 +45,17 @@ pub struct ClipText {
     config: ClipTextConfig,
 }
 
+/// Vectors in the place of tokens'.
+#[derive(Clone, Copy, Debug)]
+pub struct Learned<'a> {
+    /// Which text of the batch.
+    pub text: usize,
+    /// In the place of its tokens from this one on.
+    pub at: usize,
+    /// (n, D).
+    pub vectors: &'a Tensor,
+}
+
 /// Everything that a text encoder can tell about a text.
 #[derive(Clone, Debug)]
 pub struct Encoded {
@@ -93,10 +104,24 @@ impl ClipText {
         self.config.layers.hidden_size
     }
 
+    /// How many layers it has.
+    pub fn depth(&self) -> usize {
+        self.layers.len()
+    }
+
     /// Token ids (B, N) as u32 to the conditioning (B, N, D).
     pub fn forward(&self, ids: &Tensor) -> Result<Tensor> {
-        let mut hidden = self.embed(ids)?;
-        for layer in &self.layers {
+        self.read(ids, &[], 0)
+    }
+
+    /// As [`Self::forward`], with `learned` vectors in the place of some tokens' (Gal et al. 2022, textual inversion), and without the
+    /// last `skipped` layers: what comes out of those before them goes through the final norm, as in A1111 and diffusers.
+    pub fn read(&self, ids: &Tensor, learned: &[Learned<'_>], skipped: usize) -> Result<Tensor> {
+        let Some(count) = self.depth().checked_sub(skipped) else {
+            candle_core::bail!("{skipped} layers cannot be left out of {}", self.depth());
+        };
+        let mut hidden = self.embed(ids, learned)?;
+        for layer in &self.layers[..count] {
             hidden = layer.forward(&hidden, Mask::Causal)?;
         }
         self.final_norm.forward(&hidden)
@@ -104,7 +129,7 @@ impl ClipText {
 
     /// As [`Self::forward`], with every layer's output and the pooled text.
     pub fn encode(&self, ids: &Tensor) -> Result<Encoded> {
-        let mut hidden = vec![self.embed(ids)?];
+        let mut hidden = vec![self.embed(ids, &[])?];
         for layer in &self.layers {
             let next = layer.forward(&hidden[hidden.len() - 1], Mask::Causal)?;
             hidden.push(next);
@@ -120,12 +145,18 @@ impl ClipText {
         Tensor::stack(&ends.collect::<Result<Vec<_>>>()?, 0)
     }
 
-    fn embed(&self, ids: &Tensor) -> Result<Tensor> {
+    fn embed(&self, ids: &Tensor, learned: &[Learned<'_>]) -> Result<Tensor> {
         let count = ids.dim(1)?;
         if count > self.context_length() {
             candle_core::bail!("{count} tokens are more than the text encoder's {}", self.context_length());
         }
-        self.tokens.forward(ids)?.broadcast_add(&self.positions.first_rows(count)?)
+        let mut tokens = self.tokens.forward(ids)?;
+        for &Learned { text, at, vectors } in learned {
+            let (rows, width) = vectors.dims2()?;
+            let vectors = vectors.to_dtype(tokens.dtype())?.to_device(tokens.device())?.unsqueeze(0)?;
+            tokens = tokens.slice_assign(&[text..text + 1, at..at + rows, 0..width], &vectors)?;
+        }
+        tokens.broadcast_add(&self.positions.first_rows(count)?)
     }
 
     /// Where a text ends: at its first end token, as in transformers.

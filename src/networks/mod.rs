@@ -20,7 +20,7 @@ pub use crate::kernels::{Activation, multiplies_bf16};
 pub use clip::{Clip, ClipConfig};
 pub use clip_image::{ClipImage, ClipImageConfig};
 pub use clip_layers::ClipLayersConfig;
-pub use clip_text::{ClipText, ClipTextConfig, Encoded};
+pub use clip_text::{ClipText, ClipTextConfig, Encoded, Learned};
 pub use fields::ConfigError;
 pub(crate) use fields::Fields;
 pub use unet::{Control, ControlNet, ControlNetConfig, Deep, Level, UNet, UNetConfig, Words};

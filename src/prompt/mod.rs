@@ -15,10 +15,10 @@ mod taught;
 mod weights;
 
 pub use builtin::Fill;
-pub use chunks::{Chunk, Chunks};
+pub use chunks::{Chunk, Chunks, Spelled};
 pub use nudge::nudged;
 pub use steps::{at_each_step, plain};
-pub use tags::{LoraTag, loras};
+pub use tags::{LoraTag, loras, names};
 pub use taught::TaughtWords;
 pub use weights::{Part, weighted};
 

@@ -54,6 +54,20 @@ pub fn loras(text: &str) -> Result<Vec<LoraTag>, Error> {
     Ok(found)
 }
 
+/// Whether a prompt names something, as a word of its own, in whatever case.
+pub fn names(text: &str, name: &str) -> bool {
+    let (text, name) = (text.to_lowercase(), name.to_lowercase());
+    let joins = |inner: Option<char>, outer: Option<char>| {
+        inner.is_some_and(char::is_alphanumeric) && outer.is_some_and(char::is_alphanumeric)
+    };
+    !name.is_empty()
+        && text.match_indices(&name).any(|(at, _)| {
+            let (before, behind) = (&text[..at], &text[at + name.len()..]);
+            !joins(name.chars().next(), before.chars().next_back())
+                && !joins(name.chars().next_back(), behind.chars().next())
+        })
+}
+
 /// A prompt without its tags.
 pub(super) fn without_tags(text: &str) -> String {
     tags(text).map(|(words, _)| words).collect()
@@ -104,6 +118,13 @@ mod tests {
         assert_eq!(without_tags(prompt), "a  cat   ");
         assert_eq!(without_tags("a < b, c > d <3 <lora> <: x> <hypernet:x:1>!"), "a < b, c > d <3 <lora> <: x> !");
         assert_eq!(loras("<hypernet:x:1> <lora:> a <lora:b").unwrap(), []);
+    }
+
+    #[test]
+    fn a_prompt_names_whole_words() {
+        assert!(names("a cat, (EasyNegative:1.2)", "easynegative") && names("by <frob>, red", "<frob>"));
+        assert!(names("start of art", "art") && names("embedding:art", "art") && !names("start, party", "art"));
+        assert!(!names("a cat", ""));
     }
 
     #[test]

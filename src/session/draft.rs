@@ -1,5 +1,6 @@
 use crate::diffusion::{
     Control, Defaults, Input, Invalid, Precision, Prediction, Request, SamplerName, Savings, ScheduleName, Upscale,
+    last_layer,
 };
 use crate::geom::Extent;
 use crate::metadata::Found;
@@ -34,6 +35,9 @@ pub struct Draft {
     /// What the model's network's output is taken for; none takes it for what the model's files say.
     #[serde(default)]
     pub prediction: Option<Prediction>,
+    /// Which of the text encoder's layers conditions, counted from the last, which is 1.
+    #[serde(default = "last_layer")]
+    pub clip_skip: u32,
     /// What the noise of the first picture is drawn from, 0..2³²; the next pictures take the next seeds. It is the seed that was
     /// used last until Generate is pressed again.
     pub seed: u64,
@@ -86,6 +90,7 @@ impl Default for Draft {
             precision: Precision::F32,
             savings: Savings::default(),
             prediction: None,
+            clip_skip: 1,
             seed: 7,
             seed_locked: false,
             extent: Extent::new(512, 512),
@@ -143,6 +148,7 @@ impl Draft {
             precision: self.precision,
             savings: self.savings,
             prediction: self.prediction,
+            clip_skip: self.clip_skip,
             input,
             control: guide.map(guided).transpose()?,
             upscale: self.upscale.clone(),
@@ -196,6 +202,7 @@ impl Draft {
         self.precision = request.precision;
         self.savings = request.savings;
         self.prediction = request.prediction;
+        self.clip_skip = request.clip_skip;
         self.seed = request.seed;
         self.extent = request.extent;
         self.upscale.clone_from(&request.upscale);
@@ -223,6 +230,7 @@ impl Draft {
         set(&mut self.precision, found.precision.as_ref());
         set(&mut self.savings, found.savings.as_ref().filter(|savings| savings.problem().is_none()));
         self.prediction = found.prediction;
+        set(&mut self.clip_skip, found.clip_skip.as_ref());
         set(&mut self.seed, found.seed.as_ref());
         set(&mut self.extent, found.extent.as_ref());
         set(&mut self.strength, found.strength.as_ref());
@@ -330,6 +338,7 @@ pub(super) mod tests {
             precision: Precision::F32,
             savings: Savings::default(),
             prediction: None,
+            clip_skip: 1,
             seed: 7,
             seed_locked: false,
             extent: Extent::new(64, 64),

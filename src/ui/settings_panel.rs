@@ -5,7 +5,7 @@ use super::shortcuts::Shortcut;
 use super::state::Outbox;
 use super::theme::{self, Palette, space};
 use super::widgets::{Look, Number, choice_row, heading, icon_button, note, row, shortcut_button, slider_row};
-use crate::diffusion::{Precision, Prediction, Request, SamplerName, Savings, ScheduleName, Upscale};
+use crate::diffusion::{Precision, Prediction, Request, SamplerName, Savings, ScheduleName, Upscale, last_layer};
 use crate::geom::Extent;
 use crate::session::{Action, Draft, Model, ModelState};
 use egui::{Align, Button, DragValue, Layout, RichText, Stroke, Ui, vec2};
@@ -71,6 +71,14 @@ pub(super) fn settings_panel_ui(
         }
     }
     prediction_row(ui, draft, models);
+    // Shown where a picture's settings brought it.
+    if draft.clip_skip != last_layer() {
+        row(ui, "Clip skip", |ui, id| {
+            let skip = DragValue::new(&mut draft.clip_skip).range(1..=Request::<(), ()>::MAX_CLIP_SKIP).speed(0.05);
+            let about = "Which of the text encoder's layers is read, counted from its last; 1 is usual.";
+            ui.add_sized(vec2(64.0, space::FIELD), skip).labelled_by(id).on_hover_text(about);
+        });
+    }
     seed_row(ui, draft, out);
     row(ui, "Pictures", |ui, id| {
         let count = DragValue::new(&mut draft.count).range(1..=Draft::MAX_COUNT).speed(0.05);
