@@ -50,13 +50,13 @@ fn latent(model: &Model) -> Tensor {
 
 /// (2, N, C): the conditioning of no prompt and of a prompt.
 fn conditioning(model: &Model) -> Tensor {
-    let length = model.text_encoder.context_length();
+    let length = model.texts[0].network.context_length();
     let ids: Vec<u32> = ["", "red apple"]
         .iter()
-        .flat_map(|text| model.tokenizer.encode(text, length).expect("the tokenizer reads this").ids)
+        .flat_map(|text| model.texts[0].tokenizer.encode(text, length).expect("the tokenizer reads this").ids)
         .collect();
     let ids = Tensor::from_vec(ids, (2, length), &Device::Cpu).expect("as many ids as the shape says");
-    model.text_encoder.forward(&ids).expect("the text encoder computes")
+    model.texts[0].network.forward(&ids).expect("the text encoder computes")
 }
 
 #[divan::bench(sample_count = 10)]

@@ -238,11 +238,12 @@ fn shipped() -> Model {
 #[test]
 fn the_shipped_model_computes_what_diffusers_computes_with_its_weights() {
     let (model, json, theirs) = (shipped(), json("shipped"), tensors("shipped"));
-    let ids = model.tokenizer.encode("a red apple, 红苹果", model.text_encoder.context_length()).unwrap().ids;
-    let ids = Tensor::from_vec(ids, (1, model.text_encoder.context_length()), &Device::Cpu).unwrap();
+    let ids =
+        model.texts[0].tokenizer.encode("a red apple, 红苹果", model.texts[0].network.context_length()).unwrap().ids;
+    let ids = Tensor::from_vec(ids, (1, model.texts[0].network.context_length()), &Device::Cpu).unwrap();
     let expected_ids = theirs["ids"].to_dtype(DType::U32).unwrap().to_vec2::<u32>().unwrap();
     assert_eq!(ids.to_vec2::<u32>().unwrap(), expected_ids);
-    let conditioning = model.text_encoder.forward(&ids).unwrap();
+    let conditioning = model.texts[0].network.forward(&ids).unwrap();
     assert_close("text encoder", &conditioning, &theirs["conditioning"]);
 
     let side = json["size"].as_u64().unwrap() as usize;
@@ -268,7 +269,7 @@ fn the_shipped_model_computes_what_diffusers_computes_with_its_weights() {
 fn digest_of_a_run() -> u64 {
     let model = shipped();
     let ids = Tensor::from_vec((0..64u32).collect(), (2, 32), &Device::Cpu).unwrap();
-    let conditioning = model.text_encoder.forward(&ids).unwrap();
+    let conditioning = model.texts[0].network.forward(&ids).unwrap();
     let x = wave((2, model.unet.in_channels(), 16, 16), "x", 1.0);
     let prediction = model.unet.forward(&x, 333.25, &model.unet.prepare(&conditioning).unwrap(), None).unwrap();
     let rgb = model.vae.decode(&prediction).unwrap();

@@ -62,7 +62,7 @@ fn computes_what_diffusers_computes(name: &str) {
         candle_core::safetensors::load(fixtures().join(format!("{name}.safetensors")), &Device::Cpu).unwrap();
     let ids: Vec<u32> = [49406].into_iter().chain((0..75).map(|i| 1000 + 601 * i)).chain([49407]).collect();
     let conditioning =
-        parts.text_encoder().unwrap().forward(&Tensor::from_vec(ids, (1, 77), &Device::Cpu).unwrap()).unwrap();
+        parts.text_encoder(0).unwrap().forward(&Tensor::from_vec(ids, (1, 77), &Device::Cpu).unwrap()).unwrap();
     assert_near(&conditioning, &expected["conditioning"], "the conditioning");
 
     let unet = parts.unet().unwrap();
@@ -186,15 +186,15 @@ fn what_cannot_be_painted_with_is_refused_by_what_it_is_or_lacks() {
         tensors
     };
     let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F16, &Device::Cpu).unwrap();
-    let nine = "model.diffusion_model.input_blocks.0.0.weight";
-    let inpainting = but(&|tensors| drop(tensors.insert(nine.to_owned(), zeros(&[32, 9, 3, 3]))));
-    refused("inpainting.safetensors", inpainting, "takes 9 channels");
+    let eight = "model.diffusion_model.input_blocks.0.0.weight";
+    let editing = but(&|tensors| drop(tensors.insert(eight.to_owned(), zeros(&[32, 8, 3, 3]))));
+    refused("editing.safetensors", editing, "takes 8 channels");
     let without_text = but(&|tensors| tensors.retain(|name, _| !name.starts_with("cond_stage_model.")));
     refused("unet.safetensors", without_text, "no text encoder");
     let without_vae = but(&|tensors| tensors.retain(|name, _| !name.starts_with("first_stage_model.")));
     refused("no-vae.safetensors", without_vae, "it has no VAE");
-    let xl = but(&|tensors| drop(tensors.insert("conditioner.embedders.0.x".to_owned(), zeros(&[1]))));
-    refused("xl.safetensors", xl, "a Stable Diffusion XL model");
+    let other = but(&|tensors| drop(tensors.insert("edm_mean".to_owned(), zeros(&[1]))));
+    refused("other.safetensors", other, "a Playground model");
     let missing = "model.diffusion_model.output_blocks.3.0.skip_connection.bias";
     refused("cut.safetensors", but(&|tensors| drop(tensors.remove(missing).unwrap())), missing);
     let conv = "model.diffusion_model.middle_block.0.in_layers.2.weight";

@@ -45,7 +45,7 @@ fn main() -> anyhow::Result<()> {
         "text" => {
             let facts: Value = serde_json::from_str(&std::fs::read_to_string(folder.join("facts.json"))?)?;
             let ids: Vec<u32> = serde_json::from_value(facts["prompt_ids"].clone())?;
-            let (text_encoder, ids) = (parts()?.text_encoder()?, Tensor::from_vec(ids, (1, 77), &Device::Cpu)?);
+            let (text_encoder, ids) = (parts()?.text_encoder(0)?, Tensor::from_vec(ids, (1, 77), &Device::Cpu)?);
             serve(|| Ok(Answer::Output(text_encoder.forward(&ids)?)))
         }
         _ => bail!("there is no case {case}"),

@@ -24,7 +24,7 @@ pub enum Error {
     #[error("this is not a model folder: a diffusers folder has a model_index.json, choose the folder that holds it: {}", .0.display())]
     NotAModel(PathBuf),
     /// A folder for another kind of pipeline.
-    #[error("the model's {part} is a {found}, which is not supported yet; a Stable Diffusion 1 or 2 folder has a {expected}: {}", path.display())]
+    #[error("the model's {part} is a {found}, which is not supported yet; a Stable Diffusion folder has a {expected}: {}", path.display())]
     Unsupported {
         /// Which part.
         part: String,
@@ -44,7 +44,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// A checkpoint of a family that is not built.
-    #[error("this file is {found}, which is not supported yet; choose a Stable Diffusion 1 or 2 checkpoint: {}", path.display())]
+    #[error("this file is {found}, which is not supported yet; choose a checkpoint of Stable Diffusion 1, 2 or XL: {}", path.display())]
     UnsupportedCheckpoint {
         /// What it is.
         found: String,

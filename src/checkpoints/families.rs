@@ -1,4 +1,5 @@
 use super::{LatentToRgb, Prediction};
+use crate::networks::Output;
 
 /// What is known of a kind of model beyond its files.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,8 +14,14 @@ pub struct Family {
     pub latent_channels: usize,
     /// What its latents are multiplied by.
     pub latent_scale: f64,
-    /// How its text encoder is written in single files.
-    pub(super) text_layout: TextLayout,
+    /// The side of the pictures that it was trained on, in pixels, where no file says.
+    pub(super) side: usize,
+    /// Its text encoders, and how they are written in single files.
+    pub(super) texts: &'static [TextPart],
+    /// Where the conditioning leaves them.
+    pub(super) output: Output,
+    /// Whether it was trained with nothing at all in the place of an empty text.
+    pub(super) empty_is_zero: bool,
     /// Of each attention in its U-Net.
     pub(super) heads: Heads,
     /// Whether its text encoder may be read from before its end (A1111's "Clip skip"): others are read where they were trained to be.
@@ -26,11 +33,29 @@ pub struct Family {
     preview_bias: [f32; 3],
 }
 
+/// A text encoder in a single file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TextPart {
+    pub(super) layout: TextLayout,
+    /// What stands before its names, as one program or another wrote them.
+    pub(super) prefixes: &'static [&'static str],
+}
+
 /// Under which names a text encoder is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TextLayout {
     Transformers,
     OpenClip,
+}
+
+impl TextLayout {
+    /// A name that all text encoders have.
+    pub(super) const fn a_name(self) -> &'static str {
+        match self {
+            Self::Transformers => "embeddings.token_embedding.weight",
+            Self::OpenClip => "token_embedding.weight",
+        }
+    }
 }
 
 /// How many heads an attention has.
@@ -46,6 +71,10 @@ pub(super) enum Heads {
 const PREVIEW_1: &[[f32; 3]] =
     &[[0.3512, 0.2297, 0.3227], [0.3250, 0.4974, 0.2350], [-0.2829, 0.1762, 0.2721], [-0.2120, -0.2616, -0.7177]];
 
+const PREVIEW_XL: &[[f32; 3]] =
+    &[[0.3651, 0.4232, 0.4341], [-0.2533, -0.0042, 0.1068], [0.1076, 0.1111, -0.0362], [-0.3165, -0.2492, -0.2188]];
+const BIAS_XL: [f32; 3] = [0.1084, -0.0175, -0.0011];
+
 /// The families.
 pub const FAMILIES: &[Family] = &[
     Family {
@@ -54,7 +83,14 @@ pub const FAMILIES: &[Family] = &[
         conditioning_width: 768,
         latent_channels: 4,
         latent_scale: 0.18215,
-        text_layout: TextLayout::Transformers,
+        side: 512,
+        // The second is that of programs of old.
+        texts: &[TextPart {
+            layout: TextLayout::Transformers,
+            prefixes: &["cond_stage_model.transformer.text_model.", "cond_stage_model.transformer."],
+        }],
+        output: Output::Last,
+        empty_is_zero: false,
         heads: Heads::Count(8),
         skips_layers: true,
         prediction: Prediction::Epsilon,
@@ -67,7 +103,10 @@ pub const FAMILIES: &[Family] = &[
         conditioning_width: 1024,
         latent_channels: 4,
         latent_scale: 0.18215,
-        text_layout: TextLayout::OpenClip,
+        side: 512,
+        texts: &[TextPart { layout: TextLayout::OpenClip, prefixes: &["cond_stage_model.model."] }],
+        output: Output::Last,
+        empty_is_zero: false,
         heads: Heads::Width(64),
         skips_layers: false,
         prediction: Prediction::VPrediction,
@@ -80,17 +119,37 @@ pub const FAMILIES: &[Family] = &[
         conditioning_width: 2048,
         latent_channels: 4,
         latent_scale: 0.13025,
-        text_layout: TextLayout::Transformers,
+        side: 1024,
+        texts: &[
+            TextPart {
+                layout: TextLayout::Transformers,
+                prefixes: &["conditioner.embedders.0.transformer.text_model."],
+            },
+            TextPart { layout: TextLayout::OpenClip, prefixes: &["conditioner.embedders.1.model."] },
+        ],
+        output: Output::Penultimate,
+        empty_is_zero: true,
         heads: Heads::Width(64),
         skips_layers: false,
         prediction: Prediction::Epsilon,
-        preview_matrix: &[
-            [0.3651, 0.4232, 0.4341],
-            [-0.2533, -0.0042, 0.1068],
-            [0.1076, 0.1111, -0.0362],
-            [-0.3165, -0.2492, -0.2188],
-        ],
-        preview_bias: [0.1084, -0.0175, -0.0011],
+        preview_matrix: PREVIEW_XL,
+        preview_bias: BIAS_XL,
+    },
+    Family {
+        name: "Stable Diffusion XL refiner",
+        key: "sdxl_refiner",
+        conditioning_width: 1280,
+        latent_channels: 4,
+        latent_scale: 0.13025,
+        side: 1024,
+        texts: &[TextPart { layout: TextLayout::OpenClip, prefixes: &["conditioner.embedders.0.model."] }],
+        output: Output::Penultimate,
+        empty_is_zero: false,
+        heads: Heads::Width(64),
+        skips_layers: false,
+        prediction: Prediction::Epsilon,
+        preview_matrix: PREVIEW_XL,
+        preview_bias: BIAS_XL,
     },
 ];
 
@@ -106,9 +165,12 @@ impl Family {
         Some(LatentToRgb { matrix: family.preview_matrix.to_vec(), bias: family.preview_bias })
     }
 
-    /// The family whose text encoder is written so.
-    pub(super) fn with_text(layout: TextLayout) -> &'static Self {
-        FAMILIES.iter().find(|family| family.text_layout == layout).expect("each layout has a family")
+    /// The family whose text encoders these names are of, and what stands before the names of each.
+    pub(super) fn with_texts(has: impl Fn(&str) -> bool) -> Option<(&'static Self, Vec<&'static str>)> {
+        let prefix = |part: &'static TextPart| {
+            part.prefixes.iter().copied().find(|prefix| has(&format!("{prefix}{}", part.layout.a_name())))
+        };
+        FAMILIES.iter().find_map(|family| Some((family, family.texts.iter().map(prefix).collect::<Option<_>>()?)))
     }
 
     fn with_latents(latent_channels: usize, latent_scale: f64) -> impl Iterator<Item = &'static Self> {

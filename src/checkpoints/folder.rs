@@ -10,15 +10,40 @@ pub(super) struct Folder {
     pub(super) path: PathBuf,
     /// The other model's.
     enclosing: Option<PathBuf>,
+    /// Its text encoders, one or two.
+    pub(super) texts: Vec<&'static TextFolder>,
+    /// Whether it was trained with nothing at all in the place of an empty text, where its index says.
+    pub(super) empty_is_zero: Option<bool>,
 }
 
-/// A part of a pipeline, the classes that will do, and its weights' name.
-const PARTS: &[(&str, &[&str], Option<&str>)] = &[
-    ("text_encoder", &["CLIPTextModel"], Some("model")),
-    ("unet", &["UNet2DConditionModel"], Some("diffusion_pytorch_model")),
-    ("vae", &["AutoencoderKL"], Some("diffusion_pytorch_model")),
-    ("tokenizer", &["CLIPTokenizer", "CLIPTokenizerFast"], None),
+/// The part of a text encoder, its class, and the part of its tokenizer.
+#[derive(Debug)]
+pub(super) struct TextFolder {
+    pub(super) part: &'static str,
+    class: &'static str,
+    pub(super) tokenizer: &'static str,
+    /// Whether the class projects the pooled text.
+    pub(super) projects: bool,
+}
+
+/// The first is that of all but the refiner of Stable Diffusion XL, which alone has the second only.
+const TEXTS: &[TextFolder] = &[
+    TextFolder { part: "text_encoder", class: "CLIPTextModel", tokenizer: "tokenizer", projects: false },
+    TextFolder {
+        part: "text_encoder_2",
+        class: "CLIPTextModelWithProjection",
+        tokenizer: "tokenizer_2",
+        projects: true,
+    },
 ];
+const TOKENIZERS: [&str; 2] = ["CLIPTokenizer", "CLIPTokenizerFast"];
+
+/// The other parts of a pipeline, and the class that will do.
+const PARTS: &[(&str, &str)] = &[("unet", "UNet2DConditionModel"), ("vae", "AutoencoderKL")];
+
+/// The names of weights.
+pub(super) const TEXT_STEM: &str = "model";
+pub(super) const STEM: &str = "diffusion_pytorch_model";
 
 impl Folder {
     /// Reads `model_index.json`.
@@ -36,21 +61,25 @@ impl Folder {
         let unsupported = |part: &str, found: String, expected| {
             Err(Error::Unsupported { part: part.to_owned(), found, expected, path: index_path.clone() })
         };
-        for (part, classes, _) in PARTS {
+        let mut texts: Vec<&TextFolder> = TEXTS.iter().filter(|text| class_of(text.part).is_some()).collect();
+        if texts.is_empty() {
+            texts.push(&TEXTS[0]);
+        }
+        let parts = texts.iter().flat_map(|text| [(text.part, text.class), (text.tokenizer, TOKENIZERS[0])]);
+        for (part, expected) in parts.chain(PARTS.iter().copied()) {
+            let is_it = |class: &str| class == expected || (expected == TOKENIZERS[0] && class == TOKENIZERS[1]);
             match class_of(part) {
-                Some(class) if classes.contains(&class.as_str()) => {}
+                Some(class) if is_it(&class) => {}
                 found => {
-                    return unsupported(part, found.unwrap_or_else(|| "part that is not there".to_owned()), classes[0]);
+                    return unsupported(part, found.unwrap_or_else(|| "part that is not there".to_owned()), expected);
                 }
             }
         }
-        if let Some(class) = class_of("text_encoder_2") {
-            return unsupported("second text encoder", class, "single text encoder");
-        }
+        let empty_is_zero = index.get("force_zeros_for_empty_prompt").and_then(Value::as_bool);
         let whole = path.canonicalize().ok();
         let enclosing =
             whole.as_deref().and_then(Path::parent).filter(|outer| outer.join("model_index.json").is_file());
-        Ok(Self { path: path.to_owned(), enclosing: enclosing.map(Path::to_owned) })
+        Ok(Self { path: path.to_owned(), enclosing: enclosing.map(Path::to_owned), texts, empty_is_zero })
     }
 
     /// A part's folder.
@@ -83,10 +112,10 @@ impl Folder {
     /// All files of weights.
     pub(super) fn weight_files(&self) -> Result<Vec<PathBuf>, Error> {
         let mut files = Vec::new();
-        for (part, _, stem) in PARTS {
-            if let Some(stem) = stem {
-                files.extend(super::weights::weight_files(&self.part(part), stem)?);
-            }
+        for (part, stem) in
+            self.texts.iter().map(|text| (text.part, TEXT_STEM)).chain(PARTS.iter().map(|(part, _)| (*part, STEM)))
+        {
+            files.extend(super::weights::weight_files(&self.part(part), stem)?);
         }
         Ok(files)
     }

@@ -32,7 +32,7 @@ pub use families::{FAMILIES, Family};
 pub use learned::{LearnedWord, LearnedWordEntry, LearnedWordSummary};
 pub use library::{Library, ModelEntry, Summary};
 pub use lora::{Lora, LoraEntry, LoraSummary, LoraWeights};
-pub use model::{Format, Model, Parts};
+pub use model::{Format, Model, Parts, TextEncoder};
 pub use precision::Precision;
 pub use preview::LatentToRgb;
 pub use suggestion::Suggestion;

@@ -1,10 +1,12 @@
-use super::folder::Folder;
+use super::folder::{Folder, STEM, TEXT_STEM, TextFolder};
 use super::ldm::{SingleFile, UNetNames};
-use super::lora::{Adapted, Layer, Lora, LoraWeights, Net, OtherName};
+use super::lora::{Adapted, Layer, Lora, LoraWeights, Net, OtherName, TEXT_NETS};
 use super::weights::Weights;
 use super::{Error, Family, LatentToRgb, Precision, Prediction, PredictionSource, Suggestion, Training};
 use crate::geom::Extent;
-use crate::networks::{AutoencoderKl, AutoencoderKlConfig, ClipText, ClipTextConfig, UNet, UNetConfig};
+use crate::networks::{
+    Addition, AutoencoderKl, AutoencoderKlConfig, ClipText, ClipTextConfig, Output, UNet, UNetConfig,
+};
 use crate::prompt::{TaughtWords, Tokenizer};
 use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
@@ -22,12 +24,12 @@ pub struct Model {
     pub training: Training,
     /// What the U-Net's output means.
     pub prediction: Prediction,
-    /// Text to ids.
-    pub tokenizer: Tokenizer,
+    /// From texts to conditioning, side by side: one, or two where the first has not all to say.
+    pub texts: Vec<TextEncoder>,
+    /// Whether nothing at all stands in the place of an empty negative prompt.
+    pub empty_is_zero: bool,
     /// The words that mean something to it, where they are few.
     pub taught: Option<TaughtWords>,
-    /// Ids to conditioning.
-    pub text_encoder: ClipText,
     /// Noisy latent to prediction.
     pub unet: UNet,
     /// Picture to latent and back.
@@ -44,22 +46,41 @@ pub struct Model {
     parts: Parts,
 }
 
+/// Text to conditioning.
+#[derive(Clone, Debug)]
+pub struct TextEncoder {
+    /// Text to ids.
+    pub tokenizer: Tokenizer,
+    /// Ids to conditioning.
+    pub network: ClipText,
+}
+
 /// Everything that configs say of a model.
 #[derive(Clone, Debug)]
 pub(super) struct Configs {
-    pub(super) text_encoder: ClipTextConfig,
+    /// At least one.
+    pub(super) texts: Vec<ClipTextConfig>,
     pub(super) unet: UNetConfig,
     pub(super) vae: AutoencoderKlConfig,
     pub(super) training: Training,
     pub(super) suggestion: Suggestion,
+    pub(super) empty_is_zero: bool,
 }
 
 impl Configs {
     /// Reads those of a folder, and checks that they fit together.
     pub(super) fn read(folder: &Folder) -> Result<Self, Error> {
+        let unet = folder.config("unet", "config.json", UNetConfig::from_json)?;
+        // What came with Stable Diffusion XL: more than words, and words from before the end.
+        let output = if unet.addition.is_some() { Output::Penultimate } else { Output::Last };
+        let text = |text: &&TextFolder| {
+            let read = if text.projects { ClipTextConfig::with_projection } else { ClipTextConfig::from_json };
+            Ok(ClipTextConfig { output, ..folder.config(text.part, "config.json", read)? })
+        };
         let configs = Self {
-            text_encoder: folder.config("text_encoder", "config.json", ClipTextConfig::from_json)?,
-            unet: folder.config("unet", "config.json", UNetConfig::from_json)?,
+            texts: folder.texts.iter().map(text).collect::<Result<_, Error>>()?,
+            empty_is_zero: folder.empty_is_zero.unwrap_or(unet.addition.is_some()),
+            unet,
             vae: folder.config("vae", "config.json", AutoencoderKlConfig::from_json)?,
             training: folder.config("scheduler", "scheduler_config.json", Training::from_json)?,
             suggestion: Suggestion::load(&folder.path)?,
@@ -71,13 +92,20 @@ impl Configs {
     /// Checks that they fit together.
     pub(super) fn check(&self, path: &Path) -> Result<(), Error> {
         let mismatch = |reason: String| Err(Error::Mismatch { reason, path: path.to_owned() });
-        let (words, unet, vae) = (&self.text_encoder, &self.unet, &self.vae);
-        if let Some(level) = unet.levels.iter().find(|level| level.conditioning_width != words.layers.hidden_size) {
+        let (unet, vae) = (&self.unet, &self.vae);
+        let found: usize = self.texts.iter().map(|text| text.layers.hidden_size).sum();
+        if let Some(level) = unet.levels.iter().find(|level| level.conditioning_width != found) {
             let width = level.conditioning_width;
-            return mismatch(format!(
-                "the text encoder is {} wide, the U-Net expects {width}",
-                words.layers.hidden_size
-            ));
+            return mismatch(format!("the text encoder is {found} wide, the U-Net expects {width}"));
+        }
+        if let Some(Addition { number_width, inputs }) = unet.addition {
+            let pooled = self.texts.last().and_then(|text| text.projection).unwrap_or(0);
+            if ![5, 6].map(|numbers| pooled + numbers * number_width).contains(&inputs) {
+                return mismatch(format!(
+                    "the U-Net expects {inputs} numbers beside the words, the pooled text has {pooled} and five or six more are \
+                     {number_width} wide"
+                ));
+            }
         }
         if unet.in_channels != vae.latent_channels || unet.out_channels != vae.latent_channels {
             let (inputs, outputs, latent) = (unet.in_channels, unet.out_channels, vae.latent_channels);
@@ -112,14 +140,18 @@ impl Model {
     /// multiply in.
     pub fn load(path: &Path, device: &Device, precision: Precision) -> Result<Self, Error> {
         let parts = Parts::open(path, device, precision)?;
-        let tokenizer = parts.source.tokenizer()?;
         let configs = &parts.configs;
-        let (largest, vocab) = (tokenizer.largest_id(), configs.text_encoder.vocab_size);
-        if largest as usize >= vocab {
-            let reason = format!("the tokenizer has a token {largest}, the text encoder only {vocab} in all");
-            return Err(Error::Mismatch { reason, path: path.to_owned() });
-        }
-        let (text_encoder, unet, vae) = (parts.text_encoder()?, parts.unet()?, parts.vae()?);
+        let text = |(index, config): (usize, &ClipTextConfig)| {
+            let tokenizer = parts.source.tokenizer(index)?;
+            let (largest, vocab) = (tokenizer.largest_id(), config.vocab_size);
+            if largest as usize >= vocab {
+                let reason = format!("the tokenizer has a token {largest}, the text encoder only {vocab} in all");
+                return Err(Error::Mismatch { reason, path: path.to_owned() });
+            }
+            Ok(TextEncoder { tokenizer, network: parts.text_encoder(index)? })
+        };
+        let texts = configs.texts.iter().enumerate().map(text).collect::<Result<_, _>>()?;
+        let (unet, vae) = (parts.unet()?, parts.vae()?);
         let (channels, scale) = (configs.vae.latent_channels, configs.vae.scaling_factor);
         Ok(Self {
             name: super::library::name_of(path),
@@ -129,9 +161,9 @@ impl Model {
             prediction: configs.training.prediction,
             suggestion: configs.suggestion,
             training: configs.training.clone(),
-            tokenizer,
+            empty_is_zero: configs.empty_is_zero,
+            texts,
             taught: taught_words(&parts.source.file_about("text_encoder", "words.txt"))?,
-            text_encoder,
             unet,
             vae,
             device: device.clone(),
@@ -145,7 +177,7 @@ impl Model {
         let layers = self.parts.layers();
         let name = &self.name;
         loras.iter().try_for_each(|(lora, _)| lora.check(name, &layers))?;
-        let Self { text_encoder, unet, mut parts, .. } = self;
+        let Self { mut texts, unet, mut parts, .. } = self;
         let before = std::mem::replace(&mut parts.loras, loras);
         let changed = |net| before.iter().chain(&parts.loras).any(|(lora, _)| lora.changes(net));
         // Two of them at once may be more than the machine holds.
@@ -155,8 +187,12 @@ impl Model {
         } else {
             unet
         };
-        let text_encoder = if changed(Net::Text) { parts.text_encoder()? } else { text_encoder };
-        Ok(Self { text_encoder, unet, parts, ..self })
+        for (index, text) in texts.iter_mut().enumerate() {
+            if changed(TEXT_NETS[index]) {
+                text.network = parts.text_encoder(index)?;
+            }
+        }
+        Ok(Self { texts, unet, parts, ..self })
     }
 
     /// Checks that a `LoRA` was made for such a model.
@@ -236,10 +272,10 @@ impl Source {
         }
     }
 
-    fn tokenizer(&self) -> Result<Tokenizer, Error> {
+    fn tokenizer(&self, index: usize) -> Result<Tokenizer, Error> {
         match self {
-            Self::Folder(folder) => Ok(Tokenizer::load(&folder.part("tokenizer"))?),
-            Self::File(file) => Ok(file.tokenizer()),
+            Self::Folder(folder) => Ok(Tokenizer::load(&folder.part(folder.texts[index].tokenizer))?),
+            Self::File(file) => Ok(file.tokenizer(index)),
         }
     }
 }
@@ -269,26 +305,32 @@ impl Parts {
         Ok(Self { source, configs, device: device.clone(), dtype, loras, layers })
     }
 
-    /// Loads what turns ids into conditioning.
-    pub fn text_encoder(&self) -> Result<ClipText, Error> {
-        let of_file = |file: &SingleFile| file.text_encoder(self.dtype, &self.device);
-        self.network("text_encoder", "model", Some(Net::Text), of_file, |weights| {
-            ClipText::new(&self.configs.text_encoder, weights)
-        })
+    /// Loads what turns ids into conditioning: the first text encoder, or another one.
+    ///
+    /// # Panics
+    /// If there are not so many.
+    pub fn text_encoder(&self, index: usize) -> Result<ClipText, Error> {
+        let config = &self.configs.texts[index];
+        let of_file = |file: &SingleFile| file.text_encoder(index, self.dtype, &self.device);
+        let part = match &self.source {
+            Source::Folder(folder) => folder.texts[index].part,
+            Source::File(_) => "text_encoder",
+        };
+        self.network(part, TEXT_STEM, Some(TEXT_NETS[index]), of_file, |weights| ClipText::new(config, weights))
     }
 
     /// Loads what estimates noise.
     pub fn unet(&self) -> Result<UNet, Error> {
         let config = &self.configs.unet;
         let of_file = |file: &SingleFile| file.unet(config, self.dtype, &self.device);
-        self.network("unet", "diffusion_pytorch_model", Some(Net::Unet), of_file, |weights| UNet::new(config, weights))
+        self.network("unet", STEM, Some(Net::Unet), of_file, |weights| UNet::new(config, weights))
     }
 
     /// Loads what turns a picture into a latent and back.
     pub fn vae(&self) -> Result<AutoencoderKl, Error> {
         let config = &self.configs.vae;
         let of_file = |file: &SingleFile| file.vae(config, self.dtype, &self.device);
-        self.network("vae", "diffusion_pytorch_model", None, of_file, |weights| AutoencoderKl::new(config, weights))
+        self.network("vae", STEM, None, of_file, |weights| AutoencoderKl::new(config, weights))
     }
 
     /// Builds a network from the weights called `stem` in the folder of a part, or from those of a file.
@@ -322,7 +364,7 @@ impl Parts {
         let names = UNetNames::of(&self.configs.unet);
         let other_name: OtherName = match net {
             Net::Unet => Box::new(move |layer| names.layer(layer)),
-            Net::Text => Box::new(|_| None),
+            Net::Text | Net::SecondText => Box::new(|_| None),
         };
         let (loras, layers) = (self.loras.clone(), Arc::clone(&self.layers));
         Adapted { base, net, other_name, loras, layers }.into_builder(self.dtype, &self.device)

@@ -3,7 +3,9 @@
 
 use super::renamed::{Names, Piece};
 use super::weights::Weights;
-use crate::networks::{Activation, ClipConfig, ClipImageConfig, ClipLayersConfig, ClipTextConfig, ConfigError, Fields};
+use crate::networks::{
+    Activation, ClipConfig, ClipImageConfig, ClipLayersConfig, ClipTextConfig, ConfigError, Fields, Output,
+};
 use candle_nn::var_builder::SimpleBackend;
 use serde_json::json;
 
@@ -69,6 +71,8 @@ pub(super) fn config_from_json(json: &str) -> Result<ClipConfig, ConfigError> {
             layers: layers(&text, text_width, heads)?,
             // A text ends at its largest id.
             eos_token_id: ClipTextConfig::LARGEST_ENDS,
+            projection: None,
+            output: Output::Last,
         },
         image: ClipImageConfig {
             image_size,

@@ -1,26 +1,35 @@
-//! From prompts to what conditions the network at each step: which words count when, in chunks that the text encoder takes, each
+//! From prompts to what conditions the network at each step: which words count when, in chunks that the text encoders take, each
 //! token weighed as stable-diffusion-webui 1.10 does it (emphasis "Original", `sd_emphasis.py`).
 
 use super::denoiser::is_finite;
 use super::{Error, Request, last_layer};
-use crate::checkpoints::{LearnedWord, LearnedWordSummary, Model};
-use crate::networks::Learned;
+use crate::checkpoints::{LearnedWord, LearnedWordSummary, Model, TextEncoder};
+use crate::geom::Extent;
+use crate::networks::{About, Addition, Learned, Read};
 use crate::prompt::{Chunk, Spelled, at_each_step};
 use candle_core::{D, Tensor};
 use std::collections::HashMap;
 
 /// What conditions a run.
 pub(super) struct Conditioning {
-    /// (B, N, C) each, the negative prompt's first where there is one: N is a multiple of the text encoder's length.
-    pub(super) stages: Vec<Tensor>,
+    /// One for each combination of texts.
+    pub(super) stages: Vec<Stage>,
     /// Which stage conditions each step.
     pub(super) of_step: Vec<usize>,
     /// What the person should know of the prompts.
     pub(super) notes: Vec<String>,
 }
 
+/// What conditions the network at some steps.
+pub(super) struct Stage {
+    /// (B, N, C), the negative prompt's first where there is one: N is a multiple of the text encoder's length.
+    pub(super) words: Tensor,
+    /// What the network is told beside the words, if it is.
+    pub(super) about: Option<About>,
+}
+
 impl Conditioning {
-    /// Of `prompts`, each with what a person calls it and words of `learned` in it, for `count` steps.
+    /// Of `prompts`, each with what a person calls it and words of `learned` in it, for `count` steps. Of two the first is negative.
     pub(super) fn new(
         model: &Model,
         learned: &[LearnedWord],
@@ -28,16 +37,11 @@ impl Conditioning {
         prompts: &[(&str, &str)],
         count: usize,
     ) -> Result<Self, Error> {
-        let mut encoder = Encoder {
-            model,
-            skipped: 0,
-            learned: Vec::new(),
-            words: Vec::new(),
-            known: HashMap::new(),
-            notes: Vec::new(),
-        };
-        encoder.skip(request.clip_skip)?;
-        encoder.learn(learned)?;
+        let (skipped, mut notes) = layers_to_skip(model, request.clip_skip)?;
+        let (learned, passed_over) = fitting(model, learned);
+        notes.extend(passed_over);
+        let spelled = model.texts.iter().map(|text| spelled(text, &learned)).collect::<Result<_, _>>()?;
+        let mut encoder = Encoder { model, skipped, learned, spelled, known: HashMap::new(), notes };
         let at_each_step: Vec<_> = prompts.iter().map(|(_, text)| at_each_step(text, count as u32)).collect();
         let (mut stages, mut texts_of_stage, mut of_step) = (Vec::new(), Vec::new(), Vec::new());
         for step in 0..count {
@@ -45,14 +49,79 @@ impl Conditioning {
             let known = texts_of_stage.iter().position(|stage| *stage == texts);
             of_step.push(known.unwrap_or(stages.len()));
             if known.is_none() {
-                let encoded: Vec<_> = std::iter::zip(&texts, prompts)
+                let mut encoded: Vec<_> = std::iter::zip(&texts, prompts)
                     .map(|(text, (what, _))| encoder.encoded(text, what))
                     .collect::<Result<_, _>>()?;
-                stages.push(encoder.side_by_side(encoded)?);
+                if model.empty_is_zero && texts.len() == 2 && texts[0].is_empty() {
+                    encoded[0] = encoded[0].zeros_like()?;
+                }
+                stages.push(encoder.side_by_side(encoded, request.extent)?);
                 texts_of_stage.push(texts);
             }
         }
         Ok(Self { stages, of_step, notes: encoder.notes })
+    }
+}
+
+/// How many layers of the text encoders are left out, and what to say of it.
+fn layers_to_skip(model: &Model, clip_skip: u32) -> Result<(usize, Vec<String>), Error> {
+    let depth = model.texts[0].network.depth();
+    if clip_skip as usize > depth {
+        return Err(Error::ClipSkip { clip_skip, depth });
+    }
+    if clip_skip == last_layer() || model.family.is_none_or(|family| family.skips_layers) {
+        return Ok((clip_skip as usize - 1, Vec::new()));
+    }
+    Ok((0, vec!["clip skip was passed over: it is for models of Stable Diffusion 1".to_owned()]))
+}
+
+/// The words that are for such text encoders, and what to say of those that are not.
+fn fitting<'a>(model: &Model, learned: &'a [LearnedWord]) -> (Vec<&'a LearnedWord>, Vec<String>) {
+    let mut ours: Vec<usize> = model.texts.iter().map(|text| text.network.width()).collect();
+    ours.sort_unstable();
+    let room = model.texts[0].network.context_length() - 2;
+    let (fitting, others): (Vec<_>, Vec<_>) =
+        learned.iter().partition(|word| word.summary.widths == ours && word.summary.vectors <= room);
+    let listed = |widths: &[usize]| widths.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
+    let passed_over = |word: &LearnedWord| {
+        let LearnedWordSummary { vectors, widths, .. } = &word.summary;
+        let made_for = word.summary.family().map_or_else(String::new, |family| format!(", for {family}"));
+        format!(
+            "the embedding {} was passed over and read as words: it has {vectors} vectors {} wide{made_for}, and this model's text \
+             encoder takes {room} that are {} wide",
+            word.name,
+            listed(widths),
+            listed(&ours),
+        )
+    };
+    (fitting, others.into_iter().map(passed_over).collect())
+}
+
+/// How words are written, by the tokens of a text encoder.
+fn spelled(text: &TextEncoder, learned: &[&LearnedWord]) -> Result<Vec<Spelled>, Error> {
+    let mut all = Vec::new();
+    for (word, learned) in learned.iter().enumerate() {
+        for spelling in learned.spellings() {
+            let ids = text.tokenizer.spelling(&spelling)?;
+            all.extend(ids.map(|ids| Spelled { ids, vectors: learned.summary.vectors, word }));
+        }
+    }
+    Ok(all)
+}
+
+/// A text, encoded.
+#[derive(Clone)]
+struct Encoded {
+    /// (1, N, C).
+    words: Tensor,
+    /// The pooled text of the first chunk, (1, P), where a text encoder has it.
+    pooled: Option<Tensor>,
+}
+
+impl Encoded {
+    fn zeros_like(&self) -> Result<Self, Error> {
+        let pooled = self.pooled.as_ref().map(Tensor::zeros_like).transpose()?;
+        Ok(Self { words: self.words.zeros_like()?, pooled })
     }
 }
 
@@ -62,17 +131,16 @@ const CHUNKS_AT_ONCE: usize = 8;
 /// Encodes each text once.
 struct Encoder<'a> {
     model: &'a Model,
-    /// How many layers of the text encoder are left out.
+    /// How many layers of the text encoders are left out.
     skipped: usize,
-    /// The vectors (n, C) of words that it learned, and how they are written.
-    learned: Vec<&'a Tensor>,
-    words: Vec<Spelled>,
-    /// (1, N, C) each.
-    known: HashMap<String, Tensor>,
+    /// Words that they learned, and for each encoder how they are written.
+    learned: Vec<&'a LearnedWord>,
+    spelled: Vec<Vec<Spelled>>,
+    known: HashMap<String, Encoded>,
     notes: Vec<String>,
 }
 
-impl<'a> Encoder<'a> {
+impl Encoder<'_> {
     /// Once, however many stages it is true of.
     fn note(&mut self, note: String) {
         if !self.notes.contains(&note) {
@@ -80,101 +148,99 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    /// Reads the text encoder from this layer on, counted from its last.
-    fn skip(&mut self, clip_skip: u32) -> Result<(), Error> {
-        let (model, depth) = (self.model, self.model.text_encoder.depth());
-        if clip_skip as usize > depth {
-            return Err(Error::ClipSkip { clip_skip, depth });
-        }
-        if model.family.is_none_or(|family| family.skips_layers) {
-            self.skipped = clip_skip as usize - 1;
-        } else if clip_skip != last_layer() {
-            self.note("clip skip was passed over: it is for models of Stable Diffusion 1".to_owned());
-        }
-        Ok(())
-    }
-
-    /// Takes up the words that are for such a text encoder, and notes those that are not.
-    fn learn(&mut self, learned: &'a [LearnedWord]) -> Result<(), Error> {
-        let (width, room) = (self.model.text_encoder.width(), self.model.text_encoder.context_length() - 2);
-        for word in learned {
-            let LearnedWordSummary { vectors, widths, .. } = &word.summary;
-            let Some(found) = word.vectors(width).filter(|_| widths.len() == 1 && *vectors <= room) else {
-                let widths: Vec<String> = widths.iter().map(ToString::to_string).collect();
-                let made_for = word.summary.family().map_or_else(String::new, |family| format!(", for {family}"));
-                self.note(format!(
-                    "the embedding {} was passed over and read as words: it has {vectors} vectors {} wide{made_for}, and this model's \
-                     text encoder takes {room} that are {width} wide",
-                    word.name,
-                    widths.join(" and "),
-                ));
-                continue;
-            };
-            for spelling in word.spellings() {
-                if let Some(ids) = self.model.tokenizer.spelling(&spelling)? {
-                    self.words.push(Spelled { ids, vectors: *vectors, word: self.learned.len() });
-                }
-            }
-            self.learned.push(found);
-        }
-        Ok(())
-    }
-
-    /// (1, N, C), of a text that a person calls `what`.
-    fn encoded(&mut self, text: &str, what: &str) -> Result<Tensor, Error> {
+    /// Of a text that a person calls `what`: the words of all text encoders side by side.
+    fn encoded(&mut self, text: &str, what: &str) -> Result<Encoded, Error> {
         if let Some(known) = self.known.get(text) {
             return Ok(known.clone());
-        }
-        let encoder = &self.model.text_encoder;
-        let length = encoder.context_length();
-        let chunked = self.model.tokenizer.chunks(text, length, &self.words)?;
-        if !chunked.unknown.is_empty() {
-            self.note(format!("the model has no token for this in the {what}: {}", chunked.unknown.join(" ")));
         }
         let untaught = self.model.taught.as_ref().map(|taught| taught.missing_in(text)).unwrap_or_default();
         if !untaught.is_empty() {
             self.note(format!("the model was never taught this of the {what}: {}", listed(&untaught)));
         }
-        let mut all = Vec::new();
-        for some in chunked.chunks.chunks(CHUNKS_AT_ONCE) {
-            let ids: Vec<u32> = some.iter().flat_map(|chunk| chunk.ids.iter().copied()).collect();
-            let ids = Tensor::from_vec(ids, (some.len(), length), &self.model.device)?;
-            let learned: Vec<_> =
-                some.iter().enumerate().flat_map(|(text, chunk)| self.learned_in(text, chunk)).collect();
-            let encoded = encoder.read(&ids, &learned, self.skipped)?;
-            if !is_finite(&encoded)? {
-                return Err(Error::PartNotFinite { part: "the text encoder" });
+        let (mut words, mut pooled) = (Vec::new(), None);
+        for index in 0..self.model.texts.len() {
+            let (read, unknown) = self.read(index, text)?;
+            if !unknown.is_empty() {
+                self.note(format!("the model has no token for this in the {what}: {}", unknown.join(" ")));
             }
-            for (index, chunk) in some.iter().enumerate() {
-                all.push(weighed(&encoded.narrow(0, index, 1)?, chunk)?);
-            }
+            words.push(read.words);
+            pooled = read.pooled.or(pooled);
         }
-        let encoded = Tensor::cat(&all, 1)?;
+        let encoded = Encoded { words: Tensor::cat(&words, D::Minus1)?, pooled };
         self.known.insert(text.to_owned(), encoded.clone());
         Ok(encoded)
     }
 
-    /// The vectors of the words in a chunk, which is this one of a batch.
-    fn learned_in(&self, text: usize, chunk: &Chunk) -> impl Iterator<Item = Learned<'a>> {
-        let learned = &self.learned;
-        chunk.learned.iter().map(move |&(at, word)| Learned { text, at, vectors: learned[word] })
+    /// By one text encoder; and what there is no token for.
+    fn read(&self, index: usize, text: &str) -> Result<(Encoded, Vec<String>), Error> {
+        let TextEncoder { tokenizer, network } = &self.model.texts[index];
+        let length = network.context_length();
+        let chunked = tokenizer.chunks(text, length, &self.spelled[index])?;
+        let (mut words, mut first_pooled) = (Vec::new(), None);
+        for some in chunked.chunks.chunks(CHUNKS_AT_ONCE) {
+            let ids: Vec<u32> = some.iter().flat_map(|chunk| chunk.ids.iter().copied()).collect();
+            let ids = Tensor::from_vec(ids, (some.len(), length), &self.model.device)?;
+            let learned: Vec<_> = some
+                .iter()
+                .enumerate()
+                .flat_map(|(text, chunk)| self.learned_in(network.width(), text, chunk))
+                .collect();
+            let Read { conditioning, pooled } = network.read(&ids, &learned, self.skipped)?;
+            if !is_finite(&conditioning)? {
+                return Err(Error::PartNotFinite { part: "the text encoder" });
+            }
+            for (index, chunk) in some.iter().enumerate() {
+                words.push(weighed(&conditioning.narrow(0, index, 1)?, chunk)?);
+            }
+            if let (None, Some(pooled)) = (&first_pooled, pooled) {
+                first_pooled = Some(pooled.narrow(0, 0, 1)?);
+            }
+        }
+        Ok((Encoded { words: Tensor::cat(&words, 1)?, pooled: first_pooled }, chunked.unknown))
     }
 
-    /// (1, N, C) each to (B, N, C): to those that are shorter, chunks without words are added.
-    fn side_by_side(&mut self, encoded: Vec<Tensor>) -> Result<Tensor, Error> {
-        let lengths: Vec<usize> = encoded.iter().map(|one| one.dim(1)).collect::<Result<_, _>>()?;
+    /// The vectors so wide of the words in a chunk, which is this one of a batch.
+    fn learned_in<'b>(&'b self, width: usize, text: usize, chunk: &'b Chunk) -> impl Iterator<Item = Learned<'b>> {
+        let vectors =
+            move |&(at, word): &(usize, usize)| Some(Learned { text, at, vectors: self.learned[word].vectors(width)? });
+        chunk.learned.iter().filter_map(vectors)
+    }
+
+    /// All of them as one batch: to those that are shorter, chunks without words are added.
+    fn side_by_side(&mut self, encoded: Vec<Encoded>, extent: Extent) -> Result<Stage, Error> {
+        let lengths: Vec<usize> = encoded.iter().map(|one| one.words.dim(1)).collect::<Result<_, _>>()?;
         let longest = lengths.iter().copied().max().unwrap_or(0);
+        let about = self.about(&encoded, extent)?;
         let mut padded = Vec::new();
         for (one, length) in encoded.into_iter().zip(lengths) {
             if length == longest {
-                padded.push(one);
+                padded.push(one.words);
                 continue;
             }
-            let empty = self.encoded("", "")?;
-            let missing = (longest - length) / self.model.text_encoder.context_length();
-            padded.push(Tensor::cat(&[one, empty.repeat((1, missing, 1))?], 1)?);
+            let empty = self.encoded("", "")?.words;
+            let missing = (longest - length) / self.model.texts[0].network.context_length();
+            padded.push(Tensor::cat(&[one.words, empty.repeat((1, missing, 1))?], 1)?);
         }
-        Ok(Tensor::cat(&padded, 0)?)
+        Ok(Stage { words: Tensor::cat(&padded, 0)?, about })
+    }
+
+    /// What the network is told of the picture beside the words, as in diffusers' pipelines of Stable Diffusion XL: how large it was before
+    /// it was cut, where, and how large it then is; the refiner instead of the last, how people like it.
+    fn about(&self, encoded: &[Encoded], extent: Extent) -> Result<Option<About>, Error> {
+        /// Of a picture that people like, and of one that they do not.
+        const SCORES: [f64; 2] = [6.0, 2.5];
+        let Some(Addition { number_width, inputs }) = self.model.unet.config().addition else {
+            return Ok(None);
+        };
+        let pooled: Vec<&Tensor> = encoded.iter().filter_map(|one| one.pooled.as_ref()).collect();
+        let pooled = Tensor::cat(&pooled, 0)?;
+        let (height, width) = (f64::from(extent.height), f64::from(extent.width));
+        let is_scored = (inputs - pooled.dim(1)?) / number_width == 5;
+        let numbers = (0..encoded.len()).rev().map(|place| {
+            let last = if is_scored { vec![SCORES[place]] } else { vec![height, width] };
+            [vec![height, width, 0.0, 0.0], last].concat()
+        });
+        Ok(Some(About { numbers: numbers.collect(), pooled }))
     }
 }
 

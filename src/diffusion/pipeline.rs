@@ -1,6 +1,6 @@
 //! The run from a request to a picture: prompt → conditioning → noise → (picture → latent) → sampler → pixels (→ more pixels).
 
-use super::conditioning::Conditioning;
+use super::conditioning::{Conditioning, Stage};
 use super::denoiser::{Denoiser, Guided, Network, Scheduled, is_finite, step_at};
 use super::inpainting::{Inpainting, mask_in_latent};
 use super::latent::{picture_to_rgb, rgb_to_picture};
@@ -138,7 +138,7 @@ impl<'a> Run<'a> {
         let first = noise.tensor(&self.latent_shape, &self.model.device)?;
         tell(
             on_progress,
-            Progress::Start { conditioning: &conditioning.stages[conditioning.of_step[0]], noise: &first },
+            Progress::Start { conditioning: &conditioning.stages[conditioning.of_step[0]].words, noise: &first },
         )?;
         tell(on_progress, Progress::Phase(Phase::Sample))?;
         let x = self.start(&first, original.as_ref())?;
@@ -266,14 +266,14 @@ impl<'a> Run<'a> {
         Ok(Box::new(Inpainting { inner: denoiser, original, mask }))
     }
 
-    /// The network with a conditioning (B, N, C), guided if B is two.
-    fn conditioned(&self, conditioning: &Tensor, lines: Option<&Tensor>) -> Result<Box<dyn Denoiser + '_>, Error> {
+    /// The network with what conditions it, guided if that is two.
+    fn conditioned(&self, stage: &Stage, lines: Option<&Tensor>) -> Result<Box<dyn Denoiser + '_>, Error> {
         let (model, savings) = (self.model, self.request.savings);
         let starts = &self.sigmas[..self.sigmas.len() - 1];
         let timesteps: Vec<f64> = starts.iter().map(|sigma| self.training.sigma_to_timestep(*sigma)).collect();
-        let words = model.unet.prepare(conditioning)?;
-        let control = self.control(conditioning, lines)?;
-        let batch = conditioning.dim(0)?;
+        let words = model.unet.prepare_with(&stage.words, stage.about.as_ref())?;
+        let control = self.control(&stage.words, lines)?;
+        let batch = stage.words.dim(0)?;
         // The prompt alone, for steps without guidance.
         let words_alone = words.item(batch - 1)?;
         let control_alone = control.as_ref().map(|steered| steered.control.item(batch - 1)).transpose()?;

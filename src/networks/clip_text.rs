@@ -2,7 +2,7 @@
 
 use super::clip_layers::{ClipLayer, ClipLayersConfig, layers};
 use super::fields::{ConfigError, Fields};
-use crate::kernels::{Embedding, LayerNorm, Mask, activations};
+use crate::kernels::{Embedding, LayerNorm, Linear, Mask, activations};
 use candle_core::{IndexOp, Result, Tensor};
 use candle_nn::VarBuilder;
 
@@ -17,6 +17,19 @@ pub struct ClipTextConfig {
     pub layers: ClipLayersConfig,
     /// The token that ends a text.
     pub eos_token_id: u32,
+    /// How many numbers the pooled text is projected to, where it is (transformers' `CLIPTextModelWithProjection`).
+    pub projection: Option<usize>,
+    /// Where the conditioning leaves it.
+    pub output: Output,
+}
+
+/// Where the conditioning leaves a text encoder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Behind the last layer, through the final norm.
+    Last,
+    /// Behind the last layer but one, as it is.
+    Penultimate,
 }
 
 impl ClipTextConfig {
@@ -31,7 +44,17 @@ impl ClipTextConfig {
             max_position_embeddings: fields.count("max_position_embeddings", 1 << 16, Some(77))?,
             layers: ClipLayersConfig::from_fields(&fields, (512, 2048), 8)?,
             eos_token_id: fields.count("eos_token_id", u32::MAX as usize, Some(49407))? as u32,
+            projection: None,
+            output: Output::Last,
         })
+    }
+}
+
+impl ClipTextConfig {
+    /// As [`Self::from_json`], of a text encoder with a projection.
+    pub fn with_projection(json: &str) -> std::result::Result<Self, ConfigError> {
+        let projection = Some(Fields::parse(json)?.count("projection_dim", 1 << 16, Some(512))?);
+        Ok(Self { projection, ..Self::from_json(json)? })
     }
 }
 
@@ -42,6 +65,7 @@ pub struct ClipText {
     positions: Embedding,
     layers: Vec<ClipLayer>,
     final_norm: LayerNorm,
+    projection: Option<Linear>,
     config: ClipTextConfig,
 }
 
@@ -54,6 +78,15 @@ pub struct Learned<'a> {
     pub at: usize,
     /// (n, D).
     pub vectors: &'a Tensor,
+}
+
+/// What a text encoder reads in texts.
+#[derive(Clone, Debug)]
+pub struct Read {
+    /// (B, N, D).
+    pub conditioning: Tensor,
+    /// (B, P): the end of each text behind the last layer and the final norm, projected; where there is a projection.
+    pub pooled: Option<Tensor>,
 }
 
 /// Everything that a text encoder can tell about a text.
@@ -71,6 +104,9 @@ pub struct Encoded {
 impl ClipText {
     /// Reads the weights, whose names may begin with `text_model.` (transformers before 5) or not.
     pub fn new(config: &ClipTextConfig, weights: VarBuilder<'_>) -> Result<Self> {
+        let projection =
+            |outputs| Linear::new_without_bias(config.layers.hidden_size, outputs, weights.pp("text_projection"));
+        let projection = config.projection.map(projection).transpose()?;
         let prefixed = weights.contains_tensor("text_model.embeddings.token_embedding.weight");
         let weights = if prefixed { weights.pp("text_model") } else { weights };
         let width = config.layers.hidden_size;
@@ -85,6 +121,7 @@ impl ClipText {
                 config.layers.layer_norm_eps,
                 weights.pp("final_layer_norm").set_dtype(activations(&weights)),
             )?,
+            projection,
             config: config.clone(),
         })
     }
@@ -111,20 +148,30 @@ impl ClipText {
 
     /// Token ids (B, N) as u32 to the conditioning (B, N, D).
     pub fn forward(&self, ids: &Tensor) -> Result<Tensor> {
-        self.read(ids, &[], 0)
+        Ok(self.read(ids, &[], 0)?.conditioning)
     }
 
     /// As [`Self::forward`], with `learned` vectors in the place of some tokens' (Gal et al. 2022, textual inversion), and without the
-    /// last `skipped` layers: what comes out of those before them goes through the final norm, as in A1111 and diffusers.
-    pub fn read(&self, ids: &Tensor, learned: &[Learned<'_>], skipped: usize) -> Result<Tensor> {
-        let Some(count) = self.depth().checked_sub(skipped) else {
+    /// last `skipped` layers: what comes out of those before them goes where that of all would, as in A1111 and
+    /// diffusers.
+    pub fn read(&self, ids: &Tensor, learned: &[Learned<'_>], skipped: usize) -> Result<Read> {
+        let is_whole = self.config.output == Output::Last;
+        let Some(count) = self.depth().checked_sub(skipped + usize::from(!is_whole)) else {
             candle_core::bail!("{skipped} layers cannot be left out of {}", self.depth());
         };
         let mut hidden = self.embed(ids, learned)?;
         for layer in &self.layers[..count] {
             hidden = layer.forward(&hidden, Mask::Causal)?;
         }
-        self.final_norm.forward(&hidden)
+        let conditioning = if is_whole { self.final_norm.forward(&hidden)? } else { hidden.clone() };
+        let Some(projection) = &self.projection else {
+            return Ok(Read { conditioning, pooled: None });
+        };
+        for layer in &self.layers[count..] {
+            hidden = layer.forward(&hidden, Mask::Causal)?;
+        }
+        let pooled = self.pool(&self.final_norm.forward(&hidden)?, ids)?;
+        Ok(Read { conditioning, pooled: Some(projection.forward(&pooled)?) })
     }
 
     /// As [`Self::forward`], with every layer's output and the pooled text.

@@ -43,7 +43,7 @@ impl Resnet {
         })
     }
 
-    /// (B, h, w, in), and silu of the time embedding (1, width), to (B, h, w, out).
+    /// (B, h, w, in), and silu of the time embedding (1 or B, width), to (B, h, w, out).
     pub(super) fn forward(&self, x: &Tensor, time: Option<&Tensor>) -> Result<Tensor> {
         let shift = match (&self.time, time) {
             (Some(layer), Some(time)) => Some(layer.forward(time)?),

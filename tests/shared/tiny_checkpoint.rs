@@ -24,7 +24,7 @@ pub(crate) struct Tiny {
 }
 
 impl Tiny {
-    /// `sd1` or `sd2`.
+    /// `sd1`, `sd2`, `xl` or `xl_refiner`.
     pub(crate) fn read(name: &str) -> Self {
         let text = std::fs::read_to_string(fixtures().join(format!("{name}.jsonl"))).unwrap();
         let mut lines = text.lines();
@@ -90,19 +90,45 @@ impl Tiny {
         let tensors = self.tensors();
         let mut parts: HashMap<&str, HashMap<String, Tensor>> = HashMap::new();
         for (part, name, shape, source, row) in &self.sources {
-            let tensor = tensors[source].narrow(0, *row, shape[0]).unwrap().contiguous().unwrap();
+            // OpenCLIP multiplies from the other side.
+            let whole = if source.ends_with(".text_projection") {
+                tensors[source].t().unwrap()
+            } else {
+                tensors[source].clone()
+            };
+            let tensor = whole.narrow(0, *row, shape[0]).unwrap().contiguous().unwrap();
             parts.entry(part).or_default().insert(name.clone(), tensor.reshape(shape.as_slice()).unwrap());
         }
         for (part, tensors) in parts {
-            let stem = if part == "text_encoder" { "model" } else { "diffusion_pytorch_model" };
+            let stem = if part.starts_with("text_encoder") { "model" } else { "diffusion_pytorch_model" };
             write_json(&folder.join(part).join("config.json"), &self.configs[part]);
             candle_core::safetensors::save(&tensors, folder.join(part).join(format!("{stem}.safetensors"))).unwrap();
         }
-        let index = json!({
-            "_class_name": "StableDiffusionPipeline", "unet": ["diffusers", "UNet2DConditionModel"],
-            "vae": ["diffusers", "AutoencoderKL"], "text_encoder": ["transformers", "CLIPTextModel"],
-            "tokenizer": ["transformers", "CLIPTokenizer"], "scheduler": ["diffusers", "PNDMScheduler"],
+        let mut index = json!({
+            "unet": ["diffusers", "UNet2DConditionModel"], "vae": ["diffusers", "AutoencoderKL"],
+            "scheduler": ["diffusers", "PNDMScheduler"],
         });
+        let opens_with_linear = self.configs["unet"]["use_linear_projection"] == true;
+        for (part, class, tokenizer, pads_with_end) in [
+            (
+                "text_encoder",
+                "CLIPTextModel",
+                "tokenizer",
+                !opens_with_linear || self.configs["text_encoder_2"].is_object(),
+            ),
+            ("text_encoder_2", "CLIPTextModelWithProjection", "tokenizer_2", false),
+        ] {
+            if self.configs[part].is_object() {
+                index[part] = json!(["transformers", class]);
+                index[tokenizer] = json!(["transformers", "CLIPTokenizer"]);
+                write_tokenizer(&folder.join(tokenizer), if pads_with_end { "<|endoftext|>" } else { "!" });
+            } else {
+                index[part] = json!([null, null]);
+                index[tokenizer] = json!([null, null]);
+            }
+        }
+        index["force_zeros_for_empty_prompt"] =
+            json!(self.configs["text_encoder"].is_object() && self.configs["text_encoder_2"].is_object());
         write_json(&folder.join("model_index.json"), &index);
         let prediction = if prediction == Prediction::VPrediction { "v_prediction" } else { "epsilon" };
         let scheduler = json!({
@@ -110,24 +136,24 @@ impl Tiny {
             "prediction_type": prediction, "steps_offset": 1,
         });
         write_json(&folder.join("scheduler/scheduler_config.json"), &scheduler);
-        let tokenizer = folder.join("tokenizer");
-        let merges =
-            std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/tokenizer/clip-merges.txt"));
-        let merges = merges.unwrap();
-        let bytes: Vec<char> = (33..=126u8).chain(161..=172).chain(174..=255).map(char::from).collect();
-        let others = (0..68u32).map(|index| char::from_u32(256 + index).unwrap());
-        let bytes: Vec<String> = bytes.into_iter().chain(others).map(String::from).collect();
-        let ends = bytes.iter().map(|character| format!("{character}</w>"));
-        let merged = merges.lines().map(|merge| merge.replace(' ', ""));
-        let special = ["<|startoftext|>".to_owned(), "<|endoftext|>".to_owned()];
-        let pieces = bytes.iter().cloned().chain(ends).chain(merged).chain(special);
-        let vocab: serde_json::Map<String, Value> = pieces.enumerate().map(|(id, piece)| (piece, json!(id))).collect();
-        write_json(&tokenizer.join("vocab.json"), &Value::Object(vocab));
-        std::fs::write(tokenizer.join("merges.txt"), format!("#version: 0.2\n{merges}")).unwrap();
-        let opens_with_linear = self.configs["unet"]["use_linear_projection"] == true;
-        let pad = if opens_with_linear { "!" } else { "<|endoftext|>" };
-        write_json(&tokenizer.join("tokenizer_config.json"), &json!({ "pad_token": pad }));
     }
+}
+
+fn write_tokenizer(tokenizer: &Path, pad: &str) {
+    let merges =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/tokenizer/clip-merges.txt"));
+    let merges = merges.unwrap();
+    let bytes: Vec<char> = (33..=126u8).chain(161..=172).chain(174..=255).map(char::from).collect();
+    let others = (0..68u32).map(|index| char::from_u32(256 + index).unwrap());
+    let bytes: Vec<String> = bytes.into_iter().chain(others).map(String::from).collect();
+    let ends = bytes.iter().map(|character| format!("{character}</w>"));
+    let merged = merges.lines().map(|merge| merge.replace(' ', ""));
+    let special = ["<|startoftext|>".to_owned(), "<|endoftext|>".to_owned()];
+    let pieces = bytes.iter().cloned().chain(ends).chain(merged).chain(special);
+    let vocab: serde_json::Map<String, Value> = pieces.enumerate().map(|(id, piece)| (piece, json!(id))).collect();
+    write_json(&tokenizer.join("vocab.json"), &Value::Object(vocab));
+    std::fs::write(tokenizer.join("merges.txt"), format!("#version: 0.2\n{merges}")).unwrap();
+    write_json(&tokenizer.join("tokenizer_config.json"), &json!({ "pad_token": pad }));
 }
 
 fn text(pickle: &mut Vec<u8>, text: &str) {

@@ -75,7 +75,7 @@ pub(super) fn native_side(
         return side;
     }
     let large = family.prediction == Prediction::VPrediction && prediction == Prediction::VPrediction;
-    if large && !stem(path).contains("512") { 768 } else { 512 }
+    if large && !stem(path).contains("512") { 768 } else { family.side }
 }
 
 /// The noise that all of Stable Diffusion was trained on.

@@ -5,7 +5,7 @@ mod facts;
 mod names;
 mod shapes;
 
-use super::families::{Family, TextLayout};
+use super::families::{Family, TextLayout, TextPart};
 use super::header::{Place, is_of_torch, read_metadata, read_places};
 use super::model::{Configs, Format};
 use super::open_clip::OpenClipNames;
@@ -29,17 +29,9 @@ pub(super) struct SingleFile {
     pub(super) family: &'static Family,
     pub(super) format: Format,
     places: BTreeMap<String, Place>,
-    /// What stands before the names of the text encoder.
-    text_prefix: &'static str,
+    /// What stands before the names of each text encoder.
+    text_prefixes: Vec<&'static str>,
 }
-
-/// Where text encoders of a layout are: what stands before their names, and a name that all have.
-const TEXT_ENCODERS: [(TextLayout, &str, &str); 3] = [
-    (TextLayout::Transformers, "cond_stage_model.transformer.text_model.", "embeddings.token_embedding.weight"),
-    // As programs of old wrote them.
-    (TextLayout::Transformers, "cond_stage_model.transformer.", "embeddings.token_embedding.weight"),
-    (TextLayout::OpenClip, "cond_stage_model.model.", "token_embedding.weight"),
-];
 
 /// What else people keep beside checkpoints, by how some name in it begins.
 const OTHERS: [(&str, &str); 10] = [
@@ -65,22 +57,21 @@ impl SingleFile {
             let other = OTHERS.iter().find(|(prefix, _)| shapes.has_under(prefix));
             return Err(not(other.map_or("it has no U-Net", |(_, what)| what)));
         }
-        if shapes.has_under("conditioner.") {
-            let found = "a Stable Diffusion XL model".to_owned();
+        if shapes.has("edm_mean") {
+            let found = "a Playground model".to_owned();
             return Err(Error::UnsupportedCheckpoint { found, path: path.to_owned() });
         }
-        let text = TEXT_ENCODERS.iter().find(|(_, prefix, name)| shapes.has(&format!("{prefix}{name}")));
-        let Some(&(layout, text_prefix, _)) = text else {
+        let Some((family, text_prefixes)) = Family::with_texts(|name| shapes.has(name)) else {
             return Err(not("it has no text encoder"));
         };
         let format = if is_of_torch(path) { Format::Torch } else { Format::Safetensors };
-        Ok(Self { path: path.to_owned(), family: Family::with_text(layout), format, text_prefix, places })
+        Ok(Self { path: path.to_owned(), family, format, text_prefixes, places })
     }
 
     /// Bytes of what is used of it.
     pub(super) fn bytes(&self) -> u64 {
-        let used = [UNET, VAE, self.text_prefix];
-        let places = self.places.iter().filter(|(name, _)| used.iter().any(|prefix| name.starts_with(prefix)));
+        let used = self.text_prefixes.iter().chain(&[UNET, VAE]);
+        let places = self.places.iter().filter(|(name, _)| used.clone().any(|prefix| name.starts_with(prefix)));
         places.map(|(_, place)| place.bytes as u64).sum()
     }
 
@@ -95,34 +86,39 @@ impl SingleFile {
         let side = facts::native_side(&self.path, &metadata, self.family, prediction)
             / (1 << (vae.block_out_channels.len() - 1));
         unet.sample_size = Some((side, side));
-        let text_encoder = shapes::text(&shapes, self.family.text_layout, self.text_prefix).map_err(incomplete)?;
+        let text = |(part, prefix): (&TextPart, &&str)| shapes::text(&shapes, part.layout, self.family.output, prefix);
+        let texts = std::iter::zip(self.family.texts, &self.text_prefixes).map(text);
         let configs = Configs {
-            text_encoder,
+            texts: texts.collect::<Result<_, _>>().map_err(incomplete)?,
             unet,
             vae,
             training: facts::training(prediction),
             suggestion: Suggestion::default(),
+            empty_is_zero: self.family.empty_is_zero,
         };
         configs.check(&self.path)?;
         Ok((configs, source))
     }
 
-    /// CLIP's own, filled as the family was trained.
-    pub(super) fn tokenizer(&self) -> Tokenizer {
-        Tokenizer::clip(match self.family.text_layout {
+    /// CLIP's own, filled as the text encoder was trained.
+    pub(super) fn tokenizer(&self, index: usize) -> Tokenizer {
+        Tokenizer::clip(match self.family.texts[index].layout {
             TextLayout::Transformers => Fill::End,
             TextLayout::OpenClip => Fill::Zero,
         })
     }
 
-    /// The weights of the text encoder, by transformers' names.
-    pub(super) fn text_encoder(&self, dtype: DType, device: &Device) -> Result<VarBuilder<'static>, Error> {
-        let weights = self.weights()?;
-        Ok(match self.family.text_layout {
-            TextLayout::Transformers => Renamed::new(weights, Prefixed(self.text_prefix)).into_builder(dtype, device),
-            TextLayout::OpenClip => {
-                Renamed::new(weights, OpenClipNames::of_text(self.text_prefix)).into_builder(dtype, device)
-            }
+    /// The weights of a text encoder, by transformers' names.
+    pub(super) fn text_encoder(
+        &self,
+        index: usize,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<VarBuilder<'static>, Error> {
+        let (weights, prefix) = (self.weights()?, self.text_prefixes[index]);
+        Ok(match self.family.texts[index].layout {
+            TextLayout::Transformers => Renamed::new(weights, Prefixed(prefix)).into_builder(dtype, device),
+            TextLayout::OpenClip => Renamed::new(weights, OpenClipNames::of_text(prefix)).into_builder(dtype, device),
         })
     }
 

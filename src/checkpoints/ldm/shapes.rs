@@ -4,11 +4,15 @@
 use super::names::{UNET, VAE};
 use crate::checkpoints::families::{Family, Heads, TextLayout};
 use crate::checkpoints::header::Place;
-use crate::networks::{Activation, AutoencoderKlConfig, ClipLayersConfig, ClipTextConfig, Level, UNetConfig};
+use crate::networks::{
+    Activation, Addition, AutoencoderKlConfig, ClipLayersConfig, ClipTextConfig, Level, Output, UNetConfig,
+};
 use std::collections::BTreeMap;
 
 /// Groups of all norms.
 const GROUPS: usize = 32;
+/// Width of the sinusoid of a number that is said of a picture.
+const NUMBER_WIDTH: usize = 256;
 /// More levels than any network has.
 const MAX_LEVELS: usize = 12;
 /// More channels than any network has.
@@ -79,6 +83,11 @@ pub(super) fn unet(shapes: &Shapes<'_>, family: &Family) -> Result<UNetConfig, R
     let conditioning_width = shapes.side(&middle, 1)?;
     let entry = of("middle_block.1.proj_in.weight");
     let use_linear_projection = shapes.0.get(&entry).is_some_and(|place| place.shape.len() == 2);
+    let about = of("label_emb.0.0.weight");
+    let addition = shapes
+        .has(&about)
+        .then(|| Ok::<_, Reason>(Addition { number_width: NUMBER_WIDTH, inputs: shapes.side(&about, 1)? }));
+    let addition = addition.transpose()?;
     let mut up_attends = Vec::new();
     let mut output = 0;
     for level in levels.iter().rev() {
@@ -108,6 +117,7 @@ pub(super) fn unet(shapes: &Shapes<'_>, family: &Family) -> Result<UNetConfig, R
         flip_sin_to_cos: true,
         freq_shift: 0.0,
         use_linear_projection,
+        addition,
     })
 }
 
@@ -141,7 +151,12 @@ pub(super) fn vae(shapes: &Shapes<'_>, family: &Family) -> Result<AutoencoderKlC
 }
 
 /// The text encoder whose names begin with `prefix`.
-pub(super) fn text(shapes: &Shapes<'_>, layout: TextLayout, prefix: &str) -> Result<ClipTextConfig, Reason> {
+pub(super) fn text(
+    shapes: &Shapes<'_>,
+    layout: TextLayout,
+    output: Output,
+    prefix: &str,
+) -> Result<ClipTextConfig, Reason> {
     let of = |rest: &str| format!("{prefix}{rest}");
     let (tokens, positions, layers, inner) = match layout {
         TextLayout::Transformers => (
@@ -158,8 +173,9 @@ pub(super) fn text(shapes: &Shapes<'_>, layout: TextLayout, prefix: &str) -> Res
     let count = shapes.count(&layers, inner);
     let (used, hidden_act) = match layout {
         TextLayout::Transformers => (count, Activation::QuickGelu),
-        // Stable Diffusion 2 looks at what the last layer but one gives.
-        TextLayout::OpenClip => (count.saturating_sub(1), Activation::Gelu),
+        // Stable Diffusion 2 looks at what the last layer but one gives, through the final norm.
+        TextLayout::OpenClip if output == Output::Last => (count.saturating_sub(1), Activation::Gelu),
+        TextLayout::OpenClip => (count, Activation::Gelu),
     };
     if used == 0 || used > 1000 {
         return Err(format!("its text encoder has {count} layers"));
@@ -176,6 +192,10 @@ pub(super) fn text(shapes: &Shapes<'_>, layout: TextLayout, prefix: &str) -> Res
             layer_norm_eps: 1e-5,
         },
         eos_token_id: ClipTextConfig::LARGEST_ENDS,
+        projection: (layout == TextLayout::OpenClip && output == Output::Penultimate)
+            .then(|| shapes.side(&of("text_projection"), 1))
+            .transpose()?,
+        output,
     })
 }
 

@@ -6,7 +6,11 @@
 pub(in crate::checkpoints) enum Net {
     Unet,
     Text,
+    SecondText,
 }
+
+/// The text encoders of a model, in their order.
+pub(in crate::checkpoints) const TEXT_NETS: [Net; 2] = [Net::Text, Net::SecondText];
 
 /// What a tensor is of what is added to a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -84,17 +88,20 @@ const ENDS: &[(&str, Role)] = &[
 const STARTS: &[(&str, Net)] = &[
     ("lora_unet_", Net::Unet),
     ("lora_te1_", Net::Text),
+    ("lora_te2_", Net::SecondText),
     ("lora_te_", Net::Text),
     ("lycoris_", Net::Unet),
     ("unet.base_model.model.", Net::Unet),
     ("text_encoder.base_model.model.", Net::Text),
+    ("text_encoder_2.base_model.model.", Net::SecondText),
     ("unet.", Net::Unet),
+    ("text_encoder_2.", Net::SecondText),
     ("text_encoder.", Net::Text),
     ("base_model.model.", Net::Unet),
 ];
 
 /// The layer that a tensor belongs to, by [`joined`], and what it is of it. None of what is no `LoRA`, or of a network that Stable
-/// Diffusion 1 and 2 do not have.
+/// Diffusion does not have.
 pub(super) fn parse(name: &str) -> Option<(Net, String, Role)> {
     let (start, net) = STARTS.iter().find(|(start, _)| name.starts_with(start))?;
     let rest = &name[start.len()..];
@@ -116,7 +123,7 @@ pub(super) fn joined(net: Net, layer: &str) -> String {
     let layer = layer.replace('.', "_");
     match net {
         Net::Unet => layer,
-        Net::Text => layer.strip_prefix("text_model_").map_or(layer.clone(), str::to_owned),
+        Net::Text | Net::SecondText => layer.strip_prefix("text_model_").map_or(layer.clone(), str::to_owned),
     }
 }
 
@@ -149,7 +156,9 @@ mod tests {
         ] {
             assert_eq!(of(name), words, "{name}");
         }
-        for name in ["lora_te2_text_model_encoder_layers_0_mlp_fc1.alpha", "lora_unet_x.weight", "model.x.alpha"] {
+        let second = (Net::SecondText, "encoder_layers_0_mlp_fc1".to_owned(), Role::Alpha);
+        assert_eq!(of("lora_te2_text_model_encoder_layers_0_mlp_fc1.alpha"), second);
+        for name in ["lora_unet_x.weight", "model.x.alpha"] {
             assert_eq!(parse(name), None, "{name}");
         }
     }

@@ -12,8 +12,8 @@ use super::{Error, library};
 pub(super) use apply::{Adapted, OtherName};
 use candle_core::{DType, Device};
 use candle_nn::var_builder::SimpleBackend;
-pub(super) use keys::Net;
 use keys::{Half, Role, Side, joined, parse};
+pub(super) use keys::{Net, TEXT_NETS};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -72,7 +72,7 @@ pub struct Lora {
 pub struct LoraWeights {
     /// The U-Net.
     pub unet: f64,
-    /// The text encoder.
+    /// The text encoders.
     pub text: f64,
 }
 
@@ -80,7 +80,7 @@ impl LoraWeights {
     fn of(self, net: Net) -> f64 {
         match net {
             Net::Unet => self.unet,
-            Net::Text => self.text,
+            Net::Text | Net::SecondText => self.text,
         }
     }
 }

@@ -8,7 +8,7 @@ use candle_nn::VarBuilder;
 /// What every block is told.
 #[derive(Clone, Copy)]
 pub(super) struct Signal<'a> {
-    /// silu of the time embedding, (1, width).
+    /// silu of the time embedding, (1 or B, width).
     pub(super) time: &'a Tensor,
     /// What the block's transformers look up.
     pub(super) words: &'a BlockWords,

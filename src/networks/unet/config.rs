@@ -30,6 +30,17 @@ pub struct UNetConfig {
     pub freq_shift: f64,
     /// Whether transformers enter and leave by a matrix (SD 2, SDXL) or by a 1×1 convolution (SD 1).
     pub use_linear_projection: bool,
+    /// What it is told of a picture beside the words, if anything.
+    pub addition: Option<Addition>,
+}
+
+/// What a network is told of a picture beside the words: the pooled text, and numbers such as its size (Podell et al. 2023, SDXL).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Addition {
+    /// Width of the sinusoid that each number becomes.
+    pub number_width: usize,
+    /// Width of all of it together.
+    pub inputs: usize,
 }
 
 /// What holds at one resolution.
@@ -91,6 +102,7 @@ impl UNetConfig {
             flip_sin_to_cos: fields.flag("flip_sin_to_cos", true)?,
             freq_shift: fields.number("freq_shift", Some(0.0))?,
             use_linear_projection: fields.flag("use_linear_projection", false)?,
+            addition: addition(fields)?,
             levels: (0..count)
                 .map(|i| Level {
                     channels: channels[i],
@@ -125,6 +137,20 @@ impl UNetConfig {
     }
 }
 
+/// Of `addition_embed_type`, which is `text_time` or nothing.
+fn addition(fields: &Fields) -> Result<Option<Addition>, ConfigError> {
+    const INPUTS: &str = "projection_class_embeddings_input_dim";
+    if fields.get("addition_embed_type").is_none() {
+        return fields.unsupported_unless(INPUTS, &[]).map(|()| None);
+    }
+    fields.unsupported_unless("addition_embed_type", &[json!("text_time")])?;
+    let number_width = fields.count("addition_time_embed_dim", 1 << 12, None)?;
+    if number_width % 2 != 0 {
+        return Err(fields.wrong("addition_time_embed_dim", "an even number"));
+    }
+    Ok(Some(Addition { number_width, inputs: fields.count(INPUTS, 1 << 16, None)? }))
+}
+
 /// Height and width where the field is one number or two.
 fn sample_size(fields: &Fields) -> Result<Option<(usize, usize)>, ConfigError> {
     Ok(fields.count_per_block("sample_size", 1 << 16, 2)?.map(|sides| (sides[0], sides[1])))
@@ -141,7 +167,6 @@ fn refuse_unsupported(fields: &Fields) -> Result<(), ConfigError> {
     let silu = json!("silu");
     for (field, neutral) in [
         ("act_fn", vec![silu.clone(), json!("swish")]),
-        ("addition_embed_type", vec![]),
         ("attention_type", vec![json!("default")]),
         ("center_input_sample", vec![json!(false)]),
         ("class_embed_type", vec![]),
@@ -154,7 +179,6 @@ fn refuse_unsupported(fields: &Fields) -> Result<(), ConfigError> {
         ("mid_block_type", vec![json!("UNetMidBlock2DCrossAttn")]),
         ("num_class_embeds", vec![]),
         ("only_cross_attention", vec![json!(false)]),
-        ("projection_class_embeddings_input_dim", vec![]),
         ("resnet_out_scale_factor", vec![json!(1)]),
         ("resnet_skip_time_act", vec![json!(false)]),
         ("resnet_time_scale_shift", vec![json!("default")]),
@@ -187,10 +211,10 @@ mod tests {
 
     #[test]
     fn what_is_not_built_is_refused_by_name_and_value() {
-        let error = UNetConfig::from_json(&format!(r#"{SMALL}, "addition_embed_type": "text_time"}}"#)).unwrap_err();
+        let error = UNetConfig::from_json(&format!(r#"{SMALL}, "addition_embed_type": "text_image"}}"#)).unwrap_err();
         assert_eq!(
             error.to_string(),
-            r#"the field `addition_embed_type` is "text_time", but must be absent: nothing else is supported yet"#
+            r#"the field `addition_embed_type` is "text_image", but must be "text_time" or absent: nothing else is supported yet"#
         );
         let error = UNetConfig::from_json(&format!("{}}}", SMALL.replace("[\"Down", "[\"AttnDown"))).unwrap_err();
         assert!(error.to_string().contains("`down_block_types`"), "{error}");

@@ -26,6 +26,7 @@ impl ControlNetConfig {
     pub fn from_json(json: &str) -> std::result::Result<Self, ConfigError> {
         let fields = Fields::parse(json)?;
         fields.unsupported_unless("controlnet_conditioning_channel_order", &[json!("rgb")])?;
+        fields.unsupported_unless("addition_embed_type", &[])?;
         fields.unsupported_unless("global_pool_conditions", &[json!(false)])?;
         Ok(Self {
             encoder: UNetConfig::of_encoder(&fields)?,
@@ -106,7 +107,7 @@ impl ControlNet {
     /// Prepares what stays the same during a run: a conditioning (B, N, D), and the picture that guides, (1, 3, H, W) in 0..1 with
     /// H and W those of the picture to paint. What it adds is multiplied by `weight`: 1 is as it was trained, 0 adds nothing.
     pub fn guide(&self, conditioning: &Tensor, picture: &Tensor, weight: f64) -> Result<Control<'_>> {
-        let words = Words { blocks: self.encoder.prepare(conditioning).collect::<Result<_>>()? };
+        let words = Words { blocks: self.encoder.prepare(conditioning).collect::<Result<_>>()?, added: None };
         Ok(Control { network: self, words, hint: self.embedding.forward(picture)?, weight })
     }
 }

@@ -1,6 +1,6 @@
 use super::blocks::{BlockWords, DownBlock, MidBlock, Signal, time_width};
-use super::config::UNetConfig;
-use super::{Words, side_by_side};
+use super::config::{Addition, UNetConfig};
+use super::{About, Words, side_by_side};
 use crate::kernels::{Activation, Conv2d, Linear, to_channels_last};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
@@ -11,6 +11,8 @@ pub(super) struct Encoder {
     conv_in: Conv2d,
     time1: Linear,
     time2: Linear,
+    /// What makes of all that is said beside the words something to add to the time embedding.
+    about: Option<(Linear, Linear)>,
     down: Vec<DownBlock>,
     mid: MidBlock,
     pub(super) config: UNetConfig,
@@ -18,7 +20,7 @@ pub(super) struct Encoder {
 
 /// What is seen on the way down, channels last.
 pub(super) struct Seen {
-    /// silu of the time embedding, (1, width).
+    /// silu of the time embedding, (1 or B, width).
     pub(super) time: Tensor,
     /// After the first convolution and after each part of each block: for the way up.
     pub(super) skips: Vec<Tensor>,
@@ -33,6 +35,7 @@ impl Encoder {
             conv_in: Conv2d::new(config.in_channels, channels, config.conv_in_kernel, weights.pp("conv_in"))?,
             time1: Linear::new(channels, time_width(config), time.pp("linear_1"))?,
             time2: Linear::new(time_width(config), time_width(config), time.pp("linear_2"))?,
+            about: config.addition.map(|addition| about(addition, time_width(config), weights)).transpose()?,
             down: side_by_side(config.levels.len(), |index| {
                 DownBlock::new(config, index, &weights.pp(format!("down_blocks.{index}")))
             })?,
@@ -49,7 +52,7 @@ impl Encoder {
 
     /// Looks at a noisy latent (B, C, h, w); `hint` (1 or B, h, w, channels) is added to what the first convolution sees.
     pub(super) fn forward(&self, x: &Tensor, timestep: f64, words: &Words, hint: Option<&Tensor>) -> Result<Seen> {
-        let (mut x, time) = self.enter(x, timestep, hint)?;
+        let (mut x, time) = self.enter(x, timestep, words, hint)?;
         let mut skips = vec![x.clone()];
         for (block, words) in self.down.iter().zip(&words.blocks) {
             x = block.forward(x, Signal { time: &time, words }, &mut skips)?;
@@ -59,19 +62,49 @@ impl Encoder {
         Ok(Seen { time, skips, middle })
     }
 
-    /// After the first convolution, (B, h, w, channels), and silu of the time embedding, (1, width).
-    pub(super) fn enter(&self, x: &Tensor, timestep: f64, hint: Option<&Tensor>) -> Result<(Tensor, Tensor)> {
-        let time = self.time(timestep, x)?;
+    /// After the first convolution, (B, h, w, channels), and silu of the time embedding, (1 or B, width).
+    pub(super) fn enter(
+        &self,
+        x: &Tensor,
+        timestep: f64,
+        words: &Words,
+        hint: Option<&Tensor>,
+    ) -> Result<(Tensor, Tensor)> {
+        let time = self.time(timestep, words.added.as_ref(), x)?;
         Ok((self.conv_in.forward_adding(&to_channels_last(x)?, None, hint)?, time))
     }
 
-    fn time(&self, timestep: f64, like: &Tensor) -> Result<Tensor> {
+    /// For [`Words::added`]: (B, width), or none if the network is told nothing beside the words.
+    pub(super) fn added(&self, about: Option<&About>) -> Result<Option<Tensor>> {
+        let (Some(addition), Some((enter, leave))) = (self.config.addition, &self.about) else {
+            return Ok(None);
+        };
+        let Some(About { pooled, numbers }) = about else {
+            candle_core::bail!("the network must be told of the picture's size");
+        };
+        let of_number = |number: &f64| {
+            sinusoid(addition.number_width, *number, self.config.flip_sin_to_cos, self.config.freq_shift)
+        };
+        let rows: Vec<Vec<f32>> = numbers.iter().map(|row| row.iter().flat_map(of_number).collect()).collect();
+        let width = rows.first().map_or(0, Vec::len);
+        let numbers = Tensor::from_vec(rows.concat(), (rows.len(), width), pooled.device())?;
+        let all = Tensor::cat(&[pooled, &numbers.to_dtype(pooled.dtype())?], 1)?;
+        leave.forward(&Activation::Silu.forward(&enter.forward(&all)?)?).map(Some)
+    }
+
+    fn time(&self, timestep: f64, added: Option<&Tensor>, like: &Tensor) -> Result<Tensor> {
         let width = self.config.levels[0].channels;
         let sinusoid = sinusoid(width, timestep, self.config.flip_sin_to_cos, self.config.freq_shift);
         let sinusoid = Tensor::from_vec(sinusoid, (1, width), like.device())?.to_dtype(like.dtype())?;
         let time = self.time2.forward(&Activation::Silu.forward(&self.time1.forward(&sinusoid)?)?)?;
-        Activation::Silu.forward(&time)
+        Activation::Silu.forward(&added.map_or_else(|| Ok(time.clone()), |added| time.broadcast_add(added))?)
     }
+}
+
+fn about(addition: Addition, width: usize, weights: &VarBuilder<'_>) -> Result<(Linear, Linear)> {
+    let weights = weights.pp("add_embedding");
+    let enter = Linear::new(addition.inputs, width, weights.pp("linear_1"))?;
+    Ok((enter, Linear::new(width, width, weights.pp("linear_2"))?))
 }
 
 /// The timestep as sines and cosines of falling frequency (Vaswani et al. 2017; diffusers' `get_timestep_embedding`), computed

@@ -12,7 +12,7 @@ use crate::kernels::{Activation, Conv2d, GroupNorm, by_items, to_channels_first}
 use blocks::{BlockWords, Signal, UpBlock};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
-pub use config::{Level, UNetConfig};
+pub use config::{Addition, Level, UNetConfig};
 pub use controlnet::{Control, ControlNet, ControlNetConfig};
 use encoder::Encoder;
 use rayon::prelude::*;
@@ -31,6 +31,17 @@ pub struct UNet {
 pub struct Words {
     /// For the blocks on the way down, the one in the middle, and those on the way up, if it has them.
     blocks: Vec<BlockWords>,
+    /// What is added to the time embedding, (B, width).
+    added: Option<Tensor>,
+}
+
+/// What a network that has an [`Addition`] is told of a picture beside the words.
+#[derive(Clone, Debug)]
+pub struct About {
+    /// The pooled text, (B, P).
+    pub pooled: Tensor,
+    /// The same count of numbers for each item of the batch.
+    pub numbers: Vec<Vec<f64>>,
 }
 
 impl Words {
@@ -39,7 +50,8 @@ impl Words {
         let of_block = |block: &BlockWords| {
             block.iter().map(|layers| layers.iter().map(|layer| layer.item(index)).collect()).collect::<Result<_>>()
         };
-        Ok(Self { blocks: self.blocks.iter().map(of_block).collect::<Result<_>>()? })
+        let blocks = self.blocks.iter().map(of_block).collect::<Result<_>>()?;
+        Ok(Self { blocks, added: self.added.as_ref().map(|added| added.narrow(0, index, 1)).transpose()? })
     }
 }
 
@@ -75,8 +87,14 @@ impl UNet {
 
     /// Prepares a conditioning (B, N, D) for [`Self::forward`].
     pub fn prepare(&self, conditioning: &Tensor) -> Result<Words> {
+        self.prepare_with(conditioning, None)
+    }
+
+    /// As [`Self::prepare`], for a network that is told more than words.
+    pub fn prepare_with(&self, conditioning: &Tensor, about: Option<&About>) -> Result<Words> {
         let up = self.up.iter().map(|block| block.prepare(conditioning));
-        Ok(Words { blocks: self.encoder.prepare(conditioning).chain(up).collect::<Result<_>>()? })
+        let blocks = self.encoder.prepare(conditioning).chain(up).collect::<Result<_>>()?;
+        Ok(Words { blocks, added: self.encoder.added(about)? })
     }
 
     /// A noisy latent (B, C, h, w), the timestep it is at (0..1000, fractions allowed), the words that condition it and what guides
@@ -123,7 +141,7 @@ impl UNet {
         let (last, others) = self.up.split_last().expect("there is a level");
         let (last_words, other_words) = words_of.split_last().expect("there is a level");
         let (deep, mut skips, time) = if let Some(deep) = kept {
-            let (x, time) = self.encoder.enter(x, timestep, None)?;
+            let (x, time) = self.encoder.enter(x, timestep, words, None)?;
             let skip = deep.added.as_ref().map_or_else(|| Ok(x.clone()), |added| &x + added)?;
             (deep.clone(), vec![skip], time)
         } else {
