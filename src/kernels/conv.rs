@@ -1,5 +1,5 @@
-use super::cpu::{Conv, Epilogue, Kind, Rounded, Values};
-use super::host::{Host, filled, rounding, serves, widened, with_values};
+use super::cpu::{Conv, Epilogue, Tiled, Tiling, Values};
+use super::host::{Host, filled, serves, tiling, widened, with_values};
 use super::layout::{enlarged, to_channels_first, to_channels_last};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
@@ -35,8 +35,8 @@ enum Kernel {
         conv: Arc<Conv>,
         bias: Host,
     },
-    Rounded {
-        conv: Arc<Conv<Rounded>>,
+    Tiled {
+        conv: Arc<Conv<Tiled>>,
         bias: Host,
     },
     /// `weight` is (out, in, k, k), as files store it.
@@ -64,7 +64,7 @@ impl Conv2d {
         weights: VarBuilder<'_>,
     ) -> Result<Self> {
         let weight = weights.get((outputs, inputs, kernel, kernel), "weight")?;
-        Self::from_tensors(weight, weights.get(outputs, "bias")?, stride, padding, rounding(&weights))
+        Self::from_tensors(weight, weights.get(outputs, "bias")?, stride, padding, tiling(&weights))
     }
 
     fn from_tensors(
@@ -72,15 +72,15 @@ impl Conv2d {
         bias: Tensor,
         stride: usize,
         padding: Padding,
-        rounding: Option<Kind>,
+        tiling: Option<Tiling>,
     ) -> Result<Self> {
         let (outputs, inputs, side, _) = weight.dims4()?;
         let around = (padding.before, padding.after);
-        let kernel = match rounding {
+        let kernel = match tiling {
             _ if !serves(&weight) => Kernel::Candle { weight, bias, stride, padding },
-            Some(kind) => {
-                let conv = |values: Values<'_>| Conv::rounded(kind, values, outputs, inputs, side, stride, around);
-                Kernel::Rounded { conv: Arc::new(with_values(&weight, conv)?), bias: widened(&bias)? }
+            Some(tiling) => {
+                let conv = |values: Values<'_>| Conv::tiled(tiling, values, outputs, inputs, side, stride, around);
+                Kernel::Tiled { conv: Arc::new(with_values(&weight, conv)?), bias: widened(&bias)? }
             }
             None => {
                 let conv = with_values(&weight, |values| Conv::new(values, outputs, inputs, side, stride, around))?;
@@ -120,7 +120,7 @@ impl Conv2d {
         let (seen_height, seen_width) = (height * scale, width * scale);
         let (size, bias) = match &self.kernel {
             Kernel::Own { conv, bias } => (conv.output_size(seen_height, seen_width), bias),
-            Kernel::Rounded { conv, bias } => (conv.output_size(seen_height, seen_width), bias),
+            Kernel::Tiled { conv, bias } => (conv.output_size(seen_height, seen_width), bias),
             Kernel::Candle { weight, bias, stride, padding } => {
                 let x = if doubled { enlarged(x, seen_height, seen_width)? } else { x.clone() };
                 let mut y = by_candle(&x, weight, bias, *stride, *padding)?;
@@ -150,11 +150,11 @@ impl Conv2d {
                 let x = x.numbers();
                 filled(shape, |out| conv.forward(&x, picture, doubled, epilogue, out))
             }
-            Kernel::Rounded { conv, .. } => with_values(x, |x| {
+            Kernel::Tiled { conv, .. } => with_values(x, |x| {
                 filled(shape, |out| match x {
-                    Values::F32(x) => conv.forward_rounded(x, picture, doubled, epilogue, out),
-                    Values::F16(x) => conv.forward_rounded(x, picture, doubled, epilogue, out),
-                    Values::Bf16(x) => conv.forward_rounded(x, picture, doubled, epilogue, out),
+                    Values::F32(x) => conv.forward_by_tiles(x, picture, doubled, epilogue, out),
+                    Values::F16(x) => conv.forward_by_tiles(x, picture, doubled, epilogue, out),
+                    Values::Bf16(x) => conv.forward_by_tiles(x, picture, doubled, epilogue, out),
                 })
             })?,
             Kernel::Candle { .. } => unreachable!("it has returned above"),

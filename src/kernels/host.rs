@@ -1,6 +1,6 @@
 //! Between candle's tensors and the kernels in `cpu`, which know only slices.
 
-use super::cpu::{Kind, Values};
+use super::cpu::{Kind, Parts, Tiling, Values};
 use candle_core::{CpuStorage, DType, Device, Result, Shape, Storage, Tensor};
 use candle_nn::VarBuilder;
 use half::bf16;
@@ -17,9 +17,17 @@ pub fn multiplies_bf16(device: &Device) -> bool {
     device.is_cpu() && Kind::best().is_some()
 }
 
-/// How a network of these weights multiplies in bf16; none if it does so in f32.
-pub(super) fn rounding(weights: &VarBuilder<'_>) -> Option<Kind> {
-    (weights.dtype() == DType::BF16 && weights.device().is_cpu()).then(Kind::best).flatten()
+/// How a network of these weights multiplies by tiles; none if it does so by vectors of f32.
+pub(super) fn tiling(weights: &VarBuilder<'_>) -> Option<Tiling> {
+    if !weights.device().is_cpu() {
+        return None;
+    }
+    if weights.dtype() == DType::BF16 { Tiling::of_bf16() } else { Tiling::of_f32() }
+}
+
+/// Whether a network of these weights rounds to bf16 what will be multiplied and nothing else.
+pub(super) fn rounds(weights: &VarBuilder<'_>) -> bool {
+    tiling(weights).is_some_and(|tiling| tiling.parts == Parts::One)
 }
 
 /// What the numbers are that a network of these weights adds up: on the CPU f32, whatever it multiplies.

@@ -1,6 +1,6 @@
 use super::Activation;
-use super::cpu::{self, Epilogue, Kind, Matrix, Packed, PackedGated, Rounded, RoundedGated, Values, Walk};
-use super::host::{Host, activations, filled, filled_rounded, rounding, serves, widened, with_values};
+use super::cpu::{self, Epilogue, Matrix, Packed, PackedGated, Tiled, TiledGated, Tiling, Values, Walk};
+use super::host::{Host, activations, filled, filled_rounded, serves, tiling, widened, with_values};
 use candle_core::{D, DType, Result, Tensor};
 use candle_nn::VarBuilder;
 use std::sync::Arc;
@@ -19,8 +19,8 @@ enum Stored {
         weight: Arc<Packed>,
         bias: Option<Host>,
     },
-    Rounded {
-        weight: Arc<Rounded>,
+    Tiled {
+        weight: Arc<Tiled>,
         bias: Option<Host>,
     },
     /// (out, in), as files store it.
@@ -34,35 +34,35 @@ impl Linear {
     /// Reads `weight` (outputs, inputs) and `bias` (outputs).
     pub fn new(inputs: usize, outputs: usize, weights: VarBuilder<'_>) -> Result<Self> {
         let (weight, bias) = (weights.get((outputs, inputs), "weight")?, weights.get(outputs, "bias")?);
-        Self::from_tensors(weight, Some(bias), rounding(&weights))
+        Self::from_tensors(weight, Some(bias), tiling(&weights))
     }
 
     /// Reads `weight` (outputs, inputs) alone.
     pub fn new_without_bias(inputs: usize, outputs: usize, weights: VarBuilder<'_>) -> Result<Self> {
-        Self::from_tensors(weights.get((outputs, inputs), "weight")?, None, rounding(&weights))
+        Self::from_tensors(weights.get((outputs, inputs), "weight")?, None, tiling(&weights))
     }
 
     /// Reads a 1×1 convolution, `weight` (outputs, inputs, 1, 1) and `bias` (outputs), which on tokens is the same thing.
     pub fn from_pointwise_conv(inputs: usize, outputs: usize, weights: VarBuilder<'_>) -> Result<Self> {
         let weight = weights.get((outputs, inputs, 1, 1), "weight")?.reshape((outputs, inputs))?;
-        Self::from_tensors(weight, Some(weights.get(outputs, "bias")?), rounding(&weights))
+        Self::from_tensors(weight, Some(weights.get(outputs, "bias")?), tiling(&weights))
     }
 
     /// Reads a convolution without bias whose stride is its kernel's side, `weight` (outputs, channels, side, side): on squares of a
     /// picture that [`pixel_unshuffle`](super::pixel_unshuffle) has laid out it is the same thing.
     pub fn from_patches(channels: usize, side: usize, outputs: usize, weights: VarBuilder<'_>) -> Result<Self> {
         let weight = weights.get((outputs, channels, side, side), "weight")?;
-        Self::from_tensors(weight.reshape((outputs, channels * side * side))?, None, rounding(&weights))
+        Self::from_tensors(weight.reshape((outputs, channels * side * side))?, None, tiling(&weights))
     }
 
-    fn from_tensors(weight: Tensor, bias: Option<Tensor>, rounding: Option<Kind>) -> Result<Self> {
+    fn from_tensors(weight: Tensor, bias: Option<Tensor>, tiling: Option<Tiling>) -> Result<Self> {
         let (outputs, inputs) = weight.dims2()?;
         let widened = |bias: Option<Tensor>| bias.as_ref().map(widened).transpose();
-        let matrix = match rounding {
+        let matrix = match tiling {
             _ if !serves(&weight) => Stored::Candle { weight, bias },
-            Some(kind) => {
-                let packed = with_values(&weight, |values| Rounded::new(kind, values, outputs, inputs))?;
-                Stored::Rounded { weight: Arc::new(packed), bias: widened(bias)? }
+            Some(tiling) => {
+                let packed = with_values(&weight, |values| Tiled::new(tiling, values, outputs, inputs))?;
+                Stored::Tiled { weight: Arc::new(packed), bias: widened(bias)? }
             }
             None => {
                 let packed = with_values(&weight, |values| Packed::new(values, outputs, inputs))?;
@@ -84,15 +84,18 @@ impl Linear {
 
     /// As [`Self::forward`], for what will be multiplied and nothing else: in a network of bf16 it is rounded here already.
     pub fn forward_rounded(&self, x: &Tensor) -> Result<Tensor> {
-        let Stored::Rounded { weight, bias } = &self.matrix else { return self.forward(x) };
+        let Stored::Tiled { weight, bias } = &self.matrix else { return self.forward(x) };
+        if !weight.rounds() {
+            return self.forward(x);
+        }
         let (rows, shape) = shape_after(x, self.inputs, self.outputs)?;
         let bias = bias.as_ref().map(Host::numbers);
         let epilogue = Epilogue { bias: bias.as_deref(), ..Epilogue::default() };
         with_values(x, |x| {
             filled_rounded(shape, |out| match x {
-                Values::F32(x) => cpu::multiply_bf16(x, Walk::rows(rows), weight, epilogue, out),
-                Values::F16(x) => cpu::multiply_bf16(x, Walk::rows(rows), weight, epilogue, out),
-                Values::Bf16(x) => cpu::multiply_bf16(x, Walk::rows(rows), weight, epilogue, out),
+                Values::F32(x) => cpu::multiply_by_tiles(x, Walk::rows(rows), weight, epilogue, out),
+                Values::F16(x) => cpu::multiply_by_tiles(x, Walk::rows(rows), weight, epilogue, out),
+                Values::Bf16(x) => cpu::multiply_by_tiles(x, Walk::rows(rows), weight, epilogue, out),
             })
         })?
     }
@@ -100,15 +103,15 @@ impl Linear {
     fn compute(&self, x: &Tensor, residual: Option<&Tensor>) -> Result<Tensor> {
         let (rows, shape) = shape_after(x, self.inputs, self.outputs)?;
         match &self.matrix {
-            Stored::Rounded { weight, bias } => {
+            Stored::Tiled { weight, bias } => {
                 let residual = residual.map(Host::new).transpose()?;
                 let (residual, bias) = (residual.as_ref().map(Host::numbers), bias.as_ref().map(Host::numbers));
                 let epilogue = Epilogue { bias: bias.as_deref(), shift: None, residual: residual.as_deref() };
                 with_values(x, |x| {
                     filled(shape, |out| match x {
-                        Values::F32(x) => cpu::multiply_bf16(x, Walk::rows(rows), weight, epilogue, out),
-                        Values::F16(x) => cpu::multiply_bf16(x, Walk::rows(rows), weight, epilogue, out),
-                        Values::Bf16(x) => cpu::multiply_bf16(x, Walk::rows(rows), weight, epilogue, out),
+                        Values::F32(x) => cpu::multiply_by_tiles(x, Walk::rows(rows), weight, epilogue, out),
+                        Values::F16(x) => cpu::multiply_by_tiles(x, Walk::rows(rows), weight, epilogue, out),
+                        Values::Bf16(x) => cpu::multiply_by_tiles(x, Walk::rows(rows), weight, epilogue, out),
                     })
                 })?
             }
@@ -144,7 +147,7 @@ pub struct GatedLinear {
 #[derive(Clone, Debug)]
 enum StoredGated {
     Own(Arc<PackedGated>),
-    Rounded(Arc<RoundedGated>),
+    Tiled(Arc<TiledGated>),
     Candle(Linear),
 }
 
@@ -156,9 +159,9 @@ impl GatedLinear {
         let matrix = if serves(&weight) {
             let bias = widened(&bias)?;
             let bias = bias.numbers();
-            with_values(&weight, |values| match rounding(&weights) {
+            with_values(&weight, |values| match tiling(&weights) {
                 None => StoredGated::Own(Arc::new(PackedGated::new(values, &bias, outputs, inputs))),
-                Some(kind) => StoredGated::Rounded(Arc::new(RoundedGated::new(kind, values, &bias, outputs, inputs))),
+                Some(tiling) => StoredGated::Tiled(Arc::new(TiledGated::new(tiling, values, &bias, outputs, inputs))),
             })?
         } else {
             StoredGated::Candle(Linear::from_tensors(weight, Some(bias), None)?)
@@ -170,11 +173,15 @@ impl GatedLinear {
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let (rows, shape) = shape_after(x, self.inputs, self.outputs)?;
         match &self.matrix {
-            StoredGated::Rounded(weight) => with_values(x, |x| {
+            StoredGated::Tiled(weight) if !weight.rounds() => {
+                let x = Host::new(x)?;
+                filled(shape, |out| cpu::multiply_gated_by_tiles(&x.numbers(), rows, weight, out))
+            }
+            StoredGated::Tiled(weight) => with_values(x, |x| {
                 filled_rounded(shape, |out| match x {
-                    Values::F32(x) => cpu::multiply_gated_bf16(x, rows, weight, out),
-                    Values::F16(x) => cpu::multiply_gated_bf16(x, rows, weight, out),
-                    Values::Bf16(x) => cpu::multiply_gated_bf16(x, rows, weight, out),
+                    Values::F32(x) => cpu::multiply_gated_by_tiles(x, rows, weight, out),
+                    Values::F16(x) => cpu::multiply_gated_by_tiles(x, rows, weight, out),
+                    Values::Bf16(x) => cpu::multiply_gated_by_tiles(x, rows, weight, out),
                 })
             })?,
             StoredGated::Own(weight) => {

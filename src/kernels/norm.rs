@@ -1,6 +1,6 @@
 use super::Activation;
 use super::cpu;
-use super::host::{Host, filled, filled_rounded, rounding, serves, widened};
+use super::host::{Host, filled, filled_rounded, rounds, serves, widened};
 use super::layout::{to_channels_first, to_channels_last};
 use candle_core::{D, Module, Result, Tensor};
 use candle_nn::VarBuilder;
@@ -35,7 +35,7 @@ impl Scale {
     fn new(width: usize, weights: &VarBuilder<'_>) -> Result<Self> {
         let (weight, bias) = (weights.get(width, "weight")?, weights.get(width, "bias")?);
         Ok(if serves(&weight) {
-            Self::Own { weight: widened(&weight)?, bias: widened(&bias)?, rounds: rounding(weights).is_some() }
+            Self::Own { weight: widened(&weight)?, bias: widened(&bias)?, rounds: rounds(weights) }
         } else {
             Self::Candle { weight, bias }
         })

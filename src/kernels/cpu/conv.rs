@@ -1,10 +1,12 @@
-//! Convolutions: by [`super::winograd`] where that is faster, otherwise each place of the kernel is a tap of [`super::gemm`]; in
-//! bf16 by [`super::bf16`].
+//! Convolutions: by [`super::winograd`] where that is faster, otherwise each place of the kernel is a tap of [`super::gemm`]; or by tiles
+//! ([`super::by_tiles`]).
 
-use super::bf16::{self, Number, Rounded, Walk};
+use super::by_tiles::{Walk, multiply_by_tiles};
 use super::gemm::{Epilogue, Matrix, Rows, multiply};
 use super::packed::{Packed, Values};
-use super::tiles::Kind;
+use super::rounding::Number;
+use super::tiled::Tiled;
+use super::tiles::Tiling;
 use super::winograd;
 
 /// A convolution of a square kernel, with a weight that is packed for one precision.
@@ -20,7 +22,7 @@ pub(in crate::kernels) struct Conv<W = Packed> {
 }
 
 impl Conv {
-    /// In f32. `weight` is (outputs, inputs, kernel, kernel), as files store it; `padding` is before and after.
+    /// By vectors of f32. `weight` is (outputs, inputs, kernel, kernel), as files store it; `padding` is before and after.
     pub(in crate::kernels) fn new(
         weight: Values<'_>,
         outputs: usize,
@@ -34,11 +36,11 @@ impl Conv {
     }
 }
 
-impl Conv<Rounded> {
-    /// In bf16. `weight` is (outputs, inputs, kernel, kernel), as files store it; `padding` is before and after.
+impl Conv<Tiled> {
+    /// By tiles. `weight` is (outputs, inputs, kernel, kernel), as files store it; `padding` is before and after.
     #[expect(clippy::too_many_arguments, reason = "they are what a convolution is")]
-    pub(in crate::kernels) fn rounded(
-        kind: Kind,
+    pub(in crate::kernels) fn tiled(
+        tiling: Tiling,
         weight: Values<'_>,
         outputs: usize,
         inputs: usize,
@@ -46,12 +48,12 @@ impl Conv<Rounded> {
         stride: usize,
         (before, after): (usize, usize),
     ) -> Self {
-        let weight = Rounded::of_taps(kind, weight, outputs, inputs, kernel * kernel);
+        let weight = Tiled::of_taps(tiling, weight, outputs, inputs, kernel * kernel);
         Self { weight, kernel, stride, before, after }
     }
 
     /// As [`Conv::forward`].
-    pub(in crate::kernels) fn forward_rounded<X: Number>(
+    pub(in crate::kernels) fn forward_by_tiles<X: Number>(
         &self,
         x: &[X],
         (batch, height, width): (usize, usize, usize),
@@ -68,7 +70,7 @@ impl Conv<Rounded> {
         } else {
             Walk { batch, height, width, scale, kernel, stride, before, output }
         };
-        bf16::multiply(x, walk, &self.weight, epilogue, out);
+        multiply_by_tiles(x, walk, &self.weight, epilogue, out);
     }
 }
 

@@ -13,27 +13,30 @@
 
 mod activation;
 mod attention;
-mod attention_bf16;
-mod bf16;
+mod attention_by_tiles;
+mod by_tiles;
 mod conv;
 mod gemm;
 mod norm;
 mod packed;
+mod rounding;
 mod shared;
+mod tiled;
 mod tiles;
 mod vector;
 mod winograd;
 
 pub(super) use activation::{activate, rectify};
 pub(super) use attention::{AttentionShape, attention};
-pub(super) use attention_bf16::attention_bf16;
-pub(super) use bf16::{Rounded, RoundedGated, Walk, multiply as multiply_bf16, multiply_gated as multiply_gated_bf16};
+pub(super) use attention_by_tiles::attention_by_tiles;
+pub(super) use by_tiles::{Walk, multiply_by_tiles, multiply_gated_by_tiles};
 pub(super) use conv::Conv;
 pub(super) use gemm::{Epilogue, Matrix, multiply, multiply_gated};
 pub(super) use norm::{PictureShape, group_norm, layer_norm};
 pub(super) use packed::{Packed, PackedGated, Values};
 pub(super) use shared::alone;
-pub(super) use tiles::Kind;
+pub(super) use tiled::{Tiled, TiledGated};
+pub(super) use tiles::{Kind, Parts, Tiling};
 
 #[cfg(test)]
 mod tests;

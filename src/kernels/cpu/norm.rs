@@ -1,4 +1,4 @@
-use super::bf16::Number;
+use super::rounding::Number;
 use super::shared::{Shared, each, threads};
 use super::vector::{dispatch, put, take, times_sigmoid};
 use crate::kernels::Activation;

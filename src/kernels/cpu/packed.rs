@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 /// A weight of so few numbers is widened once: it takes little memory, and widening it at every use would show in a small network.
 /// Tests have no larger ones.
-const WIDE: usize = if cfg!(test) { 1 << 10 } else { 1 << 19 };
+pub(super) const WIDE: usize = if cfg!(test) { 1 << 10 } else { 1 << 19 };
 
 /// A weight in the precision in which it is stored.
 #[derive(Clone, Copy)]

@@ -15,6 +15,8 @@ pub(super) const DEPTH: usize = 32;
 pub(super) const AT_ONCE: usize = 2;
 /// Columns of the sums that come of it.
 pub(super) const PANEL: usize = AT_ONCE * SIDE;
+/// Lines of what stands on the right for a tile of the depth.
+pub(super) const STEP: usize = AT_ONCE * SIDE;
 
 /// A line of the cache: a row of a tile on the left, a pair of each column on the right.
 #[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
@@ -26,12 +28,59 @@ impl Line {
 }
 
 /// The sums of [`AT_ONCE`] by [`AT_ONCE`] tiles, row by row.
-#[derive(Clone)]
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C, align(64))]
 pub(super) struct Sums(pub(super) [[f32; PANEL]; AT_ONCE * SIDE]);
 
 impl Sums {
     pub(super) const ZERO: Self = Self([[0.0; PANEL]; AT_ONCE * SIDE]);
+}
+
+/// Whether this machine has vectors of bf16.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn has_vectors() -> bool {
+    use std::sync::LazyLock;
+    static HAS: LazyLock<bool> = LazyLock::new(|| {
+        Vectors::allowed() >= Vectors::Avx512
+            && std::arch::is_x86_feature_detected!("avx512f")
+            && std::arch::is_x86_feature_detected!("avx512bw")
+            && std::arch::is_x86_feature_detected!("avx512dq")
+            && std::arch::is_x86_feature_detected!("avx512bf16")
+    });
+    *HAS
+}
+
+/// Into how many numbers of bf16 a number is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::kernels) enum Parts {
+    /// Rounded, to 8 significant bits.
+    One = 1,
+    /// Split into what is rounded and what that lacks: 16 significant bits. Henry, Tang & Heinecke 2019, "Leveraging the bfloat16
+    /// artificial intelligence datatype for higher-precision computations"; oneMKL's `float_to_bf16x2` rounds the same way.
+    Two = 2,
+}
+
+/// By what tiles are multiplied, and what of numbers is in them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::kernels) struct Tiling {
+    pub(in crate::kernels) kind: Kind,
+    pub(in crate::kernels) parts: Parts,
+}
+
+impl Tiling {
+    /// For networks of bf16; none if this machine does not multiply it.
+    pub(in crate::kernels) fn of_bf16() -> Option<Self> {
+        Kind::best().map(|kind| Self { kind, parts: Parts::One })
+    }
+
+    /// For networks of f32; none where its own products are faster than three of bf16: anywhere but with AMX.
+    pub(in crate::kernels) fn of_f32() -> Option<Self> {
+        #[cfg(target_arch = "x86_64")]
+        if Kind::best() == Some(Kind::Tiles) {
+            return Some(Self { kind: Kind::Tiles, parts: Parts::Two });
+        }
+        None
+    }
 }
 
 /// How tiles are multiplied.
@@ -53,7 +102,7 @@ impl Kind {
     #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
     pub(in crate::kernels) fn best() -> Option<Self> {
         #[cfg(target_arch = "x86_64")]
-        if x86::has_vectors() {
+        if has_vectors() {
             return Some(Self::Vectors);
         }
         None
@@ -65,7 +114,7 @@ impl Kind {
         use std::sync::LazyLock;
         static BEST: LazyLock<Option<Kind>> = LazyLock::new(|| {
             // What comes out of the tiles is added up and put down with vectors.
-            if !x86::has_vectors() {
+            if !has_vectors() {
                 return None;
             }
             let all = Vectors::allowed() == Vectors::All;
@@ -100,6 +149,54 @@ impl Kind {
             Self::Numbers => numbers(starts, left, steps, right, sums),
         }
     }
+
+    /// As [`Self::multiply`], of numbers that are split in two, added to `sums`: the products of what is rounded, of what that lacks on
+    /// the left, and of what it lacks on the right; not of what both lack, which is nothing to sums of f32. On the left what is lacking
+    /// stands `low` lines behind, on the right behind the two tiles of each step.
+    #[expect(clippy::too_many_arguments, reason = "they are the two sides, with where on them things lie")]
+    pub(super) fn add_split(
+        self,
+        starts: &[usize],
+        left: &[Line],
+        low: usize,
+        steps: &[u32],
+        right: &[Line],
+        sums: &mut Sums,
+    ) {
+        assert!(starts.len() == 1 || starts.len() == AT_ONCE, "one or two tiles of rows");
+        assert!(right.len() >= steps.len() * 2 * STEP, "too few columns");
+        let furthest = |of: Option<usize>| of.unwrap_or_default();
+        let last = furthest(starts.iter().copied().max()) + furthest(steps.iter().map(|step| *step as usize).max());
+        assert!(left.len() >= last + low + SIDE, "too few rows");
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: whoever has this kind has asked for it; the lines are there, as just checked.
+            Self::Tiles => unsafe { x86::split_tiles(starts, left.as_ptr(), low, steps, right.as_ptr(), sums) },
+            // Vectors would be slower than f32's own.
+            _ => split_numbers(starts, left, low, steps, right, sums),
+        }
+    }
+}
+
+/// As [`Kind::add_split`].
+fn split_numbers(starts: &[usize], numbers: &[Line], low: usize, steps: &[u32], right: &[Line], sums: &mut Sums) {
+    let wide = |number: u16| f32::from_bits(u32::from(number) << 16);
+    let rows = starts.iter().flat_map(|start| *start..start + SIDE);
+    for (row, sums) in rows.zip(&mut sums.0) {
+        for (column, sum) in sums.iter_mut().enumerate() {
+            for (step, right) in steps.iter().zip(right.chunks_exact(2 * STEP)) {
+                let left = row + *step as usize;
+                let (high, lacking) = right.split_at(STEP);
+                for (left, right) in [(left, high), (left + low, high), (left, lacking)] {
+                    for (pair, right) in right[column / SIDE * SIDE..][..SIDE].iter().enumerate() {
+                        for half in 0..2 {
+                            *sum += wide(numbers[left].0[2 * pair + half]) * wide(right.0[column % SIDE * 2 + half]);
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
 
 fn numbers(starts: &[usize], left: &[Line], steps: &[u32], right: &[Line], sums: &mut Sums) {
@@ -122,17 +219,11 @@ fn numbers(starts: &[usize], left: &[Line], steps: &[u32], right: &[Line], sums:
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{AT_ONCE, Line, PANEL, SIDE, Sums, Vectors};
+    use super::{AT_ONCE, Line, PANEL, SIDE, Sums};
     use std::arch::asm;
     use std::arch::x86_64::{
         __m512bh, __m512i, _mm512_dpbf16_ps, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_setzero_ps, _mm512_storeu_ps,
     };
-
-    pub(super) fn has_vectors() -> bool {
-        Vectors::allowed() >= Vectors::Avx512
-            && std::arch::is_x86_feature_detected!("avx512f")
-            && std::arch::is_x86_feature_detected!("avx512bf16")
-    }
 
     /// Whether the processor has tiles of bf16 and the system lets this process use them (Linux 5.16, "Using XSTATE features in
     /// user space applications").
@@ -258,6 +349,117 @@ mod x86 {
                     at = out(reg) _, step = inout(reg) steps.as_ptr() => _, end = in(reg) end, left = in(reg) left,
                     right = inout(reg) right => _, line = in(reg) LINE, sums = in(reg) sums, row = in(reg) ROW,
                     out("tmm0") _, out("tmm1") _, out("tmm4") _, out("tmm6") _, out("tmm7") _, options(nostack),
+                );
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`super::Kind::add_split`] checks; the tiles must be configured.
+    #[expect(clippy::too_many_lines, reason = "they are instructions, one by one")]
+    pub(super) unsafe fn split_tiles(
+        starts: &[usize],
+        left: *const Line,
+        low: usize,
+        steps: &[u32],
+        right: *const Line,
+        sums: &mut Sums,
+    ) {
+        const LINE: usize = size_of::<Line>();
+        const ROW: usize = PANEL * size_of::<f32>();
+        if steps.is_empty() {
+            return;
+        }
+        let end = steps.as_ptr_range().end;
+        let sums = sums.0.as_mut_ptr();
+        let left = left.wrapping_add(starts[0]);
+        let low = low * LINE;
+        if let [first, second] = starts {
+            let apart = second.wrapping_sub(*first).wrapping_mul(LINE);
+            // SAFETY: promised by the caller.
+            unsafe {
+                asm!(
+                    "tileloadd tmm0, [{sums} + {row}*1]",
+                    "tileloadd tmm1, [{sums} + {row}*1 + 64]",
+                    "tileloadd tmm2, [{sums} + {row}*1 + 2048]",
+                    "tileloadd tmm3, [{sums} + {row}*1 + 2112]",
+                    "2:",
+                    "mov {at:e}, dword ptr [{step}]",
+                    "shl {at}, 6",
+                    "add {at}, {left}",
+                    "lea {other}, [{at} + {apart}]",
+                    "tileloadd tmm4, [{at} + {line}*1]",
+                    "tileloadd tmm6, [{right} + {line}*1]",
+                    "tdpbf16ps tmm0, tmm4, tmm6",
+                    "tileloadd tmm7, [{right} + {line}*1 + 1024]",
+                    "tdpbf16ps tmm1, tmm4, tmm7",
+                    "tileloadd tmm5, [{other} + {line}*1]",
+                    "tdpbf16ps tmm2, tmm5, tmm6",
+                    "tdpbf16ps tmm3, tmm5, tmm7",
+                    // What the left lacks. There are eight tiles: the second is read again below.
+                    "add {at}, {low}",
+                    "tileloadd tmm5, [{at} + {line}*1]",
+                    "tdpbf16ps tmm0, tmm5, tmm6",
+                    "tdpbf16ps tmm1, tmm5, tmm7",
+                    "lea {at}, [{other} + {low}]",
+                    "tileloadd tmm5, [{at} + {line}*1]",
+                    "tdpbf16ps tmm2, tmm5, tmm6",
+                    "tdpbf16ps tmm3, tmm5, tmm7",
+                    // What the right lacks.
+                    "tileloadd tmm6, [{right} + {line}*1 + 2048]",
+                    "tdpbf16ps tmm0, tmm4, tmm6",
+                    "tileloadd tmm7, [{right} + {line}*1 + 3072]",
+                    "tdpbf16ps tmm1, tmm4, tmm7",
+                    "tileloadd tmm5, [{other} + {line}*1]",
+                    "tdpbf16ps tmm2, tmm5, tmm6",
+                    "tdpbf16ps tmm3, tmm5, tmm7",
+                    "add {right}, 4096",
+                    "add {step}, 4",
+                    "cmp {step}, {end}",
+                    "jne 2b",
+                    "tilestored [{sums} + {row}*1], tmm0",
+                    "tilestored [{sums} + {row}*1 + 64], tmm1",
+                    "tilestored [{sums} + {row}*1 + 2048], tmm2",
+                    "tilestored [{sums} + {row}*1 + 2112], tmm3",
+                    at = out(reg) _, other = out(reg) _, step = inout(reg) steps.as_ptr() => _, end = in(reg) end,
+                    left = in(reg) left, apart = in(reg) apart, low = in(reg) low, right = inout(reg) right => _,
+                    line = in(reg) LINE, sums = in(reg) sums, row = in(reg) ROW,
+                    out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _, out("tmm4") _, out("tmm5") _, out("tmm6") _,
+                    out("tmm7") _, options(nostack),
+                );
+            }
+        } else {
+            // SAFETY: promised by the caller.
+            unsafe {
+                asm!(
+                    "tileloadd tmm0, [{sums} + {row}*1]",
+                    "tileloadd tmm1, [{sums} + {row}*1 + 64]",
+                    "2:",
+                    "mov {at:e}, dword ptr [{step}]",
+                    "shl {at}, 6",
+                    "add {at}, {left}",
+                    "tileloadd tmm4, [{at} + {line}*1]",
+                    "tileloadd tmm6, [{right} + {line}*1]",
+                    "tdpbf16ps tmm0, tmm4, tmm6",
+                    "tileloadd tmm7, [{right} + {line}*1 + 1024]",
+                    "tdpbf16ps tmm1, tmm4, tmm7",
+                    "add {at}, {low}",
+                    "tileloadd tmm5, [{at} + {line}*1]",
+                    "tdpbf16ps tmm0, tmm5, tmm6",
+                    "tdpbf16ps tmm1, tmm5, tmm7",
+                    "tileloadd tmm6, [{right} + {line}*1 + 2048]",
+                    "tdpbf16ps tmm0, tmm4, tmm6",
+                    "tileloadd tmm7, [{right} + {line}*1 + 3072]",
+                    "tdpbf16ps tmm1, tmm4, tmm7",
+                    "add {right}, 4096",
+                    "add {step}, 4",
+                    "cmp {step}, {end}",
+                    "jne 2b",
+                    "tilestored [{sums} + {row}*1], tmm0",
+                    "tilestored [{sums} + {row}*1 + 64], tmm1",
+                    at = out(reg) _, step = inout(reg) steps.as_ptr() => _, end = in(reg) end, left = in(reg) left,
+                    low = in(reg) low, right = inout(reg) right => _, line = in(reg) LINE, sums = in(reg) sums, row = in(reg) ROW,
+                    out("tmm0") _, out("tmm1") _, out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _, options(nostack),
                 );
             }
         }

@@ -6,8 +6,8 @@ use half::{bf16, f16};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 
+mod by_tiles;
 mod functions;
-mod in_bf16;
 
 /// Fewer cases where `narrower_vectors_pass_the_same_tests` runs them all again.
 fn config() -> Config {
@@ -27,6 +27,15 @@ fn noise(count: usize, seed: u64) -> Vec<f32> {
         })
         .collect()
 }
+
+/// How f32 is split, by everything that there is for it.
+fn splitting() -> impl Iterator<Item = Tiling> {
+    [Some(Tiling { kind: Kind::Numbers, parts: Parts::Two }), Tiling::of_f32()].into_iter().flatten()
+}
+
+/// How far a product of numbers that are split may be off, of its size: each lacks up to 2⁻¹⁷, and what both lack is left out, up to 2⁻¹⁶.
+/// Of a sum of products as large together it is less.
+const SPLIT: f64 = 1.0 / (1u64 << 15) as f64;
 
 fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
@@ -94,6 +103,11 @@ proptest! {
             }
         }
         assert_close(&out, &expected, 2e-6);
+        for tiling in splitting() {
+            let mut split = vec![f32::NAN; rows * columns];
+            multiply_by_tiles(&a, Walk::rows(rows), &Tiled::new(tiling, Values::F32(&w), columns, depth), epilogue, &mut split);
+            assert_close(&split, &expected, SPLIT);
+        }
 
         let halves: Vec<f16> = w.iter().map(|w| f16::from_f32(*w)).collect();
         let widened: Vec<f32> = halves.iter().map(|w| w.to_f32()).collect();
@@ -101,12 +115,28 @@ proptest! {
         multiply(&matrix, &Packed::new(Values::F16(&halves), columns, depth), epilogue, &mut of_halves);
         multiply(&matrix, &Packed::new(Values::F32(&widened), columns, depth), epilogue, &mut out);
         assert_same_bytes(&out, &of_halves);
+        for tiling in splitting() {
+            let run = |values: Values<'_>, out: &mut [f32]| {
+                multiply_by_tiles(&a, Walk::rows(rows), &Tiled::new(tiling, values, columns, depth), epilogue, out);
+            };
+            run(Values::F16(&halves), &mut of_halves);
+            run(Values::F32(&widened), &mut out);
+            assert_same_bytes(&out, &of_halves);
+        }
 
         let halves: Vec<bf16> = w.iter().map(|w| bf16::from_f32(*w)).collect();
         let widened: Vec<f32> = halves.iter().map(|w| w.to_f32()).collect();
         multiply(&matrix, &Packed::new(Values::Bf16(&halves), columns, depth), epilogue, &mut of_halves);
         multiply(&matrix, &Packed::new(Values::F32(&widened), columns, depth), epilogue, &mut out);
         assert_same_bytes(&out, &of_halves);
+        for tiling in splitting() {
+            let run = |values: Values<'_>, out: &mut [f32]| {
+                multiply_by_tiles(&a, Walk::rows(rows), &Tiled::new(tiling, values, columns, depth), epilogue, out);
+            };
+            run(Values::Bf16(&halves), &mut of_halves);
+            run(Values::F32(&widened), &mut out);
+            assert_same_bytes(&out, &of_halves);
+        }
     }
 
     #[test]
@@ -126,6 +156,10 @@ proptest! {
             })
             .collect();
         assert_close(&out, &expected, 1e-5);
+        for tiling in splitting() {
+            multiply_gated_by_tiles(&a, rows, &TiledGated::new(tiling, Values::F32(&w), &bias, columns, depth), &mut out);
+            assert_close(&out, &expected, 1e-5 + SPLIT);
+        }
     }
 
     #[test]
@@ -169,6 +203,11 @@ proptest! {
         let mut out = vec![f32::NAN; residual.len()];
         conv.forward(&x, (batch, height, width), doubled, epilogue, &mut out);
         assert_close(&out, &expected, 2e-5);
+        for tiling in splitting() {
+            let conv = Conv::tiled(tiling, Values::F32(&w), outputs, inputs, kernel, stride, padding);
+            conv.forward_by_tiles(&x, (batch, height, width), doubled, epilogue, &mut out);
+            assert_close(&out, &expected, SPLIT);
+        }
     }
 
     #[test]
@@ -205,6 +244,12 @@ proptest! {
             }
         }
         assert_close(&out, &expected, 2e-4);
+        for tiling in splitting() {
+            let shape = AttentionShape { batch, queries, keys, heads, width };
+            attention_by_tiles(tiling, (&q, &k, &v), shape, causal, &mut out);
+            // Weights are as far off as the scores in their exponents, which are up to 40 times the root of the width.
+            assert_close(&out, &expected, 2e-4 + 40.0 * (width as f64).sqrt() * SPLIT / 4.0);
+        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! Products, convolutions and attention in bf16: against the definition, or against what f32 makes of the same rounded numbers.
+//! Products, convolutions and attention of rounded numbers: against the definition, or against what f32 makes of the same rounded numbers.
+//! Those of split numbers stand beside f32's own in the tests above, and here where they are held against themselves.
 
 use super::*;
-use crate::kernels::cpu::bf16::Number;
+use crate::kernels::cpu::rounding::{Number, lay_row_split, split};
 
 /// What of this machine multiplies bf16, and what multiplies it anywhere.
 fn kinds() -> Vec<Kind> {
@@ -10,6 +11,10 @@ fn kinds() -> Vec<Kind> {
         Some(Kind::Tiles) => vec![Kind::Numbers, Kind::Vectors, Kind::Tiles],
         best => [Kind::Numbers].into_iter().chain(best).collect(),
     }
+}
+
+fn rounding(kind: Kind) -> Tiling {
+    Tiling { kind, parts: Parts::One }
 }
 
 fn rounded(numbers: &[f32]) -> Vec<f32> {
@@ -59,14 +64,14 @@ proptest! {
             }
         }
         for kind in kinds() {
-            let weight = Rounded::new(kind, Values::F32(&w), columns, depth);
+            let weight = Tiled::new(rounding(kind), Values::F32(&w), columns, depth);
             let mut out = vec![f32::NAN; rows * columns];
-            multiply_bf16(&a, Walk::rows(rows), &weight, epilogue, &mut out);
+            multiply_by_tiles(&a, Walk::rows(rows), &weight, epilogue, &mut out);
             assert_close(&out, &expected, 2e-6);
             let (mut again, mut rounded) = (out.clone(), vec![bf16::NAN; out.len()]);
-            multiply_bf16(&narrow(&a), Walk::rows(rows), &weight, epilogue, &mut again);
+            multiply_by_tiles(&narrow(&a), Walk::rows(rows), &weight, epilogue, &mut again);
             assert_same_bytes(&out, &again);
-            multiply_bf16(&a, Walk::rows(rows), &weight, epilogue, &mut rounded);
+            multiply_by_tiles(&a, Walk::rows(rows), &weight, epilogue, &mut rounded);
             prop_assert_eq!(rounded, narrow(&out));
         }
     }
@@ -87,7 +92,7 @@ proptest! {
             .collect();
         for kind in kinds() {
             let mut out = vec![f32::NAN; rows * columns];
-            multiply_gated_bf16(&a, rows, &RoundedGated::new(kind, Values::F32(&w), &bias, columns, depth), &mut out);
+            multiply_gated_by_tiles(&a, rows, &TiledGated::new(rounding(kind), Values::F32(&w), &bias, columns, depth), &mut out);
             assert_close(&out, &expected, 1e-5);
         }
     }
@@ -115,9 +120,9 @@ proptest! {
         reference.forward(&rounded(&x), (batch, height, width), doubled, epilogue, &mut expected);
         let expected: Vec<f64> = expected.into_iter().map(f64::from).collect();
         for kind in kinds() {
-            let conv = Conv::rounded(kind, Values::F32(&w), outputs, inputs, kernel, stride, padding);
+            let conv = Conv::tiled(rounding(kind), Values::F32(&w), outputs, inputs, kernel, stride, padding);
             let mut out = vec![f32::NAN; residual.len()];
-            conv.forward_rounded(&x, (batch, height, width), doubled, epilogue, &mut out);
+            conv.forward_by_tiles(&x, (batch, height, width), doubled, epilogue, &mut out);
             assert_close(&out, &expected, 2e-5);
         }
     }
@@ -139,7 +144,7 @@ proptest! {
         attention(&wide(&q), &wide(&k), &wide(&v), shape, causal, &mut expected);
         for kind in kinds() {
             let mut out = vec![bf16::NAN; q.len()];
-            attention_bf16(kind, (&q, &k, &v), shape, causal, &mut out);
+            attention_by_tiles(rounding(kind), (&q, &k, &v), shape, causal, &mut out);
             for (found, expected) in out.iter().zip(&expected) {
                 // Weights are rounded by half a 2⁻⁸ each, and so is the result; values are up to 1.
                 prop_assert!((found.to_f32() - expected).abs() <= 1.0 / 128.0, "{kind:?}: {found} instead of {expected}");
@@ -155,7 +160,7 @@ fn scores_as_large_as_they_get_leave_weights_that_sum_to_one_in_bf16() {
     for kind in kinds() {
         let mut out = vec![bf16::NAN; 64];
         let shape = AttentionShape { batch: 1, queries: 1, keys: 3, heads: 1, width: 64 };
-        attention_bf16(kind, (&one, &many, &values), shape, false, &mut out);
+        attention_by_tiles(rounding(kind), (&one, &many, &values), shape, false, &mut out);
         for (column, found) in out.iter().enumerate() {
             let mean = (0..3).map(|key| values[key * 64 + column].to_f32()).sum::<f32>() / 3.0;
             assert!((found.to_f32() - mean).abs() <= 1.0 / 128.0, "{kind:?}: {found} instead of {mean}");
@@ -168,18 +173,18 @@ fn threads_and_batches_do_not_change_a_byte_in_bf16() {
     let Some(kind) = Kind::best() else { return };
     let (inputs, outputs, side) = (48, 64, 33);
     let (x, w) = (noise(2 * side * side * inputs, 1), noise(outputs * inputs * 9, 2));
-    let conv = Conv::rounded(kind, Values::F32(&w), outputs, inputs, 3, 1, (1, 1));
+    let conv = Conv::tiled(rounding(kind), Values::F32(&w), outputs, inputs, 3, 1, (1, 1));
     let tokens = side * side;
     let run = |x: &[f32], batch: usize| {
         let mut hidden = vec![0f32; batch * tokens * outputs];
-        conv.forward_rounded(x, (batch, side, side), false, Epilogue::default(), &mut hidden);
+        conv.forward_by_tiles(x, (batch, side, side), false, Epilogue::default(), &mut hidden);
         let mut normal = vec![bf16::ZERO; hidden.len()];
         layer_norm(&hidden, outputs, &vec![1.0; outputs], &vec![0.0; outputs], 1e-5, &mut normal);
         let mut found = normal.clone();
         let shape = AttentionShape { batch, queries: tokens, keys: tokens, heads: 2, width: outputs / 2 };
-        attention_bf16(kind, (&normal, &normal, &normal), shape, false, &mut found);
-        let weight = Rounded::new(kind, Values::F32(&w[..outputs * outputs]), outputs, outputs);
-        multiply_bf16(&found, Walk::rows(batch * tokens), &weight, Epilogue::default(), &mut hidden);
+        attention_by_tiles(rounding(kind), (&normal, &normal, &normal), shape, false, &mut found);
+        let weight = Tiled::new(rounding(kind), Values::F32(&w[..outputs * outputs]), outputs, outputs);
+        multiply_by_tiles(&found, Walk::rows(batch * tokens), &weight, Epilogue::default(), &mut hidden);
         hidden
     };
     let one = on_threads(1, || run(&x, 2));
@@ -191,15 +196,64 @@ fn threads_and_batches_do_not_change_a_byte_in_bf16() {
 }
 
 #[test]
+fn threads_and_batches_do_not_change_a_byte_of_what_is_split() {
+    for tiling in splitting() {
+        // More steps than are split at once.
+        let (inputs, outputs, side) = (100, 64, 17);
+        let (x, w) = (noise(2 * side * side * inputs, 1), noise(outputs * inputs * 9, 2));
+        let halves: Vec<f16> = w.iter().map(|w| f16::from_f32(*w)).collect();
+        let conv = Conv::tiled(tiling, Values::F16(&halves), outputs, inputs, 3, 1, (1, 1));
+        let tokens = side * side;
+        let run = |x: &[f32], batch: usize| {
+            let mut hidden = vec![0f32; batch * tokens * outputs];
+            conv.forward_by_tiles(x, (batch, side, side), false, Epilogue::default(), &mut hidden);
+            let mut found = hidden.clone();
+            let shape = AttentionShape { batch, queries: tokens, keys: tokens, heads: 2, width: outputs / 2 };
+            attention_by_tiles(tiling, (&*hidden, &*hidden, &*hidden), shape, false, &mut found);
+            let weight = Tiled::new(tiling, Values::F32(&w[..outputs * outputs]), outputs, outputs);
+            multiply_by_tiles(&found, Walk::rows(batch * tokens), &weight, Epilogue::default(), &mut hidden);
+            hidden
+        };
+        let one = on_threads(1, || run(&x, 2));
+        for threads in [2, 3] {
+            assert_same_bytes(&one, &on_threads(threads, || run(&x, 2)));
+        }
+        let half = x.len() / 2;
+        assert_same_bytes(&one, &[run(&x[..half], 1), run(&x[half..], 1)].concat());
+    }
+}
+
+#[test]
+fn a_number_and_what_it_lacks_keep_sixteen_bits() {
+    for bits in (0..=u32::MAX).step_by(4099).chain([0x7F80_0000, 0x7F80_0001, 0xFFFF_FFFF, 0xFF80_0000]) {
+        let x = f32::from_bits(bits);
+        let [high, low] = split(x).map(|part| bf16::from_bits(part).to_f32());
+        if !x.is_finite() || high.is_infinite() {
+            assert!(low == 0.0 && (high.is_nan() == x.is_nan()), "{x}: {high} and {low}");
+        } else if x.abs() > 1e-30 {
+            assert!(((x - high) - low).abs() <= x.abs() / 65536.0, "{x}: {high} and {low}");
+        }
+    }
+    let row = noise(3 * 32 + 5, 1);
+    let (mut lines, tiles) = ([tiles::Line::ZERO; 8], 4);
+    lay_row_split(&row, &mut lines, 1, tiles);
+    for (at, x) in row.iter().enumerate() {
+        assert_eq!([lines[at / 32].0[at % 32], lines[tiles + at / 32].0[at % 32]], split(*x), "{x}");
+    }
+}
+
+#[test]
 fn what_is_not_a_number_stays_in_its_row_in_bf16() {
     for (kind, broken) in kinds().into_iter().flat_map(|kind| [(kind, f32::NAN), (kind, f32::INFINITY)]) {
         let mut a = noise(40 * 20, 1);
         a[7 * 20 + 3] = broken;
         let mut out = vec![0f32; 40 * 9];
-        let weight = Rounded::new(kind, Values::F32(&[1.0; 9 * 20]), 9, 20);
-        multiply_bf16(&a, Walk::rows(40), &weight, Epilogue::default(), &mut out);
-        for (row, out) in out.chunks(9).enumerate() {
-            assert!(out.iter().all(|y| y.is_finite() == (row != 7)), "{kind:?}, row {row}");
+        for tiling in splitting().chain([rounding(kind)]) {
+            let weight = Tiled::new(tiling, Values::F32(&[1.0; 9 * 20]), 9, 20);
+            multiply_by_tiles(&a, Walk::rows(40), &weight, Epilogue::default(), &mut out);
+            for (row, out) in out.chunks(9).enumerate() {
+                assert!(out.iter().all(|y| y.is_finite() == (row != 7)), "{tiling:?}, row {row}");
+            }
         }
     }
 }

@@ -1,229 +1,16 @@
-//! Products and convolutions in bf16: weights and what they are multiplied with are rounded to 8 significant bits, products are
-//! summed in f32. A task lays a block of its picture out in tiles ([`super::tiles`]), padded with zeros, so that for each place
+//! Products and convolutions by tiles of bf16 ([`super::tiles`]), for networks of bf16, where numbers are rounded to 8 significant bits,
+//! and for those of f32, where numbers are split in two. Products are summed in f32. A task lays a block of its picture out in tiles, padded with zeros, so that for each place
 //! of the kernel the same tiles are read from another line on, and nothing is unfolded; then the weight's panels pass over it.
 //! Each output is summed in one go, so that nothing but its shape decides its bytes.
 
 use super::gemm::{Epilogue, WORTH_A_THREAD};
-use super::packed::Values;
+use super::rounding::{Number, lay_row, lay_row_split};
 use super::shared::{Shared, each, threads, with_scratch};
-use super::tiles::{AT_ONCE, DEPTH, Kind, Line, PANEL, SIDE, Sums};
-use super::vector::{dispatch, gelu, put, take};
-use half::slice::HalfFloatSliceExt;
-use half::{bf16, f16};
+use super::tiled::{Tiled, TiledGated};
+use super::tiles::{AT_ONCE, DEPTH, Line, PANEL, Parts, SIDE, STEP, Sums};
+use super::vector::{dispatch, gelu, take};
 use pulp::{Simd, WithSimd};
-use rayon::prelude::*;
 use std::ops::Range;
-
-/// Rounds to the nearest bf16, to the even one of two. What is not a number stays so.
-#[inline(always)]
-pub(super) fn rounded(x: f32) -> u16 {
-    let bits = x.to_bits();
-    let nearest = bits.wrapping_add(0x7FFF + ((bits >> 16) & 1)) >> 16;
-    (if x.is_nan() { bits >> 16 | 0x40 } else { nearest }) as u16
-}
-
-/// Stores as many [`rounded`] numbers as there is room for.
-#[inline(always)]
-pub(super) fn put_rounded<S: Simd>(simd: S, to: &mut [u16], x: S::f32s) {
-    let (one, sixteen) = (simd.splat_u32s(1), simd.splat_u32s(16));
-    let bits = simd.transmute_u32s_f32s(x);
-    let odd = simd.and_u32s(simd.wrapping_dyn_shr_u32s(bits, sixteen), one);
-    let nearest = simd.add_u32s(simd.add_u32s(bits, simd.splat_u32s(0x7FFF)), odd);
-    let quiet = simd.or_u32s(bits, simd.splat_u32s(0x40_0000));
-    let is_number = simd.equal_f32s(x, x);
-    let kept = simd.transmute_u32s_f32s(simd.select_f32s(
-        is_number,
-        simd.transmute_f32s_u32s(nearest),
-        simd.transmute_f32s_u32s(quiet),
-    ));
-    let mut halves = [0f32; SIDE];
-    put(simd, &mut halves, simd.transmute_f32s_u32s(simd.wrapping_dyn_shr_u32s(kept, sixteen)));
-    match to.first_chunk_mut::<SIDE>() {
-        Some(to) if S::F32_LANES == SIDE => {
-            to.iter_mut().zip(halves).for_each(|(to, half)| *to = half.to_bits() as u16);
-        }
-        _ => to.iter_mut().zip(&halves[..S::F32_LANES]).for_each(|(to, half)| *to = half.to_bits() as u16),
-    }
-}
-
-/// Numbers that are multiplied in bf16, or what came of it.
-pub(in crate::kernels) trait Number: Copy + Default + Send + Sync {
-    fn of(x: f32) -> Self;
-
-    /// Rounds a row of a tile.
-    fn lay<S: Simd>(simd: S, from: &[Self; DEPTH], to: &mut [u16; DEPTH]);
-
-    /// Rounds what there is.
-    fn rounded(self) -> u16;
-
-    /// Stores as many numbers as there is room for.
-    fn put<S: Simd>(simd: S, to: &mut [Self], value: S::f32s);
-}
-
-impl Number for f32 {
-    #[inline(always)]
-    fn of(x: f32) -> Self {
-        x
-    }
-
-    #[inline(always)]
-    fn lay<S: Simd>(simd: S, from: &[Self; DEPTH], to: &mut [u16; DEPTH]) {
-        for (from, to) in from.chunks_exact(S::F32_LANES).zip(to.chunks_exact_mut(S::F32_LANES)) {
-            put_rounded(simd, to, take(simd, from));
-        }
-    }
-
-    #[inline(always)]
-    fn rounded(self) -> u16 {
-        rounded(self)
-    }
-
-    #[inline(always)]
-    fn put<S: Simd>(simd: S, to: &mut [Self], value: S::f32s) {
-        put(simd, to, value);
-    }
-}
-
-impl Number for bf16 {
-    #[inline(always)]
-    fn of(x: f32) -> Self {
-        Self::from_bits(rounded(x))
-    }
-
-    #[inline(always)]
-    fn lay<S: Simd>(_: S, from: &[Self; DEPTH], to: &mut [u16; DEPTH]) {
-        to.copy_from_slice(from.reinterpret_cast());
-    }
-
-    #[inline(always)]
-    fn rounded(self) -> u16 {
-        self.to_bits()
-    }
-
-    #[inline(always)]
-    fn put<S: Simd>(simd: S, to: &mut [Self], value: S::f32s) {
-        put_rounded(simd, to.reinterpret_cast_mut(), value);
-    }
-}
-
-impl Number for f16 {
-    #[inline(always)]
-    fn of(x: f32) -> Self {
-        Self::from_f32(x)
-    }
-
-    #[inline(always)]
-    fn lay<S: Simd>(simd: S, from: &[Self; DEPTH], to: &mut [u16; DEPTH]) {
-        f32::lay(simd, &from.map(Self::to_f32), to);
-    }
-
-    #[inline(always)]
-    fn rounded(self) -> u16 {
-        rounded(self.to_f32())
-    }
-
-    #[inline(always)]
-    fn put<S: Simd>(simd: S, to: &mut [Self], value: S::f32s) {
-        let mut numbers = [0f32; SIDE];
-        put(simd, &mut numbers, value);
-        for (to, x) in to.iter_mut().zip(&numbers[..S::F32_LANES]) {
-            *to = Self::of(*x);
-        }
-    }
-}
-
-/// A weight (outputs, taps · depth), rounded, in panels of [`PANEL`] outputs: panel, tile of the depth, tap, tile of the outputs.
-#[derive(Debug)]
-pub(in crate::kernels) struct Rounded {
-    lines: Vec<Line>,
-    kind: Kind,
-    outputs: usize,
-    taps: usize,
-    depth: usize,
-}
-
-/// Lines of the weight that are read for a tile of the depth, of one tap.
-const STEP: usize = AT_ONCE * SIDE;
-
-impl Rounded {
-    /// Of a matrix (outputs, inputs), as files store it.
-    pub(in crate::kernels) fn new(kind: Kind, weight: Values<'_>, outputs: usize, inputs: usize) -> Self {
-        Self::of_taps(kind, weight, outputs, inputs, 1)
-    }
-
-    /// Of a kernel (outputs, depth, taps), as files store it.
-    pub(super) fn of_taps(kind: Kind, weight: Values<'_>, outputs: usize, depth: usize, taps: usize) -> Self {
-        assert_eq!(weight.len(), outputs * depth * taps, "a weight of another size than its shape");
-        let output = |column: usize| (column < outputs).then_some(column);
-        Self { lines: lines_of(weight, outputs.div_ceil(PANEL), taps, depth, output), kind, outputs, taps, depth }
-    }
-
-    fn panels(&self) -> usize {
-        self.outputs.div_ceil(PANEL)
-    }
-
-    fn panel(&self, panel: usize) -> &[Line] {
-        let each = self.depth.div_ceil(DEPTH) * self.taps * STEP;
-        &self.lines[panel * each..][..each]
-    }
-}
-
-/// A matrix (2 · outputs, inputs) and its bias, packed so that each panel holds a tile of outputs and a tile of their gates.
-#[derive(Debug)]
-pub(in crate::kernels) struct RoundedGated {
-    matrix: Rounded,
-    /// Of one panel after the other, in its order.
-    bias: Vec<f32>,
-    /// After the gating.
-    outputs: usize,
-}
-
-impl RoundedGated {
-    /// `weight` (2 · outputs, inputs) and `bias` (2 · outputs), as files store them.
-    pub(in crate::kernels) fn new(kind: Kind, weight: Values<'_>, bias: &[f32], outputs: usize, inputs: usize) -> Self {
-        assert_eq!(weight.len(), 2 * outputs * inputs, "a weight of another size than its shape");
-        assert_eq!(bias.len(), 2 * outputs, "a bias of another size than its matrix");
-        let panels = outputs.div_ceil(SIDE);
-        let source = |column: usize| {
-            let output = column / PANEL * SIDE + column % SIDE;
-            (output < outputs).then_some(output + column % PANEL / SIDE * outputs)
-        };
-        let lines = lines_of(weight, panels, 1, inputs, source);
-        let bias = (0..panels * PANEL).map(|column| source(column).map_or(0.0, |output| bias[output])).collect();
-        Self { matrix: Rounded { lines, kind, outputs: panels * PANEL, taps: 1, depth: inputs }, bias, outputs }
-    }
-}
-
-/// In panels; `output` says which output stands in a column, zeros where it gives none.
-fn lines_of(
-    weight: Values<'_>,
-    panels: usize,
-    taps: usize,
-    depth: usize,
-    output: impl Fn(usize) -> Option<usize> + Sync,
-) -> Vec<Line> {
-    let each = depth.div_ceil(DEPTH) * taps * STEP;
-    let mut lines = vec![Line::ZERO; panels * each];
-    let of = depth * taps;
-    lines.par_chunks_mut(each.max(1)).enumerate().for_each(|(panel, lines)| {
-        let mut row = vec![0f32; of];
-        for column in 0..PANEL {
-            let Some(output) = output(panel * PANEL + column) else { continue };
-            match weight {
-                Values::F32(values) => row.copy_from_slice(&values[output * of..][..of]),
-                Values::F16(values) => values[output * of..][..of].convert_to_f32_slice(&mut row),
-                Values::Bf16(values) => values[output * of..][..of].convert_to_f32_slice(&mut row),
-            }
-            for (k, values) in row.chunks_exact(taps).enumerate() {
-                let at = k / DEPTH * taps * STEP + column / SIDE * SIDE + k % DEPTH / 2;
-                for (tap, value) in values.iter().enumerate() {
-                    lines[at + tap * STEP].0[column % SIDE * 2 + k % 2] = rounded(*value);
-                }
-            }
-        }
-    });
-    lines
-}
 
 /// How a square kernel walks over a picture (B, H, W, C). Rows of a plain matrix are a picture of one column.
 #[derive(Clone, Copy, Debug)]
@@ -254,10 +41,10 @@ impl Walk {
 }
 
 /// The picture seen by the weight's kernel and multiplied with it, and what is added, to `out` (B, H', W', N).
-pub(in crate::kernels) fn multiply<X: Number, Y: Number>(
+pub(in crate::kernels) fn multiply_by_tiles<X: Number, Y: Number>(
     x: &[X],
     walk: Walk,
-    weight: &Rounded,
+    weight: &Tiled,
     epilogue: Epilogue<'_>,
     out: &mut [Y],
 ) {
@@ -269,11 +56,11 @@ pub(in crate::kernels) fn multiply<X: Number, Y: Number>(
     });
 }
 
-/// As [`multiply`], then each output times [`gelu`] of its gate, to `out` (M, N): GEGLU, Shazeer 2020.
-pub(in crate::kernels) fn multiply_gated<X: Number, Y: Number>(
+/// As [`multiply_by_tiles`], then each output times [`gelu`] of its gate, to `out` (M, N): GEGLU, Shazeer 2020.
+pub(in crate::kernels) fn multiply_gated_by_tiles<X: Number, Y: Number>(
     x: &[X],
     rows: usize,
-    weight: &RoundedGated,
+    weight: &TiledGated,
     out: &mut [Y],
 ) {
     assert_eq!(out.len(), rows * weight.outputs, "a result of another size");
@@ -284,10 +71,18 @@ pub(in crate::kernels) fn multiply_gated<X: Number, Y: Number>(
     });
 }
 
-/// Bytes of a block in tiles, at most: most of a second cache of 2 MiB.
-const BLOCK_BYTES: usize = 3 << 19;
+/// Bytes of a block in tiles, at most: most of a second cache of 2 MiB, or half of it beside a weight that is being split.
+const fn block_bytes(parts: Parts) -> usize {
+    match parts {
+        Parts::One => 3 << 19,
+        Parts::Two => 1 << 20,
+    }
+}
+
 /// Columns of a block.
 const BLOCK_WIDTH: usize = 64;
+/// Steps for which a panel is split at once: with a block, they stay in the second cache.
+const STEPS_AT_ONCE: usize = 16;
 /// Outputs of a block for which a weight is worth reading again.
 const BLOCK_OUTPUTS: usize = 128;
 
@@ -302,7 +97,7 @@ struct Block {
 /// What is done with the sums of a panel: whose rows of the output they are, [`usize::MAX`] for those that are none.
 type Sink<'a> = &'a (dyn Fn(&Sums, &[usize], usize) + Sync);
 
-fn over_blocks<X: Number>(x: &[X], walk: Walk, weight: &Rounded, put: impl Fn(&Sums, &[usize], usize) + Sync) {
+fn over_blocks<X: Number>(x: &[X], walk: Walk, weight: &Tiled, put: impl Fn(&Sums, &[usize], usize) + Sync) {
     let Walk { batch, height, width, output, kernel, .. } = walk;
     assert_eq!(x.len(), batch * height * width * weight.depth, "a picture of another size than its shape");
     assert_eq!(weight.taps, kernel * kernel, "a kernel of another size");
@@ -316,9 +111,10 @@ fn over_blocks<X: Number>(x: &[X], walk: Walk, weight: &Rounded, put: impl Fn(&S
     let by_lines = walk.outputs() >= weight.outputs * weight.taps && batch * output.0 >= threads;
     let columns_each =
         output.1.div_ceil(output.1.div_ceil(BLOCK_WIDTH)).next_multiple_of(if output.1 > SIDE { SIDE } else { 1 });
-    let line_bytes = columns_each * walk.stride * walk.stride * weight.depth.next_multiple_of(DEPTH) * size_of::<u16>();
+    let of_pixel = weight.depth.next_multiple_of(DEPTH) * size_of::<u16>() * weight.tiling.parts as usize;
+    let line_bytes = columns_each * walk.stride * walk.stride * of_pixel;
     let fewest = BLOCK_OUTPUTS.div_ceil(columns_each);
-    let lines_at_most = (BLOCK_BYTES / line_bytes.max(1)).saturating_sub(kernel - 1).max(fewest);
+    let lines_at_most = (block_bytes(weight.tiling.parts) / line_bytes.max(1)).saturating_sub(kernel - 1).max(fewest);
     let pieces = output.0.div_ceil(lines_at_most);
     let pieces = if by_lines && batch < threads { pieces.next_multiple_of(threads) } else { pieces };
     let lines_each = output.0.div_ceil(pieces);
@@ -340,14 +136,7 @@ fn over_blocks<X: Number>(x: &[X], walk: Walk, weight: &Rounded, put: impl Fn(&S
     });
 }
 
-fn multiply_block<X: Number>(
-    x: &[X],
-    walk: Walk,
-    weight: &Rounded,
-    block: &Block,
-    panels: Range<usize>,
-    put: Sink<'_>,
-) {
+fn multiply_block<X: Number>(x: &[X], walk: Walk, weight: &Tiled, block: &Block, panels: Range<usize>, put: Sink<'_>) {
     let Walk { kernel, stride, .. } = walk;
     // The kernel's places of one remainder by the stride see the same pixels, so each remainder has a plane of its own.
     let reach = (kernel - 1) / stride;
@@ -363,19 +152,43 @@ fn multiply_block<X: Number>(
     let steps: Vec<u32> =
         (0..tiles).flat_map(|tile| (0..weight.taps).map(move |tap| (tile * plane + place(tap)) as u32)).collect();
     let (starts, rows) = rows_of(walk, block, width);
-    with_lines(tiles * plane, |lines| {
-        dispatch(Lay { x, walk, depth: weight.depth, block, size: (height, width), plane, lines });
-        weight.kind.with(|| {
-            let mut sums = Sums::ZERO;
-            for panel in panels {
-                let right = weight.panel(panel);
-                for (starts, rows) in starts.chunks(AT_ONCE).zip(rows.chunks(AT_ONCE * SIDE)) {
-                    weight.kind.multiply(starts, lines, &steps, right, &mut sums);
-                    put(&sums, rows, panel);
+    let low = tiles * plane;
+    let size = (height, width);
+    match weight.tiling.parts {
+        Parts::One => with_lines(low, |lines| {
+            dispatch(Lay { x, walk, depth: weight.depth, block, size, plane, low: None, lines });
+            weight.tiling.kind.with(|| {
+                let mut sums = Sums::ZERO;
+                for panel in panels {
+                    let right = weight.rounded(panel);
+                    for (starts, rows) in starts.chunks(AT_ONCE).zip(rows.chunks(AT_ONCE * SIDE)) {
+                        weight.tiling.kind.multiply(starts, lines, &steps, right, &mut sums);
+                        put(&sums, rows, panel);
+                    }
                 }
-            }
-        });
-    });
+            });
+        }),
+        Parts::Two => with_lines(2 * low + STEPS_AT_ONCE * 2 * STEP, |lines| {
+            let (lines, scratch) = lines.split_at_mut(2 * low);
+            dispatch(Lay { x, walk, depth: weight.depth, block, size, plane, low: Some(low), lines });
+            let mut sums = vec![Sums::ZERO; starts.len().div_ceil(AT_ONCE)];
+            weight.tiling.kind.with(|| {
+                for panel in panels {
+                    sums.fill(Sums::ZERO);
+                    for (index, some) in steps.chunks(STEPS_AT_ONCE).enumerate() {
+                        let first = index * STEPS_AT_ONCE;
+                        let right = weight.split(panel, first..first + some.len(), scratch);
+                        for (starts, sums) in starts.chunks(AT_ONCE).zip(&mut sums) {
+                            weight.tiling.kind.add_split(starts, lines, low, some, right, sums);
+                        }
+                    }
+                    for (rows, sums) in rows.chunks(AT_ONCE * SIDE).zip(&sums) {
+                        put(sums, rows, panel);
+                    }
+                }
+            });
+        }),
+    }
 }
 
 /// Where the tiles of a block begin in its plane, and which row of the output each of their rows is.
@@ -418,6 +231,8 @@ struct Lay<'a, X> {
     /// Height and width of a remainder's part of a plane.
     size: (usize, usize),
     plane: usize,
+    /// How many lines behind stands what is lacking, if numbers are split.
+    low: Option<usize>,
     lines: &'a mut [Line],
 }
 
@@ -426,7 +241,7 @@ impl<X: Number> WithSimd for Lay<'_, X> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { x, walk, depth, block, size, plane, lines } = self;
+        let Self { x, walk, depth, block, size, plane, low, lines } = self;
         let (stride, scale) = (walk.stride, walk.scale);
         for remainder in 0..stride * stride {
             let along = |at: usize, first: usize, remainder: usize, side: usize| {
@@ -442,28 +257,17 @@ impl<X: Number> WithSimd for Lay<'_, X> {
                     let pixel = y.zip(along(column, block.columns.start, remainder % stride, walk.width));
                     if let Some((y, left)) = pixel {
                         let at = ((block.picture * walk.height + y) * walk.width + left) * depth;
-                        lay_row(simd, &x[at..at + depth], &mut lines[to..], plane);
+                        let row = &x[at..at + depth];
+                        match low {
+                            Some(low) => lay_row_split(&X::widened(row), &mut lines[to..], plane, low),
+                            None => lay_row(simd, row, &mut lines[to..], plane),
+                        }
                     } else {
+                        // The planes of what is lacking follow on the others.
                         lines[to..].iter_mut().step_by(plane).for_each(|line| *line = Line::ZERO);
                     }
                 }
             }
-        }
-    }
-}
-
-/// Puts a row's numbers down in lines that are `apart` from each other.
-#[inline(always)]
-pub(super) fn lay_row<S: Simd, X: Number>(simd: S, row: &[X], lines: &mut [Line], apart: usize) {
-    let (whole, rest) = row.as_chunks::<DEPTH>();
-    for (tile, numbers) in whole.iter().enumerate() {
-        X::lay(simd, numbers, &mut lines[tile * apart].0);
-    }
-    if !rest.is_empty() {
-        let line = &mut lines[whole.len() * apart].0;
-        *line = [0; DEPTH];
-        for (to, number) in line.iter_mut().zip(rest) {
-            *to = number.rounded();
         }
     }
 }

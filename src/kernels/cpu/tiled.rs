@@ -1,0 +1,190 @@
+//! Weights in tiles ([`super::tiles`]), packed once.
+
+use super::packed::{Values, WIDE};
+use super::rounding::{rounded, split, split_halves};
+use super::tiles::{DEPTH, Line, PANEL, Parts, SIDE, STEP, Tiling};
+use half::slice::HalfFloatSliceExt;
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// A weight (outputs, taps · depth), in panels of [`PANEL`] outputs: panel, tile of the depth, tap, tile of the outputs. A tile of the
+/// depth at a tap is a step.
+#[derive(Debug)]
+pub(in crate::kernels) struct Tiled {
+    lines: Lines,
+    pub(super) tiling: Tiling,
+    pub(super) outputs: usize,
+    pub(super) taps: usize,
+    pub(super) depth: usize,
+}
+
+#[derive(Debug)]
+enum Lines {
+    /// To bf16, or of bf16 as it is stored. A step is [`STEP`] lines.
+    Rounded(Vec<Line>),
+    /// Behind the lines of each step stand as many of what they lack.
+    Split(Vec<Line>),
+    /// Of f16, as it is stored, to be split when it is used: half the memory, and half of what has to be read.
+    Halves(Vec<Line>),
+}
+
+impl Tiled {
+    /// Of a matrix (outputs, inputs), as files store it.
+    pub(in crate::kernels) fn new(tiling: Tiling, weight: Values<'_>, outputs: usize, inputs: usize) -> Self {
+        Self::of_taps(tiling, weight, outputs, inputs, 1)
+    }
+
+    /// Of a kernel (outputs, depth, taps), as files store it.
+    pub(super) fn of_taps(tiling: Tiling, weight: Values<'_>, outputs: usize, depth: usize, taps: usize) -> Self {
+        assert_eq!(weight.len(), outputs * depth * taps, "a weight of another size than its shape");
+        let output = |column: usize| (column < outputs).then_some(column);
+        let lines = Lines::new(tiling.parts, weight, outputs.div_ceil(PANEL), taps, depth, output);
+        Self { lines, tiling, outputs, taps, depth }
+    }
+
+    /// Whether numbers are rounded, not split.
+    pub(in crate::kernels) fn rounds(&self) -> bool {
+        self.tiling.parts == Parts::One
+    }
+
+    pub(super) fn panels(&self) -> usize {
+        self.outputs.div_ceil(PANEL)
+    }
+
+    fn steps(&self) -> usize {
+        self.depth.div_ceil(DEPTH) * self.taps
+    }
+
+    /// A panel of what is rounded.
+    pub(super) fn rounded(&self, panel: usize) -> &[Line] {
+        let Lines::Rounded(lines) = &self.lines else { unreachable!("what is split is not asked for whole panels") };
+        &lines[panel * self.steps() * STEP..][..self.steps() * STEP]
+    }
+
+    /// Some steps of a panel, split; `scratch` has 2 · [`STEP`] lines for each.
+    pub(super) fn split<'a>(&'a self, panel: usize, steps: Range<usize>, scratch: &'a mut [Line]) -> &'a [Line] {
+        let first = panel * self.steps() + steps.start;
+        match &self.lines {
+            Lines::Rounded(lines) => {
+                let from = lines[first * STEP..][..steps.len() * STEP].chunks_exact(STEP);
+                for (from, to) in from.zip(scratch.chunks_exact_mut(2 * STEP)) {
+                    let (high, low) = to.split_at_mut(STEP);
+                    high.copy_from_slice(from);
+                    low.fill(Line::ZERO);
+                }
+                &scratch[..steps.len() * 2 * STEP]
+            }
+            Lines::Split(lines) => &lines[first * 2 * STEP..][..steps.len() * 2 * STEP],
+            Lines::Halves(lines) => {
+                let from = lines[first * STEP..][..steps.len() * STEP].chunks_exact(STEP);
+                for (from, to) in from.zip(scratch.chunks_exact_mut(2 * STEP)) {
+                    let (high, low) = to.split_at_mut(STEP);
+                    split_halves(from, high, low);
+                }
+                &scratch[..steps.len() * 2 * STEP]
+            }
+        }
+    }
+}
+
+/// A matrix (2 · outputs, inputs) and its bias, packed so that each panel holds a tile of outputs and a tile of their gates.
+#[derive(Debug)]
+pub(in crate::kernels) struct TiledGated {
+    pub(super) matrix: Tiled,
+    /// Of one panel after the other, in its order.
+    pub(super) bias: Vec<f32>,
+    /// After the gating.
+    pub(super) outputs: usize,
+}
+
+impl TiledGated {
+    /// Whether numbers are rounded, not split.
+    pub(in crate::kernels) fn rounds(&self) -> bool {
+        self.matrix.rounds()
+    }
+
+    /// `weight` (2 · outputs, inputs) and `bias` (2 · outputs), as files store them.
+    pub(in crate::kernels) fn new(
+        tiling: Tiling,
+        weight: Values<'_>,
+        bias: &[f32],
+        outputs: usize,
+        inputs: usize,
+    ) -> Self {
+        assert_eq!(weight.len(), 2 * outputs * inputs, "a weight of another size than its shape");
+        assert_eq!(bias.len(), 2 * outputs, "a bias of another size than its matrix");
+        let panels = outputs.div_ceil(SIDE);
+        let source = |column: usize| {
+            let output = column / PANEL * SIDE + column % SIDE;
+            (output < outputs).then_some(output + column % PANEL / SIDE * outputs)
+        };
+        let lines = Lines::new(tiling.parts, weight, panels, 1, inputs, source);
+        let bias = (0..panels * PANEL).map(|column| source(column).map_or(0.0, |output| bias[output])).collect();
+        Self { matrix: Tiled { lines, tiling, outputs: panels * PANEL, taps: 1, depth: inputs }, bias, outputs }
+    }
+}
+
+impl Lines {
+    /// In panels; `output` says which output stands in a column, zeros where it gives none.
+    fn new(
+        parts: Parts,
+        weight: Values<'_>,
+        panels: usize,
+        taps: usize,
+        depth: usize,
+        output: impl Fn(usize) -> Option<usize> + Sync,
+    ) -> Self {
+        let shape = (panels, taps, depth);
+        let of_f32 = |from: &[f32], to: &mut [[u16; 1]]| each(from, to, |x| [rounded(x)]);
+        let split_f32 = |from: &[f32], to: &mut [[u16; 2]]| each(from, to, split);
+        match (parts, weight) {
+            (Parts::One, Values::F32(values)) => Self::Rounded(arrange(values, shape, output, of_f32)),
+            (Parts::One, Values::F16(values)) => {
+                Self::Rounded(arrange(values, shape, output, |from, to| of_f32(&from.to_f32_vec(), to)))
+            }
+            (_, Values::Bf16(values)) => {
+                Self::Rounded(arrange(values, shape, output, |from, to| each(from, to, |x| [x.to_bits()])))
+            }
+            (Parts::Two, Values::F32(values)) => Self::Split(arrange(values, shape, output, split_f32)),
+            (Parts::Two, Values::F16(values)) if values.len() > WIDE => {
+                Self::Halves(arrange(values, shape, output, |from, to| each(from, to, |x| [x.to_bits()])))
+            }
+            (Parts::Two, Values::F16(values)) => {
+                Self::Split(arrange(values, shape, output, |from, to| split_f32(&from.to_f32_vec(), to)))
+            }
+        }
+    }
+}
+
+fn each<T: Copy, const PARTS: usize>(from: &[T], to: &mut [[u16; PARTS]], parts: impl Fn(T) -> [u16; PARTS]) {
+    from.iter().zip(to).for_each(|(from, to)| *to = parts(*from));
+}
+
+/// `values` (outputs, depth, taps) in panels of `shape`, which is panels, taps and depth. `parts` makes a row's numbers into what is
+/// stored; the first of each stand in a step's first lines, the next behind them.
+fn arrange<T: Sync, const PARTS: usize>(
+    values: &[T],
+    (panels, taps, depth): (usize, usize, usize),
+    output: impl Fn(usize) -> Option<usize> + Sync,
+    parts: impl Fn(&[T], &mut [[u16; PARTS]]) + Sync,
+) -> Vec<Line> {
+    let step = PARTS * STEP;
+    let of_panel = depth.div_ceil(DEPTH) * taps * step;
+    let mut lines = vec![Line::ZERO; panels * of_panel];
+    lines.par_chunks_mut(of_panel.max(1)).enumerate().for_each(|(panel, lines)| {
+        let mut row = vec![[0; PARTS]; depth * taps];
+        for column in 0..PANEL {
+            let Some(output) = output(panel * PANEL + column) else { continue };
+            parts(&values[output * depth * taps..][..depth * taps], &mut row);
+            for (k, numbers) in row.chunks_exact(taps).enumerate() {
+                let at = k / DEPTH * taps * step + column / SIDE * SIDE + k % DEPTH / 2;
+                for (tap, parts) in numbers.iter().enumerate() {
+                    for (part, number) in parts.iter().enumerate() {
+                        lines[at + tap * step + part * STEP].0[column % SIDE * 2 + k % 2] = *number;
+                    }
+                }
+            }
+        }
+    });
+    lines
+}
