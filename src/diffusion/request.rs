@@ -370,6 +370,10 @@ names! {
         Simple = "Simple" / "simple",
         /// Every n-th of the training sigmas, from the bottom (leading).
         DdimUniform = "DDIM" / "ddim_uniform",
+        /// Even in the arc tangent of sigma (Sabour et al. 2024, theorem 3.1).
+        KlOptimal = "KL Optimal" / "kl_optimal",
+        /// The quantiles of a beta distribution in time: more steps at both ends (Lee et al. 2024).
+        Beta = "Beta" / "beta",
     }
 }
 

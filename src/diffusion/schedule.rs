@@ -76,7 +76,7 @@ impl TrainingSigmas {
 }
 
 /// The schedule of this name: strictly falling sigmas that end in 0, one more than `steps` (at least 1). Where the training has
-/// fewer timesteps than `steps` asks for, the schedules that pick among them have fewer.
+/// fewer timesteps than `steps` asks for, the schedules that pick among them have fewer, as `Beta` has where it picks one twice.
 pub fn sigmas(name: ScheduleName, training: &TrainingSigmas, steps: u32) -> Vec<f64> {
     let steps = steps.max(1) as usize;
     let (min, max, trained) = (training.min(), training.max().min(HIGHEST_DIVIDED), &training.sigmas);
@@ -96,6 +96,11 @@ pub fn sigmas(name: ScheduleName, training: &TrainingSigmas, steps: u32) -> Vec<
             let stride = (trained.len() / steps).max(1);
             (0..steps).rev().map(|step| trained[(1 + step * stride).min(last)]).collect()
         }
+        ScheduleName::KlOptimal => evenly(max.atan(), min.atan(), steps).map(f64::tan).collect(),
+        ScheduleName::Beta => {
+            let shares = (0..steps).map(|step| 1.0 - step as f64 / steps as f64);
+            shares.map(|share| trained[(beta_quantile(share) * last as f64).round_ties_even() as usize]).collect()
+        }
     };
     sigmas.dedup();
     sigmas.push(0.0);
@@ -113,6 +118,35 @@ pub fn sigmas_for(sampler: SamplerName, name: ScheduleName, training: &TrainingS
         }
         _ => sigmas(name, training, steps),
     }
+}
+
+/// Below what a `share` (0..1) of the beta distribution lies whose two parameters are 0.6: `scipy.stats.beta.ppf(share, 0.6, 0.6)`.
+fn beta_quantile(share: f64) -> f64 {
+    /// Both parameters.
+    const SHAPE: f64 = 0.6;
+    /// Of a series whose terms at least halve.
+    const TERMS: u32 = 64;
+    // It is the same from both ends.
+    if share > 0.5 {
+        return 1.0 - beta_quantile(1.0 - share);
+    }
+    // The integral of (t·(1−t))^(a−1) from 0 to x ≤ ½, by the binomial series of its second factor.
+    let below = |x: f64| {
+        let (mut factor, mut sum) = (1.0, 0.0);
+        for n in (0..TERMS).map(f64::from) {
+            sum += factor / (SHAPE + n);
+            factor *= x * (n + 1.0 - SHAPE) / (n + 1.0);
+        }
+        x.powf(SHAPE) * sum
+    };
+    let wanted = 2.0 * share * below(0.5);
+    let (mut low, mut high) = (0.0, 0.5);
+    // Until neighbouring numbers are reached; what is equal goes on, so that one half gives one half.
+    for _ in 0..f64::MANTISSA_DIGITS {
+        let middle = f64::midpoint(low, high);
+        if below(middle) <= wanted { low = middle } else { high = middle }
+    }
+    high
 }
 
 /// `count` values from `first` to `last`; one value is `first`. As `torch.linspace`.
@@ -164,6 +198,30 @@ pub(crate) mod tests {
     fn karras_equals_k_diffusion() {
         let expected = [14.6146, 9.1029, 5.4784, 3.1686, 1.7494, 0.9141, 0.4469, 0.2014, 0.0819, 0.0292, 0.0];
         assert_eq!(ten(ScheduleName::Karras), expected);
+    }
+
+    // Expected of the next two: ComfyUI's `kl_optimal_scheduler` and `beta_scheduler` in closed form, with numpy and scipy 1.17.1.
+
+    #[test]
+    fn kl_optimal_equals_comfyui() {
+        let expected = [14.6146, 4.2324, 2.3937, 1.5971, 1.133, 0.8152, 0.5729, 0.3725, 0.1953, 0.0292, 0.0];
+        assert_eq!(ten(ScheduleName::KlOptimal), expected);
+    }
+
+    #[test]
+    fn beta_equals_comfyui() {
+        let expected = [14.6146, 11.5428, 7.3718, 4.3728, 2.6152, 1.6183, 1.0273, 0.6549, 0.3955, 0.1991, 0.0];
+        assert_eq!(ten(ScheduleName::Beta), expected);
+        for (share, expected) in [
+            (0.05, 0.012_554_456_873_611_399),
+            (0.1, 0.039_584_405_588_780_85),
+            (0.5, 0.5),
+            (0.77, 0.846_162_414_232_350_2),
+            (0.95, 0.987_445_543_126_388_5),
+            (1.0, 1.0),
+        ] {
+            assert!((beta_quantile(share) - expected).abs() < 1e-12, "{share}: {}", beta_quantile(share));
+        }
     }
 
     #[test]
@@ -230,8 +288,10 @@ pub(crate) mod tests {
                 let found = sigmas(name, &trained, 20);
                 assert!(found.windows(2).all(|pair| pair[0] > pair[1]), "{}", name.label());
                 match name {
-                    ScheduleName::Karras | ScheduleName::Exponential => assert!((found[0] - 4096.0).abs() < 1e-3),
-                    ScheduleName::Normal | ScheduleName::SgmUniform | ScheduleName::Simple => {
+                    ScheduleName::Karras | ScheduleName::Exponential | ScheduleName::KlOptimal => {
+                        assert!((found[0] - 4096.0).abs() < 1e-3);
+                    }
+                    ScheduleName::Normal | ScheduleName::SgmUniform | ScheduleName::Simple | ScheduleName::Beta => {
                         assert!((trained.sigma_to_timestep(found[0]) - 999.0).abs() < 1e-9);
                     }
                     ScheduleName::DdimUniform => assert!((trained.sigma_to_timestep(found[0]) - 951.0).abs() < 1e-9),
@@ -247,7 +307,12 @@ pub(crate) mod tests {
                 let found = sigmas(name, &training(), steps);
                 assert!(found.windows(2).all(|pair| pair[0] > pair[1]), "{} in {steps} steps", name.label());
                 assert_eq!(found.last(), Some(&0.0));
-                let expected = if (name, steps) == (ScheduleName::DdimUniform, 1000) { 999 } else { steps as usize };
+                let expected = match (name, steps) {
+                    (ScheduleName::DdimUniform, 1000) => 999,
+                    // Where it is densest, several fall on one timestep.
+                    (ScheduleName::Beta, 333..) => continue,
+                    _ => steps as usize,
+                };
                 assert_eq!(found.len() - 1, expected, "{} in {steps} steps", name.label());
             }
         }

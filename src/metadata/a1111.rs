@@ -332,9 +332,12 @@ fn sampler_named(label: &str) -> Option<SamplerName> {
     })
 }
 
-/// Our own names; A1111's "Uniform" is our "Normal".
+/// Our own names, and A1111's.
 fn schedule_named(label: &str) -> Option<ScheduleName> {
-    ScheduleName::from_name(label).or_else(|| label.eq_ignore_ascii_case("uniform").then_some(ScheduleName::Normal))
+    // What is polyexponential has an exponent of 1 there, which is exponential.
+    let others = [("uniform", ScheduleName::Normal), ("polyexponential", ScheduleName::Exponential)];
+    let other = || others.iter().find(|(other, _)| label.eq_ignore_ascii_case(other)).map(|(_, name)| *name);
+    ScheduleName::from_name(label).or_else(other)
 }
 
 /// What A1111 takes for "Automatic".
@@ -456,6 +459,7 @@ mod tests {
         assert_eq!((karras.sampler, karras.schedule), (Some(SamplerName::DpmPlusPlus2M), Some(ScheduleName::Karras)));
         let cpp = read("euler_a sgm_uniform");
         assert_eq!((cpp.sampler, cpp.schedule), (Some(SamplerName::EulerAncestral), Some(ScheduleName::SgmUniform)));
+        assert_eq!(read("DPM++ 2M Polyexponential").schedule, Some(ScheduleName::Exponential));
         let spaced = read("Euler a SGM Uniform");
         assert_eq!(
             (spaced.sampler, spaced.schedule),
