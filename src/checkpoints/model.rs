@@ -107,10 +107,11 @@ impl Configs {
                 ));
             }
         }
-        if unet.in_channels != vae.latent_channels || unet.out_channels != vae.latent_channels {
+        let sees_latent = unet.in_channels == unet.out_channels || unet.sees_mask();
+        if !sees_latent || unet.out_channels != vae.latent_channels {
             let (inputs, outputs, latent) = (unet.in_channels, unet.out_channels, vae.latent_channels);
             return mismatch(format!(
-                "the U-Net takes {inputs} channels and gives {outputs}, the VAE has {latent} (inpainting models are not supported yet)"
+                "the U-Net takes {inputs} channels and gives {outputs}, the VAE has {latent} (instruct-pix2pix models are not supported yet)"
             ));
         }
         if vae.in_channels != 3 || vae.out_channels != 3 {

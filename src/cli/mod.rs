@@ -63,6 +63,9 @@ pub enum Command {
     /// List the models that can be painted with, the upscalers, and the CLIPs that compare pictures with words
     #[command(after_help = EXIT_CODES)]
     Models {
+        /// Read every checkpoint in one file whose hash is not known, whole: seconds for each, once
+        #[arg(long)]
+        hash: bool,
         /// Print one JSON object instead of text
         #[arg(long)]
         json: bool,
@@ -318,7 +321,7 @@ impl Command {
             Self::Upscale(args) => upscale::run(&args),
             Self::Rank(args) => clip::rank(&args).map(|()| 0),
             Self::Search(args) => clip::search(&args),
-            Self::Models { json } => models::run(&library(None).0, json).map(|()| 0),
+            Self::Models { hash, json } => models::run(&library(None).0, hash, json).map(|()| 0),
             Self::Bench(args) => bench::run(&args).map(|()| 0),
         }
     }

@@ -3,11 +3,12 @@
 use super::clip::ChosenClip;
 use super::{JSON_VERSION, describe, print, print_json};
 use crate::checkpoints::{
-    self, ClipEntry, ClipSummary, ControlNetEntry, LearnedWordEntry, Library, LoraEntry, ModelEntry, Prediction,
-    Summary, UpscalerEntry, UpscalerSummary,
+    self, ClipEntry, ClipSummary, ControlNetEntry, Hashes, LearnedWordEntry, Library, LoraEntry, ModelEntry,
+    Prediction, Summary, UpscalerEntry, UpscalerSummary,
 };
 use crate::diffusion::{Defaults, TrainingSigmas};
 use crate::engine;
+use crate::settings::Paths;
 use anyhow::{anyhow, bail};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -21,10 +22,11 @@ pub(super) struct Chosen {
     pub(super) defaults: Defaults,
 }
 
-pub(super) fn run(library: &Library, json: bool) -> anyhow::Result<()> {
+pub(super) fn run(library: &Library, hash: bool, json: bool) -> anyhow::Result<()> {
     let entries = library.entries();
+    let hashes = hashes(entries, hash);
     if json {
-        let models: Vec<_> = entries.iter().map(as_json).collect();
+        let models: Vec<_> = entries.iter().map(|entry| as_json(entry, &hashes)).collect();
         let upscalers: Vec<_> = library.upscalers().iter().map(upscaler_as_json).collect();
         let controlnets: Vec<_> =
             library.controlnets().iter().map(|entry| controlnet_as_json(entry, library)).collect();
@@ -35,7 +37,7 @@ pub(super) fn run(library: &Library, json: bool) -> anyhow::Result<()> {
             "embeddings": library.embeddings().iter().map(embedding_as_json).collect::<Vec<_>>(),
         }));
     }
-    let mut text: String = entries.iter().map(as_text).collect();
+    let mut text: String = entries.iter().map(|entry| as_text(entry, &hashes)).collect();
     if entries.is_empty() {
         text += "there is no model: put a diffusers folder into a `models` folder next to the program\n";
     }
@@ -45,6 +47,27 @@ pub(super) fn run(library: &Library, json: bool) -> anyhow::Result<()> {
     text.extend(library.loras().iter().map(lora_as_text));
     text.extend(library.embeddings().iter().map(embedding_as_text));
     print(&text)
+}
+
+/// What is known of the contents of the models in one file; with `all`, what is not known is read.
+fn hashes(entries: &[ModelEntry], all: bool) -> Hashes {
+    let Ok(paths) = Paths::from_environment() else {
+        return Hashes::default();
+    };
+    let mut hashes = Hashes::load(&paths.hashes_file());
+    let files = entries.iter().map(|entry| &entry.path).filter(|path| path.is_file());
+    let unknown: Vec<_> = files.filter(|path| all && hashes.of(path).is_none()).collect();
+    for path in &unknown {
+        if let Err(problem) = hashes.read(path) {
+            tracing::warn!("{problem}");
+        }
+    }
+    if !unknown.is_empty()
+        && let Err(problem) = hashes.save()
+    {
+        tracing::warn!("{problem}");
+    }
+    hashes
 }
 
 /// The model of this name or in this folder; without a wish, the preferred one.
@@ -101,12 +124,14 @@ pub(super) fn chosen_clip(
     }
 }
 
-fn as_json(entry: &ModelEntry) -> Value {
+fn as_json(entry: &ModelEntry, hashes: &Hashes) -> Value {
     let summary = entry.summary.as_ref();
     json!({
         "name": entry.name,
         "path": describe::absolute(&entry.path),
         "family": summary.ok().and_then(|summary| Some(summary.family?.key)),
+        "inpainting": summary.ok().map(|summary| summary.unet.sees_mask()),
+        "hash": hashes.of(&entry.path),
         "format": summary.ok().map(|summary| summary.format.key()),
         "prediction": summary.ok().map(|summary| summary.training.prediction.name()),
         "prediction_from": summary.ok().map(|summary| summary.prediction_source.key()),
@@ -116,20 +141,23 @@ fn as_json(entry: &ModelEntry) -> Value {
     })
 }
 
-/// Family and, where it is not the noise, what its network's output means.
+/// Family, what it is for and, where it is not the noise, what its network's output means.
 fn kind(summary: &Summary) -> String {
     let family = summary.family.map_or("", |family| family.name);
-    match summary.training.prediction {
-        Prediction::Epsilon => family.to_owned(),
-        prediction => format!("{family} {}-prediction", prediction.name()).trim().to_owned(),
-    }
+    let use_alone = if summary.unet.sees_mask() { " inpainting" } else { "" };
+    let prediction = match summary.training.prediction {
+        Prediction::Epsilon => String::new(),
+        prediction => format!(" {}-prediction", prediction.name()),
+    };
+    format!("{family}{use_alone}{prediction}").trim().to_owned()
 }
 
-fn as_text(entry: &ModelEntry) -> String {
+fn as_text(entry: &ModelEntry, hashes: &Hashes) -> String {
     match &entry.summary {
         Ok(summary) => format!(
-            "{}\t{}\t{}\t{} MB\t{}\n",
+            "{}{}\t{}\t{}\t{} MB\t{}\n",
             entry.name,
+            hashes.of(&entry.path).map_or_else(String::new, |hash| format!(" [{hash}]")),
             kind(summary),
             summary.native_extent,
             summary.parameters_bytes.div_ceil(1_000_000),

@@ -2,7 +2,7 @@
 
 use super::conditioning::{Conditioning, Stage};
 use super::denoiser::{Denoiser, Guided, Network, Scheduled, is_finite, step_at};
-use super::inpainting::{Inpainting, mask_in_latent};
+use super::inpainting::{Inpainting, mask_in_latent, seen_beside};
 use super::latent::{picture_to_rgb, rgb_to_picture};
 use super::{
     Control, Ending, Error, Input, Noise, Painted, Phase, Progress, Request, Stop, TrainingSigmas, Upscale, sampler,
@@ -118,7 +118,7 @@ impl<'a> Run<'a> {
         let whole = sigmas_for(request.sampler, request.schedule, &training, request.steps);
         let steps = (request.steps_to_run() as usize).min(whole.len() - 1);
         let sigmas = whole[whole.len() - 1 - steps..].to_vec();
-        let latent_shape = [1, model.unet.in_channels(), height / downscale, width / downscale];
+        let latent_shape = [1, model.vae.latent_channels(), height / downscale, width / downscale];
         Ok(Self { model, extras, request, training, sigmas, latent_shape, started })
     }
 
@@ -249,8 +249,10 @@ impl<'a> Run<'a> {
 
     /// The network with this request's words, guidance and mask around it.
     fn denoiser(&self, conditioning: &Conditioning, original: Option<Tensor>) -> Result<Box<dyn Denoiser + '_>, Error> {
-        let lines = self.lines()?;
-        let stages = conditioning.stages.iter().map(|stage| self.conditioned(stage, lines.as_ref()));
+        let (lines, input) = (self.lines()?, self.request.input.as_ref());
+        let sees_mask = self.model.unet.config().sees_mask();
+        let beside = sees_mask.then(|| seen_beside(self.model, self.request.extent, input)).transpose()?;
+        let stages = conditioning.stages.iter().map(|stage| self.conditioned(stage, lines.as_ref(), beside.as_ref()));
         let mut stages = stages.collect::<Result<Vec<_>, _>>()?;
         let denoiser: Box<dyn Denoiser> = if stages.len() == 1 {
             stages.remove(0)
@@ -258,7 +260,7 @@ impl<'a> Run<'a> {
             let sigmas = self.sigmas[..self.sigmas.len() - 1].to_vec();
             Box::new(Scheduled { stages, of_step: conditioning.of_step.clone(), sigmas })
         };
-        let mask = self.request.input.as_ref().and_then(|input| input.mask.as_ref());
+        let mask = input.and_then(|input| input.mask.as_ref()).filter(|_| !sees_mask);
         let (Some(original), Some(mask)) = (original, mask) else {
             return Ok(denoiser);
         };
@@ -266,8 +268,13 @@ impl<'a> Run<'a> {
         Ok(Box::new(Inpainting { inner: denoiser, original, mask }))
     }
 
-    /// The network with what conditions it, guided if that is two.
-    fn conditioned(&self, stage: &Stage, lines: Option<&Tensor>) -> Result<Box<dyn Denoiser + '_>, Error> {
+    /// The network with what conditions it, guided if that is two, and what it sees `beside` the noisy latent, (1, C', h, w).
+    fn conditioned(
+        &self,
+        stage: &Stage,
+        lines: Option<&Tensor>,
+        beside: Option<&Tensor>,
+    ) -> Result<Box<dyn Denoiser + '_>, Error> {
         let (model, savings) = (self.model, self.request.savings);
         let starts = &self.sigmas[..self.sigmas.len() - 1];
         let timesteps: Vec<f64> = starts.iter().map(|sigma| self.training.sigma_to_timestep(*sigma)).collect();
@@ -279,7 +286,9 @@ impl<'a> Run<'a> {
         let control_alone = control.as_ref().map(|steered| steered.control.item(batch - 1)).transpose()?;
         // With the group of steps that it is good for: another stage may have had the steps since.
         let kept = RefCell::new(None::<(usize, Deep)>);
+        let beside = beside.cloned();
         let predict = move |x: &Tensor, timestep: f64| {
+            let x = &seen(x, beside.as_ref())?;
             let steered = control.as_ref().filter(|steered| steered.timesteps.contains(&timestep));
             let (words, control) = if x.dim(0)? == batch {
                 (&words, steered.map(|steered| &steered.control))
@@ -385,6 +394,14 @@ impl<'a> Run<'a> {
             Some(Input { picture: original, mask: Some(mask), .. }) => composite(original, &picture, mask),
             _ => picture,
         })
+    }
+}
+
+/// The channels of `beside`, if there are any, behind those of each item of `x`.
+fn seen(x: &Tensor, beside: Option<&Tensor>) -> Result<Tensor, candle_core::Error> {
+    match beside {
+        None => Ok(x.clone()),
+        Some(beside) => Tensor::cat(&[x, &beside.repeat((x.dim(0)?, 1, 1, 1))?], 1),
     }
 }
 

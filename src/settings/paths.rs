@@ -69,6 +69,11 @@ impl Paths {
         self.state.join("session.json")
     }
 
+    /// What is known of the contents of models' files.
+    pub fn hashes_file(&self) -> PathBuf {
+        self.state.join("hashes.json")
+    }
+
     /// A folder for what belongs to the session: its pictures and masks.
     pub fn state_folder(&self) -> &Path {
         &self.state

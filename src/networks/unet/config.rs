@@ -131,6 +131,11 @@ impl UNetConfig {
         Ok(config)
     }
 
+    /// Whether it sees, behind the noisy latent, a mask and the latent of what the mask leaves: an inpainting model.
+    pub fn sees_mask(&self) -> bool {
+        self.in_channels == 2 * self.out_channels + 1
+    }
+
     /// Width of the conditioning: that of the coarsest level, which always attends.
     pub fn conditioning_width(&self) -> usize {
         self.levels.last().map_or(0, |level| level.conditioning_width)

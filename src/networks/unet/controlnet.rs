@@ -53,9 +53,11 @@ impl ControlNetConfig {
         }
         let of = |config: &UNetConfig| {
             let levels = config.levels.iter().map(|level| (level.channels, level.layers, level.conditioning_width));
-            (config.in_channels, levels.collect::<Vec<_>>())
+            levels.collect::<Vec<_>>()
         };
-        let (ours, theirs) = (of(&self.encoder), of(unet));
+        // Beside the noisy latent it sees nothing.
+        let ours = (self.encoder.in_channels, of(&self.encoder));
+        let theirs = (unet.out_channels, of(unet));
         (ours != theirs).then(|| {
             let channels =
                 |config: &UNetConfig| config.levels.iter().map(|l| l.channels.to_string()).collect::<Vec<_>>();
@@ -128,9 +130,10 @@ impl Control<'_> {
         Ok(Self { words: self.words.item(index)?, hint: self.hint.clone(), ..*self })
     }
 
-    /// Adds what it finds in a noisy latent (B, C, h, w) to what the U-Net saw in it. Gives what it added to the first skip.
+    /// Adds what it finds in a noisy latent (B, C or more, h, w) to what the U-Net saw in it. Gives what it added to the first skip.
     pub(super) fn add_to(&self, seen: &mut Seen, x: &Tensor, timestep: f64) -> Result<Tensor> {
-        let found = self.network.encoder.forward(x, timestep, &self.words, Some(&self.hint))?;
+        let x = x.narrow(1, 0, self.network.encoder.config.in_channels)?.contiguous()?;
+        let found = self.network.encoder.forward(&x, timestep, &self.words, Some(&self.hint))?;
         let skips = &self.network.skips;
         if skips.len() != seen.skips.len() || found.skips.len() != skips.len() {
             candle_core::bail!("a ControlNet of {} parts for a U-Net of {}", skips.len(), seen.skips.len());

@@ -1,0 +1,135 @@
+//! Inpainting models, which see the mask and what it leaves: what they paint, step by step, is what diffusers paints. The numbers come
+//! from `tests/fixtures/generate_inpainting.py`.
+
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+#[path = "shared/hashed.rs"]
+#[allow(dead_code, reason = "no network is given an input here")]
+mod hashed;
+#[path = "shared/tiny_checkpoint.rs"]
+#[allow(dead_code, reason = "some of its forms are enough here")]
+mod tiny_checkpoint;
+
+use candle_core::{DType, Device, Tensor};
+use hashed::weights;
+use sfumato::checkpoints::{Library, Model, Precision};
+use sfumato::diffusion::{
+    Ending, Extras, Input, Painted, Progress, Request, SamplerName, Savings, ScheduleName, paint,
+};
+use sfumato::geom::Extent;
+use sfumato::pixels::{Mask, Picture};
+use std::ops::ControlFlow::Continue;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tiny_checkpoint::{Tiny, fixtures};
+
+const EXTENT: Extent = Extent::new(64, 64);
+const FIRST: &str = "model.diffusion_model.input_blocks.0.0.weight";
+
+/// The tiny Stable Diffusion 1, whose U-Net sees so many channels.
+fn seeing(channels: usize, folder: &Path) -> PathBuf {
+    let mut tensors = Tiny::read("sd1").tensors();
+    let first = weights(FIRST, (32, channels, 3, 3)).to_dtype(DType::F16).unwrap();
+    tensors.insert(FIRST.to_owned(), first);
+    let path = folder.join(format!("sees {channels}.safetensors"));
+    candle_core::safetensors::save(&tensors, &path).unwrap();
+    path
+}
+
+fn model() -> Model {
+    let folder = tempfile::tempdir().unwrap();
+    Model::load(&seeing(9, folder.path()), &Device::Cpu, Precision::F32).unwrap()
+}
+
+fn request(input: Option<Input>) -> Request {
+    Request {
+        model: "tiny".to_owned(),
+        prompt: "a red apple, café on a hill".to_owned(),
+        negative_prompt: "blurry".to_owned(),
+        extent: EXTENT,
+        seed: 3,
+        sampler: SamplerName::Euler,
+        schedule: ScheduleName::Karras,
+        steps: 4,
+        guidance_scale: 3.0,
+        precision: Precision::F32,
+        savings: Savings::default(),
+        prediction: None,
+        clip_skip: 1,
+        input,
+        control: None,
+        upscale: None,
+    }
+}
+
+fn a_picture() -> Arc<Picture> {
+    let pixel = |index: u32| [(index % 64 * 4) as u8, (index / 64 * 4) as u8, 128, 255];
+    Arc::new(Picture::from_rgba(EXTENT, (0..64 * 64).flat_map(pixel).collect()).unwrap())
+}
+
+fn input(strength: f64) -> Input {
+    let inside = |index: usize| (12..43).contains(&(index / 64)) && (20..61).contains(&(index % 64));
+    let coverage = (0..64 * 64).map(|index| if inside(index) { 255 } else { 0 }).collect();
+    Input { picture: a_picture(), strength, mask: Some(Arc::new(Mask::from_coverage(EXTENT, coverage).unwrap())) }
+}
+
+/// The latents after each step, as one tensor, and the picture.
+fn painted(model: &Model, request: &Request) -> (Tensor, Painted) {
+    let mut latents = Vec::new();
+    let ending = paint(model, Extras::default(), request, &mut |progress| {
+        match progress {
+            Progress::Step { index, x, .. } if index > 0 => latents.push(x.clone()),
+            Progress::Latent(latent) => latents.push(latent.clone()),
+            _ => {}
+        }
+        Continue(())
+    });
+    let Ending::Finished(painted) = ending.unwrap() else { panic!("nobody stopped it") };
+    (Tensor::cat(&latents, 0).unwrap(), painted)
+}
+
+/// By what the noise was at the start: to the network it is 1.
+fn distance(a: &Tensor, b: &Tensor) -> f32 {
+    let worst: f32 = (a - b).unwrap().abs().unwrap().max_all().unwrap().to_scalar().unwrap();
+    worst / 14.6146
+}
+
+#[test]
+fn each_step_is_diffusers_and_what_the_mask_keeps_stays() {
+    let expected = candle_core::safetensors::load(fixtures().join("inpainting.safetensors"), &Device::Cpu).unwrap();
+    let model = model();
+    let (latents, repainted) = painted(&model, &request(Some(input(1.0))));
+    let worst = distance(&latents, &expected["repainted"]);
+    assert!(worst < 1e-4, "repainted is {worst} away from diffusers'");
+    assert_eq!(repainted.picture.rgba()[..12 * 64 * 4], a_picture().rgba()[..12 * 64 * 4]);
+    // Without a picture, and without a mask, nothing is left to see.
+    let whole = painted(&model, &request(None));
+    let worst = distance(&whole.0, &expected["whole"]);
+    assert!(worst < 1e-4, "whole is {worst} away from diffusers'");
+    let unmasked = Input { mask: None, ..input(1.0) };
+    assert_eq!(painted(&model, &request(Some(unmasked))).1.picture, whole.1.picture);
+    assert!(distance(&expected["whole"], &expected["repainted"]) > 0.01);
+}
+
+#[test]
+fn savings_and_changing_words_see_the_mask_as_well() {
+    let model = model();
+    let part = request(Some(input(0.6)));
+    let plain = painted(&model, &part).1;
+    let alone = Request { savings: Savings { deep_every: 2, guidance_end: 0.5, ..Savings::default() }, ..part.clone() };
+    assert_ne!(painted(&model, &alone).1.picture, plain.picture);
+    let changing = Request { prompt: "a [red|green] apple".to_owned(), ..part };
+    assert_ne!(painted(&model, &changing).1.picture, plain.picture);
+}
+
+#[test]
+fn they_are_listed_as_such_and_what_edits_by_instruction_is_refused() {
+    let home = tempfile::tempdir().unwrap();
+    seeing(9, home.path());
+    seeing(8, home.path());
+    let library = Library::discover(&[home.path().to_owned()]);
+    let summary = |name: &str| &library.entries().iter().find(|entry| entry.name == name).unwrap().summary;
+    assert!(summary("sees 9").as_ref().unwrap().unet.sees_mask());
+    let error = summary("sees 8").as_ref().unwrap_err().to_string();
+    assert!(error.contains("instruct-pix2pix") && error.contains("sees 8.safetensors"), "{error}");
+}
