@@ -15,8 +15,10 @@ struct Canvas {
     place: vec4<f32>,
     // Width and height of the picture in image pixels; side of a checker cell, reach of the shadow, in target pixels.
     extent: vec4<f32>,
-    // 0 nothing, 1 the picture, 2 a preview; 1 if there is a mask to show; shift of the hatching; width of a hatch line.
+    // 0 nothing, 1 the picture, 2 a preview, 3 a preview over the picture, 4 the same where the mask repaints; 1 if there is a mask to show; shift of the hatching; width of a hatch line.
     show: vec4<f32>,
+    // Left, top, width and height of what the preview stands for, in image pixels.
+    part: vec4<f32>,
     backdrop: vec4<f32>,
     border: vec4<f32>,
     shadow: vec4<f32>,
@@ -98,7 +100,7 @@ fn spline_weights(f: f32) -> vec4<f32> {
 
 fn preview_spline(at: vec2<f32>) -> vec4<f32> {
     let size = vec2<i32>(textureDimensions(preview));
-    let texel = at * vec2<f32>(size) / canvas.extent.xy - vec2<f32>(0.5);
+    let texel = (at - canvas.part.xy) * vec2<f32>(size) / canvas.part.zw - vec2<f32>(0.5);
     let base = floor(texel);
     let across = spline_weights(texel.x - base.x);
     let down = spline_weights(texel.y - base.y);
@@ -170,10 +172,18 @@ fn fragment(@builtin(position) position: vec4<f32>) -> @location(0) vec4<f32> {
     let cell = floor((at - top_left) / canvas.extent.z);
     let is_light = (cell.x + cell.y) - 2.0 * floor((cell.x + cell.y) / 2.0) < 0.5;
     var inside = select(canvas.checker_dark, canvas.checker_light, is_light);
-    if canvas.show.x < 1.5 {
+    let ground = inside;
+    if canvas.show.x < 1.5 || canvas.show.x > 2.5 {
         inside = over(picture_area(low, high), inside);
-    } else {
-        inside = over(preview_spline((low + high) * 0.5), inside);
+    }
+    let place = (low + high) * 0.5;
+    if canvas.show.x > 1.5 && all(place >= canvas.part.xy) && all(place < canvas.part.xy + canvas.part.zw) {
+        let estimate = over(preview_spline(place), ground);
+        if canvas.show.x > 3.5 {
+            inside = mix(inside, estimate, mask_area(low, high));
+        } else {
+            inside = estimate;
+        }
     }
     if canvas.show.y > 0.5 {
         inside = over(mask_colour(at, low, high), inside);

@@ -90,6 +90,40 @@ impl Bounds {
         self.top + self.extent.height
     }
 
+    /// Whether it lies within a picture of this size.
+    pub const fn is_within(self, extent: Extent) -> bool {
+        self.left as u64 + self.extent.width as u64 <= extent.width as u64
+            && self.top as u64 + self.extent.height as u64 <= extent.height as u64
+    }
+
+    /// What both have in common. `None` if that is nothing.
+    #[must_use]
+    pub fn intersection(self, other: Self) -> Option<Self> {
+        let (left, top) = (self.left.max(other.left), self.top.max(other.top));
+        let (right, bottom) = (self.right().min(other.right()), self.bottom().min(other.bottom()));
+        (left < right && top < bottom).then(|| Self { left, top, extent: Extent::new(right - left, bottom - top) })
+    }
+
+    /// The context area around a mask with these bounds: wider by `padding` on each side, then as much longer along one side as makes
+    /// it as broad for its height as `shape`, moved and cut so that it lies within `limits`, which hold a part of the mask.
+    #[must_use]
+    pub fn context_area(self, padding: u32, shape: Extent, limits: Self) -> Self {
+        let longer = |side: u32| u64::from(side) + 2 * u64::from(padding);
+        let (width, height) = (longer(self.extent.width), longer(self.extent.height));
+        let (across, down) = (u64::from(shape.width.max(1)), u64::from(shape.height.max(1)));
+        let width = width.max((height * across).div_ceil(down));
+        let height = height.max((width * down).div_ceil(across));
+        let along = |start: u32, side: u32, wanted: u64, first: u32, room: u32| {
+            let length = wanted.min(u64::from(room)) as u32;
+            let middle = u64::from(start) * 2 + u64::from(side);
+            let begin = (middle.saturating_sub(u64::from(length)) / 2) as u32;
+            (begin.clamp(first, first + room - length), length)
+        };
+        let (left, width) = along(self.left, self.extent.width, width, limits.left, limits.extent.width);
+        let (top, height) = along(self.top, self.extent.height, height, limits.top, limits.extent.height);
+        Self { left, top, extent: Extent::new(width, height) }
+    }
+
     /// The smallest box that holds both.
     #[must_use]
     pub fn union(self, other: Self) -> Self {
@@ -102,6 +136,47 @@ impl Bounds {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    const fn bounds(left: u32, top: u32, width: u32, height: u32) -> Bounds {
+        Bounds { left, top, extent: Extent::new(width, height) }
+    }
+
+    #[test]
+    fn a_context_area_has_padding_and_the_shape_that_is_asked_for_and_moves_away_from_the_edge() {
+        let canvas = Bounds::whole(Extent::new(384, 256));
+        let square = Extent::new(128, 128);
+        // 20x10 and 32 on each side is 84x74; as broad as it is high, 84x84 about (110, 55).
+        assert_eq!(bounds(100, 50, 20, 10).context_area(32, square, canvas), bounds(68, 13, 84, 84));
+        assert_eq!(bounds(0, 250, 4, 6).context_area(32, square, canvas), bounds(0, 186, 70, 70));
+        // Twice as broad as high: 74 high wants 148 across.
+        assert_eq!(bounds(100, 50, 20, 10).context_area(32, Extent::new(64, 32), canvas), bounds(36, 18, 148, 74));
+        assert_eq!(bounds(0, 0, 384, 9).context_area(32, square, canvas), canvas);
+    }
+
+    proptest! {
+        #[test]
+        fn a_context_area_lies_within_its_limits_and_holds_the_mask(
+            (left, top, width, height) in (0u32..300, 0u32..300, 1u32..300, 1u32..300),
+            padding in 0u32..200,
+            (across, down) in (1u32..2000, 1u32..2000),
+            (from_left, from_top, columns, rows) in (0u32..200, 0u32..200, 1u32..400, 1u32..400),
+        ) {
+            let limits = bounds(from_left, from_top, columns, rows);
+            if let Some(mask) = bounds(left, top, width, height).intersection(limits) {
+                let area = mask.context_area(padding, Extent::new(across, down), limits);
+                prop_assert_eq!(area.intersection(limits), Some(area));
+                prop_assert_eq!(area.union(mask), area);
+            }
+        }
+    }
+
+    #[test]
+    fn boxes_have_in_common_what_lies_in_both() {
+        assert_eq!(bounds(2, 5, 3, 4).intersection(bounds(4, 1, 9, 6)), Some(bounds(4, 5, 1, 2)));
+        assert_eq!(bounds(2, 5, 3, 4).intersection(bounds(5, 5, 1, 1)), None);
+        assert!(bounds(2, 5, 3, 4).is_within(Extent::new(5, 9)) && !bounds(2, 5, 3, 4).is_within(Extent::new(5, 8)));
+    }
 
     #[test]
     fn a_size_rounds_to_the_nearest_multiple_and_never_to_nothing() {

@@ -285,7 +285,7 @@ fn latent_of(model: &Model, request: &Request) -> Tensor {
 #[test]
 fn painting_from_a_picture_equals_diffusers() {
     let (model, expected) = (bozzetto(), bozzetto_fixture());
-    let input = Input { picture: Arc::new(test_picture()), strength: 0.6, mask: None };
+    let input = Input::new(Arc::new(test_picture()), 0.6, None);
     let latent = latent_of(&model, &Request { input: Some(input), ..request() });
     assert_close(&latent, &expected["img2img_latent"], 1e-3, "latent");
 }
@@ -296,7 +296,7 @@ fn repainting_inside_a_mask_equals_a_loop_over_diffusers_parts() {
     let inside = |x: usize, y: usize| (32..64).contains(&y) && x >= 32;
     let coverage = (0..128 * 128).map(|i| if inside(i % 128, i / 128) { 255 } else { 0 }).collect();
     let mask = Mask::from_coverage(Extent::new(128, 128), coverage).unwrap();
-    let input = Input { picture: Arc::new(test_picture()), strength: 0.75, mask: Some(Arc::new(mask)) };
+    let input = Input::new(Arc::new(test_picture()), 0.75, Some(Arc::new(mask)));
     let latent = latent_of(&model, &Request { input: Some(input), ..request() });
     assert_close(&latent, &expected["inpainted_latent"], 1e-3, "latent");
 }

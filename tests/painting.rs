@@ -5,10 +5,10 @@
 use candle_core::{DType, Device, Tensor};
 use sfumato::checkpoints::{Library, Model, Precision};
 use sfumato::diffusion::{
-    Defaults, Ending, Error, Extras, Input, Painted, Phase, Progress, Request, SamplerName, Savings, ScheduleName,
-    Stop, Trace, paint, preview,
+    Defaults, Ending, Error, Extras, Input, Invalid, MaskedContent, Painted, Phase, Place, Progress, Request,
+    SamplerName, Savings, ScheduleName, Stop, Trace, Upscale, paint, preview,
 };
-use sfumato::geom::Extent;
+use sfumato::geom::{Bounds, Extent};
 use sfumato::pixels::{Mask, Picture};
 use std::ops::ControlFlow::{Break, Continue};
 use std::path::{Path, PathBuf};
@@ -182,7 +182,7 @@ fn stopping_to_keep_decodes_the_newest_estimate() {
 #[test]
 fn stopping_to_discard_ends_at_once_wherever_it_is_asked_for() {
     let model = bozzetto();
-    let input = Input { picture: Arc::new(test_picture()), strength: 0.5, mask: None };
+    let input = Input::new(Arc::new(test_picture()), 0.5, None);
     let request = Request { input: Some(input), ..request() };
     let mut count = 0;
     paint(&model, Extras::default(), &request, &mut |_| {
@@ -221,7 +221,7 @@ fn what_the_mask_keeps_is_the_inputs_to_the_bit() {
     ];
     for (seed, coverage) in coverages.iter().enumerate() {
         let mask = Mask::from_coverage(EXTENT, (0..EXTENT.area()).map(coverage).collect()).unwrap();
-        let input = Input { picture: Arc::new(original.clone()), strength: 1.0, mask: Some(Arc::new(mask.clone())) };
+        let input = Input::new(Arc::new(original.clone()), 1.0, Some(Arc::new(mask.clone())));
         let painted = finished(&model, &Request { seed: seed as u64, input: Some(input), ..request() });
         let pixels = |picture: &Picture| picture.rgba().chunks_exact(4).map(<[u8]>::to_vec).collect::<Vec<_>>();
         let (before, after) = (pixels(&original), pixels(&painted.picture));
@@ -234,10 +234,52 @@ fn what_the_mask_keeps_is_the_inputs_to_the_bit() {
 }
 
 #[test]
+fn a_part_of_a_canvas_comes_back_as_large_as_it_was_and_what_the_mask_keeps_to_the_bit() {
+    let model = bozzetto();
+    let (of, extent) = (Extent::new(300, 200), Extent::new(100, 60));
+    let place = Some(Place { bounds: Bounds { left: 150, top: 70, extent }, of });
+    let original = test_picture().resized(extent);
+    let coverage = (0..extent.area()).map(|i| if i % 100 < 30 { 0 } else { (i % 100 * 2) as u8 }).collect();
+    let mask = Mask::from_coverage(extent, coverage).unwrap();
+    let paint = |masked, mask: Option<&Mask>| {
+        let mask = mask.map(|mask| Arc::new(mask.clone()));
+        let input = Input { masked, place, ..Input::new(Arc::new(original.clone()), 0.75, mask) };
+        finished(&model, &Request { input: Some(input), ..request() }.checked().unwrap()).picture
+    };
+    let whole = paint(MaskedContent::Original, None);
+    assert_eq!(whole.extent(), extent);
+    let masked = MaskedContent::ALL.iter().map(|&masked| paint(masked, Some(&mask))).collect::<Vec<_>>();
+    for picture in &masked {
+        for (i, &coverage) in mask.coverage().iter().enumerate() {
+            let at = i * 4..i * 4 + 4;
+            assert!(coverage > 0 || picture.rgba()[at.clone()] == original.rgba()[at], "pixel {i} was changed");
+        }
+        assert_ne!(**picture, original);
+    }
+    for (i, a) in masked.iter().enumerate() {
+        assert!(masked[i + 1..].iter().all(|b| a != b), "{:?} starts as another does", MaskedContent::ALL[i]);
+    }
+}
+
+#[test]
+fn a_part_that_is_none_is_refused() {
+    let extent = Extent::new(64, 64);
+    let refused = |left, upscale| {
+        let place = Some(Place { bounds: Bounds { left, top: 0, extent }, of: Extent::new(100, 64) });
+        let input = Input { place, ..Input::new(Arc::new(test_picture().resized(extent)), 0.75, None) };
+        Request { input: Some(input), upscale, ..request() }.checked().unwrap_err()
+    };
+    assert!(matches!(refused(37, None), Invalid::Place(_)));
+    assert!(refused(u32::MAX, None).to_string().contains("64x64+4294967295+0"));
+    let upscale = Upscale { upscaler: "any".into(), factor: 2.0, refine: None };
+    assert_eq!(refused(36, Some(upscale)), Invalid::UpscaledPart);
+}
+
+#[test]
 fn strength_decides_how_many_steps_run_and_full_strength_ignores_the_picture() {
     let model = bozzetto();
     let with = |strength| {
-        let input = Input { picture: Arc::new(test_picture()), strength, mask: None };
+        let input = Input::new(Arc::new(test_picture()), strength, None);
         finished(&model, &Request { input: Some(input), ..request() })
     };
     assert_eq!([0.0, 0.5, 0.75, 1.0].map(|strength| with(strength).steps_made), [1, 2, 3, 4]);

@@ -85,6 +85,7 @@ fn uniforms(extent: Extent, place: [f32; 2], scale: f32, what: f32, with_mask: b
         place: [place[0], place[1], scale, scale],
         extent: [extent.width as f32, extent.height as f32, 8.0, 14.0],
         show: [what, f32::from(u8::from(with_mask)), 1.0, 2.0],
+        part: [0.0, 0.0, extent.width as f32, extent.height as f32],
         backdrop: [0.12, 0.13, 0.14, 1.0],
         border: [0.3, 0.3, 0.3, 1.0],
         shadow: [0.0, 0.0, 0.0, 0.5],
@@ -155,6 +156,16 @@ fn the_canvas_shader_paints_what_its_twin_computes_with_a_mask() {
 fn the_canvas_shader_paints_what_its_twin_computes_for_a_preview() {
     let extent = Extent::new(32, 24);
     assert!(share_that_differs(extent, uniforms(extent, [12.0, 8.5], 2.0, 2.0, false), 1) == 0.0);
+}
+
+#[test]
+fn the_canvas_shader_paints_what_its_twin_computes_for_a_preview_over_a_part() {
+    let extent = Extent::new(32, 24);
+    for what in [3.0, 4.0] {
+        let uniforms =
+            CanvasUniforms { part: [9.0, 4.0, 16.0, 12.0], ..uniforms(extent, [12.0, 8.5], 2.0, what, false) };
+        assert!(share_that_differs(extent, uniforms, 1) == 0.0, "{what}");
+    }
 }
 
 #[test]

@@ -7,9 +7,11 @@ use egui::{Key, Modifiers, Pos2, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use sfumato::app::{App, Dialogs};
-use sfumato::diffusion::{Defaults, Painted, Phase, Precision, Request, SamplerName, ScheduleName, Stop, Upscale};
+use sfumato::diffusion::{
+    Defaults, Painted, Phase, Place, Precision, Request, SamplerName, ScheduleName, Stop, Upscale,
+};
 use sfumato::engine::{self, Command, Event, Job, Outcome, Peer};
-use sfumato::geom::Extent;
+use sfumato::geom::{Bounds, Extent, Point};
 use sfumato::meaning::{Embedding, Seen};
 use sfumato::paint::Tool;
 use sfumato::pixels::Picture;
@@ -162,7 +164,7 @@ impl Window {
     }
 
     fn finish(&mut self, job: &Job) -> Arc<Picture> {
-        let picture = Arc::new(apple(job.request.extent, 1.0));
+        let picture = Arc::new(apple(job.request.picture_extent(), 1.0));
         let painted = painted(&picture, &job.request, 20);
         self.tell(Event::JobEnded { id: job.id, outcome: Outcome::Finished(painted) });
         picture
@@ -1184,4 +1186,61 @@ fn boxes_ellipses_loops_and_what_looks_alike_are_masked_and_the_mask_is_grown() 
     window.drag([0.0, -150.0], [0.0, -150.0]);
     window.press(Modifiers::COMMAND, Key::Z);
     assert!(!window.session().document.has_mask(), "a loop around nothing was no step of undo");
+}
+
+/// Drags from one place of the picture to another, in image pixels.
+fn drag_over_picture(window: &mut Window, from: [f32; 2], to: [f32; 2]) {
+    let placement = window.harness.state().view.placement.unwrap();
+    let middle = window.canvas();
+    let at = |[x, y]: [f32; 2]| {
+        let away = placement.to_ui(Point::new(x, y)) - middle;
+        [away.x, away.y]
+    };
+    window.drag(at(from), at(to));
+}
+
+#[test]
+fn a_box_is_dragged_moved_and_painted_and_its_result_lies_in_its_place() {
+    let mut window = window();
+    window.drop_picture(Extent::new(128, 96));
+    window.press(Modifiers::NONE, Key::C);
+    drag_over_picture(&mut window, [31.0, 15.0], [97.0, 49.0]);
+    let bounds = |left, top, width, height| Bounds { left, top, extent: Extent::new(width, height) };
+    assert_eq!(window.session().draft.bounds, Some(bounds(32, 16, 64, 32)));
+    drag_over_picture(&mut window, [64.0, 30.0], [72.0, 54.0]);
+    assert_eq!(window.session().draft.bounds, Some(bounds(40, 40, 64, 32)));
+    drag_over_picture(&mut window, [104.0, 72.0], [104.0, 88.0]);
+    assert_eq!(window.session().draft.bounds, Some(bounds(40, 40, 64, 48)));
+    window.harness.get_by_label("64 \u{d7} 48, painted at 72 \u{d7} 56");
+    window.click("Generate");
+    let job = window.job();
+    let place = Place { bounds: bounds(40, 40, 64, 48), of: Extent::new(128, 96) };
+    assert_eq!((job.request.extent, job.request.place()), (Extent::new(72, 56), Some(place)));
+    window.steps(&job, 3);
+    assert!(matches!(window.session().canvas(), Shown::Preview { over: Some((_, b)), .. } if *b == place.bounds));
+    snapshot(&mut window, "part_being_painted");
+    window.finish(&job);
+    let Shown::Part { picture, tiles, .. } = window.session().canvas().clone() else { panic!("a part is shown") };
+    assert_eq!(tiles.extent(), place.of);
+    assert_eq!(tiles.cropped(place.bounds), *picture);
+    window.click("Apply");
+    window.wait("the layer", |session| session.document.stack().layers().len() == 2);
+    assert_eq!(**window.session().document.flat(), *tiles);
+    window.click("Whole canvas");
+    assert_eq!(window.session().draft.bounds, None);
+}
+
+#[test]
+fn only_the_mask_is_painted_up_close_where_that_is_chosen() {
+    let mut window = window();
+    window.drop_picture(Extent::new(128, 96));
+    window.press(Modifiers::SHIFT, Key::R);
+    drag_over_picture(&mut window, [80.0, 60.0], [100.0, 70.0]);
+    window.click("Up close");
+    window.click("Generate");
+    let request = window.job().request;
+    // 20x10 and 32 on each side is 84x74, and wants to be square: 84 of the 96 rows.
+    let bounds = Bounds { left: 44, top: 12, extent: Extent::new(84, 84) };
+    assert_eq!(request.place(), Some(Place { bounds, of: Extent::new(128, 96) }));
+    assert_eq!(request.extent, EXTENT);
 }

@@ -214,7 +214,7 @@ fn to_refine_is_to_paint_again_from_the_enlarged_picture() {
         other => panic!("{other:?}"),
     };
     let painted = finished(&refined(1.5, Some(0.5)));
-    let input = Input { picture: finished(&refined(1.5, None)).picture, strength: 0.5, mask: None };
+    let input = Input::new(finished(&refined(1.5, None)).picture, 0.5, None);
     let again = Request { extent: Extent::new(96, 96), input: Some(input), upscale: None, ..refined(1.5, None) };
     assert_eq!(painted.picture, finished(&again).picture);
     assert_eq!((*painted.request, painted.notes), (refined(1.5, Some(0.5)), Vec::<String>::new()));

@@ -40,7 +40,7 @@ impl App {
             Ask::OpenGuide => self.asking.ask(ctx, |d| d.guide().map(Action::OpenGuide)),
             Ask::OpenMask => self.asking.ask(ctx, |d| d.mask().map(Action::OpenMask)),
             Ask::SavePicture => match *self.session.canvas() {
-                Shown::Result(id, _) => self.apply(ctx, Action::AskWhereToSave(id)),
+                Shown::Result(id, _) | Shown::Part { result: id, .. } => self.apply(ctx, Action::AskWhereToSave(id)),
                 _ => self.asking.ask(ctx, |d| d.save("picture.png").map(Action::SavePicture)),
             },
             Ask::SaveProject => self.asking.ask(ctx, |d| d.save("painting.sfumato").map(Action::SaveProject)),

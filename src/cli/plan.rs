@@ -178,5 +178,5 @@ fn input(strength: f64, picture: &Picture, mask: Option<&Mask>, to: Extent, note
     if picture.extent() != to {
         notes.push(format!("the starting picture is resized from {} to {to}", picture.extent()));
     }
-    Input { picture: Arc::new(picture.resized(to)), strength, mask: mask.map(|mask| Arc::new(mask.resized(to))) }
+    Input::new(Arc::new(picture.resized(to)), strength, mask.map(|mask| Arc::new(mask.resized(to))))
 }

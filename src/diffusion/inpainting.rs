@@ -3,10 +3,10 @@
 //! the noise (Rombach et al. 2022), and nothing is held.
 
 use super::latent::picture_to_rgb;
-use super::{Denoiser, Error, Input};
+use super::{Denoiser, Error};
 use crate::checkpoints::Model;
 use crate::geom::Extent;
-use crate::pixels::Mask;
+use crate::pixels::{Mask, Picture};
 use candle_core::{DType, Device, Tensor};
 
 /// Holds the estimate to the original where the mask keeps it: estimate·m + original·(1−m) at each step, as A1111 and `ComfyUI`
@@ -28,10 +28,13 @@ impl<D: Denoiser> Denoiser for Inpainting<D> {
 }
 
 /// What an inpainting model sees beside the noisy latent, (1, 1 + C, h, w): where to repaint, 1 or 0, and the latent of the picture that
-/// is grey there. It has no halves: as in diffusers' `StableDiffusionInpaintPipeline`, and A1111. Without a mask all is to be repainted.
-pub(super) fn seen_beside(model: &Model, extent: Extent, input: Option<&Input>) -> Result<Tensor, Error> {
+/// is grey there. Picture and mask are of `extent`. It has no halves: as in diffusers' `StableDiffusionInpaintPipeline`, and A1111. Without a mask all is to be repainted.
+pub(super) fn seen_beside(
+    model: &Model,
+    extent: Extent,
+    masked: Option<(&Picture, &Mask)>,
+) -> Result<Tensor, Error> {
     let (width, height) = (extent.width as usize, extent.height as usize);
-    let masked = input.and_then(|input| Some((&input.picture, input.mask.as_ref()?)));
     let repaints = |index: usize| masked.is_none_or(|(_, mask)| mask.coverage()[index] >= 128);
     let ones = |kept: bool| (0..width * height).map(|index| f32::from(u8::from(repaints(index) != kept))).collect();
     let mask = Tensor::from_vec(ones(false), (1, 1, height, width), &model.device)?;

@@ -4,13 +4,14 @@ use super::conditioning::{Conditioning, Stage};
 use super::denoiser::{Denoiser, Guided, Network, Scheduled, is_finite, step_at};
 use super::inpainting::{Inpainting, mask_in_latent, seen_beside};
 use super::latent::{picture_to_rgb, rgb_to_picture};
+use super::place::{mask_to_paint, picture_to_start_from};
 use super::{
-    Control, Ending, Error, Input, Noise, Painted, Phase, Progress, Request, Stop, TrainingSigmas, Upscale, sampler,
-    sigmas_for, upscale,
+    Control, Ending, Error, Input, MaskedContent, Noise, Painted, Phase, Progress, Request, Stop, TrainingSigmas,
+    Upscale, sampler, sigmas_for, upscale,
 };
 use crate::checkpoints::{LearnedWord, Model, Upscaler};
 use crate::networks::{self, ControlNet, Deep};
-use crate::pixels::{Picture, composite};
+use crate::pixels::{Mask, Picture, composite};
 use candle_core::Tensor;
 use std::cell::RefCell;
 use std::ops::ControlFlow::{self, Break, Continue};
@@ -75,6 +76,8 @@ struct Run<'a> {
     training: TrainingSigmas,
     /// The sigmas to visit, with the 0 at the end.
     sigmas: Vec<f64>,
+    /// Where it repaints, of the request's extent.
+    mask: Option<Arc<Mask>>,
     /// (1, C, h, w).
     latent_shape: [usize; 4],
     started: Instant,
@@ -119,17 +122,18 @@ impl<'a> Run<'a> {
         let steps = (request.steps_to_run() as usize).min(whole.len() - 1);
         let sigmas = whole[whole.len() - 1 - steps..].to_vec();
         let latent_shape = [1, model.vae.latent_channels(), height / downscale, width / downscale];
-        Ok(Self { model, extras, request, training, sigmas, latent_shape, started })
+        Ok(Self { model, extras, request, training, sigmas, mask: mask_to_paint(request), latent_shape, started })
     }
 
     fn paint(&self, on_progress: OnProgress<'_>) -> Result<Ending, Halt> {
         tell(on_progress, Progress::Phase(Phase::EncodePrompt))?;
         let conditioning = self.conditioning()?;
         let mut notes = conditioning.notes.clone();
+        let picture = picture_to_start_from(self.request);
         let mut original = None;
-        if let Some(input) = &self.request.input {
+        if let (Some(input), Some(picture)) = (&self.request.input, &picture) {
             tell(on_progress, Progress::Phase(Phase::EncodePicture))?;
-            original = Some(self.encoded(&input.picture)?);
+            original = Some(self.encoded(picture)?);
             if input.mask.as_ref().is_some_and(|mask| mask.is_empty()) {
                 notes.push("the mask is empty, so nothing was repainted".to_owned());
             }
@@ -141,7 +145,11 @@ impl<'a> Run<'a> {
             Progress::Start { conditioning: &conditioning.stages[conditioning.of_step[0]].words, noise: &first },
         )?;
         tell(on_progress, Progress::Phase(Phase::Sample))?;
-        let x = self.start(&first, original.as_ref())?;
+        let begin = match (&original, &picture) {
+            (Some(original), Some(picture)) => self.masked_content(original, picture, &first)?,
+            _ => None,
+        };
+        let x = self.start(&first, begin.as_ref().or(original.as_ref()))?;
         let sampled = self.sampled(x, &*self.denoiser(&conditioning, original)?, &mut noise, on_progress)?;
         tell_unless_discarded(on_progress, Progress::Latent(&sampled.latent))?;
         tell_unless_discarded(on_progress, Progress::Phase(Phase::Decode))?;
@@ -187,7 +195,7 @@ impl<'a> Run<'a> {
         let extent = self.request.picture_extent();
         let mask = self.request.input.as_ref().and_then(|input| input.mask.as_ref());
         let mask = mask.map(|mask| Arc::new(mask.resized(extent)));
-        let input = Some(Input { picture: Arc::new(painted.picture.resized(extent)), strength, mask });
+        let input = Some(Input::new(Arc::new(painted.picture.resized(extent)), strength, mask));
         let request = Request { extent, input, upscale: None, ..self.request.clone() };
         let mut asked = None;
         let mut on_progress = |progress: Progress<'_>| {
@@ -238,6 +246,18 @@ impl<'a> Run<'a> {
         if is_finite(&latent)? { Ok(latent) } else { Err(Error::PartNotFinite { part: "the picture encoder" }) }
     }
 
+    /// The latent of what the run starts from, if that is something else under the mask than the picture.
+    fn masked_content(&self, original: &Tensor, picture: &Picture, noise: &Tensor) -> Result<Option<Tensor>, Error> {
+        let (Some(Input { masked, .. }), Some(mask)) = (&self.request.input, &self.mask) else { return Ok(None) };
+        let in_latent = || mask_in_latent(mask, self.model.vae.downscale(), &self.model.device);
+        Ok(Some(match masked {
+            MaskedContent::Original => return Ok(None),
+            MaskedContent::Fill => self.encoded(&picture.filled_in(mask))?,
+            MaskedContent::Noise => (original + (noise - original)?.broadcast_mul(&in_latent()?)?)?,
+            MaskedContent::Nothing => (original - original.broadcast_mul(&in_latent()?)?)?,
+        }))
+    }
+
     /// The noisy latent that the first step starts from.
     fn start(&self, noise: &Tensor, original: Option<&Tensor>) -> Result<Tensor, Error> {
         let sigma = self.sigmas[0];
@@ -249,9 +269,11 @@ impl<'a> Run<'a> {
 
     /// The network with this request's words, guidance and mask around it.
     fn denoiser(&self, conditioning: &Conditioning, original: Option<Tensor>) -> Result<Box<dyn Denoiser + '_>, Error> {
-        let (lines, input) = (self.lines()?, self.request.input.as_ref());
+        let lines = self.lines()?;
         let sees_mask = self.model.unet.config().sees_mask();
-        let beside = sees_mask.then(|| seen_beside(self.model, self.request.extent, input)).transpose()?;
+        let picture = sees_mask.then(|| picture_to_start_from(self.request)).flatten();
+        let masked = picture.as_deref().zip(self.mask.as_deref());
+        let beside = sees_mask.then(|| seen_beside(self.model, self.request.extent, masked)).transpose()?;
         let stages = conditioning.stages.iter().map(|stage| self.conditioned(stage, lines.as_ref(), beside.as_ref()));
         let mut stages = stages.collect::<Result<Vec<_>, _>>()?;
         let denoiser: Box<dyn Denoiser> = if stages.len() == 1 {
@@ -260,7 +282,7 @@ impl<'a> Run<'a> {
             let sigmas = self.sigmas[..self.sigmas.len() - 1].to_vec();
             Box::new(Scheduled { stages, of_step: conditioning.of_step.clone(), sigmas })
         };
-        let mask = input.and_then(|input| input.mask.as_ref()).filter(|_| !sees_mask);
+        let mask = self.mask.as_ref().filter(|_| !sees_mask);
         let (Some(original), Some(mask)) = (original, mask) else {
             return Ok(denoiser);
         };
@@ -390,6 +412,10 @@ impl<'a> Run<'a> {
             return Err(Error::PartNotFinite { part: "the picture decoder" });
         }
         let picture = rgb_to_picture(&rgb)?;
+        let picture = match self.request.place() {
+            Some(place) if place.bounds.extent != picture.extent() => picture.resized(place.bounds.extent),
+            _ => picture,
+        };
         Ok(match &self.request.input {
             Some(Input { picture: original, mask: Some(mask), .. }) => composite(original, &picture, mask),
             _ => picture,

@@ -1,4 +1,4 @@
-use super::{Control, MAX_FACTOR, Precision, Prediction, Savings, times};
+use super::{Control, MAX_FACTOR, Place, Precision, Prediction, Savings, times};
 use crate::geom::Extent;
 use crate::pixels::{Mask, Picture};
 use serde::{Deserialize, Serialize};
@@ -72,12 +72,26 @@ pub struct Upscale {
 /// A picture to start from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Input<P = Arc<Picture>, M = Arc<Mask>> {
-    /// The picture, of the request's extent.
+    /// The picture, of the request's extent, or where there is a [`place`](Self::place), of that one's.
     pub picture: P,
     /// 0..1, the share of the schedule that runs; 1 ignores the picture.
     pub strength: f64,
-    /// Where to repaint, of the request's extent; none repaints everything.
+    /// Where to repaint, as large as the picture; none repaints everything.
     pub mask: Option<M>,
+    /// What the run starts from under the mask. Records of before there was a choice do not name it.
+    #[serde(default)]
+    pub masked: MaskedContent,
+    /// Which part of a canvas the picture is: it is painted at the request's extent and comes back as large as it was. None is
+    /// a picture for itself. Records of before there were parts do not name it.
+    #[serde(default)]
+    pub place: Option<Place>,
+}
+
+impl<P, M> Input<P, M> {
+    /// A picture for itself, and where to repaint it.
+    pub fn new(picture: P, strength: f64, mask: Option<M>) -> Self {
+        Self { picture, strength, mask, masked: MaskedContent::default(), place: None }
+    }
 }
 
 /// A request whose pixels are named by digest: what the gallery and the session write down.
@@ -96,6 +110,8 @@ impl<P, M> Request<P, M> {
                 picture: picture(input.picture)?,
                 strength: input.strength,
                 mask: input.mask.map(mask).transpose()?,
+                masked: input.masked,
+                place: input.place,
             }),
         };
         let control = match self.control {
@@ -125,8 +141,16 @@ impl<P, M> Request<P, M> {
         })
     }
 
+    /// Which part of a canvas it paints, if it is not a picture for itself.
+    pub fn place(&self) -> Option<Place> {
+        self.input.as_ref().and_then(|input| input.place)
+    }
+
     /// The size of the picture that comes of it.
     pub fn picture_extent(&self) -> Extent {
+        if let Some(place) = self.place() {
+            return place.bounds.extent;
+        }
         self.upscale.as_ref().map_or(self.extent, |upscale| {
             let extent = times(self.extent, upscale.factor);
             if upscale.refine.is_some() { extent.rounded_to(8) } else { extent }
@@ -195,6 +219,12 @@ pub enum Invalid {
         side = Picture::MAX_SIDE, mega = Picture::MAX_AREA / 1_000_000
     )]
     Upscaled(Extent),
+    /// A part that is not one.
+    #[error("the part {}x{}+{}+{} does not lie within a canvas of {}: choose another", .0.bounds.extent.width, .0.bounds.extent.height, .0.bounds.left, .0.bounds.top, .0.of)]
+    Place(Place),
+    /// A part comes back as large as it was.
+    #[error("a part of the canvas cannot be upscaled: paint the whole canvas, or do not upscale")]
+    UpscaledPart,
     /// The input picture is not of the request's size.
     #[error("the starting picture is {found}, but the picture to paint is {expected}: resize one to the other")]
     InputExtent {
@@ -279,13 +309,25 @@ impl Request {
             if !(0.0..=1.0).contains(&input.strength) {
                 return Err(Invalid::Strength(input.strength));
             }
-            if input.picture.extent() != self.extent {
-                return Err(Invalid::InputExtent { expected: self.extent, found: input.picture.extent() });
+            if let Some(place) = input.place {
+                if place.bounds.extent.is_empty()
+                    || !place.bounds.is_within(place.of)
+                    || !Picture::holds(place.bounds.extent)
+                {
+                    return Err(Invalid::Place(place));
+                }
+                if self.upscale.is_some() {
+                    return Err(Invalid::UpscaledPart);
+                }
+            }
+            let expected = input.place.map_or(self.extent, |place| place.bounds.extent);
+            if input.picture.extent() != expected {
+                return Err(Invalid::InputExtent { expected, found: input.picture.extent() });
             }
             if let Some(mask) = &input.mask
-                && mask.extent() != self.extent
+                && mask.extent() != expected
             {
-                return Err(Invalid::MaskExtent { expected: self.extent, found: mask.extent() });
+                return Err(Invalid::MaskExtent { expected, found: mask.extent() });
             }
         }
         Ok(self)
@@ -319,6 +361,22 @@ macro_rules! names {
             }
         }
     };
+}
+
+names! {
+    /// What a run starts from where the mask repaints; outside it is always the picture itself. At strength 1 it does not count.
+    #[derive(Default)]
+    MaskedContent {
+        /// The picture as it is.
+        #[default]
+        Original = "Original" / "original",
+        /// The colours around the mask, run into it.
+        Fill = "Fill" / "fill",
+        /// Noise in the latent.
+        Noise = "Latent noise" / "noise",
+        /// Nothing: a latent of zeros.
+        Nothing = "Latent nothing" / "nothing",
+    }
 }
 
 names! {

@@ -48,7 +48,7 @@ fn with_input(seed: u64) -> Request {
     let mut mask = Mask::empty(EXTENT);
     mask.coverage_mut()[3..60].fill(130);
     let picture = Picture::from_rgba(EXTENT, (0..EXTENT.area() * 4).map(|i| (i * 5) as u8).collect()).unwrap();
-    let input = Input { picture: Arc::new(picture), strength: 0.5, mask: Some(Arc::new(mask)) };
+    let input = Input::new(Arc::new(picture), 0.5, Some(Arc::new(mask)));
     request("a house", seed, Some(input))
 }
 
@@ -402,7 +402,7 @@ fn hostile_rows_are_left_out_and_reach_nothing_outside() {
     let mut endless = good.record.clone();
     endless.extent = Extent::new(u32::MAX, 8);
     let mut away = good.record.clone();
-    away.input = Some(Input { picture: "../../outside".into(), strength: 0.5, mask: None });
+    away.input = Some(Input::new("../../outside".into(), 0.5, None));
     let absolute = outside.to_str().unwrap();
     let json = |record: &Record| serde_json::to_string(record).unwrap();
     let rows = [

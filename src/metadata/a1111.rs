@@ -400,7 +400,7 @@ mod tests {
             savings: found.savings.unwrap(),
             prediction: found.prediction,
             clip_skip: found.clip_skip.unwrap(),
-            input: found.strength.map(|strength| Input { picture: (), strength, mask: None }),
+            input: found.strength.map(|strength| Input::new((), strength, None)),
             control: found.control,
             upscale: found.upscaler.map(|upscaler| Upscale {
                 upscaler,
@@ -574,7 +574,7 @@ mod tests {
             let extent = Extent::new(width, height);
             let (guidance_start, guidance_end, negative_min_sigma, deep_every) = savings;
             let savings = Savings { guidance_start, guidance_end, negative_min_sigma, deep_every };
-            let input = strength.map(|strength| Input { picture: (), strength, mask: None });
+            let input = strength.map(|strength| Input::new((), strength, None));
             let request = Request::<(), ()> {
                 model, prompt, negative_prompt, extent, seed, sampler, schedule, steps, guidance_scale, precision, savings, prediction, clip_skip,
                 input,

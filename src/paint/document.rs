@@ -301,6 +301,22 @@ impl Document {
         true
     }
 
+    /// What would be seen after an edit of the layers.
+    pub fn seen_with(&self, edit: LayerEdit) -> Result<Tiles, Error> {
+        Ok(match self.stack.edited(self.extent, edit)? {
+            Some(stack) => self.flat_of(&stack),
+            None => (*self.flat).clone(),
+        })
+    }
+
+    /// What is seen of a stack that differs a little from the document's.
+    fn flat_of(&self, stack: &Stack) -> Tiles {
+        let mut flat = (*self.flat).clone();
+        let changed: Vec<_> = (0..flat.count()).filter(|&index| self.stack.differs(stack, index)).collect();
+        flat.set_all(&changed, |index| stack.seen(index));
+        flat
+    }
+
     fn paint_mask(&mut self, stroke: &Stroke) -> Option<Change> {
         let mut after = self.mask().clone();
         let mut dabs = Dabs::new(stroke.tool, stroke.brush);
@@ -403,9 +419,7 @@ impl Document {
                 Change::MaskInverted
             }
             Change::Layers { stack, .. } => {
-                let mut flat = (*self.flat).clone();
-                let changed: Vec<_> = (0..flat.count()).filter(|&index| self.stack.differs(&stack, index)).collect();
-                flat.set_all(&changed, |index| stack.seen(index));
+                let flat = self.flat_of(&stack);
                 self.take_stack(stack, flat)
             }
             Change::Canvas { extent, stack, mask, .. } => {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 pub enum LayerEdit {
     /// A new, clear layer above the active one.
     Add,
-    /// A new layer with these pixels, of the document's extent, above the active one.
+    /// A new layer with these pixels, of the document's extent, above all others.
     Insert {
         /// What it is called.
         name: String,
@@ -65,7 +65,10 @@ impl Stack {
             LayerEdit::Insert { tiles, .. } if tiles.extent() != extent => {
                 return Err(Error::LayerExtent { expected: extent, found: tiles.extent() });
             }
-            LayerEdit::Insert { name, tiles } => stack.insert_above(LayerLook::named(name), tiles)?,
+            LayerEdit::Insert { name, tiles } => {
+                stack.active = stack.layers.last().map(|layer| layer.id);
+                stack.insert_above(LayerLook::named(name), tiles)?;
+            }
             LayerEdit::Delete(id) => {
                 let position = stack.find(id)?;
                 stack.layers.remove(position);

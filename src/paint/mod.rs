@@ -66,6 +66,8 @@ pub enum Tool {
     MaskLasso,
     /// Mask what looks alike.
     MaskWand,
+    /// Choose the box of the canvas that is painted.
+    Bounds,
 }
 
 impl Tool {

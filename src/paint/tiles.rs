@@ -3,7 +3,7 @@
 
 use super::blend::{premultiplied, straight};
 use crate::geom::{Bounds, Extent};
-use crate::pixels::Picture;
+use crate::pixels::{Mask, Picture};
 use rayon::prelude::*;
 use std::collections::HashSet;
 use std::ops::Range;
@@ -134,6 +134,52 @@ impl Tiles {
         let grid = Grid::new(picture.extent());
         let tiles = (0..grid.count()).into_par_iter().map(|index| cut(picture, grid, index)).collect();
         Self { grid, tiles }
+    }
+
+    /// A picture that is a part of a larger one of this extent, in its place: clear outside `bounds`, which are as large as it is and lie
+    /// within, and where the mask, as large too, keeps what was there.
+    pub fn of_part(extent: Extent, bounds: Bounds, picture: &Picture, mask: Option<&Mask>) -> Self {
+        let mut made = Self::clear(extent);
+        let grid = made.grid;
+        let touched: Vec<_> = grid.touched(bounds).collect();
+        made.set_all(&touched, |index| {
+            let shared = grid.bounds(index).intersection(bounds)?;
+            let mut tile = Tile::filled([0; 4]);
+            for y in shared.top..shared.bottom() {
+                let (_, at) = grid.place(shared.left, y);
+                let width = shared.extent.width as usize;
+                let from =
+                    (y - bounds.top) as usize * bounds.extent.width as usize + (shared.left - bounds.left) as usize;
+                let row = &picture.rgba().as_chunks::<4>().0[from..from + width];
+                for (x, (to, pixel)) in tile.pixels[at..at + width].iter_mut().zip(row).enumerate() {
+                    if mask.is_none_or(|mask| mask.coverage()[from + x] > 0) {
+                        *to = *pixel;
+                    }
+                }
+            }
+            (!tile.is_clear()).then(|| Arc::new(tile))
+        });
+        made
+    }
+
+    /// What lies in a box, as much of it as lies within.
+    pub fn cropped(&self, to: Bounds) -> Picture {
+        let bounds =
+            to.intersection(Bounds::whole(self.extent())).unwrap_or(Bounds { extent: Extent::new(0, 0), ..to });
+        let mut rgba = Vec::with_capacity(bounds.extent.area() * 4);
+        for y in bounds.top..bounds.bottom() {
+            let mut x = bounds.left;
+            while x < bounds.right() {
+                let (index, at) = self.grid.place(x, y);
+                let width = (TILE_SIDE - x % TILE_SIDE).min(bounds.right() - x);
+                match &self.tiles[index] {
+                    Some(tile) => rgba.extend_from_slice(tile.pixels[at..at + width as usize].as_flattened()),
+                    None => rgba.resize(rgba.len() + width as usize * 4, 0),
+                }
+                x += width;
+            }
+        }
+        Picture::from_rgba(bounds.extent, rgba).expect("four bytes a pixel")
     }
 
     /// Put together again, byte for byte.
@@ -342,6 +388,22 @@ mod tests {
         other.set(1, Some(Arc::new(tile)));
         assert_ne!(other, Tiles::of(&picture));
         assert_eq!(other.changed(&Tiles::of(&picture)).collect::<Vec<_>>(), [0, 1], "by address");
+    }
+
+    #[test]
+    fn a_part_is_cut_out_and_put_back_to_the_last_byte() {
+        let extent = Extent::new(300, 260);
+        let picture = numbered(extent);
+        for (left, top, width, height) in [(0, 0, 300, 260), (100, 120, 60, 20), (299, 259, 1, 1), (128, 0, 128, 256)] {
+            let bounds = Bounds { left, top, extent: Extent::new(width, height) };
+            let part = Tiles::of(&picture).cropped(bounds);
+            assert_eq!(part, picture.cropped(bounds).unwrap());
+            let back = Tiles::of_part(extent, bounds, &part, None);
+            assert_eq!(back.cropped(bounds), part);
+            let inside = |x: u32, y: u32| x >= left && x < bounds.right() && y >= top && y < bounds.bottom();
+            let outside = (0..260).flat_map(|y| (0..300).map(move |x| (x, y))).filter(|&(x, y)| !inside(x, y));
+            assert!(outside.into_iter().all(|(x, y)| back.pixel(x, y) == [0; 4]));
+        }
     }
 
     #[test]

@@ -99,6 +99,36 @@ impl Mask {
         found
     }
 
+    /// The part of it in a box. `None` if the box reaches outside.
+    pub fn cropped(&self, to: Bounds) -> Option<Self> {
+        let width = self.extent.width as usize;
+        let rows = (to.top..to.bottom()).map(|y| y as usize * width + to.left as usize);
+        to.is_within(self.extent).then(|| {
+            let coverage = rows.flat_map(|at| &self.coverage[at..at + to.extent.width as usize]).copied().collect();
+            Self { extent: to.extent, coverage }
+        })
+    }
+
+    /// This mask in a box of a larger one that keeps all else. The box lies within `extent` and is as large as the mask.
+    #[must_use]
+    pub fn placed(&self, extent: Extent, bounds: Bounds) -> Self {
+        let mut placed = Self::empty(extent);
+        let width = bounds.extent.width.max(1) as usize;
+        for (y, row) in (bounds.top as usize..).zip(self.coverage.chunks_exact(width)) {
+            placed.coverage[y * extent.width as usize + bounds.left as usize..][..row.len()].copy_from_slice(row);
+        }
+        placed
+    }
+
+    /// The smallest box within `limits` around all that is to be repainted there. `None` if it keeps everything there.
+    pub fn bounds_within(&self, limits: Bounds) -> Option<Bounds> {
+        if limits == Bounds::whole(self.extent) {
+            return self.bounds();
+        }
+        let found = self.cropped(limits)?.bounds()?;
+        Some(Bounds { left: found.left + limits.left, top: found.top + limits.top, ..found })
+    }
+
     /// Names this mask by its content: SHA-256 of its size and coverage, in hexadecimal.
     pub fn digest(&self) -> String {
         digest_of("mask", self.extent, &self.coverage)
@@ -126,6 +156,19 @@ mod tests {
         let picture = Picture::from_rgba(Extent::new(5, 1), pixels.concat()).unwrap();
         // Rec. 709: green 0.7152 * 255 = 182.4, red 0.2126 * 255 = 54.2
         assert_eq!(Mask::from_picture(&picture).coverage(), [255, 0, 128, 182, 54]);
+    }
+
+    #[test]
+    fn a_part_of_a_mask_is_cut_out_and_put_back() {
+        let mask = mask_3x2([1, 2, 3, 4, 5, 6]);
+        let right = Bounds { left: 1, top: 0, extent: Extent::new(2, 2) };
+        let part = mask.cropped(right).unwrap();
+        assert_eq!(part.coverage(), [2, 3, 5, 6]);
+        assert_eq!(part.placed(Extent::new(3, 2), right), mask_3x2([0, 2, 3, 0, 5, 6]));
+        assert_eq!(mask.cropped(Bounds { left: 2, ..right }), None);
+        let hole = mask_3x2([9, 0, 0, 9, 0, 7]);
+        assert_eq!(hole.bounds_within(right), Some(Bounds { left: 2, top: 1, extent: Extent::new(1, 1) }));
+        assert_eq!(hole.bounds_within(Bounds { left: 1, top: 0, extent: Extent::new(2, 1) }), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod composite;
 mod edges;
 mod error;
 mod feather;
+mod fill;
 mod grow;
 mod mask;
 mod picture;

@@ -16,9 +16,11 @@ pub struct CanvasUniforms {
     pub place: [f32; 4],
     /// Width and height of the picture in image pixels; side of a checker cell and reach of the shadow in target pixels.
     pub extent: [f32; 4],
-    /// What to show (0 nothing, 1 the picture, 2 the preview); 1 to show the mask; shift of the hatching and width of a hatch
+    /// What to show (0 nothing, 1 the picture, 2 the preview, 3 the preview over the picture, 4 the same where the mask repaints); 1 to show the mask; shift of the hatching and width of a hatch
     /// line, in target pixels.
     pub show: [f32; 4],
+    /// Left, top, width and height of what the preview stands for, in image pixels.
+    pub part: [f32; 4],
     /// Around the picture.
     pub backdrop: Colour,
     /// The one-pixel line around the picture.
@@ -91,12 +93,16 @@ pub fn canvas(u: &CanvasUniforms, picture: Texels, preview: Texels, mask: Texels
     let high: [f32; 2] = std::array::from_fn(|i| ((at[i] + 0.5 - top_left[i]) / scale[i]).min(u.extent[i]));
     let cell = ((at[0] - top_left[0]) / u.extent[2]).floor() + ((at[1] - top_left[1]) / u.extent[2]).floor();
     let checker = if cell - 2.0 * (cell / 2.0).floor() < 0.5 { u.checker_light } else { u.checker_dark };
-    let shown = if u.show[0] < 1.5 {
-        average(picture.last(), low, high, |x, y| picture.colour(x, y))
-    } else {
-        spline(preview, [u.extent[0], u.extent[1]], std::array::from_fn(|i| (low[i] + high[i]) * 0.5))
-    };
-    let mut inside = over(shown, checker);
+    let mut inside = checker;
+    if u.show[0] < 1.5 || u.show[0] > 2.5 {
+        inside = over(average(picture.last(), low, high, |x, y| picture.colour(x, y)), inside);
+    }
+    let place: [f32; 2] = std::array::from_fn(|i| (low[i] + high[i]) * 0.5);
+    if u.show[0] > 1.5 && (0..2).all(|i| place[i] >= u.part[i] && place[i] < u.part[i] + u.part[i + 2]) {
+        let estimate = over(spline(preview, u.part, place), checker);
+        let [shown] = if u.show[0] > 3.5 { average(mask.last(), low, high, |x, y| [mask.value(x, y)]) } else { [1.0] };
+        inside = std::array::from_fn(|c| inside[c] * (1.0 - shown) + estimate[c] * shown);
+    }
     if u.show[1] > 0.5 {
         inside = over(mask_colour(u, mask, at, low, high), inside);
     }
@@ -136,10 +142,10 @@ fn average<const N: usize>(
     sum.map(|s| s / total)
 }
 
-/// The uniform cubic B-spline through `preview` at a place in a picture of `extent`.
-fn spline(preview: Texels, extent: [f32; 2], at: [f32; 2]) -> Colour {
+/// The uniform cubic B-spline through `preview`, which stands for a part of the picture, at a place in that.
+fn spline(preview: Texels, part: [f32; 4], at: [f32; 2]) -> Colour {
     let last = preview.last();
-    let texel: [f32; 2] = std::array::from_fn(|i| at[i] * (last[i] + 1) as f32 / extent[i] - 0.5);
+    let texel: [f32; 2] = std::array::from_fn(|i| (at[i] - part[i]) * (last[i] + 1) as f32 / part[i + 2] - 0.5);
     let base = texel.map(f32::floor);
     let weights: [[f32; 4]; 2] = std::array::from_fn(|i| spline_weights(texel[i] - base[i]));
     let mut sum = [0.0; 4];
@@ -196,6 +202,7 @@ mod tests {
             place: [0.0, 0.0, scale, scale],
             extent: [4.0, 4.0, 8.0, 12.0],
             show: [1.0, 0.0, 0.0, 2.0],
+            part: [0.0, 0.0, 4.0, 4.0],
             backdrop: [0.1, 0.1, 0.1, 1.0],
             border: [0.0; 4],
             shadow: [0.0; 4],

@@ -1,6 +1,7 @@
 use super::{NoticeId, ResultId};
 use crate::diffusion::Stop;
 use crate::engine::JobId;
+use crate::geom::Bounds;
 use crate::paint::{Brush, Combine, LayerEdit, LayerId, PaintBrush, Painting, Shape, Stroke, Tool};
 use crate::pixels::{Mask, Picture};
 use crate::settings::Theme;
@@ -19,6 +20,8 @@ pub enum Action {
     ClearQueue,
     /// Let the jobs left over from last time run, behind those that wait.
     ResumeQueue,
+    /// Paint only this box of the canvas from now on; none paints all of it.
+    SetBounds(Option<Bounds>),
     /// Draw another seed.
     RollSeed,
     /// Use this model from now on, and load it.

@@ -33,6 +33,7 @@ impl Session {
                 self.jobs.resume();
                 self.dismiss_offers_of(|action| matches!(action, Action::ResumeQueue));
             }
+            Action::SetBounds(bounds) => self.set_bounds(bounds),
             Action::RollSeed => self.roll_seed(),
             Action::ChooseModel(name) => self.choose_model(&name),
             Action::Reword { negative: false, text } => self.draft.prompt = text,
@@ -128,7 +129,7 @@ impl Session {
         if !self.draft.seed_locked && self.used_seed == Some(self.draft.seed) {
             self.roll_seed();
         }
-        let requests = match self.draft.to_requests(&self.document, self.guide.as_ref()) {
+        let requests = match self.draft.to_requests(&self.document, self.guide.as_ref(), self.native_extent()) {
             Ok(requests) => requests,
             Err(why) => {
                 self.notices.error(sentence(&why.to_string()));
@@ -244,7 +245,7 @@ impl Session {
 
     fn save_shown(&mut self, path: PathBuf) {
         match &self.shown {
-            Shown::Result(id, _) => self.fetch(*id, Purpose::SaveTo(path)),
+            Shown::Result(id, _) | Shown::Part { result: id, .. } => self.fetch(*id, Purpose::SaveTo(path)),
             Shown::Document(_) => {
                 if let Some(picture) = self.document.picture().cloned() {
                     self.save_to(path, picture, None, None);
@@ -302,7 +303,7 @@ impl Session {
 
     /// Looks at the result beside a shown one that is about to go, so that a batch can be weeded out one by one.
     fn show_neighbour(&mut self, id: ResultId) {
-        if matches!(self.view.what, Viewed::Result(shown, _) if shown == id)
+        if matches!(self.view.what, Viewed::Result(shown, ..) if shown == id)
             && let Some(next) = self.results.neighbour(id)
         {
             self.view.wanted = Some(next);
@@ -313,7 +314,7 @@ impl Session {
     /// Takes a result that is gone off the list and the canvas.
     pub(super) fn forget_result(&mut self, id: ResultId) {
         self.results.forget(id);
-        if matches!(self.view.what, Viewed::Result(shown, _) if shown == id) {
+        if matches!(self.view.what, Viewed::Result(shown, ..) if shown == id) {
             self.view.what = Viewed::Document;
             self.view.stays = false;
         }

@@ -1,6 +1,6 @@
 use super::ResultId;
 use crate::engine::JobId;
-use crate::geom::Extent;
+use crate::geom::{Bounds, Extent};
 use crate::paint::Tiles;
 use crate::pixels::Picture;
 use std::sync::Arc;
@@ -14,14 +14,25 @@ pub enum Shown {
     Document(Arc<Tiles>),
     /// A result. A stroke makes it the document's picture.
     Result(ResultId, Arc<Picture>),
+    /// A result that is a part of the canvas, in its place. A stroke puts it there as a layer.
+    Part {
+        /// Which one.
+        result: ResultId,
+        /// The part.
+        picture: Arc<Picture>,
+        /// What is seen of the document with it.
+        tiles: Arc<Tiles>,
+    },
     /// The newest estimate of the running job.
     Preview {
         /// Which job.
         job: JobId,
         /// The estimate, smaller than the finished picture.
         picture: Arc<Picture>,
-        /// The finished picture's size: how large to show it.
+        /// The size to show it at: the finished picture's, or where it is a part of one, the canvas's.
         extent: Extent,
+        /// What is seen of the document, and the box in which the estimate lies over it, if it is a part.
+        over: Option<(Arc<Tiles>, Bounds)>,
     },
 }
 
@@ -30,8 +41,21 @@ impl Shown {
     pub fn extent(&self) -> Extent {
         match self {
             Self::Empty(extent) | Self::Preview { extent, .. } => *extent,
-            Self::Document(tiles) => tiles.extent(),
+            Self::Document(tiles) | Self::Part { tiles, .. } => tiles.extent(),
             Self::Result(_, picture) => picture.extent(),
+        }
+    }
+
+    /// Whether it is a picture that can be worked on: not an estimate of one, nor none.
+    pub const fn is_finished(&self) -> bool {
+        matches!(self, Self::Document(_) | Self::Result(..) | Self::Part { .. })
+    }
+
+    /// The result that it shows, if it shows one.
+    pub const fn result(&self) -> Option<ResultId> {
+        match self {
+            Self::Result(id, _) | Self::Part { result: id, .. } => Some(*id),
+            Self::Empty(_) | Self::Document(_) | Self::Preview { .. } => None,
         }
     }
 
@@ -41,8 +65,17 @@ impl Shown {
             (Self::Empty(a), Self::Empty(b)) => a == b,
             (Self::Document(a), Self::Document(b)) => Arc::ptr_eq(a, b),
             (Self::Result(_, a), Self::Result(_, b)) => Arc::ptr_eq(a, b),
-            (Self::Preview { picture: a, extent: of_a, .. }, Self::Preview { picture: b, extent: of_b, .. }) => {
-                Arc::ptr_eq(a, b) && of_a == of_b
+            (Self::Part { result: a, tiles: of_a, .. }, Self::Part { result: b, tiles: of_b, .. }) => {
+                a == b && Arc::ptr_eq(of_a, of_b)
+            }
+            (
+                Self::Preview { picture: a, extent: of_a, over: over_a, .. },
+                Self::Preview { picture: b, extent: of_b, over: over_b, .. },
+            ) => {
+                let place = |over: &Option<(Arc<Tiles>, Bounds)>| {
+                    over.as_ref().map(|(tiles, bounds)| (Arc::as_ptr(tiles).addr(), *bounds))
+                };
+                Arc::ptr_eq(a, b) && of_a == of_b && place(over_a) == place(over_b)
             }
             _ => false,
         }

@@ -1,6 +1,7 @@
 //! What the person does to the document, and what opens into it.
 
 use super::files::{Opened, Task, size_that_fits};
+use super::part::Part;
 use super::{Action, Notices, Offer, Session, Viewed};
 use crate::diffusion::Request;
 use crate::geom::Extent;
@@ -51,10 +52,15 @@ impl Session {
         self.edit(edit);
     }
 
-    /// Makes a shown result the document's picture, as one step of undo.
+    /// Makes a shown result the document's picture, or if it is a part of that a layer of it, as one step of undo.
     pub(super) fn adopt_shown_result(&mut self) {
-        let Viewed::Result(_, picture) = &self.view.what else { return };
-        let picture = Arc::clone(picture);
+        let Viewed::Result(id, picture, part) = &self.view.what else { return };
+        let (picture, part) = (Arc::clone(picture), part.clone());
+        if part.as_ref().is_some_and(|part| self.fits(part)) {
+            let name = self.results.get(*id).map(|item| item.prompt.clone()).unwrap_or_default();
+            self.apply_result(&name, &picture, part.as_ref());
+            return;
+        }
         self.edit(Edit::SetPicture(Some(picture)));
     }
 
@@ -91,8 +97,13 @@ impl Session {
         self.edit(Edit::Fill { bucket: self.palette.bucket(), x, y });
     }
 
-    /// Puts a result over the document as a layer, scaled to the document; where there is none, it is the first layer.
-    pub(super) fn apply_result(&mut self, name: &str, picture: &Arc<Picture>) {
+    /// Puts a result over the document as a layer, a part in its place, anything else scaled to the document; where there is none,
+    /// it is the first layer.
+    pub(super) fn apply_result(&mut self, name: &str, picture: &Arc<Picture>, part: Option<&Part>) {
+        if let Some(part) = part.filter(|part| self.fits(part)) {
+            self.edit(Edit::Layer(LayerEdit::Insert { name: name.to_owned(), tiles: part.layer(picture) }));
+            return;
+        }
         if !self.document.has_picture() {
             self.edit(Edit::SetPicture(Some(Arc::clone(picture))));
             return;

@@ -1,8 +1,9 @@
+use super::part::part_of_guide;
 use crate::diffusion::{
-    Control, Defaults, Input, Invalid, Precision, Prediction, Request, SamplerName, Savings, ScheduleName, Upscale,
-    last_layer,
+    Control, Defaults, Invalid, MaskedContent, Precision, Prediction, Request, SamplerName, Savings, ScheduleName,
+    Upscale, extent_to_paint, last_layer,
 };
-use crate::geom::Extent;
+use crate::geom::{Bounds, Extent};
 use crate::metadata::Found;
 use crate::paint::Document;
 use crate::pixels::Picture;
@@ -49,6 +50,18 @@ pub struct Draft {
     pub count: u32,
     /// 0..1: how much of an open picture is painted anew.
     pub strength: f64,
+    /// The box of an open picture that is painted, at the size that the model paints best; none paints all of it, as it is.
+    #[serde(default)]
+    pub bounds: Option<Bounds>,
+    /// Whether only the mask and what lies around it is painted, at the size that the model paints best.
+    #[serde(default)]
+    pub only_masked: bool,
+    /// How much of what lies around the mask is painted along, in image pixels.
+    #[serde(default = "padding")]
+    pub padding: u32,
+    /// What is started from under the mask.
+    #[serde(default)]
+    pub masked: MaskedContent,
     /// How a picture guides, where there is one that does; none where none did yet.
     #[serde(default)]
     pub control: Option<Control<()>>,
@@ -71,9 +84,16 @@ pub enum NotReady {
     /// No picture, or more than anyone waits for.
     #[error("{0} pictures cannot be painted at once: choose between 1 and {max}", max = Draft::MAX_COUNT)]
     Count(u32),
+    /// A mask, and none of it where it is painted.
+    #[error("the mask does not reach into the area to paint: move the area, or clear the mask")]
+    NothingMasked,
     /// A setting out of range.
     #[error(transparent)]
     Invalid(#[from] Invalid),
+}
+
+const fn padding() -> u32 {
+    Draft::PADDING
 }
 
 impl Default for Draft {
@@ -96,6 +116,10 @@ impl Default for Draft {
             extent: Extent::new(512, 512),
             count: 1,
             strength: 0.75,
+            bounds: None,
+            only_masked: false,
+            padding: Self::PADDING,
+            masked: MaskedContent::Original,
             control: None,
             upscale: None,
         }
@@ -114,9 +138,14 @@ impl Draft {
     }
 
     /// The requests that Generate makes of it, one a picture, their seeds counting up: from noise, or from the document's picture
-    /// if it has one, and then with its mask unless that is empty; guided by `guide`. Everything is checked here
-    /// and nowhere below.
-    pub fn to_requests(&self, document: &Document, guide: Option<&Arc<Picture>>) -> Result<Vec<Request>, NotReady> {
+    /// if it has one, or a part of it, and then with its mask unless that is empty; guided by `guide`. A part is painted with about
+    /// as many pixels as `native`. Everything is checked here and nowhere below.
+    pub fn to_requests(
+        &self,
+        document: &Document,
+        guide: Option<&Arc<Picture>>,
+        native: Extent,
+    ) -> Result<Vec<Request>, NotReady> {
         if self.model.is_empty() {
             return Err(NotReady::NoModel);
         }
@@ -126,20 +155,17 @@ impl Draft {
         if self.extent.is_empty() && !document.has_picture() {
             return Err(Invalid::Extent(self.extent).into());
         }
-        let input = document.picture().map(|picture| Input {
-            picture: Arc::clone(picture),
-            strength: self.strength,
-            mask: document.has_mask().then(|| Arc::new(document.mask().clone())),
-        });
+        let place = self.place(document, native)?;
         let guided = |guide: &Arc<Picture>| {
             let control = self.control.as_ref().ok_or(NotReady::NoControlNet)?;
-            Ok::<_, NotReady>(control.with_picture(Arc::clone(guide)))
+            Ok::<_, NotReady>(control.with_picture(part_of_guide(guide, place)))
         };
         let first = Request {
             model: self.model.clone(),
             prompt: self.prompt.clone(),
             negative_prompt: self.negative_prompt.clone(),
-            extent: self.extent_to_paint(document),
+            extent: place
+                .map_or_else(|| self.extent_to_paint(document), |place| extent_to_paint(place.bounds.extent, native)),
             seed: self.seed & Self::MAX_SEED,
             sampler: self.sampler,
             schedule: self.schedule,
@@ -149,9 +175,9 @@ impl Draft {
             savings: self.savings,
             prediction: self.prediction,
             clip_skip: self.clip_skip,
-            input,
+            input: self.input(document, place),
             control: guide.map(guided).transpose()?,
-            upscale: self.upscale.clone(),
+            upscale: self.upscale.clone().filter(|_| place.is_none()),
         }
         .checked()?;
         let seed_of = |n| (first.seed + u64::from(n)) & Self::MAX_SEED;
@@ -204,13 +230,16 @@ impl Draft {
         self.prediction = request.prediction;
         self.clip_skip = request.clip_skip;
         self.seed = request.seed;
-        self.extent = request.extent;
-        self.upscale.clone_from(&request.upscale);
+        if request.place().is_none() {
+            self.extent = request.extent;
+            self.upscale.clone_from(&request.upscale);
+        }
         if let Some(control) = &request.control {
             self.control = Some(control.with_picture(()));
         }
         if let Some(input) = &request.input {
             self.strength = input.strength;
+            self.masked = input.masked;
         }
     }
 
@@ -326,6 +355,8 @@ pub(super) mod tests {
     use super::*;
     use crate::pixels::{Mask, Picture};
 
+    const NATIVE: Extent = Extent::new(64, 64);
+
     pub(in crate::session) fn a_draft() -> Draft {
         Draft {
             prompt: "red apple".into(),
@@ -344,6 +375,10 @@ pub(super) mod tests {
             extent: Extent::new(64, 64),
             count: 1,
             strength: 0.75,
+            bounds: None,
+            only_masked: false,
+            padding: 32,
+            masked: MaskedContent::Original,
             control: None,
             upscale: None,
         }
@@ -351,7 +386,7 @@ pub(super) mod tests {
 
     pub(in crate::session) fn a_request(prompt: &str) -> Request {
         let draft = Draft { prompt: prompt.into(), ..a_draft() };
-        draft.to_requests(&Document::new(draft.extent), None).unwrap().remove(0)
+        draft.to_requests(&Document::new(draft.extent), None, NATIVE).unwrap().remove(0)
     }
 
     fn document(picture: Extent, masked: u8) -> Document {
@@ -362,7 +397,7 @@ pub(super) mod tests {
     #[test]
     fn a_count_gives_seeds_that_count_up_and_wrap_at_32_bits() {
         let draft = Draft { count: 3, seed: u64::from(u32::MAX) - 1, ..a_draft() };
-        let requests = draft.to_requests(&Document::new(draft.extent), None).unwrap();
+        let requests = draft.to_requests(&Document::new(draft.extent), None, NATIVE).unwrap();
         assert_eq!(requests.iter().map(|r| r.seed).collect::<Vec<_>>(), [4_294_967_294, 4_294_967_295, 0]);
     }
 
@@ -371,7 +406,7 @@ pub(super) mod tests {
         let draft = Draft { extent: Extent::new(70, 60), ..a_draft() };
         let document =
             Document::restored(None, Mask::from_coverage(draft.extent, vec![255; 70 * 60]).unwrap()).unwrap();
-        let requests = draft.to_requests(&document, None).unwrap();
+        let requests = draft.to_requests(&document, None, NATIVE).unwrap();
         assert_eq!((requests[0].extent, &requests[0].input), (Extent::new(72, 64), &None));
         assert_eq!((draft.steps_to_run(&document), requests[0].steps_to_run()), (20, 20));
     }
@@ -379,10 +414,10 @@ pub(super) mod tests {
     #[test]
     fn a_picture_gives_its_size_and_the_mask_goes_with_it_unless_empty() {
         let extent = Extent::new(16, 8);
-        let unmasked = a_draft().to_requests(&document(extent, 0), None).unwrap().remove(0);
+        let unmasked = a_draft().to_requests(&document(extent, 0), None, NATIVE).unwrap().remove(0);
         assert_eq!(unmasked.extent, extent);
         assert_eq!(unmasked.input.as_ref().unwrap().mask, None);
-        let masked = a_draft().to_requests(&document(extent, 200), None).unwrap().remove(0);
+        let masked = a_draft().to_requests(&document(extent, 200), None, NATIVE).unwrap().remove(0);
         assert_eq!(masked.input.as_ref().unwrap().mask.as_ref().unwrap().coverage()[0], 200);
         // ⌊20 · 0.75⌋, as diffusers counts.
         assert_eq!((a_draft().steps_to_run(&document(extent, 0)), masked.steps_to_run()), (15, 15));
@@ -392,7 +427,8 @@ pub(super) mod tests {
 
     #[test]
     fn what_cannot_be_painted_is_said_by_its_field() {
-        let says = |draft: Draft| draft.to_requests(&document(Extent::new(8, 8), 0), None).unwrap_err().to_string();
+        let says =
+            |draft: Draft| draft.to_requests(&document(Extent::new(8, 8), 0), None, NATIVE).unwrap_err().to_string();
         assert!(says(Draft { model: String::new(), ..a_draft() }).contains("model"));
         assert!(says(Draft { count: 0, ..a_draft() }).contains("0 pictures"));
         assert!(says(Draft { count: 65, ..a_draft() }).contains("65 pictures"));
@@ -400,7 +436,13 @@ pub(super) mod tests {
         assert!(says(Draft { guidance_scale: f64::NAN, ..a_draft() }).contains("NaN"));
         assert!(says(Draft { strength: 1.5, ..a_draft() }).contains("1.5"));
         let empty = Draft { extent: Extent::new(0, 64), ..a_draft() };
-        assert!(empty.to_requests(&Document::new(Extent::new(8, 8)), None).unwrap_err().to_string().contains("0x64"));
+        assert!(
+            empty
+                .to_requests(&Document::new(Extent::new(8, 8)), None, NATIVE)
+                .unwrap_err()
+                .to_string()
+                .contains("0x64")
+        );
     }
 
     #[test]

@@ -57,7 +57,7 @@ impl Session {
             document: self.document.revision(),
             guide: self.guide.as_ref().map(|guide| Arc::as_ptr(guide).addr()),
             shown: match self.view.what {
-                Viewed::Result(id, _) => self.results.place(id).map(|place| place.entry),
+                Viewed::Result(id, ..) => self.results.place(id).map(|place| place.entry),
                 Viewed::Document => None,
             },
         };

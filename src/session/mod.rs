@@ -19,6 +19,7 @@ mod layers;
 mod looking;
 mod notices;
 mod paint_box;
+mod part;
 mod persist;
 mod poll;
 mod results;
@@ -122,6 +123,7 @@ pub struct Session {
     claim: Option<persist::Claim>,
     found: Option<Found>,
     view: View,
+    in_place: Option<part::InPlace>,
     shown: Shown,
     revision: u64,
     wishes: Vec<Wish>,
@@ -144,7 +146,8 @@ struct View {
 #[derive(Clone, Debug)]
 enum Viewed {
     Document,
-    Result(ResultId, Arc<Picture>),
+    /// A result, and where it belongs if it is a part of a canvas.
+    Result(ResultId, Arc<Picture>, Option<part::Part>),
 }
 
 const RESTARTS: u8 = 3;
@@ -217,6 +220,7 @@ impl Session {
             paths,
             found: None,
             view: View { what: Viewed::Document, stays: false, wanted: None },
+            in_place: None,
             shown,
             revision: 0,
             wishes: Vec::new(),
@@ -272,7 +276,7 @@ impl Session {
         match &self.shown {
             Shown::Empty(_) => None,
             Shown::Document(_) => self.document.picture(),
-            Shown::Result(_, picture) | Shown::Preview { picture, .. } => Some(picture),
+            Shown::Result(_, picture) | Shown::Part { picture, .. } | Shown::Preview { picture, .. } => Some(picture),
         }
     }
 
@@ -315,15 +319,14 @@ impl Session {
     fn refresh(&mut self) {
         let preview = self.jobs.running.as_ref().filter(|_| !self.view.stays).and_then(|running| {
             let picture = Arc::clone(running.preview.as_ref()?);
-            Some(Shown::Preview { job: running.id, picture, extent: running.request.picture_extent() })
+            let part = part::Part::of(&running.request).filter(|part| self.fits(part));
+            let extent = part.as_ref().map_or_else(|| running.request.picture_extent(), |part| part.place.of);
+            let over = part.map(|part| (Arc::clone(self.document.flat()), part.place.bounds));
+            Some(Shown::Preview { job: running.id, picture, extent, over })
         });
-        let shown = preview.unwrap_or_else(|| match &self.view.what {
-            Viewed::Result(id, picture) => Shown::Result(*id, Arc::clone(picture)),
-            Viewed::Document if self.document.has_picture() => Shown::Document(Arc::clone(self.document.flat())),
-            Viewed::Document => Shown::Empty(self.draft.extent.rounded_to(8)),
-        });
+        let shown = preview.unwrap_or_else(|| self.viewed());
         self.results.shown = match &self.view.what {
-            Viewed::Result(id, _) => Some(*id),
+            Viewed::Result(id, ..) => Some(*id),
             Viewed::Document => None,
         };
         if !shown.is_same(&self.shown) {

@@ -8,7 +8,7 @@ fn a_snapshot() -> Snapshot {
     let picture = Arc::new(Picture::filled(extent, [1, 2, 3, 255]));
     let layers = Some((extent, Stack::of_picture(&picture)));
     let mask = Arc::new(Mask::from_coverage(extent, (0..128).collect()).unwrap());
-    let input = crate::diffusion::Input { picture: Arc::clone(&picture), strength: 0.5, mask: Some(Arc::clone(&mask)) };
+    let input = crate::diffusion::Input::new(Arc::clone(&picture), 0.5, Some(Arc::clone(&mask)));
     Snapshot {
         draft: a_draft(),
         used_seed: Some(7),

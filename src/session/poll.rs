@@ -3,6 +3,7 @@
 use super::archive::{Answer, Fetched, Purpose, Task, Unavailable};
 use super::document::sentence;
 use super::files::{self, Done, name_of};
+use super::part::Part;
 use super::results::Finished;
 use super::{Action, Kept, ModelState, NoticeKind, Offer, ResultId, Session, View, Viewed};
 use crate::diffusion::{Painted, Request};
@@ -116,11 +117,11 @@ impl Session {
         for note in &painted.notes {
             self.notices.info(sentence(note));
         }
-        let picture = Arc::clone(&painted.picture);
+        let (picture, part) = (Arc::clone(&painted.picture), Part::of(&painted.request));
         let to_save = Box::new(painted.clone());
         let id = self.results.add(painted, partial);
         if !self.view.stays {
-            self.view = View { what: Viewed::Result(id, picture), stays: false, wanted: None };
+            self.view = View { what: Viewed::Result(id, picture, part), stays: false, wanted: None };
         }
         if !self.archive.send(Task::Add { result: id, painted: to_save, partial }) {
             self.not_saved(id, "the thread of the gallery has ended: save it to a file and start Sfumato again");
@@ -265,8 +266,10 @@ impl Session {
             }
             (Purpose::Recall, _, Ok(request)) => self.recall(&request),
             (Purpose::Recall, _, Err(error)) => self.recall_settings_only(&entry, &error.to_string()),
-            (Purpose::Show, Some(picture), Err(_)) => self.show(id, picture),
-            (Purpose::StartFrom, Some(picture), Err(_)) => self.start_from(id, picture),
+            (Purpose::Show, Some(picture), Err(_)) => self.show(id, picture, entry.record.place().map(Part::at)),
+            (Purpose::StartFrom, Some(picture), Err(_)) => {
+                self.start_from(id, picture, entry.record.place().map(Part::at));
+            }
             (Purpose::SaveTo(path), Some(picture), Err(_)) => {
                 self.save_to(path, picture, Some(entry.parameters), Some(id));
             }
@@ -274,7 +277,9 @@ impl Session {
                 self.notices.error(format!("What this result was made of is not known any more: {error}"));
             }
             (Purpose::Guide, Some(picture), Err(_)) => self.guide_by(picture),
-            (Purpose::Apply, Some(picture), Err(_)) => self.apply_result(&entry.record.prompt, &picture),
+            (Purpose::Apply, Some(picture), Err(_)) => {
+                self.apply_result(&entry.record.prompt, &picture, entry.record.place().map(Part::at).as_ref());
+            }
             (
                 Purpose::Show
                 | Purpose::StartFrom
@@ -290,13 +295,14 @@ impl Session {
 
     /// Goes on with a result that is in memory now.
     pub(super) fn fetched(&mut self, id: ResultId, purpose: Purpose, finished: &Finished) {
+        let part = Part::of(&finished.request);
         match purpose {
-            Purpose::Show => self.show(id, Arc::clone(&finished.picture)),
-            Purpose::StartFrom => self.start_from(id, Arc::clone(&finished.picture)),
+            Purpose::Show => self.show(id, Arc::clone(&finished.picture), part),
+            Purpose::StartFrom => self.start_from(id, Arc::clone(&finished.picture), part),
             Purpose::Recall => self.recall(&finished.request),
             Purpose::Upscale => self.upscale(finished),
             Purpose::Guide => self.guide_by(Arc::clone(&finished.picture)),
-            Purpose::Apply => self.apply_result(&finished.request.prompt, &finished.picture),
+            Purpose::Apply => self.apply_result(&finished.request.prompt, &finished.picture, part.as_ref()),
             Purpose::SaveTo(path) => {
                 self.save_to(path, Arc::clone(&finished.picture), Some(finished.parameters.clone()), Some(id));
             }
@@ -304,17 +310,17 @@ impl Session {
     }
 
     /// Shows a result, unless the person went on to something else while it was read.
-    fn show(&mut self, id: ResultId, picture: Arc<Picture>) {
+    fn show(&mut self, id: ResultId, picture: Arc<Picture>, part: Option<Part>) {
         if self.view.wanted == Some(id) {
             let is_newest = self.results.items.first().is_some_and(|item| item.id == id);
             let stays = self.jobs.running.is_some() && !is_newest;
-            self.view = View { what: Viewed::Result(id, picture), stays, wanted: None };
+            self.view = View { what: Viewed::Result(id, picture, part), stays, wanted: None };
         }
     }
 
-    /// Makes a result the document's picture, as one step of undo.
-    fn start_from(&mut self, id: ResultId, picture: Arc<Picture>) {
-        self.view = View { what: Viewed::Result(id, picture), stays: false, wanted: None };
+    /// Makes a result the document's picture, or a part of it, as one step of undo.
+    fn start_from(&mut self, id: ResultId, picture: Arc<Picture>, part: Option<Part>) {
+        self.view = View { what: Viewed::Result(id, picture, part), stays: false, wanted: None };
         self.adopt_shown_result();
     }
 
@@ -323,6 +329,11 @@ impl Session {
         self.recall_into_draft(request);
         self.guide = request.control.as_ref().map(|control| Arc::clone(&control.picture));
         let input = request.input.as_ref();
+        if let Some(part) = Part::of(request).filter(|part| self.fits(part)) {
+            self.recall_part(&part);
+            return;
+        }
+        self.draft.bounds = None;
         let picture = input.map(|input| Arc::clone(&input.picture));
         if picture.is_some() || self.document.has_picture() {
             self.edit(Edit::SetPicture(picture));

@@ -1,11 +1,13 @@
 //! The canvas: shows what the session shows, moves the view, and turns the pointer into strokes of the mask tools.
 
+use super::bounds::show_bounds;
 use super::perform::{tip, with_tip};
 use super::pointer::{colour_at, paint_with_pointer, picks_colour};
 use super::state::{Ask, Outbox, UploadedMask, ViewState};
 use super::theme::Palette;
 use super::view::{CanvasView, Placement};
 use super::widgets::painted_text;
+use crate::geom::Bounds;
 use crate::paint::{Brush, Painting, Tiles, Tool};
 use crate::render::CanvasPaint;
 use crate::render::canvas::CanvasUniforms;
@@ -39,14 +41,15 @@ pub fn canvas_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut
     let painted = paint_with_pointer(ui, &response, &scene, view, out);
     take_up(session, &shown, painted.as_ref(), view);
     let shows_mask = view.stroke.is_some() || matches!(shown, Shown::Document(_)) && session.document.has_mask();
-    let uniforms = uniforms(ui, &placement, &shown, shows_mask);
+    let uniforms = uniforms(ui, &scene, shows_mask);
     ui.painter().add(CanvasPaint::new(&view.canvas, uniforms).into_shape(rect));
 
     if let Shown::Empty(_) = shown {
         empty_state(ui, session, placement.picture_in_ui().intersect(rect), rect);
     }
+    show_bounds(ui, &scene);
     show_cursor(ui, &response, &scene, is_panning);
-    if let Shown::Result(id, _) = shown
+    if let Some(id) = shown.result()
         && view.stroke.is_none()
         && view.paints_from.is_none()
     {
@@ -73,6 +76,7 @@ fn description(session: &Session, shown: &Shown) -> String {
             None => "Canvas, empty".into(),
         },
         Shown::Document(tiles) => format!("Canvas, the picture to start from, {}", tiles.extent()),
+        Shown::Part { picture, .. } => format!("Canvas, a result in its place, {}", picture.extent()),
         Shown::Result(_, picture) => format!("Canvas, a result, {}", picture.extent()),
         Shown::Preview { extent, .. } => format!("Canvas, a picture being painted, {extent}"),
     }
@@ -128,7 +132,13 @@ fn take_up(session: &Session, shown: &Shown, painted: Option<&Tiles>, view: &mut
             view.canvas.set_tiles(painted.unwrap_or(tiles));
         }
         Shown::Result(_, picture) => view.canvas.set_picture(picture),
-        Shown::Preview { picture, .. } => view.canvas.set_preview(picture),
+        Shown::Part { tiles, .. } => view.canvas.set_tiles(tiles),
+        Shown::Preview { picture, over, .. } => {
+            if let Some((tiles, _)) = over {
+                view.canvas.set_tiles(tiles);
+            }
+            view.canvas.set_preview(picture);
+        }
     }
     let revision = UploadedMask::Document(session.document.revision());
     if let Some(stroke) = &mut view.stroke {
@@ -139,21 +149,29 @@ fn take_up(session: &Session, shown: &Shown, painted: Option<&Tiles>, view: &mut
         } else if let Some(dirty) = dirty {
             view.canvas.set_mask_box(stroke.mask(), dirty);
         }
-    } else if matches!(shown, Shown::Document(_)) && view.uploaded_mask != revision {
+    } else if matches!(shown, Shown::Document(_) | Shown::Preview { over: Some(_), .. })
+        && session.document.has_mask()
+        && view.uploaded_mask != revision
+    {
         view.canvas.set_mask(session.document.mask());
         view.uploaded_mask = revision;
     }
 }
 
-fn uniforms(ui: &Ui, placement: &Placement, shown: &Shown, shows_mask: bool) -> CanvasUniforms {
+fn uniforms(ui: &Ui, scene: &Scene, shows_mask: bool) -> CanvasUniforms {
+    let Scene { session, shown, placement } = scene;
     let palette = Palette::of(ui);
     let ppp = placement.pixels_per_point;
     let canvas = placement.canvas_in_ui;
     let what = match shown {
         Shown::Empty(_) => 0.0,
-        Shown::Document(_) | Shown::Result(..) => 1.0,
-        Shown::Preview { .. } => 2.0,
+        Shown::Document(_) | Shown::Result(..) | Shown::Part { .. } => 1.0,
+        Shown::Preview { over: None, .. } => 2.0,
+        Shown::Preview { over: Some(_), .. } if session.document.has_mask() => 4.0,
+        Shown::Preview { .. } => 3.0,
     };
+    let whole = Bounds::whole(placement.extent);
+    let part = if let Shown::Preview { over: Some((_, bounds)), .. } = shown { *bounds } else { whole };
     CanvasUniforms {
         viewport: [
             (canvas.left() * ppp).round(),
@@ -164,6 +182,7 @@ fn uniforms(ui: &Ui, placement: &Placement, shown: &Shown, shows_mask: bool) -> 
         place: [placement.left_top.x, placement.left_top.y, placement.scale, placement.scale],
         extent: [placement.extent.width as f32, placement.extent.height as f32, 8.0 * ppp, 22.0 * ppp],
         show: [what, f32::from(u8::from(shows_mask)), 0.0, 2.0 * ppp],
+        part: [part.left, part.top, part.extent.width, part.extent.height].map(|side| side as f32),
         backdrop: channels(palette.backdrop),
         border: channels(palette.picture_line),
         shadow: channels(palette.shadow),
@@ -233,6 +252,10 @@ fn show_cursor(ui: &Ui, response: &Response, scene: &Scene, is_panning: bool) {
         ui.ctx().set_cursor_icon(if dragging { CursorIcon::Grabbing } else { CursorIcon::Grab });
         return;
     }
+    if session.tool == Tool::Bounds {
+        ui.ctx().set_cursor_icon(super::bounds::cursor(session, placement, at));
+        return;
+    }
     if picks_colour(ui, session.tool) || session.tool == Tool::Bucket || session.tool.is_shape() {
         ui.ctx().set_cursor_icon(CursorIcon::Crosshair);
         if picks_colour(ui, session.tool)
@@ -246,7 +269,7 @@ fn show_cursor(ui: &Ui, response: &Response, scene: &Scene, is_panning: bool) {
         }
         return;
     }
-    if session.tool.is_mask() && !matches!(shown, Shown::Document(_) | Shown::Result(..)) {
+    if session.tool.is_mask() && !shown.is_finished() {
         ui.ctx().set_cursor_icon(CursorIcon::NotAllowed);
         return;
     }
@@ -283,11 +306,11 @@ fn context_menu(ui: &mut Ui, shown: &Shown, view: &mut ViewState, out: &mut Outb
         });
     }
     ui.separator();
-    let has_picture = matches!(shown, Shown::Document(_) | Shown::Result(..));
-    if let Shown::Result(id, _) = shown {
-        super::menu::item(ui, Shortcut::ApplyResult, true, || out.act(Action::ApplyResult(*id)));
-        super::menu::item(ui, Shortcut::StartFromResult, true, || out.act(Action::StartFromResult(*id)));
-        super::menu::item(ui, Shortcut::RecallResult, true, || out.act(Action::Recall(*id)));
+    let has_picture = shown.is_finished();
+    if let Some(id) = shown.result() {
+        super::menu::item(ui, Shortcut::ApplyResult, true, || out.act(Action::ApplyResult(id)));
+        super::menu::item(ui, Shortcut::StartFromResult, true, || out.act(Action::StartFromResult(id)));
+        super::menu::item(ui, Shortcut::RecallResult, true, || out.act(Action::Recall(id)));
         ui.separator();
     }
     super::menu::item(ui, Shortcut::CopyPicture, has_picture, || out.ask(Ask::CopyPicture));

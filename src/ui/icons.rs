@@ -44,6 +44,7 @@ pub enum Icon {
     Copy,
     Panels,
     Clock,
+    Bounds,
     MaskBrush,
     MaskEraser,
     MaskRectangle,
@@ -120,7 +121,9 @@ pub fn paint(painter: &Painter, icon: Icon, rect: Rect, colour: Color32) {
             paint_tool(&pen, icon);
         }
         Icon::MaskBrush | Icon::MaskEraser | Icon::Bucket | Icon::Pipette => paint_icons::brush_like(&pen, icon),
-        Icon::MaskRectangle | Icon::MaskEllipse | Icon::MaskLasso | Icon::MaskWand => paint_icons::area(&pen, icon),
+        Icon::Bounds | Icon::MaskRectangle | Icon::MaskEllipse | Icon::MaskLasso | Icon::MaskWand => {
+            paint_icons::area(&pen, icon);
+        }
         Icon::Eye | Icon::EyeClosed | Icon::Checker | Icon::MergeDown => paint_icons::layer_sign(&pen, icon),
         Icon::Die | Icon::LockOpen | Icon::LockClosed | Icon::Sun | Icon::Moon | Icon::HalfSun | Icon::Clock => {
             paint_object(&pen, icon);

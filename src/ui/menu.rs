@@ -32,6 +32,7 @@ const EDIT: &[Option<Shortcut>] = &[
     Some(Shortcut::ClearLayer),
     Some(Shortcut::SwapColours),
     None,
+    Some(Shortcut::WholeCanvas),
     Some(Shortcut::OpenMask),
     Some(Shortcut::ClearMask),
     Some(Shortcut::InvertMask),

@@ -1,6 +1,7 @@
 //! egui panels: read the session, return actions. One file a panel; what they share is in `widgets`, [`theme`] and the table
 //! of [`shortcuts`]. Nothing here changes the session but the draft, which is edited in place.
 
+mod bounds;
 mod brush_panel;
 pub mod canvas;
 mod colour;

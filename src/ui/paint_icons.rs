@@ -34,6 +34,13 @@ pub(super) fn area(pen: &Pen, icon: Icon) {
         path.chunks(2 * every).for_each(|dash| pen.line(&dash[..dash.len().min(every + 1)]));
     };
     match icon {
+        Icon::Bounds => {
+            for (x, y) in [(1.0, 1.0), (-1.0, 1.0), (1.0, -1.0), (-1.0, -1.0)] {
+                let at = |right: f32, down: f32| (12.0 + x * right, 12.0 + y * down);
+                pen.line(&[at(8.6, 3.6), at(8.6, 8.6), at(3.6, 8.6)]);
+            }
+            pen.dot((12.0, 12.0), 2.0);
+        }
         Icon::MaskRectangle => {
             let side = |from: (f32, f32), to: (f32, f32)| {
                 (0..=12).map(move |i| {

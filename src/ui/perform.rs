@@ -8,7 +8,7 @@ use super::view::CanvasView;
 use crate::diffusion::Stop;
 use crate::paint::{Brush, Ink, LayerEdit, LayerId, PaintBrush, Tool};
 use crate::prompt::nudged;
-use crate::session::{Action, ResultId, Session, Shown};
+use crate::session::{Action, ResultId, Session};
 
 /// Whether it can be done now: menus and buttons grey out what cannot.
 pub(super) fn is_possible(shortcut: Shortcut, session: &Session) -> bool {
@@ -18,6 +18,7 @@ pub(super) fn is_possible(shortcut: Shortcut, session: &Session) -> bool {
         Shortcut::Undo => session.document.can_undo(),
         Shortcut::Redo => session.document.can_redo(),
         Shortcut::ClearMask => session.document.has_mask(),
+        Shortcut::WholeCanvas => session.draft.bounds.is_some(),
         Shortcut::ClosePicture
         | Shortcut::SaveProject
         | Shortcut::NewLayer
@@ -26,9 +27,7 @@ pub(super) fn is_possible(shortcut: Shortcut, session: &Session) -> bool {
         Shortcut::MergeDown => active_layer(session).is_some_and(|id| session.document.stack().position(id) > Some(0)),
         Shortcut::MergeVisible => session.document.stack().layers().len() > 1,
         Shortcut::InvertMask | Shortcut::OpenMask => session.document.has_picture() || session.results.shown.is_some(),
-        Shortcut::SavePicture | Shortcut::CopyPicture => {
-            matches!(session.canvas(), Shown::Document(_) | Shown::Result(..))
-        }
+        Shortcut::SavePicture | Shortcut::CopyPicture => session.canvas().is_finished(),
         Shortcut::NewerResult => neighbour(session, -1).is_some(),
         Shortcut::OlderResult => neighbour(session, 1).is_some(),
         Shortcut::UpscaleResult => {
@@ -117,6 +116,8 @@ pub(super) fn perform(
         | Shortcut::MergeVisible
         | Shortcut::FillLayer
         | Shortcut::ClearLayer => edit_layers(shortcut, session, out),
+        Shortcut::Bounds => out.act(Action::SetTool(Tool::Bounds)),
+        Shortcut::WholeCanvas => out.act(Action::SetBounds(None)),
         Shortcut::MaskBrush => out.act(Action::SetTool(Tool::MaskBrush)),
         Shortcut::MaskEraser => out.act(Action::SetTool(Tool::MaskEraser)),
         Shortcut::MaskRectangle => out.act(Action::SetTool(Tool::MaskRectangle)),

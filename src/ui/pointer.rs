@@ -1,5 +1,6 @@
 //! What the pointer does to the picture: strokes on layers and on the mask, filling, picking colours.
 
+use super::bounds::drag_bounds;
 use super::canvas::{Scene, is_panning};
 use super::state::{Outbox, ViewState};
 use super::view::Placement;
@@ -28,6 +29,8 @@ pub(super) fn paint_with_pointer(
                 out.act(Action::Fill(at.x as u32, at.y as u32));
             }
         }
+    } else if tool == Tool::Bounds {
+        drag_bounds(ui, response, scene, view, out);
     } else if tool.is_shape() || !view.shape.is_empty() {
         mask_area(ui, response, scene, view, out);
     } else if tool.is_paint() || view.painting.is_some() {
@@ -65,7 +68,7 @@ pub(super) fn colour_at(shown: &Shown, at: Point) -> Option<[u8; 4]> {
         return None;
     }
     match shown {
-        Shown::Document(tiles) => Some(tiles.pixel(at.x as u32, at.y as u32)),
+        Shown::Document(tiles) | Shown::Part { tiles, .. } => Some(tiles.pixel(at.x as u32, at.y as u32)),
         Shown::Result(_, picture) => {
             let index = at.y as usize * extent.width as usize + at.x as usize;
             picture.rgba().as_chunks::<4>().0.get(index).copied()
@@ -129,7 +132,7 @@ fn mask_area(ui: &Ui, response: &Response, scene: &Scene, view: &mut ViewState, 
     let (pressed, down, modifiers) = ui.input(|i| (i.pointer.primary_pressed(), i.pointer.primary_down(), i.modifiers));
     let begins = pressed && response.contains_pointer() && !is_panning(ui, session.tool);
     if begins
-        && matches!(shown, Shown::Document(_) | Shown::Result(..))
+        && shown.is_finished()
         && let Some(at) = ui.input(|i| i.pointer.press_origin())
     {
         view.shape = vec![placement.to_image(at)];
@@ -198,12 +201,12 @@ fn paint_mask(ui: &Ui, response: &Response, scene: &Scene, view: &mut ViewState,
     let begins = pressed && response.contains_pointer() && !is_panning(ui, session.tool);
     if begins
         && view.stroke.is_none()
-        && matches!(shown, Shown::Document(_) | Shown::Result(..))
+        && shown.is_finished()
         && let Some(at) = ui.input(|i| i.pointer.press_origin())
     {
         // What is painted on stays on the canvas: a result that comes in the middle of a stroke must not take its place.
         out.act(match shown {
-            Shown::Result(id, _) => Action::StartFromResult(*id),
+            Shown::Result(id, _) | Shown::Part { result: id, .. } => Action::StartFromResult(*id),
             _ => Action::HideResult,
         });
         let start = placement.to_image(at);

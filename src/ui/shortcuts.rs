@@ -39,6 +39,8 @@ pub enum Shortcut {
     MergeVisible,
     FillLayer,
     ClearLayer,
+    Bounds,
+    WholeCanvas,
     MaskBrush,
     MaskEraser,
     MaskRectangle,
@@ -113,7 +115,7 @@ impl Group {
             Self::Paint => "Generating",
             Self::Tools => "Painting",
             Self::File => "Files",
-            Self::Mask => "Mask",
+            Self::Mask => "Area and mask",
             Self::View => "View",
             Self::Results => "Results",
         }
@@ -197,6 +199,8 @@ table! {
         Redo, "Redo", "Does again what was taken back.", Some(Icon::Redo), OutsideText, [CTRL_SHIFT Z, CTRL Y];
     }
     Mask {
+        Bounds, "Area to paint", "Drag a box on the canvas: only that is painted, at the size that suits the model. Ctrl drags without a grid.", Some(Icon::Bounds), OutsideText, [PLAIN C];
+        WholeCanvas, "Paint the whole canvas", "Takes the box away.", None, OutsideText, [];
         MaskBrush, "Mask brush", "Paints over what is to be painted anew.", Some(Icon::MaskBrush), OutsideText, [PLAIN M];
         MaskEraser, "Mask eraser", "Takes paint off the mask.", Some(Icon::MaskEraser), OutsideText, [SHIFT M];
         MaskRectangle, "Mask a box", "Drag; with Ctrl it is taken off the mask, with Ctrl+Shift nothing else stays masked.", Some(Icon::MaskRectangle), OutsideText, [SHIFT R];

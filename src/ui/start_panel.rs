@@ -4,7 +4,9 @@ use super::icons::Icon;
 use super::shortcuts::Shortcut;
 use super::state::{Outbox, ViewState};
 use super::theme::Palette;
-use super::widgets::{Look, Number, heading, note, sized_icon_button, slider_row};
+use super::widgets::{Look, Number, choice_row, heading, note, row, sized_icon_button, slider_row};
+use crate::diffusion::MaskedContent;
+use crate::geom::Extent;
 use crate::paint::Document;
 use crate::session::{Action, Draft};
 use egui::{Align, CornerRadius, Image, Layout, RichText, TextStyle, Ui, vec2};
@@ -35,8 +37,14 @@ pub(super) fn start_panel_ui(
         ui.vertical(|ui| {
             let extent = document.extent();
             ui.label(format!("{} \u{d7} {}", extent.width, extent.height));
-            let where_ =
-                if document.has_mask() { "Only the mask is painted anew." } else { "All of it is painted anew." };
+            let where_ = match (document.has_mask(), draft.bounds) {
+                (true, _) => "Only the mask is painted anew.".to_owned(),
+                (false, None) => "All of it is painted anew.".to_owned(),
+                (false, Some(_)) => {
+                    let Extent { width, height } = draft.bounds_in(document).extent;
+                    format!("{width} \u{d7} {height} of it are painted anew.")
+                }
+            };
             ui.label(RichText::new(where_).text_style(TextStyle::Small).color(Palette::of(ui).text_weak));
         });
         ui.with_layout(Layout::right_to_left(Align::Min), |ui| {
@@ -51,7 +59,25 @@ pub(super) fn start_panel_ui(
         .on_hover_text("How much is painted anew: 0 keeps the picture, 1 ignores it.");
     let text = format!("{} of {} steps will run", draft.steps_to_run(document), draft.steps);
     note(ui, text, Palette::of(ui).text_weak);
+    if document.has_mask() {
+        mask_ui(ui, draft);
+    }
     if found_settings && ui.button("Use the settings in the file").clicked() {
         out.act(Action::UseSettings);
     }
+}
+
+/// How the mask is painted.
+fn mask_ui(ui: &mut Ui, draft: &mut Draft) {
+    row(ui, "Mask", |ui, _| {
+        ui.checkbox(&mut draft.only_masked, "Up close").on_hover_text(
+            "Paints only the mask and what lies around it, at the size that suits the model: finer than as a part of the whole.",
+        );
+        if draft.only_masked {
+            let padding = egui::DragValue::new(&mut draft.padding).range(0..=Draft::MAX_PADDING).suffix(" px around");
+            ui.add(padding).on_hover_text("How much of what lies around the mask the model sees");
+        }
+    });
+    let chosen = choice_row(ui, "Under it", draft.masked, MaskedContent::ALL, MaskedContent::label);
+    draft.masked = chosen.unwrap_or(draft.masked);
 }

@@ -81,6 +81,8 @@ pub struct ViewState {
     pub paints_from: Option<Point>,
     /// The area that is being drawn for the mask: where the pointer went.
     pub shape: Vec<Point>,
+    /// The box to paint that is being dragged.
+    pub bounds_drag: Option<super::bounds::BoundsDrag>,
     /// By how many pixels the mask is grown, shrunk and softened.
     pub mask_margin: u32,
     /// How hard the pen is pressed, 0..1; 1 for a pointer that cannot tell.

@@ -11,8 +11,8 @@ use crate::session::{Action, Session};
 use egui::{RichText, Ui};
 
 /// The least width at which all buttons stand in one row, and at which the mask's brush stands beside them, in points.
-const ROOM_FOR_BUTTONS: f32 = 540.0;
-const ROOM_FOR_ALL: f32 = 840.0;
+const ROOM_FOR_BUTTONS: f32 = 576.0;
+const ROOM_FOR_ALL: f32 = 876.0;
 /// A row of the strip with the space around it, in points.
 const ROW: f32 = 40.0;
 
@@ -24,7 +24,7 @@ pub(super) fn height(width: f32, tool: Tool) -> f32 {
 
 /// Whether the strip shows settings of the tool.
 const fn has_settings(tool: Tool) -> bool {
-    tool.is_mask() || tool.is_shape()
+    tool.is_mask() || tool.is_shape() || matches!(tool, Tool::Bounds)
 }
 
 /// The strip.
@@ -83,7 +83,9 @@ fn settings_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut O
         }
         ui.add_space(8.0);
     }
-    if session.tool.is_mask() {
+    if session.tool == Tool::Bounds {
+        super::bounds::settings_ui(ui, session, out);
+    } else if session.tool.is_mask() {
         brush_ui(ui, session.brush, out);
     } else if session.document.has_mask() {
         margin_ui(ui, view, out);
@@ -129,6 +131,7 @@ const PAINT_TOOLS: &[(Shortcut, Tool)] = &[
     (Shortcut::Eyedropper, Tool::Eyedropper),
 ];
 const MASK_TOOLS: &[(Shortcut, Tool)] = &[
+    (Shortcut::Bounds, Tool::Bounds),
     (Shortcut::MaskBrush, Tool::MaskBrush),
     (Shortcut::MaskEraser, Tool::MaskEraser),
     (Shortcut::MaskRectangle, Tool::MaskRectangle),

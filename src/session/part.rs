@@ -1,0 +1,273 @@
+//! Painting a part of the canvas: which part the next picture is made of, and where a result that is one belongs.
+
+use super::{Draft, NotReady, Session, Shown, Viewed};
+use crate::diffusion::{Input, Place, Request};
+use crate::geom::{Bounds, Extent};
+use crate::paint::{Document, Edit, LayerEdit, Tiles};
+use crate::pixels::{Mask, Picture};
+use std::sync::Arc;
+
+impl Draft {
+    /// The padding of a new draft, in image pixels; A1111's.
+    pub(super) const PADDING: u32 = 32;
+    /// The most padding.
+    pub const MAX_PADDING: u32 = 1024;
+
+    /// The box that is to be painted, of a document that has a picture: all of it unless there is a smaller one.
+    pub fn bounds_in(&self, document: &Document) -> Bounds {
+        let whole = Bounds::whole(document.extent());
+        self.bounds.and_then(|bounds| bounds.intersection(whole)).unwrap_or(whole)
+    }
+
+    /// The part of the document that is painted by itself; none where all of it is painted as it is.
+    pub(super) fn place(&self, document: &Document, native: Extent) -> Result<Option<Place>, NotReady> {
+        if !document.has_picture() {
+            return Ok(None);
+        }
+        let (of, limits) = (document.extent(), self.bounds_in(document));
+        let masked = document.has_mask().then(|| document.mask().bounds_within(limits).ok_or(NotReady::NothingMasked));
+        let masked = masked.transpose()?;
+        let bounds = match masked.filter(|_| self.only_masked) {
+            Some(masked) => masked.context_area(self.padding.min(Self::MAX_PADDING), native, limits),
+            None if limits == Bounds::whole(of) => return Ok(None),
+            None => limits,
+        };
+        Ok(Some(Place { bounds, of }))
+    }
+
+    /// What a picture of the document starts from.
+    pub(super) fn input(&self, document: &Document, place: Option<Place>) -> Option<Input> {
+        let Some(place) = place else {
+            let picture = Arc::clone(document.picture()?);
+            let mask = document.has_mask().then(|| Arc::new(document.mask().clone()));
+            return Some(Input { masked: self.masked, ..Input::new(picture, self.strength, mask) });
+        };
+        let picture = Arc::new(document.flat().cropped(place.bounds));
+        let mask = document.has_mask().then(|| document.mask().cropped(place.bounds)).flatten().map(Arc::new);
+        Some(Input { masked: self.masked, place: Some(place), ..Input::new(picture, self.strength, mask) })
+    }
+}
+
+/// The part of a guide that lies over a part of the canvas, over all of which the guide lies.
+pub(super) fn part_of_guide(guide: &Arc<Picture>, place: Option<Place>) -> Arc<Picture> {
+    let Some(Place { bounds, of }) = place else { return Arc::clone(guide) };
+    let extent = guide.extent();
+    let span = |start: u32, end: u32, canvas: u32, guide: u32| {
+        let at = |place: u32| (u64::from(place) * u64::from(guide) / u64::from(canvas.max(1))) as u32;
+        let first = at(start).min(guide.saturating_sub(1));
+        (first, at(end).clamp(first + 1, guide.max(first + 1)) - first)
+    };
+    let (left, width) = span(bounds.left, bounds.right(), of.width, extent.width);
+    let (top, height) = span(bounds.top, bounds.bottom(), of.height, extent.height);
+    let cropped = guide.cropped(Bounds { left, top, extent: Extent::new(width, height) });
+    cropped.map_or_else(|| Arc::clone(guide), Arc::new)
+}
+
+/// Where a result that is a part belongs.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    pub(super) place: Place,
+    mask: Option<Arc<Mask>>,
+}
+
+impl Part {
+    pub(super) fn of(request: &Request) -> Option<Self> {
+        let mask = request.input.as_ref().and_then(|input| input.mask.clone());
+        Some(Self { place: request.place()?, mask })
+    }
+
+    /// A part of which only the place is known.
+    pub(super) const fn at(place: Place) -> Self {
+        Self { place, mask: None }
+    }
+
+    /// As a layer of the canvas: clear where it was not painted.
+    pub(super) fn layer(&self, picture: &Picture) -> Tiles {
+        Tiles::of_part(self.place.of, self.place.bounds, picture, self.mask.as_deref())
+    }
+}
+
+/// What the canvas shows of a result that is a part, and of what it was put together.
+#[derive(Debug)]
+pub(super) struct InPlace {
+    document: Arc<Tiles>,
+    picture: Arc<Picture>,
+    tiles: Arc<Tiles>,
+}
+
+impl Session {
+    /// The size that the chosen model paints best.
+    pub fn native_extent(&self) -> Extent {
+        self.model().map_or_else(|| Draft::default().extent, |model| model.example.extent)
+    }
+
+    /// The steps on the canvas at which the box to paint snaps, in image pixels: an eighth of what the model paints best.
+    pub fn bounds_step(&self) -> u32 {
+        let Extent { width, height } = self.native_extent();
+        (width.min(height) / 8).max(8)
+    }
+
+    /// Paints only this box of the canvas from now on; all of it, if there is no smaller one.
+    pub(super) fn set_bounds(&mut self, bounds: Option<Bounds>) {
+        let whole = Bounds::whole(self.document.extent());
+        let bounds = bounds.and_then(|bounds| bounds.intersection(whole));
+        self.draft.bounds = bounds.filter(|&bounds| bounds != whole);
+    }
+
+    /// What the view shows: a result that is a part of a canvas as large as the document lies in its place over it.
+    pub(super) fn viewed(&mut self) -> Shown {
+        match &self.view.what {
+            Viewed::Document if self.document.has_picture() => Shown::Document(Arc::clone(self.document.flat())),
+            Viewed::Document => Shown::Empty(self.draft.extent.rounded_to(8)),
+            Viewed::Result(id, picture, part) => {
+                let fitting = part.as_ref().filter(|part| self.fits(part));
+                match fitting.and_then(|part| in_place(&mut self.in_place, &self.document, part, picture)) {
+                    Some(tiles) => Shown::Part { result: *id, picture: Arc::clone(picture), tiles },
+                    None => Shown::Result(*id, Arc::clone(picture)),
+                }
+            }
+        }
+    }
+
+    /// Puts back which part of the canvas was painted, and the mask over it; what the canvas shows stays.
+    pub(super) fn recall_part(&mut self, part: &Part) {
+        self.set_bounds(Some(part.place.bounds));
+        self.draft.only_masked = false;
+        self.edit(match &part.mask {
+            Some(mask) => Edit::ReplaceMask(mask.placed(part.place.of, part.place.bounds)),
+            None => Edit::ClearMask,
+        });
+    }
+
+    /// Whether a part belongs on a canvas like the document's.
+    pub(super) fn fits(&self, part: &Part) -> bool {
+        self.document.has_picture() && self.document.extent() == part.place.of
+    }
+}
+
+/// The document with a part over it, put together anew when one of them is another than before.
+fn in_place(
+    shown: &mut Option<InPlace>,
+    document: &Document,
+    part: &Part,
+    picture: &Arc<Picture>,
+) -> Option<Arc<Tiles>> {
+    let is_current =
+        |shown: &&mut InPlace| Arc::ptr_eq(&shown.document, document.flat()) && Arc::ptr_eq(&shown.picture, picture);
+    if let Some(shown) = shown.as_mut().filter(is_current) {
+        return Some(Arc::clone(&shown.tiles));
+    }
+    let tiles =
+        Arc::new(document.seen_with(LayerEdit::Insert { name: String::new(), tiles: part.layer(picture) }).ok()?);
+    let (document, picture) = (Arc::clone(document.flat()), Arc::clone(picture));
+    *shown = Some(InPlace { document, picture, tiles: Arc::clone(&tiles) });
+    Some(tiles)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::draft::tests::a_draft;
+    use super::*;
+    use crate::pixels::composite;
+    use proptest::prelude::*;
+
+    const CANVAS: Extent = Extent::new(152, 136);
+    const NATIVE: Extent = Extent::new(64, 64);
+
+    fn byte(seed: u64, index: usize) -> u8 {
+        (seed.wrapping_add(index as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29).wrapping_mul(0xBF58_476D)
+            >> 20) as u8
+    }
+
+    fn noise(extent: Extent, seed: u64) -> Picture {
+        let rgba = (0..extent.area() * 4).map(|i| if i % 4 == 3 { 255 } else { byte(seed, i) }).collect();
+        Picture::from_rgba(extent, rgba).unwrap()
+    }
+
+    /// An ellipse with a soft edge.
+    fn mask((x, y): (f32, f32), (across, down): (f32, f32), softness: f32) -> Mask {
+        let places = (0..CANVAS.height).flat_map(|y| (0..CANVAS.width).map(move |x| (x as f32, y as f32)));
+        let coverage = places.map(|(px, py)| {
+            let inside = 1.0 - ((px - x) / across).hypot((py - y) / down);
+            (inside / softness * 255.0).clamp(0.0, 255.0) as u8
+        });
+        Mask::from_coverage(CANVAS, coverage.collect()).unwrap()
+    }
+
+    fn pixels(tiles: &Tiles) -> Vec<[u8; 4]> {
+        tiles.to_picture().rgba().as_chunks::<4>().0.to_vec()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn what_the_mask_keeps_and_what_lies_outside_the_box_stays_to_the_bit(
+            middle in (0f32..150.0, 0f32..140.0),
+            radii in (1f32..90.0, 1f32..90.0),
+            softness in 0.01f32..1.0,
+            (left, top, width, height) in (0u32..140, 0u32..130, 8u32..160, 8u32..160),
+            has_bounds in any::<bool>(),
+            only_masked in any::<bool>(),
+            padding in 0u32..80,
+            seed in any::<u64>(),
+        ) {
+            let bounds = has_bounds.then_some(Bounds { left, top, extent: Extent::new(width, height) });
+            let draft = Draft { bounds, only_masked, padding, ..a_draft() };
+            let document = Document::restored(Some(Arc::new(noise(CANVAS, seed))), mask(middle, radii, softness)).unwrap();
+            match draft.to_requests(&document, None, NATIVE) {
+                Err(NotReady::NothingMasked) => {
+                    prop_assert!(document.mask().bounds_within(draft.bounds_in(&document)).is_none());
+                }
+                Err(other) => prop_assert!(false, "{}", other),
+                Ok(requests) => if let Some(part) = Part::of(&requests[0]) {
+                    // What the pipeline does with the pixels of the model.
+                    let input = requests[0].input.as_ref().unwrap();
+                    let painted = noise(requests[0].extent, seed ^ 1).resized(part.place.bounds.extent);
+                    let painted = match &input.mask {
+                        Some(mask) => composite(&input.picture, &painted, mask),
+                        None => painted,
+                    };
+                    let mut applied = document.clone();
+                    let edit = LayerEdit::Insert { name: "part".into(), tiles: part.layer(&painted) };
+                    let seen = document.seen_with(edit.clone()).unwrap();
+                    applied.apply(Edit::Layer(edit)).unwrap();
+                    prop_assert!(seen == **applied.flat());
+                    let (before, after) = (pixels(document.flat()), pixels(applied.flat()));
+                    let expected = Tiles::of_part(CANVAS, part.place.bounds, &painted, None);
+                    for (i, expected) in pixels(&expected).into_iter().enumerate() {
+                        let is_painted = expected[3] == 255 && (!document.has_mask() || document.mask().coverage()[i] > 0);
+                        prop_assert_eq!(after[i], if is_painted { expected } else { before[i] });
+                    }
+                    applied.undo();
+                    prop_assert!(pixels(applied.flat()) == before);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_box_and_a_mask_up_close_are_painted_at_the_models_size() {
+        let document =
+            Document::restored(Some(Arc::new(noise(CANVAS, 1))), mask((40.0, 50.0), (10.0, 10.0), 0.01)).unwrap();
+        let request = |draft: Draft| draft.to_requests(&document, None, NATIVE).unwrap().remove(0);
+        let whole = request(a_draft());
+        assert_eq!((whole.extent, whole.place()), (CANVAS, None));
+        let bounds = Bounds { left: 20, top: 30, extent: Extent::new(100, 50) };
+        let boxed = request(Draft { bounds: Some(bounds), ..a_draft() });
+        assert_eq!((boxed.extent, boxed.place()), (Extent::new(88, 48), Some(Place { bounds, of: CANVAS })));
+        assert_eq!(boxed.picture_extent(), bounds.extent);
+        // 19 pixels masked and 8 on each side.
+        let close = request(Draft { only_masked: true, padding: 8, ..a_draft() });
+        let bounds = Bounds { left: 23, top: 33, extent: Extent::new(35, 35) };
+        assert_eq!((close.extent, close.place()), (NATIVE, Some(Place { bounds, of: CANVAS })));
+    }
+
+    #[test]
+    fn a_guide_is_cut_like_the_canvas_that_it_lies_over() {
+        let guide = Arc::new(noise(Extent::new(304, 68), 3));
+        let place = Place { bounds: Bounds { left: 15, top: 20, extent: Extent::new(50, 100) }, of: CANVAS };
+        let part = part_of_guide(&guide, Some(place));
+        assert_eq!(*part, guide.cropped(Bounds { left: 30, top: 10, extent: Extent::new(100, 50) }).unwrap());
+        assert!(Arc::ptr_eq(&part_of_guide(&guide, None), &guide));
+    }
+}
