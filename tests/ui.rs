@@ -1211,7 +1211,7 @@ fn a_box_is_dragged_moved_and_painted_and_its_result_lies_in_its_place() {
     assert_eq!(window.session().draft.bounds, Some(bounds(40, 40, 64, 32)));
     drag_over_picture(&mut window, [104.0, 72.0], [104.0, 88.0]);
     assert_eq!(window.session().draft.bounds, Some(bounds(40, 40, 64, 48)));
-    window.harness.get_by_label("64 \u{d7} 48, painted at 72 \u{d7} 56");
+    window.harness.get_by_label("64 \u{d7} 48 at 72 \u{d7} 56");
     window.click("Generate");
     let job = window.job();
     let place = Place { bounds: bounds(40, 40, 64, 48), of: Extent::new(128, 96) };
@@ -1226,7 +1226,7 @@ fn a_box_is_dragged_moved_and_painted_and_its_result_lies_in_its_place() {
     window.click("Apply");
     window.wait("the layer", |session| session.document.stack().layers().len() == 2);
     assert_eq!(**window.session().document.flat(), *tiles);
-    window.click("Whole canvas");
+    window.click("Whole");
     assert_eq!(window.session().draft.bounds, None);
 }
 

@@ -217,9 +217,10 @@ pub(super) fn settings_ui(ui: &mut Ui, session: &Session, out: &mut Outbox) {
         let at = if painted == bounds.extent {
             String::new()
         } else {
-            format!(", painted at {} \u{d7} {}", painted.width, painted.height)
+            format!(" at {} \u{d7} {}", painted.width, painted.height)
         };
-        ui.label(weak(format!("{width} \u{d7} {height}{at}")));
+        let about = "The box on the canvas, and the size at which it is painted";
+        ui.label(weak(format!("{width} \u{d7} {height}{at}"))).on_hover_text(about);
     }
     if ui.button("Model's size").on_hover_text("A box as large as the model paints best").clicked() {
         let canvas = Bounds::whole(session.document.extent());
@@ -227,8 +228,12 @@ pub(super) fn settings_ui(ui: &mut Ui, session: &Session, out: &mut Outbox) {
         let side = native.width.min(native.height) / 2;
         out.act(Action::SetBounds(Some(middle.context_area(side, native, canvas))));
     }
-    let whole = egui::Button::new("Whole canvas");
-    if ui.add_enabled(session.draft.bounds.is_some(), whole).on_hover_text("Or double-click the canvas").clicked() {
+    let whole = egui::Button::new("Whole");
+    if ui
+        .add_enabled(session.draft.bounds.is_some(), whole)
+        .on_hover_text("Paints the whole canvas again; a double-click on it does the same")
+        .clicked()
+    {
         out.act(Action::SetBounds(None));
     }
 }
