@@ -22,6 +22,10 @@ pub enum Action {
     ResumeQueue,
     /// Paint only this box of the canvas from now on; none paints all of it.
     SetBounds(Option<Bounds>),
+    /// Paint the canvas anew whenever it changes, or no longer.
+    SetLive(bool),
+    /// Keep what was painted live as a result.
+    KeepLive,
     /// Draw another seed.
     RollSeed,
     /// Use this model from now on, and load it.

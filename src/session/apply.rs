@@ -14,6 +14,7 @@ impl Session {
     pub fn apply(&mut self, action: Action) {
         self.carry_out(action);
         self.start_next(Instant::now());
+        self.live_on();
         self.look_on();
         self.refresh();
         self.keep_state();
@@ -34,6 +35,8 @@ impl Session {
                 self.dismiss_offers_of(|action| matches!(action, Action::ResumeQueue));
             }
             Action::SetBounds(bounds) => self.set_bounds(bounds),
+            Action::SetLive(on) => self.set_live(on),
+            Action::KeepLive => self.keep_live(),
             Action::RollSeed => self.roll_seed(),
             Action::ChooseModel(name) => self.choose_model(&name),
             Action::Reword { negative: false, text } => self.draft.prompt = text,
@@ -250,6 +253,10 @@ impl Session {
                 if let Some(picture) = self.document.picture().cloned() {
                     self.save_to(path, picture, None, None);
                 }
+            }
+            Shown::Live { picture, .. } => {
+                let picture = std::sync::Arc::clone(picture);
+                self.save_to(path, picture, None, None);
             }
             Shown::Preview { .. } => {
                 self.notices.info("This picture is not finished: stop it and keep what there is, or wait for it");

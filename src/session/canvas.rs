@@ -23,6 +23,13 @@ pub enum Shown {
         /// What is seen of the document with it.
         tiles: Arc<Tiles>,
     },
+    /// What was painted live, in its place.
+    Live {
+        /// The part of the canvas that was painted.
+        picture: Arc<Picture>,
+        /// What is seen of the document with it.
+        tiles: Arc<Tiles>,
+    },
     /// The newest estimate of the running job.
     Preview {
         /// Which job.
@@ -41,21 +48,21 @@ impl Shown {
     pub fn extent(&self) -> Extent {
         match self {
             Self::Empty(extent) | Self::Preview { extent, .. } => *extent,
-            Self::Document(tiles) | Self::Part { tiles, .. } => tiles.extent(),
+            Self::Document(tiles) | Self::Part { tiles, .. } | Self::Live { tiles, .. } => tiles.extent(),
             Self::Result(_, picture) => picture.extent(),
         }
     }
 
     /// Whether it is a picture that can be worked on: not an estimate of one, nor none.
     pub const fn is_finished(&self) -> bool {
-        matches!(self, Self::Document(_) | Self::Result(..) | Self::Part { .. })
+        matches!(self, Self::Document(_) | Self::Result(..) | Self::Part { .. } | Self::Live { .. })
     }
 
     /// The result that it shows, if it shows one.
     pub const fn result(&self) -> Option<ResultId> {
         match self {
             Self::Result(id, _) | Self::Part { result: id, .. } => Some(*id),
-            Self::Empty(_) | Self::Document(_) | Self::Preview { .. } => None,
+            Self::Empty(_) | Self::Document(_) | Self::Live { .. } | Self::Preview { .. } => None,
         }
     }
 
@@ -64,6 +71,7 @@ impl Shown {
         match (self, other) {
             (Self::Empty(a), Self::Empty(b)) => a == b,
             (Self::Document(a), Self::Document(b)) => Arc::ptr_eq(a, b),
+            (Self::Live { tiles: a, .. }, Self::Live { tiles: b, .. }) => Arc::ptr_eq(a, b),
             (Self::Result(_, a), Self::Result(_, b)) => Arc::ptr_eq(a, b),
             (Self::Part { result: a, tiles: of_a, .. }, Self::Part { result: b, tiles: of_b, .. }) => {
                 a == b && Arc::ptr_eq(of_a, of_b)

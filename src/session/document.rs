@@ -117,6 +117,7 @@ impl Session {
     }
 
     pub(super) fn view_document(&mut self) {
+        self.live.step_back();
         self.view.what = Viewed::Document;
         self.view.wanted = None;
         self.view.stays = self.jobs.running.is_some();

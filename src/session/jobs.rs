@@ -104,7 +104,7 @@ impl Jobs {
         self.waiting.extend(self.left_over.drain(..));
     }
 
-    fn new_id(&mut self) -> JobId {
+    pub(super) fn new_id(&mut self) -> JobId {
         self.changes += 1;
         self.next_id += 1;
         JobId(self.next_id)

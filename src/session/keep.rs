@@ -41,6 +41,7 @@ impl Session {
 
     /// Takes note of what was edited in place, in the draft: at the end of a frame, so that it is kept even if no other follows.
     pub fn take_note(&mut self) {
+        self.live_on();
         self.refresh();
         self.keep_state();
     }

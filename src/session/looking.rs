@@ -69,7 +69,7 @@ impl Session {
 
     /// Goes on looking if there is nothing better to do, and steps back where there is.
     pub(super) fn look_on(&mut self) {
-        let is_idle = self.jobs.running.is_none() && self.jobs.waiting.is_empty();
+        let is_idle = self.jobs.running.is_none() && self.jobs.waiting.is_empty() && !self.is_live();
         match (&self.looking.state, self.looking.clip()) {
             (State::Due, Some(clip)) if is_idle => {
                 let asked = self.archive.send(Task::NextUnseen { clip: clip.fingerprint.clone() });

@@ -16,6 +16,7 @@ mod history;
 mod jobs;
 mod keep;
 mod layers;
+mod live;
 mod looking;
 mod notices;
 mod paint_box;
@@ -124,6 +125,7 @@ pub struct Session {
     found: Option<Found>,
     view: View,
     in_place: Option<part::InPlace>,
+    live: live::Live,
     shown: Shown,
     revision: u64,
     wishes: Vec<Wish>,
@@ -221,6 +223,7 @@ impl Session {
             found: None,
             view: View { what: Viewed::Document, stays: false, wanted: None },
             in_place: None,
+            live: live::Live::default(),
             shown,
             revision: 0,
             wishes: Vec::new(),
@@ -276,7 +279,10 @@ impl Session {
         match &self.shown {
             Shown::Empty(_) => None,
             Shown::Document(_) => self.document.picture(),
-            Shown::Result(_, picture) | Shown::Part { picture, .. } | Shown::Preview { picture, .. } => Some(picture),
+            Shown::Result(_, picture)
+            | Shown::Part { picture, .. }
+            | Shown::Live { picture, .. }
+            | Shown::Preview { picture, .. } => Some(picture),
         }
     }
 
@@ -324,7 +330,7 @@ impl Session {
             let over = part.map(|part| (Arc::clone(self.document.flat()), part.place.bounds));
             Some(Shown::Preview { job: running.id, picture, extent, over })
         });
-        let shown = preview.unwrap_or_else(|| self.viewed());
+        let shown = preview.or_else(|| self.live_shown()).unwrap_or_else(|| self.viewed());
         self.results.shown = match &self.view.what {
             Viewed::Result(id, ..) => Some(*id),
             Viewed::Document => None,

@@ -146,7 +146,7 @@ impl Session {
 }
 
 /// The document with a part over it, put together anew when one of them is another than before.
-fn in_place(
+pub(super) fn in_place(
     shown: &mut Option<InPlace>,
     document: &Document,
     part: &Part,

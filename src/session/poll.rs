@@ -23,7 +23,9 @@ impl Session {
         // Asked before the events are read: what a thread tells before it dies is there by then.
         let was_alive = self.engine.is_alive();
         while let Some(event) = self.engine.try_event() {
-            self.take_event(event, now);
+            if let Some(event) = self.take_live_event(event) {
+                self.take_event(event, now);
+            }
         }
         if !was_alive {
             self.engine_died();
@@ -49,6 +51,7 @@ impl Session {
         }
         self.notices.let_pass(now);
         self.start_next(now);
+        self.live_on();
         self.look_on();
         self.refresh();
         self.keep_state();
@@ -112,7 +115,7 @@ impl Session {
     }
 
     /// A new picture: shown unless the person chose to look at something else, and on its way to the gallery.
-    fn take_result(&mut self, painted: Painted, partial: bool) {
+    pub(super) fn take_result(&mut self, painted: Painted, partial: bool) {
         self.restarts_left = super::RESTARTS;
         for note in &painted.notes {
             self.notices.info(sentence(note));
@@ -131,6 +134,7 @@ impl Session {
     /// A dead engine is replaced. A job that it left without an end is not lost, but not tried again unasked either: it may be
     /// what the engine died of.
     fn engine_died(&mut self) {
+        self.live.lose();
         let unfinished = self.jobs.running.take();
         let revived = self.revive_engine();
         let what_next = match (&unfinished, revived) {

@@ -4,6 +4,7 @@ mod document;
 mod failures;
 mod guide;
 mod layers;
+mod live;
 mod looking;
 mod painting;
 mod restart;

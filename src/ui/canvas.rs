@@ -55,6 +55,9 @@ pub fn canvas_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut
     {
         super::result_bar::result_bar(ui, rect, id, session, out);
     }
+    if session.is_live() && shown.result().is_none() && view.painting.is_none() && view.stroke.is_none() {
+        super::result_bar::live_bar(ui, rect, matches!(shown, Shown::Live { .. }), out);
+    }
     response.context_menu(|ui| context_menu(ui, &shown, view, out));
     if ui.input(|i| !i.raw.hovered_files.is_empty()) {
         drop_hint(ui, rect);
@@ -76,6 +79,7 @@ fn description(session: &Session, shown: &Shown) -> String {
             None => "Canvas, empty".into(),
         },
         Shown::Document(tiles) => format!("Canvas, the picture to start from, {}", tiles.extent()),
+        Shown::Live { tiles, .. } => format!("Canvas, painted live, {}", tiles.extent()),
         Shown::Part { picture, .. } => format!("Canvas, a result in its place, {}", picture.extent()),
         Shown::Result(_, picture) => format!("Canvas, a result, {}", picture.extent()),
         Shown::Preview { extent, .. } => format!("Canvas, a picture being painted, {extent}"),
@@ -132,7 +136,7 @@ fn take_up(session: &Session, shown: &Shown, painted: Option<&Tiles>, view: &mut
             view.canvas.set_tiles(painted.unwrap_or(tiles));
         }
         Shown::Result(_, picture) => view.canvas.set_picture(picture),
-        Shown::Part { tiles, .. } => view.canvas.set_tiles(tiles),
+        Shown::Part { tiles, .. } | Shown::Live { tiles, .. } => view.canvas.set_tiles(tiles),
         Shown::Preview { picture, over, .. } => {
             if let Some((tiles, _)) = over {
                 view.canvas.set_tiles(tiles);
@@ -165,7 +169,7 @@ fn uniforms(ui: &Ui, scene: &Scene, shows_mask: bool) -> CanvasUniforms {
     let canvas = placement.canvas_in_ui;
     let what = match shown {
         Shown::Empty(_) => 0.0,
-        Shown::Document(_) | Shown::Result(..) | Shown::Part { .. } => 1.0,
+        Shown::Document(_) | Shown::Result(..) | Shown::Part { .. } | Shown::Live { .. } => 1.0,
         Shown::Preview { over: None, .. } => 2.0,
         Shown::Preview { over: Some(_), .. } if session.document.has_mask() => 4.0,
         Shown::Preview { .. } => 3.0,

@@ -37,6 +37,7 @@ const EDIT: &[Option<Shortcut>] = &[
     Some(Shortcut::ClearMask),
     Some(Shortcut::InvertMask),
     None,
+    Some(Shortcut::Live),
     Some(Shortcut::RollSeed),
     Some(Shortcut::OlderPrompt),
     Some(Shortcut::NewerPrompt),

@@ -96,6 +96,7 @@ pub(super) fn perform(
         }
         Shortcut::MoreWeight => weigh(ctx, 0.1, session, view, out),
         Shortcut::LessWeight => weigh(ctx, -0.1, session, view, out),
+        Shortcut::Live => out.act(Action::SetLive(!session.is_live())),
         Shortcut::RollSeed => out.act(Action::RollSeed),
         Shortcut::OpenPicture => out.ask(Ask::OpenPicture),
         Shortcut::OpenMask => out.ask(Ask::OpenMask),

@@ -68,7 +68,9 @@ pub(super) fn colour_at(shown: &Shown, at: Point) -> Option<[u8; 4]> {
         return None;
     }
     match shown {
-        Shown::Document(tiles) | Shown::Part { tiles, .. } => Some(tiles.pixel(at.x as u32, at.y as u32)),
+        Shown::Document(tiles) | Shown::Part { tiles, .. } | Shown::Live { tiles, .. } => {
+            Some(tiles.pixel(at.x as u32, at.y as u32))
+        }
         Shown::Result(_, picture) => {
             let index = at.y as usize * extent.width as usize + at.x as usize;
             picture.rgba().as_chunks::<4>().0.get(index).copied()

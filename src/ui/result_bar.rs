@@ -5,7 +5,7 @@ use super::shortcuts::Shortcut;
 use super::state::Outbox;
 use super::theme::Palette;
 use crate::session::{Action, ResultId, Session};
-use egui::{Align2, Area, Button, Frame, Id, Margin, Order, Rect, RichText, Stroke, TextStyle, Ui, vec2};
+use egui::{Align2, Area, Button, Frame, Id, Margin, Order, Rect, Response, RichText, Stroke, TextStyle, Ui, vec2};
 
 /// Below this width of the canvas the bar leaves out what it stands over, in points.
 const ROOM_FOR_TITLE: f32 = 400.0;
@@ -16,8 +16,51 @@ const ABOUT_FIT: &str = "How well the picture fits its prompt, as the CLIP sees 
 
 /// The bar, at the top of the canvas. It has a layer of its own, so that the tools do not paint through it.
 pub(super) fn result_bar(ui: &Ui, canvas: Rect, result: ResultId, session: &Session, out: &mut Outbox) {
+    bar(ui, "result bar", canvas, |ui| {
+        if canvas.width() >= ROOM_FOR_TITLE {
+            let fit = session.results.get(result).and_then(|item| item.fit);
+            let title = title(ui, &fit.map_or_else(|| "A result".to_owned(), fit_text));
+            if fit.is_some() {
+                title.on_hover_text(ABOUT_FIT);
+            }
+        }
+        let button = |ui: &mut Ui, text: &str, shortcut: Shortcut| button(ui, text, shortcut.tooltip(ui.ctx()), true);
+        if button(ui, "Use its settings", Shortcut::RecallResult) {
+            out.act(Action::Recall(result));
+        }
+        if button(ui, "Apply", Shortcut::ApplyResult) {
+            out.act(Action::ApplyResult(result));
+        }
+        if button(ui, "Start from this", Shortcut::StartFromResult) {
+            out.act(Action::StartFromResult(result));
+        }
+        if session.results.get(result).is_some_and(|item| session.can_upscale(item))
+            && button(ui, "Upscale", Shortcut::UpscaleResult)
+        {
+            out.act(Action::Upscale(result));
+        }
+        if session.document.has_picture() && button(ui, "Back", Shortcut::HideResult) {
+            out.act(Action::HideResult);
+        }
+    });
+}
+
+/// The bar while the canvas is painted live: what was painted can be kept once it is finished.
+pub(super) fn live_bar(ui: &Ui, canvas: Rect, is_finished: bool, out: &mut Outbox) {
+    bar(ui, "live bar", canvas, |ui| {
+        title(ui, "Live");
+        if button(ui, "Keep", "Keeps this picture as a result, to apply it or go on from it".into(), is_finished) {
+            out.act(Action::KeepLive);
+        }
+        if button(ui, "End", Shortcut::Live.tooltip(ui.ctx()), true) {
+            out.act(Action::SetLive(false));
+        }
+    });
+}
+
+fn bar(ui: &Ui, name: &str, canvas: Rect, contents: impl FnOnce(&mut Ui)) {
     let palette = Palette::of(ui);
-    let area = Area::new(Id::unique("result bar"))
+    let area = Area::new(Id::unique(name))
         .order(Order::Middle)
         .pivot(Align2::CENTER_TOP)
         .fixed_pos(canvas.center_top() + vec2(0.0, 6.0))
@@ -28,43 +71,26 @@ pub(super) fn result_bar(ui: &Ui, canvas: Rect, result: ResultId, session: &Sess
         .stroke(Stroke::new(1.0, palette.field_line))
         .inner_margin(Margin::symmetric(6, 2))
         .corner_radius(7);
-    let small = |text: &str| RichText::new(text).text_style(TextStyle::Small);
     area.show(ui.ctx(), |ui| {
         frame.show(ui, |ui| {
             ui.horizontal(|ui| {
                 ui.spacing_mut().item_spacing.x = 2.0;
-                if canvas.width() >= ROOM_FOR_TITLE {
-                    ui.add_space(4.0);
-                    let fit = session.results.get(result).and_then(|item| item.fit);
-                    let title = fit.map_or_else(|| "A result".to_owned(), fit_text);
-                    let title = ui.label(small(&title).color(palette.text_weak));
-                    if fit.is_some() {
-                        title.on_hover_text(ABOUT_FIT);
-                    }
-                    ui.add_space(4.0);
-                }
-                let button = |ui: &mut Ui, text: &str, shortcut: Shortcut| {
-                    let button = Button::new(small(text)).frame_when_inactive(false).min_size(vec2(0.0, 22.0));
-                    ui.add(button).on_hover_text(shortcut.tooltip(ui.ctx())).clicked()
-                };
-                if button(ui, "Use its settings", Shortcut::RecallResult) {
-                    out.act(Action::Recall(result));
-                }
-                if button(ui, "Apply", Shortcut::ApplyResult) {
-                    out.act(Action::ApplyResult(result));
-                }
-                if button(ui, "Start from this", Shortcut::StartFromResult) {
-                    out.act(Action::StartFromResult(result));
-                }
-                if session.results.get(result).is_some_and(|item| session.can_upscale(item))
-                    && button(ui, "Upscale", Shortcut::UpscaleResult)
-                {
-                    out.act(Action::Upscale(result));
-                }
-                if session.document.has_picture() && button(ui, "Back", Shortcut::HideResult) {
-                    out.act(Action::HideResult);
-                }
+                contents(ui);
             });
         });
     });
+}
+
+fn title(ui: &mut Ui, text: &str) -> Response {
+    ui.add_space(4.0);
+    let text = RichText::new(text).text_style(TextStyle::Small).color(Palette::of(ui).text_weak);
+    let title = ui.label(text);
+    ui.add_space(4.0);
+    title
+}
+
+fn button(ui: &mut Ui, text: &str, tooltip: String, enabled: bool) -> bool {
+    let text = RichText::new(text).text_style(TextStyle::Small);
+    let button = Button::new(text).frame_when_inactive(false).min_size(vec2(0.0, 22.0));
+    ui.add_enabled(enabled, button).on_hover_text(tooltip).clicked()
 }

@@ -20,6 +20,7 @@ pub enum Shortcut {
     MoreWeight,
     LessWeight,
     RollSeed,
+    Live,
     OpenPicture,
     OpenMask,
     OpenGuide,
@@ -177,6 +178,7 @@ table! {
         NewerPrompt, "Later prompt", "", None, Anywhere, [ALT ArrowDown];
         MoreWeight, "More weight", "In the prompt: the selected words, or the word at the cursor, count more.", None, Anywhere, [CTRL ArrowUp];
         LessWeight, "Less weight", "In the prompt: the selected words, or the word at the cursor, count less.", None, Anywhere, [CTRL ArrowDown];
+        Live, "Paint live", "Paints the canvas, or the area to paint, anew with every stroke and every word.", None, OutsideText, [PLAIN V];
         RollSeed, "Roll the seed", "Draws another seed.", Some(Icon::Die), OutsideText, [PLAIN R];
     }
     Tools {

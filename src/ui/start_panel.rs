@@ -20,6 +20,7 @@ pub(super) fn start_panel_ui(
     draft: &mut Draft,
     document: &Document,
     found_settings: bool,
+    is_live: bool,
     view: &mut ViewState,
     out: &mut Outbox,
 ) {
@@ -59,6 +60,12 @@ pub(super) fn start_panel_ui(
         .on_hover_text("How much is painted anew: 0 keeps the picture, 1 ignores it.");
     let text = format!("{} of {} steps will run", draft.steps_to_run(document), draft.steps);
     note(ui, text, Palette::of(ui).text_weak);
+    row(ui, "", |ui, _| {
+        let mut live = is_live;
+        if ui.checkbox(&mut live, "Live").on_hover_text(Shortcut::Live.tooltip(ui.ctx())).changed() {
+            out.act(Action::SetLive(live));
+        }
+    });
     if document.has_mask() {
         mask_ui(ui, draft);
     }
