@@ -70,8 +70,9 @@ impl Shown {
     pub(super) fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Empty(a), Self::Empty(b)) => a == b,
-            (Self::Document(a), Self::Document(b)) => Arc::ptr_eq(a, b),
-            (Self::Live { tiles: a, .. }, Self::Live { tiles: b, .. }) => Arc::ptr_eq(a, b),
+            (Self::Document(a), Self::Document(b)) | (Self::Live { tiles: a, .. }, Self::Live { tiles: b, .. }) => {
+                Arc::ptr_eq(a, b)
+            }
             (Self::Result(_, a), Self::Result(_, b)) => Arc::ptr_eq(a, b),
             (Self::Part { result: a, tiles: of_a, .. }, Self::Part { result: b, tiles: of_b, .. }) => {
                 a == b && Arc::ptr_eq(of_a, of_b)

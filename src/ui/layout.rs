@@ -95,8 +95,7 @@ fn side_panel(ui: &mut Ui, session: &mut Session, view: &mut ViewState, out: &mu
                 prompt_panel::prompt_panel_ui(ui, &mut session.draft, view, out);
                 if session.document.has_picture() {
                     ui.add_space(space::GROUP);
-                    let (is_live, found) = (session.is_live(), session.found_settings);
-                    start_panel::start_panel_ui(ui, &mut session.draft, &session.document, found, is_live, view, out);
+                    start_panel::start_panel_ui(ui, session, view, out);
                 }
                 guide_panel::guide_panel_ui(ui, session, view, out);
                 ui.add_space(space::GROUP);

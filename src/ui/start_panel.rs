@@ -7,23 +7,16 @@ use super::theme::Palette;
 use super::widgets::{Look, Number, choice_row, heading, note, row, sized_icon_button, slider_row};
 use crate::diffusion::MaskedContent;
 use crate::geom::Extent;
-use crate::paint::Document;
-use crate::session::{Action, Draft};
+use crate::session::{Action, Draft, Session};
 use egui::{Align, CornerRadius, Image, Layout, RichText, TextStyle, Ui, vec2};
 
 const STRENGTH: Number =
     Number { range: 0.0..=1.0, typed: 0.0..=1.0, step: 0.01, decimals: 2, logarithmic: false, suffix: "" };
 
 /// The open picture, how much of it is painted anew, and closing it. Nothing when no picture is open.
-pub(super) fn start_panel_ui(
-    ui: &mut Ui,
-    draft: &mut Draft,
-    document: &Document,
-    found_settings: bool,
-    is_live: bool,
-    view: &mut ViewState,
-    out: &mut Outbox,
-) {
+pub(super) fn start_panel_ui(ui: &mut Ui, session: &mut Session, view: &mut ViewState, out: &mut Outbox) {
+    let is_live = session.is_live();
+    let Session { draft, document, found_settings, .. } = session;
     if !document.has_picture() {
         return;
     }
@@ -69,7 +62,7 @@ pub(super) fn start_panel_ui(
     if document.has_mask() {
         mask_ui(ui, draft);
     }
-    if found_settings && ui.button("Use the settings in the file").clicked() {
+    if *found_settings && ui.button("Use the settings in the file").clicked() {
         out.act(Action::UseSettings);
     }
 }

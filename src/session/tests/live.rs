@@ -1,5 +1,5 @@
 use super::*;
-use crate::diffusion::Place;
+use crate::diffusion::{Place, Stop};
 use crate::geom::Bounds;
 use crate::paint::{Ink, Painting, Sample};
 
