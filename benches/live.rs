@@ -2,6 +2,8 @@
 //! and engine with the model that ships, without a window: from handing over the finished stroke, in the middle of the run for the
 //! stroke before it, until the canvas shows the first estimate of what comes of it, and until the whole picture is there.
 
+#![expect(clippy::print_stdout, reason = "what it finds is its output")]
+
 use sfumato::geom::{Bounds, Extent};
 use sfumato::paint::{Ink, Painting, Sample};
 use sfumato::pixels::Picture;
@@ -22,7 +24,7 @@ fn main() {
     let mut session = Session::start(Paths::in_one_folder(home.path()), settings, None, wake);
     session.apply(Action::ChooseModel("bozzetto".into()));
     session.apply(Action::PastePicture(Picture::filled(Extent::new(384, 256), [250, 250, 250, 255])));
-    let mut until = |session: &mut Session, is_so: &dyn Fn(&Session) -> bool| {
+    let until = |session: &mut Session, is_so: &dyn Fn(&Session) -> bool| {
         while !is_so(session) {
             woken.recv_timeout(Duration::from_secs(1)).unwrap_or_default();
             session.poll();

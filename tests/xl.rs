@@ -101,7 +101,7 @@ fn each_step_of_the_refiner_is_diffusers() {
     tiny.write_folder(&folder, Prediction::Epsilon);
     let pixel = |index: u32| [(index % 64 * 4) as u8, (index / 64 * 4) as u8, 128, 255];
     let picture = Picture::from_rgba(EXTENT, (0..64 * 64).flat_map(pixel).collect()).unwrap();
-    let input = Input { picture: Arc::new(picture), strength: 0.5, mask: None };
+    let input = Input::new(Arc::new(picture), 0.5, None);
     let request = request("blurry", Some(input));
     let (latents, of_folder) = painted(&load(&folder), &request);
     assert_near(&latents, &expected()["refined"], 0.0, "refined");

@@ -85,7 +85,7 @@ impl Session {
         }
         let is_busy = self.jobs.running.is_some() || !self.jobs.waiting.is_empty();
         let signs = (self.document.revision(), self.draft.storable());
-        let is_due = self.live.made_of.as_ref() != Some(&signs);
+        let is_due = self.live.made_of.as_ref() != Some(&signs) && matches!(self.view.what, Viewed::Document);
         match &self.live.run {
             Some(run) if is_due || is_busy => run.cancel.stop(Stop::Discard),
             None if is_due && !is_busy && self.document.has_picture() && self.engine.is_alive() => {
