@@ -70,7 +70,7 @@ fn a_picture() -> Arc<Picture> {
 fn input(strength: f64) -> Input {
     let inside = |index: usize| (12..43).contains(&(index / 64)) && (20..61).contains(&(index % 64));
     let coverage = (0..64 * 64).map(|index| if inside(index) { 255 } else { 0 }).collect();
-    Input { picture: a_picture(), strength, mask: Some(Arc::new(Mask::from_coverage(EXTENT, coverage).unwrap())) }
+    Input::new(a_picture(), strength, Some(Arc::new(Mask::from_coverage(EXTENT, coverage).unwrap())))
 }
 
 /// The latents after each step, as one tensor, and the picture.

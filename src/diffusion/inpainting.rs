@@ -29,11 +29,7 @@ impl<D: Denoiser> Denoiser for Inpainting<D> {
 
 /// What an inpainting model sees beside the noisy latent, (1, 1 + C, h, w): where to repaint, 1 or 0, and the latent of the picture that
 /// is grey there. Picture and mask are of `extent`. It has no halves: as in diffusers' `StableDiffusionInpaintPipeline`, and A1111. Without a mask all is to be repainted.
-pub(super) fn seen_beside(
-    model: &Model,
-    extent: Extent,
-    masked: Option<(&Picture, &Mask)>,
-) -> Result<Tensor, Error> {
+pub(super) fn seen_beside(model: &Model, extent: Extent, masked: Option<(&Picture, &Mask)>) -> Result<Tensor, Error> {
     let (width, height) = (extent.width as usize, extent.height as usize);
     let repaints = |index: usize| masked.is_none_or(|(_, mask)| mask.coverage()[index] >= 128);
     let ones = |kept: bool| (0..width * height).map(|index| f32::from(u8::from(repaints(index) != kept))).collect();
