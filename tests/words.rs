@@ -161,7 +161,7 @@ fn a_word_for_another_text_encoder_is_passed_over_with_a_sentence() {
 }
 
 #[test]
-fn no_cut_or_changed_card_makes_the_reader_panic() {
+fn no_cut_card_makes_the_reader_panic() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("card.png");
     for name in ["chunk.png", "card.png"] {

@@ -111,7 +111,7 @@ impl Library {
     /// and .safetensors and .pth files in a folder `upscalers` beside models; `ControlNet`s are `controlnet` in a model's folder and the
     /// folders in a folder `controlnet` beside models; CLIPs likewise, called `clip`; `LoRA`s are in a folder `loras`, however deep, and
     /// learned words in a folder `embeddings`.
-    /// Configs and headers are read, weights are not; what cannot be used is listed with the reason.
+    /// Configs, headers and embeddings are read, weights are not; what cannot be used is listed with the reason.
     pub fn discover(extra: &[PathBuf]) -> Self {
         let mut places = extra.to_vec();
         places.extend(built_in_places());

@@ -11,6 +11,9 @@
 use candle_core::DType;
 use std::collections::HashMap;
 
+/// Dimensions of a tensor, at most: no network has more than six.
+const MAX_RANK: usize = 8;
+
 /// The place of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Id(usize);
@@ -269,8 +272,9 @@ impl Machine<'_> {
         match (&self.values[object.0], &self.values[state.0]) {
             // What is set on an object beside its items; of a dictionary of weights, the versions of its modules.
             (Value::Dict(_) | Value::Opaque, _) => Ok(()),
-            (Value::Unbuilt, state @ Value::Dict(_)) => {
-                self.values[object.0] = state.clone();
+            (Value::Unbuilt, Value::Dict(_)) => {
+                // Moved: copied, one large state given to many objects would fill the memory.
+                self.values[object.0] = std::mem::replace(&mut self.values[state.0], Value::None);
                 Ok(())
             }
             _ => Err(SENSELESS),
@@ -326,6 +330,9 @@ impl Machine<'_> {
         let Value::Tuple(parts) = &self.values[tuple.0] else {
             return Err(SENSELESS);
         };
+        if parts.len() > MAX_RANK {
+            return Err(Refusal::Damaged("a tensor has too many dimensions"));
+        }
         let size = |part: &Id| match &self.values[part.0] {
             Value::Int(size) => usize::try_from(*size).map_err(|_| SENSELESS),
             _ => Err(SENSELESS),

@@ -63,7 +63,13 @@ pub(super) fn embeddings_in(place: &Path) -> Vec<PathBuf> {
     if let Some(outer) = place.parent().filter(|_| place.ends_with("models")) {
         files.extend(files_in(outer, &EMBEDDING_FOLDERS, &EMBEDDING_ENDINGS, MAX_DEPTH));
     }
-    files.retain(|path| path.file_stem().is_some_and(|stem| !stem.to_string_lossy().ends_with(".preview")));
+    // What a word looks like, beside its file.
+    let is_preview = |path: &Path| {
+        path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png"))
+            && (path.file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with(".preview"))
+                || ["safetensors", "pt", "bin"].iter().any(|ending| path.with_extension(ending).is_file()))
+    };
+    files.retain(|path| !is_preview(path));
     files
 }
 

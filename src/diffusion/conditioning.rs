@@ -65,14 +65,14 @@ impl Conditioning {
 
 /// How many layers of the text encoders are left out, and what to say of it.
 fn layers_to_skip(model: &Model, clip_skip: u32) -> Result<(usize, Vec<String>), Error> {
+    if clip_skip != last_layer() && model.family.is_some_and(|family| !family.skips_layers) {
+        return Ok((0, vec!["clip skip was passed over: it is for models of Stable Diffusion 1".to_owned()]));
+    }
     let depth = model.texts[0].network.depth();
     if clip_skip as usize > depth {
         return Err(Error::ClipSkip { clip_skip, depth });
     }
-    if clip_skip == last_layer() || model.family.is_none_or(|family| family.skips_layers) {
-        return Ok((clip_skip as usize - 1, Vec::new()));
-    }
-    Ok((0, vec!["clip skip was passed over: it is for models of Stable Diffusion 1".to_owned()]))
+    Ok((clip_skip as usize - 1, Vec::new()))
 }
 
 /// The words that are for such text encoders, and what to say of those that are not.

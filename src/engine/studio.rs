@@ -109,15 +109,20 @@ impl Studio {
 
 impl Studio {
     /// The learned words that a request's prompts name.
-    fn learned(&self, request: &Request) -> Result<Vec<LearnedWord>, Error> {
+    fn learned(&self, request: &Request) -> (Vec<LearnedWord>, Vec<String>) {
         let prompts = [&request.prompt, &request.negative_prompt];
-        let mut learned = Vec::new();
+        let (mut learned, mut unread) = (Vec::new(), Vec::new());
         for entry in self.library.embeddings() {
             if entry.names().any(|name| prompts.iter().any(|prompt| names(prompt, name))) {
-                learned.extend(LearnedWord::open(&entry.path)?);
+                match LearnedWord::open(&entry.path) {
+                    Ok(word) => learned.extend(word),
+                    Err(error) => {
+                        unread.push(format!("the embedding {} was passed over and read as words: {error}", entry.name));
+                    }
+                }
             }
         }
-        Ok(learned)
+        (learned, unread)
     }
 }
 
@@ -171,7 +176,7 @@ impl Work for Studio {
         self.load_upscaler(&job.request)?;
         self.load_controlnet(&job.request)?;
         self.load_loras(&job.request)?;
-        let learned = self.learned(&job.request)?;
+        let (learned, unread) = self.learned(&job.request);
         let (.., model) = self.loaded.as_ref().expect("the loop loads the job's model before it paints");
         let extras = Extras {
             upscaler: self.upscaler.as_ref().map(|(_, upscaler)| upscaler),
@@ -185,7 +190,10 @@ impl Work for Studio {
         if let Some(error) = failed {
             return Err(error);
         }
-        let ending = ending?;
+        let mut ending = ending?;
+        if let Ending::Finished(painted) | Ending::Stopped(painted) = &mut ending {
+            painted.notes.extend(unread);
+        }
         if let (Some(file), Some(mut traced), Ending::Finished(painted) | Ending::Stopped(painted)) =
             (trace, traced, &ending)
         {

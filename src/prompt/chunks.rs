@@ -69,7 +69,7 @@ impl Tokenizer {
             let mut rest = pieces.ids.as_slice();
             while let [id, ..] = *rest {
                 let written = words.iter().filter(|word| rest.starts_with(&word.ids)).max_by_key(|word| word.ids.len());
-                let is_comma = Some(id) == comma;
+                let is_comma = written.is_none() && Some(id) == comma;
                 if open.len() < room {
                     cut = if is_comma { Some(open.len() + 1) } else { cut };
                 } else {

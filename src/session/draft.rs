@@ -303,6 +303,8 @@ pub struct Model {
     pub example: Draft,
     /// What its network's output is taken for where none of its files says.
     pub guessed: Option<Prediction>,
+    /// Whether it can leave layers of its text encoder out.
+    pub skips_layers: bool,
     /// Why it cannot be used, if it can't.
     pub problem: Option<String>,
     /// Whether it is loaded, on its way, or neither.
@@ -323,14 +325,30 @@ impl Model {
             extent: defaults.extent,
             ..Draft::default()
         };
-        Self { name, description: description.into(), example, guessed: None, problem: None, state: ModelState::OnDisk }
+        Self {
+            name,
+            description: description.into(),
+            example,
+            guessed: None,
+            skips_layers: false,
+            problem: None,
+            state: ModelState::OnDisk,
+        }
     }
 
     /// A model that cannot be used, and why.
     pub fn unusable(name: impl Into<String>, description: impl Into<String>, problem: impl Into<String>) -> Self {
         let (name, description) = (name.into(), description.into());
         let example = Draft { model: name.clone(), ..Draft::default() };
-        Self { name, description, example, guessed: None, problem: Some(problem.into()), state: ModelState::OnDisk }
+        Self {
+            name,
+            description,
+            example,
+            guessed: None,
+            skips_layers: false,
+            problem: Some(problem.into()),
+            state: ModelState::OnDisk,
+        }
     }
 }
 

@@ -107,6 +107,7 @@ fn model(entry: &ModelEntry) -> Model {
             let is_guessed = summary.prediction_source == PredictionSource::Family;
             Model {
                 guessed: is_guessed.then_some(summary.training.prediction),
+                skips_layers: summary.family.is_some_and(|family| family.skips_layers),
                 ..Model::new(&entry.name, description, &defaults)
             }
         }

@@ -71,8 +71,8 @@ pub(super) fn settings_panel_ui(
         }
     }
     prediction_row(ui, draft, models);
-    // Shown where a picture's settings brought it.
-    if draft.clip_skip != last_layer() {
+    let skips_layers = models.iter().any(|model| model.name == draft.model && model.skips_layers);
+    if skips_layers || draft.clip_skip != last_layer() {
         row(ui, "Clip skip", |ui, id| {
             let skip = DragValue::new(&mut draft.clip_skip).range(1..=Request::<(), ()>::MAX_CLIP_SKIP).speed(0.05);
             let about = "Which of the text encoder's layers is read, counted from its last; 1 is usual.";

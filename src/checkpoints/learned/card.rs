@@ -15,8 +15,8 @@ use std::path::Path;
 
 /// The key of the text.
 const KEY: &str = "sd-ti-embedding";
-/// The numbers of one word are a megabyte of text or two.
-const MAX_JSON_BYTES: u64 = 64 << 20;
+/// The numbers of as many vectors as a prompt has room for, of the widest encoder, are three megabytes of text.
+const MAX_JSON_BYTES: u64 = 8 << 20;
 
 /// The vectors (n, width) in a PNG; none where there are none in it.
 pub(super) fn read(path: &Path) -> Result<Option<Tensor>, Error> {
@@ -28,6 +28,9 @@ pub(super) fn read(path: &Path) -> Result<Option<Tensor>, Error> {
             None => return Ok(None),
         },
     };
+    if json.len() as u64 >= MAX_JSON_BYTES {
+        return Err(damaged("the embedding in it is larger than any"));
+    }
     let vectors = serde_json::from_slice(&json).ok().and_then(|json| vectors(&json));
     vectors.map(Some).ok_or_else(|| damaged("the embedding in it makes no sense"))
 }

@@ -146,14 +146,22 @@ impl Lines {
                 Self::Rounded(arrange(values, shape, output, |from, to| each(from, to, |x| [x.to_bits()])))
             }
             (Parts::Two, Values::F32(values)) => Self::Split(arrange(values, shape, output, split_f32)),
-            (Parts::Two, Values::F16(values)) if values.len() > WIDE => {
-                Self::Halves(arrange(values, shape, output, |from, to| each(from, to, |x| [x.to_bits()])))
-            }
             (Parts::Two, Values::F16(values)) => {
-                Self::Split(arrange(values, shape, output, |from, to| split_f32(&from.to_f32_vec(), to)))
+                let halves = arrange(values, shape, output, |from, to| each(from, to, |x| [x.to_bits()]));
+                if values.len() > WIDE { Self::Halves(halves) } else { Self::Split(split_steps(&halves)) }
             }
         }
     }
+}
+
+/// Steps of f16, split.
+fn split_steps(halves: &[Line]) -> Vec<Line> {
+    let mut lines = vec![Line::ZERO; 2 * halves.len()];
+    for (from, to) in halves.chunks_exact(STEP).zip(lines.chunks_exact_mut(2 * STEP)) {
+        let (high, low) = to.split_at_mut(STEP);
+        split_halves(from, high, low);
+    }
+    lines
 }
 
 fn each<T: Copy, const PARTS: usize>(from: &[T], to: &mut [[u16; PARTS]], parts: impl Fn(T) -> [u16; PARTS]) {
