@@ -1,5 +1,5 @@
 use super::cpu::{Conv, Epilogue, Tiled, Tiling, Values};
-use super::host::{Host, filled, serves, tiling, widened, with_values};
+use super::host::{Host, filled, serves, tiling, tiling_of, widened, with_values};
 use super::layout::{enlarged, to_channels_first, to_channels_last};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
@@ -76,7 +76,7 @@ impl Conv2d {
     ) -> Result<Self> {
         let (outputs, inputs, side, _) = weight.dims4()?;
         let around = (padding.before, padding.after);
-        let kernel = match tiling {
+        let kernel = match tiling_of(tiling, weight.elem_count()) {
             _ if !serves(&weight) => Kernel::Candle { weight, bias, stride, padding },
             Some(tiling) => {
                 let conv = |values: Values<'_>| Conv::tiled(tiling, values, outputs, inputs, side, stride, around);

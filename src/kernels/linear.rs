@@ -1,6 +1,6 @@
 use super::Activation;
 use super::cpu::{self, Epilogue, Matrix, Packed, PackedGated, Tiled, TiledGated, Tiling, Values, Walk};
-use super::host::{Host, activations, filled, filled_rounded, serves, tiling, widened, with_values};
+use super::host::{Host, activations, filled, filled_rounded, serves, tiling, tiling_of, widened, with_values};
 use candle_core::{D, DType, Result, Tensor};
 use candle_nn::VarBuilder;
 use std::sync::Arc;
@@ -58,7 +58,7 @@ impl Linear {
     fn from_tensors(weight: Tensor, bias: Option<Tensor>, tiling: Option<Tiling>) -> Result<Self> {
         let (outputs, inputs) = weight.dims2()?;
         let widened = |bias: Option<Tensor>| bias.as_ref().map(widened).transpose();
-        let matrix = match tiling {
+        let matrix = match tiling_of(tiling, weight.elem_count()) {
             _ if !serves(&weight) => Stored::Candle { weight, bias },
             Some(tiling) => {
                 let packed = with_values(&weight, |values| Tiled::new(tiling, values, outputs, inputs))?;
@@ -159,7 +159,7 @@ impl GatedLinear {
         let matrix = if serves(&weight) {
             let bias = widened(&bias)?;
             let bias = bias.numbers();
-            with_values(&weight, |values| match tiling(&weights) {
+            with_values(&weight, |values| match tiling_of(tiling(&weights), weight.elem_count()) {
                 None => StoredGated::Own(Arc::new(PackedGated::new(values, &bias, outputs, inputs))),
                 Some(tiling) => StoredGated::Tiled(Arc::new(TiledGated::new(tiling, values, &bias, outputs, inputs))),
             })?
