@@ -31,8 +31,12 @@ RIVALS = {
     "torch-bf16": ("torch_worker.py", {"PRECISION": "bf16", **KEEP_MEMORY}),
     "sd.cpp": ("sdcpp_worker.py", {}),
 }
-# Name: the precision. Where the processor does not multiply bf16, the second says so and does not run.
-OURS = {"sfumato": "f32", "sfumato-bf16": "bf16"}
+# Name: what its environment has. Where the processor does not multiply bf16, the second says so and does not run; the third leaves AMX's tiles out.
+OURS = {
+    "sfumato": {"PRECISION": "f32"},
+    "sfumato-bf16": {"PRECISION": "bf16"},
+    "sfumato-vectors": {"PRECISION": "f32", "SFUMATO_VECTORS": "avx512"},
+}
 
 
 def arguments():
@@ -91,9 +95,9 @@ class Race:
         threads = str(self.given.threads)
         env = os.environ | {"OMP_NUM_THREADS": threads, "RAYON_NUM_THREADS": threads}
         if name not in RIVALS:
-            precision = OURS.get(name, "f32")
-            ours = {"SFUMATO_HOME": str(self.files.folder / "home"), "PRECISION": precision}
-            return self.our_command(case, png, threads, precision), env | ours
+            ours = OURS.get(name, OURS["sfumato"])
+            home = {"SFUMATO_HOME": str(self.files.folder / "home")}
+            return self.our_command(case, png, threads, ours["PRECISION"]), env | home | ours
         script, variables = RIVALS[name]
         command = [sys.executable, environment.HERE / script, self.files.folder, threads, case]
         return command + ([png] if png else []), env | variables
