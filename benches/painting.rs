@@ -6,7 +6,7 @@ use divan::{Bencher, black_box};
 use sfumato::checkpoints::{Model, Precision};
 use sfumato::diffusion::{Extras, Input, Noise, Request, SamplerName, Savings, ScheduleName, paint, preview};
 use sfumato::geom::{Extent, Point};
-use sfumato::paint::{Brush, Document, Edit, Stroke, Tool};
+use sfumato::paint::{Brush, Document, Edit, MaskEdit, Stroke, Tool};
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -108,7 +108,7 @@ fn stroke_of_a_soft_200_pixel_brush(bencher: Bencher<'_, '_>, side: u32) {
     let points = (0..50).map(|i| Point::new(side as f32 * i as f32 / 50.0, side as f32 / 2.0)).collect();
     let stroke = Stroke { tool: Tool::MaskBrush, brush, points };
     bencher.with_inputs(|| Document::new(Extent::new(side, side))).bench_local_values(|mut document| {
-        black_box(document.apply(Edit::Stroke(stroke.clone()))).expect("a stroke fits any document");
+        black_box(document.apply(Edit::Mask(MaskEdit::Stroke(stroke.clone())))).expect("a stroke fits any document");
         document
     });
 }

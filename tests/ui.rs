@@ -45,6 +45,9 @@ impl Dialogs for Chosen {
     }
 }
 
+#[path = "ui/tools.rs"]
+mod tools;
+
 /// A window, the other end of its engine, and the folder it lives in.
 struct Window {
     harness: Harness<'static, App>,
@@ -1173,10 +1176,10 @@ fn boxes_ellipses_loops_and_what_looks_alike_are_masked_and_the_mask_is_grown() 
     window.drag([50.0, 50.0], [150.0, 150.0]);
     let both = covered(&window);
     assert!(both > box_ + 0.5 * side * side && both < box_ + 0.9 * side * side, "{both} with an ellipse");
-    window.click("Grow");
+    window.apply(Action::AdjustMask { grow: 3, feather: 0.0 });
     assert!(covered(&window) > both);
-    window.click("Shrink");
-    assert!((covered(&window) - both).abs() < 0.01);
+    window.apply(Action::AdjustMask { grow: 0, feather: 0.0 });
+    assert!((covered(&window) - both).abs() < 1e-6);
     window.press(Modifiers::SHIFT, Key::C);
     window.press(Modifiers::NONE, Key::W);
     window.drag([0.0, 0.0], [0.0, 0.0]);

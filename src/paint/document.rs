@@ -1,7 +1,7 @@
-use super::brush::Dabs;
 use super::fill::filled;
 use super::history::{Change, History};
-use super::{Bucket, Combine, LayerEdit, LayerId, Painting, Shape, Stack, Stroke, Tiles};
+use super::mask_edits::Adjusted;
+use super::{Bucket, Error, LayerEdit, LayerId, MaskEdit, Painting, Stack, Tiles};
 use crate::geom::{Bounds, Extent};
 use crate::pixels::{Mask, Picture};
 use std::sync::{Arc, OnceLock};
@@ -18,6 +18,7 @@ pub struct Document {
     /// Not there as long as it keeps everything and nobody asks for it.
     mask: OnceLock<Mask>,
     masks_something: bool,
+    pub(super) adjusted: Option<Adjusted>,
     history: History,
     dirty: Option<Bounds>,
     revision: u64,
@@ -26,20 +27,8 @@ pub struct Document {
 /// A change of the document. One edit is one step of undo.
 #[derive(Clone, Debug)]
 pub enum Edit {
-    /// A stroke of the mask brush or eraser.
-    Stroke(Stroke),
-    /// Repaint nothing in particular.
-    ClearMask,
-    /// Repaint what was kept and keep what was repainted.
-    InvertMask,
-    /// Take this mask, of the document's extent.
-    ReplaceMask(Mask),
-    /// Add an area to the mask, take it away, or keep nothing else.
-    MaskShape(Shape, Combine),
-    /// Let the mask reach this many pixels further, or less far if it is negative.
-    GrowMask(i32),
-    /// Soften the mask by a Gaussian of this many pixels.
-    FeatherMask(f32),
+    /// A change of the mask.
+    Mask(MaskEdit),
     /// Start from this picture, or from none: it takes the place of all layers. A picture of another extent gives the document its
     /// extent, and an empty mask.
     SetPicture(Option<Arc<Picture>>),
@@ -71,48 +60,6 @@ pub enum Edit {
     Layer(LayerEdit),
 }
 
-/// Why an edit cannot be applied. The document is as it was.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// A mask of another size.
-    #[error("the mask is {found}, but the picture is {expected}: a mask must be as large as its picture")]
-    MaskExtent {
-        /// The document's size.
-        expected: Extent,
-        /// The mask's size.
-        found: Extent,
-    },
-    /// A layer of another size.
-    #[error("the layer is {found}, but the picture is {expected}: scale one to the other")]
-    LayerExtent {
-        /// The document's size.
-        expected: Extent,
-        /// The layer's size.
-        found: Extent,
-    },
-    /// No pixels to edit.
-    #[error("a picture of {0} has no pixels: choose another one")]
-    Empty(Extent),
-    /// Nothing to work on.
-    #[error("there is no such layer: add one, or choose another")]
-    NoLayer,
-    /// Nothing to merge with.
-    #[error("there is no layer under this one to merge it with")]
-    NothingBelow,
-    /// A layer that must not change.
-    #[error("the layer \u{201c}{0}\u{201d} is locked: unlock it, or choose another")]
-    Locked(String),
-    /// A layer that is not seen.
-    #[error("the layer \u{201c}{0}\u{201d} is hidden: show it, or choose another")]
-    Hidden(String),
-    /// More layers than can be handled.
-    #[error("there are {} layers, the most that there may be: merge some", Stack::MOST_LAYERS)]
-    TooManyLayers,
-    /// A stroke that was begun on something else.
-    #[error("the picture changed while the stroke was made: paint it again")]
-    Outdated,
-}
-
 impl Document {
     /// How many bytes of past changes are kept.
     pub const HISTORY_BYTES: usize = 256 << 20;
@@ -126,6 +73,7 @@ impl Document {
             picture: OnceLock::new(),
             mask: OnceLock::new(),
             masks_something: false,
+            adjusted: None,
             history: History::new(Self::HISTORY_BYTES),
             dirty: Some(Bounds::whole(extent)),
             revision: 0,
@@ -244,19 +192,7 @@ impl Document {
             _ => None,
         };
         let change = match edit {
-            Edit::Stroke(stroke) => self.paint_mask(&stroke),
-            Edit::ClearMask if self.masks_something => self.take_mask(&Mask::empty(self.extent())),
-            Edit::ClearMask => None,
-            Edit::InvertMask => Some(self.swap(Change::MaskInverted)),
-            Edit::ReplaceMask(mask) if mask.extent() == self.extent() => self.take_mask(&mask),
-            Edit::ReplaceMask(mask) => {
-                return Err(Error::MaskExtent { expected: self.extent(), found: mask.extent() });
-            }
-            Edit::MaskShape(shape, combine) => self.take_mask(&combine.of(self.mask(), &shape.mask(&self.flat))),
-            Edit::GrowMask(_) | Edit::FeatherMask(_) if !self.masks_something => None,
-            Edit::GrowMask(by) if by < 0 => self.take_mask(&self.mask().inverted().grown(by.unsigned_abs()).inverted()),
-            Edit::GrowMask(by) => self.take_mask(&self.mask().grown(by.unsigned_abs())),
-            Edit::FeatherMask(radius) => self.take_mask(&self.mask().feathered(radius)),
+            Edit::Mask(edit) => return self.edit_mask(edit),
             Edit::SetPicture(picture) => self.take_picture(picture)?,
             Edit::TakeLayers { extent, stack, mask } => Some(self.take_all(extent, stack, mask)?),
             Edit::TakePaper(extent) => self.take_layers(extent, Stack::paper(extent))?,
@@ -275,10 +211,23 @@ impl Document {
         let changed = change.is_some();
         match (change, look) {
             (Some(change), Some((layer, goes_on))) => self.history.push_look(layer, goes_on, change),
-            (Some(change), None) => self.history.push(change),
-            (None, _) => {}
+            (change, _) => self.remember(change),
         }
         Ok(changed)
+    }
+
+    /// Makes a change that was carried out a step of undo.
+    pub(super) fn remember(&mut self, change: Option<Change>) {
+        if let Some(change) = change {
+            self.history.push(change);
+        }
+    }
+
+    /// Takes the newest change back for good.
+    pub(super) fn forget_newest(&mut self) {
+        if let Some(change) = self.history.pop_done() {
+            self.swap(change);
+        }
     }
 
     /// Takes the last change back. Returns whether there was one.
@@ -315,24 +264,6 @@ impl Document {
         let changed: Vec<_> = (0..flat.count()).filter(|&index| self.stack.differs(stack, index)).collect();
         flat.set_all(&changed, |index| stack.seen(index));
         flat
-    }
-
-    fn paint_mask(&mut self, stroke: &Stroke) -> Option<Change> {
-        let mut after = self.mask().clone();
-        let mut dabs = Dabs::new(stroke.tool, stroke.brush);
-        let painted = stroke.points.iter().filter_map(|&point| dabs.extend(&mut after, point)).reduce(Bounds::union)?;
-        self.take_mask_within(&after, painted)
-    }
-
-    fn take_mask(&mut self, after: &Mask) -> Option<Change> {
-        self.take_mask_within(after, Bounds::whole(self.extent()))
-    }
-
-    /// Takes over what is different in `after`, which differs in `bounds` at most.
-    fn take_mask_within(&mut self, after: &Mask, bounds: Bounds) -> Option<Change> {
-        let bounds = difference(self.mask(), after, bounds)?;
-        let coverage = rows(after.extent(), bounds).flat_map(|row| &after.coverage()[row]).copied().collect();
-        Some(self.swap(Change::MaskBox { bounds, coverage }))
     }
 
     fn take_picture(&mut self, picture: Option<Arc<Picture>>) -> Result<Option<Change>, Error> {
@@ -399,7 +330,7 @@ impl Document {
     }
 
     /// Puts in what `change` holds and returns what was there: the way there and back.
-    fn swap(&mut self, change: Change) -> Change {
+    pub(super) fn swap(&mut self, change: Change) -> Change {
         self.revision += 1;
         match change {
             Change::MaskBox { bounds, mut coverage } => {
@@ -450,26 +381,11 @@ fn check_extents(extent: Extent, stack: &Stack, mask: Option<&Mask>) -> Result<(
 }
 
 /// The places of a box's rows among the pixels of a picture.
-fn rows(extent: Extent, bounds: Bounds) -> impl Iterator<Item = std::ops::Range<usize>> {
+pub(super) fn rows(extent: Extent, bounds: Bounds) -> impl Iterator<Item = std::ops::Range<usize>> {
     (bounds.top..bounds.bottom()).map(move |y| {
         let row = y as usize * extent.width as usize;
         row + bounds.left as usize..row + bounds.right() as usize
     })
-}
-
-/// The smallest box within `bounds` outside of which two masks of one extent agree. `None` if they agree everywhere.
-fn difference(before: &Mask, after: &Mask, bounds: Bounds) -> Option<Bounds> {
-    let mut found: Option<Bounds> = None;
-    for (y, row) in (bounds.top..).zip(rows(before.extent(), bounds)) {
-        let mut differing = before.coverage()[row.clone()].iter().zip(&after.coverage()[row]).map(|(a, b)| a != b);
-        if let Some(first) = differing.clone().position(|differs| differs) {
-            let last = differing.rposition(|differs| differs).unwrap_or(first);
-            let in_row =
-                Bounds { left: bounds.left + first as u32, top: y, extent: Extent::new((last - first + 1) as u32, 1) };
-            found = Some(found.map_or(in_row, |bounds| bounds.union(in_row)));
-        }
-    }
-    found
 }
 
 #[cfg(test)]

@@ -1,7 +1,12 @@
-use super::super::{Blend, Brush, Ink, Layer, LayerLook, PaintBrush, Sample, StrokePreview, Tool};
+use super::super::mask_edits::difference;
+use super::super::{
+    Blend, Brush, Combine, Gradient, Ink, Layer, LayerLook, MaskEdit, PaintBrush, Sample, Shape, Spread, Stroke,
+    StrokePreview, Tool,
+};
 use super::*;
 use crate::geom::Point;
 use proptest::prelude::*;
+use std::time::Instant;
 
 const EXTENT: Extent = Extent::new(24, 16);
 const BRUSH: Brush = Brush { size: 5.0, hardness: 0.5 };
@@ -29,9 +34,19 @@ fn state(document: &Document) -> (Extent, Vec<Arc<Layer>>, Mask) {
 enum Act {
     Edit(Edit),
     Paint(Ink, PaintBrush, Vec<(f32, f32)>),
+    Smudge(PaintBrush, Vec<(f32, f32)>),
+    Pour(Gradient),
     /// One of the edits of a layer, and which layer.
     Layer(u8, usize),
     Choose(usize),
+}
+
+fn drawn(mut painting: Painting, path: Vec<(f32, f32)>) -> Edit {
+    for (x, y) in path {
+        painting.extend(&[Sample::at(x, y)]);
+    }
+    painting.finish();
+    Edit::Paint(Box::new(painting))
 }
 
 fn carry_out(document: &mut Document, act: Act) -> Result<bool, Error> {
@@ -41,12 +56,11 @@ fn carry_out(document: &mut Document, act: Act) -> Result<bool, Error> {
     };
     let edit = match act {
         Act::Edit(edit) => edit,
-        Act::Paint(ink, brush, path) => {
-            let mut painting = Painting::begin(document, ink, brush)?;
-            for (x, y) in path {
-                painting.extend(&[Sample::at(x, y)]);
-            }
-            painting.finish();
+        Act::Paint(ink, brush, path) => drawn(Painting::begin(document, ink, brush)?, path),
+        Act::Smudge(brush, path) => drawn(Painting::smudge(document, brush)?, path),
+        Act::Pour(gradient) => {
+            let mut painting = Painting::gradient(document, gradient)?;
+            while !painting.pour(Instant::now()) {}
             Edit::Paint(Box::new(painting))
         }
         Act::Choose(number) => {
@@ -84,6 +98,11 @@ fn any_act() -> impl Strategy<Value = Act> {
     let brush = (1.0f32..12.0, 0.0f32..1.0, 0.1f32..1.0, 0.1f32..1.0).prop_map(|(size, hardness, opacity, flow)| {
         PaintBrush { opacity, flow, ..PaintBrush::new(Brush { size, hardness }) }
     });
+    let ends = (0.0f32..24.0, 0.0f32..16.0, prop::option::of(any::<[u8; 3]>()), any::<bool>(), any::<[u8; 3]>());
+    let gradient = ends.prop_map(|(x, y, end, is_round, start)| {
+        let spread = if is_round { Spread::Radial } else { Spread::Linear };
+        Gradient { spread, from: Point::new(4.0, 5.0), to: Point::new(x, y), start, end, opacity: 0.8 }
+    });
     let fill = (any::<[u8; 3]>(), any::<[bool; 2]>(), 0u32..30, 0u32..20, any::<u8>());
     let fill = fill.prop_map(|(colour, [connected, sees_all_layers], x, y, tolerance)| {
         let ink = Ink::Colour(colour);
@@ -91,7 +110,9 @@ fn any_act() -> impl Strategy<Value = Act> {
     });
     prop_oneof![
         3 => any_edit().prop_map(Act::Edit),
-        4 => (ink, brush, path).prop_map(|(ink, brush, path)| Act::Paint(ink, brush, path)),
+        4 => (ink, brush.clone(), path.clone()).prop_map(|(ink, brush, path)| Act::Paint(ink, brush, path)),
+        2 => (brush, path).prop_map(|(brush, path)| Act::Smudge(brush, path)),
+        2 => gradient.prop_map(Act::Pour),
         6 => (0u8..13, 0usize..20).prop_map(|(kind, number)| Act::Layer(kind, number)),
         1 => fill.prop_map(Act::Edit),
         1 => (0usize..6).prop_map(Act::Choose),
@@ -102,24 +123,25 @@ fn any_edit() -> impl Strategy<Value = Edit> {
     let points = prop::collection::vec((-10.0f32..40.0, -10.0f32..30.0), 0..6);
     let tool = prop_oneof![Just(Tool::MaskBrush), Just(Tool::MaskEraser), Just(Tool::Hand)];
     prop_oneof![
-        4 => (tool, points).prop_map(|(tool, points)| Edit::Stroke(stroke(tool, &points))),
-        1 => Just(Edit::ClearMask),
-        1 => Just(Edit::InvertMask),
+        4 => (tool, points).prop_map(|(tool, points)| Edit::Mask(MaskEdit::Stroke(stroke(tool, &points)))),
+        1 => Just(Edit::Mask(MaskEdit::Clear)),
+        1 => Just(Edit::Mask(MaskEdit::Invert)),
         1 => prop::collection::vec(any::<u8>(), EXTENT.area())
-            .prop_map(|coverage| Edit::ReplaceMask(Mask::from_coverage(EXTENT, coverage).unwrap())),
+            .prop_map(|coverage| Edit::Mask(MaskEdit::Replace(Mask::from_coverage(EXTENT, coverage).unwrap()))),
         1 => (0.0f32..24.0, 0.0f32..16.0, 0..4usize, 0..3usize).prop_map(|(x, y, shape, how)| {
             let (a, b) = (Point::new(x, y), Point::new(12.0, 3.0));
             let shapes = [
                 Shape::Rectangle(a, b),
                 Shape::Ellipse(a, b),
                 Shape::Lasso(vec![a, b, Point::new(3.0, 14.0)]),
-                Shape::Alike { x: x as u32, y: y as u32, tolerance: 40 },
+                Shape::Alike { x: x as u32, y: y as u32, tolerance: 40, connected: x > 12.0 },
             ];
             let how = [Combine::Add, Combine::Subtract, Combine::Intersect][how];
-            Edit::MaskShape(shapes[shape].clone(), how)
+            Edit::Mask(MaskEdit::Shape(shapes[shape].clone(), how))
         }),
-        1 => (-5i32..5).prop_map(Edit::GrowMask),
-        1 => (0.0f32..4.0).prop_map(Edit::FeatherMask),
+        2 => (-5i32..5, 0.0f32..4.0).prop_map(|(grow, feather)| {
+            Edit::Mask(MaskEdit::Adjust { grow, feather, goes_on: false })
+        }),
         1 => (8u32..30, any::<bool>()).prop_map(|(side, masks)| {
             let extent = Extent::new(side, side);
             let mask = masks.then(|| Mask::empty(extent).inverted());
@@ -182,7 +204,7 @@ proptest! {
         tool in prop_oneof![Just(Tool::MaskBrush), Just(Tool::MaskEraser)],
     ) {
         let mut document = Document::new(EXTENT);
-        document.apply(Edit::Stroke(stroke(Tool::MaskBrush, &[(3.0, 3.0), (20.0, 12.0)]))).unwrap();
+        document.apply(Edit::Mask(MaskEdit::Stroke(stroke(Tool::MaskBrush, &[(3.0, 3.0), (20.0, 12.0)])))).unwrap();
         let before = document.mask().clone();
         let mut points = points.into_iter().map(|(x, y)| Point::new(x, y));
         let mut preview = StrokePreview::begin(&document, tool, BRUSH, points.next().unwrap());
@@ -204,7 +226,7 @@ proptest! {
         prop_assert!(preview.is_current(&document));
         let shown = preview.mask().clone();
         prop_assert_eq!(&uploaded, &shown);
-        document.apply(Edit::Stroke(preview.finish())).unwrap();
+        document.apply(Edit::Mask(MaskEdit::Stroke(preview.finish()))).unwrap();
         prop_assert_eq!(document.mask(), &shown);
     }
 }
@@ -212,7 +234,11 @@ proptest! {
 #[test]
 fn a_stroke_is_one_step_and_costs_only_its_box() {
     let mut document = Document::new(Extent::new(2048, 2048));
-    assert!(document.apply(Edit::Stroke(stroke(Tool::MaskBrush, &[(100.0, 100.0), (110.0, 104.0)]))).unwrap());
+    assert!(
+        document
+            .apply(Edit::Mask(MaskEdit::Stroke(stroke(Tool::MaskBrush, &[(100.0, 100.0), (110.0, 104.0)]))))
+            .unwrap()
+    );
     assert!(document.history_bytes() < 600, "{} bytes for 16 x 10 pixels", document.history_bytes());
     assert!(document.undo());
     assert!(document.mask().is_empty() && !document.can_undo());
@@ -221,10 +247,10 @@ fn a_stroke_is_one_step_and_costs_only_its_box() {
 #[test]
 fn a_new_edit_ends_what_could_be_done_again() {
     let mut document = Document::new(EXTENT);
-    document.apply(Edit::InvertMask).unwrap();
+    document.apply(Edit::Mask(MaskEdit::Invert)).unwrap();
     document.undo();
     assert!(document.can_redo());
-    document.apply(Edit::Stroke(stroke(Tool::MaskBrush, &[(4.0, 4.0)]))).unwrap();
+    document.apply(Edit::Mask(MaskEdit::Stroke(stroke(Tool::MaskBrush, &[(4.0, 4.0)])))).unwrap();
     assert!(!document.can_redo());
     assert!(!document.redo());
 }
@@ -235,7 +261,7 @@ fn the_oldest_steps_go_when_the_budget_is_spent() {
     let mut document = Document::new(EXTENT).with_history_bytes(budget);
     for value in 1..=40 {
         let mask = Mask::from_coverage(EXTENT, vec![value; EXTENT.area()]).unwrap();
-        document.apply(Edit::ReplaceMask(mask)).unwrap();
+        document.apply(Edit::Mask(MaskEdit::Replace(mask))).unwrap();
         assert!(document.history_bytes() <= budget);
     }
     let mut steps = 0;
@@ -249,7 +275,7 @@ fn the_oldest_steps_go_when_the_budget_is_spent() {
 #[test]
 fn a_budget_of_nothing_still_takes_the_last_step_back() {
     let mut document = Document::new(EXTENT).with_history_bytes(0);
-    document.apply(Edit::Stroke(stroke(Tool::MaskBrush, &[(4.0, 4.0)]))).unwrap();
+    document.apply(Edit::Mask(MaskEdit::Stroke(stroke(Tool::MaskBrush, &[(4.0, 4.0)])))).unwrap();
     assert!(document.undo());
     assert!(document.mask().is_empty());
 }
@@ -257,7 +283,7 @@ fn a_budget_of_nothing_still_takes_the_last_step_back() {
 #[test]
 fn a_mask_of_another_size_is_refused_with_both_sizes() {
     let mut document = Document::new(EXTENT);
-    let error = document.apply(Edit::ReplaceMask(Mask::empty(Extent::new(3, 3)))).unwrap_err();
+    let error = document.apply(Edit::Mask(MaskEdit::Replace(Mask::empty(Extent::new(3, 3))))).unwrap_err();
     assert_eq!(error.to_string(), "the mask is 3x3, but the picture is 24x16: a mask must be as large as its picture");
     let picture = Arc::new(Picture::filled(EXTENT, [0; 4]));
     assert!(Document::restored(Some(picture), Mask::empty(Extent::new(3, 3))).is_err());
@@ -266,7 +292,7 @@ fn a_mask_of_another_size_is_refused_with_both_sizes() {
 #[test]
 fn the_mask_stays_when_the_next_picture_is_as_large_and_goes_when_it_is_not() {
     let mut document = Document::new(EXTENT);
-    document.apply(Edit::Stroke(stroke(Tool::MaskBrush, &[(4.0, 4.0)]))).unwrap();
+    document.apply(Edit::Mask(MaskEdit::Stroke(stroke(Tool::MaskBrush, &[(4.0, 4.0)])))).unwrap();
     document.apply(Edit::SetPicture(Some(Arc::new(Picture::filled(EXTENT, [9; 4]))))).unwrap();
     assert!(!document.mask().is_empty());
     document.apply(Edit::SetPicture(Some(Arc::new(Picture::filled(Extent::new(8, 8), [9; 4]))))).unwrap();
@@ -278,7 +304,7 @@ fn the_mask_stays_when_the_next_picture_is_as_large_and_goes_when_it_is_not() {
 fn resizing_takes_picture_and_mask_along() {
     let mut document = Document::new(EXTENT);
     document.apply(Edit::SetPicture(Some(Arc::new(Picture::filled(EXTENT, [9, 9, 9, 255]))))).unwrap();
-    document.apply(Edit::InvertMask).unwrap();
+    document.apply(Edit::Mask(MaskEdit::Invert)).unwrap();
     document.apply(Edit::SetExtent(Extent::new(48, 32))).unwrap();
     assert_eq!(document.picture().unwrap().extent(), Extent::new(48, 32));
     assert_eq!(document.mask(), &Mask::empty(Extent::new(48, 32)).inverted());
@@ -326,7 +352,7 @@ fn a_stroke_that_was_begun_on_something_else_is_refused() {
     document.apply(Edit::TakePaper(EXTENT)).unwrap();
     let mut painting = Painting::begin(&document, Ink::Colour([0; 3]), PaintBrush::new(BRUSH)).unwrap();
     painting.extend(&[Sample::at(4.0, 4.0)]);
-    document.apply(Edit::InvertMask).unwrap();
+    document.apply(Edit::Mask(MaskEdit::Invert)).unwrap();
     assert_eq!(document.apply(Edit::Paint(Box::new(painting))), Err(Error::Outdated));
 }
 

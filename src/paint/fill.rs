@@ -5,6 +5,7 @@ use super::painting::{PaintBrush, Painting};
 use super::{Brush, Error, Ink, Tiles};
 use crate::geom::{Bounds, Extent};
 use crate::pixels::Mask;
+use rayon::prelude::*;
 
 /// What a bucket fills.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,6 +52,27 @@ pub(super) fn alike(seen: &Tiles, (x, y): (u32, u32), tolerance: u8) -> Mask {
     let (reached, _) = connected(extent, (x, y), is_alike(seen, (x, y), tolerance));
     Mask::from_coverage(extent, reached.into_iter().map(|r| if r { 255 } else { 0 }).collect())
         .expect("one for each pixel")
+}
+
+/// A mask of what looks like a pixel, wherever it lies: within the tolerance wholly, and less and less until twice as far. Empty
+/// outside of the picture.
+pub(super) fn in_range(seen: &Tiles, (x, y): (u32, u32), tolerance: u8) -> Mask {
+    let extent = seen.extent();
+    let mut mask = Mask::empty(extent);
+    if x >= extent.width || y >= extent.height {
+        return mask;
+    }
+    let wanted = visible(seen.pixel(x, y));
+    let (near, width) = (u32::from(tolerance), extent.width as usize);
+    let covered = |pixel: [u8; 4]| {
+        let pixel = visible(pixel);
+        let far = (0..4).map(|c| u32::from(pixel[c].abs_diff(wanted[c]))).max().unwrap_or(0);
+        if far <= near { 255 } else { (255 * (2 * near).saturating_sub(far) / near.max(1)) as u8 }
+    };
+    mask.coverage_mut().par_chunks_mut(width).enumerate().for_each(|(y, row)| {
+        row.iter_mut().enumerate().for_each(|(x, coverage)| *coverage = covered(seen.pixel(x as u32, y as u32)));
+    });
+    mask
 }
 
 fn is_alike(seen: &Tiles, (x, y): (u32, u32), tolerance: u8) -> impl Fn(u32, u32) -> bool {
@@ -102,7 +124,18 @@ fn connected(extent: Extent, from: (u32, u32), is_alike: impl Fn(u32, u32) -> bo
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pixels::Picture;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_range_of_colours_is_found_everywhere_and_fades_out() {
+        let greys = [100, 0, 110, 111, 115, 120, 121, 90, 80];
+        let rgba = greys.iter().flat_map(|&grey| [grey, 100, 100, 255]).collect();
+        let tiles = Tiles::of(&Picture::from_rgba(Extent::new(9, 1), rgba).unwrap());
+        assert_eq!(in_range(&tiles, (0, 0), 10).coverage(), [255, 0, 255, 229, 127, 0, 0, 255, 0]);
+        assert_eq!(in_range(&tiles, (2, 0), 0).coverage(), [0, 0, 255, 0, 0, 0, 0, 0, 0]);
+        assert!(in_range(&tiles, (9, 0), 255).is_empty());
+    }
 
     proptest! {
         #[test]

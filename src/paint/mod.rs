@@ -11,25 +11,32 @@ mod blend;
 mod brush;
 mod coverage;
 mod document;
+mod error;
 mod fill;
+mod gradient;
 mod history;
 mod ink;
 mod layer;
 mod layer_edits;
+mod mask_edits;
 mod painting;
 mod path;
 mod preview;
 mod shape;
+mod smudge;
 mod stack;
 mod tiles;
 mod tip;
 
 pub use blend::Blend;
-pub use document::{Document, Edit, Error};
+pub use document::{Document, Edit};
+pub use error::Error;
 pub use fill::Bucket;
+pub use gradient::{Gradient, Spread};
 pub use ink::Ink;
 pub use layer::{Layer, LayerId, LayerLook};
 pub use layer_edits::LayerEdit;
+pub use mask_edits::MaskEdit;
 pub use painting::{PaintBrush, Painting};
 pub use path::Sample;
 pub use preview::StrokePreview;
@@ -50,6 +57,12 @@ pub enum Tool {
     Brush,
     /// Take paint off the active layer.
     Eraser,
+    /// Push the paint of the active layer along.
+    Smudge,
+    /// Paint a straight line on the active layer.
+    Line,
+    /// Let colour run over the active layer.
+    Gradient,
     /// Fill what looks alike.
     Bucket,
     /// Take up a colour.
@@ -64,6 +77,8 @@ pub enum Tool {
     MaskEllipse,
     /// Mask what a loop of the pointer encloses.
     MaskLasso,
+    /// Mask what corners enclose that are set one by one.
+    MaskPolygon,
     /// Mask what looks alike.
     MaskWand,
     /// Choose the box of the canvas that is painted.
@@ -78,12 +93,12 @@ impl Tool {
 
     /// Whether it masks whole areas.
     pub const fn is_shape(self) -> bool {
-        matches!(self, Self::MaskRectangle | Self::MaskEllipse | Self::MaskLasso | Self::MaskWand)
+        matches!(self, Self::MaskRectangle | Self::MaskEllipse | Self::MaskLasso | Self::MaskPolygon | Self::MaskWand)
     }
 
-    /// Whether it paints on a layer, stroke by stroke.
+    /// Whether it paints on a layer with the brush.
     pub const fn is_paint(self) -> bool {
-        matches!(self, Self::Brush | Self::Eraser)
+        matches!(self, Self::Brush | Self::Eraser | Self::Smudge | Self::Line)
     }
 }
 

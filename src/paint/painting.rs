@@ -6,10 +6,12 @@ use super::coverage::Coverage;
 use super::document::Document;
 use super::ink::Coat;
 use super::path::{Follow, Path, Sample};
+use super::smudge::Smudge;
 use super::tip::Tip;
-use super::{Brush, Error, Ink, Layer, Stack, Tiles};
-use crate::geom::Bounds;
+use super::{Brush, Error, Gradient, Ink, Layer, Stack, Tiles};
+use crate::geom::{Bounds, Point};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// A brush that paints on layers.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -40,31 +42,58 @@ impl PaintBrush {
     }
 }
 
-/// A stroke of the paint brush under way, on the document's active layer.
+/// A stroke of the paint brush under way, on the document's active layer, or a gradient that is laid.
 #[derive(Clone, Debug)]
 pub struct Painting {
     brush: PaintBrush,
     path: Path,
-    coverage: Coverage,
-    coat: Coat,
+    medium: Medium,
     before: Arc<Layer>,
     stack: Stack,
     flat: Tiles,
     document_revision: u64,
 }
 
+/// What a stroke does to the layer.
+#[derive(Clone, Debug)]
+enum Medium {
+    /// Covers it.
+    Ink(Coverage, Coat),
+    /// Pushes what lies there.
+    Wet(Smudge),
+    /// Covers all of it, bit by bit; these tiles wait.
+    Poured(Gradient, Vec<usize>),
+}
+
 impl Painting {
     /// Takes up the brush. Fails where the active layer must not change, is not seen, or is not there.
     pub fn begin(document: &Document, ink: Ink, brush: PaintBrush) -> Result<Self, Error> {
-        let extent = document.extent();
+        Self::with(document, brush, |layer| {
+            let coat = Coat { ink, opacity: unit(brush.opacity), keeps_alpha: layer.look.keeps_alpha };
+            Medium::Ink(Coverage::none(document.extent()), coat)
+        })
+    }
+
+    /// Takes up a brush without colour, which pushes the paint that it meets: the further, the higher its opacity. Fails as [`Self::begin`].
+    pub fn smudge(document: &Document, brush: PaintBrush) -> Result<Self, Error> {
+        Self::with(document, brush, |layer| Medium::Wet(Smudge::new(Arc::clone(layer), brush.tip, unit(brush.opacity))))
+    }
+
+    /// Begins to lay a gradient, which [`Self::pour`] goes on with. Fails as [`Self::begin`].
+    pub fn gradient(document: &Document, gradient: Gradient) -> Result<Self, Error> {
+        let brush = PaintBrush::new(Brush { size: 1.0, hardness: 1.0 });
+        let gradient = Gradient { opacity: unit(gradient.opacity), ..gradient };
+        let waiting = if gradient.is_sound() { (0..document.flat().count()).rev().collect() } else { Vec::new() };
+        Self::with(document, brush, |_| Medium::Poured(gradient, waiting))
+    }
+
+    fn with(document: &Document, brush: PaintBrush, medium: impl FnOnce(&Arc<Layer>) -> Medium) -> Result<Self, Error> {
         let (stack, flat) = (document.stack().clone(), (**document.flat()).clone());
         let before = Arc::clone(stack.paintable()?);
-        let unit = |value: f32| if value.is_nan() { 1.0 } else { value.clamp(0.0, 1.0) };
         Ok(Self {
             brush: PaintBrush { flow: unit(brush.flow), ..brush },
             path: Path::new(Follow::Smooth(unit(brush.smoothing))),
-            coverage: Coverage::none(extent),
-            coat: Coat { ink, opacity: unit(brush.opacity), keeps_alpha: before.look.keeps_alpha },
+            medium: medium(&before),
             before,
             stack,
             flat,
@@ -74,24 +103,53 @@ impl Painting {
 
     /// Goes on along these places of the pointer.
     pub fn extend(&mut self, samples: &[Sample]) {
-        let Self { brush, path, coverage, .. } = self;
+        let Self { brush, path, medium, .. } = self;
         for &sample in samples {
-            path.extend(sample, &mut |at| dab(coverage, brush, at));
+            path.extend(sample, &mut |at| dab(medium, brush, at));
         }
         self.lay();
     }
 
     /// Goes all the way to where the pointer was let go.
     pub fn finish(&mut self) {
-        let Self { brush, path, coverage, .. } = self;
-        path.finish(&mut |at| dab(coverage, brush, at));
+        let Self { brush, path, medium, .. } = self;
+        path.finish(&mut |at| dab(medium, brush, at));
         self.lay();
     }
 
     /// Covers pixels fully, wherever the pointer was.
     pub(super) fn fill(&mut self, bounds: Bounds, is_covered: impl Fn(u32, u32) -> bool) {
-        self.coverage.fill(bounds, is_covered);
+        if let Medium::Ink(coverage, _) = &mut self.medium {
+            coverage.fill(bounds, is_covered);
+        }
         self.lay();
+    }
+
+    /// Leads a gradient elsewhere: it has to be poured anew.
+    pub fn lead(&mut self, from: Point, to: Point) {
+        if let Medium::Poured(gradient, waiting) = &mut self.medium {
+            let led = Gradient { from, to, ..*gradient };
+            if led != *gradient && led.is_sound() {
+                *gradient = led;
+                *waiting = (0..self.flat.count()).rev().collect();
+            }
+        }
+    }
+
+    /// Lays more of a gradient, as much as it can until `deadline` and a little of it in any case. Returns whether all is laid.
+    pub fn pour(&mut self, deadline: Instant) -> bool {
+        const AT_ONCE: usize = 16;
+        loop {
+            let Medium::Poured(_, waiting) = &mut self.medium else { return true };
+            let some = waiting.split_off(waiting.len().saturating_sub(AT_ONCE));
+            self.lay_tiles(&some);
+            if matches!(&self.medium, Medium::Poured(_, waiting) if waiting.is_empty()) {
+                return true;
+            }
+            if Instant::now() >= deadline {
+                return false;
+            }
+        }
     }
 
     /// What is seen of all layers with the stroke among them.
@@ -99,9 +157,13 @@ impl Painting {
         &self.flat
     }
 
-    /// With what.
-    pub fn ink(&self) -> Ink {
-        self.coat.ink
+    /// Whether it paints with a colour of its own.
+    pub fn has_colour(&self) -> bool {
+        match &self.medium {
+            Medium::Ink(_, coat) => matches!(coat.ink, Ink::Colour(_)),
+            Medium::Wet(_) => false,
+            Medium::Poured(..) => true,
+        }
     }
 
     /// Whether the document is still the one that the stroke began on. If not (undone meanwhile, another picture), cancel.
@@ -113,30 +175,54 @@ impl Painting {
         (self.stack, self.flat)
     }
 
-    /// Brings what changed from the coverage to the layer, and from there to what is seen.
+    /// Brings what changed under the brush to the layer, and from there to what is seen.
     fn lay(&mut self) {
-        let changed = self.coverage.take_changed();
+        let changed = match &mut self.medium {
+            Medium::Ink(coverage, _) => coverage.take_changed(),
+            Medium::Wet(smudge) => smudge.take_changed(),
+            Medium::Poured(..) => return,
+        };
+        self.lay_tiles(&changed);
+    }
+
+    fn lay_tiles(&mut self, changed: &[usize]) {
         if changed.is_empty() {
             return;
         }
-        let Self { coverage, coat, before, stack, flat, .. } = self;
-        let coated = |index: usize| {
-            let tile = coverage.coated(index, before.tiles.tile(index).map(Arc::as_ref), *coat)?;
+        let Self { medium, before, stack, flat, .. } = self;
+        let medium = &*medium;
+        let laid = |index: usize| {
+            let under = before.tiles.tile(index).map(Arc::as_ref);
+            let tile = match medium {
+                Medium::Wet(smudge) => return smudge.tile(index),
+                Medium::Ink(coverage, coat) => coverage.coated(index, under, *coat)?,
+                Medium::Poured(gradient, _) => {
+                    gradient.over(under, before.tiles.grid().corner(index), before.look.keeps_alpha)
+                }
+            };
             (!tile.is_clear()).then(|| Arc::new(tile))
         };
         if let Some(layer) = stack.layer_mut(before.id) {
-            layer.tiles.set_all(&changed, coated);
+            layer.tiles.set_all(changed, laid);
         }
-        flat.set_all(&changed, |index| stack.seen(index));
+        flat.set_all(changed, |index| stack.seen(index));
     }
 }
 
+fn unit(value: f32) -> f32 {
+    if value.is_nan() { 1.0 } else { value.clamp(0.0, 1.0) }
+}
+
 /// Leaves one dab, and says how far the next one is.
-fn dab(coverage: &mut Coverage, brush: &PaintBrush, sample: Sample) -> f32 {
+fn dab(medium: &mut Medium, brush: &PaintBrush, sample: Sample) -> f32 {
     let size = if brush.pressure_sizes { brush.tip.size * sample.pressure } else { brush.tip.size };
     let flow = if brush.pressure_flows { brush.flow * sample.pressure } else { brush.flow };
     let tip = Tip::new(Brush { size, ..brush.tip });
-    coverage.dab(tip, sample.at, flow);
+    match medium {
+        Medium::Ink(coverage, _) => coverage.dab(tip, sample.at, flow),
+        Medium::Wet(smudge) => smudge.dab(tip, sample.at),
+        Medium::Poured(..) => {}
+    }
     (2.0 * tip.outer * brush.spacing.max(PaintBrush::MIN_SPACING)).max(0.5)
 }
 

@@ -60,7 +60,7 @@ impl StrokePreview {
         self.document_revision == document.revision()
     }
 
-    /// The finished stroke, for [`super::Edit::Stroke`].
+    /// The finished stroke, for [`super::MaskEdit::Stroke`].
     pub fn finish(self) -> Stroke {
         self.stroke
     }

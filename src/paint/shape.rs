@@ -2,7 +2,7 @@
 //! each row of pixels is cut into sixteen lines, and along a line the covered length is exact.
 
 use super::Tiles;
-use super::fill::alike;
+use super::fill::{alike, in_range};
 use crate::geom::{Extent, Point};
 use crate::pixels::Mask;
 
@@ -15,7 +15,7 @@ pub enum Shape {
     Ellipse(Point, Point),
     /// What a closed path encloses; where it crosses itself, inside and outside change places.
     Lasso(Vec<Point>),
-    /// What hangs together with a pixel and looks like it.
+    /// What looks like a pixel.
     Alike {
         /// The pixel's column.
         x: u32,
@@ -23,6 +23,9 @@ pub enum Shape {
         y: u32,
         /// How far each channel may be from that pixel's, 0..255.
         tolerance: u8,
+        /// Whether only what hangs together with the pixel counts, with a sharp edge. If not, a range of colours is masked: what is
+        /// further away than the tolerance fades out until twice as far.
+        connected: bool,
     },
 }
 
@@ -46,7 +49,8 @@ impl Shape {
             Self::Rectangle(a, b) => enclosed(extent, &corners(*a, *b)),
             Self::Ellipse(a, b) => enclosed(extent, &around(*a, *b)),
             Self::Lasso(path) => enclosed(extent, path),
-            Self::Alike { x, y, tolerance } => alike(seen, (*x, *y), *tolerance),
+            Self::Alike { x, y, tolerance, connected: true } => alike(seen, (*x, *y), *tolerance),
+            Self::Alike { x, y, tolerance, connected: false } => in_range(seen, (*x, *y), *tolerance),
         }
     }
 

@@ -208,6 +208,10 @@ impl Tiles {
         self.grid.extent
     }
 
+    pub(super) fn grid(&self) -> Grid {
+        self.grid
+    }
+
     /// How many tiles there are, clear ones too.
     pub fn count(&self) -> usize {
         self.tiles.len()

@@ -1,4 +1,4 @@
-use super::{NoticeId, ResultId};
+use super::{Alike, NoticeId, ResultId, Run};
 use crate::diffusion::Stop;
 use crate::engine::JobId;
 use crate::geom::Bounds;
@@ -77,8 +77,12 @@ pub enum Action {
     SetBrush(Brush),
     /// Change the paint brush.
     SetPaintBrush(PaintBrush),
-    /// Change how much alike the bucket fills, 0..255.
-    SetTolerance(u8),
+    /// Change how the bucket and the wand find what looks alike.
+    SetAlike(Alike),
+    /// Change how the gradient runs.
+    SetRun(Run),
+    /// Change how far the smudge brush pushes paint, 0..1.
+    SetSmudge(f32),
     /// Paint with this colour.
     SetColour([u8; 3]),
     /// Paint with the other colour.
@@ -99,10 +103,13 @@ pub enum Action {
     Stroke(Stroke),
     /// Add an area to the mask, take it away, or keep nothing else.
     MaskShape(Shape, Combine),
-    /// Let the mask reach this many pixels further, or less far if it is negative.
-    GrowMask(i32),
-    /// Soften the mask by this many pixels.
-    FeatherMask(f32),
+    /// Let the mask reach further and soften it, in place of what the same action did just before.
+    AdjustMask {
+        /// By how many pixels it reaches further, or less far if they are negative.
+        grow: i32,
+        /// The deviation of the Gaussian that softens it, in pixels.
+        feather: f32,
+    },
     /// Repaint nothing in particular.
     ClearMask,
     /// Repaint what was kept and keep what was repainted.

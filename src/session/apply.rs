@@ -5,7 +5,7 @@ use super::document::sentence;
 use super::files::Task;
 use super::{Action, Kept, ModelState, RESTARTS, ResultId, Session, Shown, Viewed, Wish};
 use crate::engine::Command;
-use crate::paint::Edit;
+use crate::paint::{Edit, MaskEdit};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -77,7 +77,9 @@ impl Session {
             Action::SetTool(tool) => self.tool = tool,
             Action::SetBrush(brush) => self.brush = brush,
             Action::SetPaintBrush(brush) => self.palette.brush = brush,
-            Action::SetTolerance(tolerance) => self.palette.tolerance = tolerance,
+            Action::SetAlike(alike) => self.palette.alike = alike,
+            Action::SetRun(run) => self.palette.run = run,
+            Action::SetSmudge(strength) => self.palette.smudge = strength,
             Action::SetColour(colour) => self.palette.colour = colour,
             Action::SwapColours => {
                 std::mem::swap(&mut self.palette.colour, &mut self.palette.other_colour);
@@ -92,12 +94,13 @@ impl Session {
                 self.document.choose_layer(layer);
             }
             Action::ApplyResult(id) => self.fetch(id, Purpose::Apply),
-            Action::Stroke(stroke) => self.edit_mask(Edit::Stroke(stroke)),
-            Action::MaskShape(shape, combine) => self.edit_mask(Edit::MaskShape(shape, combine)),
-            Action::GrowMask(by) => self.edit(Edit::GrowMask(by)),
-            Action::FeatherMask(radius) => self.edit(Edit::FeatherMask(radius)),
-            Action::ClearMask => self.edit(Edit::ClearMask),
-            Action::InvertMask => self.edit_mask(Edit::InvertMask),
+            Action::Stroke(stroke) => self.edit_mask(Edit::Mask(MaskEdit::Stroke(stroke))),
+            Action::MaskShape(shape, combine) => self.edit_mask(Edit::Mask(MaskEdit::Shape(shape, combine))),
+            Action::AdjustMask { grow, feather } => {
+                self.edit(Edit::Mask(MaskEdit::Adjust { grow, feather, goes_on: true }));
+            }
+            Action::ClearMask => self.edit(Edit::Mask(MaskEdit::Clear)),
+            Action::InvertMask => self.edit_mask(Edit::Mask(MaskEdit::Invert)),
             Action::Undo => self.undo(),
             Action::Redo => self.redo(),
             Action::Search(words) => {

@@ -5,7 +5,7 @@ use super::part::Part;
 use super::{Action, Notices, Offer, Session, Viewed};
 use crate::diffusion::Request;
 use crate::geom::Extent;
-use crate::paint::{Document, Edit, Ink, LayerEdit, Painting, Stack, Tiles};
+use crate::paint::{Document, Edit, LayerEdit, MaskEdit, Painting, Stack, Tiles};
 use crate::pixels::{Mask, Picture};
 use crate::project::{Kind, Project};
 use std::path::PathBuf;
@@ -82,7 +82,7 @@ impl Session {
 
     /// Takes over a stroke of the paint brush.
     pub(super) fn take_painting(&mut self, painting: Box<Painting>) {
-        if matches!(painting.ink(), Ink::Colour(_)) {
+        if painting.has_colour() {
             self.palette.note_use();
         }
         self.edit(Edit::Paint(painting));
@@ -204,7 +204,7 @@ impl Session {
             self.notices.error(said);
             return;
         }
-        self.edit_mask(Edit::ReplaceMask(mask));
+        self.edit_mask(Edit::Mask(MaskEdit::Replace(mask)));
     }
 
     pub(super) fn use_settings(&mut self) {

@@ -36,7 +36,7 @@ pub use history::History;
 pub use jobs::{Jobs, Running, Waiting};
 pub use looking::Clip;
 pub use notices::{Notice, NoticeId, NoticeKind, Notices, Offer};
-pub use paint_box::PaintBox;
+pub use paint_box::{Alike, PaintBox, Run};
 pub use results::{By, Gathered, Kept, ResultId, ResultItem, Results};
 pub use start::entropy;
 pub use worker::Wake;

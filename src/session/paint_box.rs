@@ -1,4 +1,5 @@
-use crate::paint::{Brush, Bucket, Ink, PaintBrush};
+use crate::geom::Point;
+use crate::paint::{Brush, Bucket, Gradient, Ink, PaintBrush, Spread};
 use serde::{Deserialize, Serialize};
 
 /// What the paint tools paint with.
@@ -13,8 +14,32 @@ pub struct PaintBox {
     pub other_colour: [u8; 3],
     /// Colours that were painted with, the newest first.
     pub used: Vec<[u8; 3]>,
-    /// How far each channel of a pixel may be from the one that is filled, 0..255.
+    /// What the bucket and the wand find.
+    pub alike: Alike,
+    /// How the gradient runs.
+    pub run: Run,
+    /// 0..1: how far the smudge brush pushes paint.
+    pub smudge: f32,
+}
+
+/// What counts as looking like the pixel that was clicked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alike {
+    /// How far each channel of a pixel may be from that one's, 0..255.
     pub tolerance: u8,
+    /// Whether only what hangs together with it counts.
+    pub connected: bool,
+    /// Whether the bucket looks at all layers, or only at the one it fills.
+    pub sees_all_layers: bool,
+}
+
+/// How a gradient runs from the colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// Along a line or around a centre.
+    pub spread: Spread,
+    /// Whether it fades to nothing, or becomes the other colour.
+    pub fades: bool,
 }
 
 impl Default for PaintBox {
@@ -24,7 +49,9 @@ impl Default for PaintBox {
             colour: [32, 30, 28],
             other_colour: [255; 3],
             used: Vec::new(),
-            tolerance: 24,
+            alike: Alike { tolerance: 24, connected: true, sees_all_layers: true },
+            run: Run::default(),
+            smudge: 0.6,
         }
     }
 }
@@ -42,9 +69,19 @@ impl PaintBox {
 
     /// What the bucket does.
     pub fn bucket(&self) -> Bucket {
-        let Self { colour, tolerance, .. } = *self;
-        let ink = Ink::Colour(colour);
-        Bucket { ink, opacity: self.brush.opacity, tolerance, connected: true, sees_all_layers: true }
+        let Alike { tolerance, connected, sees_all_layers } = self.alike;
+        Bucket { ink: Ink::Colour(self.colour), opacity: self.brush.opacity, tolerance, connected, sees_all_layers }
+    }
+
+    /// The gradient between two places.
+    pub fn gradient(&self, from: Point, to: Point) -> Gradient {
+        let end = (!self.run.fades).then_some(self.other_colour);
+        Gradient { spread: self.run.spread, from, to, start: self.colour, end, opacity: self.brush.opacity }
+    }
+
+    /// The brush that pushes paint: its opacity is how far.
+    pub fn smudge_brush(&self) -> PaintBrush {
+        PaintBrush { opacity: self.smudge, ..self.brush }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Draft, NotReady, Session, Shown, Viewed};
 use crate::diffusion::{Input, Place, Request};
 use crate::geom::{Bounds, Extent};
-use crate::paint::{Document, Edit, LayerEdit, Tiles};
+use crate::paint::{Document, Edit, LayerEdit, MaskEdit, Tiles};
 use crate::pixels::{Mask, Picture};
 use std::sync::Arc;
 
@@ -134,8 +134,8 @@ impl Session {
         self.set_bounds(Some(part.place.bounds));
         self.draft.only_masked = false;
         self.edit(match &part.mask {
-            Some(mask) => Edit::ReplaceMask(mask.placed(part.place.of, part.place.bounds)),
-            None => Edit::ClearMask,
+            Some(mask) => Edit::Mask(MaskEdit::Replace(mask.placed(part.place.of, part.place.bounds))),
+            None => Edit::Mask(MaskEdit::Clear),
         });
     }
 

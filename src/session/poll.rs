@@ -9,7 +9,7 @@ use super::{Action, Kept, ModelState, NoticeKind, Offer, ResultId, Session, View
 use crate::diffusion::{Painted, Request};
 use crate::engine::{self, Event, JobId, Outcome};
 use crate::gallery::{Deleted, Entry};
-use crate::paint::Edit;
+use crate::paint::{Edit, MaskEdit};
 use crate::pixels::Picture;
 use crate::project::Project;
 use std::path::PathBuf;
@@ -344,8 +344,8 @@ impl Session {
         }
         if let Some(input) = input {
             self.edit(match &input.mask {
-                Some(mask) => Edit::ReplaceMask((**mask).clone()),
-                None => Edit::ClearMask,
+                Some(mask) => Edit::Mask(MaskEdit::Replace((**mask).clone())),
+                None => Edit::Mask(MaskEdit::Clear),
             });
         }
     }

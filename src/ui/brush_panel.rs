@@ -3,10 +3,10 @@
 use super::canvas::BRUSH_SIZES;
 use super::state::{Outbox, ViewState};
 use super::theme::space;
-use super::widgets::{Number, heading, slider_row};
+use super::widgets::{Number, choice_row, heading, slider_row};
 use super::{colour, layers_panel};
-use crate::paint::{Brush, PaintBrush, Tool};
-use crate::session::{Action, Session};
+use crate::paint::{Brush, PaintBrush, Spread, Tool};
+use crate::session::{Action, PaintBox, Session};
 use egui::Ui;
 
 const SIZE: Number = Number {
@@ -25,7 +25,7 @@ const TOLERANCE: Number =
 /// Whether it is of use now: with a tool that paints, and where there are layers to choose from.
 pub(super) fn is_of_use(session: &Session) -> bool {
     session.tool.is_paint()
-        || matches!(session.tool, Tool::Bucket | Tool::Eyedropper)
+        || matches!(session.tool, Tool::Bucket | Tool::Gradient | Tool::Eyedropper)
         || session.document.stack().layers().len() > 1
 }
 
@@ -33,38 +33,88 @@ pub(super) fn is_of_use(session: &Session) -> bool {
 pub(super) fn brush_panel_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut Outbox) {
     colour::colour_ui(ui, &session.palette, view, out);
     ui.add_space(space::GROUP);
-    if session.tool == Tool::Bucket {
-        heading(ui, "Bucket");
-        let mut tolerance = f64::from(session.palette.tolerance);
-        let response = slider_row(ui, "Tolerance", &mut tolerance, &TOLERANCE);
-        if response.on_hover_text("How far from the clicked colour a pixel may be and still be filled").changed() {
-            out.act(Action::SetTolerance(tolerance.round() as u8));
-        }
-    } else {
-        heading(ui, "Brush");
-        brush_ui(ui, session.palette.brush, out);
+    match session.tool {
+        Tool::Bucket => bucket_ui(ui, &session.palette, out),
+        Tool::Gradient => gradient_ui(ui, &session.palette, out),
+        tool => brush_ui(ui, tool, &session.palette, out),
     }
     ui.add_space(space::GROUP);
     layers_panel::layers_panel_ui(ui, &session.document, view, out);
 }
 
-fn brush_ui(ui: &mut Ui, brush: PaintBrush, out: &mut Outbox) {
+fn bucket_ui(ui: &mut Ui, palette: &PaintBox, out: &mut Outbox) {
+    heading(ui, "Bucket");
+    let mut changed = palette.alike;
+    let mut tolerance = f64::from(changed.tolerance);
+    let about = "How far from the clicked colour a pixel may be and still be filled";
+    if slider_row(ui, "Tolerance", &mut tolerance, &TOLERANCE).on_hover_text(about).changed() {
+        changed.tolerance = tolerance.round() as u8;
+    }
+    opacity_ui(ui, palette.brush, "How opaque the filling is  (digits)", out);
+    ui.checkbox(&mut changed.connected, "Only what hangs together")
+        .on_hover_text("Without it, everything that looks like the clicked pixel is filled, wherever it lies");
+    ui.checkbox(&mut changed.sees_all_layers, "Look at all layers")
+        .on_hover_text("Without it, only the pixels of the active layer count");
+    if changed != palette.alike {
+        out.act(Action::SetAlike(changed));
+    }
+}
+
+fn gradient_ui(ui: &mut Ui, palette: &PaintBox, out: &mut Outbox) {
+    heading(ui, "Gradient");
+    let mut run = palette.run;
+    let spread = |spread| if spread == Spread::Linear { "Along a line" } else { "Around a centre" };
+    run.spread = choice_row(ui, "Spread", run.spread, &[Spread::Linear, Spread::Radial], spread).unwrap_or(run.spread);
+    let end = |fades| if fades { "Nothing" } else { "The other colour" };
+    run.fades = choice_row(ui, "Ends in", run.fades, &[false, true], end).unwrap_or(run.fades);
+    if run != palette.run {
+        out.act(Action::SetRun(run));
+    }
+    opacity_ui(ui, palette.brush, "How opaque the gradient is  (digits)", out);
+}
+
+/// The opacity of what is laid at once.
+fn opacity_ui(ui: &mut Ui, brush: PaintBrush, about: &str, out: &mut Outbox) {
+    let mut opacity = brush.opacity;
+    if share_ui(ui, "Opacity", &mut opacity, about) {
+        out.act(Action::SetPaintBrush(PaintBrush { opacity, ..brush }));
+    }
+}
+
+/// A share as per cents. Returns whether it changed.
+fn share_ui(ui: &mut Ui, name: &str, value: &mut f32, about: &str) -> bool {
+    let mut per_cent = f64::from(*value * 100.0).round();
+    let changed = slider_row(ui, name, &mut per_cent, &SHARE).on_hover_text(about).changed();
+    if changed {
+        *value = per_cent as f32 / 100.0;
+    }
+    changed
+}
+
+fn brush_ui(ui: &mut Ui, tool: Tool, palette: &PaintBox, out: &mut Outbox) {
+    heading(ui, if tool == Tool::Smudge { "Smudge" } else { "Brush" });
+    let brush = palette.brush;
     let mut size = f64::from(brush.tip.size);
     let mut changed = brush;
     let about = "The brush's diameter in pixels of the picture  ([ and ])";
     if slider_row(ui, "Size", &mut size, &SIZE).on_hover_text(about).changed() {
         changed.tip = Brush { size: size as f32, ..brush.tip };
     }
-    let mut share = |name: &str, value: &mut f32, about: &str| {
-        let mut per_cent = f64::from(*value * 100.0).round();
-        if slider_row(ui, name, &mut per_cent, &SHARE).on_hover_text(about).changed() {
-            *value = per_cent as f32 / 100.0;
+    let hardness = "How much of the brush is fully covered  (Shift+[ and Shift+])";
+    share_ui(ui, "Hardness", &mut changed.tip.hardness, hardness);
+    if tool == Tool::Smudge {
+        let mut strength = palette.smudge;
+        if share_ui(ui, "Strength", &mut strength, "How far paint is pushed along  (digits)") {
+            out.act(Action::SetSmudge(strength));
         }
-    };
-    share("Hardness", &mut changed.tip.hardness, "How much of the brush is fully covered  (Shift+[ and Shift+])");
-    share("Opacity", &mut changed.opacity, "How opaque a whole stroke is");
-    share("Flow", &mut changed.flow, "How fast a stroke comes to its opacity: little is like an airbrush");
-    share("Smoothing", &mut changed.smoothing, "How much a shaking hand is steadied");
+    } else {
+        share_ui(ui, "Opacity", &mut changed.opacity, "How opaque a whole stroke is  (digits)");
+        let flow = "How fast a stroke comes to its opacity: little is like an airbrush";
+        share_ui(ui, "Flow", &mut changed.flow, flow);
+    }
+    if tool != Tool::Line {
+        share_ui(ui, "Smoothing", &mut changed.smoothing, "How much a shaking hand is steadied");
+    }
     if changed != brush {
         out.act(Action::SetPaintBrush(changed));
     }

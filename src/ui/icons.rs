@@ -50,7 +50,11 @@ pub enum Icon {
     MaskRectangle,
     MaskEllipse,
     MaskLasso,
+    MaskPolygon,
     MaskWand,
+    Smudge,
+    Line,
+    Gradient,
     Bucket,
     Pipette,
     Eye,
@@ -120,8 +124,19 @@ pub fn paint(painter: &Painter, icon: Icon, rect: Rect, colour: Color32) {
         Icon::Hand | Icon::Brush | Icon::Eraser | Icon::Undo | Icon::Redo | Icon::Clear | Icon::Invert => {
             paint_tool(&pen, icon);
         }
-        Icon::MaskBrush | Icon::MaskEraser | Icon::Bucket | Icon::Pipette => paint_icons::brush_like(&pen, icon),
-        Icon::Bounds | Icon::MaskRectangle | Icon::MaskEllipse | Icon::MaskLasso | Icon::MaskWand => {
+        Icon::MaskBrush
+        | Icon::MaskEraser
+        | Icon::Bucket
+        | Icon::Pipette
+        | Icon::Smudge
+        | Icon::Line
+        | Icon::Gradient => paint_icons::brush_like(&pen, icon),
+        Icon::Bounds
+        | Icon::MaskRectangle
+        | Icon::MaskEllipse
+        | Icon::MaskLasso
+        | Icon::MaskPolygon
+        | Icon::MaskWand => {
             paint_icons::area(&pen, icon);
         }
         Icon::Eye | Icon::EyeClosed | Icon::Checker | Icon::MergeDown => paint_icons::layer_sign(&pen, icon),

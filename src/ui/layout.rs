@@ -1,11 +1,11 @@
 //! Where everything stands: the bar at the top, the panel at the right, the filmstrip and the status line at the bottom, the
-//! tools over the canvas, the canvas in the middle.
+//! tools beside the canvas and their settings over it, the canvas in the middle.
 
 use super::state::{Outbox, ViewState};
 use super::theme::{Palette, space};
 use super::{
     brush_panel, canvas, filmstrip, gallery, guide_panel, help, menu, notices, perform, prompt_panel, settings_panel,
-    shortcuts, start_panel, status, tools,
+    shortcuts, start_panel, status, toolbar, tools,
 };
 use crate::paint::Tool;
 use crate::session::Session;
@@ -52,6 +52,10 @@ pub fn window_ui(ui: &mut Ui, session: &mut Session, view: &mut ViewState, devic
             filmstrip::filmstrip_ui(ui, session, view, &mut out);
         });
         if !view.gallery_open {
+            let width = toolbar::width(ui.available_height());
+            Panel::left("toolbar").frame(bar(6, 6)).exact_size(width).show(ui, |ui| {
+                toolbar::toolbar_ui(ui, session, &mut out);
+            });
             let height = tools::height(ui.available_width() - 20.0, session.tool);
             Panel::top("tools").frame(bar(10, 4)).exact_size(height).show(ui, |ui| {
                 tools::tools_ui(ui, session, view, &mut out);

@@ -1,6 +1,7 @@
 //! egui panels: read the session, return actions. One file a panel; what they share is in `widgets`, [`theme`] and the table
 //! of [`shortcuts`]. Nothing here changes the session but the draft, which is edited in place.
 
+mod areas;
 mod bounds;
 mod brush_panel;
 pub mod canvas;
@@ -12,8 +13,10 @@ mod help;
 pub mod icons;
 mod layers_panel;
 mod layout;
+mod led;
 mod menu;
 mod notices;
+mod options;
 mod paint_icons;
 mod perform;
 mod pointer;
@@ -26,6 +29,7 @@ mod state;
 mod status;
 pub mod theme;
 mod thumbnails;
+mod toolbar;
 mod tools;
 mod view;
 mod widgets;

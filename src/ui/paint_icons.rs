@@ -15,6 +15,24 @@ pub(super) fn brush_like(pen: &Pen, icon: Icon) {
                 pen.line(&[(8.2, 12.0), (15.8, 12.0)]);
             }
         }
+        Icon::Smudge => {
+            // A finger that leaves a trail.
+            pen.line(&[(9.0, 16.8), (5.6, 12.2), (6.2, 10.6), (7.8, 10.4), (10.4, 12.8)]);
+            pen.line(&[(10.4, 13.4), (10.4, 4.6), (11.4, 3.4), (12.6, 3.4), (13.6, 4.6), (13.6, 10.2)]);
+            pen.line(&[(13.6, 9.2), (17.4, 10.2), (18.4, 11.8), (17.6, 16.8)]);
+            pen.line(&[(4.0, 20.4), (7.0, 19.2), (10.0, 20.6), (13.0, 19.2), (16.0, 20.6), (20.0, 19.4)]);
+        }
+        Icon::Line => {
+            pen.line(&[(5.8, 18.2), (18.2, 5.8)]);
+            pen.dot((5.0, 19.0), 2.2);
+            pen.dot((19.0, 5.0), 2.2);
+        }
+        Icon::Gradient => {
+            pen.frame((3.5, 5.5), (20.5, 18.5), 1.5);
+            for (left, width) in [(5.5, 4.4), (10.8, 2.6), (14.6, 1.4), (17.4, 0.7)] {
+                pen.filled(&[(left, 7.5), (left + width, 7.5), (left + width, 16.5), (left, 16.5)]);
+            }
+        }
         Icon::Bucket => {
             pen.closed(&[(11.0, 4.2), (18.6, 11.8), (11.0, 19.4), (3.6, 12.0)]);
             pen.line(&[(11.0, 9.5), (11.0, 3.6), (12.6, 2.4), (14.0, 3.6)]);
@@ -56,6 +74,13 @@ pub(super) fn area(pen: &Pen, icon: Icon) {
             let round = (0..=32).map(|i| (i as f32 * 11.25).to_radians());
             let path: Vec<_> = round.map(|a| (12.0 + 8.6 * a.cos(), 12.0 + 6.8 * a.sin())).collect();
             dashes(pen, &path, 2);
+        }
+        Icon::MaskPolygon => {
+            let corners = [(4.2, 16.4), (8.6, 4.6), (19.6, 8.2), (15.4, 13.2), (18.6, 19.6)];
+            pen.closed(&corners);
+            for corner in corners {
+                pen.dot(corner, 1.8);
+            }
         }
         Icon::MaskLasso => {
             let round = (0..=32).map(|i| (i as f32 * 11.25 - 200.0).to_radians());

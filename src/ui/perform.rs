@@ -1,8 +1,9 @@
 //! What each line of the shortcut table does, whether a key, a button or a menu asked for it.
 
+use super::areas::close_polygon;
 use super::canvas::BRUSH_SIZES;
 use super::prompt_panel::{negative_id, prompt_id, selection};
-use super::shortcuts::Shortcut;
+use super::shortcuts::{Shortcut, take_digit};
 use super::state::{Ask, Outbox, ViewState};
 use super::view::CanvasView;
 use crate::diffusion::Stop;
@@ -25,6 +26,7 @@ pub(super) fn is_possible(shortcut: Shortcut, session: &Session) -> bool {
         | Shortcut::FillLayer
         | Shortcut::ClearLayer => session.document.has_picture(),
         Shortcut::MergeDown => active_layer(session).is_some_and(|id| session.document.stack().position(id) > Some(0)),
+        Shortcut::Opacity => session.tool.is_paint() || matches!(session.tool, Tool::Bucket | Tool::Gradient),
         Shortcut::MergeVisible => session.document.stack().layers().len() > 1,
         Shortcut::InvertMask | Shortcut::OpenMask => session.document.has_picture() || session.results.shown.is_some(),
         Shortcut::SavePicture | Shortcut::CopyPicture => session.canvas().is_finished(),
@@ -58,6 +60,9 @@ pub(super) fn perform(
     out: &mut Outbox,
 ) {
     if shortcut == Shortcut::Stop && close_something(view) {
+        return;
+    }
+    if shortcut == Shortcut::ApplyResult && close_polygon(view, out) {
         return;
     }
     if !is_possible(shortcut, session) {
@@ -109,6 +114,10 @@ pub(super) fn perform(
         Shortcut::Hand => out.act(Action::SetTool(Tool::Hand)),
         Shortcut::Brush => out.act(Action::SetTool(Tool::Brush)),
         Shortcut::Eraser => out.act(Action::SetTool(Tool::Eraser)),
+        Shortcut::Smudge => out.act(Action::SetTool(Tool::Smudge)),
+        Shortcut::Line => out.act(Action::SetTool(Tool::Line)),
+        Shortcut::Gradient => out.act(Action::SetTool(Tool::Gradient)),
+        Shortcut::Opacity => set_opacity(ctx, session, view, out),
         Shortcut::Bucket => out.act(Action::SetTool(Tool::Bucket)),
         Shortcut::Eyedropper => out.act(Action::SetTool(Tool::Eyedropper)),
         Shortcut::SwapColours => out.act(Action::SwapColours),
@@ -124,6 +133,7 @@ pub(super) fn perform(
         Shortcut::MaskRectangle => out.act(Action::SetTool(Tool::MaskRectangle)),
         Shortcut::MaskEllipse => out.act(Action::SetTool(Tool::MaskEllipse)),
         Shortcut::MaskLasso => out.act(Action::SetTool(Tool::MaskLasso)),
+        Shortcut::MaskPolygon => out.act(Action::SetTool(Tool::MaskPolygon)),
         Shortcut::MaskWand => out.act(Action::SetTool(Tool::MaskWand)),
         Shortcut::SmallerBrush => out.act(with_tip(session, resized(tip(session), false, session))),
         Shortcut::LargerBrush => out.act(with_tip(session, resized(tip(session), true, session))),
@@ -206,7 +216,9 @@ pub(super) fn perform_on_result(
 
 /// Escape first leaves what is open or under way in the window.
 fn close_something(view: &mut ViewState) -> bool {
-    let ends_shape = !std::mem::take(&mut view.shape).is_empty();
+    let ends_shape = !std::mem::take(&mut view.shape).is_empty()
+        | !std::mem::take(&mut view.polygon).is_empty()
+        | view.led.take().is_some();
     let ends_stroke =
         ends_shape | view.stroke.take().is_some() | view.painting.take().is_some() | view.paints_from.take().is_some();
     ends_stroke || std::mem::take(&mut view.help_open) || std::mem::take(&mut view.gallery_open)
@@ -242,6 +254,27 @@ pub(super) fn with_tip(session: &Session, tip: Brush) -> Action {
     } else {
         Action::SetPaintBrush(PaintBrush { tip, ..session.palette.brush })
     }
+}
+
+/// Sets the opacity, or the strength, of the tool at hand by the digits that are typed.
+fn set_opacity(ctx: &egui::Context, session: &Session, view: &mut ViewState, out: &mut Outbox) {
+    const IN_A_ROW_SECS: f64 = 0.7;
+    let (Some(digit), now) = (take_digit(ctx), ctx.input(|i| i.time)) else { return };
+    let first = view.digit.take().filter(|(_, at)| now - at < IN_A_ROW_SECS);
+    let per_cent = match (first, digit) {
+        (Some((0, _)) | None, 0) => 100,
+        (Some((first, _)), digit) => 10 * first + digit,
+        (None, digit) => 10 * digit,
+    };
+    if first.is_none() {
+        view.digit = Some((digit, now));
+    }
+    let opacity = f32::from(per_cent) / 100.0;
+    out.act(if session.tool == Tool::Smudge {
+        Action::SetSmudge(opacity)
+    } else {
+        Action::SetPaintBrush(PaintBrush { opacity, ..session.palette.brush })
+    });
 }
 
 /// What concerns the layers.

@@ -1,13 +1,15 @@
 //! What the pointer does to the picture: strokes on layers and on the mask, filling, picking colours.
 
+use super::areas::{mask_area, set_corners};
 use super::bounds::drag_bounds;
 use super::canvas::{Scene, is_panning};
+use super::led::lead;
 use super::state::{Outbox, ViewState};
 use super::view::Placement;
 use crate::geom::Point;
-use crate::paint::{Combine, Document, Ink, Painting, Sample, Shape, StrokePreview, Tiles, Tool};
+use crate::paint::{Document, Ink, Painting, Sample, StrokePreview, Tiles, Tool};
 use crate::session::{Action, Shown};
-use egui::{Color32, Event, PointerButton, Pos2, Response, Stroke, Ui};
+use egui::{Event, PointerButton, Pos2, Response, Ui};
 
 /// Lets the tool work. What a stroke that ended just now left is returned, to be shown until the document has it.
 pub(super) fn paint_with_pointer(
@@ -18,6 +20,9 @@ pub(super) fn paint_with_pointer(
     out: &mut Outbox,
 ) -> Option<Tiles> {
     let tool = scene.session.tool;
+    if tool != Tool::MaskPolygon {
+        view.polygon.clear();
+    }
     if picks_colour(ui, tool) && view.painting.is_none() {
         pick_colour(response, scene, out);
     } else if tool == Tool::Bucket {
@@ -31,8 +36,12 @@ pub(super) fn paint_with_pointer(
         }
     } else if tool == Tool::Bounds {
         drag_bounds(ui, response, scene, view, out);
+    } else if tool == Tool::MaskPolygon {
+        set_corners(ui, response, scene, view, out);
     } else if tool.is_shape() || !view.shape.is_empty() {
         mask_area(ui, response, scene, view, out);
+    } else if matches!(tool, Tool::Line | Tool::Gradient) || view.led.is_some() {
+        return lead(ui, response, scene, view, out);
     } else if tool.is_paint() || view.painting.is_some() {
         return paint_on_layer(ui, response, scene, view, out);
     } else {
@@ -43,7 +52,7 @@ pub(super) fn paint_with_pointer(
 
 /// Whether a press takes up a colour: with the eyedropper, and with Alt and a tool that paints.
 pub(super) fn picks_colour(ui: &Ui, tool: Tool) -> bool {
-    let alt = || ui.input(|i| i.modifiers.alt) && (tool.is_paint() || tool == Tool::Bucket);
+    let alt = || ui.input(|i| i.modifiers.alt) && (tool.is_paint() || matches!(tool, Tool::Bucket | Tool::Gradient));
     (tool == Tool::Eyedropper || alt()) && !is_panning(ui, tool)
 }
 
@@ -107,8 +116,13 @@ fn paint_on_layer(
     if matches!(shown, Shown::Document(_))
         && let Some(start) = view.paints_from.take()
     {
-        let ink = if session.tool == Tool::Eraser { Ink::Erase } else { Ink::Colour(session.palette.colour) };
-        if let Ok(mut painting) = Painting::begin(&session.document, ink, session.palette.brush) {
+        let (document, palette) = (&session.document, &session.palette);
+        let begun = match session.tool {
+            Tool::Smudge => Painting::smudge(document, palette.smudge_brush()),
+            Tool::Eraser => Painting::begin(document, Ink::Erase, palette.brush),
+            _ => Painting::begin(document, Ink::Colour(palette.colour), palette.brush),
+        };
+        if let Ok(mut painting) = begun {
             let first = view.last_stroke_end.filter(|_| shift).into_iter();
             let places: Vec<_> = first.chain([start]).map(|at| Sample { at, pressure: view.pressure }).collect();
             painting.extend(&places);
@@ -128,60 +142,8 @@ fn paint_on_layer(
     Some(shown)
 }
 
-/// Begins, goes on with, and ends an area of the mask.
-fn mask_area(ui: &Ui, response: &Response, scene: &Scene, view: &mut ViewState, out: &mut Outbox) {
-    let Scene { session, shown, placement } = scene;
-    let (pressed, down, modifiers) = ui.input(|i| (i.pointer.primary_pressed(), i.pointer.primary_down(), i.modifiers));
-    let begins = pressed && response.contains_pointer() && !is_panning(ui, session.tool);
-    if begins
-        && shown.is_finished()
-        && let Some(at) = ui.input(|i| i.pointer.press_origin())
-    {
-        view.shape = vec![placement.to_image(at)];
-    }
-    if view.shape.is_empty() {
-        return;
-    }
-    let mut pressure = 1.0;
-    view.shape.extend(samples(ui, placement, &mut pressure).iter().map(|sample| sample.at));
-    let shape = drawn(session.tool, &view.shape, session.palette.tolerance);
-    outline(ui, placement, &shape);
-    if down {
-        return;
-    }
-    view.shape.clear();
-    let combine = match (modifiers.command, modifiers.shift) {
-        (true, true) => Combine::Intersect,
-        (true, false) => Combine::Subtract,
-        (false, _) => Combine::Add,
-    };
-    out.act(Action::MaskShape(shape, combine));
-}
-
-/// The area that a path of the pointer stands for.
-fn drawn(tool: Tool, path: &[Point], tolerance: u8) -> Shape {
-    let (first, last) = (path[0], path[path.len() - 1]);
-    match tool {
-        Tool::MaskRectangle => Shape::Rectangle(first, last),
-        Tool::MaskEllipse => Shape::Ellipse(first, last),
-        Tool::MaskWand if last.x >= 0.0 && last.y >= 0.0 => {
-            Shape::Alike { x: last.x as u32, y: last.y as u32, tolerance }
-        }
-        _ => Shape::Lasso(path.to_vec()),
-    }
-}
-
-/// The edge of an area, dark and light by turns so that it is seen on any picture.
-fn outline(ui: &Ui, placement: &Placement, shape: &Shape) {
-    let mut path: Vec<Pos2> = shape.outline().into_iter().map(|at| placement.to_ui(at)).collect();
-    path.extend(path.first().copied());
-    let painter = ui.painter_at(placement.canvas_in_ui);
-    painter.add(egui::Shape::line(path.clone(), Stroke::new(1.0, Color32::BLACK)));
-    painter.extend(egui::Shape::dashed_line(&path, Stroke::new(1.0, Color32::WHITE), 4.0, 4.0));
-}
-
 /// Where the pointer went in this frame, and how hard it was pressed, where a pen or a finger tells.
-fn samples(ui: &Ui, placement: &Placement, pressure: &mut f32) -> Vec<Sample> {
+pub(super) fn samples(ui: &Ui, placement: &Placement, pressure: &mut f32) -> Vec<Sample> {
     ui.input(|i| {
         let sample = |event: &Event| match event {
             Event::Touch { force, .. } => {

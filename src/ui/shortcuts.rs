@@ -4,7 +4,7 @@
 //! Single letters are inert while a text field has the focus, and arrows, Delete and Enter while anything has it.
 
 use super::icons::Icon;
-use egui::{Context, Event, Key, KeyboardShortcut, Modifiers};
+use egui::{Context, Event, Id, Key, KeyboardShortcut, Modifiers};
 
 /// What a key or a menu item does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,8 +32,12 @@ pub enum Shortcut {
     Hand,
     Brush,
     Eraser,
+    Smudge,
+    Line,
+    Gradient,
     Bucket,
     Eyedropper,
+    Opacity,
     SwapColours,
     NewLayer,
     MergeDown,
@@ -47,6 +51,7 @@ pub enum Shortcut {
     MaskRectangle,
     MaskEllipse,
     MaskLasso,
+    MaskPolygon,
     MaskWand,
     SmallerBrush,
     LargerBrush,
@@ -185,8 +190,12 @@ table! {
         Hand, "Hand", "Moves the view. Hold Space for it with any tool.", Some(Icon::Hand), OutsideText, [PLAIN H];
         Brush, "Brush", "Paints on the active layer.", Some(Icon::Brush), OutsideText, [PLAIN B];
         Eraser, "Eraser", "Takes paint off the active layer.", Some(Icon::Eraser), OutsideText, [PLAIN E];
+        Smudge, "Smudge", "Pushes the paint of the active layer along.", Some(Icon::Smudge), OutsideText, [PLAIN S];
+        Line, "Line", "Paints a straight line with the brush. Shift keeps it at multiples of 45 degrees.", Some(Icon::Line), OutsideText, [PLAIN N];
+        Gradient, "Gradient", "Drag: from the colour to the other one, or to nothing. Shift keeps it at multiples of 45 degrees.", Some(Icon::Gradient), OutsideText, [SHIFT G];
         Bucket, "Bucket", "Fills what looks alike.", Some(Icon::Bucket), OutsideText, [PLAIN K];
         Eyedropper, "Eyedropper", "Takes up a colour. Hold Alt for it with a brush.", Some(Icon::Pipette), OutsideText, [PLAIN I];
+        Opacity, "Opacity 10 % to 100 %", "A digit is tens of per cent, 0 is 100; two in a row are per cent.", None, OutsideText, [PLAIN Num1, PLAIN Num2, PLAIN Num3, PLAIN Num4, PLAIN Num5, PLAIN Num6, PLAIN Num7, PLAIN Num8, PLAIN Num9, PLAIN Num0];
         SwapColours, "Swap the colours", "Paints with the other colour.", Some(Icon::Swap), OutsideText, [PLAIN X];
         NewLayer, "New layer", "A clear layer above the active one.", Some(Icon::Plus), OutsideText, [CTRL_SHIFT N];
         MergeDown, "Merge down", "Makes one layer of the active one and the one under it.", Some(Icon::MergeDown), OutsideText, [CTRL E];
@@ -208,6 +217,7 @@ table! {
         MaskRectangle, "Mask a box", "Drag; with Ctrl it is taken off the mask, with Ctrl+Shift nothing else stays masked.", Some(Icon::MaskRectangle), OutsideText, [SHIFT R];
         MaskEllipse, "Mask an ellipse", "Drag; with Ctrl it is taken off the mask, with Ctrl+Shift nothing else stays masked.", Some(Icon::MaskEllipse), OutsideText, [SHIFT O];
         MaskLasso, "Mask with a lasso", "Draw around it; with Ctrl it is taken off the mask, with Ctrl+Shift nothing else stays masked.", Some(Icon::MaskLasso), OutsideText, [SHIFT L];
+        MaskPolygon, "Mask a polygon", "Click corner after corner; with Ctrl it is taken off the mask, with Ctrl+Shift nothing else stays masked.", Some(Icon::MaskPolygon), OutsideText, [SHIFT P];
         MaskWand, "Mask what looks alike", "Click; with Ctrl it is taken off the mask, with Ctrl+Shift nothing else stays masked.", Some(Icon::MaskWand), OutsideText, [PLAIN W];
         ClearMask, "Clear the mask", "Removes the mask: the whole picture is painted anew.", Some(Icon::Clear), OutsideText, [SHIFT C];
         InvertMask, "Invert the mask", "Swaps what is kept and what is painted anew.", Some(Icon::Invert), OutsideText, [SHIFT V];
@@ -318,6 +328,7 @@ pub fn pressed(ctx: &Context, in_gallery: bool) -> Vec<Shortcut> {
         Scope::Unfocused => !focused && !in_popup,
     };
     let mut found = Vec::new();
+    let mut digits: Vec<u8> = Vec::new();
     ctx.input_mut(|input| {
         input.events.retain(|event| {
             let hit = match event {
@@ -328,11 +339,27 @@ pub fn pressed(ctx: &Context, in_gallery: bool) -> Vec<Shortcut> {
                 Event::Copy if !in_text => Some(Shortcut::CopyPicture.entry()),
                 _ => None,
             };
+            if let (Some(Shortcut::Opacity), Event::Key { key, .. }) = (hit.map(|entry| entry.shortcut), event) {
+                digits.extend(key.symbol_or_name().parse::<u8>().ok());
+            }
             found.extend(hit.map(|entry| entry.shortcut));
             hit.is_none()
         });
     });
+    ctx.data_mut(|data| data.insert_temp(digits_id(), digits));
     found
+}
+
+fn digits_id() -> Id {
+    Id::unique("digits")
+}
+
+/// The next digit that was typed in this frame where it was no text: one for each time that [`Shortcut::Opacity`] was pressed.
+pub(super) fn take_digit(ctx: &Context) -> Option<u8> {
+    ctx.data_mut(|data| {
+        let digits = data.get_temp_mut_or_default::<Vec<u8>>(digits_id());
+        (!digits.is_empty()).then(|| digits.remove(0))
+    })
 }
 
 /// Exactly these modifiers; but a plus, which many keyboards have only with Shift, counts with and without.

@@ -3,7 +3,7 @@
 use super::thumbnails::Thumbnails;
 use super::view::{CanvasView, Placement};
 use crate::geom::{Extent, Point};
-use crate::paint::{Layer, LayerId, Painting, StrokePreview, Tiles};
+use crate::paint::{Combine, Layer, LayerId, Painting, StrokePreview, Tiles};
 use crate::pixels::Picture;
 use crate::render::CanvasPicture;
 use crate::session::{Action, ResultId};
@@ -79,12 +79,18 @@ pub struct ViewState {
     pub painting: Option<Painting>,
     /// Where a stroke of the paint brush is to begin, once the document can be painted on.
     pub paints_from: Option<Point>,
+    /// The line or gradient that is being led.
+    pub led: Option<super::led::Led>,
     /// The area that is being drawn for the mask: where the pointer went.
     pub shape: Vec<Point>,
+    /// The corners of the polygon that is being set for the mask.
+    pub polygon: Vec<Point>,
+    /// How the area that is being drawn will meet the mask.
+    pub combine: Combine,
+    /// The digit that was typed last for an opacity, and when.
+    pub digit: Option<(u8, f64)>,
     /// The box to paint that is being dragged.
     pub bounds_drag: Option<super::bounds::BoundsDrag>,
-    /// By how many pixels the mask is grown, shrunk and softened.
-    pub mask_margin: u32,
     /// How hard the pen is pressed, 0..1; 1 for a pointer that cannot tell.
     pub pressure: f32,
     /// Where the last stroke ended, for straight lines with Shift.

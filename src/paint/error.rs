@@ -1,0 +1,44 @@
+use super::Stack;
+use crate::geom::Extent;
+
+/// Why an edit cannot be applied. The document is as it was.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// A mask of another size.
+    #[error("the mask is {found}, but the picture is {expected}: a mask must be as large as its picture")]
+    MaskExtent {
+        /// The document's size.
+        expected: Extent,
+        /// The mask's size.
+        found: Extent,
+    },
+    /// A layer of another size.
+    #[error("the layer is {found}, but the picture is {expected}: scale one to the other")]
+    LayerExtent {
+        /// The document's size.
+        expected: Extent,
+        /// The layer's size.
+        found: Extent,
+    },
+    /// No pixels to edit.
+    #[error("a picture of {0} has no pixels: choose another one")]
+    Empty(Extent),
+    /// Nothing to work on.
+    #[error("there is no such layer: add one, or choose another")]
+    NoLayer,
+    /// Nothing to merge with.
+    #[error("there is no layer under this one to merge it with")]
+    NothingBelow,
+    /// A layer that must not change.
+    #[error("the layer \u{201c}{0}\u{201d} is locked: unlock it, or choose another")]
+    Locked(String),
+    /// A layer that is not seen.
+    #[error("the layer \u{201c}{0}\u{201d} is hidden: show it, or choose another")]
+    Hidden(String),
+    /// More layers than can be handled.
+    #[error("there are {} layers, the most that there may be: merge some", Stack::MOST_LAYERS)]
+    TooManyLayers,
+    /// A stroke that was begun on something else.
+    #[error("the picture changed while the stroke was made: paint it again")]
+    Outdated,
+}

@@ -1,0 +1,193 @@
+//! What can be done to the document's mask.
+
+use super::brush::Dabs;
+use super::document::{Document, rows};
+use super::history::Change;
+use super::{Combine, Error, Shape, Stroke};
+use crate::geom::{Bounds, Extent};
+use crate::pixels::Mask;
+
+/// A change of the mask.
+#[derive(Clone, Debug)]
+pub enum MaskEdit {
+    /// A stroke of the mask brush or eraser.
+    Stroke(Stroke),
+    /// Repaint nothing in particular.
+    Clear,
+    /// Repaint what was kept and keep what was repainted.
+    Invert,
+    /// Take this mask, of the document's extent.
+    Replace(Mask),
+    /// Add an area to the mask, take it away, or keep nothing else.
+    Shape(Shape, Combine),
+    /// Let the mask reach further, and soften it.
+    Adjust {
+        /// By how many pixels it reaches further, or less far if they are negative.
+        grow: i32,
+        /// The deviation of the Gaussian that softens it then, in pixels.
+        feather: f32,
+        /// Whether that takes the place of the adjustment before it, if nothing was done in between: a slider that is being dragged.
+        goes_on: bool,
+    },
+}
+
+/// The newest change of a document, if it adjusted the mask.
+#[derive(Clone, Debug)]
+pub(super) struct Adjusted {
+    /// What the mask was.
+    base: Mask,
+    grow: i32,
+    feather: f32,
+    /// Whether that is a step of undo: what changes nothing is none.
+    is_step: bool,
+    /// Of the document after it.
+    revision: u64,
+}
+
+impl Document {
+    /// By how much the mask was grown and softened by the newest change; nothing if that was another one.
+    pub fn mask_adjustment(&self) -> (i32, f32) {
+        self.newest_adjustment().map_or((0, 0.0), |adjusted| (adjusted.grow, adjusted.feather))
+    }
+
+    fn newest_adjustment(&self) -> Option<&Adjusted> {
+        self.adjusted.as_ref().filter(|adjusted| adjusted.revision == self.revision())
+    }
+
+    pub(super) fn edit_mask(&mut self, edit: MaskEdit) -> Result<bool, Error> {
+        let change = match edit {
+            MaskEdit::Stroke(stroke) => self.paint_mask(&stroke),
+            MaskEdit::Clear if self.has_mask() => self.take_mask(&Mask::empty(self.extent())),
+            MaskEdit::Clear => None,
+            MaskEdit::Invert => Some(self.swap(Change::MaskInverted)),
+            MaskEdit::Replace(mask) if mask.extent() == self.extent() => self.take_mask(&mask),
+            MaskEdit::Replace(mask) => {
+                return Err(Error::MaskExtent { expected: self.extent(), found: mask.extent() });
+            }
+            MaskEdit::Shape(shape, combine) => {
+                let area = shape.mask(self.flat());
+                self.take_mask(&combine.of(self.mask(), &area))
+            }
+            MaskEdit::Adjust { grow, feather, goes_on } => return Ok(self.adjust_mask(grow, feather, goes_on)),
+        };
+        let changed = change.is_some();
+        self.remember(change);
+        Ok(changed)
+    }
+
+    fn adjust_mask(&mut self, grow: i32, feather: f32, goes_on: bool) -> bool {
+        let earlier = self.newest_adjustment().filter(|_| goes_on).cloned();
+        if earlier.is_none() && !self.has_mask() {
+            return false;
+        }
+        let before = self.mask().clone();
+        if earlier.as_ref().is_some_and(|earlier| earlier.is_step) {
+            self.forget_newest();
+        }
+        let base = earlier.map_or_else(|| before.clone(), |earlier| earlier.base);
+        let grown = if grow < 0 {
+            base.inverted().grown(grow.unsigned_abs()).inverted()
+        } else {
+            base.grown(grow.unsigned_abs())
+        };
+        let change = self.take_mask(&grown.feathered(feather));
+        let is_step = change.is_some();
+        self.remember(change);
+        let revision = self.revision();
+        self.adjusted = Some(Adjusted { base, grow, feather, is_step, revision });
+        *self.mask() != before
+    }
+
+    fn paint_mask(&mut self, stroke: &Stroke) -> Option<Change> {
+        let mut after = self.mask().clone();
+        let mut dabs = Dabs::new(stroke.tool, stroke.brush);
+        let painted = stroke.points.iter().filter_map(|&point| dabs.extend(&mut after, point)).reduce(Bounds::union)?;
+        self.take_mask_within(&after, painted)
+    }
+
+    fn take_mask(&mut self, after: &Mask) -> Option<Change> {
+        self.take_mask_within(after, Bounds::whole(self.extent()))
+    }
+
+    /// Takes over what is different in `after`, which differs in `bounds` at most.
+    fn take_mask_within(&mut self, after: &Mask, bounds: Bounds) -> Option<Change> {
+        let bounds = difference(self.mask(), after, bounds)?;
+        let coverage = rows(after.extent(), bounds).flat_map(|row| &after.coverage()[row]).copied().collect();
+        Some(self.swap(Change::MaskBox { bounds, coverage }))
+    }
+}
+
+/// The smallest box within `bounds` outside of which two masks of one extent agree. `None` if they agree everywhere.
+pub(super) fn difference(before: &Mask, after: &Mask, bounds: Bounds) -> Option<Bounds> {
+    let mut found: Option<Bounds> = None;
+    for (y, row) in (bounds.top..).zip(rows(before.extent(), bounds)) {
+        let mut differing = before.coverage()[row.clone()].iter().zip(&after.coverage()[row]).map(|(a, b)| a != b);
+        if let Some(first) = differing.clone().position(|differs| differs) {
+            let last = differing.rposition(|differs| differs).unwrap_or(first);
+            let in_row =
+                Bounds { left: bounds.left + first as u32, top: y, extent: Extent::new((last - first + 1) as u32, 1) };
+            found = Some(found.map_or(in_row, |bounds| bounds.union(in_row)));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Brush, Edit, Tool};
+    use super::*;
+    use crate::geom::Point;
+
+    const EXTENT: Extent = Extent::new(40, 30);
+
+    fn masked() -> Document {
+        let mut document = Document::new(EXTENT);
+        let points = vec![Point::new(20.0, 15.0)];
+        let stroke = Stroke { tool: Tool::MaskBrush, brush: Brush { size: 12.0, hardness: 1.0 }, points };
+        document.apply(Edit::Mask(MaskEdit::Stroke(stroke))).unwrap();
+        document
+    }
+
+    fn adjust(document: &mut Document, grow: i32, feather: f32) -> bool {
+        document.apply(Edit::Mask(MaskEdit::Adjust { grow, feather, goes_on: true })).unwrap()
+    }
+
+    #[test]
+    fn adjustments_in_a_row_begin_at_the_same_mask_and_are_one_step() {
+        let mut document = masked();
+        let before = document.mask().clone();
+        for (grow, feather) in [(3, 0.0), (5, 1.0), (-2, 4.0), (2, 1.5)] {
+            adjust(&mut document, grow, feather);
+            assert_eq!(document.mask_adjustment(), (grow, feather));
+        }
+        assert_eq!(*document.mask(), before.grown(2).feathered(1.5));
+        assert!(document.undo());
+        assert_eq!((document.mask(), document.mask_adjustment()), (&before, (0, 0.0)));
+        assert!(document.redo());
+        assert_eq!(*document.mask(), before.grown(2).feathered(1.5));
+        assert!(document.undo() && document.undo() && !document.undo());
+    }
+
+    #[test]
+    fn an_adjustment_that_is_taken_to_nothing_leaves_no_step() {
+        let mut document = masked();
+        let before = document.mask().clone();
+        assert!(adjust(&mut document, -30, 0.0) && document.mask().is_empty());
+        assert!(adjust(&mut document, 0, 0.0));
+        assert_eq!(*document.mask(), before);
+        assert!(!adjust(&mut document, 0, 0.0));
+        assert!(document.undo() && !document.can_undo(), "only the stroke was a step");
+    }
+
+    #[test]
+    fn what_is_done_in_between_begins_another_adjustment() {
+        let mut document = masked();
+        adjust(&mut document, 2, 0.0);
+        document.apply(Edit::Mask(MaskEdit::Invert)).unwrap();
+        let inverted = document.mask().clone();
+        adjust(&mut document, 3, 0.0);
+        assert_eq!(*document.mask(), inverted.grown(3));
+        document.undo();
+        assert_eq!(*document.mask(), inverted);
+    }
+}

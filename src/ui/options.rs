@@ -1,0 +1,111 @@
+//! What the tool at hand lets one set, in the strip over the canvas.
+
+use super::canvas::BRUSH_SIZES;
+use super::state::{Outbox, ViewState};
+use super::theme::Palette;
+use super::widgets::{NUMBER_WIDTH, Number, slider_and_number};
+use crate::paint::{Brush, Tool};
+use crate::session::{Action, Alike, Session};
+use egui::{DragValue, Response, RichText, Ui};
+
+/// How wide growing and softening the mask is, in points.
+const ADJUST_WIDTH: f32 = 240.0;
+
+/// Whether there is anything.
+pub(super) const fn are_there(tool: Tool) -> bool {
+    tool.is_mask() || tool.is_shape() || matches!(tool, Tool::Bounds)
+}
+
+/// All of it.
+pub(super) fn options_ui(ui: &mut Ui, session: &Session, view: &ViewState, out: &mut Outbox) {
+    ui.spacing_mut().item_spacing.x = 8.0;
+    if session.tool == Tool::Bounds {
+        super::bounds::settings_ui(ui, session, out);
+        return;
+    }
+    let has_mask = session.document.has_mask();
+    if session.tool == Tool::MaskWand {
+        alike_ui(ui, session.palette.alike, out);
+    }
+    if session.tool.is_mask() {
+        brush_ui(ui, session.brush, has_mask, out);
+    }
+    if has_mask || session.document.mask_adjustment() != (0, 0.0) {
+        adjust_ui(ui, session, out);
+    } else if session.tool == Tool::MaskPolygon {
+        let about = if view.polygon.is_empty() {
+            "Click corner after corner. Ctrl takes away, Ctrl+Shift keeps only what is met."
+        } else {
+            "Click the first corner, double click or press Enter to close; Backspace takes one back."
+        };
+        weak(ui, about);
+    } else if session.tool.is_shape() && session.tool != Tool::MaskWand {
+        weak(ui, "Drag over the picture. Ctrl takes away, Ctrl+Shift keeps only what is met.");
+    }
+}
+
+fn weak(ui: &mut Ui, text: &str) -> Response {
+    ui.label(RichText::new(text).color(Palette::of(ui).text_weak))
+}
+
+/// What the wand finds.
+fn alike_ui(ui: &mut Ui, alike: Alike, out: &mut Outbox) {
+    let mut changed = alike;
+    let label = weak(ui, "Tolerance");
+    ui.add(DragValue::new(&mut changed.tolerance))
+        .labelled_by(label.id)
+        .on_hover_text("How far from the clicked colour a pixel may be and still look alike");
+    ui.checkbox(&mut changed.connected, "Connected")
+        .on_hover_text("Only what hangs together with the clicked pixel; without it, a range of colours anywhere");
+    if changed != alike {
+        out.act(Action::SetAlike(changed));
+    }
+}
+
+/// Growing, shrinking and softening the mask, seen while it is dragged; until something else is done it can be dragged back.
+fn adjust_ui(ui: &mut Ui, session: &Session, out: &mut Outbox) {
+    const FARTHEST: i32 = 256;
+    let (mut grow, mut feather) = session.document.mask_adjustment();
+    let label = weak(ui, "Grow");
+    let number = DragValue::new(&mut grow).range(-FARTHEST..=FARTHEST).suffix(" px").speed(0.25);
+    let about = "Lets the mask reach so many pixels further, or less far if they are negative";
+    let grown = ui.add(number).labelled_by(label.id).on_hover_text(about).changed();
+    let label = weak(ui, "Soften");
+    let number = DragValue::new(&mut feather).range(0.0..=FARTHEST as f32).suffix(" px").speed(0.25).max_decimals(1);
+    let about = "Softens the edge of the mask by so many pixels";
+    let softened = ui.add(number).labelled_by(label.id).on_hover_text(about).changed();
+    if grown || softened {
+        out.act(Action::AdjustMask { grow, feather });
+    }
+}
+
+const SIZE: Number = Number {
+    range: *BRUSH_SIZES.start() as f64..=*BRUSH_SIZES.end() as f64,
+    typed: *BRUSH_SIZES.start() as f64..=*BRUSH_SIZES.end() as f64,
+    step: 1.0,
+    decimals: 0,
+    logarithmic: true,
+    suffix: "",
+};
+const HARDNESS: Number =
+    Number { range: 0.0..=100.0, typed: 0.0..=100.0, step: 1.0, decimals: 0, logarithmic: false, suffix: " %" };
+
+fn brush_ui(ui: &mut Ui, brush: Brush, has_mask: bool, out: &mut Outbox) {
+    let labels_and_numbers = 2.0 * NUMBER_WIDTH + 30.0 + 64.0 + 5.0 * 8.0;
+    let besides = if has_mask { ADJUST_WIDTH } else { 0.0 };
+    let width = ((ui.available_width() - labels_and_numbers - besides) / 2.0).clamp(28.0, 120.0);
+    let (mut size, mut per_cent) = (f64::from(brush.size), f64::from(brush.hardness * 100.0).round());
+    let weak = |text: &str| RichText::new(text).color(Palette::of(ui).text_weak);
+    let (size_label, hardness_label) = (weak("Size"), weak("Hardness"));
+    let label = ui.label(size_label);
+    let response = slider_and_number(ui, &mut size, &SIZE, width, label.id);
+    let resized = response.on_hover_text("The brush's diameter in pixels of the picture  ([ and ])").changed();
+    let label = ui.label(hardness_label);
+    let response = slider_and_number(ui, &mut per_cent, &HARDNESS, width, label.id);
+    let about = "How much of the brush is fully covered  (Shift+[ and Shift+])";
+    let hardened = response.on_hover_text(about).changed();
+    if resized || hardened {
+        let hardness = if hardened { per_cent as f32 / 100.0 } else { brush.hardness };
+        out.act(Action::SetBrush(Brush { size: size as f32, hardness }));
+    }
+}

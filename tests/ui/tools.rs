@@ -1,0 +1,165 @@
+//! The tools that paint and mask, used as a person would.
+
+use super::*;
+use sfumato::paint::{Brush, Ink, LayerEdit, PaintBrush};
+
+fn pixel(window: &Window, x: u32, y: u32) -> [u8; 4] {
+    window.session().document.flat().pixel(x, y)
+}
+
+/// A window with a white paper of 64 by 64 that is shown eight times as large, a layer over it, and black to paint with.
+fn paper() -> Window {
+    let mut window = window();
+    window.drop_picture(EXTENT);
+    let layer = window.session().document.stack().active().unwrap().id;
+    window.apply(Action::EditLayers(LayerEdit::Fill(layer, Ink::Colour([255; 3]))));
+    window.apply(Action::SetColour([0; 3]));
+    let tip = Brush { size: 6.0, hardness: 1.0 };
+    window.apply(Action::SetPaintBrush(PaintBrush { smoothing: 0.0, ..PaintBrush::new(tip) }));
+    window
+}
+
+#[test]
+fn a_line_is_straight_whatever_way_the_pointer_took_and_one_step() {
+    let mut window = paper();
+    window.press(Modifiers::NONE, Key::N);
+    let middle = window.canvas();
+    let at = |x: f32, y: f32| middle + vec2(x, y);
+    window.harness.hover_at(at(-160.0, 0.0));
+    window.harness.step();
+    window.harness.drag_at(at(-160.0, 0.0));
+    window.harness.step();
+    for to in [at(-80.0, 150.0), at(40.0, -120.0), at(160.0, 0.0)] {
+        window.harness.hover_at(to);
+        window.harness.step();
+    }
+    window.harness.drop_at(at(160.0, 0.0));
+    window.harness.run();
+    assert!((14..50).all(|x| pixel(&window, x, 32) == [0, 0, 0, 255]), "the line");
+    assert!((14..50).all(|x| pixel(&window, x, 26)[0] == 255 && pixel(&window, x, 38)[0] == 255), "beside it");
+    window.press(Modifiers::COMMAND, Key::Z);
+    assert_eq!(pixel(&window, 32, 32), [255; 4]);
+}
+
+#[test]
+fn a_gradient_runs_from_where_the_pointer_is_pressed_to_where_it_is_let_go() {
+    let mut window = paper();
+    window.press(Modifiers::SHIFT, Key::G);
+    assert_eq!(window.session().tool, Tool::Gradient);
+    window.drag([-240.0, 0.0], [240.0, 0.0]);
+    let row: Vec<u8> = (0..64).map(|x| pixel(&window, x, 20)[0]).collect();
+    assert!(row[0] < 4 && row[63] > 251 && row[32].abs_diff(128) < 6, "{row:?}");
+    assert!(row.windows(2).all(|pair| pair[1] >= pair[0].saturating_sub(1)), "{row:?}");
+    assert!(window.session().document.can_undo());
+    window.press(Modifiers::COMMAND, Key::Z);
+    assert_eq!(pixel(&window, 0, 20), [255; 4]);
+    // Escape while it is led leaves nothing.
+    let middle = window.canvas();
+    window.harness.drag_at(middle);
+    window.harness.step();
+    window.harness.hover_at(middle + vec2(90.0, 30.0));
+    window.harness.step();
+    window.press(Modifiers::NONE, Key::Escape);
+    window.harness.drop_at(middle + vec2(90.0, 30.0));
+    window.harness.run();
+    assert_eq!(pixel(&window, 32, 32), [255; 4]);
+}
+
+#[test]
+fn the_smudge_brush_pushes_paint_along() {
+    let mut window = paper();
+    window.press(Modifiers::NONE, Key::B);
+    window.drag([-160.0, -100.0], [-160.0, 100.0]);
+    assert_eq!(pixel(&window, 18, 32)[0], 255);
+    window.press(Modifiers::NONE, Key::S);
+    window.drag([-160.0, 0.0], [0.0, 0.0]);
+    assert!(pixel(&window, 18, 32)[0] < 120, "{:?}", pixel(&window, 18, 32));
+}
+
+#[test]
+fn corners_are_set_one_by_one_and_enter_closes_the_polygon() {
+    let mut window = paper();
+    window.press(Modifiers::SHIFT, Key::P);
+    let middle = window.canvas();
+    let click = |window: &mut Window, x: f32, y: f32| {
+        let at = middle + vec2(x, y);
+        window.harness.hover_at(at);
+        window.harness.step();
+        window.harness.drag_at(at);
+        window.harness.step();
+        window.harness.drop_at(at);
+        window.harness.step();
+        window.harness.run();
+    };
+    for (x, y) in [(-160.0, -160.0), (160.0, -160.0), (160.0, 160.0), (90.0, 90.0)] {
+        click(&mut window, x, y);
+    }
+    window.press(Modifiers::NONE, Key::Backspace);
+    assert!(window.session().document.mask().is_empty(), "it is not closed yet");
+    window.press(Modifiers::NONE, Key::Enter);
+    let covered = |window: &Window, x: usize, y: usize| window.session().document.mask().coverage()[y * 64 + x];
+    assert_eq!((covered(&window, 45, 20), covered(&window, 20, 45)), (255, 0));
+    // The first corner closes it, too; Escape forgets it.
+    for (x, y) in [(-200.0, 0.0), (-200.0, 200.0), (0.0, 200.0), (-200.0, 0.0)] {
+        click(&mut window, x, y);
+    }
+    assert_eq!(covered(&window, 10, 50), 255);
+    let before = window.session().document.revision();
+    click(&mut window, 0.0, 0.0);
+    window.press(Modifiers::NONE, Key::Escape);
+    window.press(Modifiers::NONE, Key::Enter);
+    assert_eq!(window.session().document.revision(), before);
+}
+
+#[test]
+fn digits_set_the_opacity_and_two_in_a_row_set_it_exactly() {
+    let mut window = paper();
+    window.press(Modifiers::NONE, Key::B);
+    let per_cent = |window: &Window| (window.session().palette.brush.opacity * 100.0).round() as u32;
+    let two = |window: &mut Window, first: Key, second: Key| {
+        window.harness.key_press(first);
+        window.harness.key_press(second);
+        window.harness.run();
+    };
+    window.press(Modifiers::NONE, Key::Num4);
+    assert_eq!(per_cent(&window), 40);
+    two(&mut window, Key::Num4, Key::Num5);
+    assert_eq!(per_cent(&window), 45);
+    window.press(Modifiers::NONE, Key::Num0);
+    assert_eq!(per_cent(&window), 100);
+    window.press(Modifiers::NONE, Key::S);
+    two(&mut window, Key::Num0, Key::Num7);
+    assert_eq!(((window.session().palette.smudge * 100.0).round() as u32, per_cent(&window)), (7, 100));
+}
+
+#[test]
+fn shift_keeps_a_box_square_and_what_was_held_at_its_beginning_decides() {
+    let mut window = paper();
+    window.press(Modifiers::SHIFT, Key::R);
+    let middle = window.canvas();
+    window.harness.drag_at(middle - vec2(160.0, 160.0));
+    window.harness.step();
+    window.harness.event(egui::Event::ModifiersChanged(Modifiers::SHIFT));
+    window.harness.hover_at(middle - vec2(0.0, 120.0));
+    window.harness.step();
+    window.harness.drop_at(middle - vec2(0.0, 120.0));
+    window.harness.run();
+    let bounds = window.session().document.mask().bounds().unwrap();
+    assert_eq!(bounds.extent, Extent::new(20, 20));
+}
+
+#[test]
+fn growing_and_softening_are_seen_live_and_dragged_back() {
+    let mut window = paper();
+    window.press(Modifiers::SHIFT, Key::R);
+    window.drag([-80.0, -80.0], [80.0, 80.0]);
+    let before = window.session().document.mask().clone();
+    for grow in [1, 5, 9] {
+        window.apply(Action::AdjustMask { grow, feather: 2.0 });
+    }
+    assert_eq!(*window.session().document.mask(), before.grown(9).feathered(2.0));
+    assert!(window.harness.query_by_label_contains("Soften").is_some());
+    snapshot(&mut window, "tools_dark");
+    window.press(Modifiers::COMMAND, Key::Z);
+    assert_eq!(*window.session().document.mask(), before);
+}
