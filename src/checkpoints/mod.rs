@@ -3,6 +3,7 @@
 
 mod clip;
 mod controlnet;
+pub mod download;
 mod error;
 mod families;
 mod folder;

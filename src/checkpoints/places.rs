@@ -33,10 +33,11 @@ fn folders_in(place: &Path, called: &[&str]) -> impl Iterator<Item = PathBuf> {
     folders.into_iter()
 }
 
-/// The folders in a folder, by name.
+/// The folders in a folder, by name; not those that are hidden, such as downloads that are on their way.
 fn folders_of(place: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(place).into_iter().flatten().flatten();
-    let mut folders: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+    let shown = entries.filter(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."));
+    let mut folders: Vec<PathBuf> = shown.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
     folders.sort();
     folders
 }
