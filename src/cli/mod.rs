@@ -4,6 +4,7 @@
 mod bench;
 mod clip;
 mod describe;
+mod download;
 mod inspect;
 mod models;
 mod output;
@@ -60,9 +61,12 @@ pub enum Command {
     /// Find pictures of the gallery by what they show
     #[command(after_help = EXIT_CODES)]
     Search(SearchArgs),
-    /// List the models that can be painted with, the upscalers, and the CLIPs that compare pictures with words
-    #[command(after_help = EXIT_CODES)]
+    /// List the models that can be painted with, the upscalers, and the CLIPs that compare pictures with words; or download models
+    #[command(after_help = EXIT_CODES, args_conflicts_with_subcommands = true)]
     Models {
+        /// Instead of listing them
+        #[command(subcommand)]
+        command: Option<ModelsCommand>,
         /// Read every checkpoint in one file whose hash is not known, whole: seconds for each, once
         #[arg(long)]
         hash: bool,
@@ -73,6 +77,40 @@ pub enum Command {
     /// Measure where the time of a picture goes on this machine: one is painted and thrown away
     #[command(after_help = EXIT_CODES)]
     Bench(BenchArgs),
+}
+
+/// What can be done with models besides listing them.
+#[derive(Debug, Subcommand)]
+pub enum ModelsCommand {
+    /// Download a model into the folder of models; what was broken off goes on where it stopped
+    #[command(after_help = EXIT_CODES.replace("finished pictures are kept, and so is the current one if a step of it was made", "what came so far is kept"))]
+    Get(GetArgs),
+    /// List models to begin with: their licences, how much is downloaded, and how much memory they need
+    Starters {
+        /// Print one JSON object instead of text
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// What `sfumato models get` is told.
+#[derive(Args, Debug)]
+pub struct GetArgs {
+    /// The model's name on the hub that the settings name (`hub`), which is huggingface.co if they name none
+    #[arg(value_name = "ORG/NAME[@REVISION]")]
+    pub repo: String,
+    /// Files of it, by their paths there [default: what a model in the layout of diffusers needs]
+    #[arg(value_name = "FILE")]
+    pub files: Vec<String>,
+    /// A folder in the folder of models, such as loras, embeddings or controlnet
+    #[arg(long, value_name = "FOLDER")]
+    pub into: Option<String>,
+    /// Get weights in whole precision where there are some in half as well: twice as much, for pictures that hardly differ
+    #[arg(long)]
+    pub whole: bool,
+    /// Print one JSON object instead of the path
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What `sfumato paint` is told.
@@ -321,7 +359,11 @@ impl Command {
             Self::Upscale(args) => upscale::run(&args),
             Self::Rank(args) => clip::rank(&args).map(|()| 0),
             Self::Search(args) => clip::search(&args),
-            Self::Models { hash, json } => models::run(&library(None).0, hash, json).map(|()| 0),
+            Self::Models { command: Some(ModelsCommand::Get(args)), .. } => download::get(&args),
+            Self::Models { command: Some(ModelsCommand::Starters { json }), .. } => {
+                download::starters(json).map(|()| 0)
+            }
+            Self::Models { command: None, hash, json } => models::run(&library(None).0, hash, json).map(|()| 0),
             Self::Bench(args) => bench::run(&args).map(|()| 0),
         }
     }

@@ -1,9 +1,11 @@
 //! What a person sees while pictures are painted, on standard error: a bar on a terminal, a few plain lines elsewhere.
 
 use super::paint::Written;
+use crate::checkpoints::download;
 use crate::diffusion::Phase;
 use crate::engine::Event;
 use indicatif::{ProgressBar, ProgressStyle};
+use std::cell::Cell;
 use std::io::{IsTerminal, Write};
 
 /// How many lines at most say that steps were made, for each picture.
@@ -12,6 +14,8 @@ const STEP_LINES: u32 = 5;
 pub(super) struct Reporter {
     pictures: usize,
     bar: Option<ProgressBar>,
+    /// What was told last of something that is told more often than it changes.
+    last_made: Cell<u32>,
 }
 
 impl Reporter {
@@ -20,7 +24,7 @@ impl Reporter {
             let style = ProgressStyle::with_template("{msg:15} {wide_bar} {pos}/{len} {eta}");
             ProgressBar::new(1).with_style(style.expect("the template is well formed"))
         });
-        Self { pictures, bar }
+        Self { pictures, bar, last_made: Cell::new(0) }
     }
 
     /// Something to know.
@@ -53,6 +57,20 @@ impl Reporter {
     pub(super) fn piece(&self, index: u32, count: u32) {
         self.message(phase_in_words(Phase::Upscale));
         self.made("piece", index, count);
+    }
+
+    /// So much of a download is there.
+    pub(super) fn downloaded(&self, progress: &download::Progress) {
+        let in_megabytes = |bytes: u64| u32::try_from(bytes / 1_000_000).unwrap_or(u32::MAX);
+        self.message("downloading");
+        self.reached("MB", in_megabytes(progress.bytes), in_megabytes(progress.total));
+    }
+
+    /// Says it in a few lines, once each.
+    fn reached(&self, what: &str, made: u32, count: u32) {
+        if self.bar.is_some() || self.last_made.replace(made) != made {
+            self.made(what, made, count);
+        }
     }
 
     /// Pictures of a gallery were looked at.

@@ -1,4 +1,4 @@
-//! Keeps what was freed until a job ends. glibc gives every large block back to the system as soon as it is free, and gets it again,
+//! What is free, and keeping what was freed until a job ends. glibc gives every large block back to the system as soon as it is free, and gets it again,
 //! cleared page by page, a moment later: a picture of 512×512 spends a fifth of its decoding on that.
 
 /// Makes the allocator keep what is freed, in one place for all threads. To be called before a thread is started.
@@ -24,5 +24,22 @@ pub fn give_back_freed_memory() {
         unsafe {
             libc::malloc_trim(0);
         }
+    }
+}
+
+/// The bytes of memory that programs can still have without pressing on others; `None` where the system does not tell: it does on Linux.
+pub fn available_memory() -> Option<u64> {
+    let about = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = about.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn some_memory_is_free() {
+        assert!(available_memory().is_some_and(|bytes| bytes > 1 << 20));
     }
 }

@@ -1,3 +1,4 @@
+use crate::checkpoints::Library;
 use crate::diffusion::{Painted, Phase, Precision, Request, Stop};
 use crate::meaning::{Embedding, Seen};
 use crate::pixels::Picture;
@@ -29,6 +30,8 @@ pub struct Job {
 pub enum Command {
     /// Load a model now, to multiply in this precision, so that the first picture does not wait for it.
     Load(String, Precision),
+    /// Find models and what goes with them in this library from now on; what is loaded stays so.
+    UseLibrary(Arc<Library>),
     /// Paint.
     Generate(Job),
     /// Enlarge a picture that is painted already, as the job's request says.

@@ -8,7 +8,7 @@ mod studio;
 mod thread;
 
 pub use channel::{Client, Gone, Peer, channel};
-pub use memory::{give_back_freed_memory, keep_freed_memory};
+pub use memory::{available_memory, give_back_freed_memory, keep_freed_memory};
 pub use messages::{CancelToken, Command, Event, Job, JobId, LookId, Outcome};
 pub use priority::Priority;
 pub use studio::{best_device, device_name};

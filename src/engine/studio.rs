@@ -154,6 +154,10 @@ pub fn best_device() -> Device {
 }
 
 impl Work for Studio {
+    fn use_library(&mut self, library: Arc<Library>) {
+        self.library = library;
+    }
+
     fn load(&mut self, model: &str, precision: Precision) -> Result<Option<f64>, Error> {
         if self.loaded.as_ref().is_some_and(|(name, of, _)| name == model && *of == precision) {
             return Ok(None);

@@ -2,17 +2,22 @@
 //! whatever happens while it runs.
 
 use super::{CancelToken, Command, Error, Event, Gone, Job, JobId, Outcome, Peer, give_back_freed_memory};
+use crate::checkpoints::Library;
 use crate::diffusion::{Ending, Phase, Precision};
 use crate::meaning::{Embedding, Seen};
 use crate::pixels::Picture;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
+use std::sync::Arc;
 
 /// What the loop needs done; apart from it so that its promises can be tested without weights.
 pub(super) trait Work {
     /// Loads a model to multiply in `precision`, unless it is loaded so. Gives the seconds that took; `None` if there was nothing to do.
     fn load(&mut self, model: &str, precision: Precision) -> Result<Option<f64>, Error>;
+
+    /// Finds models in another library from now on.
+    fn use_library(&mut self, library: Arc<Library>);
 
     /// Paints, telling `peer` about phases and steps, with the job's model loaded.
     fn paint(&mut self, job: &Job, trace: Option<&Path>, peer: &Peer) -> Result<Ending, Error>;
@@ -45,6 +50,7 @@ pub(super) fn serve(peer: &Peer, work: &mut impl Work) -> Result<(), Gone> {
     while let Some(command) = peer.command() {
         match command {
             Command::Load(model, precision) => load(peer, work, model, precision)?,
+            Command::UseLibrary(library) => work.use_library(library),
             Command::Generate(job) => run(peer, work, &job, Task::Paint { trace: None })?,
             Command::Trace { job, file } => run(peer, work, &job, Task::Paint { trace: Some(&file) })?,
             Command::Upscale { job, picture, steps_made } => {
@@ -170,6 +176,8 @@ mod tests {
     struct Fake;
 
     impl Work for Fake {
+        fn use_library(&mut self, _: Arc<Library>) {}
+
         fn load(&mut self, model: &str, _: Precision) -> Result<Option<f64>, Error> {
             match model {
                 "none" => Err(Error::UnknownModel(model.to_owned())),

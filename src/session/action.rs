@@ -1,4 +1,5 @@
 use super::{Alike, NoticeId, ResultId, Run};
+use crate::checkpoints::download::Wanted;
 use crate::diffusion::Stop;
 use crate::engine::JobId;
 use crate::geom::Bounds;
@@ -142,6 +143,10 @@ pub enum Action {
     SaveAgain(ResultId),
     /// Move this result to the trash.
     Delete(ResultId),
+    /// Download this model from the hub.
+    GetModel(Wanted),
+    /// Stop the download of `ORG/NAME`; what came so far is kept.
+    CancelDownload(String),
     /// Light, dark or as the system has it.
     SetTheme(Theme),
     /// Take a notice away.

@@ -7,6 +7,7 @@ use super::{Action, Kept, ModelState, RESTARTS, ResultId, Session, Shown, Viewed
 use crate::engine::Command;
 use crate::paint::{Edit, MaskEdit};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 impl Session {
@@ -122,6 +123,8 @@ impl Session {
             Action::Reveal(id) => self.reveal(id),
             Action::SaveAgain(id) => self.save_again(id),
             Action::Delete(id) => self.delete(id),
+            Action::GetModel(wanted) => self.get_model(wanted),
+            Action::CancelDownload(repo) => self.cancel_download(&repo),
             Action::SetTheme(theme) => {
                 self.settings.theme = theme;
                 self.save_settings();
@@ -207,6 +210,9 @@ impl Session {
         self.restarts_left -= 1;
         self.engine = (self.start_engine)();
         self.lost_look();
+        if let Some(library) = &self.library {
+            self.engine.send(Command::UseLibrary(Arc::clone(library)));
+        }
         for model in &mut self.models {
             if matches!(model.state, ModelState::Loaded { .. }) {
                 model.state = ModelState::OnDisk;

@@ -1,14 +1,15 @@
 //! The application without a window: what is being edited, what is queued, what was made. The window reads it and returns
 //! [`Action`]s; [`Session::apply`] carries them out; [`Session::poll`] takes in what the engine and the gallery report.
 //!
-//! Nothing here waits: the engine paints, and three threads of the session's own read and write files (`files`), results
-//! (`gallery`) and the state that survives a crash (`state`). Their answers come in through `poll`.
+//! Nothing here waits: the engine paints, and four threads of the session's own read and write files (`files`), results
+//! (`gallery`) and the state that survives a crash (`state`), and get models from a hub (`downloads`). Their answers come in through `poll`.
 
 mod action;
 mod apply;
 mod archive;
 mod canvas;
 mod document;
+mod downloads;
 mod draft;
 mod files;
 mod guide;
@@ -30,6 +31,7 @@ mod worker;
 
 pub use action::Action;
 pub use canvas::{Shown, Wish};
+pub use downloads::Download;
 pub use draft::{Draft, Model, ModelState, NotReady};
 pub use guide::ControlNetChoice;
 pub use history::History;
@@ -41,6 +43,7 @@ pub use results::{By, Gathered, Kept, ResultId, ResultItem, Results};
 pub use start::entropy;
 pub use worker::Wake;
 
+use crate::checkpoints::Library;
 use crate::diffusion::{Precision, Upscale};
 use crate::engine::{Client, Command};
 use crate::metadata::Found;
@@ -93,6 +96,10 @@ pub struct Session {
     pub jobs: Jobs,
     /// What was made.
     pub results: Results,
+    /// The models that are on their way from a hub.
+    pub downloads: Vec<Download>,
+    /// The bytes of memory that were free when the program began, where the system tells.
+    pub memory: Option<u64>,
     /// What to tell the person.
     pub notices: Notices,
     /// The prompts that were painted.
@@ -118,12 +125,15 @@ pub struct Session {
     files: files::Files,
     archive: archive::Archive,
     looking: looking::Looking,
+    download_thread: downloads::Downloads,
     keeper: Keeper,
     /// Let go after the keeper has written what waited. None while another program keeps the state.
     #[cfg_attr(not(test), expect(dead_code, reason = "it is held, and there is nothing to ask of it"))]
     claim: Option<persist::Claim>,
     found: Option<Found>,
     view: View,
+    /// The models, where others came since the program began.
+    library: Option<Arc<Library>>,
     in_place: Option<part::InPlace>,
     live: live::Live,
     shown: Shown,
@@ -203,6 +213,8 @@ impl Session {
             palette: snapshot.palette,
             jobs,
             results: Results::default(),
+            downloads: Vec::new(),
+            memory: None,
             notices,
             history: snapshot.history,
             models,
@@ -216,12 +228,14 @@ impl Session {
             files: files::start(Arc::clone(&wake)),
             archive: archive::start(paths.gallery_folder(&settings), Arc::clone(&wake)),
             looking: looking::Looking::new(clip),
+            download_thread: downloads::Downloads::start(Arc::clone(&wake), None),
             keeper: if claim.is_some() { Keeper::start(folder, wake) } else { Keeper::idle() },
             claim,
             settings,
             paths,
             found: None,
             view: View { what: Viewed::Document, stays: false, wanted: None },
+            library: None,
             in_place: None,
             live: live::Live::default(),
             shown,

@@ -46,6 +46,7 @@ impl Session {
                 }
             }
         }
+        self.take_downloads();
         while let Some(complaint) = self.keeper.complaint() {
             self.notices.error(complaint);
         }

@@ -1,6 +1,7 @@
 //! How the program makes a session: from what the user configured and the models that are found.
 
 use super::{Clip, ControlNetChoice, Model, Opening, Session, Wake};
+use crate::checkpoints::download::Hub;
 use crate::checkpoints::{Library, ModelEntry, PredictionSource};
 use crate::diffusion::{Defaults, Precision, TrainingSigmas, Upscale};
 use crate::engine::{self, Priority};
@@ -15,8 +16,7 @@ impl Session {
         let places = paths.model_folders(&settings);
         let library = Library::discover(&places);
         let preferred = library.preferred(settings.last_model.as_deref()).map(|entry| &entry.name);
-        let mut models: Vec<_> = library.entries().iter().map(model).collect();
-        models.sort_by_key(|model| preferred != Some(&model.name));
+        let models = models(&library, preferred.map(String::as_str));
         let upscalers = upscalers(&library, preferred.map(String::as_str));
         let controlnets = controlnets(&library);
         let clip = clip(&library, settings.clip.as_deref());
@@ -46,6 +46,8 @@ impl Session {
             wake,
             entropy,
         });
+        session.memory = engine::available_memory();
+        session.set_hub_token(std::env::var(Hub::TOKEN).ok());
         if let Some(problem) = problem {
             session.notices.error(problem);
         }
@@ -68,8 +70,15 @@ pub fn entropy() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
+/// All models, the preferred one first.
+pub(super) fn models(library: &Library, preferred: Option<&str>) -> Vec<Model> {
+    let mut models: Vec<_> = library.entries().iter().map(model).collect();
+    models.sort_by_key(|model| preferred != Some(&model.name));
+    models
+}
+
 /// Those that make pictures larger.
-fn upscalers(library: &Library, model: Option<&str>) -> Vec<Upscale> {
+pub(super) fn upscalers(library: &Library, model: Option<&str>) -> Vec<Upscale> {
     let preferred = library.preferred_upscaler(model).map(|entry| &entry.name);
     let mut entries: Vec<_> = library.upscalers().iter().collect();
     entries.sort_by_key(|entry| preferred != Some(&entry.name));
@@ -81,7 +90,7 @@ fn upscalers(library: &Library, model: Option<&str>) -> Vec<Upscale> {
 }
 
 /// Those that guide at least one of the models.
-fn controlnets(library: &Library) -> Vec<ControlNetChoice> {
+pub(super) fn controlnets(library: &Library) -> Vec<ControlNetChoice> {
     let mut choices: Vec<ControlNetChoice> = Vec::new();
     for model in library.entries() {
         for entry in library.controlnets_for(&model.name) {

@@ -1,6 +1,7 @@
 //! The session with an engine played by hand and a folder of its own.
 
 mod document;
+mod downloads;
 mod failures;
 mod guide;
 mod layers;

@@ -43,6 +43,8 @@ pub struct Settings {
     pub last_model: Option<String>,
     /// The name of the CLIP that compares pictures with words; none is the one that comes with the program.
     pub clip: Option<String>,
+    /// The address of the hub that models are downloaded from; none is Hugging Face's.
+    pub hub: Option<String>,
     /// Keys of the file that this version does not know.
     #[serde(skip)]
     unknown: toml::Table,
@@ -74,6 +76,7 @@ impl Default for Settings {
             threads: None,
             last_model: None,
             clip: None,
+            hub: None,
             unknown: toml::Table::new(),
         }
     }
@@ -83,7 +86,8 @@ impl Settings {
     /// The version of the layout that is written.
     pub const VERSION: u32 = 1;
 
-    const KEYS: [&str; 7] = ["version", "theme", "model_folders", "gallery_folder", "threads", "last_model", "clip"];
+    const KEYS: [&str; 8] =
+        ["version", "theme", "model_folders", "gallery_folder", "threads", "last_model", "clip", "hub"];
 
     /// Reads the settings. Where there is no file, defaults. Where it cannot be read or understood, defaults too, with a notice
     /// that names the file and the line; the file itself is put aside as `.bad`.
@@ -176,6 +180,7 @@ mod tests {
             threads: Some(3),
             last_model: Some("bozzetto".into()),
             clip: Some("ViT-L-14".into()),
+            hub: Some("http://127.0.0.1:8080".into()),
             ..Settings::default()
         }
     }

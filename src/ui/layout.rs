@@ -4,8 +4,8 @@
 use super::state::{Outbox, ViewState};
 use super::theme::{Palette, space};
 use super::{
-    brush_panel, canvas, filmstrip, gallery, guide_panel, help, menu, notices, perform, prompt_panel, settings_panel,
-    shortcuts, start_panel, status, toolbar, tools,
+    brush_panel, canvas, filmstrip, gallery, get_models, guide_panel, help, menu, notices, perform, prompt_panel,
+    settings_panel, shortcuts, start_panel, status, toolbar, tools,
 };
 use crate::paint::Tool;
 use crate::session::Session;
@@ -81,6 +81,7 @@ pub fn window_ui(ui: &mut Ui, session: &mut Session, view: &mut ViewState, devic
         }
     });
     help::help_window(&ctx, &mut view.help_open);
+    get_models::get_models_window(&ctx, session, view, &mut out);
     gallery::end_search_with_the_gallery(session, view, &mut out);
     view.thumbnails.end_frame();
     out

@@ -19,6 +19,8 @@ const FILE: &[Option<Shortcut>] = &[
     Some(Shortcut::SaveProject),
     Some(Shortcut::CopyPicture),
     None,
+    Some(Shortcut::GetModels),
+    None,
     Some(Shortcut::Quit),
 ];
 const EDIT: &[Option<Shortcut>] = &[

@@ -8,6 +8,7 @@ pub mod canvas;
 mod colour;
 mod filmstrip;
 mod gallery;
+mod get_models;
 mod guide_panel;
 mod help;
 pub mod icons;

@@ -28,6 +28,7 @@ pub enum Shortcut {
     SaveProject,
     CopyPicture,
     ClosePicture,
+    GetModels,
     Quit,
     Hand,
     Brush,
@@ -254,6 +255,7 @@ table! {
         SavePicture, "Save as\u{2026}", "Writes the shown picture to a file, with its settings.", Some(Icon::Save), Anywhere, [CTRL S];
         SaveProject, "Save the project\u{2026}", "Writes all layers and the mask to a file: .sfumato to go on with, .ora for other programs.", None, OutsideText, [CTRL_SHIFT S];
         CopyPicture, "Copy the picture", "Puts the shown picture on the clipboard.", Some(Icon::Copy), OutsideText, [CTRL C];
+        GetModels, "Get models\u{2026}", "Downloads Stable Diffusion models: with their licences, sizes and the memory they need.", Some(Icon::Down), OutsideText, [];
         Quit, "Quit", "", None, Anywhere, [CTRL Q];
     }
 }

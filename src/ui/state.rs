@@ -117,6 +117,10 @@ pub struct ViewState {
     pub gallery_open: bool,
     /// Whether the help window is open.
     pub help_open: bool,
+    /// Whether the window in which models are downloaded is open.
+    pub get_models_open: bool,
+    /// The name of a model on the hub that is being typed there.
+    pub repo_text: String,
     /// Whether the panels are hidden.
     pub panels_hidden: bool,
     /// The widget that is to get the focus when it is drawn next.

@@ -48,6 +48,10 @@ pub(super) fn status_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, de
                 Some(ModelState::Loading) => format!("Loading {}", session.draft.model),
                 _ => session.draft.model.clone(),
             };
+            let downloads = session.downloads.iter().filter_map(|download| download.progress.as_ref());
+            let share = downloads.map(|of| of.bytes as f32 / of.total.max(1) as f32).next();
+            let model =
+                share.map_or(model.clone(), |share| format!("Downloading {:.0} %  \u{b7}  {model}", share * 100.0));
             let text = if device.is_empty() { model } else { format!("{model}  \u{b7}  {device}") };
             ui.add(egui::Label::new(small(text)).truncate());
         });

@@ -15,7 +15,7 @@ const MOST_REDIRECTS: usize = 8;
 /// The longest list of files that is read, in bytes.
 const LONGEST_LIST: u64 = 64 << 20;
 /// How long the other side may be silent.
-const SILENCE: Duration = Duration::from_secs(20);
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// A hub in the manner of Hugging Face's.
 #[derive(Clone)]

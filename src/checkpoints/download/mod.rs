@@ -151,4 +151,6 @@ impl Hub {
 }
 
 #[cfg(test)]
+pub(crate) mod played;
+#[cfg(test)]
 mod tests;

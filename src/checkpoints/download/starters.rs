@@ -1,6 +1,7 @@
 //! Models to begin with. Sizes are those of the files that are taken, as the hub listed them when this was written; what is there today
 //! the hub is asked before anything is downloaded.
 
+use crate::checkpoints::memory_needed;
 use crate::geom::Extent;
 
 /// A model that a person could begin with.
@@ -20,6 +21,18 @@ pub struct Starter {
     pub millions: u32,
     /// What it paints best.
     pub extent: Extent,
+}
+
+impl Starter {
+    /// The bytes that are downloaded, about.
+    pub fn bytes(&self) -> u64 {
+        u64::from(self.megabytes) * 1_000_000
+    }
+
+    /// The bytes of memory that painting takes, about: its weights are stored in two bytes a number, and its VAE is 128 channels wide.
+    pub fn memory(&self) -> u64 {
+        memory_needed(2 * u64::from(self.millions) * 1_000_000, self.extent, 128)
+    }
 }
 
 /// All of them, the lightest first.

@@ -1,139 +1,22 @@
 //! Downloads from a hub that is played by hand, on this machine: one that drops lines, ignores ranges, lies and points elsewhere.
 
+use super::played::{Answer, Asked, COMMIT, Played, listing, play, sha256};
 use super::*;
-use sha2::{Digest, Sha256};
-use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
 use std::ops::ControlFlow::{Break, Continue};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// What was asked.
-#[derive(Clone, Debug)]
-struct Asked {
-    path: String,
-    headers: HashMap<String, String>,
-}
-
-impl Asked {
-    /// The first byte of the range that was asked for.
-    fn from(&self) -> Option<usize> {
-        self.headers.get("range")?.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()
-    }
-}
-
-/// What to answer.
-struct Answer {
-    status: &'static str,
-    headers: Vec<String>,
-    body: Vec<u8>,
-    /// After how many bytes of the body the line breaks.
-    breaks_after: Option<usize>,
-}
-
-impl Answer {
-    fn new(status: &'static str, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, headers: Vec::new(), body: body.into(), breaks_after: None }
-    }
-
-    fn ok(body: impl Into<Vec<u8>>) -> Self {
-        Self::new("200 OK", body)
-    }
-
-    /// The bytes from the one that was asked for.
-    fn ranged(asked: &Asked, body: &[u8]) -> Self {
-        match asked.from() {
-            None => Self::ok(body),
-            Some(from) => {
-                let range = format!("Content-Range: bytes {from}-{}/{}", body.len() - 1, body.len());
-                Self::new("206 Partial Content", &body[from..]).with(range)
-            }
-        }
-    }
-
-    fn redirect(to: impl std::fmt::Display) -> Self {
-        Self::new("302 Found", "").with(format!("Location: {to}"))
-    }
-
-    fn with(mut self, header: impl Into<String>) -> Self {
-        self.headers.push(header.into());
-        self
-    }
-
-    fn breaking_after(mut self, bytes: usize) -> Self {
-        self.breaks_after = Some(bytes);
-        self
-    }
-
-    fn send(&self, stream: &mut TcpStream) -> std::io::Result<()> {
-        let mut head = format!("HTTP/1.1 {}\r\nConnection: close\r\n", self.status);
-        for header in &self.headers {
-            head += &format!("{header}\r\n");
-        }
-        if !self.headers.iter().any(|header| header.starts_with("Content-Length")) {
-            head += &format!("Content-Length: {}\r\n", self.body.len());
-        }
-        stream.write_all(format!("{head}\r\n").as_bytes())?;
-        stream.write_all(&self.body[..self.breaks_after.unwrap_or(self.body.len())])
-    }
-}
-
-/// A hub, as long as the test lives.
+/// A hub that is played, what talks to it, and the folder of models.
 struct Stage {
+    played: Played,
     hub: Hub,
-    address: String,
-    asked: Arc<Mutex<Vec<Asked>>>,
     models: tempfile::TempDir,
 }
 
-/// A hub that answers so; `answer` is also told how often the path was asked for before.
 fn stage(answer: impl Fn(&Asked, usize) -> Answer + Send + 'static) -> Stage {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    let asked = Arc::new(Mutex::new(Vec::<Asked>::new()));
-    let log = Arc::clone(&asked);
-    let serve = move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
-            let Some(first) = lines.next() else { continue };
-            let headers = lines.take_while(|line| !line.is_empty());
-            let headers = headers.filter_map(|line| {
-                let (name, value) = line.split_once(':')?;
-                Some((name.to_lowercase(), value.trim().to_owned()))
-            });
-            let one = Asked { path: first.split(' ').nth(1).unwrap().to_owned(), headers: headers.collect() };
-            let before = log.lock().unwrap().iter().filter(|other| other.path == one.path).count();
-            log.lock().unwrap().push(one.clone());
-            // Whoever asked may have gone.
-            answer(&one, before).send(&mut stream).unwrap_or_default();
-        }
-    };
-    std::thread::Builder::new().name("hub".into()).spawn(serve).unwrap();
-    let mut hub = Hub::new(&address, Some("secret".into())).unwrap();
+    let played = play(answer);
+    let mut hub = Hub::new(&played.address, Some("secret".into())).unwrap();
     hub.pause = Duration::from_millis(1);
-    Stage { hub, address, asked, models: tempfile::tempdir().unwrap() }
-}
-
-const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
-
-fn sha256(bytes: &[u8]) -> String {
-    format!("{:x}", Sha256::digest(bytes))
-}
-
-/// The list of a repository with these files; those of weights with their hashes.
-fn listing(files: &[(&str, &[u8])]) -> Vec<u8> {
-    let file = |(name, bytes): &(&str, &[u8])| {
-        let lfs = name
-            .ends_with(".safetensors")
-            .then(|| serde_json::json!({ "sha256": sha256(bytes), "size": bytes.len(), "pointerSize": 134 }));
-        serde_json::json!({ "rfilename": name, "size": bytes.len(), "blobId": COMMIT, "lfs": lfs })
-    };
-    let files: Vec<_> = files.iter().map(file).collect();
-    serde_json::json!({ "sha": COMMIT, "cardData": { "license": "openrail" }, "siblings": files })
-        .to_string()
-        .into_bytes()
+    Stage { played, hub, models: tempfile::tempdir().unwrap() }
 }
 
 const INDEX_JSON: &[u8] = br#"{"_class_name": "StableDiffusionPipeline"}"#;
@@ -205,7 +88,7 @@ impl Stage {
 
     /// From which bytes the weights were asked for.
     fn ranges(&self) -> Vec<Option<usize>> {
-        let asked = self.asked.lock().unwrap();
+        let asked = self.played.asked.lock().unwrap();
         asked.iter().filter(|one| one.path.ends_with(".safetensors")).map(Asked::from).collect()
     }
 }
@@ -226,9 +109,9 @@ fn a_pipeline_comes_as_a_folder_that_is_found_and_progress_is_told() {
     assert_eq!(last, plan.bytes());
     stage.has_the_model();
     // Once more: what is there is looked at, and nothing but the list is asked for.
-    let before = stage.asked.lock().unwrap().len();
+    let before = stage.played.asked.lock().unwrap().len();
     stage.get(&Stage::wanted()).unwrap();
-    assert_eq!(stage.asked.lock().unwrap().len(), before + 1);
+    assert_eq!(stage.played.asked.lock().unwrap().len(), before + 1);
 }
 
 #[test]
@@ -240,7 +123,7 @@ fn a_line_that_breaks_is_taken_up_where_it_broke() {
     stage.get(&Stage::wanted()).unwrap();
     stage.has_the_model();
     assert_eq!(stage.ranges(), [None, Some(150_000), Some(300_000), Some(450_000)]);
-    let asked = stage.asked.lock().unwrap();
+    let asked = stage.played.asked.lock().unwrap();
     assert_eq!(asked.last().unwrap().headers.get("if-range").map(String::as_str), Some("\"state\""));
 }
 
@@ -366,12 +249,12 @@ fn what_was_damaged_between_two_times_comes_anew() {
 #[test]
 fn a_redirect_is_followed_and_the_token_stays_with_the_hub() {
     let elsewhere = pipeline(|asked, _, bytes| Answer::ranged(asked, bytes));
-    let to = format!("{}/blobs/weights.safetensors", elsewhere.address);
+    let to = format!("{}/blobs/weights.safetensors", elsewhere.played.address);
     let stage = pipeline(move |_, _, _| Answer::redirect(&to));
     stage.get(&Stage::wanted()).unwrap();
     stage.has_the_model();
     let has_token = |stage: &Stage| {
-        let asked = stage.asked.lock().unwrap();
+        let asked = stage.played.asked.lock().unwrap();
         asked
             .iter()
             .map(|one| one.headers.get("authorization").is_some_and(|token| token == "Bearer secret"))

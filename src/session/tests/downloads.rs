@@ -1,0 +1,73 @@
+use super::*;
+use crate::checkpoints::download::played::{Answer, COMMIT, Played, listing, play, play_folder};
+use crate::checkpoints::download::{Repo, Wanted};
+
+fn wanted(repo: &str) -> Action {
+    Action::GetModel(Wanted::pipeline(Repo::parse(repo).unwrap()))
+}
+
+/// A stage whose settings name this hub.
+fn stage_at(home: &Path, hub: &Played) -> Stage {
+    let settings = Settings { hub: Some(hub.address.clone()), ..Settings::default() };
+    settings.save(&Paths::in_one_folder(home).settings_file()).unwrap();
+    stage(home)
+}
+
+#[test]
+fn what_was_downloaded_is_one_of_the_models_here_and_in_the_engine() {
+    let home = tempfile::tempdir().unwrap();
+    let hub = play_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models/bozzetto"));
+    let mut stage = stage_at(home.path(), &hub);
+    assert_eq!(hub.asked.lock().unwrap().len(), 0, "nothing is sent before it is asked for");
+    stage.apply(wanted("o/sepia"));
+    // A second time it is the same download.
+    stage.apply(wanted("o/sepia"));
+    assert_eq!(stage.session.downloads.iter().map(|one| one.repo.as_str()).collect::<Vec<_>>(), ["o/sepia"]);
+    let notice = stage.hears("sepia was downloaded");
+    assert!(stage.session.downloads.is_empty());
+    assert!(matches!(&notice.offers[0].action, Action::ChooseModel(name) if name == "sepia"));
+    let model = stage.session.models.iter().find(|model| model.name == "sepia").unwrap();
+    assert_eq!(model.problem, None);
+    let library = std::iter::from_fn(|| stage.peer.try_command()).find_map(|command| match command {
+        Command::UseLibrary(library) => Some(library),
+        _ => None,
+    });
+    assert_eq!(library.unwrap().find("sepia").unwrap(), home.path().join("models/sepia"));
+    stage.apply(notice.offers[0].action.clone());
+    assert_eq!(stage.load(), "sepia");
+}
+
+#[test]
+fn a_download_that_is_cancelled_or_left_ends_at_once() {
+    let home = tempfile::tempdir().unwrap();
+    let files: [(&str, &[u8]); 2] = [("model_index.json", b"{}"), ("unet/config.json", b"{}")];
+    let list = listing(&files[..1]);
+    let hub = play(move |asked, _| match asked.path.ends_with(&format!("{COMMIT}/model_index.json")) {
+        true => Answer::ok("{}").breaking_after(0),
+        false => Answer::ok(list.clone()),
+    });
+    let mut stage = stage_at(home.path(), &hub);
+    stage.apply(wanted("o/n"));
+    stage.until(|_| hub.asked.lock().unwrap().len() > 1);
+    stage.apply(Action::CancelDownload("o/n".into()));
+    assert!(stage.session.downloads[0].is_cancelled);
+    stage.hears("The download of o/n was cancelled");
+    assert!(stage.session.downloads.is_empty());
+
+    stage.apply(wanted("o/n"));
+    stage.apply(wanted("o/m"));
+    stage.until(|_| hub.asked.lock().unwrap().len() > 4);
+    let left = Instant::now();
+    drop(stage);
+    assert!(left.elapsed() < Duration::from_secs(5), "it took {:?}", left.elapsed());
+}
+
+#[test]
+fn why_a_model_could_not_be_downloaded_is_said() {
+    let home = tempfile::tempdir().unwrap();
+    let hub = play(|_, _| Answer::new("404 Not Found", ""));
+    let mut stage = stage_at(home.path(), &hub);
+    stage.apply(wanted("o/n"));
+    let notice = stage.hears("o/n was not downloaded");
+    assert!(notice.text.contains("There is no o/n at http://127.0.0.1"), "{}", notice.text);
+}
