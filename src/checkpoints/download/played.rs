@@ -69,7 +69,7 @@ impl Answer {
         for header in &self.headers {
             head += &format!("{header}\r\n");
         }
-        if !self.headers.iter().any(|header| header.starts_with("Content-Length")) {
+        if !self.headers.iter().any(|header| header.starts_with("Transfer-Encoding")) {
             head += &format!("Content-Length: {}\r\n", self.body.len());
         }
         stream.write_all(format!("{head}\r\n").as_bytes())?;
