@@ -72,7 +72,8 @@ impl App {
         let dropped: Vec<PathBuf> = ctx.input(|i| i.raw.dropped_files.iter().map(|f| f.path().to_path_buf()).collect());
         if let Some(path) = dropped.into_iter().find(|p| !p.as_os_str().is_empty()) {
             self.view.gallery_open = false;
-            self.apply(ctx, Action::OpenPicture(path));
+            let action = if is_model(&path) { Action::AddModel(path) } else { Action::OpenPicture(path) };
+            self.apply(ctx, action);
         }
         if ctx.text_edit_focused() {
             return;
@@ -153,6 +154,12 @@ impl eframe::App for App {
 fn shortened(prompt: &str) -> String {
     let line = prompt.lines().next().unwrap_or_default();
     if line.chars().count() <= 60 { line.to_owned() } else { line.chars().take(59).chain(['\u{2026}']).collect() }
+}
+
+/// Whether something that was dropped is a model or a folder of models: what pictures and projects are not.
+fn is_model(path: &Path) -> bool {
+    let ending = path.extension().unwrap_or_default();
+    path.is_dir() || ["safetensors", "ckpt", "pt", "gguf"].iter().any(|known| ending.eq_ignore_ascii_case(known))
 }
 
 /// The file that a pasted text names, as file managers put it on the clipboard.

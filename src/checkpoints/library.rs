@@ -1,14 +1,18 @@
 use super::clip::{ClipEntry, ClipSummary, is_clip};
 use super::controlnet::{ControlNetEntry, ControlNetSummary};
-use super::header::read_header;
+use super::header::{Place, read_header};
 use super::learned::LearnedWordEntry;
 use super::lora::LoraEntry;
+use super::memory::memory_needed;
 use super::model::Source;
-use super::places::{built_in_places, clips_in, controlnets_in, embeddings_in, loras_in, models_in, upscalers_in};
+use super::places::{
+    built_in_places, clips_in, controlnets_in, embeddings_in, loras_in, models_in, preview_of, upscalers_in,
+};
 use super::upscaler::{UpscalerEntry, UpscalerSummary};
 use super::{Error, Family, Format, PredictionSource, Suggestion, Training};
 use crate::geom::Extent;
 use crate::networks::UNetConfig;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The name of the model that comes with the program.
@@ -101,6 +105,17 @@ pub struct Summary {
     pub unet: UNetConfig,
     /// How many times smaller than pictures its latents are.
     pub downscale: usize,
+    /// In which numbers most of its weights are stored, as `f16`.
+    pub stored: &'static str,
+    /// How many channels the finest layers of its VAE have, which decides what decoding takes.
+    pub vae_width: usize,
+}
+
+impl Summary {
+    /// The bytes of memory that painting a picture of this size takes, about.
+    pub fn memory(&self, extent: Extent) -> u64 {
+        memory_needed(self.parameters_bytes, extent, self.vae_width)
+    }
 }
 
 impl Library {
@@ -260,6 +275,11 @@ impl Library {
 }
 
 impl ModelEntry {
+    /// The picture that people keep with it to tell it by.
+    pub fn preview(&self) -> Option<PathBuf> {
+        preview_of(&self.path)
+    }
+
     fn of(path: PathBuf) -> Self {
         Self { name: name_of(&path), display_name: card_title(&path), summary: summary(&path), path }
     }
@@ -314,26 +334,38 @@ impl ClipEntry {
 fn summary(path: &Path) -> Result<Summary, Error> {
     let source = Source::open(path)?;
     let (configs, prediction_source) = source.configs()?;
-    let mut parameters_bytes = 0;
-    match &source {
-        Source::File(file) => parameters_bytes = file.bytes(),
+    let places: Vec<Place> = match &source {
+        Source::File(file) => file.used().cloned().collect(),
         Source::Folder(folder) => {
+            let mut places = Vec::new();
             for file in folder.weight_files()? {
-                parameters_bytes += read_header(&file)?.values().map(|place| place.bytes as u64).sum::<u64>();
+                places.extend(read_header(&file)?.into_values());
             }
+            places
         }
-    }
+    };
     Ok(Summary {
         family: source.family(&configs),
         format: source.format(),
         prediction_source,
         native_extent: configs.native_extent(),
-        parameters_bytes,
+        parameters_bytes: places.iter().map(|place| place.bytes as u64).sum(),
+        stored: mostly_stored(&places),
+        vae_width: configs.vae.block_out_channels.first().copied().unwrap_or(0),
         training: configs.training,
         suggestion: configs.suggestion,
         downscale: configs.vae.downscale(),
         unet: configs.unet,
     })
+}
+
+/// The type of the numbers that take the most bytes.
+fn mostly_stored(places: &[Place]) -> &'static str {
+    let mut bytes = BTreeMap::new();
+    for place in places {
+        *bytes.entry(place.dtype.as_str()).or_insert(0) += place.bytes;
+    }
+    bytes.into_iter().max_by_key(|(_, bytes)| *bytes).map_or("", |(name, _)| name)
 }
 
 /// The first heading of README.md, which is where model cards are.
@@ -369,6 +401,8 @@ mod tests {
             suggestion: Suggestion::default(),
             unet: UNetConfig::from_json(UNET).unwrap(),
             downscale: 8,
+            stored: "f16",
+            vae_width: 128,
         };
         let summary = if is_usable { Ok(summary) } else { Err(Error::NotAModel(path.clone())) };
         ModelEntry { name: name.to_owned(), path, display_name: None, summary }

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 const CHECKPOINT_FOLDERS: [&str; 2] = ["Stable-diffusion", "checkpoints"];
 /// How such files end.
 const CHECKPOINT_ENDINGS: [&str; 3] = ["safetensors", "ckpt", "pt"];
+/// How pictures of models end.
+const PICTURE_ENDINGS: [&str; 4] = ["png", "jpg", "jpeg", "webp"];
 /// How deep people sort them into folders, at most.
 const MAX_DEPTH: usize = 8;
 
@@ -100,6 +102,19 @@ pub(super) fn models_in(place: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
     (folders.collect(), files)
 }
 
+/// The picture that people keep beside a model's file or folder, or in its folder, to tell it by: `NAME.png` or `NAME.preview.png`, or
+/// in the folder `preview.png`; JPEG and WebP likewise.
+pub(super) fn preview_of(model: &Path) -> Option<PathBuf> {
+    let name = if model.is_file() { model.file_stem() } else { model.file_name() }?.to_string_lossy().into_owned();
+    let beside = model.parent().unwrap_or(Path::new(""));
+    let stems = [beside.join(&name), beside.join(format!("{name}.preview")), model.join("preview")];
+    let files = stems.iter().flat_map(|stem| {
+        let named = |ending: &&str| PathBuf::from(format!("{}.{ending}", stem.display()));
+        PICTURE_ENDINGS.iter().map(named).collect::<Vec<_>>()
+    });
+    files.into_iter().find(|path| path.is_file())
+}
+
 /// The files in the folders of `place` that are called so, by path, and so deep in the folders in them.
 fn files_in(place: &Path, called: &[&str], endings: &[&str], depth: usize) -> Vec<PathBuf> {
     let mut files = Vec::new();
@@ -132,4 +147,24 @@ pub(super) fn built_in_places() -> Vec<PathBuf> {
     }
     places.push(Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models"));
     places
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_is_told_by_the_picture_beside_it_or_in_it() {
+        let place = tempfile::tempdir().unwrap();
+        let at = |name: &str| place.path().join(name);
+        for file in ["a.b.safetensors", "a.b.preview.png", "plain.ckpt", "plain.jpg", "plain.webp", "lonely.ckpt"] {
+            std::fs::write(at(file), "").unwrap();
+        }
+        std::fs::create_dir(at("folder.v1")).unwrap();
+        std::fs::write(at("folder.v1/preview.png"), "").unwrap();
+        assert_eq!(preview_of(&at("a.b.safetensors")), Some(at("a.b.preview.png")));
+        assert_eq!(preview_of(&at("plain.ckpt")), Some(at("plain.jpg")));
+        assert_eq!(preview_of(&at("folder.v1")), Some(at("folder.v1/preview.png")));
+        assert_eq!(preview_of(&at("lonely.ckpt")), None);
+    }
 }

@@ -143,6 +143,10 @@ pub enum Action {
     SaveAgain(ResultId),
     /// Move this result to the trash.
     Delete(ResultId),
+    /// Read the pictures that are kept with the models: they are to be chosen from.
+    LookAtModels,
+    /// Use the model in this file or folder, or look for models in this folder, now and from now on.
+    AddModel(PathBuf),
     /// Download this model from the hub.
     GetModel(Wanted),
     /// Stop the download of `ORG/NAME`; what came so far is kept.

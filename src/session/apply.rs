@@ -123,6 +123,8 @@ impl Session {
             Action::Reveal(id) => self.reveal(id),
             Action::SaveAgain(id) => self.save_again(id),
             Action::Delete(id) => self.delete(id),
+            Action::LookAtModels => self.look_at_models(),
+            Action::AddModel(path) => self.ask_files(Task::FindModels { places: self.places_with(&path), path }),
             Action::GetModel(wanted) => self.get_model(wanted),
             Action::CancelDownload(repo) => self.cancel_download(&repo),
             Action::SetTheme(theme) => {
@@ -185,7 +187,7 @@ impl Session {
         }
     }
 
-    fn save_settings(&mut self) {
+    pub(super) fn save_settings(&mut self) {
         let (settings, path) = (Box::new(self.settings.clone()), self.paths.settings_file());
         self.ask_files(Task::SaveSettings { settings, path });
     }

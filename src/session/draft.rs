@@ -1,4 +1,5 @@
 use super::part::part_of_guide;
+use crate::checkpoints::memory_needed;
 use crate::diffusion::{
     Control, Defaults, Invalid, MaskedContent, Precision, Prediction, Request, SamplerName, Savings, ScheduleName,
     Upscale, extent_to_paint, last_layer,
@@ -8,6 +9,7 @@ use crate::metadata::Found;
 use crate::paint::Document;
 use crate::pixels::Picture;
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// What the person is about to ask for. The panels edit it in place; it is checked when it becomes requests.
@@ -303,6 +305,8 @@ pub struct Model {
     pub example: Draft,
     /// What its network's output is taken for where none of its files says.
     pub guessed: Option<Prediction>,
+    /// What to choose it by; none of one that cannot be used.
+    pub details: Option<Details>,
     /// Whether it can leave layers of its text encoder out.
     pub skips_layers: bool,
     /// Why it cannot be used, if it can't.
@@ -330,6 +334,7 @@ impl Model {
             description: description.into(),
             example,
             guessed: None,
+            details: None,
             skips_layers: false,
             problem: None,
             state: ModelState::OnDisk,
@@ -345,10 +350,33 @@ impl Model {
             description,
             example,
             guessed: None,
+            details: None,
             skips_layers: false,
             problem: Some(problem.into()),
             state: ModelState::OnDisk,
         }
+    }
+}
+
+/// What to choose a model by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Details {
+    /// Its family and what it is for, as people call them.
+    pub kind: String,
+    /// In which numbers most of its weights are stored.
+    pub stored: &'static str,
+    /// How many bytes its weights have on disk.
+    pub bytes: u64,
+    /// How many channels the finest layers of its VAE have.
+    pub vae_width: usize,
+    /// The picture that is kept with it.
+    pub preview: Option<PathBuf>,
+}
+
+impl Details {
+    /// The bytes of memory that painting a picture of this size takes, about.
+    pub fn memory(&self, extent: Extent) -> u64 {
+        memory_needed(self.bytes, extent, self.vae_width)
     }
 }
 

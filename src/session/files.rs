@@ -2,6 +2,7 @@
 
 use super::worker::Worker;
 use super::{ResultId, Wake};
+use crate::checkpoints::Library;
 use crate::diffusion::Request;
 use crate::geom::Extent;
 use crate::metadata::{Found, PARAMETERS_KEY, from_parameters};
@@ -11,6 +12,9 @@ use crate::settings::{self, Settings};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// The longest side of a model's picture, in pixels.
+const PREVIEW: u32 = 128;
+
 /// What is to be done with a file.
 pub(super) enum Task {
     OpenPicture(PathBuf),
@@ -18,6 +22,16 @@ pub(super) enum Task {
     TakePicture(Picture),
     OpenMask(PathBuf),
     OpenGuide(PathBuf),
+    /// Read the picture that is kept with a model.
+    Preview {
+        model: String,
+        path: PathBuf,
+    },
+    /// Look for models, after something was added.
+    FindModels {
+        path: PathBuf,
+        places: Vec<PathBuf>,
+    },
     Save {
         path: PathBuf,
         picture: Arc<Picture>,
@@ -42,6 +56,8 @@ pub(super) enum Done {
     Picture(Result<Box<Opened>, pixels::Error>),
     Mask { name: String, mask: Result<Mask, pixels::Error> },
     Guide(Result<Arc<Picture>, pixels::Error>),
+    Preview { model: String, picture: Result<Arc<Picture>, pixels::Error> },
+    Models { path: PathBuf, library: Arc<Library> },
     Saved { path: PathBuf, result: Option<ResultId>, outcome: Result<(), pixels::Error> },
     Project { name: String, project: Result<Box<Project>, project::Error> },
     ProjectSaved { path: PathBuf, outcome: Result<(), project::Error> },
@@ -84,6 +100,10 @@ fn carry_out(task: Task) -> Done {
             // No larger one is of use, and it goes to disk with the session.
             Done::Guide(Picture::load(&path).map(|picture| Arc::new(picture.thumbnail(Request::<(), ()>::MAX_SIDE))))
         }
+        Task::Preview { model, path } => {
+            Done::Preview { model, picture: Picture::load(&path).map(|picture| Arc::new(picture.thumbnail(PREVIEW))) }
+        }
+        Task::FindModels { path, places } => Done::Models { path, library: Arc::new(Library::discover(&places)) },
         Task::Save { path, picture, parameters, result } => {
             let texts = parameters.as_deref().map(|text| (PARAMETERS_KEY, text));
             let outcome = picture.write_png(&path, texts.as_slice());

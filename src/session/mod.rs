@@ -19,6 +19,7 @@ mod keep;
 mod layers;
 mod live;
 mod looking;
+mod models;
 mod notices;
 mod paint_box;
 mod part;
@@ -32,7 +33,7 @@ mod worker;
 pub use action::Action;
 pub use canvas::{Shown, Wish};
 pub use downloads::Download;
-pub use draft::{Draft, Model, ModelState, NotReady};
+pub use draft::{Details, Draft, Model, ModelState, NotReady};
 pub use guide::ControlNetChoice;
 pub use history::History;
 pub use jobs::{Jobs, Running, Waiting};
@@ -51,6 +52,7 @@ use crate::paint::{Brush, Document, Tool};
 use crate::pixels::Picture;
 use crate::settings::{Paths, Settings};
 use persist::{Keeper, Snapshot};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// What a session is made from.
@@ -61,6 +63,8 @@ pub struct Opening {
     pub settings: Settings,
     /// The models that were found, the preferred one first.
     pub models: Vec<Model>,
+    /// Pictures of models, by the models' names, once they were read.
+    pub previews: HashMap<String, Arc<Picture>>,
     /// What the models' networks can multiply in.
     pub precisions: Vec<Precision>,
     /// The upscalers that can be used, the preferred one first, each with the factor it was made for.
@@ -132,6 +136,8 @@ pub struct Session {
     claim: Option<persist::Claim>,
     found: Option<Found>,
     view: View,
+    /// The models whose pictures were asked for.
+    previewed: Vec<String>,
     /// The models, where others came since the program began.
     library: Option<Arc<Library>>,
     in_place: Option<part::InPlace>,
@@ -218,6 +224,7 @@ impl Session {
             notices,
             history: snapshot.history,
             models,
+            previews: HashMap::new(),
             precisions,
             upscalers,
             controlnets,
@@ -235,6 +242,7 @@ impl Session {
             paths,
             found: None,
             view: View { what: Viewed::Document, stays: false, wanted: None },
+            previewed: Vec::new(),
             library: None,
             in_place: None,
             live: live::Live::default(),

@@ -1,6 +1,6 @@
 //! How the program makes a session: from what the user configured and the models that are found.
 
-use super::{Clip, ControlNetChoice, Model, Opening, Session, Wake};
+use super::{Clip, ControlNetChoice, Details, Model, Opening, Session, Wake};
 use crate::checkpoints::download::Hub;
 use crate::checkpoints::{Library, ModelEntry, PredictionSource};
 use crate::diffusion::{Defaults, Precision, TrainingSigmas, Upscale};
@@ -110,11 +110,19 @@ fn model(entry: &ModelEntry) -> Model {
             let training = TrainingSigmas::from_alphas_cumprod(&summary.training.alphas_cumprod);
             let defaults = Defaults::from_facts(summary.native_extent, &training, summary.suggestion);
             let megabytes = summary.parameters_bytes.div_ceil(1_000_000);
-            let family = summary.family.map_or_else(String::new, |family| format!("{}, ", family.name));
+            let family_name = summary.family.map_or("", |family| family.name);
+            let family = if family_name.is_empty() { String::new() } else { format!("{family_name}, ") };
             let (extent, path) = (summary.native_extent, entry.path.display());
             let description = format!("{title}, {family}{extent}, {megabytes} MB, {path}");
             let is_guessed = summary.prediction_source == PredictionSource::Family;
             Model {
+                details: Some(Details {
+                    kind: format!("{}{}", family_name, if summary.unet.sees_mask() { " inpainting" } else { "" }),
+                    stored: summary.stored,
+                    bytes: summary.parameters_bytes,
+                    vae_width: summary.vae_width,
+                    preview: entry.preview(),
+                }),
                 guessed: is_guessed.then_some(summary.training.prediction),
                 skips_layers: summary.family.is_some_and(|family| family.skips_layers),
                 ..Model::new(&entry.name, description, &defaults)

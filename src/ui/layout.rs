@@ -109,8 +109,10 @@ fn side_panel(ui: &mut Ui, session: &mut Session, view: &mut ViewState, out: &mu
                     models: &session.models,
                     precisions: &session.precisions,
                     upscalers: &session.upscalers,
+                    previews: &session.previews,
+                    memory: session.memory,
                 };
-                settings_panel::settings_panel_ui(ui, &mut session.draft, offers, open_extent, out);
+                settings_panel::settings_panel_ui(ui, &mut session.draft, offers, open_extent, view, out);
             });
         });
     });

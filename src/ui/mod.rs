@@ -16,6 +16,7 @@ mod layers_panel;
 mod layout;
 mod led;
 mod menu;
+mod model_picker;
 mod notices;
 mod options;
 mod paint_icons;

@@ -1,14 +1,18 @@
 //! How to paint: model, size, steps, guidance, sampler, schedule, seed, count.
 
 use super::icons::Icon;
+use super::model_picker::model_picker_ui;
 use super::shortcuts::Shortcut;
-use super::state::Outbox;
+use super::state::{Outbox, ViewState};
 use super::theme::{self, Palette, space};
 use super::widgets::{Look, Number, choice_row, heading, icon_button, note, row, shortcut_button, slider_row};
 use crate::diffusion::{Precision, Prediction, Request, SamplerName, Savings, ScheduleName, Upscale, last_layer};
 use crate::geom::Extent;
+use crate::pixels::Picture;
 use crate::session::{Action, Draft, Model, ModelState};
-use egui::{Align, Button, DragValue, Layout, RichText, Stroke, Ui, vec2};
+use egui::{Align, Button, DragValue, Layout, PopupCloseBehavior, RichText, Stroke, Ui, vec2};
+use std::collections::HashMap;
+use std::sync::Arc;
 
 const STEPS: Number = Number {
     range: 1.0..=100.0,
@@ -23,24 +27,33 @@ const GUIDANCE: Number =
 
 const REFINE: Number =
     Number { range: 0.0..=1.0, typed: 0.0..=1.0, step: 0.01, decimals: 2, logarithmic: false, suffix: "" };
+/// How high the list of models grows, in points.
+const PICKER_HEIGHT: f32 = 460.0;
+
 /// What can be chosen on this machine.
 #[derive(Clone, Copy)]
 pub(super) struct Offers<'a> {
     pub(super) models: &'a [Model],
     pub(super) precisions: &'a [Precision],
     pub(super) upscalers: &'a [Upscale],
+    /// Pictures of models, by their names.
+    pub(super) previews: &'a HashMap<String, Arc<Picture>>,
+    /// The bytes of memory that are free.
+    pub(super) memory: Option<u64>,
 }
 
 /// All settings. `open_extent` is the size of the open picture, which then decides what size is painted.
 pub(super) fn settings_panel_ui(
     ui: &mut Ui,
     draft: &mut Draft,
-    Offers { models, precisions, upscalers }: Offers<'_>,
+    offers: Offers<'_>,
     open_extent: Option<Extent>,
+    view: &mut ViewState,
     out: &mut Outbox,
 ) {
     heading(ui, "Settings");
-    model_row(ui, draft, models, out);
+    model_row(ui, draft, offers, open_extent, view, out);
+    let Offers { models, precisions, upscalers, .. } = offers;
     match open_extent {
         Some(extent) => {
             row(ui, "Size", |ui, _| ui.label(format!("{} \u{d7} {}, as the picture", extent.width, extent.height)));
@@ -168,26 +181,32 @@ fn upscale_row(ui: &mut Ui, draft: &mut Draft, upscalers: &[Upscale]) {
     }
 }
 
-fn model_row(ui: &mut Ui, draft: &Draft, models: &[Model], out: &mut Outbox) {
+fn model_row(
+    ui: &mut Ui,
+    draft: &Draft,
+    offers: Offers<'_>,
+    open_extent: Option<Extent>,
+    view: &mut ViewState,
+    out: &mut Outbox,
+) {
+    let models = offers.models;
     row(ui, "Model", |ui, id| {
         let width = ui.available_width();
-        let box_ = egui::ComboBox::from_id_salt("model").width(width).truncate().selected_text(draft.model.as_str());
-        let shown = box_.show_ui(ui, |ui| {
-            if models.is_empty() {
-                ui.label("No model was found.");
-            }
-            for model in models {
-                let response = ui.add_enabled_ui(model.problem.is_none(), |ui| {
-                    ui.selectable_label(model.name == draft.model, model.name.as_str())
-                });
-                let about = model.problem.as_deref().unwrap_or(&model.description);
-                if response.inner.on_hover_text(about).on_disabled_hover_text(about).clicked()
-                    && model.name != draft.model
-                {
-                    out.act(Action::ChooseModel(model.name.clone()));
-                }
-            }
-        });
+        let box_ = egui::ComboBox::from_id_salt("model")
+            .width(width)
+            .truncate()
+            .close_behavior(PopupCloseBehavior::CloseOnClickOutside)
+            .height(PICKER_HEIGHT)
+            .selected_text(draft.model.as_str());
+        let extent = open_extent.unwrap_or(draft.extent);
+        let shown = box_.show_ui(ui, |ui| model_picker_ui(ui, &draft.model, extent, offers, view, out));
+        let is_open = shown.inner.is_some();
+        if is_open && !view.models_shown {
+            out.act(Action::LookAtModels);
+        } else if !is_open {
+            view.model_search.clear();
+        }
+        view.models_shown = is_open;
         shown.response.labelled_by(id);
     });
     let Some(model) = models.iter().find(|m| m.name == draft.model) else {

@@ -119,6 +119,10 @@ pub struct ViewState {
     pub help_open: bool,
     /// Whether the window in which models are downloaded is open.
     pub get_models_open: bool,
+    /// Whether the list of models was shown in the last frame.
+    pub models_shown: bool,
+    /// What models are looked for by in the list of them.
+    pub model_search: String,
     /// The name of a model on the hub that is being typed there.
     pub repo_text: String,
     /// Whether the panels are hidden.

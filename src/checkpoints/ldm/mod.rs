@@ -68,11 +68,11 @@ impl SingleFile {
         Ok(Self { path: path.to_owned(), family, format, text_prefixes, places })
     }
 
-    /// Bytes of what is used of it.
-    pub(super) fn bytes(&self) -> u64 {
+    /// Where lies what is used of it.
+    pub(super) fn used(&self) -> impl Iterator<Item = &Place> {
         let used = self.text_prefixes.iter().chain(&[UNET, VAE]);
-        let places = self.places.iter().filter(|(name, _)| used.clone().any(|prefix| name.starts_with(prefix)));
-        places.map(|(_, place)| place.bytes as u64).sum()
+        let is_used = move |name: &str| used.clone().any(|prefix| name.starts_with(prefix));
+        self.places.iter().filter(move |(name, _)| is_used(name)).map(|(_, place)| place)
     }
 
     /// What configs say elsewhere, and where what the network's output means is from.

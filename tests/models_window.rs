@@ -1,0 +1,195 @@
+//! Choosing models and getting them, in the window, on a software graphics adapter.
+#![cfg(feature = "gui")]
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
+
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable;
+use sfumato::app::{App, Dialogs};
+use sfumato::checkpoints::download::Progress;
+use sfumato::diffusion::{Defaults, Precision, SamplerName, ScheduleName};
+use sfumato::engine::{self, Command, Peer};
+use sfumato::geom::Extent;
+use sfumato::session::{Action, Details, Download, Model, Opening, Session};
+use sfumato::settings::{Paths, Settings, Theme};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+/// Nobody answers.
+struct Silent;
+
+impl Dialogs for Silent {
+    fn picture(&self) -> Option<PathBuf> {
+        None
+    }
+
+    fn mask(&self) -> Option<PathBuf> {
+        None
+    }
+
+    fn guide(&self) -> Option<PathBuf> {
+        None
+    }
+
+    fn save(&self, _name: &str) -> Option<PathBuf> {
+        None
+    }
+}
+
+fn model(name: &str, kind: &str, megabytes: u64, side: u32, preview: Option<PathBuf>) -> Model {
+    let defaults = Defaults {
+        extent: Extent::new(side, side),
+        steps: 20,
+        sampler: SamplerName::DpmPlusPlus2M,
+        schedule: ScheduleName::Karras,
+        guidance_scale: 7.0,
+    };
+    let details = Details { kind: kind.into(), stored: "f16", bytes: megabytes * 1_000_000, vae_width: 128, preview };
+    Model { details: Some(details), ..Model::new(name, "", &defaults) }
+}
+
+struct Window {
+    harness: Harness<'static, App>,
+    peer: Peer,
+    home: tempfile::TempDir,
+}
+
+fn window(theme: Theme) -> Window {
+    let home = tempfile::tempdir().unwrap();
+    let preview = home.path().join("dreamshaper.png");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    std::fs::copy(root.join("assets/models/bozzetto/things.jpg"), preview.with_extension("jpg")).unwrap();
+    let models = vec![
+        model("bozzetto", "", 37, 128, None),
+        model("dreamshaper_8", "Stable Diffusion 1", 2132, 512, Some(preview.with_extension("jpg"))),
+        model("sd_xl_base_1.0", "Stable Diffusion XL", 6938, 1024, None),
+        model("sd-v1-5-inpainting", "Stable Diffusion 1 inpainting", 2132, 512, None),
+        Model::unusable(
+            "half-a-file",
+            "",
+            "the weights are cut short: 12 bytes instead of 2132000000; copy or download the file anew",
+        ),
+    ];
+    let paths = Paths::in_one_folder(home.path());
+    let peers = Arc::new(Mutex::new(Vec::new()));
+    let tell = Arc::clone(&peers);
+    let mut settings = Settings::default();
+    settings.theme = theme;
+    let mut harness = Harness::builder()
+        .with_size([1280.0, 800.0])
+        .with_os(egui::os::OperatingSystem::Nix)
+        .with_max_steps(12)
+        .wgpu()
+        .build_eframe(move |cc| {
+            let mut session = Session::open(Opening {
+                paths,
+                settings,
+                models,
+                precisions: vec![Precision::F32],
+                upscalers: Vec::new(),
+                controlnets: Vec::new(),
+                clip: None,
+                engine: Box::new(move || {
+                    let (client, peer) = engine::channel(|| ());
+                    tell.lock().unwrap().push(peer);
+                    client
+                }),
+                wake: Arc::new(|| ()),
+                entropy: 1,
+            });
+            session.memory = Some(8_000_000_000);
+            session.draft.seed = 7;
+            App::new(cc, session, Box::new(Silent), "CPU").unwrap()
+        });
+    harness.run();
+    let peer = peers.lock().unwrap().pop().unwrap();
+    Window { harness, peer, home }
+}
+
+impl Window {
+    fn session(&self) -> &Session {
+        &self.harness.state().session
+    }
+
+    fn click(&mut self, label: &str) {
+        self.harness.get_by_label(label).click();
+        self.harness.run();
+    }
+
+    fn until(&mut self, what: &str, is_so: impl Fn(&Session) -> bool) {
+        for _ in 0..2000 {
+            self.harness.step();
+            if is_so(self.session()) {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        panic!("{what} never came about");
+    }
+
+    fn snapshot(&mut self, name: &str) {
+        self.harness.remove_cursor();
+        self.harness.run_ok();
+        self.harness.snapshot(name);
+    }
+
+    /// The models that the engine was told to load.
+    fn loaded(&self) -> Vec<String> {
+        let commands = std::iter::from_fn(|| self.peer.try_command());
+        commands.filter_map(|command| if let Command::Load(name, _) = command { Some(name) } else { None }).collect()
+    }
+}
+
+#[test]
+fn a_model_is_found_by_words_and_chosen_by_what_is_said_of_it() {
+    let mut window = window(Theme::Dark);
+    window.click("Model");
+    window.until("the picture of a model", |session| session.previews.contains_key("dreamshaper_8"));
+    window.snapshot("models_dark");
+    assert!(window.harness.query_by_label("half-a-file").is_some());
+    // The search has the focus.
+    window.harness.event(egui::Event::Text("xl".into()));
+    window.harness.run();
+    assert!(window.harness.query_by_label("dreamshaper_8").is_none());
+    window.loaded();
+    window.click("sd_xl_base_1.0");
+    assert_eq!(window.session().draft.model, "sd_xl_base_1.0");
+    assert_eq!(window.loaded(), ["sd_xl_base_1.0"]);
+    assert!(window.harness.query_by_label("half-a-file").is_none(), "the list is closed");
+}
+
+#[test]
+fn models_to_begin_with_are_offered_with_what_they_need_and_how_far_they_are() {
+    let mut window = window(Theme::Light);
+    window.click("Model");
+    window.click("Get models\u{2026}");
+    let mut download = Download::new("stable-diffusion-v1-5/stable-diffusion-v1-5");
+    let file = "unet/diffusion_pytorch_model.fp16.safetensors".into();
+    download.progress = Some(Progress { file, bytes: 812_000_000, total: 2_135_000_000 });
+    download.bytes_per_second = Some(9_000_000.0);
+    window.harness.state_mut().session.downloads.push(download);
+    window.harness.run();
+    window.snapshot("get_models_light");
+    window.click("Cancel");
+    assert!(window.session().downloads[0].is_cancelled);
+    window.harness.key_press(egui::Key::Escape);
+    window.harness.run();
+    assert!(window.harness.query_by_label("Get SDXL Turbo").is_none(), "Escape closes it");
+}
+
+#[test]
+fn a_model_that_is_dropped_is_used_and_looked_for_from_then_on() {
+    let mut window = window(Theme::Dark);
+    let bozzetto = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models/bozzetto");
+    let sketch = bozzetto.join("bozzetto-4-steps");
+    window.harness.state_mut().session.apply(Action::AddModel(sketch.clone()));
+    window.until("the model", |session| session.draft.model == "bozzetto-4-steps");
+    assert_eq!(window.session().settings.model_folders, [sketch]);
+    assert!(window.loaded().contains(&"bozzetto-4-steps".to_owned()));
+
+    let nothing = window.home.path().join("nothing");
+    std::fs::create_dir(&nothing).unwrap();
+    window.harness.state_mut().session.apply(Action::AddModel(nothing));
+    window.until("the complaint", |session| {
+        session.notices.iter().any(|notice| notice.text.contains("There is no model in"))
+    });
+}
