@@ -63,8 +63,6 @@ pub struct Opening {
     pub settings: Settings,
     /// The models that were found, the preferred one first.
     pub models: Vec<Model>,
-    /// Pictures of models, by the models' names, once they were read.
-    pub previews: HashMap<String, Arc<Picture>>,
     /// What the models' networks can multiply in.
     pub precisions: Vec<Precision>,
     /// The upscalers that can be used, the preferred one first, each with the factor it was made for.
@@ -110,6 +108,8 @@ pub struct Session {
     pub history: History,
     /// The models that can be chosen.
     pub models: Vec<Model>,
+    /// Pictures of models, by the models' names, once they were read.
+    pub previews: HashMap<String, Arc<Picture>>,
     /// What the models' networks can multiply in on this machine.
     pub precisions: Vec<Precision>,
     /// The upscalers that can be chosen, the preferred one first, each with the factor it was made for.

@@ -82,7 +82,7 @@ fn starter_ui(ui: &mut Ui, starter: &Starter, session: &Session, out: &mut Outbo
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 let get = ui.add(Button::new("Get").min_size(vec2(64.0, 26.0)));
                 let name = format!("Get {}", starter.name);
-                get.widget_info(|| egui::WidgetInfo::labeled(egui::WidgetType::Button, true, &name));
+                get.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &name));
                 if let (true, Ok(repo)) = (get.on_hover_text(starter.repo).clicked(), Repo::parse(starter.repo)) {
                     out.act(Action::GetModel(Wanted::pipeline(repo)));
                 }

@@ -7,8 +7,8 @@ use super::theme::{Palette, space};
 use crate::geom::Extent;
 use crate::session::{Action, Model};
 use egui::{
-    Align2, Button, Color32, CornerRadius, FontId, Id, Image, Rect, RichText, ScrollArea, Sense, TextEdit, TextStyle,
-    TextWrapMode, Ui, WidgetInfo, WidgetText, WidgetType, pos2, vec2,
+    Align2, Button, Color32, CornerRadius, FontId, Id, Image, Rect, RichText, Role, ScrollArea, Sense, TextEdit,
+    TextStyle, TextWrapMode, Ui, WidgetInfo, WidgetText, pos2, vec2,
 };
 
 const WIDTH: f32 = 440.0;
@@ -84,7 +84,7 @@ fn model_ui(
     let usable = model.problem.is_none();
     let sense = if usable { Sense::click() } else { Sense::hover() };
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), sense);
-    response.widget_info(|| WidgetInfo::selected(WidgetType::SelectableLabel, usable, is_chosen, &model.name));
+    response.widget_info(|| WidgetInfo::selected(Role::ListBoxOption, usable, is_chosen, &model.name));
     if ui.is_rect_visible(rect) {
         let palette = Palette::of(ui);
         let fill = match (is_chosen, usable && (response.hovered() || response.has_focus())) {

@@ -108,14 +108,14 @@ impl Transfer<'_> {
     /// A file that has the name already must be this one.
     fn check_what_is_there(&self, tell: Tell<'_>) -> Result<(), Error> {
         let in_the_way = || Error::InTheWay(self.target.to_owned());
-        let mut file = File::open(self.target).map_err(Error::disk(self.target))?;
+        let file = File::open(self.target).map_err(Error::disk(self.target))?;
         let about = file.metadata().map_err(Error::disk(self.target))?;
         if !about.is_file() || about.len() != self.file.bytes {
             return Err(in_the_way());
         }
         if let Some(expected) = &self.file.sha256 {
             let mut hash = Sha256::new();
-            hash_all(&mut file, &mut hash).map_err(Error::disk(self.target))?;
+            hash_all(&mut file.take(self.file.bytes), &mut hash).map_err(Error::disk(self.target))?;
             if format!("{:x}", hash.finalize()) != *expected {
                 return Err(in_the_way());
             }
@@ -209,7 +209,7 @@ impl Part {
         let content = of.content.as_deref().and_then(|digits| digits.get(..12));
         let name = target.file_name().unwrap_or_default().to_string_lossy();
         let path = folder.join(format!(".{name}.{}.part", content.unwrap_or("new")));
-        let mut file = OpenOptions::new()
+        let file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
@@ -227,8 +227,8 @@ impl Part {
         if bytes > of.bytes || content.is_none() {
             part.start_over()?;
         } else {
-            file = part.file.try_clone().map_err(Error::disk(&part.path))?;
-            hash_all(&mut file, &mut part.hash).map_err(Error::disk(&part.path))?;
+            // As much as there was: it is not known what a person has put in its place.
+            hash_all(&mut (&part.file).take(bytes), &mut part.hash).map_err(Error::disk(&part.path))?;
         }
         Ok(part)
     }
@@ -268,7 +268,7 @@ fn told(tell: Tell<'_>, bytes: u64) -> Result<(), Error> {
     }
 }
 
-fn hash_all(file: &mut File, hash: &mut Sha256) -> std::io::Result<()> {
+fn hash_all(file: &mut impl Read, hash: &mut Sha256) -> std::io::Result<()> {
     let mut some = vec![0; 1 << 20];
     loop {
         match file.read(&mut some)? {

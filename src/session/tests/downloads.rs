@@ -8,7 +8,8 @@ fn wanted(repo: &str) -> Action {
 
 /// A stage whose settings name this hub.
 fn stage_at(home: &Path, hub: &Played) -> Stage {
-    let settings = Settings { hub: Some(hub.address.clone()), ..Settings::default() };
+    let mut settings = Settings::default();
+    settings.hub = Some(hub.address.clone());
     settings.save(&Paths::in_one_folder(home).settings_file()).unwrap();
     stage(home)
 }
