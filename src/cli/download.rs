@@ -4,10 +4,9 @@ use super::paint::stop_on_ctrl_c;
 use super::report::Reporter;
 use super::{GetArgs, JSON_VERSION, describe, print, print_json};
 use crate::checkpoints::Library;
-use crate::checkpoints::download::{Error, Hub, Plan, Progress, Repo, STARTERS, Wanted};
+use crate::checkpoints::download::{Error, Hub, Plan, Progress, Repo, STARTERS, Starter, Wanted};
 use crate::engine::CancelToken;
 use crate::settings::{Paths, Settings};
-use anyhow::anyhow;
 use serde_json::json;
 use std::ops::ControlFlow::{Break, Continue};
 use std::path::{Path, PathBuf};
@@ -45,7 +44,9 @@ fn get_all(args: &GetArgs, planned: &mut Option<Plan>) -> anyhow::Result<PathBuf
     let paths = Paths::from_environment()?;
     let (settings, problem) = Settings::load(&paths.settings_file());
     let reporter = Reporter::new(1);
-    problem.iter().for_each(|problem| reporter.note(problem));
+    if let Some(problem) = problem {
+        reporter.note(&problem);
+    }
     let hub = Hub::new(settings.hub.as_deref().unwrap_or(Hub::DEFAULT), std::env::var(Hub::TOKEN).ok())?;
     let wanted = Wanted {
         files: args.files.clone(),
@@ -105,14 +106,14 @@ pub(super) fn starters(json: bool) -> anyhow::Result<()> {
         });
         return print_json(&json!({ "version": JSON_VERSION, "starters": models.collect::<Vec<_>>() }));
     }
-    let mut text = String::new();
-    for starter in STARTERS {
+    let line = |starter: &Starter| {
+        let Starter { name, repo, about, licence, extent, .. } = starter;
         let (size, memory) = (gigabytes(starter.bytes()), gigabytes(starter.memory()));
-        let repo = starter.repo;
-        text += &format!("{}\t{size} to download\tneeds {memory} of memory\t{}\n", starter.name, starter.licence);
-        text += &format!("\t{}; {} pixels\tsfumato models get {repo}\n", starter.about, starter.extent);
-    }
-    print(&text).map_err(|error| anyhow!("{error}"))
+        format!(
+            "{name}\t{size} to download\tneeds {memory} of memory\t{licence}\n\t{about}; {extent} pixels\tsfumato models get {repo}\n"
+        )
+    };
+    print(&STARTERS.iter().map(line).collect::<String>())
 }
 
 fn gigabytes(bytes: u64) -> String {

@@ -80,7 +80,7 @@ impl Downloads {
             |(): &mut (), task: Task, tell: &dyn Fn(News)| {
                 let repo = task.wanted.repo.name.clone();
                 let got = carry_out(&task, |progress| {
-                    tell(News::Progress { repo: repo.clone(), progress: progress.clone() })
+                    tell(News::Progress { repo: repo.clone(), progress: progress.clone() });
                 });
                 tell(News::Ended { repo, got });
             },

@@ -182,19 +182,7 @@ impl Session {
         let restored = if claim.is_some() { persist::restore(&folder) } else { persist::Restored::default() };
         let usable = models.iter().find(|model| model.problem.is_none());
         let first_draft = usable.or(models.first()).map(|model| model.example.clone()).unwrap_or_default();
-        let snapshot = restored.snapshot.unwrap_or_else(|| Snapshot {
-            draft: first_draft,
-            used_seed: None,
-            tool: Tool::default(),
-            brush: FIRST_BRUSH,
-            palette: PaintBox::default(),
-            history: History::default(),
-            layers: None,
-            mask: None,
-            guide: None,
-            shown: None,
-            queue: Vec::new(),
-        });
+        let snapshot = restored.snapshot.unwrap_or_else(|| first_snapshot(first_draft));
         let mut notices = Notices::default();
         restored.complaints.into_iter().for_each(|complaint| {
             notices.error(complaint);
@@ -367,6 +355,23 @@ impl Session {
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Session").field("draft", &self.draft).field("jobs", &self.jobs).finish_non_exhaustive()
+    }
+}
+
+/// What a first start begins with.
+fn first_snapshot(draft: Draft) -> Snapshot {
+    Snapshot {
+        draft,
+        used_seed: None,
+        tool: Tool::default(),
+        brush: FIRST_BRUSH,
+        palette: PaintBox::default(),
+        history: History::default(),
+        layers: None,
+        mask: None,
+        guide: None,
+        shown: None,
+        queue: Vec::new(),
     }
 }
 

@@ -16,9 +16,8 @@ const WIDTH: f32 = 560.0;
 
 /// The window, if it is open.
 pub(super) fn get_models_window(ctx: &Context, session: &Session, view: &mut ViewState, out: &mut Outbox) {
-    if !view.get_models_open {
-        return;
-    }
+    let Some(mut text) = view.repo_text.take() else { return };
+    let mut closes = false;
     let room = ctx.content_rect().size();
     let window = Window::new("Get models")
         .title_bar(false)
@@ -31,7 +30,7 @@ pub(super) fn get_models_window(ctx: &Context, session: &Session, view: &mut Vie
             ui.heading("Get models");
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 if icon_button(ui, Icon::Close, "Close the models", "Close  (Esc)", Look::Plain).clicked() {
-                    view.get_models_open = false;
+                    closes = true;
                 }
             });
         });
@@ -51,8 +50,9 @@ pub(super) fn get_models_window(ctx: &Context, session: &Session, view: &mut Vie
             }
         });
         ui.add_space(space::SMALL);
-        other_ui(ui, view, out);
+        other_ui(ui, &mut text, out);
     });
+    view.repo_text = Some(text).filter(|_| !closes);
 }
 
 fn from_where(session: &Session) -> String {
@@ -143,18 +143,17 @@ fn in_words(time: Duration) -> String {
 }
 
 /// Any other model, by its name on the hub.
-fn other_ui(ui: &mut Ui, view: &mut ViewState, out: &mut Outbox) {
+fn other_ui(ui: &mut Ui, text: &mut String, out: &mut Outbox) {
     heading(ui, "Another model in the layout of diffusers");
     ui.horizontal(|ui| {
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let repo = Repo::parse(view.repo_text.trim());
+            let repo = Repo::parse(text.trim());
             let get = ui.add_enabled(repo.is_ok(), Button::new("Get").min_size(vec2(64.0, space::FIELD)));
-            let field =
-                TextEdit::singleline(&mut view.repo_text).hint_text("ORG/NAME").desired_width(ui.available_width());
+            let field = TextEdit::singleline(text).hint_text("ORG/NAME").desired_width(ui.available_width());
             let field = ui.add(field);
             let entered = field.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
             if let (true, Ok(repo)) = (get.clicked() || entered, repo) {
-                view.repo_text.clear();
+                text.clear();
                 out.act(Action::GetModel(Wanted::pipeline(repo)));
             }
         });

@@ -27,17 +27,21 @@ pub(super) fn model_picker_ui(
     out: &mut Outbox,
 ) {
     ui.set_min_width(WIDTH);
+    let is_new = view.model_search.is_none();
+    if is_new {
+        out.act(Action::LookAtModels);
+    }
+    let search = view.model_search.get_or_insert_default();
     if offers.models.len() >= MANY {
-        let field = TextEdit::singleline(&mut view.model_search)
-            .hint_text("Search by name or kind")
-            .desired_width(WIDTH - 16.0);
+        let field = TextEdit::singleline(search).hint_text("Search by name or kind").desired_width(WIDTH - 16.0);
         let field = ui.add(field.id(Id::unique("model search")));
-        if !view.models_shown {
+        if is_new {
             field.request_focus();
         }
         ui.add_space(space::SMALL);
     }
-    let found: Vec<&Model> = offers.models.iter().filter(|model| holds(model, &view.model_search)).collect();
+    let words = search.clone();
+    let found: Vec<&Model> = offers.models.iter().filter(|model| holds(model, &words)).collect();
     let no_model =
         if offers.models.is_empty() { "No model was found." } else { "No model is called or is of a kind like that." };
     if found.is_empty() {
@@ -57,7 +61,7 @@ pub(super) fn model_picker_ui(
     ui.separator();
     ui.horizontal(|ui| {
         if ui.add(Button::new("Get models\u{2026}")).clicked() {
-            view.get_models_open = true;
+            view.repo_text = Some(String::new());
             ui.close();
         }
         let hint = RichText::new("Yours: drop a file or a folder on the window").text_style(TextStyle::Small);

@@ -110,7 +110,7 @@ pub(super) fn perform(
         Shortcut::SaveProject => out.ask(Ask::SaveProject),
         Shortcut::CopyPicture => out.ask(Ask::CopyPicture),
         Shortcut::ClosePicture => out.act(Action::ClosePicture),
-        Shortcut::GetModels => view.get_models_open = true,
+        Shortcut::GetModels => view.repo_text = Some(String::new()),
         Shortcut::Quit => out.ask(Ask::Quit),
         Shortcut::Hand => out.act(Action::SetTool(Tool::Hand)),
         Shortcut::Brush => out.act(Action::SetTool(Tool::Brush)),
@@ -224,7 +224,7 @@ fn close_something(view: &mut ViewState) -> bool {
         ends_shape | view.stroke.take().is_some() | view.painting.take().is_some() | view.paints_from.take().is_some();
     ends_stroke
         || std::mem::take(&mut view.help_open)
-        || std::mem::take(&mut view.get_models_open)
+        || view.repo_text.take().is_some()
         || std::mem::take(&mut view.gallery_open)
 }
 

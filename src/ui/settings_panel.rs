@@ -200,13 +200,9 @@ fn model_row(
             .selected_text(draft.model.as_str());
         let extent = open_extent.unwrap_or(draft.extent);
         let shown = box_.show_ui(ui, |ui| model_picker_ui(ui, &draft.model, extent, offers, view, out));
-        let is_open = shown.inner.is_some();
-        if is_open && !view.models_shown {
-            out.act(Action::LookAtModels);
-        } else if !is_open {
-            view.model_search.clear();
+        if shown.inner.is_none() {
+            view.model_search = None;
         }
-        view.models_shown = is_open;
         shown.response.labelled_by(id);
     });
     let Some(model) = models.iter().find(|m| m.name == draft.model) else {

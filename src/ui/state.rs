@@ -117,14 +117,10 @@ pub struct ViewState {
     pub gallery_open: bool,
     /// Whether the help window is open.
     pub help_open: bool,
-    /// Whether the window in which models are downloaded is open.
-    pub get_models_open: bool,
-    /// Whether the list of models was shown in the last frame.
-    pub models_shown: bool,
-    /// What models are looked for by in the list of them.
-    pub model_search: String,
-    /// The name of a model on the hub that is being typed there.
-    pub repo_text: String,
+    /// What models are looked for by in the list of them, while it is open.
+    pub model_search: Option<String>,
+    /// The name of a model on the hub that is being typed in the window in which models are downloaded, while it is open.
+    pub repo_text: Option<String>,
     /// Whether the panels are hidden.
     pub panels_hidden: bool,
     /// The widget that is to get the focus when it is drawn next.

@@ -85,11 +85,11 @@ fn weights<'a>(inside: &[&'a RemoteFile], stem: &str, whole: bool) -> Vec<&'a Re
         let is_one = |name: &str| {
             let rest = name.strip_prefix(stem).unwrap_or_default();
             let is_shard = rest.contains("-of-") && rest.ends_with(".safetensors");
-            let is_index = rest.contains(".safetensors.index.") && rest.ends_with(".json");
+            let is_index = rest.contains(".safetensors.index.") && ending(rest) == Some("json");
             (is_shard || is_index) && rest.contains("fp16") == half
         };
         let found: Vec<_> = inside.iter().copied().filter(|file| is_one(&file.name)).collect();
-        let has_index = found.iter().any(|file| file.name.ends_with(".json"));
+        let has_index = found.iter().any(|file| ending(&file.name) == Some("json"));
         if has_index { found } else { Vec::new() }
     };
     let of = |half: bool| {

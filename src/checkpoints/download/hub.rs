@@ -156,7 +156,9 @@ impl Hub {
             if let Some(token) = self.token.as_deref().filter(|_| self.is_ours(&address)) {
                 request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
             }
-            let answer = request.call().map_err(|error| self.failed(&address, &error))?;
+            let answer = request
+                .call()
+                .map_err(|error| Error::Unreachable { host: host_of(&address), reason: error.to_string() })?;
             let status = answer.status();
             if !status.is_redirection() {
                 return self.granted(answer, &address, what);
@@ -190,10 +192,6 @@ impl Hub {
     fn unreachable(&self, reason: &str) -> Error {
         Error::Unreachable { host: self.host(), reason: reason.to_owned() }
     }
-
-    fn failed(&self, address: &Uri, error: &ureq::Error) -> Error {
-        Error::Unreachable { host: host_of(address), reason: error.to_string() }
-    }
 }
 
 /// Where an answer points: to another address, or to another path of the same host; never from a sealed line to an open one.
@@ -203,10 +201,7 @@ fn redirected(from: &Uri, target: &str) -> Option<Uri> {
     } else {
         target.parse().ok()?
     };
-    let may = match (from.scheme_str()?, target.scheme_str()?) {
-        ("https", "https") | ("http", "http" | "https") => true,
-        _ => false,
-    };
+    let may = matches!((from.scheme_str()?, target.scheme_str()?), ("https", "https") | ("http", "http" | "https"));
     may.then_some(target)
 }
 
@@ -216,16 +211,10 @@ fn host_of(address: &Uri) -> String {
 
 /// A path with what may not stand in an address escaped (RFC 3986).
 fn escaped(path: &str) -> String {
-    let mut escaped = String::new();
-    for byte in path.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
-                escaped.push(char::from(byte))
-            }
-            byte => escaped += &format!("%{byte:02X}"),
-        }
-    }
-    escaped
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    path.bytes()
+        .map(|byte| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }
 
 /// A file as the hub's list has it.

@@ -65,14 +65,12 @@ impl Answer {
     }
 
     fn send(&self, stream: &mut TcpStream) -> std::io::Result<()> {
-        let mut head = format!("HTTP/1.1 {}\r\nConnection: close\r\n", self.status);
-        for header in &self.headers {
-            head += &format!("{header}\r\n");
+        let mut headers = self.headers.clone();
+        if !headers.iter().any(|header| header.starts_with("Transfer-Encoding")) {
+            headers.push(format!("Content-Length: {}", self.body.len()));
         }
-        if !self.headers.iter().any(|header| header.starts_with("Transfer-Encoding")) {
-            head += &format!("Content-Length: {}\r\n", self.body.len());
-        }
-        stream.write_all(format!("{head}\r\n").as_bytes())?;
+        let head = format!("HTTP/1.1 {}\r\nConnection: close\r\n{}\r\n\r\n", self.status, headers.join("\r\n"));
+        stream.write_all(head.as_bytes())?;
         stream.write_all(&self.body[..self.breaks_after.unwrap_or(self.body.len())])
     }
 }
