@@ -6,7 +6,7 @@
 
 use candle_core::Device;
 use sfumato::checkpoints::{Model, Precision};
-use sfumato::diffusion::{Defaults, Ending, Extras, Request, Savings, paint};
+use sfumato::diffusion::{Defaults, Ending, Extras, Request, Savings, Tuning, paint};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
@@ -95,6 +95,7 @@ fn painted(model: &Model, precision: Precision, savings: Savings, prompt: &str, 
         guidance_scale: defaults.guidance_scale,
         precision,
         savings,
+        tuning: Tuning::default(),
         prediction: None,
         clip_skip: 1,
         input: None,

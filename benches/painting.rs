@@ -4,7 +4,7 @@
 use candle_core::{Device, Tensor};
 use divan::{Bencher, black_box};
 use sfumato::checkpoints::{Model, Precision};
-use sfumato::diffusion::{Extras, Input, Noise, Request, SamplerName, Savings, ScheduleName, paint, preview};
+use sfumato::diffusion::{Extras, Input, Noise, Request, SamplerName, Savings, ScheduleName, Tuning, paint, preview};
 use sfumato::geom::{Extent, Point};
 use sfumato::paint::{Brush, Document, Edit, MaskEdit, Stroke, Tool};
 use std::ops::ControlFlow;
@@ -32,6 +32,7 @@ fn request(model: &Model, steps: u32) -> Request {
         guidance_scale: 3.5,
         precision: Precision::F32,
         savings: Savings::default(),
+        tuning: Tuning::default(),
         prediction: None,
         clip_skip: 1,
         input: None::<Input>,

@@ -11,7 +11,7 @@ mod tiny_checkpoint;
 mod tiny_clip;
 
 use serde_json::Value;
-use sfumato::diffusion::{Precision, Request, SamplerName, Savings, ScheduleName};
+use sfumato::diffusion::{Precision, Request, SamplerName, Savings, ScheduleName, Tuning};
 use sfumato::gallery::{Gallery, NewEntry};
 use sfumato::geom::Extent;
 use sfumato::pixels::{Mask, Picture, read_texts};
@@ -219,6 +219,7 @@ fn the_gallery_is_searched_by_what_its_pictures_show() {
             guidance_scale: 1.0,
             precision: Precision::F32,
             savings: Savings::default(),
+            tuning: Tuning::default(),
             prediction: None,
             clip_skip: 1,
             input: None,
@@ -283,6 +284,13 @@ fn a_picture_tells_every_setting_it_was_made_with() {
         "0.25",
         "--deep-every",
         "2",
+        "--eta",
+        "0.5",
+        "--noise-multiplier",
+        "0.9",
+        "--guidance-rescale",
+        "0.25",
+        "--zero-terminal-snr",
         "--size",
         "64x72",
         "--out",
@@ -303,6 +311,7 @@ fn a_picture_tells_every_setting_it_was_made_with() {
         "steps",
         "guidance_scale",
         "savings",
+        "tuning",
     ] {
         assert_eq!(request[key], settings[key], "{key}");
         assert!(!request[key].is_null(), "{key}");
@@ -310,6 +319,10 @@ fn a_picture_tells_every_setting_it_was_made_with() {
     let savings =
         serde_json::json!({ "guidance_start": 0.1, "guidance_end": 0.9, "negative_min_sigma": 0.25, "deep_every": 2 });
     assert_eq!(settings["savings"], savings);
+    let tuning = serde_json::json!({
+        "eta": 0.5, "noise": 0.9, "churn": 0.0, "churn_from": 0.0, "churn_to": 0.0, "guidance_rescale": 0.25, "zero_terminal_snr": true
+    });
+    assert_eq!(settings["tuning"], tuning);
     assert_eq!(inspected["unknown"], serde_json::json!({}));
     assert_eq!(inspected["extent"], serde_json::json!({ "width": 64, "height": 72 }));
     assert!(

@@ -5,7 +5,7 @@
 use candle_core::Device;
 use sfumato::checkpoints::{ControlNet, Library, Model, Precision, load_controlnet};
 use sfumato::diffusion::{
-    Control, Ending, Error, Extras, Preprocessor, Request, SamplerName, Savings, ScheduleName, paint,
+    Control, Ending, Error, Extras, Preprocessor, Request, SamplerName, Savings, ScheduleName, Tuning, paint,
 };
 use sfumato::geom::Extent;
 use sfumato::pixels::Picture;
@@ -48,6 +48,7 @@ fn request(control: Option<Control>) -> Request {
         guidance_scale: 3.5,
         precision: Precision::F32,
         savings: Savings::default(),
+        tuning: Tuning::default(),
         prediction: None,
         clip_skip: 1,
         input: None,

@@ -3,37 +3,23 @@
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
+mod shared;
+
 use candle_core::{Device, Tensor};
-use sfumato::checkpoints::{Model, Precision};
+use sfumato::checkpoints::{Model, Precision, Prediction};
 use sfumato::diffusion::{
-    Denoiser, Ending, Error, Extras, Input, Noise, Progress, Request, SamplerName, Savings, ScheduleName, Step, Stop,
-    TrainingSigmas, paint, sampler, sigmas,
+    Denoiser, Ending, Error, Extras, Guided, Input, Noise, Progress, Request, Rescale, SamplerName, Savings,
+    ScheduleName, Step, Stop, TrainingSigmas, Tuning, Walk, paint, sample, sigmas,
 };
 use sfumato::geom::Extent;
 use sfumato::pixels::{Mask, Picture};
+use shared::sampling::{ClosedForm, RunCase, SamplersFixture, run_in_closed_form, samplers_fixture, stable_diffusion};
+use shared::{fixture, largest, largest_difference, values};
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::ops::ControlFlow::{self, Break, Continue};
+use std::ops::ControlFlow::{Break, Continue};
 use std::path::PathBuf;
 use std::sync::Arc;
-
-fn fixture(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
-}
-
-fn values(tensor: &Tensor) -> Vec<f32> {
-    tensor.flatten_all().unwrap().to_vec1().unwrap()
-}
-
-/// The largest difference between two lists of the same length.
-fn largest_difference(found: &[f32], expected: &[f32]) -> f32 {
-    assert_eq!(found.len(), expected.len());
-    found.iter().zip(expected).map(|(f, e)| (f - e).abs()).fold(0.0, f32::max)
-}
-
-fn largest(values: &[f32]) -> f32 {
-    values.iter().fold(0.0, |most, v| most.max(v.abs()))
-}
 
 #[test]
 fn each_call_of_one_generator_equals_torch() {
@@ -48,101 +34,69 @@ fn each_call_of_one_generator_equals_torch() {
     }
 }
 
-#[derive(serde::Deserialize)]
-struct SamplersFixture {
-    seed: u64,
-    shape: Vec<usize>,
-    schedules: Vec<ScheduleFixture>,
-    runs: Vec<RunFixture>,
-}
-
-#[derive(serde::Deserialize)]
-struct ScheduleFixture {
-    name: String,
-    sigmas: Vec<f64>,
-}
-
-#[derive(serde::Deserialize)]
-struct RunFixture {
-    sampler: String,
-    schedule: String,
-    source: String,
-    result: Vec<f32>,
-}
-
-fn samplers_fixture() -> SamplersFixture {
-    serde_json::from_slice(&std::fs::read(fixture("diffusion_samplers.json")).unwrap()).unwrap()
-}
-
-/// Stable Diffusion's: betas even in their square roots from 0.00085 to 0.012.
-fn stable_diffusion() -> TrainingSigmas {
-    let (first, last) = (0.00085_f64.sqrt(), 0.012_f64.sqrt());
-    let mut product = 1.0;
-    let alphas = (0..1000).map(|t| {
-        product *= 1.0 - (first + (last - first) * f64::from(t) / 999.0).powi(2);
-        product
-    });
-    TrainingSigmas::from_alphas_cumprod(&alphas.collect::<Vec<_>>())
-}
-
 #[test]
 fn every_schedule_equals_its_source() {
     let fixture = samplers_fixture();
-    assert_eq!(fixture.schedules.len(), ScheduleName::ALL.len());
-    for expected in fixture.schedules {
-        let found = sigmas(ScheduleName::from_name(&expected.name).unwrap(), &stable_diffusion(), 10);
-        assert_eq!(found.len(), expected.sigmas.len(), "{}", expected.name);
-        for (f, e) in found.iter().zip(&expected.sigmas) {
-            // k-diffusion takes fractional timesteps in single precision.
-            assert!((f - e).abs() <= 1e-6 * e, "{}: {f} is not {e}", expected.name);
+    for &name in ScheduleName::ALL {
+        assert!(fixture.schedules.iter().any(|case| case.name == name.key()), "{}", name.label());
+    }
+    for case in fixture.schedules {
+        assert!(case.off() <= 1e-6, "{} of {}: {:e} off", case.name, case.of, case.off());
+    }
+}
+
+/// Whether it chooses its sigmas itself.
+fn is_free(name: SamplerName) -> bool {
+    matches!(name, SamplerName::DpmFast | SamplerName::DpmAdaptive | SamplerName::Restart)
+}
+
+#[test]
+fn every_sampler_on_every_schedule_and_however_turned_equals_its_source() {
+    let fixture = samplers_fixture();
+    for &sampler in SamplerName::ALL {
+        for &schedule in ScheduleName::ALL.iter().filter(|name| **name != ScheduleName::Automatic) {
+            let is_it = |case: &RunCase| case.name() == sampler && case.schedule == schedule.key();
+            assert!(fixture.runs.iter().any(is_it), "{} on {}", sampler.label(), schedule.label());
+        }
+        let turned = fixture.runs.iter().any(|case| case.name() == sampler && case.tuning != Tuning::default());
+        assert!(turned || (sampler.usual_eta().is_none() && !sampler.churns()), "{}", sampler.label());
+    }
+    for case in &fixture.runs {
+        let mut seen = Vec::new();
+        let off = case.off(&fixture, &mut |step| {
+            seen.push((step.index, step.sigma));
+            Continue(())
+        });
+        let what = format!("{} on {} in {} steps, {:?}", case.sampler, case.schedule, case.steps, case.tuning);
+        assert!(off < 1e-5, "{what} is {off:e} off {}", case.source);
+        let visited = case.visited();
+        if is_free(case.name()) {
+            assert!(seen.windows(2).all(|pair| pair[0].0 <= pair[1].0), "{what}");
+            assert!(seen.iter().all(|(index, _)| *index < case.steps), "{what}");
+        } else {
+            assert_eq!(seen, visited[..case.steps].iter().copied().enumerate().collect::<Vec<_>>(), "{what}");
         }
     }
 }
 
-/// The denoiser in closed form of the fixtures.
-struct ClosedForm;
-
-impl Denoiser for ClosedForm {
-    fn denoise(&self, x: &Tensor, sigma: f64) -> Result<Tensor, Error> {
-        let pattern = (0..x.elem_count()).map(|i| (i as f32 * 0.37).sin()).collect::<Vec<_>>();
-        let pattern = (Tensor::from_vec(pattern, x.shape(), x.device())? * (sigma * sigma))?;
-        let mean = ((x + pattern)? / (1.0 + sigma * sigma))?;
-        Ok((mean + (x.tanh()? * (0.2 * sigma / (1.0 + sigma)))?)?)
-    }
-}
-
-/// A run on the denoiser in closed form from seeded noise, and how many times the noise was drawn.
-fn run(
-    name: SamplerName,
-    visited: &[f64],
-    shape: &[usize],
-    seed: u64,
-    on_step: &mut dyn FnMut(Step<'_>) -> ControlFlow<Stop>,
-) -> ControlFlow<Stop, Tensor> {
-    let mut noise = Noise::new(seed);
-    let first = noise.tensor(shape, &Device::Cpu).unwrap();
-    let x = (first * (1.0 + visited[0] * visited[0]).sqrt()).unwrap();
-    let mut draw = || Ok(noise.tensor(shape, &Device::Cpu)?);
-    sampler(name)(&ClosedForm, x, visited, &mut draw, on_step).unwrap()
-}
-
 #[test]
-fn every_sampler_on_every_schedule_equals_its_source() {
-    let fixture = samplers_fixture();
-    let sigmas: HashMap<_, _> = fixture.schedules.iter().map(|s| (s.name.as_str(), &s.sigmas)).collect();
-    assert_eq!(fixture.runs.len(), SamplerName::ALL.len() * ScheduleName::ALL.len());
-    for expected in &fixture.runs {
-        let name = SamplerName::from_name(&expected.sampler).unwrap();
-        let visited = sigmas[expected.schedule.as_str()];
-        let mut seen = Vec::new();
-        let outcome = run(name, visited, &fixture.shape, fixture.seed, &mut |step| {
-            seen.push((step.index, step.sigma));
-            Continue(())
-        });
-        let Continue(found) = outcome else { panic!("nobody stopped it") };
-        let off = largest_difference(&values(&found), &expected.result) / largest(&expected.result);
-        assert!(off < 1e-5, "{} on {} is {off:e} off {}", expected.sampler, expected.schedule, expected.source);
-        assert_eq!(seen, visited[..10].iter().copied().enumerate().collect::<Vec<_>>(), "{}", expected.sampler);
+fn rescaled_guidance_equals_diffusers() {
+    struct Both(Tensor);
+    impl Denoiser for Both {
+        fn denoise(&self, _: &Tensor, _: f64) -> Result<Tensor, Error> {
+            Ok(self.0.clone())
+        }
+    }
+    let SamplersFixture { shape, rescale, .. } = samplers_fixture();
+    let tensor = |values: &[f32]| Tensor::from_slice(values, &shape[..], &Device::Cpu).unwrap();
+    for case in rescale.cases {
+        let both = Tensor::cat(&[tensor(&case.negative), tensor(&case.positive)], 0).unwrap();
+        let of = Prediction::from_name(&case.prediction).unwrap();
+        let how = Rescale { share: rescale.share, of };
+        let guided = Guided { inner: Both(both), scale: rescale.scale, rescale: how, when: |_| true };
+        let found = guided.denoise(&tensor(&rescale.x), rescale.sigma).unwrap();
+        let off = largest_difference(&values(&found), &case.result) / largest(&case.result);
+        assert!(off < 1e-6, "{}: {off:e}", case.prediction);
     }
 }
 
@@ -151,9 +105,10 @@ fn every_sampler_stops_at_the_step_it_is_told_to() {
     let visited = sigmas(ScheduleName::Karras, &stable_diffusion(), 10);
     for &name in SamplerName::ALL {
         let mut steps = 0;
-        let outcome = run(name, &visited, &[1, 2, 3, 4], 1, &mut |step| {
+        let run = (name, Tuning::default());
+        let outcome = run_in_closed_form(run, &visited, &[1, 2, 3, 4], 1, &mut |_| {
             steps += 1;
-            if step.index == 3 { Break(Stop::Keep) } else { Continue(()) }
+            if steps == 4 { Break(Stop::Keep) } else { Continue(()) }
         });
         assert_eq!(outcome.break_value(), Some(Stop::Keep));
         assert_eq!(steps, 4, "{}", name.label());
@@ -180,8 +135,15 @@ fn a_stop_asked_for_during_any_call_of_the_network_lets_at_most_one_more_begin()
             let mut on_step = |_: Step<'_>| {
                 if calls.0.get() >= asked_during { Break(Stop::Discard) } else { Continue(()) }
             };
-            let outcome = sampler(name)(&calls, x.clone(), &visited, &mut || Ok(x.clone()), &mut on_step).unwrap();
-            assert!(outcome.is_break());
+            let walk = Walk {
+                denoiser: &calls,
+                sigmas: &visited,
+                training: &stable_diffusion(),
+                tuning: Tuning::default(),
+                draw: &mut || Ok(x.clone()),
+                on_step: &mut on_step,
+            };
+            assert!(sample(name, walk, x.clone()).unwrap().is_break());
             assert!(calls.0.get() <= asked_during + 1, "{}, asked during call {asked_during}", name.label());
         }
     }
@@ -207,6 +169,7 @@ fn request() -> Request {
         guidance_scale: 3.5,
         precision: Precision::F32,
         savings: Savings::default(),
+        tuning: Tuning::default(),
         prediction: None,
         clip_skip: 1,
         input: None,

@@ -14,7 +14,7 @@ use candle_core::{DType, Device, Tensor};
 use hashed::weights;
 use sfumato::checkpoints::{Library, Model, Precision};
 use sfumato::diffusion::{
-    Ending, Extras, Input, Painted, Progress, Request, SamplerName, Savings, ScheduleName, paint,
+    Ending, Extras, Input, Painted, Progress, Request, SamplerName, Savings, ScheduleName, Tuning, paint,
 };
 use sfumato::geom::Extent;
 use sfumato::pixels::{Mask, Picture};
@@ -54,6 +54,7 @@ fn request(input: Option<Input>) -> Request {
         guidance_scale: 3.0,
         precision: Precision::F32,
         savings: Savings::default(),
+        tuning: Tuning::default(),
         prediction: None,
         clip_skip: 1,
         input,

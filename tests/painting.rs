@@ -6,7 +6,7 @@ use candle_core::{DType, Device, Tensor};
 use sfumato::checkpoints::{Library, Model, Precision};
 use sfumato::diffusion::{
     Defaults, Ending, Error, Extras, Input, Invalid, MaskedContent, Painted, Phase, Place, Progress, Request,
-    SamplerName, Savings, ScheduleName, Stop, Trace, Upscale, paint, preview,
+    SamplerName, Savings, ScheduleName, Stop, Trace, Tuning, Upscale, paint, preview,
 };
 use sfumato::geom::{Bounds, Extent};
 use sfumato::pixels::{Mask, Picture};
@@ -39,6 +39,7 @@ fn request() -> Request {
         guidance_scale: 1.0,
         precision: Precision::F32,
         savings: Savings::default(),
+        tuning: Tuning::default(),
         prediction: None,
         clip_skip: 1,
         input: None,

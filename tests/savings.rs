@@ -5,8 +5,8 @@
 use candle_core::{Device, Tensor};
 use sfumato::checkpoints::{Model, Precision};
 use sfumato::diffusion::{
-    Ending, Extras, Invalid, Prediction, Progress, Request, SamplerName, Savings, ScheduleName, TrainingSigmas, paint,
-    sigmas,
+    Ending, Extras, Invalid, Prediction, Progress, Request, SamplerName, Savings, ScheduleName, TrainingSigmas, Tuning,
+    paint, sigmas,
 };
 use sfumato::geom::Extent;
 use std::ops::ControlFlow::Continue;
@@ -32,6 +32,7 @@ fn request(savings: Savings) -> Request {
         guidance_scale: 3.5,
         precision: Precision::F32,
         savings,
+        tuning: Tuning::default(),
         prediction: None,
         clip_skip: 1,
         input: None,

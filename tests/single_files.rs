@@ -12,7 +12,7 @@ use candle_core::{DType, Device, Tensor};
 use hashed::wave;
 use serde_json::Value;
 use sfumato::checkpoints::{Format, Library, Model, Parts, Precision, Prediction, PredictionSource};
-use sfumato::diffusion::{Ending, Extras, Request, SamplerName, Savings, ScheduleName, paint};
+use sfumato::diffusion::{Ending, Extras, Request, SamplerName, Savings, ScheduleName, Tuning, paint};
 use sfumato::geom::Extent;
 use sfumato::pixels::Picture;
 use sfumato::prompt::{Fill, Tokenizer};
@@ -42,6 +42,7 @@ fn painted(path: &Path, prediction: Option<Prediction>) -> Arc<Picture> {
         guidance_scale: 3.0,
         precision: Precision::F32,
         savings: Savings::default(),
+        tuning: Tuning::default(),
         prediction,
         clip_skip: 1,
         input: None,

@@ -7,7 +7,7 @@ use candle_core::{DType, Device, Tensor};
 use proptest::prelude::*;
 use sfumato::checkpoints::{Error, Library, Model, Precision, Upscaler};
 use sfumato::diffusion::{
-    self, Ending, Extras, Input, Phase, Progress, Request, SamplerName, Savings, ScheduleName, Stop, Upscale,
+    self, Ending, Extras, Input, Phase, Progress, Request, SamplerName, Savings, ScheduleName, Stop, Tuning, Upscale,
 };
 use sfumato::geom::Extent;
 use sfumato::pixels::Picture;
@@ -192,6 +192,7 @@ fn request() -> Request {
         guidance_scale: 1.0,
         precision: Precision::F32,
         savings: Savings::default(),
+        tuning: Tuning::default(),
         prediction: None,
         clip_skip: 1,
         input: None,

@@ -14,7 +14,7 @@ use candle_core::{Device, Tensor};
 use hashed::weights;
 use sfumato::checkpoints::{LearnedWord, Library, Model, Precision};
 use sfumato::diffusion::{
-    Ending, Error, Extras, Painted, Progress, Request, SamplerName, Savings, ScheduleName, Stop, paint,
+    Ending, Error, Extras, Painted, Progress, Request, SamplerName, Savings, ScheduleName, Stop, Tuning, paint,
 };
 use sfumato::geom::Extent;
 use std::collections::HashMap;
@@ -46,6 +46,7 @@ fn request(prompt: &str, clip_skip: u32) -> Request {
         guidance_scale: 1.0,
         precision: Precision::F32,
         savings: Savings::default(),
+        tuning: Tuning::default(),
         prediction: None,
         clip_skip,
         input: None,

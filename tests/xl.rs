@@ -13,7 +13,7 @@ mod tiny_checkpoint;
 use candle_core::{Device, Tensor};
 use sfumato::checkpoints::{Format, Library, Model, Precision, Prediction};
 use sfumato::diffusion::{
-    Ending, Extras, Input, Painted, Progress, Request, SamplerName, Savings, ScheduleName, paint,
+    Ending, Extras, Input, Painted, Progress, Request, SamplerName, Savings, ScheduleName, Tuning, paint,
 };
 use sfumato::geom::Extent;
 use sfumato::pixels::Picture;
@@ -42,6 +42,7 @@ fn request(negative_prompt: &str, input: Option<Input>) -> Request {
         guidance_scale: 3.0,
         precision: Precision::F32,
         savings: Savings::default(),
+        tuning: Tuning::default(),
         prediction: None,
         clip_skip: 1,
         input,

@@ -2,7 +2,7 @@
 
 use super::paint::{in_words, paint_one};
 use super::{BenchArgs, JSON_VERSION, Usage, library, models, print, print_json};
-use crate::diffusion::{Phase, Request, Savings};
+use crate::diffusion::{Phase, Request, Savings, Tuning};
 use crate::engine::{self, CancelToken, Event, Job, JobId, Priority};
 use anyhow::bail;
 use serde_json::{Value, json};
@@ -30,6 +30,7 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<()> {
         guidance_scale: defaults.guidance_scale,
         precision: args.precision,
         savings: Savings::default(),
+        tuning: Tuning::default(),
         prediction: None,
         clip_skip: 1,
         input: None,

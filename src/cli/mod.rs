@@ -16,7 +16,9 @@ mod upscale;
 pub use describe::sentence;
 
 use crate::checkpoints::Library;
-use crate::diffusion::{MAX_FACTOR, Precision, Prediction, Preprocessor, Request, SamplerName, Savings, ScheduleName};
+use crate::diffusion::{
+    MAX_FACTOR, Precision, Prediction, Preprocessor, Request, SamplerName, Savings, ScheduleName, Tuning,
+};
 use crate::geom::Extent;
 use crate::settings::{Paths, Settings};
 use anyhow::anyhow;
@@ -150,6 +152,9 @@ pub struct PaintArgs {
     /// What is left out.
     #[command(flatten)]
     pub savings: SavingsArgs,
+    /// What is turned.
+    #[command(flatten)]
+    pub tuning: TuningArgs,
     /// What the model's network estimates: epsilon (the noise), v, or sample (the picture) [default: what the model's files say]
     #[arg(long, value_name = "NAME", value_parser = prediction_named)]
     pub prediction: Option<Prediction>,
@@ -220,6 +225,32 @@ pub struct SavingsArgs {
     /// Compute the whole network only at each N-th step, and its last layer in between, 1 to 20
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = |text: &str| whole_between(text, 1, Savings::MAX_EVERY))]
     pub deep_every: u32,
+}
+
+/// How `sfumato paint` is told to turn samplers and guidance.
+#[derive(Args, Debug)]
+pub struct TuningArgs {
+    /// How much of what a step takes away comes back as noise, 0 to 1; TCD's gamma [default: what suits the sampler]
+    #[arg(long, value_name = "X", value_parser = strength_of)]
+    pub eta: Option<f64>,
+    /// What the noise that is added at steps is multiplied by, 0 to 2
+    #[arg(long = "noise-multiplier", value_name = "X", default_value_t = 1.0, value_parser = weight_of)]
+    pub noise: f64,
+    /// How far Euler, Heun and DPM2 go up with noise before each step, over all steps, 0 to 100
+    #[arg(long, value_name = "X", default_value_t = 0.0, value_parser = |text: &str| number_between(text, 0.0, Tuning::MAX_CHURN))]
+    pub churn: f64,
+    /// The noise level, as a sigma, below which they do not
+    #[arg(long, value_name = "X", default_value_t = 0.0, value_parser = sigma_of)]
+    pub churn_from: f64,
+    /// The noise level, as a sigma, above which they do not; 0 is none
+    #[arg(long, value_name = "X", default_value_t = 0.0, value_parser = sigma_of)]
+    pub churn_to: f64,
+    /// How much of the contrast that --guidance adds is taken back, 0 to 1; 0.7 suits models with zero terminal SNR
+    #[arg(long, value_name = "X", default_value_t = 0.0, value_parser = strength_of)]
+    pub guidance_rescale: f64,
+    /// Stretch the model's noise so that its last timestep is noise alone
+    #[arg(long)]
+    pub zero_terminal_snr: bool,
 }
 
 /// What `sfumato paint` is told about a picture that guides.

@@ -2,7 +2,7 @@
 
 use super::{ControlArgs, PaintArgs, Usage};
 use crate::checkpoints::Library;
-use crate::diffusion::{Control, Defaults, Input, Preprocessor, Request, Savings, Upscale};
+use crate::diffusion::{Control, Defaults, Input, Preprocessor, Request, Savings, Tuning, Upscale};
 use crate::engine;
 use crate::geom::Extent;
 use crate::pixels::{Mask, Picture};
@@ -97,6 +97,15 @@ fn request(args: &PaintArgs, model: String, defaults: &Defaults, extent: Extent)
             guidance_end: args.savings.guidance_end,
             negative_min_sigma: args.savings.negative_min_sigma,
             deep_every: args.savings.deep_every,
+        },
+        tuning: Tuning {
+            eta: args.tuning.eta,
+            noise: args.tuning.noise,
+            churn: args.tuning.churn,
+            churn_from: args.tuning.churn_from,
+            churn_to: args.tuning.churn_to,
+            guidance_rescale: args.tuning.guidance_rescale,
+            zero_terminal_snr: args.tuning.zero_terminal_snr,
         },
         prediction: args.prediction,
         clip_skip: args.clip_skip,

@@ -38,12 +38,21 @@ impl<F: Fn(&Tensor, f64) -> Result<Tensor, Error>> Denoiser for Network<'_, F> {
         if !is_finite(&predicted)? {
             return Err(Error::NetworkNotFinite { sigma });
         }
-        let (skip, out) = match self.prediction {
-            Prediction::Epsilon => (1.0, -sigma),
-            Prediction::Sample => return Ok(predicted),
-            Prediction::VPrediction => (1.0 / variance, -sigma / variance.sqrt()),
-        };
+        if self.prediction == Prediction::Sample {
+            return Ok(predicted);
+        }
+        let (skip, out) = skip_and_out(self.prediction, sigma);
         Ok(((x * skip)? + (predicted * out)?)?)
+    }
+}
+
+/// How much of the noisy latent and of the network's prediction the estimate is.
+fn skip_and_out(prediction: Prediction, sigma: f64) -> (f64, f64) {
+    let variance = sigma * sigma + 1.0;
+    match prediction {
+        Prediction::Epsilon => (1.0, -sigma),
+        Prediction::Sample => (0.0, 1.0),
+        Prediction::VPrediction => (1.0 / variance, -sigma / variance.sqrt()),
     }
 }
 
@@ -58,6 +67,8 @@ pub struct Guided<D, W> {
     pub inner: D,
     /// How far: 0 is the negative prompt's estimate, 1 the prompt's, more goes beyond it.
     pub scale: f64,
+    /// What is taken back of the contrast that guidance adds.
+    pub rescale: Rescale,
     /// Whether there is guidance at a sigma; where there is none, the prompt's estimate is taken, of a batch of one.
     pub when: W,
 }
@@ -69,8 +80,40 @@ impl<D: Denoiser, W: Fn(f64) -> bool> Denoiser for Guided<D, W> {
         }
         let both = self.inner.denoise(&Tensor::cat(&[x, x], 0)?, sigma)?;
         let (negative, positive) = (both.narrow(0, 0, 1)?, both.narrow(0, 1, 1)?);
-        Ok((&negative + ((positive - &negative)? * self.scale)?)?)
+        let guided = (&negative + ((&positive - &negative)? * self.scale)?)?;
+        self.rescale.apply(&guided, &positive, x, sigma)
     }
+}
+
+/// Takes what guidance makes stronger back to the deviation of what the prompt alone gives: without it, a model with zero terminal
+/// signal-to-noise ratio overexposes. Lin et al. 2023, section 3.4; diffusers' `rescale_noise_cfg`.
+#[derive(Clone, Copy, Debug)]
+pub struct Rescale {
+    /// How much of it, 0..1.
+    pub share: f64,
+    /// What the network predicts: the deviations are those of its predictions.
+    pub of: Prediction,
+}
+
+impl Rescale {
+    fn apply(self, guided: &Tensor, positive: &Tensor, x: &Tensor, sigma: f64) -> Result<Tensor, Error> {
+        if self.share == 0.0 {
+            return Ok(guided.clone());
+        }
+        let (skip, out) = skip_and_out(self.of, sigma);
+        let seen = (x * skip)?;
+        let predicted = |estimate: &Tensor| (estimate - &seen)? / out;
+        let guided = predicted(guided)?;
+        let ratio = deviation(&predicted(positive)?)? / deviation(&guided)?.max(f64::MIN_POSITIVE);
+        Ok((seen + (guided * (out * (self.share * ratio + 1.0 - self.share)))?)?)
+    }
+}
+
+/// The standard deviation of all values.
+fn deviation(x: &Tensor) -> Result<f64, candle_core::Error> {
+    let x = x.to_dtype(candle_core::DType::F32)?;
+    let centred = x.broadcast_sub(&x.mean_all()?)?;
+    Ok(f64::from(centred.sqr()?.mean_all()?.to_scalar::<f32>()?).sqrt())
 }
 
 /// Which of the steps that start from `starts`, sigmas or timesteps, `at` belongs to: what lies between two belongs to the earlier.
@@ -102,6 +145,10 @@ mod tests {
 
     fn values(tensor: &Tensor) -> Vec<f32> {
         tensor.flatten_all().unwrap().to_vec1().unwrap()
+    }
+
+    fn off() -> Rescale {
+        Rescale { share: 0.0, of: Prediction::Epsilon }
     }
 
     #[test]
@@ -180,7 +227,10 @@ mod tests {
         }
         let x = Tensor::new(&[[[[9_f32]]]], &Device::Cpu).unwrap();
         for (scale, expected) in [(0.0, 1.0), (1.0, 3.0), (7.5, 16.0)] {
-            assert_eq!(values(&Guided { inner: Two, scale, when: |_| true }.denoise(&x, 1.0).unwrap()), [expected]);
+            assert_eq!(
+                values(&Guided { inner: Two, scale, rescale: off(), when: |_| true }.denoise(&x, 1.0).unwrap()),
+                [expected]
+            );
         }
     }
 
@@ -194,7 +244,7 @@ mod tests {
             }
         }
         let x = Tensor::new(&[[[[9_f32]]]], &Device::Cpu).unwrap();
-        let guided = Guided { inner: One, scale: 7.5, when: |sigma| sigma > 2.0 };
+        let guided = Guided { inner: One, scale: 7.5, rescale: off(), when: |sigma| sigma > 2.0 };
         assert_eq!(values(&guided.denoise(&x, 1.0).unwrap()), [3.0]);
     }
 }

@@ -20,11 +20,12 @@ mod sampler;
 mod savings;
 mod schedule;
 mod trace;
+mod tuning;
 mod upscale;
 
 pub use control::{Control, Preprocessor};
 pub use defaults::Defaults;
-pub use denoiser::{Denoiser, Guided, Network, Prediction};
+pub use denoiser::{Denoiser, Guided, Network, Prediction, Rescale};
 pub use error::Error;
 pub use inpainting::Inpainting;
 pub use latent::preview;
@@ -33,10 +34,11 @@ pub use pipeline::{Extras, OnProgress, paint};
 pub use place::{Place, extent_to_paint};
 pub use progress::{Ending, Painted, Phase, Progress, Stop};
 pub use request::{Input, Invalid, MaskedContent, Record, Request, SamplerName, ScheduleName, Upscale, last_layer};
-pub use sampler::{Draw, OnStep, Sampler, Step, sampler};
+pub use sampler::{Draw, OnStep, Step, Walk, sample};
 pub use savings::Savings;
 pub use schedule::{TrainingSigmas, sigmas, sigmas_for};
 pub use trace::Trace;
+pub use tuning::Tuning;
 pub use upscale::{MAX_FACTOR, times, upscale};
 
 pub use crate::checkpoints::Precision;

@@ -1,13 +1,13 @@
 //! The run from a request to a picture: prompt → conditioning → noise → (picture → latent) → sampler → pixels (→ more pixels).
 
 use super::conditioning::{Conditioning, Stage};
-use super::denoiser::{Denoiser, Guided, Network, Scheduled, is_finite, step_at};
+use super::denoiser::{Denoiser, Guided, Network, Rescale, Scheduled, is_finite, step_at};
 use super::inpainting::{Inpainting, mask_in_latent, seen_beside};
 use super::latent::{picture_to_rgb, rgb_to_picture};
 use super::place::{mask_to_paint, picture_to_start_from};
 use super::{
     Control, Ending, Error, Input, MaskedContent, Noise, Painted, Phase, Progress, Request, Stop, TrainingSigmas,
-    Upscale, sampler, sigmas_for, upscale,
+    Upscale, Walk, sample, sigmas_for, upscale,
 };
 use crate::checkpoints::{LearnedWord, Model, Upscaler};
 use crate::networks::{self, ControlNet, Deep};
@@ -117,7 +117,13 @@ impl<'a> Run<'a> {
                 return Err(Error::Extent { extent, multiple: downscale as u32 });
             }
         }
-        let training = TrainingSigmas::from_alphas_cumprod(&model.training.alphas_cumprod);
+        let mut training = TrainingSigmas::from_alphas_cumprod(&model.training.alphas_cumprod);
+        if model.unet.config().addition.is_some() {
+            training = training.of_xl();
+        }
+        if request.tuning.zero_terminal_snr {
+            training = training.with_zero_terminal_snr();
+        }
         let whole = sigmas_for(request.sampler, request.schedule, &training, request.steps);
         let steps = (request.steps_to_run() as usize).min(whole.len() - 1);
         let sigmas = whole[whole.len() - 1 - steps..].to_vec();
@@ -332,14 +338,12 @@ impl<'a> Run<'a> {
             *kept = deep.map(|deep| (group, deep));
             Ok(predicted)
         };
-        let network = Network {
-            predict,
-            prediction: self.request.prediction.unwrap_or(self.model.prediction),
-            training: &self.training,
-        };
+        let prediction = self.request.prediction.unwrap_or(self.model.prediction);
+        let network = Network { predict, prediction, training: &self.training };
         Ok(if self.is_guided() {
             let when = move |sigma| savings.guides(step_at(starts, sigma), starts.len(), sigma);
-            Box::new(Guided { inner: network, scale: self.request.guidance_scale, when })
+            let rescale = Rescale { share: self.request.tuning.guidance_rescale, of: prediction };
+            Box::new(Guided { inner: network, scale: self.request.guidance_scale, rescale, when })
         } else {
             Box::new(network)
         })
@@ -386,8 +390,15 @@ impl<'a> Run<'a> {
             on_progress(Progress::Step { index, count: count as u32, sigma, x: step.x, denoised: step.denoised })
         };
         let mut draw = || Ok(noise.tensor(&self.latent_shape, &self.model.device)?);
-        let outcome = sampler(self.request.sampler)(denoiser, x, &self.sigmas, &mut draw, &mut on_step);
-        match outcome.map_err(|error| self.naming_the_step(error))? {
+        let walk = Walk {
+            denoiser,
+            sigmas: &self.sigmas,
+            training: &self.training,
+            tuning: self.request.tuning,
+            draw: &mut draw,
+            on_step: &mut on_step,
+        };
+        match sample(self.request.sampler, walk, x).map_err(|error| self.naming_the_step(error))? {
             Continue(latent) => Ok(Sampled { latent, steps_made, stopped: false }),
             Break(Stop::Discard) => Err(Halt::Discarded),
             Break(Stop::Keep) => {

@@ -1,4 +1,4 @@
-use super::{Control, MAX_FACTOR, Place, Precision, Prediction, Savings, times};
+use super::{Control, MAX_FACTOR, Place, Precision, Prediction, Savings, Tuning, times};
 use crate::geom::Extent;
 use crate::pixels::{Mask, Picture};
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,9 @@ pub struct Request<P = Arc<Picture>, M = Arc<Mask>> {
     /// Which calls of the network are left out. Records of before there was a choice do not name it.
     #[serde(default)]
     pub savings: Savings,
+    /// How the sampler and guidance are turned. Records of before there was a choice do not name it.
+    #[serde(default)]
+    pub tuning: Tuning,
     /// What the model's network's output is taken for; none takes it for what the model's files say.
     #[serde(default)]
     pub prediction: Option<Prediction>,
@@ -133,6 +136,7 @@ impl<P, M> Request<P, M> {
             guidance_scale: self.guidance_scale,
             precision: self.precision,
             savings: self.savings,
+            tuning: self.tuning,
             prediction: self.prediction,
             clip_skip: self.clip_skip,
             input,
@@ -203,6 +207,16 @@ pub enum Invalid {
     /// No step at which the whole network is computed, or so few that nothing is left of the picture.
     #[error("the whole network cannot be computed every {0} steps: choose between 1 and {max}", max = Savings::MAX_EVERY)]
     DeepEvery(u32),
+    /// A number by which a sampler or guidance is turned that is not one or out of range.
+    #[error("{} {what} of {value} cannot be used: choose between 0 and {max}", article(what))]
+    Tuning {
+        /// What is turned.
+        what: &'static str,
+        /// How far.
+        value: f64,
+        /// How far it can be.
+        max: f64,
+    },
     /// A layer that no text encoder has.
     #[error("a clip skip of {0} cannot be used: choose between 1 and {max}", max = Request::<(), ()>::MAX_CLIP_SKIP)]
     ClipSkip(u32),
@@ -243,6 +257,11 @@ pub enum Invalid {
     },
 }
 
+/// Before this word.
+fn article(word: &str) -> &'static str {
+    if word.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
+}
+
 impl Request<(), ()> {
     /// The longest side that is painted in one piece.
     pub const MAX_SIDE: u32 = 4096;
@@ -277,7 +296,7 @@ impl Request {
         if self.clip_skip == 0 || self.clip_skip > Request::<(), ()>::MAX_CLIP_SKIP {
             return Err(Invalid::ClipSkip(self.clip_skip));
         }
-        if let Some(problem) = self.savings.problem() {
+        if let Some(problem) = self.savings.problem().or_else(|| self.tuning.problem()) {
             return Err(problem);
         }
         if let Some(Upscale { factor, refine, .. }) = self.upscale {
@@ -380,42 +399,61 @@ names! {
 }
 
 names! {
-    /// The samplers; each one's source is named where it is defined.
+    /// The samplers. What each one does stands in one table, `sampler::recipe`.
     SamplerName {
-        /// Euler's method (Karras et al. 2022, algorithm 2 without churn).
+        /// Euler's method. Karras et al. 2022, algorithm 2; k-diffusion `sample_euler`.
         Euler = "Euler" / "euler",
-        /// Euler with fresh noise at each step.
+        /// Euler with fresh noise at each step. k-diffusion `sample_euler_ancestral`.
         EulerAncestral = "Euler a" / "euler_a",
-        /// Heun's second-order method (Karras et al. 2022, algorithm 1).
+        /// Heun's second-order method. Karras et al. 2022, algorithm 2; k-diffusion `sample_heun`.
         Heun = "Heun" / "heun",
-        /// Second-order multistep DPM-Solver++ (Lu et al. 2022).
+        /// Second-order multistep DPM-Solver++. Lu et al. 2022, algorithm 2; k-diffusion `sample_dpmpp_2m`.
         DpmPlusPlus2M = "DPM++ 2M" / "dpmpp_2m",
-        /// The linear multistep method.
+        /// The linear multistep method. k-diffusion `sample_lms`, order 4.
         Lms = "LMS" / "lms",
-        /// The midpoint method in log sigma.
+        /// The midpoint method in log sigma. k-diffusion `sample_dpm_2`.
         Dpm2 = "DPM2" / "dpm_2",
-        /// The same with fresh noise at each step.
+        /// The same with fresh noise at each step. k-diffusion `sample_dpm_2_ancestral`.
         Dpm2Ancestral = "DPM2 a" / "dpm_2_a",
-        /// Second-order single-step DPM-Solver++ with fresh noise at each step (Lu et al. 2022).
+        /// Second-order single-step DPM-Solver++ with fresh noise at each step. Lu et al. 2022, algorithm 1; k-diffusion
+        /// `sample_dpmpp_2s_ancestral`.
         DpmPlusPlus2SAncestral = "DPM++ 2S a" / "dpmpp_2s_a",
-        /// DPM-Solver++ of the stochastic equation.
+        /// DPM-Solver++ of the stochastic equation. k-diffusion `sample_dpmpp_sde`.
         DpmPlusPlusSde = "DPM++ SDE" / "dpmpp_sde",
-        /// Second-order multistep DPM-Solver++ of the stochastic equation.
+        /// Second-order multistep DPM-Solver++ of the stochastic equation. k-diffusion `sample_dpmpp_2m_sde`.
         DpmPlusPlus2MSde = "DPM++ 2M SDE" / "dpmpp_2m_sde",
         /// The same, corrected as Heun's method is.
         DpmPlusPlus2MSdeHeun = "DPM++ 2M SDE Heun" / "dpmpp_2m_sde_heun",
-        /// Third-order multistep DPM-Solver++ of the stochastic equation.
+        /// Third-order multistep DPM-Solver++ of the stochastic equation. k-diffusion `sample_dpmpp_3m_sde`.
         DpmPlusPlus3MSde = "DPM++ 3M SDE" / "dpmpp_3m_sde",
-        /// Consistency sampling, for models distilled to few steps (Luo et al. 2023).
+        /// DPM-Solver with as many calls of the network as steps. Lu et al. 2022; k-diffusion `sample_dpm_fast`.
+        DpmFast = "DPM fast" / "dpm_fast",
+        /// DPM-Solver with steps as long as their error allows. Lu et al. 2022; k-diffusion `sample_dpm_adaptive`.
+        DpmAdaptive = "DPM adaptive" / "dpm_adaptive",
+        /// Heun's method that goes back up and down again. Xu et al. 2023; A1111's `restart_sampler`.
+        Restart = "Restart" / "restart",
+        /// Unified predictor and corrector of third order, B(h) = h. Zhao et al. 2023; A1111's default.
+        UniPc = "UniPC" / "uni_pc",
+        /// The same with B(h) = eʰ − 1; diffusers' and `ComfyUI`'s `uni_pc_bh2`.
+        UniPcBh2 = "UniPC bh2" / "uni_pc_bh2",
+        /// Consistency sampling, for models distilled to few steps. Luo et al. 2023; diffusers' `LCMScheduler`.
         Lcm = "LCM" / "lcm",
-        /// Denoising diffusion implicit models, eta 0 (Song et al. 2020).
+        /// Trajectory consistency sampling, for models distilled to few steps. Zheng et al. 2024; diffusers' `TCDScheduler`.
+        Tcd = "TCD" / "tcd",
+        /// Denoising diffusion implicit models. Song et al. 2020, equation 12: in sigmas Euler's method, of eta 0 unless it is set.
         Ddim = "DDIM" / "ddim",
+        /// Denoising diffusion probabilistic models. Ho et al. 2020, algorithm 2, with the posterior's variance: in sigmas Euler a.
+        Ddpm = "DDPM" / "ddpm",
+        /// Pseudo linear multistep. Liu et al. 2022; diffusers' `PNDMScheduler` with `skip_prk_steps`.
+        Plms = "PLMS" / "plms",
     }
 }
 
 names! {
     /// The schedules, by the names that A1111 gives them.
     ScheduleName {
+        /// What suits the sampler, as A1111 chooses.
+        Automatic = "Automatic" / "automatic",
         /// Karras et al. 2022, equation 5, rho 7.
         Karras = "Karras" / "karras",
         /// Even in log sigma.
@@ -432,6 +470,12 @@ names! {
         KlOptimal = "KL Optimal" / "kl_optimal",
         /// The quantiles of a beta distribution in time: more steps at both ends (Lee et al. 2024).
         Beta = "Beta" / "beta",
+        /// Ten steps of least error, or as many between them in log sigma (Sabour et al. 2024).
+        AlignYourSteps = "Align Your Steps" / "align_your_steps",
+        /// Even timesteps from the last on, rounded: diffusers' "trailing", for models distilled to few steps.
+        Turbo = "Turbo" / "turbo",
+        /// From among the 50 timesteps that latent consistency models are taught: diffusers' `LCMScheduler`.
+        Lcm = "LCM" / "lcm",
     }
 }
 

@@ -26,7 +26,14 @@ const LEAST_ALPHA: f64 = 1.0 / 16_777_216.0;
 #[derive(Clone, Debug)]
 pub struct TrainingSigmas {
     sigmas: Vec<f64>,
+    /// Eleven sigmas whose ten steps suit such a model.
+    aligned: &'static [f64; 11],
 }
+
+/// Ten steps of least error for Stable Diffusion 1, from the first sigma to the last. Sabour et al. 2024, "Align Your Steps".
+const ALIGNED: [f64; 11] = [14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152, 0.029];
+/// The same for Stable Diffusion XL.
+const ALIGNED_XL: [f64; 11] = [14.615, 6.315, 3.771, 2.181, 1.342, 0.862, 0.555, 0.380, 0.234, 0.113, 0.029];
 
 impl TrainingSigmas {
     /// From the training's cumulated alphas, one a timestep, falling: σ = √((1−ᾱ)/ᾱ). A model trained to zero terminal
@@ -40,7 +47,27 @@ impl TrainingSigmas {
         let sigma = |&alpha: &f64| {
             if alpha > LEAST_ALPHA { ((1.0 - alpha) / alpha).sqrt() } else { NOISE_ALONE }
         };
-        Self { sigmas: alphas_cumprod.iter().map(sigma).collect() }
+        Self { sigmas: alphas_cumprod.iter().map(sigma).collect(), aligned: &ALIGNED }
+    }
+
+    /// Of a model of Stable Diffusion XL, whose steps were aligned for themselves.
+    #[must_use]
+    pub fn of_xl(self) -> Self {
+        Self { aligned: &ALIGNED_XL, ..self }
+    }
+
+    /// The same, stretched so that the last timestep is noise alone and the first stays what it is. Lin et al. 2023, algorithm 1; diffusers'
+    /// `rescale_zero_terminal_snr`.
+    #[must_use]
+    pub fn with_zero_terminal_snr(self) -> Self {
+        if self.has_zero_terminal_snr() {
+            return self;
+        }
+        let signal = |sigma: f64| 1.0 / (1.0 + sigma * sigma).sqrt();
+        let (first, last) = (signal(self.min()), signal(self.max()));
+        let stretched = |&sigma: &f64| ((signal(sigma) - last) * first / (first - last)).powi(2);
+        let alphas: Vec<f64> = self.sigmas.iter().map(stretched).collect();
+        Self { aligned: self.aligned, ..Self::from_alphas_cumprod(&alphas) }
     }
 
     /// The sigma of the first timestep.
@@ -75,19 +102,22 @@ impl TrainingSigmas {
     }
 }
 
-/// The schedule of this name: strictly falling sigmas that end in 0, one more than `steps` (at least 1). Where the training has
+/// Between how many timesteps a latent consistency model is taught to jump (Luo et al. 2023, section 4.3); diffusers'
+/// `original_inference_steps`.
+const LCM_TIMESTEPS: usize = 50;
+
+/// The schedule of this name, of which `Automatic` is `Normal` ([`sigmas_for`] knows better): strictly falling sigmas that end in 0, one more than `steps` (at least 1). Where the training has
 /// fewer timesteps than `steps` asks for, the schedules that pick among them have fewer, as `Beta` has where it picks one twice.
 pub fn sigmas(name: ScheduleName, training: &TrainingSigmas, steps: u32) -> Vec<f64> {
     let steps = steps.max(1) as usize;
     let (min, max, trained) = (training.min(), training.max().min(HIGHEST_DIVIDED), &training.sigmas);
     let last = trained.len() - 1;
     let mut sigmas: Vec<f64> = match name {
-        ScheduleName::Karras => {
-            let rho = 7.0;
-            evenly(max.powf(1.0 / rho), min.powf(1.0 / rho), steps).map(|root| root.powf(rho)).collect()
-        }
+        ScheduleName::Karras => karras(max, min, steps).collect(),
         ScheduleName::Exponential => evenly(max.ln(), min.ln(), steps).map(f64::exp).collect(),
-        ScheduleName::Normal => evenly(last as f64, 0.0, steps).map(|t| training.timestep_to_sigma(t)).collect(),
+        ScheduleName::Normal | ScheduleName::Automatic => {
+            evenly(last as f64, 0.0, steps).map(|t| training.timestep_to_sigma(t)).collect()
+        }
         ScheduleName::SgmUniform => {
             evenly(last as f64, 0.0, steps + 1).take(steps).map(|t| training.timestep_to_sigma(t)).collect()
         }
@@ -101,6 +131,25 @@ pub fn sigmas(name: ScheduleName, training: &TrainingSigmas, steps: u32) -> Vec<
             let shares = (0..steps).map(|step| 1.0 - step as f64 / steps as f64);
             shares.map(|share| trained[(beta_quantile(share) * last as f64).round_ties_even() as usize]).collect()
         }
+        ScheduleName::AlignYourSteps => {
+            let logs = training.aligned.map(f64::ln);
+            let at = |place: f64| {
+                let (low, high) = (logs[place.floor() as usize], logs[place.ceil() as usize]);
+                (low + (high - low) * place.fract()).exp()
+            };
+            evenly(0.0, (logs.len() - 1) as f64, steps).map(at).collect()
+        }
+        ScheduleName::Turbo => {
+            let timestep =
+                |step: usize| (trained.len() as f64 * (steps - step) as f64 / steps as f64).round_ties_even();
+            (0..steps).map(|step| trained[(timestep(step) as usize).saturating_sub(1)]).collect()
+        }
+        ScheduleName::Lcm => {
+            // The timesteps that such a model is taught, the last one first.
+            let taught = LCM_TIMESTEPS.max(steps).min(trained.len());
+            let stride = trained.len() / taught;
+            (0..steps.min(taught)).map(|step| trained[(taught - step * taught / steps) * stride - 1]).collect()
+        }
     };
     sigmas.dedup();
     sigmas.push(0.0);
@@ -110,6 +159,7 @@ pub fn sigmas(name: ScheduleName, training: &TrainingSigmas, steps: u32) -> Vec<
 /// What a sampler visits: the schedule's sigmas or, as A1111 runs some, those of a schedule that is a step longer, without its last but
 /// one (`discard_next_to_last_sigma`).
 pub fn sigmas_for(sampler: SamplerName, name: ScheduleName, training: &TrainingSigmas, steps: u32) -> Vec<f64> {
+    let name = if name == ScheduleName::Automatic { usual(sampler) } else { name };
     match sampler {
         SamplerName::Dpm2 | SamplerName::Dpm2Ancestral | SamplerName::DpmPlusPlus3MSde => {
             let mut longer = sigmas(name, training, steps.max(1) + 1);
@@ -117,6 +167,22 @@ pub fn sigmas_for(sampler: SamplerName, name: ScheduleName, training: &TrainingS
             longer
         }
         _ => sigmas(name, training, steps),
+    }
+}
+
+/// What `Automatic` is for a sampler: A1111's choice for those that it has by that name (`modules/sd_samplers_kdiffusion.py`), timesteps as they
+/// are taught for the others.
+fn usual(sampler: SamplerName) -> ScheduleName {
+    use SamplerName as S;
+    match sampler {
+        S::DpmPlusPlus2M | S::DpmPlusPlusSde | S::DpmPlusPlus2SAncestral | S::Dpm2 | S::Dpm2Ancestral | S::Restart => {
+            ScheduleName::Karras
+        }
+        S::DpmPlusPlus2MSde | S::DpmPlusPlus2MSdeHeun | S::DpmPlusPlus3MSde => ScheduleName::Exponential,
+        S::Ddim | S::Plms => ScheduleName::DdimUniform,
+        S::UniPc | S::UniPcBh2 => ScheduleName::SgmUniform,
+        S::Lcm | S::Tcd => ScheduleName::Lcm,
+        S::Euler | S::EulerAncestral | S::Heun | S::Lms | S::DpmFast | S::DpmAdaptive | S::Ddpm => ScheduleName::Normal,
     }
 }
 
@@ -147,6 +213,12 @@ fn beta_quantile(share: f64) -> f64 {
         if below(middle) <= wanted { low = middle } else { high = middle }
     }
     high
+}
+
+/// `count` sigmas from `max` to `min`, even in their seventh roots. Karras et al. 2022, equation 5.
+pub(super) fn karras(max: f64, min: f64, count: usize) -> impl Iterator<Item = f64> {
+    let rho = 7.0;
+    evenly(max.powf(1.0 / rho), min.powf(1.0 / rho), count).map(move |root| root.powf(rho))
 }
 
 /// `count` values from `first` to `last`; one value is `first`. As `torch.linspace`.
@@ -192,6 +264,20 @@ pub(crate) mod tests {
     #[test]
     fn the_trained_range_is_stable_diffusions() {
         assert!((training().min() - 0.029_167_2).abs() < 1e-6 && (training().max() - 14.614_641).abs() < 1e-4);
+    }
+
+    #[test]
+    fn automatic_is_what_a1111_takes_for_a_sampler() {
+        for (sampler, name) in [
+            (SamplerName::DpmPlusPlus2M, ScheduleName::Karras),
+            (SamplerName::Restart, ScheduleName::Karras),
+            (SamplerName::DpmPlusPlus3MSde, ScheduleName::Exponential),
+            (SamplerName::EulerAncestral, ScheduleName::Normal),
+            (SamplerName::Lcm, ScheduleName::Lcm),
+        ] {
+            let found = sigmas_for(sampler, ScheduleName::Automatic, &training(), 12);
+            assert_eq!(found, sigmas_for(sampler, name, &training(), 12), "{}", sampler.label());
+        }
     }
 
     #[test]
@@ -291,7 +377,15 @@ pub(crate) mod tests {
                     ScheduleName::Karras | ScheduleName::Exponential | ScheduleName::KlOptimal => {
                         assert!((found[0] - 4096.0).abs() < 1e-3);
                     }
-                    ScheduleName::Normal | ScheduleName::SgmUniform | ScheduleName::Simple | ScheduleName::Beta => {
+                    // Its sigmas are what they are.
+                    ScheduleName::AlignYourSteps => assert!((found[0] - 14.615).abs() < 1e-9),
+                    ScheduleName::Automatic
+                    | ScheduleName::Normal
+                    | ScheduleName::SgmUniform
+                    | ScheduleName::Simple
+                    | ScheduleName::Beta
+                    | ScheduleName::Turbo
+                    | ScheduleName::Lcm => {
                         assert!((trained.sigma_to_timestep(found[0]) - 999.0).abs() < 1e-9);
                     }
                     ScheduleName::DdimUniform => assert!((trained.sigma_to_timestep(found[0]) - 951.0).abs() < 1e-9),

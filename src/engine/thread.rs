@@ -165,7 +165,7 @@ impl Error {
 mod tests {
     use super::super::{Client, LookId, channel};
     use super::*;
-    use crate::diffusion::{Painted, Request, SamplerName, Savings, ScheduleName, Stop};
+    use crate::diffusion::{Painted, Request, SamplerName, Savings, ScheduleName, Stop, Tuning};
     use crate::geom::Extent;
     use std::sync::Arc;
     use std::time::Duration;
@@ -248,6 +248,7 @@ mod tests {
             guidance_scale: 1.0,
             precision: Precision::F32,
             savings: Savings::default(),
+            tuning: Tuning::default(),
             prediction: None,
             clip_skip: 1,
             input: None,

@@ -1,5 +1,5 @@
 use super::*;
-use crate::diffusion::{Input, Precision, SamplerName, Savings, ScheduleName};
+use crate::diffusion::{Input, Precision, SamplerName, Savings, ScheduleName, Tuning};
 use crate::geom::Extent;
 use crate::meaning::{Embedding, Seen};
 use crate::pixels::{Mask, texts_in};
@@ -20,6 +20,7 @@ fn request(prompt: &str, seed: u64, input: Option<Input>) -> Request {
         guidance_scale: 7.5,
         precision: Precision::F32,
         savings: Savings::default(),
+        tuning: Tuning::default(),
         prediction: None,
         clip_skip: 1,
         input,

@@ -4,8 +4,8 @@
 
 use super::{Found, Imported, pairs};
 use crate::diffusion::{
-    Control, Painted, Precision, Prediction, Preprocessor, Request, SamplerName, Savings, ScheduleName, Upscale,
-    last_layer,
+    Control, Painted, Precision, Prediction, Preprocessor, Request, SamplerName, Savings, ScheduleName, Tuning,
+    Upscale, last_layer,
 };
 use crate::geom::Extent;
 use std::collections::HashSet;
@@ -26,6 +26,17 @@ const MIN_SIGMA: &str = "NGMS";
 const MIN_SIGMA_ALL: &str = "NGMS all steps";
 /// Of A1111, written only where it is not 1.
 const CLIP_SKIP: &str = "Clip skip";
+/// Of A1111: how its samplers are turned, each written only where it is not as usual. It has an eta for DDIM and one for the others.
+const ETA: &str = "Eta";
+const ETA_DDIM: &str = "Eta DDIM";
+const CHURN: &str = "Sigma churn";
+const CHURN_FROM: &str = "Sigma tmin";
+const CHURN_TO: &str = "Sigma tmax";
+const NOISE: &str = "Sigma noise";
+/// Of A1111, with the one value that is not its default.
+const NOISE_SCHEDULE: &str = "Noise Schedule";
+const ZERO_TERMINAL_SNR: &str = "Zero Terminal SNR";
+const RESCALE: &str = "Sfumato guidance rescale";
 const PREDICTION: &str = "Sfumato prediction";
 /// How many steps were made, written only where a run was stopped early.
 const STEPS_MADE: &str = "Sfumato steps made";
@@ -82,6 +93,7 @@ fn text_of<P, M>(request: &Request<P, M>, steps_made: Option<u32>) -> String {
             pairs::write(MIN_SIGMA_ALL, "True"),
         ]);
     }
+    keys.extend(tuning_text(request.sampler, request.tuning));
     if let Some(control) = &request.control {
         keys.push(pairs::write(CONTROL, &control_text(control)));
     }
@@ -125,6 +137,24 @@ fn text_of<P, M>(request: &Request<P, M>, steps_made: Option<u32>) -> String {
     }
     keys.push(pairs::write("Version", VERSION));
     format!("{text}\n{}", keys.join(", ")).trim().to_owned()
+}
+
+/// What is not as usual.
+fn tuning_text(sampler: SamplerName, tuning: Tuning) -> impl Iterator<Item = String> {
+    let usual = Tuning::default();
+    let eta = if sampler == SamplerName::Ddim { ETA_DDIM } else { ETA };
+    let unusual = |value: f64, usual: f64| Some(value).filter(|value| value.to_bits() != usual.to_bits());
+    let numbers = [
+        (eta, tuning.eta),
+        (CHURN, unusual(tuning.churn, usual.churn)),
+        (CHURN_FROM, unusual(tuning.churn_from, usual.churn_from)),
+        (CHURN_TO, unusual(tuning.churn_to, usual.churn_to)),
+        (NOISE, unusual(tuning.noise, usual.noise)),
+        (RESCALE, unusual(tuning.guidance_rescale, usual.guidance_rescale)),
+    ];
+    let stretched = tuning.zero_terminal_snr.then(|| pairs::write(NOISE_SCHEDULE, ZERO_TERMINAL_SNR));
+    let numbers = numbers.into_iter().filter_map(|(key, value)| Some(pairs::write(key, &value?.to_string())));
+    numbers.chain(stretched)
 }
 
 /// A value that is pairs itself, as sd-webui-controlnet's `internal_controlnet/external_code.py` and `scripts/infotext.py` have it.
@@ -187,12 +217,10 @@ pub fn from_parameters(text: &str) -> Imported {
     imported.settings.prompt = Some(prompt);
     imported.settings.negative_prompt = if has_settings { Some(negative.unwrap_or_default()) } else { negative };
     if has_settings {
-        let mut names_schedule = false;
         let pairs = last_of_each_key(pairs);
         let skips_all = pairs.iter().any(|(key, value)| key == MIN_SIGMA_ALL && value == "True");
         let is_hires = pairs.iter().any(|(key, _)| key == HIRES_BY || key == HIRES_UPSCALER);
         for (key, value) in pairs {
-            names_schedule |= key == "Schedule type" && value != "Automatic";
             let differs = key == MIN_SIGMA && !skips_all;
             if differs || !take(&mut imported.settings, &key, &value) {
                 imported.unknown.push((key, value));
@@ -200,11 +228,12 @@ pub fn from_parameters(text: &str) -> Imported {
         }
         let found = &mut imported.settings;
         found.clip_skip.get_or_insert(last_layer());
+        found.tuning.get_or_insert_default();
         if is_hires && found.refine.is_none() {
             found.refine = found.strength.take();
         }
-        if !names_schedule && found.schedule.is_none() {
-            found.schedule = found.sampler.map(usual_schedule);
+        if found.sampler.is_some() {
+            found.schedule.get_or_insert(ScheduleName::Automatic);
         }
     }
     imported
@@ -255,7 +284,8 @@ fn take(found: &mut Found, key: &str, value: &str) -> bool {
             }
             set(&mut found.sampler, sampler)
         }
-        "Schedule type" if value == "Automatic" => true,
+        // An older text's sampler may name it.
+        "Schedule type" if value == "Automatic" && found.schedule.is_some() => true,
         "Schedule type" => set(&mut found.schedule, schedule_named(value)),
         "CFG scale" => set(&mut found.guidance_scale, finite(value)),
         "Seed" => set(&mut found.seed, value.parse().ok()),
@@ -271,6 +301,15 @@ fn take(found: &mut Found, key: &str, value: &str) -> bool {
             save(found, steps, |savings, steps| (savings.guidance_start, savings.guidance_end) = steps)
         }
         DEEP_EVERY => save(found, value.parse().ok(), |savings, every| savings.deep_every = every),
+        ETA | ETA_DDIM => turn(found, finite(value), |tuning, eta| tuning.eta = Some(eta)),
+        CHURN => turn(found, finite(value), |tuning, churn| tuning.churn = churn),
+        CHURN_FROM => turn(found, finite(value), |tuning, from| tuning.churn_from = from),
+        CHURN_TO => turn(found, finite(value), |tuning, to| tuning.churn_to = to),
+        NOISE => turn(found, finite(value), |tuning, noise| tuning.noise = noise),
+        RESCALE => turn(found, finite(value), |tuning, share| tuning.guidance_rescale = share),
+        NOISE_SCHEDULE => {
+            turn(found, (value == ZERO_TERMINAL_SNR).then_some(true), |tuning, is| tuning.zero_terminal_snr = is)
+        }
         CONTROL => set(&mut found.control, control_of(value)),
         UPSCALE_BY | HIRES_BY => set(&mut found.upscale_by, finite(value)),
         UPSCALER | HIRES_UPSCALER => set(&mut found.upscaler, Some(value.to_owned())),
@@ -296,6 +335,11 @@ fn take(found: &mut Found, key: &str, value: &str) -> bool {
 /// As `set` in [`take`], of one of the savings.
 fn save<T>(found: &mut Found, value: Option<T>, put: impl FnOnce(&mut Savings, T)) -> bool {
     value.map(|value| put(found.savings.get_or_insert_default(), value)).is_some()
+}
+
+/// As `save`, of how samplers and guidance are turned.
+fn turn<T>(found: &mut Found, value: Option<T>, put: impl FnOnce(&mut Tuning, T)) -> bool {
+    value.map(|value| put(found.tuning.get_or_insert_default(), value)).is_some()
 }
 
 fn finite(value: &str) -> Option<f64> {
@@ -340,24 +384,6 @@ fn schedule_named(label: &str) -> Option<ScheduleName> {
     ScheduleName::from_name(label).or_else(other)
 }
 
-/// What A1111 takes for "Automatic".
-fn usual_schedule(sampler: SamplerName) -> ScheduleName {
-    match sampler {
-        SamplerName::DpmPlusPlus2M
-        | SamplerName::DpmPlusPlusSde
-        | SamplerName::DpmPlusPlus2SAncestral
-        | SamplerName::Dpm2
-        | SamplerName::Dpm2Ancestral => ScheduleName::Karras,
-        SamplerName::DpmPlusPlus2MSde | SamplerName::DpmPlusPlus2MSdeHeun | SamplerName::DpmPlusPlus3MSde => {
-            ScheduleName::Exponential
-        }
-        SamplerName::Ddim => ScheduleName::DdimUniform,
-        SamplerName::Euler | SamplerName::EulerAncestral | SamplerName::Heun | SamplerName::Lms | SamplerName::Lcm => {
-            ScheduleName::Normal
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -377,6 +403,7 @@ mod tests {
             guidance_scale: 7.5,
             precision: Precision::F32,
             savings: Savings::default(),
+            tuning: Tuning::default(),
             prediction: None,
             clip_skip: 1,
             input: None,
@@ -398,6 +425,7 @@ mod tests {
             guidance_scale: found.guidance_scale.unwrap(),
             precision: found.precision.unwrap(),
             savings: found.savings.unwrap(),
+            tuning: found.tuning.unwrap(),
             prediction: found.prediction,
             clip_skip: found.clip_skip.unwrap(),
             input: found.strength.map(|strength| Input::new((), strength, None)),
@@ -408,6 +436,25 @@ mod tests {
                 refine: found.refine,
             }),
         }
+    }
+
+    #[test]
+    fn how_a1111_turned_a_sampler_is_read() {
+        let read = |more: &str| from_parameters(&format!("a\nSteps: 20, Sampler: Euler, CFG scale: 7{more}"));
+        assert_eq!(read("").settings.tuning, Some(Tuning::default()));
+        let found =
+            read(", Eta: 0.6, Sigma churn: 2, Sigma tmax: 5, Sigma noise: 1.01, Noise Schedule: Zero Terminal SNR");
+        let expected = Tuning {
+            eta: Some(0.6),
+            churn: 2.0,
+            churn_to: 5.0,
+            noise: 1.01,
+            zero_terminal_snr: true,
+            ..Tuning::default()
+        };
+        assert_eq!((found.settings.tuning, found.unknown.len()), (Some(expected), 0));
+        assert_eq!(read(", Eta DDIM: 0.2").settings.tuning.and_then(|tuning| tuning.eta), Some(0.2));
+        assert_eq!(read(", Noise Schedule: Other").unknown.len(), 1);
     }
 
     #[test]
@@ -432,7 +479,7 @@ mod tests {
         assert_eq!(settings.extent, Some(Extent::new(512, 768)));
         assert_eq!(settings.seed, Some(1_234_567_890));
         assert_eq!(settings.sampler, Some(SamplerName::EulerAncestral));
-        assert_eq!(settings.schedule, Some(ScheduleName::Normal));
+        assert_eq!(settings.schedule, Some(ScheduleName::Automatic));
         let keys: Vec<_> = unknown.iter().map(|(key, _)| key.as_str()).collect();
         assert_eq!(keys, ["Model hash", "Lora hashes", "Version"]);
         assert_eq!(settings.clip_skip, Some(2));
@@ -570,13 +617,20 @@ mod tests {
                 prop::sample::select(Precision::ALL.to_vec()), prop::option::of(prop::sample::select(Prediction::ALL.to_vec())), LAYERS,
             ),
             savings in (0.0..=1.0f64, 0.0..=1.0f64, prop_oneof![Just(0.0), 0.0..=1000.0f64], 1..=20u32),
+            tuning in (
+                prop::option::of(0.0..=1.0f64), prop_oneof![Just(1.0), 0.0..=2.0f64],
+                (prop_oneof![Just(0.0), 0.0..=100.0f64], prop_oneof![Just(0.0), 0.0..=1000.0f64], prop_oneof![Just(0.0), 0.0..=1000.0f64]),
+                prop_oneof![Just(0.0), 0.0..=1.0f64], any::<bool>(),
+            ),
         ) {
             let extent = Extent::new(width, height);
             let (guidance_start, guidance_end, negative_min_sigma, deep_every) = savings;
             let savings = Savings { guidance_start, guidance_end, negative_min_sigma, deep_every };
+            let (eta, noise, (churn, churn_from, churn_to), guidance_rescale, zero_terminal_snr) = tuning;
+            let tuning = Tuning { eta, noise, churn, churn_from, churn_to, guidance_rescale, zero_terminal_snr };
             let input = strength.map(|strength| Input::new((), strength, None));
             let request = Request::<(), ()> {
-                model, prompt, negative_prompt, extent, seed, sampler, schedule, steps, guidance_scale, precision, savings, prediction, clip_skip,
+                model, prompt, negative_prompt, extent, seed, sampler, schedule, steps, guidance_scale, precision, savings, tuning, prediction, clip_skip,
                 input,
                 control: control.map(|(controlnet, preprocessor, weight, start, end)| Control {
                     controlnet, picture: (), preprocessor, weight, start, end,

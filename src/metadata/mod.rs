@@ -9,7 +9,7 @@ mod pairs;
 
 pub use a1111::{describe, from_parameters, to_parameters, upscaling_text, with_upscaling};
 
-use crate::diffusion::{Control, Precision, Prediction, SamplerName, Savings, ScheduleName};
+use crate::diffusion::{Control, Precision, Prediction, SamplerName, Savings, ScheduleName, Tuning};
 use crate::geom::Extent;
 
 /// The key of the text chunk that holds [`to_parameters`] in a PNG.
@@ -43,7 +43,7 @@ pub struct Found {
     pub seed: Option<u64>,
     /// The sampler.
     pub sampler: Option<SamplerName>,
-    /// The schedule; the sampler's usual one where the text names a sampler only.
+    /// The schedule; automatic where the text names a sampler only.
     pub schedule: Option<ScheduleName>,
     /// The steps of a whole schedule.
     pub steps: Option<u32>,
@@ -53,6 +53,8 @@ pub struct Found {
     pub precision: Option<Precision>,
     /// Which calls of the network were left out.
     pub savings: Option<Savings>,
+    /// How the sampler and guidance were turned; as usual where the text names settings but not this.
+    pub tuning: Option<Tuning>,
     /// What the network's output was taken for; of texts of this program alone.
     pub prediction: Option<Prediction>,
     /// Which of the text encoder's layers conditioned, counted from the last, which is 1; 1 where the text names settings but not this.

@@ -2,7 +2,7 @@ use super::part::part_of_guide;
 use crate::checkpoints::memory_needed;
 use crate::diffusion::{
     Control, Defaults, Invalid, MaskedContent, Precision, Prediction, Request, SamplerName, Savings, ScheduleName,
-    Upscale, extent_to_paint, last_layer,
+    Tuning, Upscale, extent_to_paint, last_layer,
 };
 use crate::geom::{Bounds, Extent};
 use crate::metadata::Found;
@@ -35,6 +35,9 @@ pub struct Draft {
     /// Which calls of the network are left out.
     #[serde(default)]
     pub savings: Savings,
+    /// How the sampler and guidance are turned.
+    #[serde(default)]
+    pub tuning: Tuning,
     /// What the model's network's output is taken for; none takes it for what the model's files say.
     #[serde(default)]
     pub prediction: Option<Prediction>,
@@ -111,6 +114,7 @@ impl Default for Draft {
             guidance_scale: 7.0,
             precision: Precision::F32,
             savings: Savings::default(),
+            tuning: Tuning::default(),
             prediction: None,
             clip_skip: 1,
             seed: 7,
@@ -175,6 +179,7 @@ impl Draft {
             guidance_scale: self.guidance_scale,
             precision: self.precision,
             savings: self.savings,
+            tuning: self.tuning,
             prediction: self.prediction,
             clip_skip: self.clip_skip,
             input: self.input(document, place),
@@ -204,6 +209,7 @@ impl Draft {
                 negative_min_sigma: or(self.savings.negative_min_sigma, 0.0),
                 ..self.savings
             },
+            tuning: Some(self.tuning).filter(|tuning| tuning.problem().is_none()).unwrap_or_default(),
             control: self.control.clone().map(|control| Control {
                 weight: or(control.weight, 1.0),
                 start: or(control.start, 0.0),
@@ -229,6 +235,7 @@ impl Draft {
         self.guidance_scale = request.guidance_scale;
         self.precision = request.precision;
         self.savings = request.savings;
+        self.tuning = request.tuning;
         self.prediction = request.prediction;
         self.clip_skip = request.clip_skip;
         self.seed = request.seed;
@@ -260,6 +267,7 @@ impl Draft {
         set(&mut self.guidance_scale, found.guidance_scale.as_ref());
         set(&mut self.precision, found.precision.as_ref());
         set(&mut self.savings, found.savings.as_ref().filter(|savings| savings.problem().is_none()));
+        set(&mut self.tuning, found.tuning.as_ref().filter(|tuning| tuning.problem().is_none()));
         self.prediction = found.prediction;
         set(&mut self.clip_skip, found.clip_skip.as_ref());
         set(&mut self.seed, found.seed.as_ref());
@@ -414,6 +422,7 @@ pub(super) mod tests {
             guidance_scale: 3.5,
             precision: Precision::F32,
             savings: Savings::default(),
+            tuning: Tuning::default(),
             prediction: None,
             clip_skip: 1,
             seed: 7,

@@ -6,7 +6,7 @@
 use super::document::sentence;
 use super::part::Part;
 use super::{Draft, Session, Shown, Viewed};
-use crate::diffusion::{Input, Painted, Place, Request, Savings, Stop, extent_to_paint};
+use crate::diffusion::{Input, Painted, Place, Request, Savings, Stop, Tuning, extent_to_paint};
 use crate::engine::{CancelToken, Command, Event, Job, JobId, Outcome};
 use crate::geom::{Bounds, Extent};
 use crate::pixels::Picture;
@@ -127,6 +127,7 @@ impl Session {
                 steps: model.example.steps,
                 guidance_scale: model.example.guidance_scale,
                 savings: Savings::default(),
+                tuning: Tuning::default(),
                 prediction: None,
                 ..draft
             },

@@ -6,7 +6,9 @@ use super::shortcuts::Shortcut;
 use super::state::{Outbox, ViewState};
 use super::theme::{self, Palette, space};
 use super::widgets::{Look, Number, choice_row, heading, icon_button, note, row, shortcut_button, slider_row};
-use crate::diffusion::{Precision, Prediction, Request, SamplerName, Savings, ScheduleName, Upscale, last_layer};
+use crate::diffusion::{
+    Precision, Prediction, Request, SamplerName, Savings, ScheduleName, Tuning, Upscale, last_layer,
+};
 use crate::geom::Extent;
 use crate::pixels::Picture;
 use crate::session::{Action, Draft, Model, ModelState};
@@ -73,6 +75,7 @@ pub(super) fn settings_panel_ui(
     if let Some(schedule) = choice_row(ui, "Schedule", draft.schedule, ScheduleName::ALL, ScheduleName::label) {
         draft.schedule = schedule;
     }
+    tuning_rows(ui, draft);
     // Shown where there is a choice, or something was chosen on another machine.
     if precisions.len() > 1 || !precisions.contains(&draft.precision) {
         let name = |precision| match precision {
@@ -103,6 +106,44 @@ pub(super) fn settings_panel_ui(
     if !upscalers.is_empty() {
         upscale_row(ui, draft, upscalers);
     }
+}
+
+/// How far the sampler that is chosen can be turned, and whatever else the settings of a picture turned.
+fn tuning_rows(ui: &mut Ui, draft: &mut Draft) {
+    if let Some(usual) = draft.sampler.usual_eta() {
+        row(ui, if draft.sampler == SamplerName::Tcd { "Gamma" } else { "Eta" }, |ui, id| {
+            let mut eta = draft.tuning.eta.unwrap_or(usual);
+            let field = DragValue::new(&mut eta).range(0.0..=1.0).speed(0.005).max_decimals(2);
+            let about =
+                format!("How much of the noise that a step takes away comes back as other noise; {usual} is usual.");
+            if ui.add_sized(vec2(64.0, space::FIELD), field).labelled_by(id).on_hover_text(about).changed() {
+                draft.tuning.eta = Some(eta).filter(|eta| eta.to_bits() != usual.to_bits());
+            }
+        });
+    }
+    if draft.sampler.churns() {
+        row(ui, "Churn", |ui, id| {
+            let field =
+                DragValue::new(&mut draft.tuning.churn).range(0.0..=Tuning::MAX_CHURN).speed(0.1).max_decimals(2);
+            let about = "How much fresh noise is added before steps, over all of them; 0 is usual.";
+            ui.add_sized(vec2(64.0, space::FIELD), field).labelled_by(id).on_hover_text(about);
+        });
+    }
+    let Tuning { eta, churn, .. } = draft.tuning;
+    if draft.tuning == (Tuning { eta, churn, ..Tuning::default() }) {
+        return;
+    }
+    row(ui, "Turned", |ui, id| {
+        let Tuning { noise, churn_from, churn_to, guidance_rescale, zero_terminal_snr, .. } = draft.tuning;
+        let stretched = if zero_terminal_snr { ", noise stretched to zero terminal SNR" } else { "" };
+        let about = format!(
+            "The settings of a picture brought this: noise times {noise}, churn from sigma {churn_from} to {churn_to} (0 is all), guidance \
+             rescaled by {guidance_rescale}{stretched}."
+        );
+        if ui.button("As usual").labelled_by(id).on_hover_text(about).clicked() {
+            draft.tuning = Tuning { eta, churn, ..Tuning::default() };
+        }
+    });
 }
 
 /// What the model's network estimates; shown where no file says it, or something else than that was chosen.

@@ -1,14 +1,24 @@
-//! How to get from one sigma to the next: each sampler is a pure function that integrates dx/dσ = (x − denoised)/σ
-//! (Karras et al. 2022, equation 1 with σ(t) = t) along a schedule. The functions are named after k-diffusion's
-//! sampling.py, whose results they match; `sampler` is the table of all.
+//! How to get from one sigma to the next: each sampler integrates dx/dσ = (x − denoised)/σ (Karras et al. 2022, equation 1 with
+//! σ(t) = t) along a schedule.
+//!
+//! They are all one step, the exponential integrator's in −ln σ: from `x` straight towards an estimate of the clean latent, to
+//! `down`, and with fresh noise up to the next sigma where down² + up² = next²:
+//!
+//! > x' = down/σ · x + (1 − down/σ) · estimate + up · noise
+//!
+//! What tells them apart is a row of [`recipe`]: which estimate speaks for the whole step ([`estimates`]), and how the step is
+//! divided into down and up ([`Split`]). Only those that choose their sigmas themselves walk otherwise: [`solver`] and [`restart`].
 
-mod ancestral;
-mod multistep;
-mod second_order;
+mod estimates;
+mod restart;
+mod solver;
+mod step;
 
-use super::{Denoiser, Error, SamplerName, Stop};
+use super::{Denoiser, Error, SamplerName, Stop, TrainingSigmas, Tuning};
 use candle_core::Tensor;
-use std::ops::ControlFlow::{self, Break, Continue};
+use estimates::{Bh, Correction};
+use std::ops::ControlFlow;
+use step::{Estimate, Recipe, Split, Turn};
 
 /// A step that is being made.
 #[derive(Clone, Copy, Debug)]
@@ -23,12 +33,6 @@ pub struct Step<'a> {
     pub denoised: &'a Tensor,
 }
 
-impl<'a> Step<'a> {
-    fn new(index: usize, sigma: f64, x: &'a Tensor, denoised: &'a Tensor) -> Self {
-        Self { index, sigma, x, denoised }
-    }
-}
-
 /// A source of noise: each call draws a tensor of x's shape, standard deviation 1.
 pub type Draw<'a> = &'a mut dyn FnMut() -> Result<Tensor, Error>;
 
@@ -36,32 +40,77 @@ pub type Draw<'a> = &'a mut dyn FnMut() -> Result<Tensor, Error>;
 /// network twice a step, so a stop that is asked for at any moment takes effect at most one call of the network late.
 pub type OnStep<'a> = &'a mut dyn FnMut(Step<'_>) -> ControlFlow<Stop>;
 
-/// Takes `x` (1, C, h, w), noisy by the first of the sigmas, to the last of them. Gives the latent it arrives at, or how it
-/// was stopped. Progress counts steps, that is, sigmas, not calls of the network.
-pub type Sampler = fn(&dyn Denoiser, Tensor, &[f64], Draw<'_>, OnStep<'_>) -> Result<ControlFlow<Stop, Tensor>, Error>;
+/// What a sampler walks on.
+pub struct Walk<'a> {
+    /// What estimates the clean latent.
+    pub denoiser: &'a dyn Denoiser,
+    /// The sigmas to visit, from high to low; the last is 0.
+    pub sigmas: &'a [f64],
+    /// What the model was trained on.
+    pub training: &'a TrainingSigmas,
+    /// How the sampler is turned.
+    pub tuning: Tuning,
+    /// Where noise comes from.
+    pub draw: Draw<'a>,
+    /// Who is told.
+    pub on_step: OnStep<'a>,
+}
 
-/// The sampler of this name.
-pub fn sampler(name: SamplerName) -> Sampler {
+/// Takes `x` (1, C, h, w), noisy by the first of the sigmas, to the last of them. Gives the latent it arrives at, or how it
+/// was stopped. Progress counts steps, that is, sigmas, not calls of the network; DPM fast and DPM adaptive alone, which choose their
+/// sigmas between the first and the last but one, tell each call.
+pub fn sample(name: SamplerName, walk: Walk<'_>, x: Tensor) -> Result<ControlFlow<Stop, Tensor>, Error> {
     match name {
-        SamplerName::Euler | SamplerName::Ddim => euler,
-        SamplerName::EulerAncestral => ancestral::euler_ancestral,
-        SamplerName::Heun => second_order::heun,
-        SamplerName::DpmPlusPlus2M => multistep::dpmpp_2m,
-        SamplerName::Lms => multistep::lms,
-        SamplerName::Dpm2 => second_order::dpm_2,
-        SamplerName::Dpm2Ancestral => ancestral::dpm_2_ancestral,
-        SamplerName::DpmPlusPlus2SAncestral => ancestral::dpmpp_2s_ancestral,
-        SamplerName::DpmPlusPlusSde => ancestral::dpmpp_sde,
-        SamplerName::DpmPlusPlus2MSde => multistep::dpmpp_2m_sde,
-        SamplerName::DpmPlusPlus2MSdeHeun => multistep::dpmpp_2m_sde_heun,
-        SamplerName::DpmPlusPlus3MSde => multistep::dpmpp_3m_sde,
-        SamplerName::Lcm => ancestral::lcm,
+        SamplerName::DpmFast => solver::fast(walk, x),
+        SamplerName::DpmAdaptive => solver::adaptive(walk, x),
+        SamplerName::Restart => restart::restart(walk, x),
+        _ => step::walk(&recipe(name), walk, x),
     }
 }
 
-/// The steps of a schedule: index, sigma, and the sigma after it.
-fn steps(sigmas: &[f64]) -> impl Iterator<Item = (usize, f64, f64)> {
-    sigmas.windows(2).enumerate().map(|(index, pair)| (index, pair[0], pair[1]))
+/// The table of samplers: their sources are named at [`SamplerName`].
+fn recipe(name: SamplerName) -> Recipe {
+    use Estimate as E;
+    use SamplerName as S;
+    use Turn::{Churn, Eta, Nothing};
+    let row = |estimate, split, eta, turn| Recipe { estimate, split, eta, turn };
+    match name {
+        //                             estimate                            down and up       eta  heeds
+        S::Euler => row(E::Own, Split::Variance, 0.0, Churn),
+        S::EulerAncestral => row(E::Own, Split::Variance, 1.0, Eta),
+        // The last two choose their sigmas themselves; only what they heed is read here.
+        S::Ddim | S::DpmFast | S::DpmAdaptive => row(E::Own, Split::Variance, 0.0, Eta),
+        S::Ddpm => row(E::Own, Split::Variance, 1.0, Nothing),
+        S::Heun => row(E::Ends, Split::Variance, 0.0, Churn),
+        S::Restart => row(E::Ends, Split::Variance, 0.0, Nothing),
+        S::Dpm2 => row(E::MiddleSlope, Split::Variance, 0.0, Churn),
+        S::Dpm2Ancestral => row(E::MiddleSlope, Split::Variance, 1.0, Eta),
+        S::DpmPlusPlus2SAncestral => row(E::Middle, Split::Variance, 1.0, Eta),
+        S::DpmPlusPlusSde => row(E::NoisyMiddle, Split::Variance, 1.0, Eta),
+        S::DpmPlusPlus2M => row(E::TwoSteps(Correction::Midpoint), Split::Decay, 0.0, Nothing),
+        S::DpmPlusPlus2MSde => row(E::TwoSteps(Correction::Midpoint), Split::Decay, 1.0, Eta),
+        S::DpmPlusPlus2MSdeHeun => row(E::TwoSteps(Correction::Heun), Split::Decay, 1.0, Eta),
+        S::DpmPlusPlus3MSde => row(E::ThreeSteps, Split::Decay, 1.0, Eta),
+        S::Lms => row(E::Slopes, Split::Variance, 0.0, Nothing),
+        S::Plms => row(E::EvenSlopes, Split::Variance, 0.0, Nothing),
+        S::UniPc => row(E::UniPc(Bh::One), Split::Variance, 0.0, Nothing),
+        S::UniPcBh2 => row(E::UniPc(Bh::Two), Split::Variance, 0.0, Nothing),
+        S::Lcm => row(E::Consistency, Split::All, 1.0, Nothing),
+        S::Tcd => row(E::Own, Split::Timesteps, 0.3, Eta),
+    }
+}
+
+impl SamplerName {
+    /// Whether it heeds [`Tuning::eta`], and what it takes where that is not set.
+    pub fn usual_eta(self) -> Option<f64> {
+        let recipe = recipe(self);
+        (recipe.turn == Turn::Eta).then_some(recipe.eta)
+    }
+
+    /// Whether it heeds [`Tuning::churn`].
+    pub fn churns(self) -> bool {
+        recipe(self).turn == Turn::Churn
+    }
 }
 
 /// A straight line from `x` to the estimate, of which `rest` is left: Euler's step, x + (σ' − σ)·(x − denoised)/σ with
@@ -73,25 +122,4 @@ fn towards(x: &Tensor, denoised: &Tensor, rest: f64) -> candle_core::Result<Tens
 /// a·x + b·y.
 fn mixed(a: f64, x: &Tensor, b: f64, y: &Tensor) -> candle_core::Result<Tensor> {
     (x * a)? + (y * b)?
-}
-
-/// Euler's method. Karras et al. 2022, algorithm 2 without churn; k-diffusion `sample_euler`.
-///
-/// It is also denoising diffusion implicit models with eta 0: Song et al. 2020, equation 12, keeps in sigmas the direction from
-/// the estimate and shortens it, denoised + σ'/σ · (x − denoised). Equal to diffusers' `DDIMScheduler`.
-fn euler(
-    denoiser: &dyn Denoiser,
-    mut x: Tensor,
-    sigmas: &[f64],
-    _: Draw<'_>,
-    on_step: OnStep<'_>,
-) -> Result<ControlFlow<Stop, Tensor>, Error> {
-    for (index, sigma, next) in steps(sigmas) {
-        let denoised = denoiser.denoise(&x, sigma)?;
-        if let Break(stop) = on_step(Step::new(index, sigma, &x, &denoised)) {
-            return Ok(Break(stop));
-        }
-        x = towards(&x, &denoised, next / sigma)?;
-    }
-    Ok(Continue(x))
 }
