@@ -13,6 +13,7 @@ use sfumato::diffusion::{
 };
 use sfumato::geom::Extent;
 use sfumato::pixels::{Mask, Picture};
+use shared::parity::within;
 use shared::sampling::{ClosedForm, RunCase, SamplersFixture, run_in_closed_form, samplers_fixture, stable_diffusion};
 use shared::{fixture, largest, largest_difference, values};
 use std::cell::Cell;
@@ -29,7 +30,8 @@ fn each_call_of_one_generator_equals_torch() {
         for (call, shape) in [&[1, 8, 16, 16][..], &[1, 8, 16, 16], &[5], &[20], &[3]].into_iter().enumerate() {
             let found = values(&noise.tensor(shape, &Device::Cpu).unwrap());
             let off = largest_difference(&found, &values(&expected[&format!("seed_{seed}_call_{call}")]));
-            assert!(off < 1e-6, "seed {seed}, call {call}: {off:e} off");
+            let case = format!("seed {seed}, call {call}");
+            within("noise", &case, "torch.randn on the CPU", f64::from(off), 1e-6);
         }
     }
 }
@@ -41,7 +43,7 @@ fn every_schedule_equals_its_source() {
         assert!(fixture.schedules.iter().any(|case| case.name == name.key()), "{}", name.label());
     }
     for case in fixture.schedules {
-        assert!(case.off() <= 1e-6, "{} of {}: {:e} off", case.name, case.of, case.off());
+        within("schedule, relative", &case.name, "k-diffusion, ComfyUI, diffusers", case.off(), 1e-6);
     }
 }
 
@@ -68,7 +70,7 @@ fn every_sampler_on_every_schedule_and_however_turned_equals_its_source() {
             Continue(())
         });
         let what = format!("{} on {} in {} steps, {:?}", case.sampler, case.schedule, case.steps, case.tuning);
-        assert!(off < 1e-5, "{what} is {off:e} off {}", case.source);
+        within("sampler, in closed form", &case.sampler, &case.source, f64::from(off), 1e-5);
         let visited = case.visited();
         if is_free(case.name()) {
             assert!(seen.windows(2).all(|pair| pair[0].0 <= pair[1].0), "{what}");
@@ -96,7 +98,7 @@ fn rescaled_guidance_equals_diffusers() {
         let guided = Guided { inner: Both(both), scale: rescale.scale, rescale: how, when: |_| true };
         let found = guided.denoise(&tensor(&rescale.x), rescale.sigma).unwrap();
         let off = largest_difference(&values(&found), &case.result) / largest(&case.result);
-        assert!(off < 1e-6, "{}: {off:e}", case.prediction);
+        within("guidance rescale", &case.prediction, "diffusers", f64::from(off), 1e-6);
     }
 }
 
@@ -188,7 +190,7 @@ const REGENERATE: &str =
 
 fn assert_close(found: &Tensor, expected: &Tensor, tolerance: f32, what: &str) {
     let off = largest_difference(&values(found), &values(expected));
-    assert!(off < tolerance, "{what}: {off:e} off; {REGENERATE}");
+    within("Bozzetto, a whole run", what, "diffusers", f64::from(off), f64::from(tolerance));
 }
 
 #[test]
@@ -209,10 +211,10 @@ fn bozzettos_whole_run_equals_stable_diffusion_pipeline() {
                 let named = |name: &str| &expected[&format!("step_{index:03}_{name}")];
                 assert!((training.sigma_to_timestep(sigma) - f64::from(values(named("timestep"))[0])).abs() < 1e-6);
                 let scaled = (x / (1.0 + sigma * sigma).sqrt()).unwrap();
-                assert_close(&scaled, named("scaled_x"), 1e-3, &format!("x of step {index}"));
+                assert_close(&scaled, named("scaled_x"), 1e-3, "x of each step");
                 // Guided estimates of the first steps reach 17, and the network is steep there: rounding is relative.
                 let largest = values(named("denoised")).iter().fold(0.0_f32, |most, value| most.max(value.abs()));
-                assert_close(denoised, named("denoised"), 2e-4 * largest, &format!("denoised of step {index}"));
+                assert_close(denoised, named("denoised"), 2e-4 * largest, "estimate of each step");
             }
             Progress::Latent(latent) => assert_close(latent, &expected["latent"], 1e-3, "latent"),
         }
@@ -250,7 +252,7 @@ fn painting_from_a_picture_equals_diffusers() {
     let (model, expected) = (bozzetto(), bozzetto_fixture());
     let input = Input::new(Arc::new(test_picture()), 0.6, None);
     let latent = latent_of(&model, &Request { input: Some(input), ..request() });
-    assert_close(&latent, &expected["img2img_latent"], 1e-3, "latent");
+    assert_close(&latent, &expected["img2img_latent"], 1e-3, "latent from a picture");
 }
 
 #[test]
@@ -261,5 +263,5 @@ fn repainting_inside_a_mask_equals_a_loop_over_diffusers_parts() {
     let mask = Mask::from_coverage(Extent::new(128, 128), coverage).unwrap();
     let input = Input::new(Arc::new(test_picture()), 0.75, Some(Arc::new(mask)));
     let latent = latent_of(&model, &Request { input: Some(input), ..request() });
-    assert_close(&latent, &expected["inpainted_latent"], 1e-3, "latent");
+    assert_close(&latent, &expected["inpainted_latent"], 1e-3, "latent inside a mask");
 }

@@ -6,24 +6,25 @@
 #[path = "shared/hashed.rs"]
 #[allow(dead_code, reason = "no network is given an input here")]
 mod hashed;
+#[path = "shared/parity.rs"]
+mod parity;
+#[path = "shared/runs.rs"]
+#[allow(dead_code, reason = "not all of it is needed here")]
+mod runs;
 #[path = "shared/tiny_checkpoint.rs"]
 #[allow(dead_code, reason = "some of its forms are enough here")]
 mod tiny_checkpoint;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device};
 use hashed::weights;
-use sfumato::checkpoints::{Library, Model, Precision};
-use sfumato::diffusion::{
-    Ending, Extras, Input, Painted, Progress, Request, SamplerName, Savings, ScheduleName, Tuning, paint,
-};
-use sfumato::geom::Extent;
-use sfumato::pixels::{Mask, Picture};
-use std::ops::ControlFlow::Continue;
+use runs::{EXTENT, a_picture, apart, load, painted, request};
+use sfumato::checkpoints::{Library, Model};
+use sfumato::diffusion::{Input, Request, Savings};
+use sfumato::pixels::Mask;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tiny_checkpoint::{Tiny, fixtures};
 
-const EXTENT: Extent = Extent::new(64, 64);
 const FIRST: &str = "model.diffusion_model.input_blocks.0.0.weight";
 
 /// The tiny Stable Diffusion 1, whose U-Net sees so many channels.
@@ -38,34 +39,7 @@ fn seeing(channels: usize, folder: &Path) -> PathBuf {
 
 fn model() -> Model {
     let folder = tempfile::tempdir().unwrap();
-    Model::load(&seeing(9, folder.path()), &Device::Cpu, Precision::F32).unwrap()
-}
-
-fn request(input: Option<Input>) -> Request {
-    Request {
-        model: "tiny".to_owned(),
-        prompt: "a red apple, café on a hill".to_owned(),
-        negative_prompt: "blurry".to_owned(),
-        extent: EXTENT,
-        seed: 3,
-        sampler: SamplerName::Euler,
-        schedule: ScheduleName::Karras,
-        steps: 4,
-        guidance_scale: 3.0,
-        precision: Precision::F32,
-        savings: Savings::default(),
-        tuning: Tuning::default(),
-        prediction: None,
-        clip_skip: 1,
-        input,
-        control: None,
-        upscale: None,
-    }
-}
-
-fn a_picture() -> Arc<Picture> {
-    let pixel = |index: u32| [(index % 64 * 4) as u8, (index / 64 * 4) as u8, 128, 255];
-    Arc::new(Picture::from_rgba(EXTENT, (0..64 * 64).flat_map(pixel).collect()).unwrap())
+    load(&seeing(9, folder.path()))
 }
 
 fn input(strength: f64) -> Input {
@@ -74,48 +48,27 @@ fn input(strength: f64) -> Input {
     Input::new(a_picture(), strength, Some(Arc::new(Mask::from_coverage(EXTENT, coverage).unwrap())))
 }
 
-/// The latents after each step, as one tensor, and the picture.
-fn painted(model: &Model, request: &Request) -> (Tensor, Painted) {
-    let mut latents = Vec::new();
-    let ending = paint(model, Extras::default(), request, &mut |progress| {
-        match progress {
-            Progress::Step { index, x, .. } if index > 0 => latents.push(x.clone()),
-            Progress::Latent(latent) => latents.push(latent.clone()),
-            _ => {}
-        }
-        Continue(())
-    });
-    let Ending::Finished(painted) = ending.unwrap() else { panic!("nobody stopped it") };
-    (Tensor::cat(&latents, 0).unwrap(), painted)
-}
-
-/// By what the noise was at the start: to the network it is 1.
-fn distance(a: &Tensor, b: &Tensor) -> f32 {
-    let worst: f32 = (a - b).unwrap().abs().unwrap().max_all().unwrap().to_scalar().unwrap();
-    worst / 14.6146
-}
-
 #[test]
 fn each_step_is_diffusers_and_what_the_mask_keeps_stays() {
     let expected = candle_core::safetensors::load(fixtures().join("inpainting.safetensors"), &Device::Cpu).unwrap();
     let model = model();
-    let (latents, repainted) = painted(&model, &request(Some(input(1.0))));
-    let worst = distance(&latents, &expected["repainted"]);
-    assert!(worst < 1e-4, "repainted is {worst} away from diffusers'");
+    let (latents, repainted) = painted(&model, &request("blurry", Some(input(1.0))));
+    let off = apart(&latents, &expected["repainted"], 14.6146);
+    parity::within("latents of each step", "inpainting model, repainted", "diffusers", off, 1e-4);
     assert_eq!(repainted.picture.rgba()[..12 * 64 * 4], a_picture().rgba()[..12 * 64 * 4]);
     // Without a picture, and without a mask, nothing is left to see.
-    let whole = painted(&model, &request(None));
-    let worst = distance(&whole.0, &expected["whole"]);
-    assert!(worst < 1e-4, "whole is {worst} away from diffusers'");
+    let whole = painted(&model, &request("blurry", None));
+    let off = apart(&whole.0, &expected["whole"], 14.6146);
+    parity::within("latents of each step", "inpainting model, whole", "diffusers", off, 1e-4);
     let unmasked = Input { mask: None, ..input(1.0) };
-    assert_eq!(painted(&model, &request(Some(unmasked))).1.picture, whole.1.picture);
-    assert!(distance(&expected["whole"], &expected["repainted"]) > 0.01);
+    assert_eq!(painted(&model, &request("blurry", Some(unmasked))).1.picture, whole.1.picture);
+    assert!(apart(&expected["whole"], &expected["repainted"], 14.6146) > 0.01);
 }
 
 #[test]
 fn savings_and_changing_words_see_the_mask_as_well() {
     let model = model();
-    let part = request(Some(input(0.6)));
+    let part = request("blurry", Some(input(0.6)));
     let plain = painted(&model, &part).1;
     let alone = Request { savings: Savings { deep_every: 2, guidance_end: 0.5, ..Savings::default() }, ..part.clone() };
     assert_ne!(painted(&model, &alone).1.picture, plain.picture);

@@ -516,9 +516,9 @@ mod tests {
 
     #[test]
     fn a_sampler_that_is_not_here_is_named_and_its_schedule_kept() {
-        let Imported { settings, unknown } = from_parameters("x\nSteps: 1, Seed: 2, Sampler: Restart Exponential");
+        let Imported { settings, unknown } = from_parameters("x\nSteps: 1, Seed: 2, Sampler: Heun++ Exponential");
         assert_eq!((settings.sampler, settings.schedule), (None, Some(ScheduleName::Exponential)));
-        assert_eq!(unknown, [("Sampler".to_owned(), "Restart Exponential".to_owned())]);
+        assert_eq!(unknown, [("Sampler".to_owned(), "Heun++ Exponential".to_owned())]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, dead_code, reason = "these are tests, and not each of them uses all of it")]
 
+pub(crate) mod parity;
 pub(crate) mod sampling;
 
 use candle_core::Tensor;

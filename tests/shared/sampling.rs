@@ -79,7 +79,7 @@ impl ScheduleCase {
         let name = ScheduleName::from_name(&self.name).unwrap();
         let found = sigmas(name, &training, self.sigmas.len() as u32 - 1);
         assert_eq!(found.len(), self.sigmas.len(), "{}", self.name);
-        let shares = found.iter().zip(&self.sigmas).map(|(f, e)| if f == e { 0.0 } else { (f - e).abs() / e });
+        let shares = found.iter().zip(&self.sigmas).map(|(f, e)| (f - e).abs() / e.max(f64::MIN_POSITIVE));
         shares.fold(0.0, f64::max)
     }
 }

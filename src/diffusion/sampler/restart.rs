@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn a_walk_that_begins_below_the_restarts_has_none() {
-        let mut sigmas: Vec<f64> = karras(0.12, 0.03, 24).collect();
+        let mut sigmas: Vec<f64> = karras(0.09, 0.03, 24).collect();
         sigmas.push(0.0);
         assert_eq!(ways(&sigmas).len(), 1);
     }

@@ -1,0 +1,37 @@
+//! Stable Diffusion 1 and 2, and one distilled to consistency: what they paint, step by step, is what diffusers paints. The numbers come from
+//! `tests/fixtures/generate_runs.py`.
+
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+#[path = "shared/hashed.rs"]
+#[allow(dead_code, reason = "no network is given an input here")]
+mod hashed;
+#[path = "shared/parity.rs"]
+mod parity;
+#[path = "shared/runs.rs"]
+#[allow(dead_code, reason = "nothing starts from a picture here")]
+mod runs;
+#[path = "shared/tiny_checkpoint.rs"]
+#[allow(dead_code, reason = "some of its forms are enough here")]
+mod tiny_checkpoint;
+
+use candle_core::Device;
+use runs::{apart, load, painted, request};
+use sfumato::checkpoints::Prediction;
+use sfumato::diffusion::{Request, SamplerName, ScheduleName};
+use tiny_checkpoint::{Tiny, fixtures};
+
+#[test]
+fn each_step_is_diffusers() {
+    let home = tempfile::tempdir().unwrap();
+    let expected = candle_core::safetensors::load(fixtures().join("runs.safetensors"), &Device::Cpu).unwrap();
+    let plain = request("blurry", None);
+    let (sampler, schedule) = (SamplerName::Lcm, ScheduleName::Automatic);
+    let consistent = Request { sampler, schedule, ..plain.clone() };
+    let of_v = Request { prediction: Some(Prediction::VPrediction), ..plain.clone() };
+    for (key, tiny, request) in [("sd1", "sd1", plain), ("sd2_v", "sd2", of_v), ("lcm", "sd1", consistent)] {
+        let model = load(&Tiny::read(tiny).write_file(home.path(), "tiny.safetensors"));
+        let off = apart(&painted(&model, &request).0, &expected[key], 14.6146);
+        parity::within("latents of each step", key, "diffusers", off, 1e-4);
+    }
+}
