@@ -635,7 +635,7 @@ fn a_command_line_that_makes_no_sense_is_refused_with_exit_code_2() {
     desk.save("a.png", Extent::new(8, 8), [0; 4]);
     for (args, says) in [
         (&["--sampler", "magic"][..], "choose one of euler, euler_a"),
-        (&["--schedule", "magic"], "choose one of karras"),
+        (&["--schedule", "magic"], "choose one of automatic, karras"),
         (&["--size", "big"], "WIDTHxHEIGHT"),
         (&["--size", "0x64"], "WIDTHxHEIGHT"),
         (&["--size", "5000x64"], "each side must be between 8 and 4096 pixels"),
@@ -648,6 +648,8 @@ fn a_command_line_that_makes_no_sense_is_refused_with_exit_code_2() {
         (&["--guidance-end", "2"], "between 0 and 1"),
         (&["--negative-min-sigma", "-1"], "between 0 and 1000"),
         (&["--deep-every", "0"], "between 1 and 20"),
+        (&["--eta", "1.5"], "between 0 and 1"),
+        (&["--churn", "-1"], "between 0 and 100"),
         (&["--image", "a.png", "--strength", "2"], "between 0 and 1"),
         (&["--strength", "0.5"], "--image"),
         (&["--mask", "a.png"], "--image"),
