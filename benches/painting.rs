@@ -43,21 +43,26 @@ fn request(model: &Model, steps: u32) -> Request {
 
 /// (1, C, h, w) of noise.
 fn latent(model: &Model) -> Tensor {
-    let downscale = model.vae.downscale();
+    let downscale = model.vae.get().expect("the weights can be read").downscale();
     let Extent { width, height } = model.native_extent;
-    let shape = [1, model.unet.in_channels(), height as usize / downscale, width as usize / downscale];
+    let shape = [
+        1,
+        model.unet.get().expect("the weights can be read").in_channels(),
+        height as usize / downscale,
+        width as usize / downscale,
+    ];
     Noise::new(7).tensor(&shape, &Device::Cpu).expect("noise needs nothing")
 }
 
 /// (2, N, C): the conditioning of no prompt and of a prompt.
 fn conditioning(model: &Model) -> Tensor {
-    let length = model.texts[0].network.context_length();
+    let length = model.texts[0].network.get().expect("the weights can be read").context_length();
     let ids: Vec<u32> = ["", "red apple"]
         .iter()
         .flat_map(|text| model.texts[0].tokenizer.encode(text, length).expect("the tokenizer reads this").ids)
         .collect();
     let ids = Tensor::from_vec(ids, (2, length), &Device::Cpu).expect("as many ids as the shape says");
-    model.texts[0].network.forward(&ids).expect("the text encoder computes")
+    model.texts[0].network.get().expect("the weights can be read").forward(&ids).expect("the text encoder computes")
 }
 
 #[divan::bench(sample_count = 10)]
@@ -85,8 +90,16 @@ fn network_with_guidance(bencher: Bencher<'_, '_>) {
     let model = bozzetto();
     let (x, conditioning) = (latent(&model), conditioning(&model));
     let x = Tensor::cat(&[&x, &x], 0).expect("equal shapes");
-    let words = model.unet.prepare(&conditioning).expect("the network computes");
-    bencher.bench_local(|| model.unet.forward(&x, 500.0, &words, None).expect("the network computes"));
+    let words =
+        model.unet.get().expect("the weights can be read").prepare(&conditioning).expect("the network computes");
+    bencher.bench_local(|| {
+        model
+            .unet
+            .get()
+            .expect("the weights can be read")
+            .forward(&x, 500.0, &words, None)
+            .expect("the network computes")
+    });
 }
 
 #[divan::bench(sample_count = 100)]
@@ -100,7 +113,7 @@ fn preview_of_a_step(bencher: Bencher<'_, '_>) {
 fn decode(bencher: Bencher<'_, '_>) {
     let model = bozzetto();
     let x = latent(&model);
-    bencher.bench_local(|| model.vae.decode(&x).expect("the decoder computes"));
+    bencher.bench_local(|| model.vae.get().expect("the weights can be read").decode(&x).expect("the decoder computes"));
 }
 
 #[divan::bench(args = [512, 4096], sample_count = 10)]

@@ -12,7 +12,7 @@ use hashed::{hashed, wave};
 use serde_json::{Value, json};
 use sfumato::checkpoints::{Clip, ClipSummary, Library, Preprocessing};
 use sfumato::diffusion::Stop;
-use sfumato::engine::{self, CancelToken, Command, Event, LookId, Priority};
+use sfumato::engine::{self, CancelToken, Command, Event, LookId, Memory, Priority};
 use sfumato::geom::Extent;
 use sfumato::meaning::{of_picture, of_words, preprocessed};
 use sfumato::pixels::Picture;
@@ -128,7 +128,7 @@ fn the_engine_looks_at_pictures_and_reads_words_through_the_clip_that_is_named()
     let folder = home.path().join("clip/tiny");
     write_folder(&folder, &json, "config.json", "model.safetensors", DType::F32);
     let library = Library::discover(&[home.path().to_owned()]);
-    let client = engine::spawn(library, Priority::Normal, || {});
+    let client = engine::spawn(library, Priority::Normal, Memory::Plenty, || {});
     let event = || client.event_within(std::time::Duration::from_secs(20)).unwrap();
     let picture = Arc::new(Picture::filled(Extent::new(16, 9), [10, 200, 90, 255]));
     let look = |id: u64, prompt: &str, cancel: &CancelToken| {

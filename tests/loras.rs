@@ -66,9 +66,10 @@ fn tiny(folder: &Path) -> Model {
 /// Every eighth token's conditioning, and the prediction.
 fn computed(model: &Model) -> [Tensor; 2] {
     let ids: Vec<u32> = [49406].into_iter().chain((0..75).map(|i| 1000 + 601 * i)).chain([49407]).collect();
-    let conditioning = model.texts[0].network.forward(&Tensor::from_vec(ids, (1, 77), &Device::Cpu).unwrap()).unwrap();
-    let words = model.unet.prepare(&conditioning).unwrap();
-    let predicted = model.unet.forward(&wave((1, 4, 8, 8), "x", 1.0), 401.0, &words, None).unwrap();
+    let conditioning =
+        model.texts[0].network.get().unwrap().forward(&Tensor::from_vec(ids, (1, 77), &Device::Cpu).unwrap()).unwrap();
+    let words = model.unet.get().unwrap().prepare(&conditioning).unwrap();
+    let predicted = model.unet.get().unwrap().forward(&wave((1, 4, 8, 8), "x", 1.0), 401.0, &words, None).unwrap();
     let eighths = Tensor::from_iter((0..77u32).step_by(8), &Device::Cpu).unwrap();
     [conditioning.index_select(&eighths, 1).unwrap(), predicted]
 }

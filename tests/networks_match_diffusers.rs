@@ -239,42 +239,59 @@ fn shipped() -> Model {
 #[test]
 fn the_shipped_model_computes_what_diffusers_computes_with_its_weights() {
     let (model, json, theirs) = (shipped(), json("shipped"), tensors("shipped"));
-    let ids =
-        model.texts[0].tokenizer.encode("a red apple, 红苹果", model.texts[0].network.context_length()).unwrap().ids;
-    let ids = Tensor::from_vec(ids, (1, model.texts[0].network.context_length()), &Device::Cpu).unwrap();
+    let ids = model.texts[0]
+        .tokenizer
+        .encode("a red apple, 红苹果", model.texts[0].network.get().unwrap().context_length())
+        .unwrap()
+        .ids;
+    let ids = Tensor::from_vec(ids, (1, model.texts[0].network.get().unwrap().context_length()), &Device::Cpu).unwrap();
     let expected_ids = theirs["ids"].to_dtype(DType::U32).unwrap().to_vec2::<u32>().unwrap();
     assert_eq!(ids.to_vec2::<u32>().unwrap(), expected_ids);
-    let conditioning = model.texts[0].network.forward(&ids).unwrap();
+    let conditioning = model.texts[0].network.get().unwrap().forward(&ids).unwrap();
     assert_close("text encoder", &conditioning, &theirs["conditioning"]);
 
     let side = json["size"].as_u64().unwrap() as usize;
-    let x = wave((1, model.unet.in_channels(), side, side), "x", 1.7);
+    let x = wave((1, model.unet.get().unwrap().in_channels(), side, side), "x", 1.7);
     let timestep = json["timestep"].as_f64().unwrap();
     assert_close(
         "unet",
-        &model.unet.forward(&x, timestep, &model.unet.prepare(&conditioning).unwrap(), None).unwrap(),
+        &model
+            .unet
+            .get()
+            .unwrap()
+            .forward(&x, timestep, &model.unet.get().unwrap().prepare(&conditioning).unwrap(), None)
+            .unwrap(),
         &theirs["prediction"],
     );
 
-    let rgb = model.vae.decode(&x).unwrap();
+    let rgb = model.vae.get().unwrap().decode(&x).unwrap();
     let every_fourth = |x: Tensor, dim: usize| {
         let kept: Vec<u32> = (0..x.dim(dim).unwrap() as u32).step_by(4).collect();
         x.index_select(&Tensor::new(kept, &Device::Cpu).unwrap(), dim).unwrap()
     };
     assert_close("decoder", &every_fourth(every_fourth(rgb, 2), 3), &theirs["decoded_every_fourth"]);
-    let side = 8 * model.vae.downscale();
-    assert_close("encoder", &model.vae.encode(&wave((1, 3, side, side), "rgb", 1.0)).unwrap(), &theirs["encoded"]);
+    let side = 8 * model.vae.get().unwrap().downscale();
+    assert_close(
+        "encoder",
+        &model.vae.get().unwrap().encode(&wave((1, 3, side, side), "rgb", 1.0)).unwrap(),
+        &theirs["encoded"],
+    );
 }
 
 /// Everything the shipped model computes, as one number.
 fn digest_of_a_run() -> u64 {
     let model = shipped();
     let ids = Tensor::from_vec((0..64u32).collect(), (2, 32), &Device::Cpu).unwrap();
-    let conditioning = model.texts[0].network.forward(&ids).unwrap();
-    let x = wave((2, model.unet.in_channels(), 16, 16), "x", 1.0);
-    let prediction = model.unet.forward(&x, 333.25, &model.unet.prepare(&conditioning).unwrap(), None).unwrap();
-    let rgb = model.vae.decode(&prediction).unwrap();
-    let latent = model.vae.encode(&rgb).unwrap();
+    let conditioning = model.texts[0].network.get().unwrap().forward(&ids).unwrap();
+    let x = wave((2, model.unet.get().unwrap().in_channels(), 16, 16), "x", 1.0);
+    let prediction = model
+        .unet
+        .get()
+        .unwrap()
+        .forward(&x, 333.25, &model.unet.get().unwrap().prepare(&conditioning).unwrap(), None)
+        .unwrap();
+    let rgb = model.vae.get().unwrap().decode(&prediction).unwrap();
+    let latent = model.vae.get().unwrap().encode(&rgb).unwrap();
     let mut digest = 0xCBF2_9CE4_8422_2325u64;
     for tensor in [conditioning, prediction, rgb, latent] {
         for value in tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap() {

@@ -72,6 +72,28 @@ fn the_same_request_gives_the_same_bytes_and_another_seed_others() {
 }
 
 #[test]
+fn a_run_that_spares_memory_paints_the_same_and_keeps_no_weights() {
+    let mask = Arc::new(Mask::from_coverage(EXTENT, vec![255; EXTENT.area()]).unwrap());
+    let from_picture = Request { input: Some(Input::new(Arc::new(test_picture()), 0.5, Some(mask))), ..request() };
+    let model = Model::open(&folder(), &Device::Cpu, Precision::F32).unwrap();
+    let loaded = |model: &Model| [model.texts[0].network.is_loaded(), model.unet.is_loaded(), model.vae.is_loaded()];
+    assert_eq!(loaded(&model), [false; 3]);
+    for request in [request(), from_picture] {
+        let mut while_sampling = None;
+        let extras = Extras { sparing: true, ..Extras::default() };
+        let ending = paint(&model, extras, &request, &mut |progress| {
+            if matches!(progress, Progress::Step { .. }) {
+                while_sampling = Some(loaded(&model));
+            }
+            Continue(())
+        });
+        let Ending::Finished(painted) = ending.unwrap() else { panic!("nobody stopped it") };
+        assert_eq!(painted.picture, finished(&bozzetto(), &request).picture);
+        assert_eq!((while_sampling, loaded(&model)), (Some([false, true, false]), [false; 3]));
+    }
+}
+
+#[test]
 fn a_picture_in_bf16_is_nearly_that_of_f32_and_the_same_with_any_number_of_threads() {
     if !Precision::Bf16.is_there(&Device::Cpu) {
         let error = Model::load(&folder(), &Device::Cpu, Precision::Bf16).unwrap_err().to_string();
@@ -489,7 +511,7 @@ fn a_trace_holds_the_whole_run() {
     let path = folder.path().join("trace.safetensors");
     trace.write(&path).unwrap();
     let tensors = candle_core::safetensors::load(&path, &Device::Cpu).unwrap();
-    let latent = [1, model.unet.in_channels(), 8, 8];
+    let latent = [1, model.unet.get().unwrap().in_channels(), 8, 8];
     for index in 0..4 {
         assert_eq!(tensors[&format!("step_{index:03}_x")].dims(), latent);
         assert_eq!(tensors[&format!("step_{index:03}_denoised")].dims(), latent);

@@ -81,7 +81,8 @@ fn by_hand(
 ) -> Tensor {
     let training = TrainingSigmas::from_alphas_cumprod(&model.training.alphas_cumprod);
     let sigmas = sigmas(ScheduleName::Simple, &training, 6);
-    let words = [0, 1].map(|item| model.unet.prepare(&ran.conditioning.narrow(0, item, 1).unwrap()).unwrap());
+    let words =
+        [0, 1].map(|item| model.unet.get().unwrap().prepare(&ran.conditioning.narrow(0, item, 1).unwrap()).unwrap());
     let mut x = (&ran.noise * (1.0 + sigmas[0] * sigmas[0]).sqrt()).unwrap();
     let mut deep = [None, None];
     for (step, pair) in sigmas.windows(2).enumerate() {
@@ -92,7 +93,8 @@ fn by_hand(
                 deep[item] = None;
             }
             let (timestep, deep) = (training.sigma_to_timestep(sigma), &mut deep[item]);
-            let predicted = model.unet.forward_reusing(&input, timestep, &words[item], None, deep).unwrap();
+            let predicted =
+                model.unet.get().unwrap().forward_reusing(&input, timestep, &words[item], None, deep).unwrap();
             let (skip, out) = match model.prediction {
                 Prediction::Epsilon => (1.0, -sigma),
                 Prediction::VPrediction => (1.0 / (sigma * sigma + 1.0), -sigma / (sigma * sigma + 1.0).sqrt()),

@@ -1,4 +1,5 @@
 use super::folder::{Folder, STEM, TEXT_STEM, TextFolder};
+use super::held::Held;
 use super::ldm::{SingleFile, UNetNames};
 use super::lora::{Adapted, Layer, Lora, LoraWeights, Net, OtherName, TEXT_NETS};
 use super::weights::Weights;
@@ -13,8 +14,8 @@ use candle_nn::VarBuilder;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Loaded weights, and what must be known to use them.
-#[derive(Clone, Debug)]
+/// Weights, and what must be known to use them.
+#[derive(Debug)]
 pub struct Model {
     /// The name of its folder or file.
     pub name: String,
@@ -31,9 +32,9 @@ pub struct Model {
     /// The words that mean something to it, where they are few.
     pub taught: Option<TaughtWords>,
     /// Noisy latent to prediction.
-    pub unet: UNet,
+    pub unet: Held<UNet>,
     /// Picture to latent and back.
-    pub vae: AutoencoderKl,
+    pub vae: Held<AutoencoderKl>,
     /// Latent to a small picture.
     pub preview: LatentToRgb,
     /// The size that it was trained at.
@@ -42,17 +43,26 @@ pub struct Model {
     pub suggestion: Suggestion,
     /// Where the weights are; what the networks are given must be there too, in f32.
     pub device: Device,
-    /// Where the networks came from, and come from again when `LoRA`s change them.
-    parts: Parts,
+    /// Where the networks come from.
+    parts: Arc<Parts>,
 }
 
 /// Text to conditioning.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct TextEncoder {
     /// Text to ids.
     pub tokenizer: Tokenizer,
+    /// What is known of the network without its weights.
+    pub config: ClipTextConfig,
     /// Ids to conditioning.
-    pub network: ClipText,
+    pub network: Held<ClipText>,
+}
+
+impl TextEncoder {
+    fn new(parts: &Arc<Parts>, index: usize, tokenizer: Tokenizer) -> Self {
+        let (config, parts) = (parts.configs.texts[index].clone(), Arc::clone(parts));
+        Self { tokenizer, config, network: Held::new(move || parts.text_encoder(index)) }
+    }
 }
 
 /// Everything that configs say of a model.
@@ -140,7 +150,27 @@ impl Model {
     /// Loads a diffusers folder or a checkpoint in one file, whatever the precision of its weights; `precision` is what the networks
     /// multiply in.
     pub fn load(path: &Path, device: &Device, precision: Precision) -> Result<Self, Error> {
-        let parts = Parts::open(path, device, precision)?;
+        let model = Self::described(path, device, precision)?;
+        for text in &model.texts {
+            text.network.get()?;
+        }
+        model.unet.get()?;
+        model.vae.get()?;
+        Ok(model)
+    }
+
+    /// As [`Self::load`], but each network's weights are loaded when it is first used. Only those of the VAE are read now, and given
+    /// back: it is the last to be used, and what is wrong with it should not be found out after a picture's work.
+    pub fn open(path: &Path, device: &Device, precision: Precision) -> Result<Self, Error> {
+        let model = Self::described(path, device, precision)?;
+        model.vae.get()?;
+        model.vae.give_back();
+        Ok(model)
+    }
+
+    /// Without weights.
+    fn described(path: &Path, device: &Device, precision: Precision) -> Result<Self, Error> {
+        let parts = Arc::new(Parts::open(path, device, precision)?);
         let configs = &parts.configs;
         let text = |(index, config): (usize, &ClipTextConfig)| {
             let tokenizer = parts.source.tokenizer(index)?;
@@ -149,10 +179,9 @@ impl Model {
                 let reason = format!("the tokenizer has a token {largest}, the text encoder only {vocab} in all");
                 return Err(Error::Mismatch { reason, path: path.to_owned() });
             }
-            Ok(TextEncoder { tokenizer, network: parts.text_encoder(index)? })
+            Ok(TextEncoder::new(&parts, index, tokenizer))
         };
         let texts = configs.texts.iter().enumerate().map(text).collect::<Result<_, _>>()?;
-        let (unet, vae) = (parts.unet()?, parts.vae()?);
         let (channels, scale) = (configs.vae.latent_channels, configs.vae.scaling_factor);
         Ok(Self {
             name: super::library::name_of(path),
@@ -165,40 +194,84 @@ impl Model {
             empty_is_zero: configs.empty_is_zero,
             texts,
             taught: taught_words(&parts.source.file_about("text_encoder", "words.txt"))?,
-            unet,
-            vae,
+            unet: Self::unet_of(&parts),
+            vae: Self::vae_of(&parts),
             device: device.clone(),
             parts,
         })
     }
 
+    fn unet_of(parts: &Arc<Parts>) -> Held<UNet> {
+        let parts = Arc::clone(parts);
+        Held::new(move || parts.unet())
+    }
+
+    fn vae_of(parts: &Arc<Parts>) -> Held<AutoencoderKl> {
+        let parts = Arc::clone(parts);
+        Held::new(move || parts.vae())
+    }
+
+    /// What is known of the U-Net without its weights.
+    pub fn unet_config(&self) -> &UNetConfig {
+        &self.parts.configs.unet
+    }
+
+    /// What is known of the VAE without its weights.
+    pub fn vae_config(&self) -> &AutoencoderKlConfig {
+        &self.parts.configs.vae
+    }
+
     /// The same model with these `LoRA`s, and no others, in U-Net and text encoder, whose weights are read anew; all else stays as it is.
     /// Whether they fit is checked before: a `LoRA` that does not leaves the model to who asked.
     pub fn with_loras(self, loras: Vec<(Arc<Lora>, LoraWeights)>) -> Result<Self, Error> {
-        let layers = self.parts.layers();
+        let layers = self.layers()?;
         let name = &self.name;
         loras.iter().try_for_each(|(lora, _)| lora.check(name, &layers))?;
-        let Self { mut texts, unet, mut parts, .. } = self;
-        let before = std::mem::replace(&mut parts.loras, loras);
-        let changed = |net| before.iter().chain(&parts.loras).any(|(lora, _)| lora.changes(net));
+        let before = &self.parts.loras;
+        let changed = |net| before.iter().chain(&loras).any(|(lora, _)| lora.changes(net));
+        let (unet_changed, texts_changed) = (changed(Net::Unet), TEXT_NETS.map(changed));
+        let parts = Arc::new(Parts { loras, ..(*self.parts).clone() });
+        let Self { texts, mut unet, .. } = self;
         // Two of them at once may be more than the machine holds.
-        let unet = if changed(Net::Unet) {
-            drop(unet);
-            parts.unet()?
-        } else {
-            unet
-        };
-        for (index, text) in texts.iter_mut().enumerate() {
-            if changed(TEXT_NETS[index]) {
-                text.network = parts.text_encoder(index)?;
+        if unet_changed {
+            let was_loaded = unet.is_loaded();
+            unet.give_back();
+            unet = Self::unet_of(&parts);
+            if was_loaded {
+                unet.get()?;
             }
         }
+        let text = |(index, text): (usize, TextEncoder)| {
+            if !texts_changed[index] {
+                return Ok(text);
+            }
+            let changed = TextEncoder::new(&parts, index, text.tokenizer);
+            if text.network.is_loaded() {
+                changed.network.get()?;
+            }
+            Ok(changed)
+        };
+        let texts = texts.into_iter().enumerate().map(text).collect::<Result<_, Error>>()?;
         Ok(Self { texts, unet, parts, ..self })
     }
 
     /// Checks that a `LoRA` was made for such a model.
     pub fn check(&self, lora: &Lora) -> Result<(), Error> {
-        lora.check(&self.name, &self.parts.layers())
+        lora.check(&self.name, &self.layers()?)
+    }
+
+    /// What `LoRA`s can change, which is known of networks that were loaded.
+    fn layers(&self) -> Result<Vec<Layer>, Error> {
+        let layers = self.parts.layers();
+        let has = |net| layers.iter().any(|layer| layer.net == net);
+        if has(Net::Unet) && self.texts.iter().zip(TEXT_NETS).all(|(_, net)| has(net)) {
+            return Ok(layers);
+        }
+        self.unet.get()?;
+        for text in &self.texts {
+            text.network.get()?;
+        }
+        Ok(self.parts.layers())
     }
 }
 

@@ -8,7 +8,7 @@ use super::report::{Reporter, steps_in_words};
 use super::{PaintArgs, Usage, describe, library, print, print_json};
 use crate::checkpoints::Library;
 use crate::diffusion::{Painted, Precision, Request, Stop};
-use crate::engine::{self, CancelToken, Client, Command, Event, Job, JobId, Outcome, Priority};
+use crate::engine::{self, CancelToken, Client, Command, Event, Job, JobId, Memory, Outcome, Priority};
 use anyhow::{anyhow, bail};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -80,7 +80,9 @@ fn paint_all(args: &PaintArgs, done: &mut Done) -> anyhow::Result<()> {
         reporter.note(&format!("seed {} (drawn; give it with --seed for the same picture)", plan.requests[0].seed));
     }
     done.notes.clone_from(&plan.notes);
-    let client = engine::spawn(library, Priority::Normal, || {});
+    // For one picture alone nothing is loaded twice.
+    let memory = if plan.requests.len() == 1 { Memory::Sparing } else { Memory::Plenty };
+    let client = engine::spawn(library, Priority::Normal, memory, || {});
     for (index, request) in plan.requests.into_iter().enumerate() {
         let job = Job { id: JobId(index as u64), request: Box::new(request), cancel: cancel.clone() };
         reporter.begin(index, &in_words(&job.request));

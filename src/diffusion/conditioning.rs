@@ -68,7 +68,7 @@ fn layers_to_skip(model: &Model, clip_skip: u32) -> Result<(usize, Vec<String>),
     if clip_skip != last_layer() && model.family.is_some_and(|family| !family.skips_layers) {
         return Ok((0, vec!["clip skip was passed over: it is for models of Stable Diffusion 1".to_owned()]));
     }
-    let depth = model.texts[0].network.depth();
+    let depth = model.texts[0].config.layers.num_hidden_layers;
     if clip_skip as usize > depth {
         return Err(Error::ClipSkip { clip_skip, depth });
     }
@@ -77,9 +77,9 @@ fn layers_to_skip(model: &Model, clip_skip: u32) -> Result<(usize, Vec<String>),
 
 /// The words that are for such text encoders, and what to say of those that are not.
 fn fitting<'a>(model: &Model, learned: &'a [LearnedWord]) -> (Vec<&'a LearnedWord>, Vec<String>) {
-    let mut ours: Vec<usize> = model.texts.iter().map(|text| text.network.width()).collect();
+    let mut ours: Vec<usize> = model.texts.iter().map(|text| text.config.layers.hidden_size).collect();
     ours.sort_unstable();
-    let room = model.texts[0].network.context_length() - 2;
+    let room = model.texts[0].config.max_position_embeddings - 2;
     let (fitting, others): (Vec<_>, Vec<_>) =
         learned.iter().partition(|word| word.summary.widths == ours && word.summary.vectors <= room);
     let listed = |widths: &[usize]| widths.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
@@ -173,7 +173,8 @@ impl Encoder<'_> {
 
     /// By one text encoder; and what there is no token for.
     fn read(&self, index: usize, text: &str) -> Result<(Encoded, Vec<String>), Error> {
-        let TextEncoder { tokenizer, network } = &self.model.texts[index];
+        let TextEncoder { tokenizer, network, .. } = &self.model.texts[index];
+        let network = network.get()?;
         let length = network.context_length();
         let chunked = tokenizer.chunks(text, length, &self.spelled[index])?;
         let (mut words, mut first_pooled) = (Vec::new(), None);
@@ -218,7 +219,7 @@ impl Encoder<'_> {
                 continue;
             }
             let empty = self.encoded("", "")?.words;
-            let missing = (longest - length) / self.model.texts[0].network.context_length();
+            let missing = (longest - length) / self.model.texts[0].config.max_position_embeddings;
             padded.push(Tensor::cat(&[one.words, empty.repeat((1, missing, 1))?], 1)?);
         }
         Ok(Stage { words: Tensor::cat(&padded, 0)?, about })
@@ -229,7 +230,7 @@ impl Encoder<'_> {
     fn about(&self, encoded: &[Encoded], extent: Extent) -> Result<Option<About>, Error> {
         /// Of a picture that people like, and of one that they do not.
         const SCORES: [f64; 2] = [6.0, 2.5];
-        let Some(Addition { number_width, inputs }) = self.model.unet.config().addition else {
+        let Some(Addition { number_width, inputs }) = self.model.unet_config().addition else {
             return Ok(None);
         };
         let pooled: Vec<&Tensor> = encoded.iter().filter_map(|one| one.pooled.as_ref()).collect();

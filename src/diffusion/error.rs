@@ -7,6 +7,9 @@ pub enum Error {
     /// A tensor operation failed: out of memory, or a model whose parts do not fit together.
     #[error("the network could not compute: {0}")]
     Compute(#[from] candle_core::Error),
+    /// The weights of a network could not be loaded.
+    #[error(transparent)]
+    Model(#[from] crate::checkpoints::Error),
     /// The prompt could not be read.
     #[error("the prompt cannot be read by this model: {0}")]
     Prompt(#[from] crate::prompt::Error),

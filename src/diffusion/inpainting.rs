@@ -42,8 +42,8 @@ pub(super) fn seen_beside(model: &Model, extent: Extent, masked: Option<(&Pictur
         )?)?,
         None => Tensor::zeros((1, 3, height, width), DType::F32, &model.device)?,
     };
-    let latent = model.vae.encode(&rgb)?;
-    let downscale = model.vae.downscale();
+    let latent = model.vae.get()?.encode(&rgb)?;
+    let downscale = model.vae_config().downscale();
     let nearest = mask.upsample_nearest2d(height / downscale, width / downscale)?;
     Ok(Tensor::cat(&[&nearest.to_dtype(latent.dtype())?, &latent], 1)?)
 }

@@ -9,7 +9,7 @@ use super::{
     Control, Ending, Error, Input, MaskedContent, Noise, Painted, Phase, Progress, Request, Stop, TrainingSigmas,
     Upscale, Walk, sample, sigmas_for, upscale,
 };
-use crate::checkpoints::{LearnedWord, Model, Upscaler};
+use crate::checkpoints::{Held, LearnedWord, Model, Upscaler};
 use crate::networks::{self, ControlNet, Deep};
 use crate::pixels::{Mask, Picture, composite};
 use candle_core::Tensor;
@@ -31,6 +31,8 @@ pub struct Extras<'a> {
     pub controlnet: Option<&'a ControlNet>,
     /// Words that its prompts may name beside those that every model knows.
     pub learned: &'a [LearnedWord],
+    /// Whether each network of the model gives its memory back as soon as this run is done with it.
+    pub sparing: bool,
 }
 
 /// Paints what `request` asks for; it has been checked. Stopping takes effect between phases and at each step, at most one
@@ -104,11 +106,11 @@ impl<'a> Run<'a> {
         }
         if let Some(Control { controlnet: name, .. }) = &request.control {
             let controlnet = extras.controlnet.ok_or_else(|| Error::NoControlNet(name.clone()))?;
-            if let Some(reason) = controlnet.config().misfit(model.unet.config(), model.vae.downscale()) {
+            if let Some(reason) = controlnet.config().misfit(model.unet_config(), model.vae_config().downscale()) {
                 return Err(Error::ControlNetMisfit { name: name.clone(), reason });
             }
         }
-        let (extent, downscale) = (request.extent, model.vae.downscale());
+        let (extent, downscale) = (request.extent, model.vae_config().downscale());
         let (width, height) = (extent.width as usize, extent.height as usize);
         let is_refined = request.upscale.as_ref().is_some_and(|upscale| upscale.refine.is_some());
         for extent in [Some(extent), is_refined.then(|| request.picture_extent())].into_iter().flatten() {
@@ -127,13 +129,14 @@ impl<'a> Run<'a> {
         let whole = sigmas_for(request.sampler, request.schedule, &training, request.steps);
         let steps = (request.steps_to_run() as usize).min(whole.len() - 1);
         let sigmas = whole[whole.len() - 1 - steps..].to_vec();
-        let latent_shape = [1, model.vae.latent_channels(), height / downscale, width / downscale];
+        let latent_shape = [1, model.vae_config().latent_channels, height / downscale, width / downscale];
         Ok(Self { model, extras, request, training, sigmas, mask: mask_to_paint(request), latent_shape, started })
     }
 
     fn paint(&self, on_progress: OnProgress<'_>) -> Result<Ending, Halt> {
         tell(on_progress, Progress::Phase(Phase::EncodePrompt))?;
         let conditioning = self.conditioning()?;
+        self.model.texts.iter().for_each(|text| self.done_with(&text.network));
         let mut notes = conditioning.notes.clone();
         let picture = picture_to_start_from(self.request);
         let mut original = None;
@@ -150,13 +153,21 @@ impl<'a> Run<'a> {
             on_progress,
             Progress::Start { conditioning: &conditioning.stages[conditioning.of_step[0]].words, noise: &first },
         )?;
-        tell(on_progress, Progress::Phase(Phase::Sample))?;
         let begin = match (&original, &picture) {
             (Some(original), Some(picture)) => self.masked_content(original, picture, &first)?,
             _ => None,
         };
         let x = self.start(&first, begin.as_ref().or(original.as_ref()))?;
-        let sampled = self.sampled(x, &*self.denoiser(&conditioning, original)?, &mut noise, on_progress)?;
+        if !self.model.unet.is_loaded() {
+            tell(on_progress, Progress::Phase(Phase::LoadModel))?;
+            self.model.unet.get()?;
+        }
+        tell(on_progress, Progress::Phase(Phase::Sample))?;
+        let denoiser = self.denoiser(&conditioning, original)?;
+        self.done_with(&self.model.vae);
+        let sampled = self.sampled(x, &*denoiser, &mut noise, on_progress)?;
+        drop(denoiser);
+        self.done_with(&self.model.unet);
         tell_unless_discarded(on_progress, Progress::Latent(&sampled.latent))?;
         tell_unless_discarded(on_progress, Progress::Phase(Phase::Decode))?;
         let mut painted = Painted {
@@ -166,9 +177,17 @@ impl<'a> Run<'a> {
             seconds: 0.0,
             notes,
         };
+        self.done_with(&self.model.vae);
         let stopped = self.enlarge(&mut painted, sampled.stopped, on_progress)?;
         painted.seconds = self.started.elapsed().as_secs_f64();
         Ok(if stopped { Ending::Stopped(painted) } else { Ending::Finished(painted) })
+    }
+
+    /// No more work for a network in this run.
+    fn done_with<T>(&self, network: &Held<T>) {
+        if self.extras.sparing {
+            network.give_back();
+        }
     }
 
     /// Enlarges the picture if the request says so and nobody wants it sooner. Gives whether a step was left out.
@@ -248,14 +267,14 @@ impl<'a> Run<'a> {
 
     /// The picture's latent (1, C, h, w).
     fn encoded(&self, picture: &Picture) -> Result<Tensor, Error> {
-        let latent = self.model.vae.encode(&picture_to_rgb(picture, &self.model.device)?)?;
+        let latent = self.model.vae.get()?.encode(&picture_to_rgb(picture, &self.model.device)?)?;
         if is_finite(&latent)? { Ok(latent) } else { Err(Error::PartNotFinite { part: "the picture encoder" }) }
     }
 
     /// The latent of what the run starts from, if that is something else under the mask than the picture.
     fn masked_content(&self, original: &Tensor, picture: &Picture, noise: &Tensor) -> Result<Option<Tensor>, Error> {
         let (Some(Input { masked, .. }), Some(mask)) = (&self.request.input, &self.mask) else { return Ok(None) };
-        let in_latent = || mask_in_latent(mask, self.model.vae.downscale(), &self.model.device);
+        let in_latent = || mask_in_latent(mask, self.model.vae_config().downscale(), &self.model.device);
         Ok(Some(match masked {
             MaskedContent::Original => return Ok(None),
             MaskedContent::Fill => self.encoded(&picture.filled_in(mask))?,
@@ -276,7 +295,7 @@ impl<'a> Run<'a> {
     /// The network with this request's words, guidance and mask around it.
     fn denoiser(&self, conditioning: &Conditioning, original: Option<Tensor>) -> Result<Box<dyn Denoiser + '_>, Error> {
         let lines = self.lines()?;
-        let sees_mask = self.model.unet.config().sees_mask();
+        let sees_mask = self.model.unet_config().sees_mask();
         let picture = sees_mask.then(|| picture_to_start_from(self.request)).flatten();
         let masked = picture.as_deref().zip(self.mask.as_deref());
         let beside = sees_mask.then(|| seen_beside(self.model, self.request.extent, masked)).transpose()?;
@@ -292,7 +311,7 @@ impl<'a> Run<'a> {
         let (Some(original), Some(mask)) = (original, mask) else {
             return Ok(denoiser);
         };
-        let mask = mask_in_latent(mask, self.model.vae.downscale(), &self.model.device)?;
+        let mask = mask_in_latent(mask, self.model.vae_config().downscale(), &self.model.device)?;
         Ok(Box::new(Inpainting { inner: denoiser, original, mask }))
     }
 
@@ -306,7 +325,8 @@ impl<'a> Run<'a> {
         let (model, savings) = (self.model, self.request.savings);
         let starts = &self.sigmas[..self.sigmas.len() - 1];
         let timesteps: Vec<f64> = starts.iter().map(|sigma| self.training.sigma_to_timestep(*sigma)).collect();
-        let words = model.unet.prepare_with(&stage.words, stage.about.as_ref())?;
+        let unet = model.unet.get()?;
+        let words = unet.prepare_with(&stage.words, stage.about.as_ref())?;
         let control = self.control(&stage.words, lines)?;
         let batch = stage.words.dim(0)?;
         // The prompt alone, for steps without guidance.
@@ -324,7 +344,7 @@ impl<'a> Run<'a> {
                 (&words_alone, steered.and(control_alone.as_ref()))
             };
             if savings.deep_every == 1 {
-                return Ok(model.unet.forward(x, timestep, words, control)?);
+                return Ok(unet.forward(x, timestep, words, control)?);
             }
             let mut kept = kept.borrow_mut();
             let step = step_at(&timesteps, timestep);
@@ -334,7 +354,7 @@ impl<'a> Run<'a> {
             if let Some(of_both) = deep.as_ref().filter(|deep| deep.batch() > x.dims()[0]) {
                 deep = Some(of_both.item(batch - 1)?);
             }
-            let predicted = model.unet.forward_reusing(x, timestep, words, control, &mut deep)?;
+            let predicted = unet.forward_reusing(x, timestep, words, control, &mut deep)?;
             *kept = deep.map(|deep| (group, deep));
             Ok(predicted)
         };
@@ -418,7 +438,7 @@ impl<'a> Run<'a> {
 
     /// The finished pixels, laid over the input's where there is a mask.
     fn decoded(&self, latent: &Tensor) -> Result<Picture, Error> {
-        let rgb = self.model.vae.decode(latent)?;
+        let rgb = self.model.vae.get()?.decode(latent)?;
         if !is_finite(&rgb)? {
             return Err(Error::PartNotFinite { part: "the picture decoder" });
         }

@@ -8,7 +8,7 @@ mod studio;
 mod thread;
 
 pub use channel::{Client, Gone, Peer, channel};
-pub use memory::{available_memory, give_back_freed_memory, keep_freed_memory};
+pub use memory::{Memory, available_memory, give_back_freed_memory, keep_freed_memory};
 pub use messages::{CancelToken, Command, Event, Job, JobId, LookId, Outcome};
 pub use priority::Priority;
 pub use studio::{best_device, device_name};
@@ -23,13 +23,13 @@ const STACK_BYTES: usize = 16 << 20;
 /// Starts the inference thread. `wake` is called from it after each event, and once when it ends.
 ///
 /// If the system refuses a thread the client is not alive from the start.
-pub fn spawn(library: Library, priority: Priority, wake: impl Fn() + Send + 'static) -> Client {
+pub fn spawn(library: Library, priority: Priority, memory: Memory, wake: impl Fn() + Send + 'static) -> Client {
     let library = Arc::new(library);
     Client::started(wake, move |peer| {
         let library = Arc::clone(&library);
         let work = move || {
             priority.take();
-            let mut studio = studio::Studio::new(library);
+            let mut studio = studio::Studio::new(library, memory);
             // Caught so that the peer is not dropped while the thread unwinds: its end must wake the client.
             if catch_unwind(AssertUnwindSafe(|| thread::serve(&peer, &mut studio))).is_err() {
                 tracing::error!("the inference thread ends: it panicked");

@@ -1,7 +1,7 @@
 //! The work itself: the weights, of one model, one upscaler, one `ControlNet` and one CLIP at a time, and the runs that use them.
 
 use super::thread::Work;
-use super::{CancelToken, Error, Event, Job, Peer};
+use super::{CancelToken, Error, Event, Job, Memory, Peer, give_back_freed_memory};
 use crate::checkpoints::{
     self, Clip, ControlNet, LatentToRgb, LearnedWord, Library, Lora, LoraWeights, Model, Upscaler, load_controlnet,
 };
@@ -21,6 +21,7 @@ use std::time::Instant;
 pub(super) struct Studio {
     library: Arc<Library>,
     device: Device,
+    memory: Memory,
     /// The name it was asked for by, what it multiplies in, and the weights.
     loaded: Option<(String, Precision, Model)>,
     /// Those that are in it.
@@ -33,10 +34,11 @@ pub(super) struct Studio {
 }
 
 impl Studio {
-    pub(super) fn new(library: Arc<Library>) -> Self {
+    pub(super) fn new(library: Arc<Library>, memory: Memory) -> Self {
         Self {
             library,
             device: best_device(),
+            memory,
             loaded: None,
             loras: Vec::new(),
             upscaler: None,
@@ -171,7 +173,11 @@ impl Work for Studio {
         self.loaded = None;
         self.loras.clear();
         let started = Instant::now();
-        self.loaded = Some((model.to_owned(), precision, Model::load(&folder, &self.device, precision)?));
+        let load = match self.memory {
+            Memory::Plenty => Model::load,
+            Memory::Sparing => Model::open,
+        };
+        self.loaded = Some((model.to_owned(), precision, load(&folder, &self.device, precision)?));
         Ok(Some(started.elapsed().as_secs_f64()))
     }
 
@@ -186,9 +192,11 @@ impl Work for Studio {
             upscaler: self.upscaler.as_ref().map(|(_, upscaler)| upscaler),
             controlnet: self.controlnet.as_ref().map(|(.., controlnet)| controlnet),
             learned: &learned,
+            sparing: self.memory == Memory::Sparing,
         };
         let trace_to_be = trace.map(|_| Trace::default());
-        let mut watch = Watch { job, peer, map: Some(&model.preview), trace: trace_to_be, failed: None };
+        let mut watch =
+            Watch { job, peer, memory: self.memory, map: Some(&model.preview), trace: trace_to_be, failed: None };
         let ending = paint(model, extras, &job.request, &mut |progress| watch.see(&progress));
         let Watch { trace: traced, failed, .. } = watch;
         if let Some(error) = failed {
@@ -234,7 +242,7 @@ impl Work for Studio {
         let (Some(Upscale { factor, .. }), Some((_, upscaler))) = (&job.request.upscale, &self.upscaler) else {
             return Ok(Ending::Discarded);
         };
-        let mut watch = Watch { job, peer, map: None, trace: None, failed: None };
+        let mut watch = Watch { job, peer, memory: self.memory, map: None, trace: None, failed: None };
         let ending = upscale(picture, upscaler, *factor, &mut |progress| watch.see(&progress));
         if let Some(error) = watch.failed {
             return Err(error);
@@ -259,6 +267,7 @@ impl Work for Studio {
 struct Watch<'a> {
     job: &'a Job,
     peer: &'a Peer,
+    memory: Memory,
     /// From latents to previews, where there are latents.
     map: Option<&'a LatentToRgb>,
     trace: Option<Trace>,
@@ -281,7 +290,13 @@ impl Watch<'_> {
         }
         let id = self.job.id;
         match *progress {
-            Progress::Phase(phase) => self.peer.tell(Event::JobPhase { id, phase })?,
+            Progress::Phase(phase) => {
+                // What networks gave back lies in pieces between what is in use, too small for the next phase.
+                if self.memory == Memory::Sparing {
+                    give_back_freed_memory();
+                }
+                self.peer.tell(Event::JobPhase { id, phase })?;
+            }
             Progress::Step { index, count, denoised, .. } => {
                 if let Some(map) = self.map {
                     let preview = Arc::new(preview(denoised, map)?);

@@ -4,7 +4,7 @@ use super::{Clip, ControlNetChoice, Details, Model, Opening, Session, Wake};
 use crate::checkpoints::download::Hub;
 use crate::checkpoints::{Library, ModelEntry, PredictionSource};
 use crate::diffusion::{Defaults, Precision, TrainingSigmas, Upscale};
-use crate::engine::{self, Priority};
+use crate::engine::{self, Memory, Priority};
 use crate::settings::{Paths, Settings};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
@@ -31,7 +31,7 @@ impl Session {
         let engine_wake = Arc::clone(&wake);
         let engine = Box::new(move || {
             let wake = Arc::clone(&engine_wake);
-            engine::spawn(Library::discover(&places), Priority::BelowWindow, move || wake())
+            engine::spawn(Library::discover(&places), Priority::BelowWindow, Memory::Plenty, move || wake())
         });
         let entropy = entropy();
         let mut session = Self::open(Opening {
