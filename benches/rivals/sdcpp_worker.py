@@ -11,7 +11,7 @@ import stable_diffusion_cpp
 from stable_diffusion_cpp import StableDiffusion
 
 from cases import GUIDANCE, NEGATIVE, PROMPT, SEED, STEPS
-from worker import job
+from worker import job, loaded_in
 
 MANY = 997
 
@@ -64,7 +64,7 @@ def serve_steps(model):
         nonlocal begun
         if steps != MANY:
             return
-        say(time.perf_counter() - begun if step else "ready")
+        say(time.perf_counter() - begun if step else f"ready {loaded_in()}")
         released.acquire()
         begun = time.perf_counter()
 
@@ -78,7 +78,7 @@ def serve_steps(model):
 
 
 def serve_logged(model, what):
-    say("ready")
+    say(f"ready {loaded_in()}")
     for line in sys.stdin:
         if line.startswith("run"):
             generate(model, 1, 1.0)

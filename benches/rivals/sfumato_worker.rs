@@ -16,6 +16,7 @@ use std::time::Instant;
 const TIMESTEP: f64 = 500.0;
 
 fn main() -> anyhow::Result<()> {
+    let started = Instant::now();
     // As the program does.
     sfumato::engine::keep_freed_memory();
     let [folder, threads, case] = std::env::args().skip(1).collect::<Vec<_>>().try_into().map_err(|_| {
@@ -31,22 +32,22 @@ fn main() -> anyhow::Result<()> {
     let parts = || Parts::open(&folder.join("sd15-f16"), &Device::Cpu, precision);
     let latent = || tensor(folder, &format!("latent-{side}"), &[1, 4, side, side]);
     match part {
-        "peak" => serve(|| Ok(Answer::Limit(peak::gflops(threads)))),
+        "peak" => serve(started, || Ok(Answer::Limit(peak::gflops(threads)))),
         "unet" => {
             let unet = parts()?.unet()?;
             let words = unet.prepare(&tensor(folder, "conditioning", &[1, 77, 768])?)?;
             let latent = latent()?;
-            serve(|| Ok(Answer::Output(unet.forward(&latent, TIMESTEP, &words, None)?)))
+            serve(started, || Ok(Answer::Output(unet.forward(&latent, TIMESTEP, &words, None)?)))
         }
         "vae" => {
             let (vae, latent) = (parts()?.vae()?, latent()?);
-            serve(|| Ok(Answer::Output(vae.decode(&latent)?)))
+            serve(started, || Ok(Answer::Output(vae.decode(&latent)?)))
         }
         "text" => {
             let facts: Value = serde_json::from_str(&std::fs::read_to_string(folder.join("facts.json"))?)?;
             let ids: Vec<u32> = serde_json::from_value(facts["prompt_ids"].clone())?;
             let (text_encoder, ids) = (parts()?.text_encoder(0)?, Tensor::from_vec(ids, (1, 77), &Device::Cpu)?);
-            serve(|| Ok(Answer::Output(text_encoder.forward(&ids)?)))
+            serve(started, || Ok(Answer::Output(text_encoder.forward(&ids)?)))
         }
         _ => bail!("there is no case {case}"),
     }
@@ -59,10 +60,10 @@ enum Answer {
     Limit(f64),
 }
 
-fn serve(mut run: impl FnMut() -> anyhow::Result<Answer>) -> anyhow::Result<()> {
+fn serve(started: Instant, mut run: impl FnMut() -> anyhow::Result<Answer>) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     let mut output = None;
-    writeln!(out, "ready")?;
+    writeln!(out, "ready {}", started.elapsed().as_secs_f64())?;
     out.flush()?;
     for line in std::io::stdin().lines() {
         let line = line?;

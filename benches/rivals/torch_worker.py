@@ -6,6 +6,8 @@ import warnings
 warnings.filterwarnings("ignore")
 
 import torch
+from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
+from transformers import CLIPTextModel
 
 from worker import inputs, job, serve
 from cases import GUIDANCE, NEGATIVE, PROMPT, SEED, STEPS
@@ -17,8 +19,6 @@ dtype = {"f32": torch.float32, "bf16": torch.bfloat16}[os.environ.get("PRECISION
 
 
 def picture():
-    from diffusers import StableDiffusionPipeline
-
     pipeline = StableDiffusionPipeline.from_pretrained(job.files.f32, torch_dtype=dtype, safety_checker=None)
     pipeline.set_progress_bar_config(disable=True)
     # Drawn in f32 on the CPU, as everyone draws it.
@@ -30,17 +30,11 @@ def picture():
 
 def network():
     if job.part == "unet":
-        from diffusers import UNet2DConditionModel
-
         unet = UNet2DConditionModel.from_pretrained(job.files.f32 / "unet", torch_dtype=dtype)
         return lambda sample, timestep, conditioning: unet(sample, timestep, conditioning).sample
     if job.part == "vae":
-        from diffusers import AutoencoderKL
-
         vae = AutoencoderKL.from_pretrained(job.files.f32 / "vae", torch_dtype=dtype)
         return lambda latent: vae.decode(latent).sample
-    from transformers import CLIPTextModel
-
     text = CLIPTextModel.from_pretrained(job.files.f32 / "text_encoder", dtype=dtype)
     return lambda ids: text(ids).last_hidden_state
 

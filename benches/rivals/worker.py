@@ -1,6 +1,6 @@
 """What the workers of all rivals share: `X_worker.py FILES THREADS CASE`, or `X_worker.py FILES THREADS picture-512 PNG`.
 
-A worker loads what its case needs and says `ready`. For each line `run` on its standard input it computes once and answers with the
+A worker loads what its case needs and says `ready` with the seconds that it took, without those of starting Python. For each line `run` on its standard input it computes once and answers with the
 seconds that it took; for `save PATH` it writes its last output there as raw f32. With a PNG it paints one picture and ends.
 """
 
@@ -28,14 +28,24 @@ class Job:
         return CASES[self.case][1]
 
 
+started = time.perf_counter()
+
+
 def job():
+    """To be called when everything is imported: loading begins."""
+    global started
+    started = time.perf_counter()
     folder, threads, case = sys.argv[1:4]
     return Job(Files(folder), int(threads), case, sys.argv[4] if len(sys.argv) > 4 else None)
 
 
+def loaded_in():
+    return time.perf_counter() - started
+
+
 def serve(run):
     """Answers until standard input ends. `run` gives the output, as an array of numpy's or None."""
-    print("ready", flush=True)
+    print("ready", loaded_in(), flush=True)
     output = None
     for line in sys.stdin:
         command, _, path = line.strip().partition(" ")

@@ -2,7 +2,7 @@
 
 use super::packed::{Values, WIDE};
 use super::rounding::{rounded, split, split_halves};
-use super::tiles::{DEPTH, Line, PANEL, Parts, SIDE, STEP, Tiling};
+use super::tiles::{AT_ONCE, DEPTH, Line, PANEL, Parts, SIDE, STEP, Tiling};
 use half::slice::HalfFloatSliceExt;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -176,19 +176,34 @@ fn arrange<T: Sync, const PARTS: usize>(
     output: impl Fn(usize) -> Option<usize> + Sync,
     parts: impl Fn(&[T], &mut [[u16; PARTS]]) + Sync,
 ) -> Vec<Line> {
-    let step = PARTS * STEP;
-    let of_panel = depth.div_ceil(DEPTH) * taps * step;
+    let (tiles, step) = (depth.div_ceil(DEPTH), PARTS * STEP);
+    let of_panel = tiles * taps * step;
     let mut lines = vec![Line::ZERO; panels * of_panel];
     lines.par_chunks_mut(of_panel.max(1)).enumerate().for_each(|(panel, lines)| {
         let mut row = vec![[0; PARTS]; depth * taps];
-        for column in 0..PANEL {
-            let Some(output) = output(panel * PANEL + column) else { continue };
-            parts(&values[output * depth * taps..][..depth * taps], &mut row);
-            for (k, numbers) in row.chunks_exact(taps).enumerate() {
-                let at = k / DEPTH * taps * step + column / SIDE * SIDE + k % DEPTH / 2;
-                for (tap, parts) in numbers.iter().enumerate() {
-                    for (part, number) in parts.iter().enumerate() {
-                        lines[at + tap * step + part * STEP].0[column % SIDE * 2 + k % 2] = *number;
+        // The rows of a tile of outputs: part, tap, output. From here a step is read and put down as a whole.
+        let mut rows = vec![Line::ZERO; PARTS * taps * SIDE * tiles];
+        for side in 0..AT_ONCE {
+            for column in 0..SIDE {
+                match output(panel * PANEL + side * SIDE + column) {
+                    Some(output) => parts(&values[output * depth * taps..][..depth * taps], &mut row),
+                    None => row.fill([0; PARTS]),
+                }
+                for part in 0..PARTS {
+                    for tap in 0..taps {
+                        let to = &mut rows[((part * taps + tap) * SIDE + column) * tiles..][..tiles];
+                        let numbers = row.iter().skip(tap).step_by(taps).map(|parts| parts[part]);
+                        bytemuck::cast_slice_mut(to).iter_mut().zip(numbers).for_each(|(to, number)| *to = number);
+                    }
+                }
+            }
+            for (index, to) in lines.chunks_exact_mut(SIDE).skip(side).step_by(AT_ONCE).enumerate() {
+                let (step, part) = (index / PARTS, index % PARTS);
+                let (tile, tap) = (step / taps, step % taps);
+                let from = &rows[(part * taps + tap) * SIDE * tiles..][..SIDE * tiles];
+                for (column, from) in from.iter().skip(tile).step_by(tiles).enumerate() {
+                    for (to, pair) in to.iter_mut().zip(from.0.chunks_exact(2)) {
+                        to.0[2 * column..][..2].copy_from_slice(pair);
                     }
                 }
             }
