@@ -5,7 +5,7 @@
 /// How long weights stay in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Memory {
-    /// All of a model, for the next picture.
+    /// All of a model, for the next picture, if there is as much.
     Plenty,
     /// Each network only while a picture needs it. For a single picture that costs no time.
     Sparing,

@@ -1,7 +1,7 @@
 //! The work itself: the weights, of one model, one upscaler, one `ControlNet` and one CLIP at a time, and the runs that use them.
 
 use super::thread::Work;
-use super::{CancelToken, Error, Event, Job, Memory, Peer, give_back_freed_memory};
+use super::{CancelToken, Error, Event, Job, Memory, Peer, available_memory, give_back_freed_memory};
 use crate::checkpoints::{
     self, Clip, ControlNet, LatentToRgb, LearnedWord, Library, Lora, LoraWeights, Model, Upscaler, load_controlnet,
 };
@@ -22,6 +22,8 @@ pub(super) struct Studio {
     library: Arc<Library>,
     device: Device,
     memory: Memory,
+    /// Whether that is little, or too little for the loaded model.
+    sparing: bool,
     /// The name it was asked for by, what it multiplies in, and the weights.
     loaded: Option<(String, Precision, Model)>,
     /// Those that are in it.
@@ -39,12 +41,20 @@ impl Studio {
             library,
             device: best_device(),
             memory,
+            sparing: false,
             loaded: None,
             loras: Vec::new(),
             upscaler: None,
             controlnet: None,
             eye: None,
         }
+    }
+
+    /// Whether all of a model, with a picture in the making, is more than what is free.
+    fn is_too_large(&self, model: &str) -> bool {
+        let entry = self.library.entries().iter().find(|entry| entry.name == model);
+        let needed = entry.and_then(|entry| entry.summary.as_ref().ok()).map(|facts| facts.memory(facts.native_extent));
+        needed.zip(available_memory()).is_some_and(|(needed, free)| needed > free)
     }
 
     /// The CLIP of this name, loaded unless it is.
@@ -173,10 +183,9 @@ impl Work for Studio {
         self.loaded = None;
         self.loras.clear();
         let started = Instant::now();
-        let load = match self.memory {
-            Memory::Plenty => Model::load,
-            Memory::Sparing => Model::open,
-        };
+        give_back_freed_memory();
+        self.sparing = self.memory == Memory::Sparing || self.is_too_large(model);
+        let load = if self.sparing { Model::open } else { Model::load };
         self.loaded = Some((model.to_owned(), precision, load(&folder, &self.device, precision)?));
         Ok(Some(started.elapsed().as_secs_f64()))
     }
@@ -192,11 +201,11 @@ impl Work for Studio {
             upscaler: self.upscaler.as_ref().map(|(_, upscaler)| upscaler),
             controlnet: self.controlnet.as_ref().map(|(.., controlnet)| controlnet),
             learned: &learned,
-            sparing: self.memory == Memory::Sparing,
+            sparing: self.sparing,
         };
         let trace_to_be = trace.map(|_| Trace::default());
         let mut watch =
-            Watch { job, peer, memory: self.memory, map: Some(&model.preview), trace: trace_to_be, failed: None };
+            Watch { job, peer, sparing: self.sparing, map: Some(&model.preview), trace: trace_to_be, failed: None };
         let ending = paint(model, extras, &job.request, &mut |progress| watch.see(&progress));
         let Watch { trace: traced, failed, .. } = watch;
         if let Some(error) = failed {
@@ -242,7 +251,7 @@ impl Work for Studio {
         let (Some(Upscale { factor, .. }), Some((_, upscaler))) = (&job.request.upscale, &self.upscaler) else {
             return Ok(Ending::Discarded);
         };
-        let mut watch = Watch { job, peer, memory: self.memory, map: None, trace: None, failed: None };
+        let mut watch = Watch { job, peer, sparing: self.sparing, map: None, trace: None, failed: None };
         let ending = upscale(picture, upscaler, *factor, &mut |progress| watch.see(&progress));
         if let Some(error) = watch.failed {
             return Err(error);
@@ -267,7 +276,7 @@ impl Work for Studio {
 struct Watch<'a> {
     job: &'a Job,
     peer: &'a Peer,
-    memory: Memory,
+    sparing: bool,
     /// From latents to previews, where there are latents.
     map: Option<&'a LatentToRgb>,
     trace: Option<Trace>,
@@ -292,7 +301,7 @@ impl Watch<'_> {
         match *progress {
             Progress::Phase(phase) => {
                 // What networks gave back lies in pieces between what is in use, too small for the next phase.
-                if self.memory == Memory::Sparing {
+                if self.sparing {
                     give_back_freed_memory();
                 }
                 self.peer.tell(Event::JobPhase { id, phase })?;
