@@ -120,7 +120,7 @@ impl<'a> Run<'a> {
             }
         }
         let mut training = TrainingSigmas::from_alphas_cumprod(&model.training.alphas_cumprod);
-        if model.unet.config().addition.is_some() {
+        if model.unet_config().addition.is_some() {
             training = training.of_xl();
         }
         if request.tuning.zero_terminal_snr {
