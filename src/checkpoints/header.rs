@@ -1,5 +1,6 @@
-use super::{Error, torch};
+use super::{Error, Format, gguf, torch};
 use candle_core::DType;
+use candle_core::quantized::GgmlDType;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -7,24 +8,75 @@ use std::io::Read;
 use std::path::Path;
 
 /// A header longer than this is none: the largest models need a few megabytes. The safetensors library has the same limit.
-const MAX_HEADER_BYTES: u64 = 100_000_000;
+pub(super) const MAX_HEADER_BYTES: u64 = 100_000_000;
 
-/// Where the tensors of a file lie, of safetensors or of what `torch.save` writes: which of them it is, its first bytes tell.
+/// Where the tensors of a file lie, of whichever kind it is.
 pub(super) fn read_places(path: &Path) -> Result<BTreeMap<String, Place>, Error> {
-    if is_of_torch(path) { torch::read_places(path) } else { read_header(path) }
+    match kind_of(path) {
+        Format::Torch => torch::read_places(path),
+        Format::Gguf => gguf::read_places(path),
+        Format::Safetensors | Format::Folder => read_header(path),
+    }
 }
 
-/// Whether a file begins as those of `torch.save` do.
-pub(super) fn is_of_torch(path: &Path) -> bool {
+/// Of which kind a file of weights is: its first bytes tell.
+pub(super) fn kind_of(path: &Path) -> Format {
     let mut first = [0; 4];
-    let read = File::open(path).and_then(|mut file| file.read_exact(&mut first));
-    read.is_ok_and(|()| first == torch::ARCHIVE || first[..2] == [torch::PICKLE, 2])
+    match File::open(path).and_then(|mut file| file.read_exact(&mut first)) {
+        Ok(()) if first == torch::ARCHIVE || first[..2] == [torch::PICKLE, 2] => Format::Torch,
+        Ok(()) if first == gguf::MAGIC => Format::Gguf,
+        _ => Format::Safetensors,
+    }
+}
+
+/// How the numbers of a tensor are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stored {
+    /// One after the other.
+    Numbers(DType),
+    /// In eight bits, five of them the exponent: the upper half of an f16.
+    Float8E5M2,
+    /// In ggml's blocks, each with a scale.
+    Blocks(GgmlDType),
+}
+
+impl Stored {
+    /// How many bytes so many numbers take; `None` where they are no whole blocks, or too many.
+    pub(super) fn bytes_of(self, count: u64) -> Option<u64> {
+        match self {
+            Self::Numbers(dtype) => count.checked_mul(dtype.size_in_bytes() as u64),
+            Self::Float8E5M2 => Some(count),
+            Self::Blocks(kind) => {
+                let block = kind.block_size() as u64;
+                if count.is_multiple_of(block) { (count / block).checked_mul(kind.type_size() as u64) } else { None }
+            }
+        }
+    }
+
+    /// What people call it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Numbers(DType::F8E4M3) | Self::Float8E5M2 => "fp8",
+            Self::Numbers(dtype) => dtype.as_str(),
+            Self::Blocks(GgmlDType::Q4_0) => "Q4_0",
+            Self::Blocks(GgmlDType::Q4_1) => "Q4_1",
+            Self::Blocks(GgmlDType::Q5_0) => "Q5_0",
+            Self::Blocks(GgmlDType::Q5_1) => "Q5_1",
+            Self::Blocks(GgmlDType::Q8_0) => "Q8_0",
+            Self::Blocks(GgmlDType::Q2K) => "Q2_K",
+            Self::Blocks(GgmlDType::Q3K) => "Q3_K",
+            Self::Blocks(GgmlDType::Q4K) => "Q4_K",
+            Self::Blocks(GgmlDType::Q5K) => "Q5_K",
+            Self::Blocks(GgmlDType::Q6K) => "Q6_K",
+            Self::Blocks(_) => "quantised",
+        }
+    }
 }
 
 /// Where a tensor lies in its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Place {
-    pub(super) dtype: DType,
+    pub(super) stored: Stored,
     pub(super) shape: Vec<usize>,
     /// Bytes from the start of the file.
     pub(super) start: u64,
@@ -98,22 +150,23 @@ pub(super) fn read_metadata(path: &Path) -> BTreeMap<String, String> {
 /// A header's entry `{"dtype", "shape", "data_offsets"}` and where its data ends in the file.
 fn place_of(entry: &Value, data_start: u64) -> Result<(Place, u64), String> {
     let name = entry.get("dtype").and_then(Value::as_str).ok_or("its type is missing")?;
-    let dtype = DTYPES.iter().find(|(known, _)| *known == name).map(|(_, dtype)| *dtype);
-    let dtype = dtype.ok_or_else(|| format!("its type {name} is not supported"))?;
+    let stored = TYPES.iter().find(|(known, _)| *known == name).map(|(_, stored)| *stored);
+    let stored = stored.ok_or_else(|| format!("its type {name} is not supported"))?;
     let list = |field: &str| -> Option<Vec<u64>> { entry.get(field)?.as_array()?.iter().map(Value::as_u64).collect() };
     let shape = list("shape").ok_or("its shape is missing or not a list of whole numbers")?;
     let offsets = list("data_offsets").ok_or("its offsets are missing or not two whole numbers")?;
     let [start, end] = offsets[..] else {
         return Err("its offsets are not two whole numbers".to_owned());
     };
-    let expected = shape.iter().try_fold(dtype.size_in_bytes() as u64, |bytes, side| bytes.checked_mul(*side));
+    let count = shape.iter().try_fold(1u64, |count, side| count.checked_mul(*side));
+    let expected = count.and_then(|count| stored.bytes_of(count));
     if end < start || expected != Some(end - start) {
         return Err(format!("its offsets {start}..{end} do not fit its shape {shape:?} of {name}"));
     }
     let end_in_file = data_start.checked_add(end).ok_or("its offsets are out of range")?;
     let narrow = |number: u64| usize::try_from(number).map_err(|_| "it is too large for this machine".to_owned());
     let place = Place {
-        dtype,
+        stored,
         shape: shape.into_iter().map(narrow).collect::<Result<_, _>>()?,
         start: data_start + start,
         bytes: narrow(end - start)?,
@@ -122,17 +175,18 @@ fn place_of(entry: &Value, data_start: u64) -> Result<(Place, u64), String> {
 }
 
 /// The types that weights come in, by the names that safetensors gives them.
-const DTYPES: &[(&str, DType)] = &[
-    ("F64", DType::F64),
-    ("F32", DType::F32),
-    ("F16", DType::F16),
-    ("BF16", DType::BF16),
-    ("F8_E4M3", DType::F8E4M3),
-    ("I64", DType::I64),
-    ("I32", DType::I32),
-    ("I16", DType::I16),
-    ("U32", DType::U32),
-    ("U8", DType::U8),
+const TYPES: &[(&str, Stored)] = &[
+    ("F64", Stored::Numbers(DType::F64)),
+    ("F32", Stored::Numbers(DType::F32)),
+    ("F16", Stored::Numbers(DType::F16)),
+    ("BF16", Stored::Numbers(DType::BF16)),
+    ("F8_E4M3", Stored::Numbers(DType::F8E4M3)),
+    ("F8_E5M2", Stored::Float8E5M2),
+    ("I64", Stored::Numbers(DType::I64)),
+    ("I32", Stored::Numbers(DType::I32)),
+    ("I16", Stored::Numbers(DType::I16)),
+    ("U32", Stored::Numbers(DType::U32)),
+    ("U8", Stored::Numbers(DType::U8)),
 ];
 
 #[cfg(test)]
@@ -157,7 +211,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let bytes = whole();
         let places = read_header(&written(&folder, &bytes)).unwrap();
-        let b = Place { dtype: DType::F32, shape: vec![4], start: bytes.len() as u64 - 16, bytes: 16 };
+        let b =
+            Place { stored: Stored::Numbers(DType::F32), shape: vec![4], start: bytes.len() as u64 - 16, bytes: 16 };
         assert_eq!(places["b"], b);
         assert_eq!(places["a"].shape, [2, 3]);
     }
@@ -186,7 +241,7 @@ mod tests {
                 for (name, place) in places {
                     assert!(place.start + place.bytes as u64 <= bytes.len() as u64, "bit {bit}: {name} {place:?}");
                     let elements: usize = place.shape.iter().product();
-                    assert_eq!(place.bytes, elements * place.dtype.size_in_bytes(), "bit {bit}: {name}");
+                    assert_eq!(Some(place.bytes as u64), place.stored.bytes_of(elements as u64), "bit {bit}: {name}");
                 }
             }
         }

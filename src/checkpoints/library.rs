@@ -1,12 +1,13 @@
 use super::clip::{ClipEntry, ClipSummary, is_clip};
 use super::controlnet::{ControlNetEntry, ControlNetSummary};
+use super::elsewhere::cached_name;
 use super::header::{Place, read_header};
 use super::learned::LearnedWordEntry;
 use super::lora::LoraEntry;
 use super::memory::memory_needed;
 use super::model::Source;
 use super::places::{
-    built_in_places, clips_in, controlnets_in, embeddings_in, loras_in, models_in, preview_of, upscalers_in,
+    Kind, built_in_places, embeddings_in, folders_in, loras_in, meant_by, models_in, preview_of, upscalers_in,
 };
 use super::upscaler::{UpscalerEntry, UpscalerSummary};
 use super::{Error, Family, Format, PredictionSource, Suggestion, Training};
@@ -119,8 +120,9 @@ impl Summary {
 }
 
 impl Library {
-    /// Looks for models: each of `extra` is a model's folder or file or a folder of such, among them `Stable-diffusion` (A1111) and
-    /// `checkpoints` (`ComfyUI`, Fooocus) with all that is in them; a model's folder may hold others that share its parts. Then the
+    /// Looks for models: each of `extra` is a model's folder or file or a folder of such, among them `Stable-diffusion` (A1111),
+    /// `checkpoints` (`ComfyUI`, Fooocus) and `sd-1/main` and its like (`InvokeAI`) with all that is in them, or the folder of one of
+    /// these programs, with the folders that its configs name, or the cache of Hugging Face's libraries; a model's folder may hold others that share its parts. Then the
     /// places where models are installed: `models` and `assets/models` beside the program, `share/sfumato/models` beside its `bin`,
     /// and the source tree. Where two have one name, the first is taken. Upscalers are `upscaler/model.safetensors` in a model's folder,
     /// and .safetensors and .pth files in a folder `upscalers` beside models; `ControlNet`s are `controlnet` in a model's folder and the
@@ -135,12 +137,14 @@ impl Library {
 
     fn look_in(places: &[PathBuf]) -> Self {
         let mut entries = Vec::new();
-        for place in places {
+        let named = places;
+        let places: Vec<PathBuf> = places.iter().flat_map(|place| meant_by(place)).collect();
+        for place in &places {
             let (folders, files) = models_in(place);
             let files = files.into_iter().map(ModelEntry::of);
             // What is something else than a checkpoint is no broken model, but at home elsewhere.
             let is_one = |entry: &ModelEntry| {
-                entry.path == *place || !matches!(entry.summary, Err(Error::NotACheckpoint { .. }))
+                named.contains(&entry.path) || !matches!(entry.summary, Err(Error::NotACheckpoint { .. }))
             };
             add(&mut entries, folders.into_iter().map(ModelEntry::of).chain(files.filter(is_one)));
         }
@@ -149,10 +153,16 @@ impl Library {
         add(&mut library.upscalers, library.entries.iter().filter_map(UpscalerEntry::of_model));
         add(&mut library.controlnets, library.entries.iter().filter_map(ControlNetEntry::of_model));
         add(&mut library.clips, library.entries.iter().filter_map(ClipEntry::of_model));
-        for place in places {
+        for place in &places {
             add(&mut library.upscalers, upscalers_in(place).into_iter().map(UpscalerEntry::of_file));
-            add(&mut library.controlnets, controlnets_in(place).filter_map(ControlNetEntry::of_folder));
-            add(&mut library.clips, clips_in(place).filter(|path| is_clip(path)).map(ClipEntry::of_folder));
+            add(
+                &mut library.controlnets,
+                folders_in(place, Kind::ControlNet).into_iter().filter_map(ControlNetEntry::of_folder),
+            );
+            add(
+                &mut library.clips,
+                folders_in(place, Kind::Clip).into_iter().filter(|path| is_clip(path)).map(ClipEntry::of_folder),
+            );
             add(&mut library.loras, loras_in(place).into_iter().map(LoraEntry::of_file));
             add(&mut library.embeddings, embeddings_in(place).into_iter().filter_map(LearnedWordEntry::of_file));
         }
@@ -363,7 +373,7 @@ fn summary(path: &Path) -> Result<Summary, Error> {
 fn mostly_stored(places: &[Place]) -> &'static str {
     let mut bytes = BTreeMap::new();
     for place in places {
-        *bytes.entry(place.dtype.as_str()).or_insert(0) += place.bytes;
+        *bytes.entry(place.stored.name()).or_insert(0) += place.bytes;
     }
     bytes.into_iter().max_by_key(|(_, bytes)| *bytes).map_or("", |(name, _)| name)
 }
@@ -375,9 +385,15 @@ fn card_title(folder: &Path) -> Option<String> {
     (!title.is_empty() && title.chars().count() <= 100).then(|| title.to_owned())
 }
 
-/// The last part of a folder's path, or of a file's without its ending.
+/// The last part of a folder's path, or of a file's without its ending; of a state in the cache of Hugging Face's libraries, the
+/// repository's name.
 pub(super) fn name_of(path: &Path) -> String {
-    let whole = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    if let Some(name) = cached_name(path) {
+        return name;
+    }
+    // A link is called what it is called, whatever it leads to.
+    let has_name = path.file_name().is_some();
+    let whole = if has_name { path.to_owned() } else { path.canonicalize().unwrap_or_else(|_| path.to_owned()) };
     let name = if whole.is_file() { whole.file_stem() } else { whole.file_name() };
     name.unwrap_or(whole.as_os_str()).to_string_lossy().into_owned()
 }

@@ -4,9 +4,11 @@
 mod clip;
 mod controlnet;
 pub mod download;
+mod elsewhere;
 mod error;
 mod families;
 mod folder;
+mod gguf;
 mod hashes;
 mod header;
 mod held;

@@ -289,6 +289,8 @@ pub enum Format {
     Safetensors,
     /// One file of `torch.save`.
     Torch,
+    /// One GGUF file.
+    Gguf,
 }
 
 impl Format {
@@ -298,6 +300,7 @@ impl Format {
             Self::Folder => "diffusers",
             Self::Safetensors => "safetensors",
             Self::Torch => "torch",
+            Self::Gguf => "gguf",
         }
     }
 }

@@ -1,38 +1,62 @@
 //! Where models and what goes with them lie: this program's folders and those of others, read in place.
 
+use super::elsewhere::{extra_folders, snapshot_of};
 use std::path::{Path, PathBuf};
 
-/// Folders of checkpoints in one file beside models: A1111's, and that of `ComfyUI` and Fooocus.
-const CHECKPOINT_FOLDERS: [&str; 2] = ["Stable-diffusion", "checkpoints"];
-/// How such files end.
-const CHECKPOINT_ENDINGS: [&str; 3] = ["safetensors", "ckpt", "pt"];
+/// What there is to find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Checkpoint,
+    Lora,
+    Embedding,
+    Upscaler,
+    ControlNet,
+    Clip,
+}
+
+/// What programs call their folders of it, beside models: this one, `ComfyUI`, Fooocus, A1111 and Forge.
+const FOLDERS: [(Kind, &[&str]); 6] = [
+    (Kind::Checkpoint, &["Stable-diffusion", "checkpoints"]),
+    (Kind::Lora, &["loras", "Lora", "LyCORIS"]),
+    (Kind::Embedding, &["embeddings"]),
+    (Kind::Upscaler, &["upscalers", "upscale_models", "ESRGAN", "RealESRGAN"]),
+    (Kind::ControlNet, &["controlnet", "ControlNet"]),
+    (Kind::Clip, &["clip", "clip_vision"]),
+];
+/// What InvokeAI calls them, in a folder for each family.
+const INVOKE_FOLDERS: [(Kind, &str); 4] = [
+    (Kind::Checkpoint, "main"),
+    (Kind::Lora, "lora"),
+    (Kind::Embedding, "embedding"),
+    (Kind::ControlNet, "controlnet"),
+];
+/// InvokeAI's folders of families.
+const INVOKE_FAMILIES: [&str; 4] = ["sd-1", "sd-2", "sdxl", "sdxl-refiner"];
+
+/// How checkpoints in one file end, and `LoRA`s.
+const CHECKPOINT_ENDINGS: [&str; 4] = ["safetensors", "ckpt", "pt", "gguf"];
+/// How learned words end.
+const EMBEDDING_ENDINGS: [&str; 4] = ["safetensors", "pt", "bin", "png"];
+/// How upscalers end.
+const UPSCALER_ENDINGS: [&str; 2] = ["pth", "safetensors"];
 /// How pictures of models end.
 const PICTURE_ENDINGS: [&str; 4] = ["png", "jpg", "jpeg", "webp"];
 /// How deep people sort them into folders, at most.
 const MAX_DEPTH: usize = 8;
 
-/// Folders of `LoRA`s beside models: this program's, `ComfyUI`'s and Fooocus's, and A1111's.
-const LORA_FOLDERS: [&str; 3] = ["loras", "Lora", "LyCORIS"];
+/// The places that a person means by one: it, the folder `models` of a program that it is, and the Hugging Face cache in it.
+pub(super) fn meant_by(place: &Path) -> Vec<PathBuf> {
+    let inner = ["models", "hub"].map(|name| place.join(name)).into_iter().filter(|inner| inner.is_dir());
+    std::iter::once(place.to_owned()).chain(inner).collect()
+}
 
-/// Folders of learned words beside models, everyone's.
-const EMBEDDING_FOLDERS: [&str; 1] = ["embeddings"];
-/// How they end.
-const EMBEDDING_ENDINGS: [&str; 4] = ["safetensors", "pt", "bin", "png"];
-
-/// Folders of upscalers beside models: this program's, and those of `ComfyUI`, Fooocus and A1111.
-const UPSCALER_FOLDERS: [&str; 4] = ["upscalers", "upscale_models", "ESRGAN", "RealESRGAN"];
-/// How they end.
-const UPSCALER_ENDINGS: [&str; 2] = ["pth", "safetensors"];
-/// Folders of `ControlNet`s beside models: this program's and `ComfyUI`'s, and A1111's.
-const CONTROLNET_FOLDERS: [&str; 2] = ["controlnet", "ControlNet"];
-/// Folders of CLIPs beside models: this program's, and that of `ComfyUI` and others.
-const CLIP_FOLDERS: [&str; 2] = ["clip", "clip_vision"];
-
-/// The folders in the folders of `place` that are called so, by name.
-fn folders_in(place: &Path, called: &[&str]) -> impl Iterator<Item = PathBuf> {
-    let mut folders: Vec<PathBuf> = called.iter().flat_map(|folder| folders_of(&place.join(folder))).collect();
-    folders.sort();
-    folders.into_iter()
+/// The folders beside the models of `place` in which there is something of this kind.
+fn folders(place: &Path, kind: Kind) -> Vec<PathBuf> {
+    let own = FOLDERS.iter().filter(|(of, _)| *of == kind).flat_map(|(_, names)| *names).map(|name| place.join(name));
+    let invoke = INVOKE_FOLDERS.iter().filter(|(of, _)| *of == kind);
+    let invoke = invoke.flat_map(|(_, name)| INVOKE_FAMILIES.map(|family| place.join(family).join(name)));
+    let elsewhere = extra_folders(place).into_iter().filter(|(of, _)| *of == kind).map(|(_, folder)| folder);
+    own.chain(invoke).chain(elsewhere).collect()
 }
 
 /// The folders in a folder, by name; not those that are hidden, such as downloads that are on their way.
@@ -44,27 +68,24 @@ fn folders_of(place: &Path) -> Vec<PathBuf> {
     folders
 }
 
-/// What may be `ControlNet`s beside the models of `place`.
-pub(super) fn controlnets_in(place: &Path) -> impl Iterator<Item = PathBuf> {
-    folders_in(place, &CONTROLNET_FOLDERS)
-}
-
-/// What may be CLIPs beside the models of `place`.
-pub(super) fn clips_in(place: &Path) -> impl Iterator<Item = PathBuf> {
-    folders_in(place, &CLIP_FOLDERS)
+/// What may be a `ControlNet` or a CLIP beside the models of `place`: folders, by name.
+pub(super) fn folders_in(place: &Path, kind: Kind) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = folders(place, kind).iter().flat_map(|folder| folders_of(folder)).collect();
+    found.sort();
+    found
 }
 
 /// What may be `LoRA`s beside the models of `place`, by path.
 pub(super) fn loras_in(place: &Path) -> Vec<PathBuf> {
-    files_in(place, &LORA_FOLDERS, &CHECKPOINT_ENDINGS, MAX_DEPTH)
+    files_in(&folders(place, Kind::Lora), &CHECKPOINT_ENDINGS, MAX_DEPTH)
 }
 
 /// What may be learned words beside the models of `place`, or beside the folder `models` that it is, as A1111 has them; by path. Previews
 /// are none.
 pub(super) fn embeddings_in(place: &Path) -> Vec<PathBuf> {
-    let mut files = files_in(place, &EMBEDDING_FOLDERS, &EMBEDDING_ENDINGS, MAX_DEPTH);
+    let mut files = files_in(&folders(place, Kind::Embedding), &EMBEDDING_ENDINGS, MAX_DEPTH);
     if let Some(outer) = place.parent().filter(|_| place.ends_with("models")) {
-        files.extend(files_in(outer, &EMBEDDING_FOLDERS, &EMBEDDING_ENDINGS, MAX_DEPTH));
+        files.extend(files_in(&folders(outer, Kind::Embedding), &EMBEDDING_ENDINGS, MAX_DEPTH));
     }
     // What a word looks like, beside its file.
     let is_preview = |path: &Path| {
@@ -78,14 +99,15 @@ pub(super) fn embeddings_in(place: &Path) -> Vec<PathBuf> {
 
 /// What may be upscalers beside the models of `place`, by path.
 pub(super) fn upscalers_in(place: &Path) -> Vec<PathBuf> {
-    files_in(place, &UPSCALER_FOLDERS, &UPSCALER_ENDINGS, 0)
+    files_in(&folders(place, Kind::Upscaler), &UPSCALER_ENDINGS, 0)
 }
 
 /// `place` itself or the folders in it that are models or look like the remains of one, by name, each followed by the models in it that
 /// share its parts; and the files that may be checkpoints.
 pub(super) fn models_in(place: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
     let is_whole = |folder: &Path| folder.join("model_index.json").is_file();
-    let is_model = |folder: &Path| is_whole(folder) || folder.join("unet").is_dir();
+    // Some programs have a folder `unet` for files of their own.
+    let is_model = |folder: &Path| is_whole(folder) || folder.join("unet/config.json").is_file();
     let with_those_in_it = |model: PathBuf| {
         let inside: Vec<PathBuf> = folders_of(&model).into_iter().filter(|path| is_whole(path)).collect();
         std::iter::once(model).chain(inside)
@@ -96,32 +118,28 @@ pub(super) fn models_in(place: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
     if is_model(place) {
         return (with_those_in_it(place.to_owned()).collect(), Vec::new());
     }
-    let folders = folders_of(place).into_iter().filter(|path| is_model(path)).flat_map(with_those_in_it);
-    let mut files = files_in(place, &[""], &CHECKPOINT_ENDINGS, 0);
-    files.extend(files_in(place, &CHECKPOINT_FOLDERS, &CHECKPOINT_ENDINGS, MAX_DEPTH));
-    (folders.collect(), files)
+    let kept = folders(place, Kind::Checkpoint);
+    let in_cache = folders_of(place).into_iter().filter_map(|folder| snapshot_of(&folder));
+    let (pipelines, others): (Vec<_>, Vec<_>) = in_cache.partition(|path| is_whole(path));
+    let below = std::iter::once(place).chain(kept.iter().map(PathBuf::as_path)).flat_map(folders_of);
+    let models = below.filter(|path| is_model(path)).chain(pipelines).flat_map(with_those_in_it);
+    let mut files = files_in(&[place.to_owned()], &CHECKPOINT_ENDINGS, 0);
+    files.extend(files_in(&kept, &CHECKPOINT_ENDINGS, MAX_DEPTH));
+    files.extend(files_in(&others, &CHECKPOINT_ENDINGS, 0));
+    // What lies in a folder that is a model is a part of it.
+    let models: Vec<PathBuf> = models.collect();
+    files.retain(|file| !models.iter().any(|model| file.starts_with(model)));
+    (models, files)
 }
 
-/// The picture that people keep beside a model's file or folder, or in its folder, to tell it by: `NAME.png` or `NAME.preview.png`, or
-/// in the folder `preview.png`; JPEG and WebP likewise.
-pub(super) fn preview_of(model: &Path) -> Option<PathBuf> {
-    let name = if model.is_file() { model.file_stem() } else { model.file_name() }?.to_string_lossy().into_owned();
-    let beside = model.parent().unwrap_or(Path::new(""));
-    let stems = [beside.join(&name), beside.join(format!("{name}.preview")), model.join("preview")];
-    let files = stems.iter().flat_map(|stem| {
-        let named = |ending: &&str| PathBuf::from(format!("{}.{ending}", stem.display()));
-        PICTURE_ENDINGS.iter().map(named).collect::<Vec<_>>()
-    });
-    files.into_iter().find(|path| path.is_file())
-}
-
-/// The files in the folders of `place` that are called so, by path, and so deep in the folders in them.
-fn files_in(place: &Path, called: &[&str], endings: &[&str], depth: usize) -> Vec<PathBuf> {
+/// The files in folders, by path, and so deep in the folders in them.
+fn files_in(folders: &[PathBuf], endings: &[&str], depth: usize) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    for folder in called {
-        collect(&place.join(folder), endings, depth, &mut files);
+    for folder in folders {
+        collect(folder, endings, depth, &mut files);
     }
     files.sort();
+    files.dedup();
     files
 }
 

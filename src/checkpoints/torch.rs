@@ -3,7 +3,7 @@
 //! storage; the numbers themselves are read later, as those of any file.
 
 use super::Error;
-use super::header::Place;
+use super::header::{Place, Stored};
 use super::pickle::{Callable, Id, Pickle, Refusal, Tensor, Value};
 use candle_core::DType;
 use std::collections::{BTreeMap, HashMap};
@@ -261,7 +261,7 @@ fn place_of(tensor: &Tensor, dtype: DType, count: usize, start: u64) -> Option<P
     tensor.offset.checked_add(numbers).filter(|end| *end <= count)?;
     let size = dtype.size_in_bytes();
     Some(Place {
-        dtype,
+        stored: Stored::Numbers(dtype),
         shape: tensor.shape.clone(),
         start: start.checked_add((tensor.offset * size) as u64)?,
         bytes: numbers * size,

@@ -1,11 +1,13 @@
 use super::Error;
-use super::header::{Place, read_places};
+use super::header::{Place, Stored, read_places};
+use candle_core::quantized::{QStorage, QTensor};
 use candle_core::{DType, Device, Result, Shape, Tensor};
 use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Init, VarBuilder};
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -51,7 +53,7 @@ impl Weights {
     }
 
     /// For networks that multiply in `dtype`. Every tensor becomes one, but on the CPU all stay as they are stored: its kernels
-    /// widen and round them as they need.
+    /// widen and round them as they need. What is stored in eight bits or fewer, in ggml's blocks or not, becomes f16 when it is read.
     pub(super) fn into_builder(self, dtype: DType, device: &Device) -> VarBuilder<'static> {
         VarBuilder::from_backend(Box::new(self), dtype, device.clone())
     }
@@ -63,6 +65,12 @@ impl Weights {
 
     fn place(&self, name: &str) -> Result<&(usize, Place)> {
         self.tensors.get(name).ok_or_else(|| candle_core::Error::CannotFindTensor { path: name.to_owned() })
+    }
+
+    fn bytes(&self, file: usize, place: &Place) -> Result<Vec<u8>> {
+        let mut bytes = vec![0u8; place.bytes];
+        self.read(file, place.start, &mut bytes)?;
+        Ok(bytes)
     }
 
     fn read(&self, file: usize, start: u64, bytes: &mut [u8]) -> Result<()> {
@@ -84,32 +92,46 @@ impl SimpleBackend for Weights {
 
     fn get_unchecked(&self, name: &str, dtype: DType, device: &Device) -> Result<Tensor> {
         let (file, place) = self.place(name)?;
-        let count = place.bytes / place.dtype.size_in_bytes();
         let shape = place.shape.as_slice();
+        let count = shape.iter().product::<usize>();
         // What is most of every file is read in place.
-        let tensor = match place.dtype {
-            DType::F32 => {
+        let tensor = match place.stored {
+            Stored::Numbers(DType::F32) => {
                 let mut numbers = vec![0f32; count];
                 self.read(*file, place.start, bytemuck::cast_slice_mut(&mut numbers))?;
                 Tensor::from_vec(numbers, shape, &Device::Cpu)?
             }
-            DType::F16 => {
+            Stored::Numbers(DType::F16) => {
                 let mut numbers = vec![f16::ZERO; count];
                 self.read(*file, place.start, bytemuck::cast_slice_mut(numbers.as_mut_slice().reinterpret_cast_mut()))?;
                 Tensor::from_vec(numbers, shape, &Device::Cpu)?
             }
-            DType::BF16 => {
+            Stored::Numbers(DType::BF16) => {
                 let mut numbers = vec![bf16::ZERO; count];
                 self.read(*file, place.start, bytemuck::cast_slice_mut(numbers.as_mut_slice().reinterpret_cast_mut()))?;
                 Tensor::from_vec(numbers, shape, &Device::Cpu)?
             }
-            _ => {
-                let mut bytes = vec![0u8; place.bytes];
-                self.read(*file, place.start, &mut bytes)?;
-                Tensor::from_raw_buffer(&bytes, place.dtype, shape, &Device::Cpu)?
+            Stored::Numbers(DType::F8E4M3) => {
+                let bytes = self.bytes(*file, place)?;
+                // Each is one of f16's numbers, which all networks multiply with: half the memory of f32.
+                Tensor::from_raw_buffer(&bytes, DType::F8E4M3, shape, &Device::Cpu)?.to_dtype(DType::F16)?
+            }
+            Stored::Float8E5M2 => {
+                let bytes = self.bytes(*file, place)?;
+                let numbers: Vec<f16> = bytes.into_iter().map(|byte| f16::from_bits(u16::from(byte) << 8)).collect();
+                Tensor::from_vec(numbers, shape, &Device::Cpu)?
+            }
+            Stored::Numbers(other) => Tensor::from_raw_buffer(&self.bytes(*file, place)?, other, shape, &Device::Cpu)?,
+            Stored::Blocks(kind) => {
+                // Blocks are read as what they are, so they must lie where numbers may.
+                let mut words = vec![0u64; place.bytes.div_ceil(8)];
+                let bytes = &mut bytemuck::cast_slice_mut(&mut words)[..place.bytes];
+                self.read(*file, place.start, bytes)?;
+                let blocks = QStorage::from_data(Cow::Borrowed(bytes), &Device::Cpu, kind)?;
+                QTensor::new(blocks, (1, count))?.dequantize(&Device::Cpu)?.to_dtype(DType::F16)?.reshape(shape)?
             }
         };
-        let stays = device.is_cpu() && matches!(place.dtype, DType::F32 | DType::F16 | DType::BF16);
+        let stays = device.is_cpu() && matches!(tensor.dtype(), DType::F32 | DType::F16 | DType::BF16);
         let dtype = if device.is_cpu() { DType::F32 } else { dtype };
         if stays { Ok(tensor) } else { tensor.to_dtype(dtype)?.to_device(device) }
     }
@@ -185,6 +207,24 @@ mod tests {
         assert!(error.starts_with("the tensor a is [2] but must be [3]"), "{error}");
         let error = Error::from_candle(&weights.get(3, "c").unwrap_err(), folder.path()).to_string();
         assert!(error.starts_with("the tensor c is missing from the weights"), "{error}");
+    }
+
+    #[test]
+    fn eight_bits_are_read_as_the_numbers_that_they_stand_for() {
+        // OCP 8-bit Floating Point Specification, 1.0: the largest, the smallest, one, and minus two.
+        let header = br#"{"a":{"dtype":"F8_E4M3","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"F8_E5M2","shape":[4],"data_offsets":[4,8]}}"#;
+        let data = [0x7E, 0x01, 0x38, 0xC0, 0x7B, 0x01, 0x3C, 0xC0];
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.safetensors");
+        std::fs::write(&path, [&(header.len() as u64).to_le_bytes()[..], header, &data].concat()).unwrap();
+        let weights = Weights::open_files(&[path]).unwrap().into_builder(DType::F32, &Device::Cpu);
+        let numbers = |name: &str| {
+            let tensor = weights.get(4, name).unwrap();
+            assert_eq!(tensor.dtype(), DType::F16);
+            tensor.to_dtype(DType::F32).unwrap().to_vec1::<f32>().unwrap()
+        };
+        assert_eq!(numbers("a"), [448.0, 1.0 / 512.0, 1.0, -2.0]);
+        assert_eq!(numbers("b"), [57344.0, 1.0 / 65536.0, 1.0, -2.0]);
     }
 
     #[test]

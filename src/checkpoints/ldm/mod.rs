@@ -6,7 +6,7 @@ mod names;
 mod shapes;
 
 use super::families::{Family, TextLayout, TextPart};
-use super::header::{Place, is_of_torch, read_metadata, read_places};
+use super::header::{Place, kind_of, read_metadata, read_places};
 use super::model::{Configs, Format};
 use super::open_clip::OpenClipNames;
 use super::renamed::Renamed;
@@ -34,7 +34,7 @@ pub(super) struct SingleFile {
 }
 
 /// What else people keep beside checkpoints, by how some name in it begins.
-const OTHERS: [(&str, &str); 10] = [
+const OTHERS: [(&str, &str); 11] = [
     ("lora_", "it is a LoRA"),
     ("control_model.", "it is a ControlNet"),
     ("controlnet_", "it is a ControlNet"),
@@ -44,6 +44,7 @@ const OTHERS: [(&str, &str); 10] = [
     ("first_stage_model.", "it is a VAE alone"),
     ("decoder.", "it is a VAE alone"),
     ("emb_params", "it is an embedding"),
+    ("input_blocks.", "it is a U-Net alone, without a text encoder and a VAE"),
     ("text_model.", "it is a text encoder alone"),
 ];
 
@@ -64,8 +65,7 @@ impl SingleFile {
         let Some((family, text_prefixes)) = Family::with_texts(|name| shapes.has(name)) else {
             return Err(not("it has no text encoder"));
         };
-        let format = if is_of_torch(path) { Format::Torch } else { Format::Safetensors };
-        Ok(Self { path: path.to_owned(), family, format, text_prefixes, places })
+        Ok(Self { path: path.to_owned(), family, format: kind_of(path), text_prefixes, places })
     }
 
     /// Where lies what is used of it.

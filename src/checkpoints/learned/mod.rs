@@ -3,7 +3,7 @@
 
 mod card;
 
-use super::header::{Place, read_places};
+use super::header::{Place, Stored, read_places};
 use super::weights::Weights;
 use super::{Error, FAMILIES, library};
 use candle_core::{DType, Device, Tensor};
@@ -123,7 +123,7 @@ fn of_weights(path: &Path) -> Result<(Vec<Tensor>, Option<String>), Error> {
         [count, width] => count <= MAX_VECTORS && width <= MAX_WIDTH,
         _ => false,
     };
-    if !names.iter().all(|name| is_small(name) && is_a_float(places[name].dtype)) {
+    if !names.iter().all(|name| is_small(name) && is_a_float(places[name].stored)) {
         return Err(not());
     }
     let given = ["*", "emb_params", "clip_l", "clip_g"];
@@ -145,6 +145,9 @@ fn find(places: &BTreeMap<String, Place>, names: &[&str]) -> Option<Vec<String>>
     names.iter().all(|name| places.contains_key(*name)).then(|| names.iter().map(|name| (*name).to_owned()).collect())
 }
 
-fn is_a_float(dtype: DType) -> bool {
-    matches!(dtype, DType::F64 | DType::F32 | DType::F16 | DType::BF16 | DType::F8E4M3)
+fn is_a_float(stored: Stored) -> bool {
+    match stored {
+        Stored::Numbers(dtype) => dtype.is_float(),
+        Stored::Float8E5M2 | Stored::Blocks(_) => true,
+    }
 }
