@@ -10,6 +10,7 @@ mod parity;
 #[path = "shared/tiny_checkpoint.rs"]
 mod tiny_checkpoint;
 
+use candle_core::quantized::GgmlDType;
 use candle_core::{DType, Device, Tensor};
 use hashed::wave;
 use serde_json::Value;
@@ -101,7 +102,12 @@ fn all_forms_of_the_same_weights_paint_the_same_bytes() {
         let folder = home.path().join("folder");
         tiny.write_folder(&folder, prediction);
         let of_file = painted(&file, None);
-        for (form, path) in [("diffusers folder", folder), (".ckpt", tiny.write_torch(home.path(), "tiny.ckpt"))] {
+        let forms = [
+            ("diffusers folder", folder),
+            (".ckpt", tiny.write_torch(home.path(), "tiny.ckpt")),
+            (".gguf in f16", tiny.write_gguf(home.path(), "tiny.gguf", GgmlDType::F16)),
+        ];
+        for (form, path) in forms {
             let other = painted(&path, None);
             let differ = of_file.rgba().iter().zip(other.rgba()).filter(|(a, b)| a != b).count();
             let case = format!("{name}: {form} against .safetensors");
@@ -111,6 +117,22 @@ fn all_forms_of_the_same_weights_paint_the_same_bytes() {
         assert_eq!(of_file, painted(&file, Some(prediction)), "{name}");
         assert_ne!(of_file, painted(&file, Some(Prediction::Sample)), "{name}");
     }
+}
+
+#[test]
+fn a_quantised_file_paints_nearly_the_same() {
+    let home = tempfile::tempdir().unwrap();
+    let tiny = Tiny::read("sd1");
+    let whole = painted(&tiny.write_file(home.path(), "tiny.safetensors"), None);
+    let file = tiny.write_gguf(home.path(), "quantised.gguf", GgmlDType::Q8_0);
+    let quantised = painted(&file, None);
+    let apart = whole.rgba().iter().zip(quantised.rgba()).map(|(a, b)| f64::from(a.abs_diff(*b)));
+    let apart = apart.sum::<f64>() / whole.rgba().len() as f64;
+    // Q8_0 keeps seven bits of the largest of 32 numbers.
+    assert!(apart > 0.0 && apart < 2.0, "{apart} of 255 on average");
+    let library = Library::discover(&[file]);
+    let summary = library.entries()[0].summary.as_ref().unwrap();
+    assert_eq!((summary.format, summary.family.map(|family| family.key)), (Format::Gguf, Some("sd1")));
 }
 
 #[test]
@@ -212,4 +234,47 @@ fn what_cannot_be_painted_with_is_refused_by_what_it_is_or_lacks() {
     refused("odd.safetensors", odd_width, "33 wide");
     let empty = but(&|tensors| drop(tensors.insert(odd.to_owned(), zeros(&[0, 32, 3, 3]))));
     refused("empty.safetensors", empty, "makes no sense");
+}
+
+/// Folders as other programs have them: A1111's, `ComfyUI`'s with the config that points to it, InvokeAI's and the Hugging Face cache.
+#[test]
+fn models_are_found_in_the_folders_of_other_programs() {
+    let home = tempfile::tempdir().unwrap();
+    let tiny = Tiny::read("sd1");
+    let at = |name: &str| {
+        let folder = home.path().join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        folder
+    };
+    tiny.write_file(&at("webui/models/Stable-diffusion/anime"), "of-webui.safetensors");
+    tiny.write_file(&at("comfy/models/checkpoints"), "of-comfy.safetensors");
+    // A folder for files of its own kind, which is no model.
+    at("comfy/models/unet");
+    let config = format!(
+        "a111:\n    base_path: {}\n    checkpoints: models/Stable-diffusion\n",
+        home.path().join("webui").display()
+    );
+    std::fs::write(home.path().join("comfy/extra_model_paths.yaml"), config).unwrap();
+    tiny.write_file(&at("invoke/models/sd-1/main"), "of-invoke.safetensors");
+    tiny.write_folder(&at("invoke/models/sd-1/main/a folder"), Prediction::Epsilon);
+    let state = at("huggingface/hub/models--org--cached/snapshots/0123abc");
+    tiny.write_folder(&state, Prediction::Epsilon);
+
+    let found = |name: &str| -> Vec<String> {
+        let library = Library::discover(&[home.path().join(name)]);
+        let here = library.entries().iter().filter(|entry| entry.path.starts_with(home.path()));
+        here.map(|entry| {
+            assert!(entry.summary.is_ok(), "{entry:?}");
+            entry.name.clone()
+        })
+        .collect()
+    };
+    assert_eq!(found("webui"), ["of-webui"]);
+    assert_eq!(found("webui/models"), ["of-webui"]);
+    assert_eq!(found("comfy"), ["of-webui", "of-comfy"]);
+    assert_eq!(found("comfy/models"), ["of-comfy", "of-webui"]);
+    assert_eq!(found("invoke"), ["a folder", "of-invoke"]);
+    assert_eq!(found("huggingface"), ["cached"]);
+    assert_eq!(found("huggingface/hub"), ["cached"]);
+    assert_eq!(Model::load(&state, &Device::Cpu, Precision::F32).unwrap().name, "cached");
 }

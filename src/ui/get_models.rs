@@ -58,14 +58,13 @@ pub(super) fn get_models_window(ctx: &Context, session: &Session, view: &mut Vie
 fn from_where(session: &Session) -> String {
     let hub = session.hub();
     let host = hub.split_once("://").map_or(hub, |(_, host)| host).trim_end_matches('/');
-    let memory = session
-        .memory
-        .map_or_else(String::new, |bytes| format!(" This machine has {} of memory free.", gigabytes(bytes)));
+    let memory =
+        session.memory.map_or_else(String::new, |bytes| format!(" This machine has {} of memory free.", size(bytes)));
     format!("From {host}. Nothing is sent or downloaded before you press a button.{memory}")
 }
 
 fn card(ui: &mut Ui, add: impl FnOnce(&mut Ui)) {
-    let frame = Frame::new().fill(Palette::of(ui).raised).corner_radius(8).inner_margin(Margin::symmetric(12, 8));
+    let frame = Frame::new().fill(Palette::of(ui).panel).corner_radius(8).inner_margin(Margin::symmetric(12, 8));
     frame.show(ui, |ui| {
         ui.set_width(ui.available_width());
         ui.spacing_mut().item_spacing.y = 3.0;
@@ -94,8 +93,9 @@ fn starter_ui(ui: &mut Ui, starter: &Starter, session: &Session, out: &mut Outbo
         return progress_ui(ui, download, out);
     }
     ui.horizontal(|ui| {
-        weak(ui, format!("{} to download \u{b7} {}", gigabytes(starter.bytes()), starter.licence));
-        let needs = format!("needs {} of memory", gigabytes(starter.memory()));
+        ui.spacing_mut().item_spacing.x = 4.0;
+        weak(ui, format!("{} to download \u{b7} {} \u{b7}", size(starter.bytes()), starter.licence));
+        let needs = format!("needs {} of memory", size(starter.memory()));
         if session.memory.is_some_and(|memory| memory < starter.memory()) {
             let text = RichText::new(format!("{needs}: more than is free")).text_style(TextStyle::Small);
             ui.label(text.color(Palette::of(ui).error));
@@ -165,8 +165,13 @@ fn weak(ui: &mut Ui, text: impl Into<String>) {
     ui.add(egui::Label::new(text).wrap());
 }
 
-pub(super) fn gigabytes(bytes: u64) -> String {
-    format!("{:.1} GB", bytes as f64 / 1e9)
+/// So many bytes, in the unit that people count them in.
+pub(super) fn size(bytes: u64) -> String {
+    if bytes < 1_000_000_000 {
+        format!("{} MB", bytes.div_ceil(1_000_000))
+    } else {
+        format!("{:.1} GB", bytes as f64 / 1e9)
+    }
 }
 
 #[cfg(test)]

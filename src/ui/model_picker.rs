@@ -1,6 +1,6 @@
 //! The list in which a model is chosen: a picture, what it is, how large, and whether it fits into memory; a search over it.
 
-use super::get_models::gigabytes;
+use super::get_models::size;
 use super::settings_panel::Offers;
 use super::state::{Outbox, ViewState};
 use super::theme::{Palette, space};
@@ -127,11 +127,10 @@ fn about(
     // Another model would be painted with at its own size.
     let needed = details.memory(if is_chosen { extent } else { model.example.extent });
     let kind = if details.kind.is_empty() { String::new() } else { format!("{} \u{b7} ", details.kind) };
-    let size = gigabytes(details.bytes);
-    let text = format!("{kind}{size} \u{b7} {} \u{b7} needs {} of memory", details.stored, gigabytes(needed));
+    let text = format!("{kind}{} \u{b7} {} \u{b7} needs {}", size(details.bytes), details.stored, size(needed));
     match free {
-        Some(free) if needed > free => (format!("{text}, {} is free", gigabytes(free)), palette.error),
-        _ => (text, weak),
+        Some(free) if needed > free => (format!("{text} of memory, has {}", size(free)), palette.error),
+        _ => (format!("{text} of memory"), weak),
     }
 }
 

@@ -2,6 +2,7 @@
 //! which tensor of the one is which of the other, `tests/fixtures/generate_checkpoints.py` wrote down.
 
 use super::hashed::weights;
+use candle_core::quantized::{GgmlDType, QTensor, gguf_file};
 use candle_core::{DType, Tensor};
 use serde_json::{Value, json};
 use sfumato::checkpoints::Prediction;
@@ -49,6 +50,20 @@ impl Tiny {
     pub(crate) fn write_file(&self, folder: &Path, name: &str) -> PathBuf {
         let path = folder.join(name);
         candle_core::safetensors::save(&self.tensors(), &path).unwrap();
+        path
+    }
+
+    /// As one GGUF file: matrices whose rows are whole blocks in `kind`, everything else in half precision.
+    pub(crate) fn write_gguf(&self, folder: &Path, name: &str, kind: GgmlDType) -> PathBuf {
+        let path = folder.join(name);
+        let quantised = |(name, tensor): (String, Tensor)| {
+            let is_matrix = tensor.rank() == 2 && tensor.dims()[1].is_multiple_of(kind.block_size());
+            let kind = if is_matrix { kind } else { GgmlDType::F16 };
+            (name, QTensor::quantize(&tensor.to_dtype(DType::F32).unwrap(), kind).unwrap())
+        };
+        let tensors: Vec<_> = self.tensors().into_iter().map(quantised).collect();
+        let named: Vec<_> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+        gguf_file::write(&mut std::fs::File::create(&path).unwrap(), &[], &named).unwrap();
         path
     }
 
