@@ -137,9 +137,10 @@ pub(super) fn read_metadata(path: &Path) -> BTreeMap<String, String> {
         let mut file = File::open(path).ok()?;
         let mut length = [0u8; 8];
         file.read_exact(&mut length).ok()?;
-        let length = u64::from_le_bytes(length);
+        // Other kinds of files begin with numbers that are no lengths.
+        let length = Some(u64::from_le_bytes(length)).filter(|length| *length <= MAX_HEADER_BYTES)?;
         let mut json = Vec::new();
-        file.take(length.min(MAX_HEADER_BYTES)).read_to_end(&mut json).ok()?;
+        file.take(length).read_to_end(&mut json).ok()?;
         let header: Value = serde_json::from_slice(&json).ok()?;
         let texts = header.get("__metadata__")?.as_object()?.iter();
         Some(texts.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect())
