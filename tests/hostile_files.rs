@@ -1,0 +1,139 @@
+//! Files of models from strangers, damaged in every way that chance finds: cut off, flipped, overwritten with absurd lengths, spliced. No
+//! loader may panic, and what it refuses it refuses by the file's name.
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
+
+#[path = "shared/hashed.rs"]
+#[expect(dead_code, reason = "networks need inputs too")]
+mod hashed;
+#[path = "shared/tiny_checkpoint.rs"]
+#[expect(dead_code, reason = "its folder is not needed here")]
+mod tiny_checkpoint;
+
+use candle_core::Device;
+use candle_core::quantized::GgmlDType;
+use proptest::prelude::*;
+use sfumato::checkpoints::{LearnedWord, Library, Lora, Model, Precision, Upscaler};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use tiny_checkpoint::Tiny;
+
+/// What is done to a file; places are shares of its length, most of them near its beginning, where headers are.
+#[derive(Clone, Debug)]
+enum Harm {
+    Cut(f64),
+    Flip(f64, u8),
+    Overwrite(f64, u64),
+    /// A piece of it, once more, at another place.
+    Splice(f64, f64, usize),
+}
+
+impl Harm {
+    fn any() -> impl Strategy<Value = Self> {
+        let place = || prop_oneof![3 => (0.0..1.0f64).prop_map(|share| share.powi(6)), 1 => 0.0..1.0f64];
+        let absurd =
+            prop_oneof![Just(u64::MAX), Just(1 << 63), Just(u64::from(u32::MAX)), Just(0), any::<u64>(), 0..4096u64];
+        prop_oneof![
+            place().prop_map(Self::Cut),
+            (place(), 0..8u8).prop_map(|(at, bit)| Self::Flip(at, bit)),
+            (place(), absurd).prop_map(|(at, number)| Self::Overwrite(at, number)),
+            (place(), place(), 1..200usize).prop_map(|(from, to, count)| Self::Splice(from, to, count)),
+        ]
+    }
+
+    fn apply(&self, bytes: &mut Vec<u8>) {
+        let at = |share: f64| (share * bytes.len() as f64) as usize;
+        match *self {
+            _ if bytes.is_empty() => {}
+            Self::Cut(share) => {
+                let length = at(share);
+                bytes.truncate(length);
+            }
+            Self::Flip(share, bit) => {
+                let at = at(share).min(bytes.len() - 1);
+                bytes[at] ^= 1 << bit;
+            }
+            Self::Overwrite(share, number) => {
+                let at = at(share);
+                for (byte, new) in bytes[at..].iter_mut().zip(number.to_le_bytes()) {
+                    *byte = new;
+                }
+            }
+            Self::Splice(from, to, count) => {
+                let (from, to) = (at(from), at(to));
+                let piece = bytes[from..bytes.len().min(from + count)].to_vec();
+                bytes.splice(to..to, piece);
+            }
+        }
+    }
+}
+
+fn fixture(name: &str) -> Vec<u8> {
+    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)).unwrap()
+}
+
+/// Whole files, by the names by which they are looked for.
+fn files() -> &'static [(&'static str, Vec<u8>)] {
+    static FILES: OnceLock<Vec<(&str, Vec<u8>)>> = OnceLock::new();
+    FILES.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let tiny = Tiny::read("sd1");
+        let read = |path: PathBuf| std::fs::read(path).unwrap();
+        vec![
+            ("a.safetensors", read(tiny.write_file(folder.path(), "a.safetensors"))),
+            ("a.ckpt", read(tiny.write_torch(folder.path(), "a.ckpt"))),
+            ("a.gguf", read(tiny.write_gguf(folder.path(), "a.gguf", GgmlDType::Q8_0))),
+            ("b.gguf", fixture("checkpoints/quantised.gguf")),
+            ("b.ckpt", fixture("checkpoints/lightning.ckpt")),
+            ("c.ckpt", fixture("checkpoints/lightning-of-old.ckpt")),
+            ("a.pt", fixture("words/webui.pt")),
+            ("b.pt", fixture("words/original-of-old.pt")),
+            ("a.png", fixture("words/card.png")),
+            ("b.png", fixture("words/chunk.png")),
+            ("xl.safetensors", fixture("words/xl.safetensors")),
+            ("a.pth", fixture("upscaler/compact_x2.pth")),
+        ]
+    })
+}
+
+/// Lets every loader look at a file; what it says is given back.
+fn look_at(path: &Path) -> Vec<String> {
+    let mut said = Vec::new();
+    let library = Library::discover(&[path.to_owned()]);
+    for entry in library.entries().iter().filter(|entry| entry.path == path) {
+        match &entry.summary {
+            Ok(_) => said.extend(Model::load(path, &Device::Cpu, Precision::F32).err().map(|error| error.to_string())),
+            Err(error) => said.push(error.to_string()),
+        }
+    }
+    said.extend(LearnedWord::open(path).err().map(|error| error.to_string()));
+    said.extend(Lora::open(path).err().map(|error| error.to_string()));
+    said.extend(Upscaler::load(path, &Device::Cpu).err().map(|error| error.to_string()));
+    said
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_damaged_file_brings_a_loader_down(which in 0..12usize, harms in prop::collection::vec(Harm::any(), 1..5)) {
+        let (name, whole) = &files()[which];
+        let mut bytes = whole.clone();
+        harms.iter().for_each(|harm| harm.apply(&mut bytes));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        std::fs::write(&path, &bytes).unwrap();
+        for sentence in look_at(&path) {
+            prop_assert!(sentence.contains(name), "{sentence}");
+        }
+    }
+}
+
+#[test]
+fn whole_files_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes) in &files()[..3] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        Model::load(&path, &Device::Cpu, Precision::F32).unwrap();
+    }
+}
