@@ -236,7 +236,7 @@ fn what_cannot_be_painted_with_is_refused_by_what_it_is_or_lacks() {
     refused("empty.safetensors", empty, "makes no sense");
 }
 
-/// Folders as other programs have them: A1111's, `ComfyUI`'s with the config that points to it, InvokeAI's and the Hugging Face cache.
+/// Folders as other programs have them: A1111's, `ComfyUI`'s with the config that points to it, `InvokeAI`'s and the Hugging Face cache.
 #[test]
 fn models_are_found_in_the_folders_of_other_programs() {
     let home = tempfile::tempdir().unwrap();

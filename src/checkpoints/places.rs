@@ -23,14 +23,14 @@ const FOLDERS: [(Kind, &[&str]); 6] = [
     (Kind::ControlNet, &["controlnet", "ControlNet"]),
     (Kind::Clip, &["clip", "clip_vision"]),
 ];
-/// What InvokeAI calls them, in a folder for each family.
+/// What `InvokeAI` calls them, in a folder for each family.
 const INVOKE_FOLDERS: [(Kind, &str); 4] = [
     (Kind::Checkpoint, "main"),
     (Kind::Lora, "lora"),
     (Kind::Embedding, "embedding"),
     (Kind::ControlNet, "controlnet"),
 ];
-/// InvokeAI's folders of families.
+/// `InvokeAI`'s folders of families.
 const INVOKE_FAMILIES: [&str; 4] = ["sd-1", "sd-2", "sdxl", "sdxl-refiner"];
 
 /// How checkpoints in one file end, and `LoRA`s.
@@ -130,6 +130,19 @@ pub(super) fn models_in(place: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
     let models: Vec<PathBuf> = models.collect();
     files.retain(|file| !models.iter().any(|model| file.starts_with(model)));
     (models, files)
+}
+
+/// The picture that people keep beside a model's file or folder, or in its folder, to tell it by: `NAME.png` or `NAME.preview.png`, or
+/// in the folder `preview.png`; JPEG and WebP likewise.
+pub(super) fn preview_of(model: &Path) -> Option<PathBuf> {
+    let name = if model.is_file() { model.file_stem() } else { model.file_name() }?.to_string_lossy().into_owned();
+    let beside = model.parent().unwrap_or(Path::new(""));
+    let stems = [beside.join(&name), beside.join(format!("{name}.preview")), model.join("preview")];
+    let files = stems.iter().flat_map(|stem| {
+        let named = |ending: &&str| PathBuf::from(format!("{}.{ending}", stem.display()));
+        PICTURE_ENDINGS.iter().map(named).collect::<Vec<_>>()
+    });
+    files.into_iter().find(|path| path.is_file())
 }
 
 /// The files in folders, by path, and so deep in the folders in them.
