@@ -130,7 +130,7 @@ pub(super) fn cached_name(state: &Path) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// As `ComfyUI` ships it (extra_model_paths.yaml.example), with what people make of it.
+    /// As `ComfyUI` ships it (`extra_model_paths.yaml.example`), with what people make of it.
     const COMFY: &str = r#"#Rename this to extra_model_paths.yaml
 a111:
     base_path: "C:/webui/"   # mine

@@ -250,7 +250,7 @@ mod tests {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/checkpoints").join(name)
     }
 
-    /// tests/fixtures/generate_gguf.py: every type, as the `gguf` package reads it.
+    /// `tests/fixtures/generate_gguf.py`: every type, as the `gguf` package reads it.
     #[test]
     fn every_type_is_read_as_ggml_reads_it() {
         let path = fixture("quantised.gguf");
