@@ -118,7 +118,9 @@ proptest! {
     fn no_damaged_file_brings_a_loader_down(which in 0..12usize, harms in prop::collection::vec(Harm::any(), 1..5)) {
         let (name, whole) = &files()[which];
         let mut bytes = whole.clone();
-        harms.iter().for_each(|harm| harm.apply(&mut bytes));
+        for harm in &harms {
+            harm.apply(&mut bytes);
+        }
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(name);
         std::fs::write(&path, &bytes).unwrap();
