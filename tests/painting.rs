@@ -91,6 +91,13 @@ fn a_run_that_spares_memory_paints_the_same_and_keeps_no_weights() {
         assert_eq!(painted.picture, finished(&bozzetto(), &request).picture);
         assert_eq!((while_sampling, loaded(&model)), (Some([false, true, false]), [false; 3]));
     }
+    let extras = Extras { sparing: true, ..Extras::default() };
+    let ending = paint(&model, extras, &request(), &mut |progress| match progress {
+        Progress::Step { .. } => Break(Stop::Discard),
+        _ => Continue(()),
+    });
+    assert!(matches!(ending, Ok(Ending::Discarded)));
+    assert_eq!(loaded(&model), [false; 3], "a run that is thrown away keeps nothing either");
 }
 
 #[test]

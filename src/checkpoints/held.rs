@@ -25,6 +25,15 @@ impl<T> Held<T> {
         Ok(network)
     }
 
+    /// Loads it, and gives it back unless it was loaded before.
+    pub(super) fn once_loaded(&self) -> Result<(), Error> {
+        if !self.is_loaded() {
+            self.get()?;
+            self.give_back();
+        }
+        Ok(())
+    }
+
     /// Whether it is loaded.
     pub fn is_loaded(&self) -> bool {
         self.now().is_some()
@@ -61,6 +70,10 @@ mod tests {
         let in_use = held.get().unwrap();
         held.give_back();
         assert!(!held.is_loaded());
-        assert_eq!((*held.get().unwrap(), *in_use), (1, 0));
+        held.once_loaded().unwrap();
+        assert!(!held.is_loaded());
+        assert_eq!((*held.get().unwrap(), *in_use), (2, 0));
+        held.once_loaded().unwrap();
+        assert!(held.is_loaded());
     }
 }

@@ -163,8 +163,7 @@ impl Model {
     /// back: it is the last to be used, and what is wrong with it should not be found out after a picture's work.
     pub fn open(path: &Path, device: &Device, precision: Precision) -> Result<Self, Error> {
         let model = Self::described(path, device, precision)?;
-        model.vae.get()?;
-        model.vae.give_back();
+        model.vae.once_loaded()?;
         Ok(model)
     }
 
@@ -260,6 +259,13 @@ impl Model {
         lora.check(&self.name, &self.layers()?)
     }
 
+    /// Frees the memory of all networks until they are asked for again.
+    pub fn give_back(&self) {
+        self.texts.iter().for_each(|text| text.network.give_back());
+        self.unet.give_back();
+        self.vae.give_back();
+    }
+
     /// What `LoRA`s can change, which is known of networks that were loaded.
     fn layers(&self) -> Result<Vec<Layer>, Error> {
         let layers = self.parts.layers();
@@ -267,9 +273,9 @@ impl Model {
         if has(Net::Unet) && self.texts.iter().zip(TEXT_NETS).all(|(_, net)| has(net)) {
             return Ok(layers);
         }
-        self.unet.get()?;
+        self.unet.once_loaded()?;
         for text in &self.texts {
-            text.network.get()?;
+            text.network.once_loaded()?;
         }
         Ok(self.parts.layers())
     }

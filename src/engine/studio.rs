@@ -196,6 +196,8 @@ impl Work for Studio {
         self.load_controlnet(&job.request)?;
         self.load_loras(&job.request)?;
         let (learned, unread) = self.learned(&job.request);
+        // Nothing of such a model is in memory between pictures, so that what is free tells.
+        self.sparing = self.sparing && (self.memory == Memory::Sparing || self.is_too_large(&job.request.model));
         let (.., model) = self.loaded.as_ref().expect("the loop loads the job's model before it paints");
         let extras = Extras {
             upscaler: self.upscaler.as_ref().map(|(_, upscaler)| upscaler),
@@ -214,6 +216,13 @@ impl Work for Studio {
         let mut ending = ending?;
         if let Ending::Finished(painted) | Ending::Stopped(painted) = &mut ending {
             painted.notes.extend(unread);
+            if self.sparing && self.memory == Memory::Plenty {
+                painted.notes.push(
+                    "memory is short, so each part of the model was loaded when it was needed and freed after: close other programs to \
+                     paint the next picture sooner"
+                        .to_owned(),
+                );
+            }
         }
         if let (Some(file), Some(mut traced), Ending::Finished(painted) | Ending::Stopped(painted)) =
             (trace, traced, &ending)
