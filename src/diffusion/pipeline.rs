@@ -140,7 +140,7 @@ impl<'a> Run<'a> {
 
     fn paint(&self, on_progress: OnProgress<'_>) -> Result<Ending, Halt> {
         for text in &self.model.texts {
-            self.load(&text.network, on_progress)?;
+            load(&text.network, on_progress)?;
         }
         tell(on_progress, Progress::Phase(Phase::EncodePrompt))?;
         let conditioning = self.conditioning()?;
@@ -149,7 +149,7 @@ impl<'a> Run<'a> {
         let picture = picture_to_start_from(self.request);
         let mut original = None;
         if let (Some(input), Some(picture)) = (&self.request.input, &picture) {
-            self.load(&self.model.vae, on_progress)?;
+            load(&self.model.vae, on_progress)?;
             tell(on_progress, Progress::Phase(Phase::EncodePicture))?;
             original = Some(self.encoded(picture)?);
             if input.mask.as_ref().is_some_and(|mask| mask.is_empty()) {
@@ -167,7 +167,7 @@ impl<'a> Run<'a> {
             _ => None,
         };
         let x = self.start(&first, begin.as_ref().or(original.as_ref()))?;
-        self.load(&self.model.unet, on_progress)?;
+        load(&self.model.unet, on_progress)?;
         tell(on_progress, Progress::Phase(Phase::Sample))?;
         let denoiser = self.denoiser(&conditioning, original)?;
         self.done_with(&self.model.vae);
@@ -175,7 +175,7 @@ impl<'a> Run<'a> {
         drop(denoiser);
         self.done_with(&self.model.unet);
         tell_unless_discarded(on_progress, Progress::Latent(&sampled.latent))?;
-        self.load(&self.model.vae, on_progress)?;
+        load(&self.model.vae, on_progress)?;
         tell_unless_discarded(on_progress, Progress::Phase(Phase::Decode))?;
         let mut painted = Painted {
             picture: Arc::new(self.decoded(&sampled.latent)?),
@@ -188,15 +188,6 @@ impl<'a> Run<'a> {
         let stopped = self.enlarge(&mut painted, sampled.stopped, on_progress)?;
         painted.seconds = self.started.elapsed().as_secs_f64();
         Ok(if stopped { Ending::Stopped(painted) } else { Ending::Finished(painted) })
-    }
-
-    /// What would be loaded in the next phase is loaded in one of its own.
-    fn load<T>(&self, network: &Held<T>, on_progress: OnProgress<'_>) -> Result<(), Halt> {
-        if !network.is_loaded() {
-            tell_unless_discarded(on_progress, Progress::Phase(Phase::LoadModel))?;
-            network.get()?;
-        }
-        Ok(())
     }
 
     /// No more work for a network in this run.
@@ -476,6 +467,15 @@ fn seen(x: &Tensor, beside: Option<&Tensor>) -> Result<Tensor, candle_core::Erro
         None => Ok(x.clone()),
         Some(beside) => Tensor::cat(&[x, &beside.repeat((x.dim(0)?, 1, 1, 1))?], 1),
     }
+}
+
+/// What would be loaded in the next phase is loaded in one of its own.
+fn load<T>(network: &Held<T>, on_progress: OnProgress<'_>) -> Result<(), Halt> {
+    if !network.is_loaded() {
+        tell_unless_discarded(on_progress, Progress::Phase(Phase::LoadModel))?;
+        network.get()?;
+    }
+    Ok(())
 }
 
 /// Tells of something before the first estimate: there is nothing to keep, so any stop throws the run away.
