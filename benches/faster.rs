@@ -6,7 +6,7 @@
 
 use candle_core::Device;
 use sfumato::checkpoints::{Model, Precision};
-use sfumato::diffusion::{Defaults, Ending, Extras, Request, Savings, Tuning, paint};
+use sfumato::diffusion::{Defaults, Emphasis, Ending, Extras, Request, Savings, Tuning, paint};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
@@ -98,6 +98,7 @@ fn painted(model: &Model, precision: Precision, savings: Savings, prompt: &str, 
         tuning: Tuning::default(),
         prediction: None,
         clip_skip: 1,
+        emphasis: Emphasis::Original,
         input: None,
         control: None,
         upscale: None,

@@ -4,7 +4,9 @@
 use candle_core::{Device, Tensor};
 use divan::{Bencher, black_box};
 use sfumato::checkpoints::{Model, Precision};
-use sfumato::diffusion::{Extras, Input, Noise, Request, SamplerName, Savings, ScheduleName, Tuning, paint, preview};
+use sfumato::diffusion::{
+    Emphasis, Extras, Input, Noise, Request, SamplerName, Savings, ScheduleName, Tuning, paint, preview,
+};
 use sfumato::geom::{Extent, Point};
 use sfumato::paint::{Brush, Document, Edit, MaskEdit, Stroke, Tool};
 use std::ops::ControlFlow;
@@ -35,6 +37,7 @@ fn request(model: &Model, steps: u32) -> Request {
         tuning: Tuning::default(),
         prediction: None,
         clip_skip: 1,
+        emphasis: Emphasis::Original,
         input: None::<Input>,
         control: None,
         upscale: None,

@@ -11,7 +11,7 @@ mod tiny_checkpoint;
 mod tiny_clip;
 
 use serde_json::Value;
-use sfumato::diffusion::{Precision, Request, SamplerName, Savings, ScheduleName, Tuning};
+use sfumato::diffusion::{Emphasis, Precision, Request, SamplerName, Savings, ScheduleName, Tuning};
 use sfumato::gallery::{Gallery, NewEntry};
 use sfumato::geom::Extent;
 use sfumato::pixels::{Mask, Picture, read_texts};
@@ -222,6 +222,7 @@ fn the_gallery_is_searched_by_what_its_pictures_show() {
             tuning: Tuning::default(),
             prediction: None,
             clip_skip: 1,
+            emphasis: Emphasis::Original,
             input: None,
             control: None,
             upscale: None,
@@ -330,6 +331,28 @@ fn a_picture_tells_every_setting_it_was_made_with() {
             .1
             .starts_with("a red apple\nNegative prompt: blurry, \"dark\"\nSteps: 3, ")
     );
+}
+
+#[test]
+fn styles_and_what_a_prompt_leaves_open_are_in_the_request_as_they_were_chosen() {
+    let desk = Desk::new();
+    let models = desk.path("models");
+    std::fs::create_dir_all(models.join("wildcards")).unwrap();
+    std::fs::write(models.join("wildcards/colours.txt"), "red\n").unwrap();
+    std::fs::write(models.join("styles.csv"), "name,prompt,negative_prompt\nFlat,\"{prompt}, flat\",photo\n").unwrap();
+    let prompt = "a car :0.5 AND a __colours__ {apple|apple}";
+    let args =
+        ["paint", prompt, "--style", "flat", "--emphasis", "no_norm", "--steps", "1", "--size", "64x64", "--json"];
+    let output = desk.run(&args);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let request = &object["pictures"][0]["request"];
+    assert_eq!(request["prompt"], "a car :0.5 AND a red apple, flat");
+    assert_eq!((&request["negative_prompt"], &request["emphasis"]), (&"photo".into(), &"no_norm".into()));
+    let (_, sentence) = desk.fail(&["paint", "a __birds__"]);
+    assert!(sentence.contains("there is no birds.txt for __birds__"), "{sentence}");
+    let (_, sentence) = desk.fail(&["paint", "a", "--style", "round"]);
+    assert!(sentence.contains("there is no style named round: choose one of Flat"), "{sentence}");
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use candle_core::Device;
 use sfumato::checkpoints::{ControlNet, Library, Model, Precision, load_controlnet};
 use sfumato::diffusion::{
-    Control, Ending, Error, Extras, Preprocessor, Request, SamplerName, Savings, ScheduleName, Tuning, paint,
+    Control, Emphasis, Ending, Error, Extras, Preprocessor, Request, SamplerName, Savings, ScheduleName, Tuning, paint,
 };
 use sfumato::geom::Extent;
 use sfumato::pixels::Picture;
@@ -51,6 +51,7 @@ fn request(control: Option<Control>) -> Request {
         tuning: Tuning::default(),
         prediction: None,
         clip_skip: 1,
+        emphasis: Emphasis::Original,
         input: None,
         control,
         upscale: None,

@@ -8,7 +8,7 @@ mod shared;
 use candle_core::{Device, Tensor};
 use sfumato::checkpoints::{Model, Precision, Prediction};
 use sfumato::diffusion::{
-    Denoiser, Ending, Error, Extras, Guided, Input, Noise, Progress, Request, Rescale, SamplerName, Savings,
+    Denoiser, Emphasis, Ending, Error, Extras, Guided, Input, Noise, Progress, Request, Rescale, SamplerName, Savings,
     ScheduleName, Step, Stop, TrainingSigmas, Tuning, Walk, paint, sample, sigmas,
 };
 use sfumato::geom::Extent;
@@ -95,7 +95,8 @@ fn rescaled_guidance_equals_diffusers() {
         let both = Tensor::cat(&[tensor(&case.negative), tensor(&case.positive)], 0).unwrap();
         let of = Prediction::from_name(&case.prediction).unwrap();
         let how = Rescale { share: rescale.share, of };
-        let guided = Guided { inner: Both(both), scale: rescale.scale, rescale: how, when: |_| true };
+        let guided =
+            Guided { inner: Both(both), scale: rescale.scale, weights: vec![1.0], rescale: how, when: |_| true };
         let found = guided.denoise(&tensor(&rescale.x), rescale.sigma).unwrap();
         let off = largest_difference(&values(&found), &case.result) / largest(&case.result);
         within("guidance rescale", &case.prediction, "diffusers", f64::from(off), 1e-6);
@@ -174,6 +175,7 @@ fn request() -> Request {
         tuning: Tuning::default(),
         prediction: None,
         clip_skip: 1,
+        emphasis: Emphasis::Original,
         input: None,
         control: None,
         upscale: None,

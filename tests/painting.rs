@@ -5,7 +5,7 @@
 use candle_core::{DType, Device, Tensor};
 use sfumato::checkpoints::{Library, Model, Precision};
 use sfumato::diffusion::{
-    Defaults, Ending, Error, Extras, Input, Invalid, MaskedContent, Painted, Phase, Place, Progress, Request,
+    Defaults, Emphasis, Ending, Error, Extras, Input, Invalid, MaskedContent, Painted, Phase, Place, Progress, Request,
     SamplerName, Savings, ScheduleName, Stop, Trace, Tuning, Upscale, paint, preview,
 };
 use sfumato::geom::{Bounds, Extent};
@@ -42,6 +42,7 @@ fn request() -> Request {
         tuning: Tuning::default(),
         prediction: None,
         clip_skip: 1,
+        emphasis: Emphasis::Original,
         input: None,
         control: None,
         upscale: None,

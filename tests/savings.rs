@@ -5,8 +5,8 @@
 use candle_core::{Device, Tensor};
 use sfumato::checkpoints::{Model, Precision};
 use sfumato::diffusion::{
-    Ending, Extras, Invalid, Prediction, Progress, Request, SamplerName, Savings, ScheduleName, TrainingSigmas, Tuning,
-    paint, sigmas,
+    Emphasis, Ending, Extras, Invalid, Prediction, Progress, Request, SamplerName, Savings, ScheduleName,
+    TrainingSigmas, Tuning, paint, sigmas,
 };
 use sfumato::geom::Extent;
 use std::ops::ControlFlow::Continue;
@@ -35,6 +35,7 @@ fn request(savings: Savings) -> Request {
         tuning: Tuning::default(),
         prediction: None,
         clip_skip: 1,
+        emphasis: Emphasis::Original,
         input: None,
         control: None,
         upscale: None,

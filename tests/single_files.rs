@@ -15,7 +15,7 @@ use candle_core::{DType, Device, Tensor};
 use hashed::wave;
 use serde_json::Value;
 use sfumato::checkpoints::{Format, Library, Model, Parts, Precision, Prediction, PredictionSource};
-use sfumato::diffusion::{Ending, Extras, Request, SamplerName, Savings, ScheduleName, Tuning, paint};
+use sfumato::diffusion::{Emphasis, Ending, Extras, Request, SamplerName, Savings, ScheduleName, Tuning, paint};
 use sfumato::geom::Extent;
 use sfumato::pixels::Picture;
 use sfumato::prompt::{Fill, Tokenizer};
@@ -48,6 +48,7 @@ fn painted(path: &Path, prediction: Option<Prediction>) -> Arc<Picture> {
         tuning: Tuning::default(),
         prediction,
         clip_skip: 1,
+        emphasis: Emphasis::Original,
         input: None,
         control: None,
         upscale: None,

@@ -7,7 +7,8 @@ use candle_core::{DType, Device, Tensor};
 use proptest::prelude::*;
 use sfumato::checkpoints::{Error, Library, Model, Precision, Upscaler};
 use sfumato::diffusion::{
-    self, Ending, Extras, Input, Phase, Progress, Request, SamplerName, Savings, ScheduleName, Stop, Tuning, Upscale,
+    self, Emphasis, Ending, Extras, Input, Phase, Progress, Request, SamplerName, Savings, ScheduleName, Stop, Tuning,
+    Upscale,
 };
 use sfumato::geom::Extent;
 use sfumato::pixels::Picture;
@@ -195,6 +196,7 @@ fn request() -> Request {
         tuning: Tuning::default(),
         prediction: None,
         clip_skip: 1,
+        emphasis: Emphasis::Original,
         input: None,
         control: None,
         upscale: None,

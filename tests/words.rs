@@ -14,7 +14,8 @@ use candle_core::{Device, Tensor};
 use hashed::weights;
 use sfumato::checkpoints::{LearnedWord, Library, Model, Precision};
 use sfumato::diffusion::{
-    Ending, Error, Extras, Painted, Progress, Request, SamplerName, Savings, ScheduleName, Stop, Tuning, paint,
+    Emphasis, Ending, Error, Extras, Painted, Progress, Request, SamplerName, Savings, ScheduleName, Stop, Tuning,
+    paint,
 };
 use sfumato::geom::Extent;
 use std::collections::HashMap;
@@ -49,6 +50,7 @@ fn request(prompt: &str, clip_skip: u32) -> Request {
         tuning: Tuning::default(),
         prediction: None,
         clip_skip,
+        emphasis: Emphasis::Original,
         input: None,
         control: None,
         upscale: None,

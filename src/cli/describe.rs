@@ -76,6 +76,7 @@ pub(super) fn found(found: &Found) -> Value {
     put("tuning", found.tuning.map(|tuning| serde_json::to_value(tuning).expect("finite numbers")));
     put("prediction", found.prediction.map(|prediction| Value::from(prediction.name())));
     put("clip_skip", found.clip_skip.map(Value::from));
+    put("emphasis", found.emphasis.map(|emphasis| emphasis.key().into()));
     put("strength", found.strength.map(Value::from));
     put(
         "control",

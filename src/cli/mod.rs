@@ -17,7 +17,7 @@ pub use describe::sentence;
 
 use crate::checkpoints::Library;
 use crate::diffusion::{
-    MAX_FACTOR, Precision, Prediction, Preprocessor, Request, SamplerName, Savings, ScheduleName, Tuning,
+    Emphasis, MAX_FACTOR, Precision, Prediction, Preprocessor, Request, SamplerName, Savings, ScheduleName, Tuning,
 };
 use crate::geom::Extent;
 use crate::settings::{Paths, Settings};
@@ -161,6 +161,12 @@ pub struct PaintArgs {
     /// Which of the text encoder's layers conditions, counted from the last, 1 to 12: A1111's "Clip skip"
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = |text: &str| whole_between(text, 1, Request::<(), ()>::MAX_CLIP_SKIP))]
     pub clip_skip: u32,
+    /// How brackets in prompts count: original (as in A1111), `no_norm` (suits XL), comfyui, ignore, none (brackets are letters)
+    #[arg(long, value_name = "NAME", default_value = "original", value_parser = emphasis_named)]
+    pub emphasis: Emphasis,
+    /// Apply a style of `styles.csv`, in a folder of models or beside it, as A1111 writes it; may stand several times
+    #[arg(long, value_name = "NAME")]
+    pub style: Vec<String>,
     /// Add a `LoRA`, a file or one that `sfumato models` lists, by this weight [default: 1]; as `<lora:NAME:WEIGHT>` in the prompt does
     #[arg(long, value_name = "FILE|NAME[=WEIGHT]")]
     pub lora: Vec<String>,
@@ -412,6 +418,12 @@ const JSON_VERSION: u32 = 1;
 /// The models on this machine, in `folder` if one is named, in the user's folders, and where the program brings its own; and
 /// what the user configured.
 fn library(folder: Option<&Path>) -> (Library, Settings) {
+    let (folders, settings) = places(folder);
+    (Library::discover(&folders), settings)
+}
+
+/// The folders of models: `folder` if one is named, and the user's; and what the user configured.
+fn places(folder: Option<&Path>) -> (Vec<PathBuf>, Settings) {
     let mut folders: Vec<_> = folder.map(Path::to_owned).into_iter().collect();
     let mut settings = Settings::default();
     match Paths::from_environment() {
@@ -425,7 +437,7 @@ fn library(folder: Option<&Path>) -> (Library, Settings) {
         }
         Err(error) => tracing::warn!("{error}"),
     }
-    (Library::discover(&folders), settings)
+    (folders, settings)
 }
 
 /// Writes to standard output. A reader that has seen enough is no error.
@@ -456,6 +468,11 @@ fn schedule_help() -> String {
 fn sampler_named(name: &str) -> Result<SamplerName, String> {
     let keys = || SamplerName::ALL.iter().map(|sampler| sampler.key()).collect::<Vec<_>>().join(", ");
     SamplerName::from_name(name).ok_or_else(|| format!("there is no such sampler: choose one of {}", keys()))
+}
+
+fn emphasis_named(name: &str) -> Result<Emphasis, String> {
+    let keys = || Emphasis::ALL.iter().map(|emphasis| emphasis.key()).collect::<Vec<_>>().join(", ");
+    Emphasis::from_name(name).ok_or_else(|| format!("there is no such emphasis: choose one of {}", keys()))
 }
 
 fn schedule_named(name: &str) -> Result<ScheduleName, String> {

@@ -5,7 +5,7 @@ use super::models::chosen_clip;
 use super::output::{Output, make_folder};
 use super::plan::Plan;
 use super::report::{Reporter, steps_in_words};
-use super::{PaintArgs, Usage, describe, library, print, print_json};
+use super::{PaintArgs, Usage, describe, places, print, print_json};
 use crate::checkpoints::Library;
 use crate::diffusion::{Painted, Precision, Request, Stop};
 use crate::engine::{self, CancelToken, Client, Command, Event, Job, JobId, Memory, Outcome, Priority};
@@ -62,9 +62,10 @@ fn paint_all(args: &PaintArgs, done: &mut Done) -> anyhow::Result<()> {
     if args.rank && args.prompt.iter().all(|words| words.trim().is_empty()) {
         bail!(Usage("--rank orders pictures by how well they fit the prompt, and there is none: write one".to_owned()));
     }
-    let (mut library, settings) = library(args.model.as_deref().map(Path::new).filter(|path| path.exists()));
+    let (folders, settings) = places(args.model.as_deref().map(Path::new).filter(|path| path.exists()));
+    let mut library = Library::discover(&folders);
     let tags: String = args.lora.iter().map(|wish| tag(&mut library, wish)).collect();
-    let plan = Plan::new(args, &tags, &library, settings.last_model.as_deref())?;
+    let plan = Plan::new(args, &tags, &library, &folders, settings.last_model.as_deref())?;
     let clip = args.rank.then(|| chosen_clip(&library, args.clip.as_deref(), settings.clip.as_deref())).transpose()?;
     let output = Output::new(args.out.as_deref(), args.count)?;
     if let Some(folder) = args.trace.as_deref().and_then(Path::parent) {

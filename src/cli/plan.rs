@@ -6,10 +6,10 @@ use crate::diffusion::{Control, Defaults, Input, Preprocessor, Request, Savings,
 use crate::engine;
 use crate::geom::Extent;
 use crate::pixels::{Mask, Picture};
-use crate::prompt::loras;
+use crate::prompt::{Style, Wildcards, loras};
 use crate::session::entropy;
 use anyhow::{anyhow, bail};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The seeds that torch's generator takes whole: 32 bits.
@@ -32,6 +32,7 @@ impl Plan {
         args: &PaintArgs,
         tags: &str,
         library: &Library,
+        folders: &[PathBuf],
         used_last: Option<&str>,
     ) -> anyhow::Result<Self> {
         let mut notes = Vec::new();
@@ -48,6 +49,10 @@ impl Plan {
             notes.push(format!("the size {wanted} is rounded to {extent}: both sides must be multiples of 8"));
         }
         let mut request = request(args, model.name, &model.defaults, extent)?;
+        for name in &args.style {
+            let style = style(folders, name)?;
+            (request.prompt, request.negative_prompt) = style.applied(&request.prompt, &request.negative_prompt);
+        }
         request.prompt += tags;
         for tag in loras(&request.prompt).map_err(|error| Usage(error.to_string()))? {
             let entry = library.find_lora(&tag.name).map_err(engine::Error::from)?;
@@ -65,11 +70,16 @@ impl Plan {
             guide.map(|guide| control(&args.control, library, &request.model, guide, &mut notes)).transpose()?;
         let request = Request { input, control, upscale, ..request };
         let request = request.checked().map_err(|invalid| Usage(invalid.to_string()))?;
+        let wildcards = Wildcards::new(folders);
 
         let Some(last) = request.seed.checked_add(u64::from(args.count - 1)) else {
             bail!(Usage(format!("there are not {} seeds from {} on: choose a smaller one", args.count, request.seed)));
         };
-        let requests = (request.seed..=last).map(|seed| Request { seed, ..request.clone() }).collect();
+        let of_seed = |seed| {
+            let request = Request { seed, ..request.clone() }.completed(&wildcards)?;
+            request.checked().map_err(|invalid| anyhow!(Usage(invalid.to_string())))
+        };
+        let requests = (request.seed..=last).map(of_seed).collect::<anyhow::Result<_>>()?;
         Ok(Self { requests, seed_was_drawn: args.seed.is_none(), notes })
     }
 }
@@ -109,10 +119,33 @@ fn request(args: &PaintArgs, model: String, defaults: &Defaults, extent: Extent)
         },
         prediction: args.prediction,
         clip_skip: args.clip_skip,
+        emphasis: args.emphasis,
         input: None,
         control: None,
         upscale: None,
     })
+}
+
+/// The style of this name, whatever its case, in the first `styles.csv` that has it.
+fn style(folders: &[PathBuf], name: &str) -> anyhow::Result<Style> {
+    let beside = folders.iter().filter_map(|folder| folder.parent().map(Path::to_owned));
+    let files: Vec<_> = folders.iter().cloned().chain(beside).map(|folder| folder.join("styles.csv")).collect();
+    let mut names = Vec::new();
+    for file in files.iter().filter(|file| file.is_file()) {
+        for style in Style::read(file)? {
+            if style.name.eq_ignore_ascii_case(name) {
+                return Ok(style);
+            }
+            names.push(style.name);
+        }
+    }
+    let choose = if names.is_empty() {
+        let places: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
+        format!("there is no styles.csv: put one at {}", places.join(" or "))
+    } else {
+        format!("choose one of {}", names.join(", "))
+    };
+    bail!(Usage(format!("there is no style named {name}: {choose}")))
 }
 
 /// By the `ControlNet` of this name, or the one that suits the model best.

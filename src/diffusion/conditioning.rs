@@ -1,12 +1,12 @@
 //! From prompts to what conditions the network at each step: which words count when, in chunks that the text encoders take, each
-//! token weighed as stable-diffusion-webui 1.10 does it (emphasis "Original", `sd_emphasis.py`).
+//! token weighed as [`Emphasis`] says.
 
 use super::denoiser::is_finite;
-use super::{Error, Request, last_layer};
+use super::{Emphasis, Error, Request, last_layer};
 use crate::checkpoints::{LearnedWord, LearnedWordSummary, Model, TextEncoder};
 use crate::geom::Extent;
 use crate::networks::{About, Addition, Learned, Read};
-use crate::prompt::{Chunk, Spelled, at_each_step};
+use crate::prompt::{Chunk, Part, Spelled, at_each_step, weighted, weighted_absolutely};
 use candle_core::{D, Tensor};
 use std::collections::HashMap;
 
@@ -29,19 +29,20 @@ pub(super) struct Stage {
 }
 
 impl Conditioning {
-    /// Of `prompts`, each with what a person calls it and words of `learned` in it, for `count` steps. Of two the first is negative.
+    /// Of `prompts`, each with what a person calls it and words of `learned` in it, for `count` steps. Of several the first is negative.
     pub(super) fn new(
         model: &Model,
         learned: &[LearnedWord],
         request: &Request,
-        prompts: &[(&str, &str)],
+        prompts: &[(&str, String)],
         count: usize,
     ) -> Result<Self, Error> {
         let (skipped, mut notes) = layers_to_skip(model, request.clip_skip)?;
         let (learned, passed_over) = fitting(model, learned);
         notes.extend(passed_over);
         let spelled = model.texts.iter().map(|text| spelled(text, &learned)).collect::<Result<_, _>>()?;
-        let mut encoder = Encoder { model, skipped, learned, spelled, known: HashMap::new(), notes };
+        let emphasis = request.emphasis;
+        let mut encoder = Encoder { model, emphasis, skipped, learned, spelled, known: HashMap::new(), notes };
         let at_each_step: Vec<_> = prompts.iter().map(|(_, text)| at_each_step(text, count as u32)).collect();
         let (mut stages, mut texts_of_stage, mut of_step) = (Vec::new(), Vec::new(), Vec::new());
         for step in 0..count {
@@ -52,7 +53,7 @@ impl Conditioning {
                 let mut encoded: Vec<_> = std::iter::zip(&texts, prompts)
                     .map(|(text, (what, _))| encoder.encoded(text, what))
                     .collect::<Result<_, _>>()?;
-                if model.empty_is_zero && texts.len() == 2 && texts[0].is_empty() {
+                if model.empty_is_zero && texts.len() > 1 && texts[0].is_empty() {
                     encoded[0] = encoded[0].zeros_like()?;
                 }
                 stages.push(encoder.side_by_side(encoded, request.extent)?);
@@ -131,6 +132,7 @@ const CHUNKS_AT_ONCE: usize = 8;
 /// Encodes each text once.
 struct Encoder<'a> {
     model: &'a Model,
+    emphasis: Emphasis,
     /// How many layers of the text encoders are left out.
     skipped: usize,
     /// Words that they learned, and for each encoder how they are written.
@@ -176,7 +178,23 @@ impl Encoder<'_> {
         let TextEncoder { tokenizer, network, .. } = &self.model.texts[index];
         let network = network.get()?;
         let length = network.context_length();
-        let chunked = tokenizer.chunks(text, length, &self.spelled[index])?;
+        let parts = match self.emphasis {
+            Emphasis::Original | Emphasis::NoNorm | Emphasis::Ignore => weighted(text),
+            Emphasis::ComfyUi => weighted_absolutely(text),
+            Emphasis::None => vec![Part::Text(text.to_owned(), 1.0)],
+        };
+        let chunked = tokenizer.chunks(parts, length, &self.spelled[index])?;
+        let is_weighed = |chunk: &Chunk| chunk.weights.iter().any(|weight| (weight - 1.0).abs() > f32::EPSILON);
+        let empty = if self.emphasis == Emphasis::ComfyUi && chunked.chunks.iter().any(is_weighed) {
+            let empty = tokenizer.encode("", length)?.ids;
+            Some(
+                network
+                    .read(&Tensor::from_vec(empty, (1, length), &self.model.device)?, &[], self.skipped)?
+                    .conditioning,
+            )
+        } else {
+            None
+        };
         let (mut words, mut first_pooled) = (Vec::new(), None);
         for some in chunked.chunks.chunks(CHUNKS_AT_ONCE) {
             let ids: Vec<u32> = some.iter().flat_map(|chunk| chunk.ids.iter().copied()).collect();
@@ -191,7 +209,12 @@ impl Encoder<'_> {
                 return Err(Error::PartNotFinite { part: "the text encoder" });
             }
             for (index, chunk) in some.iter().enumerate() {
-                words.push(weighed(&conditioning.narrow(0, index, 1)?, chunk)?);
+                let encoded = conditioning.narrow(0, index, 1)?;
+                words.push(if is_weighed(chunk) {
+                    weighed(&encoded, &chunk.weights, self.emphasis, empty.as_ref())?
+                } else {
+                    encoded
+                });
             }
             if let (None, Some(pooled)) = (&first_pooled, pooled) {
                 first_pooled = Some(pooled.narrow(0, 0, 1)?);
@@ -237,8 +260,9 @@ impl Encoder<'_> {
         let pooled = Tensor::cat(&pooled, 0)?;
         let (height, width) = (f64::from(extent.height), f64::from(extent.width));
         let is_scored = (inputs - pooled.dim(1)?) / number_width == 5;
-        let numbers = (0..encoded.len()).rev().map(|place| {
-            let last = if is_scored { vec![SCORES[place]] } else { vec![height, width] };
+        let numbers = (0..encoded.len()).map(|place| {
+            let is_negative = encoded.len() > 1 && place == 0;
+            let last = if is_scored { vec![SCORES[usize::from(is_negative)]] } else { vec![height, width] };
             [vec![height, width, 0.0, 0.0], last].concat()
         });
         Ok(Some(About { numbers: numbers.collect(), pooled }))
@@ -253,14 +277,24 @@ fn listed(words: &[String]) -> String {
     if more == 0 { first } else { format!("{first} and {more} more") }
 }
 
-/// Each token of `encoded` (1, N, C) times its weight; the mean of all stays what it was.
-fn weighed(encoded: &Tensor, chunk: &Chunk) -> Result<Tensor, candle_core::Error> {
-    let is_plain = |weight: &f32| (weight - 1.0).abs() < f32::EPSILON;
-    if chunk.weights.iter().all(is_plain) {
+/// Each token of `encoded` (1, N, C) weighed; `empty` is an empty prompt, encoded, where the emphasis needs it.
+fn weighed(
+    encoded: &Tensor,
+    weights: &[f32],
+    emphasis: Emphasis,
+    empty: Option<&Tensor>,
+) -> Result<Tensor, candle_core::Error> {
+    let weights = Tensor::new(weights, encoded.device())?.unsqueeze(D::Minus1)?;
+    if let Some(empty) = empty {
+        return (encoded - empty)?.broadcast_mul(&weights)? + empty;
+    }
+    if matches!(emphasis, Emphasis::Ignore | Emphasis::None) {
         return Ok(encoded.clone());
     }
-    let weights = Tensor::new(chunk.weights.as_slice(), encoded.device())?.unsqueeze(D::Minus1)?;
     let weighed = encoded.broadcast_mul(&weights)?;
+    if emphasis == Emphasis::NoNorm {
+        return Ok(weighed);
+    }
     let mean = |tensor: &Tensor| tensor.mean_all()?.to_scalar::<f32>();
     let (before, after) = (mean(encoded)?, mean(&weighed)?);
     // A mean of nothing cannot be restored.
@@ -273,16 +307,21 @@ mod tests {
     use candle_core::Device;
 
     #[test]
-    fn a_weighed_token_is_stronger_and_the_mean_stays() {
+    fn a_weighed_token_is_as_strong_as_the_emphasis_says() {
         let encoded = Tensor::new(&[[[1_f32, 2.0], [3.0, 4.0]]], &Device::Cpu).unwrap();
-        let chunk = |weights: [f32; 2]| Chunk { ids: vec![0, 1], weights: weights.to_vec(), learned: Vec::new() };
-        let values = |tensor: Tensor| tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        assert_eq!(values(weighed(&encoded, &chunk([1.0, 1.0])).unwrap()), [1.0, 2.0, 3.0, 4.0]);
+        let empty = Tensor::new(&[[[1_f32, 1.0], [1.0, 2.0]]], &Device::Cpu).unwrap();
+        let found = |weights: [f32; 2], emphasis, empty: Option<&Tensor>| {
+            weighed(&encoded, &weights, emphasis, empty).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap()
+        };
         // z *= w, then z *= mean before / mean after: 2.5 / 4.25 here.
-        let stronger = values(weighed(&encoded, &chunk([1.0, 2.0])).unwrap());
+        let stronger = found([1.0, 2.0], Emphasis::Original, None);
         for (found, expected) in stronger.iter().zip([1.0, 2.0, 6.0, 8.0].map(|z: f32| z * 2.5 / 4.25)) {
             assert!((found - expected).abs() < 1e-6, "{stronger:?}");
         }
-        assert_eq!(values(weighed(&encoded, &chunk([0.0, 0.0])).unwrap()), [0.0; 4]);
+        assert_eq!(found([0.0, 0.0], Emphasis::Original, None), [0.0; 4]);
+        assert_eq!(found([1.0, 2.0], Emphasis::NoNorm, None), [1.0, 2.0, 6.0, 8.0]);
+        assert_eq!(found([1.0, 2.0], Emphasis::Ignore, None), [1.0, 2.0, 3.0, 4.0]);
+        // (z - empty) * w + empty.
+        assert_eq!(found([1.0, 2.0], Emphasis::ComfyUi, Some(&empty)), [1.0, 2.0, 5.0, 6.0]);
     }
 }

@@ -61,27 +61,44 @@ pub(super) fn is_finite(x: &Tensor) -> Result<bool, Error> {
     Ok(x.to_dtype(candle_core::DType::F32)?.sum_all()?.to_scalar::<f32>()?.is_finite())
 }
 
-/// Classifier-free guidance (Ho & Salimans 2022): away from what the negative prompt gives, towards what the prompt gives.
+/// Classifier-free guidance (Ho & Salimans 2022): away from what the negative prompt gives, towards what the prompt gives, or the sum of what
+/// several give (Liu et al. 2022, "Compositional Visual Generation with Composable Diffusion Models", equation 11).
 pub struct Guided<D, W> {
-    /// A denoiser conditioned on two prompts at once: of a batch of two, the first sees the negative prompt.
+    /// A denoiser conditioned on several prompts at once: of a batch the first sees the negative prompt, the others a prompt each.
     pub inner: D,
-    /// How far: 0 is the negative prompt's estimate, 1 the prompt's, more goes beyond it.
+    /// How far: 0 is the negative prompt's estimate, 1 the prompts', more goes beyond it.
     pub scale: f64,
+    /// What each of the prompts weighs.
+    pub weights: Vec<f64>,
     /// What is taken back of the contrast that guidance adds.
     pub rescale: Rescale,
-    /// Whether there is guidance at a sigma; where there is none, the prompt's estimate is taken, of a batch of one.
+    /// Whether there is guidance at a sigma; where there is none, a single prompt's estimate is taken, of a batch of one, or that of
+    /// several without going beyond it.
     pub when: W,
 }
 
 impl<D: Denoiser, W: Fn(f64) -> bool> Denoiser for Guided<D, W> {
     fn denoise(&self, x: &Tensor, sigma: f64) -> Result<Tensor, Error> {
-        if !(self.when)(sigma) {
+        let is_guided = (self.when)(sigma);
+        if !is_guided && self.weights.len() == 1 {
             return self.inner.denoise(x, sigma);
         }
-        let both = self.inner.denoise(&Tensor::cat(&[x, x], 0)?, sigma)?;
-        let (negative, positive) = (both.narrow(0, 0, 1)?, both.narrow(0, 1, 1)?);
-        let guided = (&negative + ((&positive - &negative)? * self.scale)?)?;
-        self.rescale.apply(&guided, &positive, x, sigma)
+        let all = self.inner.denoise(&Tensor::cat(&vec![x; 1 + self.weights.len()], 0)?, sigma)?;
+        let negative = all.narrow(0, 0, 1)?;
+        let mut away = None::<Tensor>;
+        for (index, weight) in self.weights.iter().enumerate() {
+            let own = ((all.narrow(0, 1 + index, 1)? - &negative)? * *weight)?;
+            away = Some(match away {
+                None => own,
+                Some(before) => (before + own)?,
+            });
+        }
+        let away = away.unwrap_or(negative.zeros_like()?);
+        let positive = (&negative + &away)?;
+        if !is_guided {
+            return Ok(positive);
+        }
+        self.rescale.apply(&(&negative + (away * self.scale)?)?, &positive, x, sigma)
     }
 }
 
@@ -228,10 +245,31 @@ mod tests {
         let x = Tensor::new(&[[[[9_f32]]]], &Device::Cpu).unwrap();
         for (scale, expected) in [(0.0, 1.0), (1.0, 3.0), (7.5, 16.0)] {
             assert_eq!(
-                values(&Guided { inner: Two, scale, rescale: off(), when: |_| true }.denoise(&x, 1.0).unwrap()),
+                values(
+                    &Guided { inner: Two, scale, weights: vec![1.0], rescale: off(), when: |_| true }
+                        .denoise(&x, 1.0)
+                        .unwrap()
+                ),
                 [expected]
             );
         }
+    }
+
+    #[test]
+    fn several_prompts_add_up_by_their_weights() {
+        struct Three;
+        impl Denoiser for Three {
+            fn denoise(&self, x: &Tensor, _: f64) -> Result<Tensor, Error> {
+                assert_eq!(x.dims(), [3, 1, 1, 1]);
+                Ok(Tensor::new(&[[[[1_f32]]], [[[3_f32]]], [[[-2_f32]]]], &Device::Cpu)?)
+            }
+        }
+        let x = Tensor::new(&[[[[9_f32]]]], &Device::Cpu).unwrap();
+        // x0 = uncond + sum of (cond - uncond) * weight * scale.
+        let guided =
+            Guided { inner: Three, scale: 4.0, weights: vec![1.0, 0.5], rescale: off(), when: |sigma| sigma > 2.0 };
+        assert_eq!(values(&guided.denoise(&x, 3.0).unwrap()), [1.0 + (2.0 - 1.5) * 4.0]);
+        assert_eq!(values(&guided.denoise(&x, 1.0).unwrap()), [1.0 + 2.0 - 1.5]);
     }
 
     #[test]
@@ -244,7 +282,7 @@ mod tests {
             }
         }
         let x = Tensor::new(&[[[[9_f32]]]], &Device::Cpu).unwrap();
-        let guided = Guided { inner: One, scale: 7.5, rescale: off(), when: |sigma| sigma > 2.0 };
+        let guided = Guided { inner: One, scale: 7.5, weights: vec![1.0], rescale: off(), when: |sigma| sigma > 2.0 };
         assert_eq!(values(&guided.denoise(&x, 1.0).unwrap()), [3.0]);
     }
 }

@@ -33,7 +33,9 @@ pub use noise::Noise;
 pub use pipeline::{Extras, OnProgress, paint};
 pub use place::{Place, extent_to_paint};
 pub use progress::{Ending, Painted, Phase, Progress, Stop};
-pub use request::{Input, Invalid, MaskedContent, Record, Request, SamplerName, ScheduleName, Upscale, last_layer};
+pub use request::{
+    Emphasis, Input, Invalid, MaskedContent, Record, Request, SamplerName, ScheduleName, Upscale, last_layer,
+};
 pub use sampler::{Draw, OnStep, Step, Walk, sample};
 pub use savings::Savings;
 pub use schedule::{TrainingSigmas, sigmas, sigmas_for};

@@ -12,6 +12,7 @@ use super::{
 use crate::checkpoints::{Held, LearnedWord, Model, Upscaler};
 use crate::networks::{self, ControlNet, Deep};
 use crate::pixels::{Mask, Picture, composite};
+use crate::prompt::together;
 use candle_core::Tensor;
 use std::cell::RefCell;
 use std::ops::ControlFlow::{self, Break, Continue};
@@ -81,6 +82,8 @@ struct Run<'a> {
     extras: Extras<'a>,
     request: &'a Request,
     training: TrainingSigmas,
+    /// The prompts that hold at the same time, and what each weighs.
+    together: Vec<(String, f64)>,
     /// The sigmas to visit, with the 0 at the end.
     sigmas: Vec<f64>,
     /// Where it repaints, of the request's extent.
@@ -135,7 +138,18 @@ impl<'a> Run<'a> {
         let steps = (request.steps_to_run() as usize).min(whole.len() - 1);
         let sigmas = whole[whole.len() - 1 - steps..].to_vec();
         let latent_shape = [1, model.vae_config().latent_channels, height / downscale, width / downscale];
-        Ok(Self { model, extras, request, training, sigmas, mask: mask_to_paint(request), latent_shape, started })
+        let together = together(&request.prompt);
+        Ok(Self {
+            model,
+            extras,
+            request,
+            training,
+            together,
+            sigmas,
+            mask: mask_to_paint(request),
+            latent_shape,
+            started,
+        })
     }
 
     fn paint(&self, on_progress: OnProgress<'_>) -> Result<Ending, Halt> {
@@ -259,15 +273,15 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Guidance of 1 is the prompt's estimate alone.
+    /// Guidance of 1 is the prompt's estimate alone; several prompts are told apart by what the negative one gives.
     fn is_guided(&self) -> bool {
-        (self.request.guidance_scale - 1.0).abs() > f64::EPSILON
+        (self.request.guidance_scale - 1.0).abs() > f64::EPSILON || self.together.len() > 1
     }
 
     fn conditioning(&self) -> Result<Conditioning, Error> {
-        let mut prompts = vec![("prompt", self.request.prompt.as_str())];
+        let mut prompts: Vec<_> = self.together.iter().map(|(prompt, _)| ("prompt", prompt.clone())).collect();
         if self.is_guided() {
-            prompts.insert(0, ("negative prompt", self.request.negative_prompt.as_str()));
+            prompts.insert(0, ("negative prompt", self.request.negative_prompt.clone()));
         }
         Conditioning::new(self.model, self.extras.learned, self.request, &prompts, self.sigmas.len() - 1)
     }
@@ -370,7 +384,8 @@ impl<'a> Run<'a> {
         Ok(if self.is_guided() {
             let when = move |sigma| savings.guides(step_at(starts, sigma), starts.len(), sigma);
             let rescale = Rescale { share: self.request.tuning.guidance_rescale, of: prediction };
-            Box::new(Guided { inner: network, scale: self.request.guidance_scale, rescale, when })
+            let weights = self.together.iter().map(|(_, weight)| *weight).collect();
+            Box::new(Guided { inner: network, scale: self.request.guidance_scale, weights, rescale, when })
         } else {
             Box::new(network)
         })

@@ -1,6 +1,7 @@
 use super::{Control, MAX_FACTOR, Place, Precision, Prediction, Savings, Tuning, times};
 use crate::geom::Extent;
 use crate::pixels::{Mask, Picture};
+use crate::prompt::{self, Wildcards};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -44,6 +45,9 @@ pub struct Request<P = Arc<Picture>, M = Arc<Mask>> {
     /// `clip_skip`. Records of before there was a choice do not name it.
     #[serde(default = "last_layer")]
     pub clip_skip: u32,
+    /// How brackets in the prompts count. Records of before there was a choice do not name it.
+    #[serde(default)]
+    pub emphasis: Emphasis,
     /// The picture to start from; none starts from noise alone.
     pub input: Option<Input<P, M>>,
     /// What guides the shapes; none leaves them to the words. Records of before there were `ControlNet`s do not name it.
@@ -139,6 +143,7 @@ impl<P, M> Request<P, M> {
             tuning: self.tuning,
             prediction: self.prediction,
             clip_skip: self.clip_skip,
+            emphasis: self.emphasis,
             input,
             control,
             upscale: self.upscale,
@@ -179,6 +184,9 @@ pub enum Invalid {
     /// A prompt longer than anyone writes.
     #[error("a prompt of {0} characters cannot be painted: write at most {max}", max = Request::<(), ()>::MAX_PROMPT)]
     Prompt(usize),
+    /// More prompts at the same time than a network is asked for at once.
+    #[error("{0} prompts cannot be painted together: put AND between at most {max}", max = Request::<(), ()>::MAX_TOGETHER)]
+    Together(usize),
     /// No step, or more than make sense.
     #[error("{0} steps cannot be run: choose between 1 and {max}", max = Request::<(), ()>::MAX_STEPS)]
     Steps(u32),
@@ -271,9 +279,18 @@ impl Request<(), ()> {
     pub const MAX_CLIP_SKIP: u32 = 12;
     /// The most characters of a prompt: some hundred times what a text encoder takes at once.
     pub const MAX_PROMPT: usize = 20_000;
+    /// The most prompts that hold at the same time: each takes as much work as a picture.
+    pub const MAX_TOGETHER: usize = 16;
 }
 
 impl Request {
+    /// The same with what its prompts leave open, chosen by its seed.
+    pub fn completed(mut self, wildcards: &Wildcards) -> Result<Self, prompt::Error> {
+        self.prompt = wildcards.expanded(&self.prompt, self.seed)?;
+        self.negative_prompt = wildcards.expanded(&self.negative_prompt, !self.seed)?;
+        Ok(self)
+    }
+
     /// Checks everything once; what follows trusts it.
     pub fn checked(self) -> Result<Self, Invalid> {
         let max_side = Request::<(), ()>::MAX_SIDE;
@@ -286,6 +303,10 @@ impl Request {
             if length > Request::<(), ()>::MAX_PROMPT {
                 return Err(Invalid::Prompt(length));
             }
+        }
+        let together = prompt::together(&self.prompt).len();
+        if together > Request::<(), ()>::MAX_TOGETHER {
+            return Err(Invalid::Together(together));
         }
         if self.steps == 0 || self.steps > Request::<(), ()>::MAX_STEPS {
             return Err(Invalid::Steps(self.steps));
@@ -395,6 +416,24 @@ names! {
         Noise = "Latent noise" / "noise",
         /// Nothing: a latent of zeros.
         Nothing = "Latent nothing" / "nothing",
+    }
+}
+
+names! {
+    /// How brackets in prompts count, by the names that A1111 gives it (`modules/sd_emphasis.py`).
+    #[derive(Default)]
+    Emphasis {
+        /// Each token's encoding times its weight, and all of them so that their mean stays what it was.
+        #[default]
+        Original = "Original" / "original",
+        /// Each token's encoding times its weight. It suits Stable Diffusion XL.
+        NoNorm = "No norm" / "no_norm",
+        /// Each token's encoding away from that of an empty prompt, and the weights in brackets as they stand: `ComfyUI`'s.
+        ComfyUi = "ComfyUI" / "comfyui",
+        /// Weights are read and not followed.
+        Ignore = "Ignore" / "ignore",
+        /// Brackets are letters.
+        None = "None" / "none",
     }
 }
 

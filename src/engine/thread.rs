@@ -165,7 +165,7 @@ impl Error {
 mod tests {
     use super::super::{Client, LookId, channel};
     use super::*;
-    use crate::diffusion::{Painted, Request, SamplerName, Savings, ScheduleName, Stop, Tuning};
+    use crate::diffusion::{Emphasis, Painted, Request, SamplerName, Savings, ScheduleName, Stop, Tuning};
     use crate::geom::Extent;
     use std::sync::Arc;
     use std::time::Duration;
@@ -251,6 +251,7 @@ mod tests {
             tuning: Tuning::default(),
             prediction: None,
             clip_skip: 1,
+            emphasis: Emphasis::Original,
             input: None,
             control: None,
             upscale: None,

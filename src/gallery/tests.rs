@@ -1,5 +1,5 @@
 use super::*;
-use crate::diffusion::{Input, Precision, SamplerName, Savings, ScheduleName, Tuning};
+use crate::diffusion::{Emphasis, Input, Precision, SamplerName, Savings, ScheduleName, Tuning};
 use crate::geom::Extent;
 use crate::meaning::{Embedding, Seen};
 use crate::pixels::{Mask, texts_in};
@@ -23,6 +23,7 @@ fn request(prompt: &str, seed: u64, input: Option<Input>) -> Request {
         tuning: Tuning::default(),
         prediction: None,
         clip_skip: 1,
+        emphasis: Emphasis::Original,
         input,
         control: None,
         upscale: None,

@@ -4,8 +4,8 @@
 
 use super::{Found, Imported, pairs};
 use crate::diffusion::{
-    Control, Painted, Precision, Prediction, Preprocessor, Request, SamplerName, Savings, ScheduleName, Tuning,
-    Upscale, last_layer,
+    Control, Emphasis, Painted, Precision, Prediction, Preprocessor, Request, SamplerName, Savings, ScheduleName,
+    Tuning, Upscale, last_layer,
 };
 use crate::geom::Extent;
 use std::collections::HashSet;
@@ -37,6 +37,8 @@ const NOISE: &str = "Sigma noise";
 const NOISE_SCHEDULE: &str = "Noise Schedule";
 const ZERO_TERMINAL_SNR: &str = "Zero Terminal SNR";
 const RESCALE: &str = "Sfumato guidance rescale";
+/// Of A1111, which writes it where brackets stand in a prompt.
+const EMPHASIS: &str = "Emphasis";
 const PREDICTION: &str = "Sfumato prediction";
 /// How many steps were made, written only where a run was stopped early.
 const STEPS_MADE: &str = "Sfumato steps made";
@@ -84,6 +86,9 @@ fn text_of<P, M>(request: &Request<P, M>, steps_made: Option<u32>) -> String {
     }
     if request.clip_skip != last_layer() {
         keys.push(pairs::write(CLIP_SKIP, &request.clip_skip.to_string()));
+    }
+    if request.emphasis != Emphasis::default() {
+        keys.push(pairs::write(EMPHASIS, request.emphasis.label()));
     }
     keys.push(pairs::write("RNG", "CPU"));
     let (savings, off) = (request.savings, Savings::default());
@@ -229,6 +234,7 @@ pub fn from_parameters(text: &str) -> Imported {
         let found = &mut imported.settings;
         found.clip_skip.get_or_insert(last_layer());
         found.tuning.get_or_insert_default();
+        found.emphasis.get_or_insert_default();
         if is_hires && found.refine.is_none() {
             found.refine = found.strength.take();
         }
@@ -319,6 +325,7 @@ fn take(found: &mut Found, key: &str, value: &str) -> bool {
         STEPS_MADE => set(&mut found.steps_made, value.parse().ok()),
         PRECISION => set(&mut found.precision, Precision::from_name(value)),
         CLIP_SKIP => set(&mut found.clip_skip, value.parse().ok().filter(|skip| LAYERS.contains(skip))),
+        EMPHASIS => set(&mut found.emphasis, Emphasis::from_name(value)),
         PREDICTION => set(&mut found.prediction, Prediction::from_name(value)),
         "Version" => {
             let is_ours = value.starts_with("sfumato ");
@@ -406,6 +413,7 @@ mod tests {
             tuning: Tuning::default(),
             prediction: None,
             clip_skip: 1,
+            emphasis: Emphasis::Original,
             input: None,
             control: None,
             upscale: None,
@@ -428,6 +436,7 @@ mod tests {
             tuning: found.tuning.unwrap(),
             prediction: found.prediction,
             clip_skip: found.clip_skip.unwrap(),
+            emphasis: found.emphasis.unwrap(),
             input: found.strength.map(|strength| Input::new((), strength, None)),
             control: found.control,
             upscale: found.upscaler.map(|upscaler| Upscale {
@@ -608,6 +617,7 @@ mod tests {
             (seed, steps, width, height) in (any::<u64>(), any::<u32>(), any::<u32>(), any::<u32>()),
             sampler in prop::sample::select(SamplerName::ALL.to_vec()),
             schedule in prop::sample::select(ScheduleName::ALL.to_vec()),
+            emphasis in prop::sample::select(Emphasis::ALL.to_vec()),
             (guidance_scale, strength) in (0.0..50.0f64, prop::option::of(0.0..=1.0f64)),
             upscale in prop::option::of((any_prompt(), 1.0..16.0f64, prop::option::of(0.0..=1.0f64))),
             control in prop::option::of((
@@ -630,7 +640,7 @@ mod tests {
             let tuning = Tuning { eta, noise, churn, churn_from, churn_to, guidance_rescale, zero_terminal_snr };
             let input = strength.map(|strength| Input::new((), strength, None));
             let request = Request::<(), ()> {
-                model, prompt, negative_prompt, extent, seed, sampler, schedule, steps, guidance_scale, precision, savings, tuning, prediction, clip_skip,
+                model, prompt, negative_prompt, extent, seed, sampler, schedule, steps, guidance_scale, precision, savings, tuning, prediction, clip_skip, emphasis,
                 input,
                 control: control.map(|(controlnet, preprocessor, weight, start, end)| Control {
                     controlnet, picture: (), preprocessor, weight, start, end,

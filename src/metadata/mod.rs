@@ -9,7 +9,7 @@ mod pairs;
 
 pub use a1111::{describe, from_parameters, to_parameters, upscaling_text, with_upscaling};
 
-use crate::diffusion::{Control, Precision, Prediction, SamplerName, Savings, ScheduleName, Tuning};
+use crate::diffusion::{Control, Emphasis, Precision, Prediction, SamplerName, Savings, ScheduleName, Tuning};
 use crate::geom::Extent;
 
 /// The key of the text chunk that holds [`to_parameters`] in a PNG.
@@ -59,6 +59,8 @@ pub struct Found {
     pub prediction: Option<Prediction>,
     /// Which of the text encoder's layers conditioned, counted from the last, which is 1; 1 where the text names settings but not this.
     pub clip_skip: Option<u32>,
+    /// How brackets in the prompts count; as A1111 usually has it where the text names settings but not this.
+    pub emphasis: Option<Emphasis>,
     /// The denoising strength, of a picture that started from another one.
     pub strength: Option<f64>,
     /// What guided it; the picture that did is not in the text.

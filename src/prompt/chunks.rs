@@ -1,7 +1,7 @@
 //! Prompts of any length: cut into chunks that a text encoder takes one by one, as stable-diffusion-webui 1.10 does
 //! (`sd_hijack_clip.tokenize_line`).
 
-use super::weights::{Part, weighted};
+use super::weights::Part;
 use super::{Error, Pieces, Tokenizer};
 
 /// How far back a chunk is cut at a comma, in tokens, so that what belongs together stays together.
@@ -48,17 +48,17 @@ pub struct Chunks {
 }
 
 impl Tokenizer {
-    /// Cuts a prompt with its weights into chunks of `length` tokens, which is at least 3. A chunk that is full ends behind a comma
+    /// Cuts a prompt, parted by its weights, into chunks of `length` tokens, which is at least 3. A chunk that is full ends behind a comma
     /// if there is one among its last twenty tokens; `BREAK` ends one anywhere. Where one of `words` is written, the longest if several are, it
     /// stands whole in one chunk.
-    pub fn chunks(&self, text: &str, length: usize, words: &[Spelled]) -> Result<Chunks, Error> {
+    pub fn chunks(&self, parts: Vec<Part>, length: usize, words: &[Spelled]) -> Result<Chunks, Error> {
         let room = length.saturating_sub(2).max(1);
         let comma = self.inner.token_to_id(",</w>");
         let (mut chunks, mut unknown) = (Vec::new(), Vec::new());
         // Of the chunk that is being filled: its tokens, and where it may be cut.
         let mut open: Vec<Token> = Vec::with_capacity(room);
         let mut cut = None;
-        for part in weighted(text) {
+        for part in parts {
             let Part::Text(text, weight) = part else {
                 chunks.push(std::mem::take(&mut open));
                 cut = None;
@@ -121,6 +121,7 @@ impl Tokenizer {
 
 #[cfg(test)]
 mod tests {
+    use super::super::weights::weighted;
     use super::*;
     use std::path::Path;
 
@@ -131,7 +132,7 @@ mod tests {
     /// How many tokens of the text are in each chunk, by the place of the end.
     fn lengths(text: &str, length: usize) -> Vec<usize> {
         let tokenizer = tokenizer();
-        let chunks = tokenizer.chunks(text, length, &[]).unwrap().chunks;
+        let chunks = tokenizer.chunks(weighted(text), length, &[]).unwrap().chunks;
         for chunk in &chunks {
             assert_eq!((chunk.ids.len(), chunk.weights.len(), chunk.ids[0]), (length, length, tokenizer.begin()));
         }
@@ -159,7 +160,7 @@ mod tests {
             |text: &str, vectors, word| Spelled { ids: tokenizer.spelling(text).unwrap().unwrap(), vectors, word };
         let words = [spelled("apple", 2, 7), spelled("apple car", 3, 8)];
         let placed = |text: &str| -> Vec<_> {
-            let chunks = tokenizer.chunks(text, 6, &words).unwrap().chunks;
+            let chunks = tokenizer.chunks(weighted(text), 6, &words).unwrap().chunks;
             chunks.into_iter().map(|chunk| (chunk.learned, chunk.weights)).collect()
         };
         assert_eq!(placed("red (Apple:1.5)"), [(vec![(2, 7)], vec![1.0, 1.0, 1.5, 1.5, 1.0, 1.0])]);
@@ -173,10 +174,10 @@ mod tests {
 
     #[test]
     fn weights_stand_where_their_tokens_stand() {
-        let Chunks { chunks, unknown } = tokenizer().chunks("red (apple:1.5), 红", 8, &[]).unwrap();
+        let Chunks { chunks, unknown } = tokenizer().chunks(weighted("red (apple:1.5), 红"), 8, &[]).unwrap();
         assert_eq!(chunks[0].weights, [1.0, 1.0, 1.5, 1.0, 1.0, 1.0, 1.0, 1.0]);
         assert_eq!((chunks.len(), unknown.len()), (1, 0));
-        let plain = tokenizer().chunks("red apple, 红", 8, &[]).unwrap();
+        let plain = tokenizer().chunks(weighted("red apple, 红"), 8, &[]).unwrap();
         assert_eq!(chunks[0].ids, plain.chunks[0].ids);
         assert_eq!(chunks[0].ids, tokenizer().encode("red apple, 红", 8).unwrap().ids);
     }

@@ -10,17 +10,23 @@ mod files;
 mod nudge;
 mod spacing;
 mod steps;
+mod styles;
 mod tags;
 mod taught;
+mod together;
 mod weights;
+mod wildcards;
 
 pub use builtin::Fill;
 pub use chunks::{Chunk, Chunks, Spelled};
 pub use nudge::nudged;
 pub use steps::{at_each_step, plain};
+pub use styles::Style;
 pub use tags::{LoraTag, loras, names};
 pub use taught::TaughtWords;
-pub use weights::{Part, weighted};
+pub use together::together;
+pub use weights::{Part, weighted, weighted_absolutely};
+pub use wildcards::Wildcards;
 
 use spacing::Spaced;
 use std::path::PathBuf;
@@ -139,6 +145,17 @@ pub enum Error {
         "the tag {0} cannot be followed: a LoRA is added by <lora:NAME:WEIGHT>, with a number of at most 100 as the weight"
     )]
     Tag(String),
+    /// Something that a prompt leaves open cannot be chosen.
+    #[error("the prompt cannot be completed: {0}")]
+    Wildcard(String),
+    /// A file of styles cannot be used.
+    #[error("the styles cannot be read ({reason}): {}", path.display())]
+    Styles {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// A text cannot be cut into tokens.
     #[error("the prompt cannot be cut into tokens ({0}): write it differently")]
     Encode(String),

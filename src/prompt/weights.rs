@@ -58,6 +58,54 @@ pub fn weighted(text: &str) -> Vec<Part> {
     merged(parts)
 }
 
+/// The parts of a prompt as `ComfyUI` weighs them (`comfy/sd1_clip.py`, `token_weights`): round brackets alone, `(word)` times 1.1, and in
+/// `(word:1.3)` the number is the weight whatever stands around. `BREAK` is a word, and brackets that are not closed are none.
+pub fn weighted_absolutely(text: &str) -> Vec<Part> {
+    let mut parts = Vec::new();
+    weigh_absolutely(text, 1.0, DEEPEST, &mut parts);
+    merged(parts)
+}
+
+/// How deep brackets may stand in brackets; what is deeper stays text.
+const DEEPEST: usize = 40;
+
+fn weigh_absolutely(text: &str, weight: f64, depth: usize, parts: &mut Vec<Part>) {
+    let mut rest = text;
+    while let Some((open, close)) = outermost(rest).filter(|_| depth > 0) {
+        push_unescaped(parts, &rest[..open], weight);
+        let inside = &rest[open + 1..close];
+        let numbered = inside.rsplit_once(':').filter(|(words, _)| !words.is_empty());
+        let numbered = numbered.and_then(|(words, number)| {
+            let number = number.trim().parse().ok().filter(|number: &f64| number.is_finite())?;
+            Some((words, number.clamp(-STRONGEST, STRONGEST)))
+        });
+        let (words, weight) = numbered.unwrap_or((inside, (weight * STEP).min(STRONGEST)));
+        weigh_absolutely(words, weight, depth - 1, parts);
+        rest = &rest[close + 1..];
+    }
+    push_unescaped(parts, rest, weight);
+}
+
+/// Where the first round bracket that is closed opens, and where it closes.
+fn outermost(text: &str) -> Option<(usize, usize)> {
+    let (mut opened, mut is_escaped) = (Vec::new(), false);
+    for (at, c) in text.char_indices() {
+        match c {
+            _ if is_escaped => is_escaped = false,
+            '\\' => is_escaped = true,
+            '(' => opened.push(at),
+            ')' if opened.len() == 1 => return Some((opened[0], at)),
+            ')' => drop(opened.pop()),
+            _ => {}
+        }
+    }
+    None
+}
+
+fn push_unescaped(parts: &mut Vec<Part>, text: &str, weight: f64) {
+    parts.push(Part::Text(text.replace("\\(", "(").replace("\\)", ")"), weight));
+}
+
 fn multiply(parts: &mut [Part], start: Option<usize>, by: f64) {
     for part in start.map_or(&mut [][..], |start| &mut parts[start..]) {
         if let Part::Text(_, weight) = part {
@@ -164,6 +212,30 @@ mod tests {
     }
 
     #[test]
+    fn prompts_weigh_what_they_weigh_in_comfyui() {
+        let is = |text: &str, expected: &[(&str, f64)]| {
+            let found: Vec<_> = weighted_absolutely(text)
+                .into_iter()
+                .map(|part| match part {
+                    Part::Text(text, weight) => (text, (weight * 1e6).round() / 1e6),
+                    Part::Break => panic!("there are none"),
+                })
+                .collect();
+            let expected: Vec<_> = expected.iter().map(|&(text, weight)| (text.to_owned(), weight)).collect();
+            assert_eq!(found, expected, "{text}");
+        };
+        // Worked out by hand from comfy/sd1_clip.py.
+        is("a (b) c", &[("a ", 1.0), ("b", 1.1), (" c", 1.0)]);
+        is("((b:1.3) c)", &[("b", 1.3), (" c", 1.1)]);
+        is("((b) c:0.5)", &[("b", 0.55), (" c", 0.5)]);
+        is("[on] BREAK \\(x\\)", &[("[on] BREAK (x)", 1.0)]);
+        is("(open", &[("(open", 1.0)]);
+        is("close) (b)", &[("close) ", 1.0), ("b", 1.1)]);
+        is("(:2)", &[(":2", 1.1)]);
+        is("", &[("", 1.0)]);
+    }
+
+    #[test]
     fn a_break_stands_by_itself() {
         is("a BREAK  b", &[("a", 1.0), ("BREAK", -1.0), ("b", 1.0)]);
         is("(a BREAK b:2)", &[("a", 2.0), ("BREAK", -1.0), ("b", 2.0)]);
@@ -176,6 +248,8 @@ mod tests {
         fn no_text_makes_the_reader_panic(text in any::<String>(), brackets in "[\\\\()\\[\\]:0-9. aBREAK]{0,40}") {
             weighted(&text);
             weighted(&brackets);
+            weighted_absolutely(&text);
+            weighted_absolutely(&brackets);
         }
     }
 }

@@ -3,9 +3,11 @@
 use super::archive::{self, Purpose};
 use super::document::sentence;
 use super::files::Task;
-use super::{Action, Kept, ModelState, RESTARTS, ResultId, Session, Shown, Viewed, Wish};
+use super::{Action, Kept, ModelState, NotReady, RESTARTS, ResultId, Session, Shown, Viewed, Wish};
+use crate::diffusion::Request;
 use crate::engine::Command;
 use crate::paint::{Edit, MaskEdit};
+use crate::prompt::Wildcards;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -141,6 +143,10 @@ impl Session {
             self.roll_seed();
         }
         let requests = match self.draft.to_requests(&self.document, self.guide.as_ref(), self.native_extent()) {
+            Ok(requests) => self.completed(requests),
+            Err(why) => Err(why),
+        };
+        let requests = match requests {
             Ok(requests) => requests,
             Err(why) => {
                 self.notices.error(sentence(&why.to_string()));
@@ -161,6 +167,16 @@ impl Session {
         for request in requests {
             self.jobs.push(request);
         }
+    }
+
+    /// Requests whose prompts leave nothing open.
+    pub(super) fn completed(&self, requests: Vec<Request>) -> Result<Vec<Request>, NotReady> {
+        let wildcards = Wildcards::new(&self.paths.model_folders(&self.settings));
+        let completed = |request: Request| {
+            let request = request.completed(&wildcards).map_err(|why| NotReady::Prompt(why.to_string()))?;
+            Ok(request.checked()?)
+        };
+        requests.into_iter().map(completed).collect()
     }
 
     /// The upper half of what Steele et al. 2014 call split-mix: any state is good, and no seed comes twice soon.

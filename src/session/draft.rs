@@ -1,8 +1,8 @@
 use super::part::part_of_guide;
 use crate::checkpoints::memory_needed;
 use crate::diffusion::{
-    Control, Defaults, Invalid, MaskedContent, Precision, Prediction, Request, SamplerName, Savings, ScheduleName,
-    Tuning, Upscale, extent_to_paint, last_layer,
+    Control, Defaults, Emphasis, Invalid, MaskedContent, Precision, Prediction, Request, SamplerName, Savings,
+    ScheduleName, Tuning, Upscale, extent_to_paint, last_layer,
 };
 use crate::geom::{Bounds, Extent};
 use crate::metadata::Found;
@@ -44,6 +44,9 @@ pub struct Draft {
     /// Which of the text encoder's layers conditions, counted from the last, which is 1.
     #[serde(default = "last_layer")]
     pub clip_skip: u32,
+    /// How brackets in the prompts count.
+    #[serde(default)]
+    pub emphasis: Emphasis,
     /// What the noise of the first picture is drawn from, 0..2³²; the next pictures take the next seeds. It is the seed that was
     /// used last until Generate is pressed again.
     pub seed: u64,
@@ -92,6 +95,9 @@ pub enum NotReady {
     /// A mask, and none of it where it is painted.
     #[error("the mask does not reach into the area to paint: move the area, or clear the mask")]
     NothingMasked,
+    /// What a prompt leaves open cannot be chosen.
+    #[error("{0}")]
+    Prompt(String),
     /// A setting out of range.
     #[error(transparent)]
     Invalid(#[from] Invalid),
@@ -117,6 +123,7 @@ impl Default for Draft {
             tuning: Tuning::default(),
             prediction: None,
             clip_skip: 1,
+            emphasis: Emphasis::Original,
             seed: 7,
             seed_locked: false,
             extent: Extent::new(512, 512),
@@ -182,6 +189,7 @@ impl Draft {
             tuning: self.tuning,
             prediction: self.prediction,
             clip_skip: self.clip_skip,
+            emphasis: self.emphasis,
             input: self.input(document, place),
             control: guide.map(guided).transpose()?,
             upscale: self.upscale.clone().filter(|_| place.is_none()),
@@ -238,6 +246,7 @@ impl Draft {
         self.tuning = request.tuning;
         self.prediction = request.prediction;
         self.clip_skip = request.clip_skip;
+        self.emphasis = request.emphasis;
         self.seed = request.seed;
         if request.place().is_none() {
             self.extent = request.extent;
@@ -270,6 +279,7 @@ impl Draft {
         set(&mut self.tuning, found.tuning.as_ref().filter(|tuning| tuning.problem().is_none()));
         self.prediction = found.prediction;
         set(&mut self.clip_skip, found.clip_skip.as_ref());
+        set(&mut self.emphasis, found.emphasis.as_ref());
         set(&mut self.seed, found.seed.as_ref());
         set(&mut self.extent, found.extent.as_ref());
         set(&mut self.strength, found.strength.as_ref());
@@ -425,6 +435,7 @@ pub(super) mod tests {
             tuning: Tuning::default(),
             prediction: None,
             clip_skip: 1,
+            emphasis: Emphasis::Original,
             seed: 7,
             seed_locked: false,
             extent: Extent::new(64, 64),

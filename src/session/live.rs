@@ -98,7 +98,9 @@ impl Session {
 
     fn start_live(&mut self) {
         let requests = self.live_draft().to_requests(&self.document, self.guide.as_ref(), self.native_extent());
-        let request = requests.map(|mut requests| in_its_place(requests.remove(0), self.native_extent()));
+        let request = requests
+            .and_then(|requests| self.completed(requests))
+            .map(|mut requests| in_its_place(requests.remove(0), self.native_extent()));
         match request {
             Ok(Some((request, place))) => {
                 let (id, cancel) = (self.jobs.new_id(), CancelToken::default());

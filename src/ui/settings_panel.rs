@@ -7,7 +7,7 @@ use super::state::{Outbox, ViewState};
 use super::theme::{self, Palette, space};
 use super::widgets::{Look, Number, choice_row, heading, icon_button, note, row, shortcut_button, slider_row};
 use crate::diffusion::{
-    Precision, Prediction, Request, SamplerName, Savings, ScheduleName, Tuning, Upscale, last_layer,
+    Emphasis, Precision, Prediction, Request, SamplerName, Savings, ScheduleName, Tuning, Upscale, last_layer,
 };
 use crate::geom::Extent;
 use crate::pixels::Picture;
@@ -94,6 +94,14 @@ pub(super) fn settings_panel_ui(
             let about = "Which of the text encoder's layers is read, counted from its last; 1 is usual.";
             ui.add_sized(vec2(64.0, space::FIELD), skip).labelled_by(id).on_hover_text(about);
         });
+    }
+    // Shown where there is something to emphasise.
+    if draft.emphasis != Emphasis::default()
+        || [&draft.prompt, &draft.negative_prompt].iter().any(|p| p.contains(['(', '[']))
+    {
+        if let Some(emphasis) = choice_row(ui, "Emphasis", draft.emphasis, Emphasis::ALL, Emphasis::label) {
+            draft.emphasis = emphasis;
+        }
     }
     seed_row(ui, draft, out);
     row(ui, "Pictures", |ui, id| {

@@ -3,7 +3,7 @@
 use candle_core::{Device, Tensor};
 use sfumato::checkpoints::{Model, Precision};
 use sfumato::diffusion::{
-    Ending, Extras, Input, Painted, Progress, Request, SamplerName, Savings, ScheduleName, Tuning, paint,
+    Emphasis, Ending, Extras, Input, Painted, Progress, Request, SamplerName, Savings, ScheduleName, Tuning, paint,
 };
 use sfumato::geom::Extent;
 use sfumato::pixels::Picture;
@@ -30,6 +30,7 @@ pub(crate) fn request(negative_prompt: &str, input: Option<Input>) -> Request {
         tuning: Tuning::default(),
         prediction: None,
         clip_skip: 1,
+        emphasis: Emphasis::Original,
         input,
         control: None,
         upscale: None,
