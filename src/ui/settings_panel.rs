@@ -96,12 +96,11 @@ pub(super) fn settings_panel_ui(
         });
     }
     // Shown where there is something to emphasise.
-    if draft.emphasis != Emphasis::default()
-        || [&draft.prompt, &draft.negative_prompt].iter().any(|p| p.contains(['(', '[']))
+    let has_brackets = [&draft.prompt, &draft.negative_prompt].iter().any(|prompt| prompt.contains(['(', '[']));
+    if (has_brackets || draft.emphasis != Emphasis::default())
+        && let Some(emphasis) = choice_row(ui, "Emphasis", draft.emphasis, Emphasis::ALL, Emphasis::label)
     {
-        if let Some(emphasis) = choice_row(ui, "Emphasis", draft.emphasis, Emphasis::ALL, Emphasis::label) {
-            draft.emphasis = emphasis;
-        }
+        draft.emphasis = emphasis;
     }
     seed_row(ui, draft, out);
     row(ui, "Pictures", |ui, id| {
