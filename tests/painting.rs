@@ -366,6 +366,29 @@ fn words_weigh_and_change_as_their_brackets_say() {
 }
 
 #[test]
+fn words_change_at_their_step_also_where_churn_lifts_sigmas() {
+    let model = bozzetto();
+    let estimates = |prompt: &str, churn: f64| {
+        let tuning = Tuning { churn, ..Tuning::default() };
+        let request = Request { prompt: prompt.to_owned(), sampler: SamplerName::Euler, steps: 6, tuning, ..request() };
+        let mut estimates = Vec::new();
+        let mut keep = |progress: Progress<'_>| {
+            if let Progress::Step { denoised, .. } = progress {
+                estimates.push(denoised.flatten_all().unwrap().to_vec1::<f32>().unwrap());
+            }
+            Continue(())
+        };
+        paint(&model, Extras::default(), &request, &mut keep).unwrap();
+        estimates
+    };
+    for churn in [0.0, 3.0] {
+        let (changing, plain) = (estimates("[red apple:blue car:3]", churn), estimates("red apple", churn));
+        let first_apart = changing.iter().zip(&plain).position(|(a, b)| a != b);
+        assert_eq!(first_apart, Some(3), "churn {churn}");
+    }
+}
+
+#[test]
 fn words_that_bozzetto_was_not_taught_are_told() {
     let model = bozzetto();
     let notes = |prompt: &str| {

@@ -86,6 +86,8 @@ struct Run<'a> {
     together: Vec<(String, f64)>,
     /// The sigmas to visit, with the 0 at the end.
     sigmas: Vec<f64>,
+    /// At which sigma the network is first called in each step: the schedule's, or what churn makes of it.
+    starts: Vec<f64>,
     /// Where it repaints, of the request's extent.
     mask: Option<Arc<Mask>>,
     /// (1, C, h, w).
@@ -137,19 +139,11 @@ impl<'a> Run<'a> {
         let whole = sigmas_for(request.sampler, request.schedule, &training, request.steps);
         let steps = (request.steps_to_run() as usize).min(whole.len() - 1);
         let sigmas = whole[whole.len() - 1 - steps..].to_vec();
+        let started_at = |sigma| if request.sampler.churns() { request.tuning.churned(sigma, steps) } else { sigma };
+        let starts = sigmas[..steps].iter().map(|sigma| started_at(*sigma)).collect();
         let latent_shape = [1, model.vae_config().latent_channels, height / downscale, width / downscale];
-        let together = together(&request.prompt);
-        Ok(Self {
-            model,
-            extras,
-            request,
-            training,
-            together,
-            sigmas,
-            mask: mask_to_paint(request),
-            latent_shape,
-            started,
-        })
+        let (together, mask) = (together(&request.prompt), mask_to_paint(request));
+        Ok(Self { model, extras, request, training, together, sigmas, starts, mask, latent_shape, started })
     }
 
     fn paint(&self, on_progress: OnProgress<'_>) -> Result<Ending, Halt> {
@@ -325,7 +319,7 @@ impl<'a> Run<'a> {
         let denoiser: Box<dyn Denoiser> = if stages.len() == 1 {
             stages.remove(0)
         } else {
-            let sigmas = self.sigmas[..self.sigmas.len() - 1].to_vec();
+            let sigmas = self.starts.clone();
             Box::new(Scheduled { stages, of_step: conditioning.of_step.clone(), sigmas })
         };
         let mask = self.mask.as_ref().filter(|_| !sees_mask);
@@ -344,7 +338,7 @@ impl<'a> Run<'a> {
         beside: Option<&Tensor>,
     ) -> Result<Box<dyn Denoiser + '_>, Error> {
         let (model, savings) = (self.model, self.request.savings);
-        let starts = &self.sigmas[..self.sigmas.len() - 1];
+        let starts = self.starts.as_slice();
         let timesteps: Vec<f64> = starts.iter().map(|sigma| self.training.sigma_to_timestep(*sigma)).collect();
         let unet = model.unet.get()?;
         let words = unet.prepare_with(&stage.words, stage.about.as_ref())?;
@@ -408,7 +402,7 @@ impl<'a> Run<'a> {
         if steps.is_empty() || control.weight == 0.0 {
             return Ok(None);
         }
-        let timestep = |step: usize| self.training.sigma_to_timestep(self.sigmas[step]);
+        let timestep = |step: usize| self.training.sigma_to_timestep(self.starts[step]);
         let timesteps = timestep(steps.end - 1)..=timestep(steps.start);
         let control = controlnet.guide(conditioning, lines, control.weight)?;
         Ok(Some(Steered { control, timesteps }))
