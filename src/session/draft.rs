@@ -298,6 +298,7 @@ impl Draft {
         }
         self.model.clone_from(&new.model);
         self.prediction = None;
+        self.tuning.zero_terminal_snr = false;
         follow(&mut self.prompt, old.map(|o| &o.prompt), &new.prompt);
         follow(&mut self.sampler, old.map(|o| &o.sampler), &new.sampler);
         follow(&mut self.schedule, old.map(|o| &o.schedule), &new.schedule);

@@ -20,6 +20,8 @@ pub struct Led {
     tool: Tool,
     from: Point,
     to: Point,
+    /// Whether the button was let go since.
+    is_released: bool,
 }
 
 /// Begins, leads on and ends a line or a gradient on the active layer. What it left at its end is returned, to be shown until the
@@ -46,18 +48,20 @@ pub(super) fn lead(
         && let Ok(painting) = begun(session.tool, &session.document, &session.palette, from, from)
     {
         view.painting = Some(painting);
-        view.led = Some(Led { tool: session.tool, from, to: from });
+        view.led = Some(Led { tool: session.tool, from, to: from, is_released: false });
     }
     let is_current = view.painting.as_ref().is_some_and(|painting| painting.is_current(&session.document));
     if !is_current {
         (view.painting, view.led) = (None, None);
     }
     let led = view.led.as_mut()?;
-    if let Some(pointer) = pointer.filter(|_| down) {
+    // What is poured after the button was let go is not led any more.
+    led.is_released |= !down;
+    if let Some(pointer) = pointer.filter(|_| !led.is_released) {
         let to = placement.to_image(pointer);
         led.to = if shift { straightened(led.from, to) } else { to };
     }
-    let Led { tool, from, to } = *led;
+    let Led { tool, from, to, is_released } = *led;
     let is_long = placement.to_ui(from).distance(placement.to_ui(to)) >= SHORTEST;
     let painting = view.painting.as_mut()?;
     if tool == Tool::Gradient {
@@ -70,7 +74,7 @@ pub(super) fn lead(
     } else if let Ok(line) = begun(tool, &session.document, &session.palette, from, to) {
         *painting = line;
     }
-    if down {
+    if !is_released {
         return None;
     }
     view.led = None;

@@ -16,10 +16,14 @@ pub(crate) fn values(tensor: &Tensor) -> Vec<f32> {
     tensor.flatten_all().unwrap().to_vec1().unwrap()
 }
 
-/// The largest difference between two lists of the same length.
+/// The largest difference between two lists of the same length; infinite where one has no number.
 pub(crate) fn largest_difference(found: &[f32], expected: &[f32]) -> f32 {
     assert_eq!(found.len(), expected.len());
-    found.iter().zip(expected).map(|(f, e)| (f - e).abs()).fold(0.0, f32::max)
+    found
+        .iter()
+        .zip(expected)
+        .map(|(f, e)| (f - e).abs())
+        .fold(0.0, |most, apart| if apart.is_nan() { f32::INFINITY } else { most.max(apart) })
 }
 
 pub(crate) fn largest(values: &[f32]) -> f32 {
