@@ -58,6 +58,9 @@ pub(super) fn of_pipeline(repo: &str, files: &[RemoteFile], whole: bool) -> Resu
     let is_text = |file: &&RemoteFile| {
         ending(&file.name).is_some_and(|ending| ending == "json" || ending == "txt") && !file.name.contains(".index.")
     };
+    if in_part("unet").is_empty() {
+        return Err(Error::NoUNet { repo: repo.to_owned() });
+    }
     let mut chosen: Vec<&RemoteFile> = Vec::new();
     for (part, stem) in NETWORKS {
         let inside = in_part(part);
@@ -188,6 +191,9 @@ mod tests {
         let names = ["model_index.json", "unet/config.json", "unet/diffusion_pytorch_model.bin"];
         let error = of_pipeline("o/n", &listed(&names), false).unwrap_err().to_string();
         assert!(error.starts_with("o/n has no safetensors of its unet"), "{error}");
+        let names = ["model_index.json", "transformer/config.json", "transformer/model.safetensors", "vae/config.json"];
+        let error = of_pipeline("o/n", &listed(&names), false).unwrap_err().to_string();
+        assert!(error.starts_with("o/n has no U-Net, so it cannot be painted with: choose"), "{error}");
     }
 
     #[test]

@@ -66,6 +66,15 @@ pub enum Error {
         /// What could be named.
         files: Vec<String>,
     },
+    /// A pipeline of another kind.
+    #[error(
+        "{repo} has no U-Net, so it cannot be painted with: choose a Stable Diffusion 1, 2 or XL; Flux, Stable Diffusion 3 and others \
+         are built otherwise"
+    )]
+    NoUNet {
+        /// Which.
+        repo: String,
+    },
     /// A pipeline whose weights are pickles.
     #[error(
         "{repo} has no safetensors of its {part}, only files in older forms, which are not downloaded unasked: name a file to get it"
@@ -94,8 +103,8 @@ pub enum Error {
         /// The name.
         file: String,
     },
-    /// More or fewer bytes than were announced.
-    #[error("{file} should have {expected} bytes, but {found}: it is not kept; try again later, or another source")]
+    /// The server has more or fewer bytes than are listed.
+    #[error("{file} should have {expected} bytes, but {found}: what came before is kept; try again later")]
     Size {
         /// Which file.
         file: String,
@@ -103,6 +112,14 @@ pub enum Error {
         expected: u64,
         /// What the server says or does.
         found: String,
+    },
+    /// More bytes than are listed came.
+    #[error("{file} should have {expected} bytes, but the server sends more: it is not kept; try again later")]
+    Excess {
+        /// Which file.
+        file: String,
+        /// As the hub lists it.
+        expected: u64,
     },
     /// Other bytes than were announced.
     #[error(

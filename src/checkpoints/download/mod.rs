@@ -82,8 +82,9 @@ impl Plan {
     fn on_its_way(&self) -> PathBuf {
         match &self.model {
             Some(model) if !model.exists() => {
-                let name = model.file_name().unwrap_or_default().to_string_lossy();
-                self.folder.join(format!(".{name}.part"))
+                // Another repository with this short name, and another commit, have other files.
+                let (repo, commit) = (self.repo.name.replace('/', "--"), self.commit.replace('/', "-"));
+                self.folder.join(format!(".{repo}.{commit}.part"))
             }
             Some(model) => model.clone(),
             None => self.folder.clone(),

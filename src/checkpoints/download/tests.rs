@@ -34,6 +34,12 @@ fn files(weights: &[u8]) -> [(&'static str, &[u8]); 4] {
     ]
 }
 
+/// An answer that does not say how long it is.
+fn chunked(bytes: &[u8]) -> Answer {
+    let body = [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n0\r\n\r\n"].concat();
+    Answer::ok(body).with("Transfer-Encoding: chunked")
+}
+
 /// A hub with one pipeline, whose weights `weigh` answers for.
 fn pipeline(weigh: impl Fn(&Asked, usize, &[u8]) -> Answer + Send + 'static) -> Stage {
     stage(move |asked, before| {
@@ -77,6 +83,16 @@ impl Stage {
         collect(self.models.path(), self.models.path(), &mut names);
         names.sort();
         names
+    }
+
+    /// Leaves this of the weights, as another time.
+    fn part_of_the_weights(&self, bytes: &[u8]) -> PathBuf {
+        let folder = self.models.path().join(format!(".o--n.{COMMIT}.part/unet"));
+        std::fs::create_dir_all(&folder).unwrap();
+        let digits = &sha256(&weights())[..12];
+        let part = folder.join(format!(".diffusion_pytorch_model.safetensors.{digits}.part"));
+        std::fs::write(&part, bytes).unwrap();
+        part
     }
 
     fn has_the_model(&self) {
@@ -182,37 +198,84 @@ fn a_server_that_is_busy_is_asked_again_and_one_that_refuses_is_not() {
 }
 
 #[test]
-fn lies_about_the_size_are_refused() {
-    type Lie = fn(&Asked, usize, &[u8]) -> Answer;
-    let lies: [(Lie, &str); 4] = [
-        (|_, _, bytes| Answer::ok(&bytes[..1000]), "the server announces 1000"),
-        (|_, _, bytes| Answer::ok([bytes, b"x"].concat()), "the server announces 600001"),
+fn lies_about_the_size_are_refused_and_what_came_before_them_is_kept() {
+    type Lie = fn(&Asked, &[u8]) -> Answer;
+    let lies: [(Lie, &str); 5] = [
+        (|_, bytes| Answer::ok(&bytes[..1000]), "the server announces 1000"),
+        (|_, bytes| Answer::ok([bytes, b"x"].concat()), "the server announces 600001"),
+        (|_, _| chunked(b"<html>Sign in</html>"), "the server does not say how many it sends"),
         (
-            |_, _, bytes| {
-                let chunk =
-                    [format!("{:x}\r\n", bytes.len() + 9).as_bytes(), bytes, b"123456789\r\n0\r\n\r\n"].concat();
-                Answer::ok(chunk).with("Transfer-Encoding: chunked")
-            },
-            "the server sends more",
-        ),
-        (
-            |asked, before, bytes| match before {
-                0 => Answer::ok(bytes).breaking_after(1000),
-                _ => Answer::new("206 Partial Content", &bytes[1000..])
-                    .with(format!("Content-Range: bytes {}-9/700000", asked.from().unwrap())),
+            |asked, bytes| {
+                Answer::new("206 Partial Content", &bytes[1000..])
+                    .with(format!("Content-Range: bytes {}-9/700000", asked.from().unwrap()))
             },
             "the server has 700000",
         ),
+        (|_, _| Answer::new("416 Range Not Satisfiable", ""), "the server has fewer than 1000"),
     ];
     for (lie, words) in lies {
-        let stage = pipeline(lie);
+        let stage = pipeline(move |asked, before, bytes| match before {
+            0 => Answer::ok(bytes).breaking_after(1000),
+            1 => lie(asked, bytes),
+            _ => Answer::ranged(asked, bytes),
+        });
         let error = stage.get(&Stage::wanted()).unwrap_err();
         assert!(matches!(error, Error::Size { .. }), "{error}");
         let error = error.to_string();
         let begins = "unet/diffusion_pytorch_model.safetensors should have 600000 bytes, but ";
         assert!(error.starts_with(begins) && error.contains(words), "{error}");
+        stage.get(&Stage::wanted()).unwrap();
+        stage.has_the_model();
+        assert_eq!(stage.ranges(), [None, Some(1000), Some(1000)], "{words}");
+    }
+}
+
+#[test]
+fn more_bytes_than_there_should_be_are_not_kept_and_nothing_is_left_of_nothing() {
+    type Lie = fn(&[u8]) -> Answer;
+    let lies: [(Lie, &str); 2] = [
+        (|bytes| chunked(&[bytes, b"123456789"].concat()), "the server sends more: it is not kept"),
+        (|bytes| Answer::ok(&bytes[..1000]), "the server announces 1000"),
+    ];
+    for (lie, words) in lies {
+        let stage = pipeline(move |_, _, bytes| lie(bytes));
+        let error = stage.get(&Stage::wanted()).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
         assert!(stage.there().iter().all(|name| !name.contains("diffusion_pytorch")), "{:?}", stage.there());
     }
+}
+
+#[test]
+fn reading_what_is_there_can_be_cancelled() {
+    let stage = pipeline(|asked, _, bytes| Answer::ranged(asked, bytes));
+    let part = stage.part_of_the_weights(&weights()[..5000]);
+    let plan = stage.hub.plan(&Stage::wanted(), stage.models.path()).unwrap();
+    let mut at_weights =
+        |progress: &Progress| if progress.file.ends_with(".safetensors") { Break(()) } else { Continue(()) };
+    let cancelled = stage.hub.download(&plan, &mut at_weights);
+    assert!(matches!(cancelled, Err(Error::Cancelled)), "{cancelled:?}");
+    assert!(stage.ranges().is_empty(), "it was asked for after all");
+    assert_eq!(std::fs::metadata(&part).unwrap().len(), 5000);
+
+    stage.get(&Stage::wanted()).unwrap();
+    let again = stage.hub.download(&plan, &mut at_weights);
+    assert!(matches!(again, Err(Error::Cancelled)), "{again:?}");
+    stage.has_the_model();
+}
+
+#[test]
+fn two_repositories_and_two_commits_do_not_mix_their_files() {
+    let plan = |repo: &str, commit: &str| Plan {
+        repo: Repo::parse(repo).unwrap(),
+        commit: commit.to_owned(),
+        licence: None,
+        files: Vec::new(),
+        folder: PathBuf::from("models"),
+        model: Some(PathBuf::from("models/x")),
+    };
+    let ways = [plan("a/x", "1"), plan("b/x", "1"), plan("a/x", "2")].map(|plan| plan.on_its_way());
+    assert!(ways[0] != ways[1] && ways[0] != ways[2] && ways[1] != ways[2], "{ways:?}");
+    assert!(ways.iter().all(|way| way.starts_with("models") && way.components().count() == 2), "{ways:?}");
 }
 
 #[test]
@@ -236,10 +299,7 @@ fn wrong_bytes_are_not_kept() {
 #[test]
 fn what_was_damaged_between_two_times_comes_anew() {
     let stage = pipeline(|asked, _, bytes| Answer::ranged(asked, bytes));
-    let folder = stage.models.path().join(".n.part/unet");
-    std::fs::create_dir_all(&folder).unwrap();
-    let digits = &sha256(&weights())[..12];
-    std::fs::write(folder.join(format!(".diffusion_pytorch_model.safetensors.{digits}.part")), [0; 5000]).unwrap();
+    stage.part_of_the_weights(&[0; 5000]);
     stage.get(&Stage::wanted()).unwrap();
     stage.has_the_model();
     assert_eq!(stage.ranges(), [Some(5000), None]);
@@ -345,7 +405,7 @@ fn two_downloads_do_not_write_one_file() {
 #[test]
 fn a_full_disk_is_said_and_what_to_do_about_it() {
     let stage = pipeline(|asked, _, bytes| Answer::ranged(asked, bytes));
-    let folder = stage.models.path().join(".n.part/unet");
+    let folder = stage.models.path().join(format!(".o--n.{COMMIT}.part/unet"));
     std::fs::create_dir_all(&folder).unwrap();
     let digits = &sha256(&weights())[..12];
     let part = folder.join(format!(".diffusion_pytorch_model.safetensors.{digits}.part"));

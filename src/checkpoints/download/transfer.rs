@@ -63,15 +63,37 @@ impl Transfer<'_> {
         if self.target.exists() {
             return self.check_what_is_there(tell);
         }
-        let mut part = Part::open(self.target, self.file)?;
+        let mut part = Part::open(self.target, self.file, tell)?;
+        loop {
+            self.complete(&mut part, tell)?;
+            let found = format!("{:x}", part.hash.clone().finalize());
+            match &self.file.sha256 {
+                // What was left from another time is damaged: all of it once more.
+                Some(expected) if *expected != found && part.is_resumed => part.start_over()?,
+                Some(expected) if *expected != found => {
+                    part.discard();
+                    return Err(Error::WrongBytes {
+                        file: self.file.name.clone(),
+                        host: self.hub.host(),
+                        expected: expected.chars().take(10).collect(),
+                        found: found.chars().take(10).collect(),
+                    });
+                }
+                _ => return part.finish(self.target),
+            }
+        }
+    }
+
+    /// Gets the bytes that the part lacks.
+    fn complete(&self, part: &mut Part, tell: Tell<'_>) -> Result<(), Error> {
         let mut version = None;
         let mut fruitless = 0;
         while part.bytes < self.file.bytes || (part.bytes == 0 && fruitless == 0) {
             let before = part.bytes;
-            match self.try_once(&mut part, &mut version, tell) {
+            match self.try_once(part, &mut version, tell) {
                 Ok(()) => break,
                 Err(Broken::ForGood(error)) => {
-                    if matches!(error, Error::Size { .. }) {
+                    if part.bytes == 0 || matches!(error, Error::Excess { .. }) {
                         part.discard();
                     }
                     return Err(error);
@@ -85,24 +107,7 @@ impl Transfer<'_> {
                 }
             }
         }
-        let found = format!("{:x}", part.hash.clone().finalize());
-        match &self.file.sha256 {
-            Some(expected) if *expected != found && part.is_resumed => {
-                // What was left from another time is damaged: all of it once more.
-                part.discard();
-                self.run(tell)
-            }
-            Some(expected) if *expected != found => {
-                part.discard();
-                Err(Error::WrongBytes {
-                    file: self.file.name.clone(),
-                    host: self.hub.host(),
-                    expected: expected.chars().take(10).collect(),
-                    found: found.chars().take(10).collect(),
-                })
-            }
-            _ => part.finish(self.target),
-        }
+        Ok(())
     }
 
     /// A file that has the name already must be this one.
@@ -115,7 +120,7 @@ impl Transfer<'_> {
         }
         if let Some(expected) = &self.file.sha256 {
             let mut hash = Sha256::new();
-            hash_all(&mut file.take(self.file.bytes), &mut hash).map_err(Error::disk(self.target))?;
+            hash_all(file.take(self.file.bytes), self.target, &mut hash, &mut || told(tell, self.file.bytes))?;
             if format!("{:x}", hash.finalize()) != *expected {
                 return Err(in_the_way());
             }
@@ -160,6 +165,10 @@ impl Transfer<'_> {
                 Some(announced) if announced != self.file.bytes => {
                     Err(wrong(format!("the server announces {announced}")))
                 }
+                // What is not even announced to be the file is not worth what came of it before.
+                None if from > 0 && self.file.sha256.is_some() => {
+                    Err(wrong("the server does not say how many it sends".to_owned()))
+                }
                 _ => Ok(0),
             },
         }
@@ -177,9 +186,8 @@ impl Transfer<'_> {
                 Err(error) => return Err(self.broke(&error.to_string())),
             };
             if part.bytes + count as u64 > self.file.bytes {
-                let found = "the server sends more".to_owned();
                 let (file, expected) = (self.file.name.clone(), self.file.bytes);
-                return Err(Broken::ForGood(Error::Size { file, expected, found }));
+                return Err(Broken::ForGood(Error::Excess { file, expected }));
             }
             part.add(&chunk[..count])?;
         }
@@ -202,7 +210,7 @@ impl Transfer<'_> {
 
 impl Part {
     /// What came of it before, if anything; the file is locked while it lives.
-    fn open(target: &Path, of: &RemoteFile) -> Result<Self, Error> {
+    fn open(target: &Path, of: &RemoteFile, tell: Tell<'_>) -> Result<Self, Error> {
         let folder = target.parent().unwrap_or(Path::new("."));
         make_folder(folder).map_err(Error::disk(folder))?;
         // By its contents, so that no other state of the file is gone on with.
@@ -228,7 +236,7 @@ impl Part {
             part.start_over()?;
         } else {
             // As much as there was: it is not known what a person has put in its place.
-            hash_all(&mut (&part.file).take(bytes), &mut part.hash).map_err(Error::disk(&part.path))?;
+            hash_all((&part.file).take(bytes), &part.path, &mut part.hash, &mut || told(tell, bytes))?;
         }
         Ok(part)
     }
@@ -268,10 +276,17 @@ fn told(tell: Tell<'_>, bytes: u64) -> Result<(), Error> {
     }
 }
 
-fn hash_all(file: &mut impl Read, hash: &mut Sha256) -> std::io::Result<()> {
+/// Hashes all of a file, which may be many gigabytes: `go_on` is asked before each piece.
+fn hash_all(
+    mut file: impl Read,
+    path: &Path,
+    hash: &mut Sha256,
+    go_on: &mut dyn FnMut() -> Result<(), Error>,
+) -> Result<(), Error> {
     let mut some = vec![0; 1 << 20];
     loop {
-        match file.read(&mut some)? {
+        go_on()?;
+        match file.read(&mut some).map_err(Error::disk(path))? {
             0 => return Ok(()),
             count => hash.update(&some[..count]),
         }
@@ -294,6 +309,18 @@ fn range_of(text: &str) -> Option<(u64, Option<u64>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hashing_ends_as_soon_as_it_is_cancelled() {
+        let mut asked = 0;
+        let mut go_on = || {
+            asked += 1;
+            if asked < 3 { Ok(()) } else { Err(Error::Cancelled) }
+        };
+        let mut endless = std::io::repeat(7);
+        let ended = hash_all(&mut endless, Path::new("a"), &mut Sha256::new(), &mut go_on);
+        assert!(matches!(ended, Err(Error::Cancelled)), "{ended:?}");
+    }
 
     #[test]
     fn the_place_of_a_part_is_read() {
