@@ -13,7 +13,7 @@ use crate::pixels::Picture;
 use crate::prompt::{LoraTag, loras, names};
 use candle_core::Device;
 use std::ops::ControlFlow::{self, Break, Continue};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -24,15 +24,14 @@ pub(super) struct Studio {
     memory: Memory,
     /// Whether that is little, or too little for the loaded model.
     sparing: bool,
-    /// The name it was asked for by, what it multiplies in, and the weights.
-    loaded: Option<(String, Precision, Model)>,
+    /// Where it lies, for another library may have another model of its name; what it multiplies in; and the weights.
+    loaded: Option<(PathBuf, Precision, Model)>,
     /// Those that are in it.
     loras: Vec<LoraTag>,
-    /// The name it was asked for by, and the weights.
-    upscaler: Option<(String, Upscaler)>,
     /// As for the model.
-    controlnet: Option<(String, Precision, ControlNet)>,
-    eye: Option<(String, Eye)>,
+    upscaler: Option<(PathBuf, Upscaler)>,
+    controlnet: Option<(PathBuf, Precision, ControlNet)>,
+    eye: Option<(PathBuf, Eye)>,
 }
 
 impl Studio {
@@ -59,10 +58,10 @@ impl Studio {
 
     /// The CLIP of this name, loaded unless it is.
     fn eye(&mut self, clip: &str) -> Result<&mut Eye, Error> {
-        if self.eye.as_ref().is_none_or(|(name, _)| name != clip) {
-            let path = &self.library.find_clip(clip)?.path;
+        let path = &self.library.find_clip(clip)?.path;
+        if self.eye.as_ref().is_none_or(|(of, _)| of != path) {
             self.eye = None;
-            self.eye = Some((clip.to_owned(), Eye::new(Clip::load(path, &self.device)?)));
+            self.eye = Some((path.clone(), Eye::new(Clip::load(path, &self.device)?)));
         }
         Ok(self.eye.as_mut().map(|(_, eye)| eye).expect("it was loaded above"))
     }
@@ -72,10 +71,10 @@ impl Studio {
         let Some(Upscale { upscaler, .. }) = &request.upscale else {
             return Ok(());
         };
-        if self.upscaler.as_ref().is_none_or(|(name, _)| name != upscaler) {
-            let path = &self.library.find_upscaler(upscaler)?.path;
+        let path = &self.library.find_upscaler(upscaler)?.path;
+        if self.upscaler.as_ref().is_none_or(|(of, _)| of != path) {
             self.upscaler = None;
-            self.upscaler = Some((upscaler.clone(), Upscaler::load(path, &self.device)?));
+            self.upscaler = Some((path.clone(), Upscaler::load(path, &self.device)?));
         }
         Ok(())
     }
@@ -86,10 +85,10 @@ impl Studio {
             return Ok(());
         };
         let precision = request.precision;
-        if self.controlnet.as_ref().is_none_or(|(name, loaded, _)| name != controlnet || *loaded != precision) {
-            let path = &self.library.find_controlnet(controlnet)?.path;
+        let path = &self.library.find_controlnet(controlnet)?.path;
+        if self.controlnet.as_ref().is_none_or(|(of, loaded, _)| of != path || *loaded != precision) {
             self.controlnet = None;
-            self.controlnet = Some((controlnet.clone(), precision, load_controlnet(path, &self.device, precision)?));
+            self.controlnet = Some((path.clone(), precision, load_controlnet(path, &self.device, precision)?));
         }
         Ok(())
     }
@@ -110,9 +109,9 @@ impl Studio {
             model.check(&lora)?;
             opened.push((Arc::new(lora), LoraWeights { unet: tag.unet, text: tag.text }));
         }
-        if let Some((name, precision, model)) = self.loaded.take() {
+        if let Some((path, precision, model)) = self.loaded.take() {
             self.loras.clear();
-            self.loaded = Some((name, precision, model.with_loras(opened)?));
+            self.loaded = Some((path, precision, model.with_loras(opened)?));
             self.loras = wanted;
         }
         Ok(())
@@ -171,10 +170,10 @@ impl Work for Studio {
     }
 
     fn load(&mut self, model: &str, precision: Precision) -> Result<Option<f64>, Error> {
-        if self.loaded.as_ref().is_some_and(|(name, of, _)| name == model && *of == precision) {
+        let path = self.library.find(model)?;
+        if self.loaded.as_ref().is_some_and(|(of, loaded, _)| *of == path && *loaded == precision) {
             return Ok(None);
         }
-        let folder = self.library.find(model)?;
         // What is refused must not cost what is loaded.
         if !precision.is_there(&self.device) {
             return Err(checkpoints::Error::NoBf16.into());
@@ -186,7 +185,8 @@ impl Work for Studio {
         give_back_freed_memory();
         self.sparing = self.memory == Memory::Sparing || self.is_too_large(model);
         let load = if self.sparing { Model::open } else { Model::load };
-        self.loaded = Some((model.to_owned(), precision, load(&folder, &self.device, precision)?));
+        let loaded = load(&path, &self.device, precision)?;
+        self.loaded = Some((path, precision, loaded));
         Ok(Some(started.elapsed().as_secs_f64()))
     }
 
@@ -325,5 +325,27 @@ impl Watch<'_> {
             Progress::Start { .. } | Progress::Latent(_) => {}
         }
         Ok(())
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_model_with_the_name_of_the_loaded_one_is_loaded_in_its_place() {
+        let home = tempfile::tempdir().unwrap();
+        let bozzetto = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models/bozzetto");
+        let [first, second] = ["a", "b"].map(|name| {
+            let folder = home.path().join(name);
+            std::fs::create_dir(&folder).unwrap();
+            std::os::unix::fs::symlink(&bozzetto, folder.join("sepia")).unwrap();
+            Arc::new(Library::discover(&[folder]))
+        });
+        let mut studio = Studio::new(first, Memory::Sparing);
+        let loads = |studio: &mut Studio| studio.load("sepia", Precision::F32).unwrap().is_some();
+        assert!(loads(&mut studio) && !loads(&mut studio));
+        studio.use_library(second);
+        assert!(loads(&mut studio) && !loads(&mut studio));
     }
 }
