@@ -3,6 +3,7 @@
 use super::archive::{self, Purpose};
 use super::document::sentence;
 use super::files::Task;
+use super::models::Added;
 use super::{Action, Kept, ModelState, NotReady, RESTARTS, ResultId, Session, Shown, Viewed, Wish};
 use crate::diffusion::Request;
 use crate::engine::Command;
@@ -126,7 +127,7 @@ impl Session {
             Action::SaveAgain(id) => self.save_again(id),
             Action::Delete(id) => self.delete(id),
             Action::LookAtModels => self.look_at_models(),
-            Action::AddModel(path) => self.ask_files(Task::FindModels { places: self.places_with(&path), path }),
+            Action::AddModel(path) => self.find_models(Added::Dropped(path)),
             Action::GetModel(wanted) => self.get_model(wanted),
             Action::CancelDownload(repo) => self.cancel_download(&repo),
             Action::SetTheme(theme) => {

@@ -1,17 +1,15 @@
-//! Models on their way from a hub: one after the other, on a thread of their own. The session shows how far they are; what came is one
-//! of the models from then on, here and in the engine.
+//! Models on their way from a hub: one after the other, on a thread of their own. The session shows how far they are, and looks for
+//! models anew when one came.
 
 use super::document::sentence;
-use super::start::{controlnets, models, upscalers};
+use super::models::Added;
 use super::worker::Worker;
-use super::{Action, ModelState, NoticeKind, Offer, Session, Wake};
-use crate::checkpoints::Library;
+use super::{Session, Wake};
 use crate::checkpoints::download::{Error, Hub, Progress, Wanted};
 use crate::diffusion::Stop;
-use crate::engine::{CancelToken, Command};
+use crate::engine::CancelToken;
 use std::ops::ControlFlow::{Break, Continue};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How often is told how far a download is.
@@ -20,6 +18,8 @@ const TOLD_EVERY: Duration = Duration::from_millis(100);
 /// A model on its way, or waiting for the one before it.
 #[derive(Clone, Debug)]
 pub struct Download {
+    /// One repository may be asked for, cancelled and asked for again.
+    id: u64,
     /// `ORG/NAME`.
     pub repo: String,
     /// How far it is; none until the hub has said what there is.
@@ -38,6 +38,7 @@ pub struct Download {
 pub(super) struct Downloads {
     worker: Worker<Task, News>,
     token: Option<String>,
+    last_id: u64,
     /// Stops all of them when the program ends.
     end: CancelToken,
 }
@@ -49,26 +50,20 @@ impl Drop for Downloads {
 }
 
 struct Task {
+    id: u64,
     hub: String,
     token: Option<String>,
     wanted: Wanted,
     /// The folder it goes into.
     models: PathBuf,
-    /// Where models are looked for.
-    places: Vec<PathBuf>,
     cancel: CancelToken,
     end: CancelToken,
 }
 
 /// What became of the download of a repository.
 pub(super) enum News {
-    Progress { repo: String, progress: Progress },
-    Ended { repo: String, got: Result<Got, Error> },
-}
-
-pub(super) struct Got {
-    path: PathBuf,
-    library: Arc<Library>,
+    Progress { id: u64, progress: Progress },
+    Ended { id: u64, repo: String, got: Result<PathBuf, Error> },
 }
 
 impl Downloads {
@@ -78,18 +73,16 @@ impl Downloads {
             wake,
             || (),
             |(): &mut (), task: Task, tell: &dyn Fn(News)| {
-                let repo = task.wanted.repo.name.clone();
-                let got = carry_out(&task, |progress| {
-                    tell(News::Progress { repo: repo.clone(), progress: progress.clone() });
-                });
-                tell(News::Ended { repo, got });
+                let id = task.id;
+                let got = carry_out(&task, |progress| tell(News::Progress { id, progress: progress.clone() }));
+                tell(News::Ended { id, repo: task.wanted.repo.name, got });
             },
         );
-        Self { worker, token, end: CancelToken::default() }
+        Self { worker, token, last_id: 0, end: CancelToken::default() }
     }
 }
 
-fn carry_out(task: &Task, tell: impl Fn(&Progress)) -> Result<Got, Error> {
+fn carry_out(task: &Task, tell: impl Fn(&Progress)) -> Result<PathBuf, Error> {
     let may_go_on = || task.cancel.requested().or(task.end.requested()).map_or(Continue(()), |_| Break(()));
     if may_go_on().is_break() {
         return Err(Error::Cancelled);
@@ -97,14 +90,13 @@ fn carry_out(task: &Task, tell: impl Fn(&Progress)) -> Result<Got, Error> {
     let hub = Hub::new(&task.hub, task.token.clone())?;
     let plan = hub.plan(&task.wanted, &task.models)?;
     let mut told = None::<Instant>;
-    let path = hub.download(&plan, &mut |progress| {
+    hub.download(&plan, &mut |progress| {
         if told.is_none_or(|at| at.elapsed() >= TOLD_EVERY) {
             told = Some(Instant::now());
             tell(progress);
         }
         may_go_on()
-    })?;
-    Ok(Got { path, library: Arc::new(Library::discover(&task.places)) })
+    })
 }
 
 impl Session {
@@ -124,40 +116,61 @@ impl Session {
             return;
         }
         let cancel = CancelToken::default();
+        self.download_thread.last_id += 1;
+        let id = self.download_thread.last_id;
         let task = Task {
+            id,
             hub: self.hub().to_owned(),
             token: self.download_thread.token.clone(),
             wanted,
             models: self.paths.models_folder(),
-            places: self.paths.model_folders(&self.settings),
             cancel: cancel.clone(),
             end: self.download_thread.end.clone(),
         };
         if self.download_thread.worker.send(task) {
-            self.downloads.push(Download { cancel, ..Download::new(repo) });
+            self.downloads.push(Download { id, cancel, ..Download::new(repo) });
         } else {
             self.notices.error("The thread of downloads has ended: start Sfumato again");
         }
     }
 
+    /// The one that is under way ends as soon as it can; one that waits behind it is gone at once.
     pub(super) fn cancel_download(&mut self, repo: &str) {
-        for download in self.downloads.iter_mut().filter(|download| download.repo == repo) {
-            download.is_cancelled = true;
-            download.cancel.stop(Stop::Discard);
+        let Some(index) = self.downloads.iter().position(|download| download.repo == repo) else { return };
+        self.downloads[index].cancel.stop(Stop::Discard);
+        if index == 0 {
+            self.downloads[0].is_cancelled = true;
+        } else {
+            self.downloads.remove(index);
         }
     }
 
     pub(super) fn take_downloads(&mut self) {
         while let Some(news) = self.download_thread.worker.next() {
             match news {
-                Ok(News::Progress { repo, progress }) => {
-                    if let Some(download) = self.downloads.iter_mut().find(|download| download.repo == repo) {
+                Ok(News::Progress { id, progress }) => {
+                    if let Some(download) = self.downloads.iter_mut().find(|download| download.id == id) {
                         download.take(progress, Instant::now());
                     }
                 }
-                Ok(News::Ended { repo, got }) => {
-                    self.downloads.retain(|download| download.repo != repo);
-                    self.take_model(&repo, got);
+                Ok(News::Ended { id, repo, got }) => {
+                    let listed = self.downloads.iter().position(|download| download.id == id);
+                    if let Some(index) = listed {
+                        self.downloads.remove(index);
+                    }
+                    match got {
+                        Ok(path) => self.find_models(Added::Downloaded { repo, path }),
+                        // It was cancelled while it waited.
+                        Err(Error::Cancelled) if listed.is_none() => {}
+                        Err(Error::Cancelled) => {
+                            let text =
+                                format!("The download of {repo} was cancelled; it goes on from there the next time");
+                            self.notices.passing(text, Vec::new());
+                        }
+                        Err(error) => {
+                            self.notices.error(format!("{repo} was not downloaded: {}", sentence(&error.to_string())));
+                        }
+                    }
                 }
                 Err(broken) => {
                     self.downloads.clear();
@@ -166,60 +179,13 @@ impl Session {
             }
         }
     }
-
-    fn take_model(&mut self, repo: &str, got: Result<Got, Error>) {
-        match got {
-            Ok(Got { path, library }) => {
-                let entry = library.entries().iter().find(|entry| entry.path == path);
-                let (name, problem) = entry.map_or((None, None), |entry| {
-                    (Some(entry.name.clone()), entry.summary.as_ref().err().map(ToString::to_string))
-                });
-                self.use_library(library);
-                match (name, problem) {
-                    (_, Some(problem)) => {
-                        self.notices.error(format!("{repo} was downloaded, but cannot be used: {problem}"));
-                    }
-                    (Some(name), None) => {
-                        let offer = Offer { label: "Paint with it".into(), action: Action::ChooseModel(name.clone()) };
-                        self.notices.push(NoticeKind::Info, format!("{name} was downloaded"), vec![offer]);
-                    }
-                    (None, None) => {
-                        self.notices.info(format!("{repo} was downloaded to {}", path.display()));
-                    }
-                }
-            }
-            Err(Error::Cancelled) => {
-                self.notices.passing(
-                    format!("The download of {repo} was cancelled; it goes on from there the next time"),
-                    Vec::new(),
-                );
-            }
-            Err(error) => {
-                self.notices.error(format!("{repo} was not downloaded: {}", sentence(&error.to_string())));
-            }
-        }
-    }
-
-    /// Goes over to these models, here and in the engine; what is loaded stays so.
-    pub(super) fn use_library(&mut self, library: Arc<Library>) {
-        let preferred = library.preferred(self.settings.last_model.as_deref()).map(|entry| entry.name.clone());
-        let mut found = models(&library, preferred.as_deref());
-        for model in &mut found {
-            let known = self.models.iter().find(|known| known.name == model.name && known.problem.is_none());
-            model.state = known.map_or(ModelState::OnDisk, |known| known.state);
-        }
-        self.models = found;
-        self.upscalers = upscalers(&library, preferred.as_deref());
-        self.controlnets = controlnets(&library);
-        self.engine.send(Command::UseLibrary(Arc::clone(&library)));
-        self.library = Some(library);
-    }
 }
 
 impl Download {
     /// One of which nothing is known yet.
     pub fn new(repo: impl Into<String>) -> Self {
         Self {
+            id: 0,
             repo: repo.into(),
             progress: None,
             bytes_per_second: None,

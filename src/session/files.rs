@@ -1,8 +1,8 @@
 //! Image files in and out, away from the window's thread: decoding and scaling take longer than a frame.
 
+use super::models::{Added, FoundModels};
 use super::worker::Worker;
 use super::{ResultId, Wake};
-use crate::checkpoints::Library;
 use crate::diffusion::Request;
 use crate::geom::Extent;
 use crate::metadata::{Found, PARAMETERS_KEY, from_parameters};
@@ -27,9 +27,9 @@ pub(super) enum Task {
         model: String,
         path: PathBuf,
     },
-    /// Look for models, after something was added.
+    /// Look for models in these places, after something was added.
     FindModels {
-        path: PathBuf,
+        added: Added,
         places: Vec<PathBuf>,
     },
     Save {
@@ -57,7 +57,7 @@ pub(super) enum Done {
     Mask { name: String, mask: Result<Mask, pixels::Error> },
     Guide(Result<Arc<Picture>, pixels::Error>),
     Preview { model: String, picture: Result<Arc<Picture>, pixels::Error> },
-    Models { path: PathBuf, library: Arc<Library> },
+    Models(FoundModels),
     Saved { path: PathBuf, result: Option<ResultId>, outcome: Result<(), pixels::Error> },
     Project { name: String, project: Result<Box<Project>, project::Error> },
     ProjectSaved { path: PathBuf, outcome: Result<(), project::Error> },
@@ -103,7 +103,7 @@ fn carry_out(task: Task) -> Done {
         Task::Preview { model, path } => {
             Done::Preview { model, picture: Picture::load(&path).map(|picture| Arc::new(picture.thumbnail(PREVIEW))) }
         }
-        Task::FindModels { path, places } => Done::Models { path, library: Arc::new(Library::discover(&places)) },
+        Task::FindModels { added, places } => Done::Models(FoundModels::look(added, places)),
         Task::Save { path, picture, parameters, result } => {
             let texts = parameters.as_deref().map(|text| (PARAMETERS_KEY, text));
             let outcome = picture.write_png(&path, texts.as_slice());

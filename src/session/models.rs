@@ -1,12 +1,50 @@
 //! Which models there are: what is added to them, and the pictures by which they are told apart.
 
-use super::Session;
 use super::document::sentence;
 use super::files::Task;
+use super::start::{controlnets, models, upscalers};
+use super::{Action, ModelState, NoticeKind, Offer, Session};
 use crate::checkpoints::{Library, ModelEntry};
+use crate::engine::Command;
 use crate::pixels::{self, Picture};
 use std::path::{Path, PathBuf};
+use std::slice;
 use std::sync::Arc;
+
+/// Why models are looked for.
+pub(super) enum Added {
+    /// A person added a path.
+    Dropped(PathBuf),
+    /// A path came from a hub.
+    Downloaded { repo: String, path: PathBuf },
+}
+
+/// What was found.
+pub(super) struct FoundModels {
+    added: Added,
+    /// Where was looked, beside what was added.
+    places: Vec<PathBuf>,
+    library: Arc<Library>,
+    /// Whether all that was added is found in these places alone.
+    is_known: bool,
+}
+
+impl FoundModels {
+    /// Looks for models in these places, and first in a path that a person added.
+    pub(super) fn look(added: Added, places: Vec<PathBuf>) -> Self {
+        let mut library = Library::discover(&places);
+        let mut is_known = true;
+        if let Added::Dropped(path) = &added {
+            let with_it = Library::discover(&[slice::from_ref(path), &places].concat());
+            let has = |entry: &ModelEntry| library.entries().iter().any(|known| known.path == entry.path);
+            is_known = places.iter().any(|place| path.starts_with(place)) && entries_in(&with_it, path).all(has);
+            if !is_known {
+                library = with_it;
+            }
+        }
+        Self { added, places, library: Arc::new(library), is_known }
+    }
+}
 
 impl Session {
     /// Reads the pictures that are kept with models and were not asked for yet.
@@ -31,14 +69,27 @@ impl Session {
         }
     }
 
-    /// Where models are looked for, this path first.
-    pub(super) fn places_with(&self, path: &Path) -> Vec<PathBuf> {
-        std::iter::once(path.to_owned()).chain(self.paths.model_folders(&self.settings)).collect()
+    /// Looks for models anew.
+    pub(super) fn find_models(&mut self, added: Added) {
+        let places = self.paths.model_folders(&self.settings);
+        self.ask_files(Task::FindModels { added, places });
     }
 
-    /// Models were looked for at a path that a person added: what was found there is used, and looked for there from now on.
-    pub(super) fn take_added(&mut self, path: &Path, library: Arc<Library>) {
-        let found: Vec<&ModelEntry> = library.entries().iter().filter(|entry| entry.path.starts_with(path)).collect();
+    /// Models were looked for.
+    pub(super) fn take_found(&mut self, found: FoundModels) {
+        if found.places != self.paths.model_folders(&self.settings) {
+            // Another path was added meanwhile: what is in that would be forgotten.
+            return self.find_models(found.added);
+        }
+        match found.added {
+            Added::Dropped(path) => self.take_added(path, found.is_known, found.library),
+            Added::Downloaded { repo, path } => self.take_downloaded(&repo, &path, found.library),
+        }
+    }
+
+    /// What was found at a path that a person added is used, and looked for there from now on.
+    fn take_added(&mut self, path: PathBuf, is_known: bool, library: Arc<Library>) {
+        let found: Vec<&ModelEntry> = entries_in(&library, &path).collect();
         let usable: Vec<String> =
             found.iter().filter(|entry| entry.summary.is_ok()).map(|entry| entry.name.clone()).collect();
         let problem = found.first().and_then(|entry| entry.summary.as_ref().err()).map(ToString::to_string);
@@ -47,16 +98,68 @@ impl Session {
             self.notices.error(sentence(&why));
             return;
         };
-        if !self.paths.model_folders(&self.settings).iter().any(|place| path.starts_with(place)) {
-            self.settings.model_folders.push(path.to_owned());
-            self.save_settings();
-        }
         self.use_library(library);
         if rest.is_empty() {
-            self.choose_model(&first.clone());
+            self.choose_model(first);
         } else {
             let text = format!("{} models were found in {}: choose one under “Model”", usable.len(), path.display());
             self.notices.passing(text, Vec::new());
         }
+        if !is_known {
+            // Before the others: where two have one name, the one that was added last is meant, now and the next time.
+            self.settings.model_folders.insert(0, path);
+            self.save_settings();
+        }
     }
+
+    fn take_downloaded(&mut self, repo: &str, path: &Path, library: Arc<Library>) {
+        let entry = library.entries().iter().find(|entry| entry.path == path);
+        let (name, problem) = entry.map_or((None, None), |entry| {
+            (Some(entry.name.clone()), entry.summary.as_ref().err().map(ToString::to_string))
+        });
+        self.use_library(library);
+        match (name, problem) {
+            (_, Some(problem)) => {
+                self.notices.error(format!("{repo} was downloaded, but cannot be used: {problem}"));
+            }
+            (Some(name), None) => {
+                let offer = Offer { label: "Paint with it".into(), action: Action::ChooseModel(name.clone()) };
+                self.notices.push(NoticeKind::Info, format!("{name} was downloaded"), vec![offer]);
+            }
+            (None, None) => {
+                self.notices.info(format!("{repo} was downloaded to {}", path.display()));
+            }
+        }
+    }
+
+    /// Goes over to these models, here and in the engine; what is loaded stays so, unless another has its name now.
+    fn use_library(&mut self, library: Arc<Library>) {
+        let preferred = library.preferred(self.settings.last_model.as_deref()).map(|entry| entry.name.clone());
+        let mut found = models(&library, preferred.as_deref());
+        let mut is_replaced = false;
+        for model in &mut found {
+            let Some(known) = self.models.iter().find(|known| known.name == model.name) else { continue };
+            // It tells where the model lies.
+            if known.description == model.description {
+                model.state = if known.problem.is_none() { known.state } else { ModelState::OnDisk };
+            } else {
+                is_replaced |= model.name == self.draft.model && known.state != ModelState::OnDisk;
+                self.previewed.retain(|name| *name != model.name);
+                self.previews.remove(&model.name);
+            }
+        }
+        self.models = found;
+        self.upscalers = upscalers(&library, preferred.as_deref());
+        self.controlnets = controlnets(&library);
+        self.engine.send(Command::UseLibrary(Arc::clone(&library)));
+        self.library = Some(library);
+        if is_replaced {
+            self.load_model();
+        }
+    }
+}
+
+/// The models at a path and below it.
+fn entries_in<'a>(library: &'a Library, path: &'a Path) -> impl Iterator<Item = &'a ModelEntry> {
+    library.entries().iter().filter(move |entry| entry.path.starts_with(path))
 }

@@ -394,7 +394,7 @@ impl Session {
             Done::Mask { name, mask: Ok(mask) } => self.take_mask(&name, mask),
             Done::Guide(Ok(picture)) => self.guide_by(picture),
             Done::Preview { model, picture } => self.take_preview(model, picture),
-            Done::Models { path, library } => self.take_added(&path, library),
+            Done::Models(found) => self.take_found(found),
             Done::Picture(Err(error)) | Done::Mask { mask: Err(error), .. } | Done::Guide(Err(error)) => {
                 self.notices.error(sentence(&error.to_string()));
             }

@@ -7,6 +7,8 @@ mod guide;
 mod layers;
 mod live;
 mod looking;
+#[cfg(unix)]
+mod models;
 mod painting;
 mod restart;
 mod results;

@@ -14,6 +14,26 @@ fn stage_at(home: &Path, hub: &Played) -> Stage {
     stage(home)
 }
 
+fn listed(stage: &Stage) -> Vec<&str> {
+    stage.session.downloads.iter().map(|one| one.repo.as_str()).collect()
+}
+
+#[cfg(unix)]
+#[test]
+fn what_was_added_during_a_download_stays() {
+    let home = tempfile::tempdir().unwrap();
+    let bozzetto = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models/bozzetto");
+    let hub = play_folder(&bozzetto);
+    let mut stage = stage_at(home.path(), &hub);
+    stage.apply(wanted("o/sepia"));
+    let added = home.path().join("added");
+    std::os::unix::fs::symlink(&bozzetto, &added).unwrap();
+    stage.apply(Action::AddModel(added));
+    stage.hears("sepia was downloaded");
+    stage.until(|session| session.models.iter().any(|model| model.name == "added"));
+    assert!(stage.session.models.iter().any(|model| model.name == "sepia"));
+}
+
 #[test]
 fn what_was_downloaded_is_one_of_the_models_here_and_in_the_engine() {
     let home = tempfile::tempdir().unwrap();
@@ -23,7 +43,7 @@ fn what_was_downloaded_is_one_of_the_models_here_and_in_the_engine() {
     stage.apply(wanted("o/sepia"));
     // A second time it is the same download.
     stage.apply(wanted("o/sepia"));
-    assert_eq!(stage.session.downloads.iter().map(|one| one.repo.as_str()).collect::<Vec<_>>(), ["o/sepia"]);
+    assert_eq!(listed(&stage), ["o/sepia"]);
     let notice = stage.hears("sepia was downloaded");
     assert!(stage.session.downloads.is_empty());
     assert!(matches!(&notice.offers[0].action, Action::ChooseModel(name) if name == "sepia"));
@@ -34,6 +54,7 @@ fn what_was_downloaded_is_one_of_the_models_here_and_in_the_engine() {
         _ => None,
     });
     assert_eq!(library.unwrap().find("sepia").unwrap(), home.path().join("models/sepia"));
+    assert_eq!(stage.load(), "bozzetto", "that of the stage is another than the one that was found");
     stage.apply(notice.offers[0].action.clone());
     assert_eq!(stage.load(), "sepia");
 }
@@ -41,9 +62,9 @@ fn what_was_downloaded_is_one_of_the_models_here_and_in_the_engine() {
 #[test]
 fn a_download_that_is_cancelled_or_left_ends_at_once() {
     let home = tempfile::tempdir().unwrap();
-    let list = listing(&[("model_index.json", b"{}")]);
+    let list = listing(&[("model_index.json", b"{}"), ("unet/diffusion_pytorch_model.safetensors", b"{}")]);
     let hub = play(move |asked, _| {
-        let is_file = asked.path.ends_with(&format!("{COMMIT}/model_index.json"));
+        let is_file = asked.path.contains(COMMIT);
         if is_file { Answer::ok("{}").breaking_after(0) } else { Answer::ok(list.clone()) }
     });
     let mut stage = stage_at(home.path(), &hub);
@@ -56,7 +77,22 @@ fn a_download_that_is_cancelled_or_left_ends_at_once() {
 
     stage.apply(wanted("o/n"));
     stage.apply(wanted("o/m"));
-    stage.until(|_| hub.asked.lock().unwrap().len() > 4);
+    // One that waits is gone at once, and can be asked for again.
+    stage.apply(Action::CancelDownload("o/m".into()));
+    assert_eq!(listed(&stage), ["o/n"]);
+    stage.apply(wanted("o/m"));
+    assert_eq!(listed(&stage), ["o/n", "o/m"]);
+    stage.apply(Action::CancelDownload("o/n".into()));
+    let is_at_it = || hub.asked.lock().unwrap().iter().any(|one| one.path.starts_with("/o/m/"));
+    stage.until(|session| session.downloads.len() == 1 && is_at_it());
+    assert_eq!(listed(&stage), ["o/m"]);
+    stage.apply(Action::CancelDownload("o/m".into()));
+    stage.hears("The download of o/m was cancelled");
+    assert!(stage.session.downloads.is_empty());
+
+    stage.apply(wanted("o/n"));
+    let before = hub.asked.lock().unwrap().len();
+    stage.until(|_| hub.asked.lock().unwrap().len() > before + 1);
     let left = Instant::now();
     drop(stage);
     assert!(left.elapsed() < Duration::from_secs(5), "it took {:?}", left.elapsed());

@@ -1,0 +1,84 @@
+use super::*;
+use std::path::PathBuf;
+
+/// A model of this name in a folder.
+fn model_in(folder: &Path, name: &str) -> PathBuf {
+    std::fs::create_dir_all(folder).unwrap();
+    let path = folder.join(name);
+    std::os::unix::fs::symlink(Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models/bozzetto"), &path).unwrap();
+    path
+}
+
+fn names(session: &Session) -> Vec<&str> {
+    session.models.iter().map(|model| model.name.as_str()).collect()
+}
+
+/// Where the engine finds a model now.
+fn place_in_engine(stage: &Stage, name: &str) -> PathBuf {
+    let commands = std::iter::from_fn(|| stage.peer.try_command());
+    let libraries = commands.filter_map(|command| match command {
+        Command::UseLibrary(library) => Some(library),
+        _ => None,
+    });
+    libraries.last().unwrap().find(name).unwrap()
+}
+
+#[test]
+fn models_that_are_dropped_one_after_the_other_are_all_there_and_the_next_time_as_well() {
+    let home = tempfile::tempdir().unwrap();
+    let one = model_in(&home.path().join("a"), "one");
+    let two = model_in(&home.path().join("b"), "two");
+    let mut stage = stage(home.path());
+    stage.apply(Action::AddModel(one.clone()));
+    stage.apply(Action::AddModel(two.clone()));
+    stage.until(|s| names(s).contains(&"two"));
+    assert!(names(&stage.session).contains(&"one"), "{:?}", names(&stage.session));
+    assert_eq!(place_in_engine(&stage, "one"), one);
+    assert_eq!(stage.session.settings.model_folders, [two, one]);
+    let file = Paths::in_one_folder(home.path()).settings_file();
+    let saved = stage.session.settings.model_folders.clone();
+    drop(stage);
+    assert_eq!(Settings::load(&file).0.model_folders, saved);
+}
+
+#[test]
+fn a_model_that_is_not_found_where_models_are_looked_for_is_remembered_and_another_is_not() {
+    let home = tempfile::tempdir().unwrap();
+    let models = home.path().join("models");
+    let found = model_in(&models, "found");
+    let hidden = model_in(&models.join("mine/of old"), "hidden");
+    let mut stage = stage(home.path());
+    stage.apply(Action::AddModel(found));
+    stage.until(|s| names(s).contains(&"found"));
+    assert_eq!(stage.session.settings.model_folders, Vec::<PathBuf>::new());
+    stage.apply(Action::AddModel(hidden.clone()));
+    stage.until(|s| names(s).contains(&"hidden"));
+    assert_eq!(stage.session.settings.model_folders, [hidden]);
+}
+
+#[test]
+fn a_model_that_takes_over_the_name_of_the_loaded_one_is_loaded_in_its_place() {
+    let home = tempfile::tempdir().unwrap();
+    let (first, second) = (model_in(&home.path().join("a"), "sepia"), model_in(&home.path().join("b"), "sepia"));
+    let mut stage = stage(home.path());
+    stage.apply(Action::AddModel(first.clone()));
+    stage.until(|s| names(s).contains(&"sepia"));
+    assert_eq!(place_in_engine(&stage, "sepia"), first);
+    stage.tell(Event::ModelLoaded { model: "sepia".into(), seconds: 1.0 });
+
+    // One of another name leaves it as it is.
+    stage.apply(Action::AddModel(model_in(&home.path().join("c"), "other one")));
+    stage.until(|s| names(s).contains(&"other one"));
+    let state = |s: &Session| s.models.iter().find(|model| model.name == "sepia").unwrap().state;
+    assert_eq!(state(&stage.session), ModelState::Loaded { seconds: 1.0 });
+    stage.apply(Action::ChooseModel("sepia".into()));
+    stage.tell(Event::ModelLoaded { model: "sepia".into(), seconds: 1.0 });
+    while !stage.is_idle() {}
+
+    stage.apply(Action::AddModel(home.path().join("b")));
+    stage.until(|s| state(s) == ModelState::Loading);
+    let commands: Vec<_> = std::iter::from_fn(|| stage.peer.try_command()).collect();
+    let Some(Command::UseLibrary(library)) = commands.first() else { panic!("{commands:?}") };
+    assert_eq!(library.find("sepia").unwrap(), second);
+    assert!(matches!(&commands[1], Command::Load(name, _) if name == "sepia"), "{commands:?}");
+}
