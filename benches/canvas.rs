@@ -1,11 +1,12 @@
 //! What a painter's hand waits for on a large canvas: `cargo bench --bench canvas`.
 
 use divan::{Bencher, black_box};
-use sfumato::geom::Extent;
+use sfumato::geom::{Extent, Point};
 use sfumato::paint::{
-    Blend, Brush, Bucket, Document, Edit, Ink, LayerEdit, LayerLook, PaintBrush, Painting, Sample, Tiles,
+    Blend, Brush, Bucket, Document, Edit, Ink, LayerEdit, LayerLook, PaintBrush, Painting, Sample, Tiles, Transform,
 };
 use sfumato::pixels::{Mask, Picture};
+use sfumato::render::CanvasPicture;
 
 fn main() {
     divan::main();
@@ -116,6 +117,33 @@ fn bucket_over_all_of_it(bencher: Bencher<'_, '_>) {
 fn picture_of_what_is_seen(bencher: Bencher<'_, '_>) {
     let document = stack_of(1, 255);
     bencher.bench_local(|| document.flat().to_picture());
+}
+
+/// What a piece of a stroke brings to the graphics card: the tiles that are others, found and made ready.
+#[divan::bench(sample_count = 100)]
+fn texture_upload_of_a_piece_of_a_stroke(bencher: Bencher<'_, '_>) {
+    let document = stack_of(1, 255);
+    let mut painting = Painting::begin(&document, INK, soft(200.0)).expect("the layer is open");
+    let mut shown = CanvasPicture::default();
+    shown.set_tiles(document.flat());
+    let mut x = 100.0;
+    bencher.bench_local(|| {
+        x = if x > 3900.0 { 100.0 } else { x + 20.0 };
+        painting.extend(&[Sample::at(x, 2000.0)]);
+        shown.set_tiles(painting.flat());
+    });
+}
+
+/// A layer turned a little, as it is laid when it is applied.
+#[divan::bench(sample_count = 3)]
+fn transform_of_a_layer(bencher: Bencher<'_, '_>) {
+    let document = stack_of(1, 255);
+    let layer = document.stack().layers()[0].id;
+    let turned = Transform { angle: 0.1, ..Transform::around(Point::new(2048.0, 2048.0)) };
+    bencher.with_inputs(|| document.clone()).bench_local_values(|mut document| {
+        document.apply(Edit::Layer(LayerEdit::Transform(layer, turned))).expect("the layer is open");
+        document
+    });
 }
 
 #[divan::bench(sample_count = 3)]

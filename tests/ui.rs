@@ -45,6 +45,8 @@ impl Dialogs for Chosen {
     }
 }
 
+#[path = "ui/frames.rs"]
+mod frames;
 #[path = "ui/tools.rs"]
 mod tools;
 
@@ -183,7 +185,7 @@ impl Window {
     }
 
     fn canvas(&self) -> Pos2 {
-        self.harness.get_by_label_contains("Canvas").rect().center()
+        self.harness.get_by_label_contains("Canvas,").rect().center()
     }
 
     /// Drags over the canvas, from and to places relative to its middle, in points.
@@ -997,7 +999,7 @@ fn help_and_brush_are_all_there_in_the_smallest_window() {
     let mut window = window_of(size, Theme::Dark, None);
     window.drop_picture(EXTENT);
     window.press(Modifiers::NONE, Key::M);
-    let canvas = window.harness.get_by_label_contains("Canvas").rect();
+    let canvas = window.harness.get_by_label_contains("Canvas,").rect();
     assert!(window.harness.query_all_by_label("Hardness").count() >= 2, "its slider and its number");
     for node in window.harness.query_all_by_label("Hardness") {
         assert!(node.rect().right() <= canvas.right() && node.rect().bottom() <= canvas.top(), "{:?}", node.rect());

@@ -23,11 +23,11 @@ pub trait Dialogs: Send + Sync {
 pub struct NativeDialogs;
 
 const PROJECT: &str = "sfumato";
-const PICTURES: &[&str] = &["png", "jpg", "jpeg", "webp"];
+const PICTURES: &[&str] = &["png", "jpg", "jpeg", "webp", "tif", "tiff"];
 
 impl Dialogs for NativeDialogs {
     fn picture(&self) -> Option<PathBuf> {
-        let all: Vec<&str> = PICTURES.iter().chain(&[PROJECT]).copied().collect();
+        let all: Vec<&str> = PICTURES.iter().chain(&[PROJECT, "ora"]).copied().collect();
         rfd::FileDialog::new().set_title("Open").add_filter("Pictures and projects", &all).pick_file()
     }
 

@@ -48,7 +48,7 @@ pub enum Command {
     /// Say what a picture was made with, or what is in a model folder or a file of weights
     #[command(after_help = EXIT_CODES)]
     Inspect {
-        /// A PNG, JPEG or WebP picture, a model folder, a .safetensors file, or an upscaler's .pth file
+        /// A PNG, JPEG, WebP or TIFF picture, a model folder, a .safetensors file, or an upscaler's .pth file
         file: PathBuf,
         /// Print one JSON object instead of text
         #[arg(long)]
@@ -311,7 +311,7 @@ pub struct BenchArgs {
 /// What `sfumato upscale` is told.
 #[derive(Args, Debug)]
 pub struct UpscaleArgs {
-    /// PNG, JPEG or WebP pictures
+    /// PNG, JPEG, WebP or TIFF pictures
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// An upscaler's name as `sfumato models` lists it, or its .pth or .safetensors file [default: the one that comes with the
@@ -335,7 +335,7 @@ pub struct UpscaleArgs {
 /// What `sfumato rank` is told.
 #[derive(Args, Debug)]
 pub struct RankArgs {
-    /// PNG, JPEG or WebP pictures
+    /// PNG, JPEG, WebP or TIFF pictures
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// What they should show

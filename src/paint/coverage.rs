@@ -4,7 +4,7 @@
 use super::ink::{Coat, laid};
 use super::tiles::{Grid, TILE_AREA, TILE_SIDE, Tile};
 use super::tip::Tip;
-use crate::geom::{Bounds, Extent, Point};
+use crate::geom::{Extent, Point};
 use std::collections::BTreeSet;
 
 const SIDE: usize = TILE_SIDE as usize;
@@ -37,22 +37,6 @@ impl Coverage {
                 dab_row(row, tip, flow, first as f32 + 0.5 - centre.x, y as f32 + 0.5 - centre.y);
             }
             self.changed.insert(index);
-        }
-    }
-
-    /// Covers pixels fully.
-    pub(super) fn fill(&mut self, bounds: Bounds, is_covered: impl Fn(u32, u32) -> bool) {
-        for index in self.grid.touched(bounds) {
-            let tile = self.grid.bounds(index);
-            for y in tile.top.max(bounds.top)..tile.bottom().min(bounds.bottom()) {
-                for x in tile.left.max(bounds.left)..tile.right().min(bounds.right()) {
-                    if is_covered(x, y) {
-                        let covered = self.tiles[index].get_or_insert_with(|| vec![0.0; TILE_AREA].into_boxed_slice());
-                        covered[self.grid.place(x, y).1] = 1.0;
-                        self.changed.insert(index);
-                    }
-                }
-            }
         }
     }
 

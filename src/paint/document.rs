@@ -1,7 +1,7 @@
 use super::fill::filled;
 use super::history::{Change, History};
 use super::mask_edits::Adjusted;
-use super::{Bucket, Error, LayerEdit, LayerId, MaskEdit, Painting, Stack, Tiles};
+use super::{Bucket, Error, Frame, LayerEdit, LayerId, MaskEdit, Painting, Stack, Tiles};
 use crate::geom::{Bounds, Extent};
 use crate::pixels::{Mask, Picture};
 use std::sync::{Arc, OnceLock};
@@ -43,6 +43,8 @@ pub enum Edit {
     },
     /// White paper of this size under an empty layer takes the place of all layers.
     TakePaper(Extent),
+    /// Cut the document, or make room at its sides.
+    Reframe(Frame),
     /// Make the document this large; layers and mask are resized.
     SetExtent(Extent),
     /// A finished stroke of the paint brush, begun on this document as it is now.
@@ -196,6 +198,7 @@ impl Document {
             Edit::SetPicture(picture) => self.take_picture(picture)?,
             Edit::TakeLayers { extent, stack, mask } => Some(self.take_all(extent, stack, mask)?),
             Edit::TakePaper(extent) => self.take_layers(extent, Stack::paper(extent))?,
+            Edit::Reframe(frame) => self.take_frame(frame)?,
             Edit::SetExtent(extent) => self.take_extent(extent)?,
             Edit::Paint(painting) if !painting.is_current(self) => return Err(Error::Outdated),
             Edit::Paint(painting) => self.take_painting(*painting),
@@ -295,10 +298,17 @@ impl Document {
         Ok(self.swap(Change::Canvas { extent, stack, mask, bytes: 0 }))
     }
 
-    fn take_extent(&mut self, extent: Extent) -> Result<Option<Change>, Error> {
-        if extent.is_empty() {
-            return Err(Error::Empty(extent));
+    fn take_frame(&mut self, frame: Frame) -> Result<Option<Change>, Error> {
+        frame.check()?;
+        if frame == Frame::part(Bounds::whole(self.extent)) {
+            return Ok(None);
         }
+        let mask = self.masks_something.then(|| frame.mask(self.mask()));
+        Ok(Some(self.swap(Change::Canvas { extent: frame.extent, stack: frame.stack(&self.stack), mask, bytes: 0 })))
+    }
+
+    fn take_extent(&mut self, extent: Extent) -> Result<Option<Change>, Error> {
+        Frame { extent, left: 0, top: 0 }.check()?;
         if extent == self.extent() {
             return Ok(None);
         }

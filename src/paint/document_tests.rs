@@ -1,7 +1,7 @@
 use super::super::mask_edits::difference;
 use super::super::{
     Blend, Brush, Combine, Gradient, Ink, Layer, LayerLook, MaskEdit, PaintBrush, Sample, Shape, Spread, Stroke,
-    StrokePreview, Tool,
+    StrokePreview, Tool, Transform,
 };
 use super::*;
 use crate::geom::Point;
@@ -36,6 +36,7 @@ enum Act {
     Paint(Ink, PaintBrush, Vec<(f32, f32)>),
     Smudge(PaintBrush, Vec<(f32, f32)>),
     Pour(Gradient),
+    Move(Transform),
     /// One of the edits of a layer, and which layer.
     Layer(u8, usize),
     Choose(usize),
@@ -63,6 +64,11 @@ fn carry_out(document: &mut Document, act: Act) -> Result<bool, Error> {
             while !painting.pour(Instant::now()) {}
             Edit::Paint(Box::new(painting))
         }
+        Act::Move(transform) => {
+            let mut painting = Painting::transform(document, transform)?;
+            while !painting.pour(Instant::now()) {}
+            Edit::Paint(Box::new(painting))
+        }
         Act::Choose(number) => {
             let layer = layer(number);
             document.choose_layer(layer);
@@ -85,6 +91,10 @@ fn carry_out(document: &mut Document, act: Act) -> Result<bool, Error> {
                 9 => LayerEdit::Clear(id),
                 10 => LayerEdit::Fill(id, Ink::Colour([number as u8, 90, 200])),
                 11 => LayerEdit::MergeDown(id),
+                12 => {
+                    let content = Bounds { left: 2, top: 1, extent: Extent::new(9, number as u32 + 1) };
+                    LayerEdit::Transform(id, Transform { angle: number as f32 / 3.0, ..Transform::flip(content, true) })
+                }
                 _ => LayerEdit::MergeVisible,
             })
         }
@@ -97,6 +107,13 @@ fn any_act() -> impl Strategy<Value = Act> {
     let ink = prop_oneof![any::<[u8; 3]>().prop_map(Ink::Colour), Just(Ink::Erase)];
     let brush = (1.0f32..12.0, 0.0f32..1.0, 0.1f32..1.0, 0.1f32..1.0).prop_map(|(size, hardness, opacity, flow)| {
         PaintBrush { opacity, flow, ..PaintBrush::new(Brush { size, hardness }) }
+    });
+    let transform = (-9.0f32..30.0, -9.0f32..30.0, -2.0f32..2.0, 0.2f32..3.0, 0.0f32..7.0);
+    let transform = transform.prop_map(|(x, y, wide, high, angle)| Transform {
+        to: Point::new(x, y),
+        scale: (wide, high),
+        angle,
+        ..Transform::around(Point::new(12.0, 8.0))
     });
     let ends = (0.0f32..24.0, 0.0f32..16.0, prop::option::of(any::<[u8; 3]>()), any::<bool>(), any::<[u8; 3]>());
     let gradient = ends.prop_map(|(x, y, end, is_round, start)| {
@@ -113,7 +130,8 @@ fn any_act() -> impl Strategy<Value = Act> {
         4 => (ink, brush.clone(), path.clone()).prop_map(|(ink, brush, path)| Act::Paint(ink, brush, path)),
         2 => (brush, path).prop_map(|(brush, path)| Act::Smudge(brush, path)),
         2 => gradient.prop_map(Act::Pour),
-        6 => (0u8..13, 0usize..20).prop_map(|(kind, number)| Act::Layer(kind, number)),
+        2 => transform.prop_map(Act::Move),
+        6 => (0u8..14, 0usize..20).prop_map(|(kind, number)| Act::Layer(kind, number)),
         1 => fill.prop_map(Act::Edit),
         1 => (0usize..6).prop_map(Act::Choose),
     ]
@@ -151,6 +169,9 @@ fn any_edit() -> impl Strategy<Value = Edit> {
         1 => (8u32..30, 8u32..30, any::<u8>())
             .prop_map(|(w, h, grey)| Edit::SetPicture(Some(Arc::new(Picture::filled(Extent::new(w, h), [grey; 4]))))),
         1 => any::<u8>().prop_map(|grey| Edit::SetPicture(Some(Arc::new(Picture::filled(EXTENT, [grey; 4]))))),
+        2 => (0u32..40, 8u32..40, -20i32..20, -20i32..20).prop_map(|(w, h, left, top)| {
+            Edit::Reframe(Frame { extent: Extent::new(w, h), left, top })
+        }),
         1 => (0u32..30, 8u32..30).prop_map(|(w, h)| Edit::SetExtent(Extent::new(w, h))),
     ]
 }

@@ -1,4 +1,4 @@
-use super::Stack;
+use super::{Frame, Stack};
 use crate::geom::Extent;
 
 /// Why an edit cannot be applied. The document is as it was.
@@ -23,6 +23,9 @@ pub enum Error {
     /// No pixels to edit.
     #[error("a picture of {0} has no pixels: choose another one")]
     Empty(Extent),
+    /// More pixels than can be edited.
+    #[error("a picture of {0} is too large: no side may be longer than {most} pixels", most = Frame::MOST_SIDE)]
+    TooLarge(Extent),
     /// Nothing to work on.
     #[error("there is no such layer: add one, or choose another")]
     NoLayer,

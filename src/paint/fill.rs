@@ -2,7 +2,7 @@
 
 use super::document::Document;
 use super::painting::{PaintBrush, Painting};
-use super::{Brush, Error, Ink, Tiles};
+use super::{Brush, Error, Ink, TILE_SIDE, Tiles};
 use crate::geom::{Bounds, Extent};
 use crate::pixels::Mask;
 use rayon::prelude::*;
@@ -33,13 +33,13 @@ pub(super) fn filled(document: &Document, bucket: Bucket, x: u32, y: u32) -> Res
     let empty = Tiles::clear(extent);
     let layer = document.stack().active().map_or(&empty, |layer| &layer.tiles);
     let seen = if bucket.sees_all_layers { painting.flat().clone() } else { layer.clone() };
-    let is_alike = is_alike(&seen, (x, y), bucket.tolerance);
-    if !bucket.connected {
-        painting.fill(Bounds::whole(extent), is_alike);
-        return Ok(painting);
+    let alike = alike_to(&seen, (x, y), bucket.tolerance);
+    if bucket.connected {
+        let (reached, bounds) = connected(extent, (x, y), alike);
+        painting.fill(bounds, &reached);
+    } else {
+        painting.fill(Bounds::whole(extent), &alike);
     }
-    let (reached, bounds) = connected(extent, (x, y), is_alike);
-    painting.fill(bounds, |x, y| reached[y as usize * extent.width as usize + x as usize]);
     Ok(painting)
 }
 
@@ -49,9 +49,8 @@ pub(super) fn alike(seen: &Tiles, (x, y): (u32, u32), tolerance: u8) -> Mask {
     if x >= extent.width || y >= extent.height {
         return Mask::empty(extent);
     }
-    let (reached, _) = connected(extent, (x, y), is_alike(seen, (x, y), tolerance));
-    Mask::from_coverage(extent, reached.into_iter().map(|r| if r { 255 } else { 0 }).collect())
-        .expect("one for each pixel")
+    let (reached, _) = connected(extent, (x, y), alike_to(seen, (x, y), tolerance));
+    Mask::from_coverage(extent, reached).expect("one for each pixel")
 }
 
 /// A mask of what looks like a pixel, wherever it lies: within the tolerance wholly, and less and less until twice as far. Empty
@@ -75,12 +74,34 @@ pub(super) fn in_range(seen: &Tiles, (x, y): (u32, u32), tolerance: u8) -> Mask 
     mask
 }
 
-fn is_alike(seen: &Tiles, (x, y): (u32, u32), tolerance: u8) -> impl Fn(u32, u32) -> bool {
+/// For each pixel 255 if it looks like the one at `x`, `y`, else 0.
+fn alike_to(seen: &Tiles, (x, y): (u32, u32), tolerance: u8) -> Vec<u8> {
     let wanted = visible(seen.pixel(x, y));
-    move |x, y| {
-        let pixel = visible(seen.pixel(x, y));
+    let is_alike = |pixel: [u8; 4]| {
+        let pixel = visible(pixel);
         (0..4).all(|c| pixel[c].abs_diff(wanted[c]) <= tolerance)
-    }
+    };
+    let clear = if is_alike([0; 4]) { 255 } else { 0 };
+    let (side, width) = (TILE_SIDE as usize, seen.extent().width as usize);
+    let columns = seen.grid().columns as usize;
+    let mut alike = vec![clear; seen.extent().area()];
+    alike.par_chunks_mut(side * width).enumerate().for_each(|(row, band)| {
+        for column in 0..columns {
+            let Some(tile) = seen.tile(row * columns + column) else { continue };
+            let left = column * side;
+            for (line, pixels) in band.chunks_exact_mut(width).zip(tile.pixels().chunks_exact(side)) {
+                // Neighbours are often one colour.
+                let mut last = (pixels[0], if is_alike(pixels[0]) { 255 } else { 0 });
+                for (alike, &pixel) in line[left..].iter_mut().zip(pixels) {
+                    if pixel != last.0 {
+                        last = (pixel, if is_alike(pixel) { 255 } else { 0 });
+                    }
+                    *alike = last.1;
+                }
+            }
+        }
+    });
+    alike
 }
 
 /// The colour as it is seen: premultiplied.
@@ -89,36 +110,37 @@ fn visible([r, g, b, a]: [u8; 4]) -> [u8; 4] {
     [seen(r), seen(g), seen(b), a]
 }
 
-/// What is reached from a pixel over its neighbours at the sides, and a box around it. Fills row by row, as Smith 1979 does.
-fn connected(extent: Extent, from: (u32, u32), is_alike: impl Fn(u32, u32) -> bool) -> (Vec<bool>, Bounds) {
+/// What of `alike` is reached from a pixel over its neighbours at the sides, and a box around it. Fills row by row, as Smith 1979
+/// does.
+fn connected(extent: Extent, from: (u32, u32), alike: Vec<u8>) -> (Vec<u8>, Bounds) {
+    /// What is alike and was reached.
+    const REACHED: u8 = 1;
     let width = extent.width as usize;
-    let mut reached = vec![false; extent.area()];
+    let mut places = alike;
     let mut bounds = Bounds { left: from.0, top: from.1, extent: Extent::new(1, 1) };
     let mut seeds = vec![from];
     while let Some((x, y)) = seeds.pop() {
-        let row = y as usize * width;
-        if reached[row + x as usize] {
+        let row = &mut places[y as usize * width..(y as usize + 1) * width];
+        let x = x as usize;
+        if row[x] != 255 {
             continue;
         }
-        let open = |x: u32| is_alike(x, y) && !reached[row + x as usize];
-        let first = (0..x).rev().take_while(|&x| open(x)).last().unwrap_or(x);
-        let end = (x + 1..extent.width).take_while(|&x| open(x)).last().map_or(x + 1, |last| last + 1);
-        reached[row + first as usize..row + end as usize].fill(true);
-        bounds = bounds.union(Bounds { left: first, top: y, extent: Extent::new(end - first, 1) });
-        let neighbours = [y.checked_sub(1), (y + 1 < extent.height).then_some(y + 1)];
-        for y in neighbours.into_iter().flatten() {
-            let row = y as usize * width;
-            let mut in_run = false;
-            for x in first..end {
-                let is_open = !reached[row + x as usize] && is_alike(x, y);
-                if is_open && !in_run {
-                    seeds.push((x, y));
-                }
-                in_run = is_open;
+        let first = row[..x].iter().rposition(|&place| place != 255).map_or(0, |last| last + 1);
+        let end = row[x..].iter().position(|&place| place != 255).map_or(width, |past| x + past);
+        row[first..end].fill(REACHED);
+        let run = Bounds { left: first as u32, top: y, extent: Extent::new((end - first) as u32, 1) };
+        bounds = bounds.union(run);
+        for y in [y.checked_sub(1), (y + 1 < extent.height).then_some(y + 1)].into_iter().flatten() {
+            let row = &places[y as usize * width..][first..end];
+            let mut at = 0;
+            while let Some(open) = row[at..].iter().position(|&place| place == 255) {
+                seeds.push(((first + at + open) as u32, y));
+                at += open + row[at + open..].iter().take_while(|&&place| place == 255).count();
             }
         }
     }
-    (reached, bounds)
+    places.par_iter_mut().for_each(|place| *place = if *place == REACHED { 255 } else { 0 });
+    (places, bounds)
 }
 
 #[cfg(test)]
@@ -143,7 +165,7 @@ mod tests {
             let extent = Extent::new(9, 8);
             let mut open = open;
             open[at] = true;
-            let mut walked = vec![false; 72];
+            let mut walked = [false; 72];
             let mut todo = vec![at];
             while let Some(here) = todo.pop() {
                 if !open[here] || std::mem::replace(&mut walked[here], true) {
@@ -154,8 +176,9 @@ mod tests {
                 todo.extend((y > 0).then(|| here - 9).into_iter().chain((y < 7).then(|| here + 9)));
             }
             let from = (at as u32 % 9, at as u32 / 9);
-            let (reached, bounds) = connected(extent, from, |x, y| open[(y * 9 + x) as usize]);
-            prop_assert_eq!(&reached, &walked);
+            let byte = |&is: &bool| if is { 255 } else { 0 };
+            let (reached, bounds) = connected(extent, from, open.iter().map(byte).collect());
+            prop_assert_eq!(&reached, &walked.iter().map(byte).collect::<Vec<u8>>());
             for i in (0..72u32).filter(|&i| walked[i as usize]) {
                 let pixel = Bounds { left: i % 9, top: i / 9, extent: Extent::new(1, 1) };
                 prop_assert_eq!(bounds.union(pixel), bounds);

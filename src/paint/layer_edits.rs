@@ -2,7 +2,7 @@
 
 use super::ink::{Coat, laid};
 use super::tiles::{TILE_AREA, Tile};
-use super::{Error, Ink, Layer, LayerId, LayerLook, Stack, Tiles};
+use super::{Error, Ink, Layer, LayerId, LayerLook, Stack, Tiles, Transform};
 use crate::geom::Extent;
 use std::sync::Arc;
 
@@ -37,6 +37,8 @@ pub enum LayerEdit {
     Clear(LayerId),
     /// Cover all of it.
     Fill(LayerId, Ink),
+    /// Move, scale, turn or flip what is on it.
+    Transform(LayerId, Transform),
     /// Make one layer of this one and the one under it.
     MergeDown(LayerId),
     /// Make one layer of all that is seen, and leave out what is not.
@@ -104,6 +106,12 @@ impl Stack {
                     let coat = Coat { ink, opacity: 1.0, keeps_alpha };
                     if keeps_alpha { tile.map(|tile| Arc::new(laid(Some(tile), &all, coat))) } else { sheet.clone() }
                 })?;
+            }
+            LayerEdit::Transform(id, transform) => {
+                let position = stack.find(id)?;
+                open(&self.layers[position])?;
+                let tiles = transform.tiles(&self.layers[position].tiles);
+                Arc::make_mut(&mut stack.layers[position]).tiles = tiles;
             }
             LayerEdit::MergeDown(id) => stack.merge_down(id)?,
             LayerEdit::MergeVisible => {

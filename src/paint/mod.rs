@@ -22,11 +22,13 @@ mod mask_edits;
 mod painting;
 mod path;
 mod preview;
+mod reframe;
 mod shape;
 mod smudge;
 mod stack;
 mod tiles;
 mod tip;
+mod transform;
 
 pub use blend::Blend;
 pub use document::{Document, Edit};
@@ -40,9 +42,11 @@ pub use mask_edits::MaskEdit;
 pub use painting::{PaintBrush, Painting};
 pub use path::Sample;
 pub use preview::StrokePreview;
+pub use reframe::Frame;
 pub use shape::{Combine, Shape};
 pub use stack::Stack;
 pub use tiles::{TILE_BYTES, TILE_SIDE, Tile, Tiles};
+pub use transform::Transform;
 
 use crate::geom::Point;
 
@@ -81,6 +85,10 @@ pub enum Tool {
     MaskPolygon,
     /// Mask what looks alike.
     MaskWand,
+    /// Move, scale and turn the active layer.
+    Transform,
+    /// Cut the canvas.
+    Crop,
     /// Choose the box of the canvas that is painted.
     Bounds,
 }

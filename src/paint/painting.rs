@@ -4,11 +4,12 @@
 
 use super::coverage::Coverage;
 use super::document::Document;
-use super::ink::Coat;
+use super::ink::{Coat, laid};
 use super::path::{Follow, Path, Sample};
 use super::smudge::Smudge;
+use super::tiles::{TILE_AREA, TILE_SIDE};
 use super::tip::Tip;
-use super::{Brush, Error, Gradient, Ink, Layer, Stack, Tiles};
+use super::{Brush, Error, Gradient, Ink, Layer, Stack, Tiles, Transform};
 use crate::geom::{Bounds, Point};
 use std::sync::Arc;
 use std::time::Instant;
@@ -63,6 +64,8 @@ enum Medium {
     Wet(Smudge),
     /// Covers all of it, bit by bit; these tiles wait.
     Poured(Gradient, Vec<usize>),
+    /// Moves all of it, bit by bit: quickly first, and finely when that is done.
+    Moved { transform: Transform, fine: bool, waiting: Vec<usize> },
 }
 
 impl Painting {
@@ -85,6 +88,13 @@ impl Painting {
         let gradient = Gradient { opacity: unit(gradient.opacity), ..gradient };
         let waiting = if gradient.is_sound() { (0..document.flat().count()).rev().collect() } else { Vec::new() };
         Self::with(document, brush, |_| Medium::Poured(gradient, waiting))
+    }
+
+    /// Begins to transform the layer, which [`Self::pour`] goes on with. Fails as [`Self::begin`].
+    pub fn transform(document: &Document, transform: Transform) -> Result<Self, Error> {
+        let brush = PaintBrush::new(Brush { size: 1.0, hardness: 1.0 });
+        let waiting = (0..document.flat().count()).rev().collect();
+        Self::with(document, brush, |_| Medium::Moved { transform: transform.sound(), fine: false, waiting })
     }
 
     fn with(document: &Document, brush: PaintBrush, medium: impl FnOnce(&Arc<Layer>) -> Medium) -> Result<Self, Error> {
@@ -117,12 +127,40 @@ impl Painting {
         self.lay();
     }
 
-    /// Covers pixels fully, wherever the pointer was.
-    pub(super) fn fill(&mut self, bounds: Bounds, is_covered: impl Fn(u32, u32) -> bool) {
-        if let Medium::Ink(coverage, _) = &mut self.medium {
-            coverage.fill(bounds, is_covered);
+    /// Covers fully those pixels of a box whose byte, of one for each pixel of the picture, is not 0.
+    pub(super) fn fill(&mut self, bounds: Bounds, covered: &[u8]) {
+        let Medium::Ink(_, coat) = self.medium else { return };
+        let grid = self.flat.grid();
+        let changed: Vec<_> = grid.touched(bounds).collect();
+        let Self { before, stack, flat, .. } = self;
+        let whole = laid(None, &vec![1.0; TILE_AREA], Coat { keeps_alpha: false, ..coat });
+        let whole = (!whole.is_clear()).then(|| Arc::new(whole));
+        let is_opaque = coat.opacity >= 1.0 && !coat.keeps_alpha;
+        let filled = |index: usize| {
+            let under = before.tiles.tile(index);
+            let bounds = grid.bounds(index);
+            let (width, left) = (grid.extent.width as usize, bounds.left as usize);
+            let row = |y: u32| &covered[y as usize * width + left..][..bounds.extent.width as usize];
+            let mut rows = (bounds.top..bounds.bottom()).map(row);
+            if is_opaque && rows.clone().all(|row| row.iter().all(|&place| place != 0)) {
+                return whole.clone();
+            }
+            if rows.clone().all(|row| row.iter().all(|&place| place == 0)) {
+                return under.cloned();
+            }
+            let mut coverage = vec![0.0; TILE_AREA];
+            for line in coverage.chunks_exact_mut(TILE_SIDE as usize) {
+                for (share, &place) in line.iter_mut().zip(rows.next().into_iter().flatten()) {
+                    *share = f32::from(u8::from(place != 0));
+                }
+            }
+            let tile = laid(under.map(Arc::as_ref), &coverage, coat);
+            (!tile.is_clear()).then(|| Arc::new(tile))
+        };
+        if let Some(layer) = stack.layer_mut(before.id) {
+            layer.tiles.set_all(&changed, filled);
         }
-        self.lay();
+        flat.set_all(&changed, |index| stack.seen(index));
     }
 
     /// Leads a gradient elsewhere: it has to be poured anew.
@@ -136,16 +174,38 @@ impl Painting {
         }
     }
 
-    /// Lays more of a gradient, as much as it can until `deadline` and a little of it in any case. Returns whether all is laid.
+    /// Moves the layer elsewhere: it has to be poured anew.
+    pub fn move_to(&mut self, to: Transform) {
+        let to = to.sound();
+        if let Medium::Moved { transform, fine, waiting } = &mut self.medium
+            && *transform != to
+        {
+            *waiting = (0..self.flat.count()).rev().collect();
+            (*transform, *fine) = (to, false);
+        }
+    }
+
+    /// Lays more of a gradient, or of a layer that is transformed, as much as it can until `deadline` and a little of it in any case.
+    /// Returns whether all is laid.
     pub fn pour(&mut self, deadline: Instant) -> bool {
         const AT_ONCE: usize = 16;
         loop {
-            let Medium::Poured(_, waiting) = &mut self.medium else { return true };
+            let waiting = match &mut self.medium {
+                Medium::Ink(..) | Medium::Wet(_) => return true,
+                Medium::Poured(_, waiting) => waiting,
+                Medium::Moved { fine, waiting, .. } => {
+                    if waiting.is_empty() && !*fine {
+                        *fine = true;
+                        *waiting = (0..self.flat.count()).rev().collect();
+                    }
+                    waiting
+                }
+            };
             let some = waiting.split_off(waiting.len().saturating_sub(AT_ONCE));
-            self.lay_tiles(&some);
-            if matches!(&self.medium, Medium::Poured(_, waiting) if waiting.is_empty()) {
+            if some.is_empty() {
                 return true;
             }
+            self.lay_tiles(&some);
             if Instant::now() >= deadline {
                 return false;
             }
@@ -161,7 +221,7 @@ impl Painting {
     pub fn has_colour(&self) -> bool {
         match &self.medium {
             Medium::Ink(_, coat) => matches!(coat.ink, Ink::Colour(_)),
-            Medium::Wet(_) => false,
+            Medium::Wet(_) | Medium::Moved { .. } => false,
             Medium::Poured(..) => true,
         }
     }
@@ -180,7 +240,7 @@ impl Painting {
         let changed = match &mut self.medium {
             Medium::Ink(coverage, _) => coverage.take_changed(),
             Medium::Wet(smudge) => smudge.take_changed(),
-            Medium::Poured(..) => return,
+            Medium::Poured(..) | Medium::Moved { .. } => return,
         };
         self.lay_tiles(&changed);
     }
@@ -195,6 +255,7 @@ impl Painting {
             let under = before.tiles.tile(index).map(Arc::as_ref);
             let tile = match medium {
                 Medium::Wet(smudge) => return smudge.tile(index),
+                Medium::Moved { transform, fine, .. } => return transform.tile(&before.tiles, index, *fine),
                 Medium::Ink(coverage, coat) => coverage.coated(index, under, *coat)?,
                 Medium::Poured(gradient, _) => {
                     gradient.over(under, before.tiles.grid().corner(index), before.look.keeps_alpha)
@@ -221,7 +282,7 @@ fn dab(medium: &mut Medium, brush: &PaintBrush, sample: Sample) -> f32 {
     match medium {
         Medium::Ink(coverage, _) => coverage.dab(tip, sample.at, flow),
         Medium::Wet(smudge) => smudge.dab(tip, sample.at),
-        Medium::Poured(..) => {}
+        Medium::Poured(..) | Medium::Moved { .. } => {}
     }
     (2.0 * tip.outer * brush.spacing.max(PaintBrush::MIN_SPACING)).max(0.5)
 }

@@ -15,13 +15,13 @@ pub enum Error {
         source: io::Error,
     },
     /// The bytes are no image.
-    #[error("this is not an image: choose a PNG, JPEG or WebP file: {name}")]
+    #[error("this is not an image: choose a PNG, JPEG, WebP or TIFF file: {name}")]
     NotAnImage {
         /// Which file.
         name: String,
     },
     /// An image of a kind that is not read.
-    #[error("this kind of image ({kind}) is not read: convert it to PNG, JPEG or WebP: {name}")]
+    #[error("this kind of image ({kind}) is not read: convert it to PNG, JPEG, WebP or TIFF: {name}")]
     Unsupported {
         /// Which file.
         name: String,

@@ -3,8 +3,11 @@
 
 use super::Mask;
 use crate::geom::Bounds;
+use rayon::prelude::*;
 
 const PASSES: usize = 3;
+/// How many columns are blurred together.
+const STRIP: usize = 16;
 
 impl Mask {
     /// The mask blurred by a Gaussian of standard deviation `radius`, in image pixels, as A1111's mask blur counts. Beyond the
@@ -27,31 +30,37 @@ impl Mask {
         let rows = (top as usize).saturating_sub(reach)..(bounds.bottom() as usize + reach).min(height);
 
         let (across, down) = (columns.len(), rows.len());
-        let mut plane: Vec<f32> = rows
-            .clone()
-            .flat_map(|y| &self.coverage()[y * width..][columns.clone()])
-            .map(|&coverage| f32::from(coverage))
-            .collect();
-        for row in plane.chunks_exact_mut(across) {
+        let mut plane = vec![0.0; across * down];
+        plane.par_chunks_exact_mut(across).zip(rows.clone()).for_each(|(row, y)| {
+            for (value, &coverage) in row.iter_mut().zip(&self.coverage()[y * width..][columns.clone()]) {
+                *value = f32::from(coverage);
+            }
             blur(row, half_widths);
-        }
-        let mut column = vec![0.0; down];
-        for x in 0..across {
-            for (y, value) in column.iter_mut().enumerate() {
-                *value = plane[y * across + x];
-            }
-            blur(&mut column, half_widths);
-            for (y, &value) in column.iter().enumerate() {
-                plane[y * across + x] = value;
-            }
-        }
+        });
+        // A few columns beside each other, so that what is read of a row is used before it is gone from the cache.
+        let strips: Vec<Vec<f32>> = (0..across)
+            .into_par_iter()
+            .step_by(STRIP)
+            .map(|first| {
+                let count = STRIP.min(across - first);
+                let mut strip = vec![0.0; count * down];
+                for y in 0..down {
+                    for (x, &value) in plane[y * across + first..][..count].iter().enumerate() {
+                        strip[x * down + y] = value;
+                    }
+                }
+                strip.chunks_exact_mut(down).for_each(|column| blur(column, half_widths));
+                strip
+            })
+            .collect();
 
         let mut feathered = self.clone();
-        for (y, blurred) in rows.zip(plane.chunks_exact(across)) {
-            for (coverage, &value) in feathered.coverage_mut()[y * width..][columns.clone()].iter_mut().zip(blurred) {
-                *coverage = value.round() as u8;
+        let lines = feathered.coverage_mut().par_chunks_exact_mut(width).skip(rows.start).take(down);
+        lines.enumerate().for_each(|(y, line)| {
+            for (x, coverage) in line[columns.clone()].iter_mut().enumerate() {
+                *coverage = strips[x / STRIP][x % STRIP * down + y].round() as u8;
             }
-        }
+        });
         feathered
     }
 }

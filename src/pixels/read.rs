@@ -11,7 +11,8 @@ use std::path::Path;
 const MAX_FILE_BYTES: u64 = 1 << 30;
 
 impl Picture {
-    /// Reads a PNG, JPEG or WebP file (told by its content, whatever its name), turned the way its EXIF orientation says.
+    /// Reads a PNG, JPEG, WebP or TIFF file (told by its content, whatever its name; the first picture of several), turned the way
+    /// its EXIF orientation says.
     pub fn load(path: &Path) -> Result<Self, Error> {
         let name = path.display().to_string();
         match read_file(path) {
@@ -25,7 +26,7 @@ impl Picture {
         let name = || name.to_owned();
         let damaged = |error: &ImageError| Error::Damaged { name: name(), reason: reason(error) };
         let format = image::guess_format(bytes).map_err(|_| Error::NotAnImage { name: name() })?;
-        if !matches!(format, ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::WebP) {
+        if !matches!(format, ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::WebP | ImageFormat::Tiff) {
             let kind = format!("{format:?}").to_uppercase();
             return Err(Error::Unsupported { name: name(), kind });
         }

@@ -1,5 +1,6 @@
 use super::*;
 use image::codecs::jpeg::JpegEncoder;
+use image::codecs::tiff::TiffEncoder;
 use image::codecs::webp::WebPEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 use proptest::prelude::*;
@@ -10,8 +11,8 @@ fn gradient() -> Picture {
     Picture::from_rgba(extent, rgba).unwrap()
 }
 
-/// The same picture in the three formats; JPEG with an EXIF block if there is one.
-fn files(exif: Option<&[u8]>) -> [Vec<u8>; 3] {
+/// The same picture in the four formats; JPEG with an EXIF block if there is one.
+fn files(exif: Option<&[u8]>) -> [Vec<u8>; 4] {
     let picture = gradient();
     let rgb: Vec<u8> = picture.rgba().as_chunks::<4>().0.iter().flat_map(|&[r, g, b, _]| [r, g, b]).collect();
     let (mut jpeg, mut webp) = (Vec::new(), Vec::new());
@@ -21,7 +22,9 @@ fn files(exif: Option<&[u8]>) -> [Vec<u8>; 3] {
     }
     encoder.write_image(&rgb, 40, 24, ExtendedColorType::Rgb8).unwrap();
     WebPEncoder::new_lossless(&mut webp).write_image(&rgb, 40, 24, ExtendedColorType::Rgb8).unwrap();
-    [picture.encode_png(&[("parameters", "a cat")]).unwrap(), jpeg, webp]
+    let mut tiff = Cursor::new(Vec::new());
+    TiffEncoder::new(&mut tiff).write_image(&rgb, 40, 24, ExtendedColorType::Rgb8).unwrap();
+    [picture.encode_png(&[("parameters", "a cat")]).unwrap(), jpeg, webp, tiff.into_inner()]
 }
 
 fn error_of(bytes: &[u8]) -> String {
@@ -29,8 +32,9 @@ fn error_of(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn all_three_formats_are_told_by_their_content() {
-    let [png, jpeg, webp] = files(None);
+fn all_four_formats_are_told_by_their_content() {
+    let [png, jpeg, webp, tiff] = files(None);
+    assert_eq!(Picture::decode(&tiff, "cat.png").unwrap(), gradient());
     assert_eq!(Picture::decode(&png, "cat.jpg").unwrap(), gradient());
     assert_eq!(Picture::decode(&webp, "cat.png").unwrap(), gradient());
     assert_eq!(Picture::decode(&jpeg, "cat.png").unwrap().extent(), Extent::new(40, 24));
@@ -40,7 +44,7 @@ fn all_three_formats_are_told_by_their_content() {
 fn a_picture_is_turned_as_its_exif_orientation_says() {
     // A big-endian TIFF block with one entry: orientation (0x0112), a short, 6 = turn right by a quarter.
     let exif = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
-    let [_, jpeg, _] = files(Some(exif));
+    let [_, jpeg, ..] = files(Some(exif));
     assert_eq!(Picture::decode(&jpeg, "cat.jpg").unwrap().extent(), Extent::new(24, 40));
 }
 
@@ -110,7 +114,7 @@ fn no_bytes_make_the_readers_panic() {
     let files = files(Some(b"MM\0*\0\0\0\x08\0\x01\x87\x69\0\x04\0\0\0\x01\0\0\0\x1a\0\0\0\0\0\0"));
     let mut runner = TestRunner::new(Config { cases: 400, ..Config::default() });
     let damage =
-        (0usize..3, any::<prop::sample::Index>(), prop::collection::vec(any::<(prop::sample::Index, u8)>(), 0..6));
+        (0usize..4, any::<prop::sample::Index>(), prop::collection::vec(any::<(prop::sample::Index, u8)>(), 0..6));
     let strategy = (damage, any::<bool>(), prop::collection::vec(any::<u8>(), 0..200));
     runner
         .run(&strategy, |((which, cut, flips), keep_whole, noise)| {

@@ -1,11 +1,12 @@
 //! Documents as files of their own. A `.sfumato` file is a ZIP archive: `project.json` says what there is and how it is seen, and
 //! each layer is a PNG file beside it, so that any archive program and any viewer gets at the pixels. Nothing in it is compressed
-//! twice. `.ora` files (`OpenRaster` 0.0.3) are written for other programs.
+//! twice. `.ora` files (`OpenRaster` 0.0.3) are for other programs, and come from them.
 //!
-//! Files come from anywhere: nothing is unpacked to disk, only names that `project.json` gives are looked up, and sizes are checked
+//! Files come from anywhere: nothing is unpacked to disk, only names that `project.json` or `stack.xml` gives are looked up, and sizes are checked
 //! before memory is taken.
 
 mod ora;
+mod ora_read;
 mod read;
 mod write;
 
@@ -25,6 +26,15 @@ pub struct Project {
     pub stack: Stack,
     /// Where to repaint; none keeps everything.
     pub mask: Option<Mask>,
+}
+
+/// A project that was read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Opened {
+    /// What is in it.
+    pub project: Project,
+    /// What of the file is not in it, or is another way, in a sentence each.
+    pub notes: Vec<String>,
 }
 
 /// Which kind of file a document is kept in, told by its name.
@@ -61,7 +71,9 @@ pub enum Error {
         source: std::io::Error,
     },
     /// Something else.
-    #[error("it is not a Sfumato project: open it as a picture, or choose another file: {0}")]
+    #[error(
+        "it is neither a Sfumato project nor an OpenRaster file: open it as a picture, or choose another file: {0}"
+    )]
     NotAProject(String),
     /// Made by a program that knows more.
     #[error("its version is {found}, and this program reads {}: a newer Sfumato opens it: {name}", VERSION)]

@@ -56,7 +56,7 @@ fn layer_xml(layer: &Layer, file: &str, is_active: bool) -> String {
 }
 
 /// The names of the specification's "Layer stack". It has none for exclusion, which other programs then take for normal.
-const fn operator(blend: Blend) -> &'static str {
+pub(super) const fn operator(blend: Blend) -> &'static str {
     match blend {
         Blend::Normal => "svg:src-over",
         Blend::Multiply => "svg:multiply",

@@ -1,4 +1,5 @@
-use super::{CONTENTS, Contents, Error, Project, VERSION};
+use super::ora_read::STACK;
+use super::{CONTENTS, Contents, Error, Opened, Project, VERSION};
 use crate::geom::Extent;
 use crate::paint::{Layer, Stack, Tiles};
 use crate::pixels::{Mask, Picture};
@@ -10,45 +11,45 @@ use zip::result::ZipError;
 
 /// More than the list of two hundred layers takes.
 const MOST_CONTENTS: u64 = 4 << 20;
-/// More than any PNG file of a picture within the size limits.
-const MOST_PIXELS: u64 = 1 << 30;
 /// What all layers together may take in memory.
 const MOST_BYTES: usize = 8 << 30;
 
 impl Project {
-    /// Opens a `.sfumato` file.
-    pub fn open(path: &Path) -> Result<Self, Error> {
+    /// Opens a `.sfumato` or an `.ora` file, told apart by what is in it.
+    pub fn open(path: &Path) -> Result<Opened, Error> {
         let name = path.display().to_string();
         let file = File::open(path).map_err(|source| Error::Read { name: name.clone(), source })?;
         let archive = ZipArchive::new(BufReader::new(file)).map_err(|error| match error {
             ZipError::Io(source) => Error::Read { name: name.clone(), source },
             _ => Error::NotAProject(name.clone()),
         })?;
-        Reader { archive, name }.project()
+        let reader = Reader { archive, name };
+        if reader.archive.index_for_name(CONTENTS).is_some() {
+            let project = reader.project()?;
+            return Ok(Opened { project, notes: Vec::new() });
+        }
+        if reader.archive.index_for_name(STACK).is_some() {
+            return reader.open_raster();
+        }
+        Err(Error::NotAProject(reader.name))
     }
 }
 
-struct Reader {
+pub(super) struct Reader {
     archive: ZipArchive<BufReader<File>>,
     name: String,
 }
 
 impl Reader {
+    /// More than any PNG file of a picture within the size limits.
+    pub(super) const MOST_PIXELS: u64 = 1 << 30;
+
     fn project(mut self) -> Result<Project, Error> {
-        if self.archive.index_for_name(CONTENTS).is_none() {
-            return Err(Error::NotAProject(self.name));
-        }
         let text = self.bytes(CONTENTS, MOST_CONTENTS)?;
         let contents = self.contents(&text)?;
         let extent = contents.extent;
         let count = contents.layers.len();
-        if count == 0 || extent.is_empty() {
-            return Err(self.damaged("it has no layers or no pixels"));
-        }
-        let is_too_large = !Picture::holds(extent) || extent.area().saturating_mul(4 * count) > MOST_BYTES;
-        if is_too_large || count > Stack::MOST_LAYERS {
-            return Err(Error::TooLarge { name: self.name, extent, layers: count });
-        }
+        self.check(extent, count)?;
         let mut layers = Vec::new();
         for entry in contents.layers {
             let picture = self.picture(&entry.file, extent)?;
@@ -63,6 +64,18 @@ impl Reader {
             return Err(self.damaged("two layers have one number"));
         }
         Ok(Project { extent, stack, mask })
+    }
+
+    /// Refuses what has no pixels, and what has more than can be held.
+    pub(super) fn check(&self, extent: Extent, layers: usize) -> Result<(), Error> {
+        if layers == 0 || extent.is_empty() {
+            return Err(self.damaged("it has no layers or no pixels"));
+        }
+        let is_too_large = !Picture::holds(extent) || extent.area().saturating_mul(4 * layers) > MOST_BYTES;
+        if is_too_large || layers > Stack::MOST_LAYERS {
+            return Err(Error::TooLarge { name: self.name.clone(), extent, layers });
+        }
+        Ok(())
     }
 
     /// What `project.json` says, if its version is one that is known.
@@ -80,7 +93,7 @@ impl Reader {
     }
 
     fn picture(&mut self, file: &str, extent: Extent) -> Result<Picture, Error> {
-        let bytes = self.bytes(file, MOST_PIXELS)?;
+        let bytes = self.bytes(file, Self::MOST_PIXELS)?;
         let picture = Picture::decode(&bytes, file).map_err(|error| self.damaged(&error.to_string()))?;
         if picture.extent() != extent {
             let what = format!("{file} is {}, and the project {extent}", picture.extent());
@@ -90,7 +103,7 @@ impl Reader {
     }
 
     /// A file of the archive, no larger than it may be whatever its header says.
-    fn bytes(&mut self, file: &str, most: u64) -> Result<Vec<u8>, Error> {
+    pub(super) fn bytes(&mut self, file: &str, most: u64) -> Result<Vec<u8>, Error> {
         let mut bytes = Vec::new();
         let read = match self.archive.by_name(file) {
             Ok(entry) => entry.take(most + 1).read_to_end(&mut bytes).map_err(|error| error.to_string()),
@@ -103,7 +116,7 @@ impl Reader {
         Ok(bytes)
     }
 
-    fn damaged(&self, what: &str) -> Error {
+    pub(super) fn damaged(&self, what: &str) -> Error {
         Error::Damaged { name: self.name.clone(), what: what.chars().take(300).collect() }
     }
 }

@@ -5,9 +5,9 @@ use crate::pixels::Picture;
 use std::io::Read;
 use std::path::PathBuf;
 
-const EXTENT: Extent = Extent::new(200, 140);
+pub(super) const EXTENT: Extent = Extent::new(200, 140);
 
-fn project() -> Project {
+pub(super) fn project() -> Project {
     let mut document = Document::new(EXTENT);
     document.apply(Edit::TakePaper(EXTENT)).unwrap();
     let layer = document.stack().layers()[1].id;
@@ -58,10 +58,10 @@ fn a_project_comes_back_to_the_last_pixel() {
     let folder = tempfile::tempdir().unwrap();
     let path = saved(folder.path(), Kind::Sfumato);
     assert_eq!(Kind::of(&path), Some(Kind::Sfumato));
-    assert_eq!(Project::open(&path).unwrap(), project());
+    assert_eq!(Project::open(&path).unwrap().project, project());
     let plain = Project { mask: None, ..project() };
     plain.save(&path, Kind::Sfumato).unwrap();
-    assert_eq!(Project::open(&path).unwrap(), plain);
+    assert_eq!(Project::open(&path).unwrap().project, plain);
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn a_hostile_file_is_refused_in_words_that_say_what_is_wrong_with_it() {
     says(made(folder.path(), &contents(1, 8, &layer("l.png")), &[("l.png", cut)]), "l.png");
     let path = folder.path().join("made.sfumato");
     std::fs::write(&path, b"no archive at all").unwrap();
-    says(path, "not a Sfumato project");
+    says(path, "neither a Sfumato project nor");
     says(folder.path().join("gone/made.sfumato"), "could not be read");
 }
 

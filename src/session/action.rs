@@ -2,8 +2,8 @@ use super::{Alike, NoticeId, ResultId, Run};
 use crate::checkpoints::download::Wanted;
 use crate::diffusion::Stop;
 use crate::engine::JobId;
-use crate::geom::Bounds;
-use crate::paint::{Brush, Combine, LayerEdit, LayerId, PaintBrush, Painting, Shape, Stroke, Tool};
+use crate::geom::{Bounds, Extent};
+use crate::paint::{Brush, Combine, Frame, LayerEdit, LayerId, PaintBrush, Painting, Shape, Stroke, Tool};
 use crate::pixels::{Mask, Picture};
 use crate::settings::Theme;
 use std::path::PathBuf;
@@ -94,6 +94,10 @@ pub enum Action {
     Paint(Box<Painting>),
     /// Fill what looks like the pixel in this column and row.
     Fill(u32, u32),
+    /// Cut the canvas, or make room at its sides.
+    Reframe(Frame),
+    /// Make all layers and the mask this large.
+    Resize(Extent),
     /// Change a layer, or what layers there are.
     EditLayers(LayerEdit),
     /// Paint on this layer.

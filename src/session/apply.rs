@@ -93,6 +93,8 @@ impl Session {
             }
             Action::Paint(painting) => self.take_painting(painting),
             Action::Fill(x, y) => self.fill(x, y),
+            Action::Reframe(frame) => self.reframe(frame),
+            Action::Resize(extent) => self.resize(extent),
             Action::EditLayers(edit) => self.edit(Edit::Layer(edit)),
             Action::ChooseLayer(layer) => {
                 self.document.choose_layer(layer);

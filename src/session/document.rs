@@ -4,8 +4,8 @@ use super::files::{Opened, Task, size_that_fits};
 use super::part::Part;
 use super::{Action, Notices, Offer, Session, Viewed};
 use crate::diffusion::Request;
-use crate::geom::Extent;
-use crate::paint::{Document, Edit, LayerEdit, MaskEdit, Painting, Stack, Tiles};
+use crate::geom::{Bounds, Extent};
+use crate::paint::{Document, Edit, Frame, LayerEdit, MaskEdit, Painting, Stack, Tiles};
 use crate::pixels::{Mask, Picture};
 use crate::project::{Kind, Project};
 use std::path::PathBuf;
@@ -95,6 +95,34 @@ impl Session {
         }
         self.palette.note_use();
         self.edit(Edit::Fill { bucket: self.palette.bucket(), x, y });
+    }
+
+    /// Cuts the canvas or makes room; the box that is painted stays over what it lay over.
+    pub(super) fn reframe(&mut self, frame: Frame) {
+        let (was, revision) = (self.document.extent(), self.document.revision());
+        self.edit(Edit::Reframe(frame));
+        if self.document.revision() != revision {
+            let moved = self.draft.bounds.and_then(|bounds| frame.moved(bounds, was));
+            self.set_bounds(moved);
+        }
+    }
+
+    /// Scales all layers and the mask; the box that is painted scales along.
+    pub(super) fn resize(&mut self, to: Extent) {
+        let was = self.document.extent();
+        self.edit(Edit::SetExtent(to));
+        if self.document.extent() != was {
+            let along = |start: u32, side: u32, was: u32, is: u32| {
+                let at = |place: u32| (u64::from(place) * u64::from(is) / u64::from(was.max(1))) as u32;
+                (at(start), at(start + side).max(at(start) + 1) - at(start))
+            };
+            let scaled = self.draft.bounds.map(|Bounds { left, top, extent }| {
+                let (left, width) = along(left, extent.width, was.width, to.width);
+                let (top, height) = along(top, extent.height, was.height, to.height);
+                Bounds { left, top, extent: Extent::new(width, height) }
+            });
+            self.set_bounds(scaled);
+        }
     }
 
     /// Puts a result over the document as a layer, a part in its place, anything else scaled to the document; where there is none,

@@ -59,7 +59,7 @@ pub(super) enum Done {
     Preview { model: String, picture: Result<Arc<Picture>, pixels::Error> },
     Models(FoundModels),
     Saved { path: PathBuf, result: Option<ResultId>, outcome: Result<(), pixels::Error> },
-    Project { name: String, project: Result<Box<Project>, project::Error> },
+    Project { name: String, project: Result<Box<project::Opened>, project::Error> },
     ProjectSaved { path: PathBuf, outcome: Result<(), project::Error> },
     Settings(Result<(), settings::Error>),
 }
@@ -82,7 +82,7 @@ pub(super) fn start(wake: Wake) -> Files {
 
 fn carry_out(task: Task) -> Done {
     match task {
-        Task::OpenPicture(path) if Kind::of(&path) == Some(Kind::Sfumato) => {
+        Task::OpenPicture(path) if Kind::of(&path).is_some() => {
             Done::Project { name: name_of(&path), project: Project::open(&path).map(Box::new) }
         }
         Task::SaveProject { path, kind, project } => {

@@ -29,7 +29,7 @@ impl Draft {
         let masked = masked.transpose()?;
         let bounds = match masked.filter(|_| self.only_masked) {
             Some(masked) => masked.context_area(self.padding.min(Self::MAX_PADDING), native, limits),
-            None if limits == Bounds::whole(of) => return Ok(None),
+            None if limits == Bounds::whole(of) && of == of.rounded_to(8) => return Ok(None),
             None => limits,
         };
         Ok(Some(Place { bounds, of }))

@@ -11,7 +11,7 @@ use crate::engine::{self, Event, JobId, Outcome};
 use crate::gallery::{Deleted, Entry};
 use crate::paint::{Edit, MaskEdit};
 use crate::pixels::Picture;
-use crate::project::Project;
+use crate::project::{self, Project};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -411,9 +411,12 @@ impl Session {
                 let save_as = |id| Offer { label: "Save as …".into(), action: Action::AskWhereToSave(id) };
                 self.notices.push(NoticeKind::Error, said, result.map(save_as).into_iter().collect());
             }
-            Done::Project { project: Ok(project), .. } => {
-                let Project { extent, stack, mask } = *project;
+            Done::Project { name, project: Ok(project) } => {
+                let project::Opened { project: Project { extent, stack, mask }, notes } = *project;
                 self.edit(Edit::TakeLayers { extent, stack, mask });
+                if !notes.is_empty() {
+                    self.notices.info(format!("{name} was opened, but {}", notes.join("; ")));
+                }
             }
             Done::Project { name, project: Err(error) } => {
                 self.notices.error(format!("{name} was not opened: {error}"));

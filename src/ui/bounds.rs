@@ -1,4 +1,5 @@
-//! The box of the canvas that is painted: shown wherever there is one, and with its tool drawn anew, moved and resized by handles.
+//! Boxes of the canvas: the one that is painted, shown wherever there is one, and the one to which the canvas is cut. With their
+//! tools they are drawn anew, moved and resized by handles.
 
 use super::canvas::{Scene, is_panning};
 use super::state::{Outbox, ViewState};
@@ -6,7 +7,7 @@ use super::theme::Palette;
 use super::view::Placement;
 use crate::diffusion::extent_to_paint;
 use crate::geom::{Bounds, Extent, Point};
-use crate::paint::Tool;
+use crate::paint::{Frame, Tool};
 use crate::session::{Action, Session};
 use egui::{Color32, CursorIcon, Pos2, Rect, Response, RichText, Stroke, StrokeKind, Ui, vec2};
 
@@ -73,61 +74,101 @@ fn snapped(edge: f64, canvas: u32, step: u32) -> i64 {
     (if (canvas - edge).abs() < (on_grid - edge).abs() { canvas } else { on_grid }) as i64
 }
 
+/// What became of a box.
+enum Dragged {
+    To(Bounds),
+    Away,
+}
+
+impl Dragged {
+    const fn bounds(self) -> Option<Bounds> {
+        match self {
+            Self::To(bounds) => Some(bounds),
+            Self::Away => None,
+        }
+    }
+}
+
 /// Lets the tool work, if it is the one at hand and there is a canvas to choose a part of.
 pub(super) fn drag_bounds(ui: &Ui, response: &Response, scene: &Scene, view: &mut ViewState, out: &mut Outbox) {
+    let step = scene.session.bounds_step();
+    if let Some(bounds) = dragged_box(ui, response, scene, scene.session.draft.bounds, step, &mut view.bounds_drag) {
+        out.act(Action::SetBounds(bounds.bounds()));
+    }
+}
+
+/// Lets the tool that cuts work.
+pub(super) fn drag_crop(ui: &Ui, response: &Response, scene: &Scene, view: &mut ViewState) {
+    const STEP: u32 = 8;
+    if let Some(crop) = dragged_box(ui, response, scene, view.crop, STEP, &mut view.bounds_drag) {
+        view.crop = crop.bounds();
+    }
+}
+
+/// Cuts the canvas to the box that was dragged. False if there is none.
+pub(super) fn crop(view: &mut ViewState, out: &mut Outbox) -> bool {
+    let crop = view.crop.take();
+    out.actions.extend(crop.map(|bounds| Action::Reframe(Frame::part(bounds))));
+    crop.is_some()
+}
+
+/// A box of the canvas after what the pointer did to it in this frame: drawn anew, moved, resized, or taken away by a double
+/// click. None if it stays as it is.
+fn dragged_box(
+    ui: &Ui,
+    response: &Response,
+    scene: &Scene,
+    chosen: Option<Bounds>,
+    step: u32,
+    drag: &mut Option<BoundsDrag>,
+) -> Option<Dragged> {
     let Scene { session, placement, .. } = scene;
     if !has_canvas(session, placement) {
-        view.bounds_drag = None;
-        return;
+        *drag = None;
+        return None;
     }
     let canvas = session.document.extent();
-    let bounds = session.draft.bounds_in(&session.document);
+    let bounds = chosen.and_then(|bounds| bounds.intersection(Bounds::whole(canvas)));
+    let bounds = bounds.unwrap_or(Bounds::whole(canvas));
     let (pressed, down, free) =
         ui.input(|i| (i.pointer.primary_pressed(), i.pointer.primary_down(), i.modifiers.command));
-    let step = if free { 1 } else { session.bounds_step() };
-    if response.double_clicked() && session.draft.bounds.is_some() {
-        out.act(Action::SetBounds(None));
-        view.bounds_drag = None;
-        return;
+    let step = if free { 1 } else { step };
+    if response.double_clicked() && chosen.is_some() {
+        *drag = None;
+        return Some(Dragged::Away);
     }
     let origin = ui.input(|i| i.pointer.press_origin());
     if pressed
         && response.contains_pointer()
-        && !is_panning(ui, Tool::Bounds)
+        && !is_panning(ui, session.tool)
         && let Some(at) = origin
     {
         let start = placement.to_image(at);
         // Where there is no smaller box, and beside one, a new one begins.
-        let drag = match grip_at(placement, bounds, at) {
-            Some(Grip::Whole) if session.draft.bounds.is_none() => None,
+        let begun = match grip_at(placement, bounds, at) {
+            Some(Grip::Whole) if chosen.is_none() => None,
             grip => grip.map(|grip| BoundsDrag { grip, from: bounds, start }),
         };
-        view.bounds_drag = drag.or_else(|| {
+        *drag = begun.or_else(|| {
             let corner = |place: f32, side: u32| snapped(f64::from(place), side, step) as u32;
             let (left, top) = (corner(start.x, canvas.width), corner(start.y, canvas.height));
             let from = Bounds { left, top, extent: Extent::new(0, 0) };
             Some(BoundsDrag { grip: Grip::Sides(0, 0), from, start })
         });
     }
-    let Some(mut drag) = view.bounds_drag else { return };
-    if let Some(at) = ui.input(|i| i.pointer.latest_pos()) {
-        let place = placement.to_image(at);
-        if drag.from.extent.is_empty() && drag.grip == Grip::Sides(0, 0) && drag.start.distance(place) > 1.0 {
-            // Which way a new box opens shows with the first movement.
-            let side = |from: f32, to: f32| if to < from { -1 } else { 1 };
-            drag.grip = Grip::Sides(side(drag.start.x, place.x), side(drag.start.y, place.y));
-            view.bounds_drag = Some(drag);
-        }
-        if drag.grip != Grip::Sides(0, 0) {
-            let dragged = drag.at(place, canvas, step);
-            if dragged != bounds && !dragged.extent.is_empty() {
-                out.act(Action::SetBounds(Some(dragged)));
-            }
-        }
-    }
+    let mut now = (*drag)?;
     if !down {
-        view.bounds_drag = None;
+        *drag = None;
     }
+    let place = placement.to_image(ui.input(|i| i.pointer.latest_pos())?);
+    if now.from.extent.is_empty() && now.grip == Grip::Sides(0, 0) && now.start.distance(place) > 1.0 {
+        // Which way a new box opens shows with the first movement.
+        let side = |from: f32, to: f32| if to < from { -1 } else { 1 };
+        now.grip = Grip::Sides(side(now.start.x, place.x), side(now.start.y, place.y));
+        *drag = down.then_some(now);
+    }
+    let dragged = now.at(place, canvas, step);
+    (now.grip != Grip::Sides(0, 0) && dragged != bounds && !dragged.extent.is_empty()).then_some(Dragged::To(dragged))
 }
 
 fn has_canvas(session: &Session, placement: &Placement) -> bool {
@@ -156,46 +197,84 @@ fn grip_at(placement: &Placement, bounds: Bounds, at: Pos2) -> Option<Grip> {
 }
 
 /// What the pointer looks like over the box.
-pub(super) fn cursor(session: &Session, placement: &Placement, at: Pos2) -> CursorIcon {
+pub(super) fn cursor(session: &Session, view: &ViewState, placement: &Placement, at: Pos2) -> CursorIcon {
     if !has_canvas(session, placement) {
         return CursorIcon::NotAllowed;
     }
-    match grip_at(placement, session.draft.bounds_in(&session.document), at) {
+    let chosen = if session.tool == Tool::Crop { view.crop } else { session.draft.bounds };
+    let whole = Bounds::whole(session.document.extent());
+    match grip_at(placement, chosen.and_then(|bounds| bounds.intersection(whole)).unwrap_or(whole), at) {
         Some(Grip::Sides(-1, -1) | Grip::Sides(1, 1)) => CursorIcon::ResizeNwSe,
         Some(Grip::Sides(-1, 1) | Grip::Sides(1, -1)) => CursorIcon::ResizeNeSw,
         Some(Grip::Sides(0, _)) => CursorIcon::ResizeVertical,
         Some(Grip::Sides(..)) => CursorIcon::ResizeHorizontal,
-        Some(Grip::Whole) if session.draft.bounds.is_some() => CursorIcon::Move,
+        Some(Grip::Whole) if chosen.is_some() => CursorIcon::Move,
         _ => CursorIcon::Crosshair,
     }
 }
 
-/// Shows the box, if there is one or its tool is at hand: what lies around it is darker.
-pub(super) fn show_bounds(ui: &Ui, scene: &Scene) {
+/// Shows the box, if there is one or its tool is at hand: what lies around it is darker. With the tool that cuts, its box.
+pub(super) fn show_bounds(ui: &Ui, scene: &Scene, view: &ViewState) {
     let Scene { session, placement, .. } = scene;
-    let has_tool = session.tool == Tool::Bounds;
-    if !has_canvas(session, placement) || !has_tool && session.draft.bounds.is_none() {
-        return;
+    let whole = Bounds::whole(session.document.extent());
+    match session.tool {
+        _ if !has_canvas(session, placement) => {}
+        Tool::Crop => {
+            let crop = view.crop.and_then(|crop| crop.intersection(whole)).unwrap_or(whole);
+            let rect = show_box(ui, placement, crop, 160, true);
+            let painter = ui.painter_at(placement.canvas_in_ui);
+            for third in [1.0 / 3.0, 2.0 / 3.0] {
+                let line = Stroke::new(1.0, Color32::from_white_alpha(70));
+                painter.vline(rect.left() + third * rect.width(), rect.y_range(), line);
+                painter.hline(rect.x_range(), rect.top() + third * rect.height(), line);
+            }
+        }
+        tool if tool == Tool::Bounds || session.draft.bounds.is_some() => {
+            show_box(ui, placement, session.draft.bounds_in(&session.document), 90, tool == Tool::Bounds);
+        }
+        _ => {}
     }
-    let rect = in_ui(placement, session.draft.bounds_in(&session.document));
+}
+
+fn show_box(ui: &Ui, placement: &Placement, bounds: Bounds, shade: u8, has_handles: bool) -> Rect {
+    let rect = in_ui(placement, bounds);
     let picture = placement.picture_in_ui();
     let painter = ui.painter_at(placement.canvas_in_ui);
-    let shade = Color32::from_black_alpha(90);
     for dark in [
         Rect::from_min_max(picture.min, egui::pos2(picture.right(), rect.top())),
         Rect::from_min_max(egui::pos2(picture.left(), rect.bottom()), picture.max),
         Rect::from_min_max(egui::pos2(picture.left(), rect.top()), rect.left_bottom()),
         Rect::from_min_max(rect.right_top(), egui::pos2(picture.right(), rect.bottom())),
     ] {
-        painter.rect_filled(dark, 0.0, shade);
+        painter.rect_filled(dark, 0.0, Color32::from_black_alpha(shade));
     }
     painter.rect_stroke(rect, 0.0, Stroke::new(3.0, Color32::from_black_alpha(120)), StrokeKind::Middle);
     painter.rect_stroke(rect, 0.0, Stroke::new(1.0, Color32::WHITE), StrokeKind::Middle);
-    if has_tool {
+    if has_handles {
         for (place, _) in handles(rect) {
             let handle = Rect::from_center_size(place, vec2(HANDLE, HANDLE));
             let line = Stroke::new(1.0, Color32::BLACK);
             painter.rect(handle, 1.5, Color32::WHITE, line, StrokeKind::Outside);
+        }
+    }
+    rect
+}
+
+/// How large the box is that is cut, and cutting it.
+pub(super) fn crop_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut Outbox) {
+    let weak = Palette::of(ui).text_weak;
+    let text = match view.crop {
+        _ if !session.document.has_picture() => "There is no canvas to cut yet.".to_owned(),
+        None => "Drag a box: Enter cuts the canvas to it, Ctrl drags without a grid.".to_owned(),
+        Some(Bounds { extent: Extent { width, height }, .. }) => format!("{width} \u{d7} {height}"),
+    };
+    ui.label(RichText::new(text).color(weak));
+    if view.crop.is_some() {
+        if ui.button("Cut").on_hover_text("Enter").clicked() {
+            crop(view, out);
+        }
+        if ui.button("Cancel").on_hover_text("Esc").clicked() {
+            view.crop = None;
         }
     }
 }

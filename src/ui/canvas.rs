@@ -38,17 +38,19 @@ pub fn canvas_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut
 
     let is_panning = is_panning(ui, session.tool);
     let scene = Scene { placement, ..scene };
+    // The canvas lies under what the tools draw, and is known after they worked.
+    let under_tools = ui.painter().add(egui::Shape::Noop);
     let painted = paint_with_pointer(ui, &response, &scene, view, out);
     take_up(session, &shown, painted.as_ref(), view);
     let shows_mask = view.stroke.is_some() || matches!(shown, Shown::Document(_)) && session.document.has_mask();
     let uniforms = uniforms(ui, &scene, shows_mask);
-    ui.painter().add(CanvasPaint::new(&view.canvas, uniforms).into_shape(rect));
+    ui.painter().set(under_tools, CanvasPaint::new(&view.canvas, uniforms).into_shape(rect));
 
     if let Shown::Empty(_) = shown {
         empty_state(ui, session, placement.picture_in_ui().intersect(rect), rect);
     }
-    show_bounds(ui, &scene);
-    show_cursor(ui, &response, &scene, is_panning);
+    show_bounds(ui, &scene, view);
+    show_cursor(ui, &response, &scene, view, is_panning);
     if let Some(id) = shown.result()
         && view.stroke.is_none()
         && view.paints_from.is_none()
@@ -246,7 +248,7 @@ fn drop_hint(ui: &Ui, rect: Rect) {
 }
 
 /// The brush as two circles, one dark and one light, so that it is seen on any picture.
-fn show_cursor(ui: &Ui, response: &Response, scene: &Scene, is_panning: bool) {
+fn show_cursor(ui: &Ui, response: &Response, scene: &Scene, view: &mut ViewState, is_panning: bool) {
     let Scene { session, shown, placement } = scene;
     let Some(at) = response.hover_pos().filter(|_| response.contains_pointer()) else {
         return;
@@ -256,11 +258,18 @@ fn show_cursor(ui: &Ui, response: &Response, scene: &Scene, is_panning: bool) {
         ui.ctx().set_cursor_icon(if dragging { CursorIcon::Grabbing } else { CursorIcon::Grab });
         return;
     }
-    if session.tool == Tool::Bounds {
-        ui.ctx().set_cursor_icon(super::bounds::cursor(session, placement, at));
+    if matches!(session.tool, Tool::Bounds | Tool::Crop) {
+        ui.ctx().set_cursor_icon(super::bounds::cursor(session, view, placement, at));
         return;
     }
-    if picks_colour(ui, session.tool) || session.tool == Tool::Bucket || session.tool.is_shape() {
+    if session.tool == Tool::Transform {
+        super::transform::show_cursor(ui, scene, view, at);
+        return;
+    }
+    if picks_colour(ui, session.tool)
+        || matches!(session.tool, Tool::Bucket | Tool::Gradient | Tool::Line)
+        || session.tool.is_shape()
+    {
         ui.ctx().set_cursor_icon(CursorIcon::Crosshair);
         if picks_colour(ui, session.tool)
             && let Some([r, g, b, alpha]) = colour_at(shown, placement.to_image(at))

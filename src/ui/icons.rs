@@ -55,6 +55,10 @@ pub enum Icon {
     Smudge,
     Line,
     Gradient,
+    Transform,
+    FlipSideways,
+    FlipUpsideDown,
+    Crop,
     Bucket,
     Pipette,
     Eye,
@@ -139,6 +143,7 @@ pub fn paint(painter: &Painter, icon: Icon, rect: Rect, colour: Color32) {
         | Icon::MaskWand => {
             paint_icons::area(&pen, icon);
         }
+        Icon::Transform | Icon::FlipSideways | Icon::FlipUpsideDown | Icon::Crop => paint_icons::frame(&pen, icon),
         Icon::Eye | Icon::EyeClosed | Icon::Checker | Icon::MergeDown => paint_icons::layer_sign(&pen, icon),
         Icon::Die | Icon::LockOpen | Icon::LockClosed | Icon::Sun | Icon::Moon | Icon::HalfSun | Icon::Clock => {
             paint_object(&pen, icon);

@@ -5,7 +5,7 @@ use super::state::{Outbox, ViewState};
 use super::theme::{Palette, space};
 use super::{
     brush_panel, canvas, filmstrip, gallery, get_models, guide_panel, help, menu, notices, perform, prompt_panel,
-    settings_panel, shortcuts, start_panel, status, toolbar, tools,
+    settings_panel, shortcuts, size_window, start_panel, status, toolbar, tools,
 };
 use crate::paint::Tool;
 use crate::session::Session;
@@ -80,6 +80,7 @@ pub fn window_ui(ui: &mut Ui, session: &mut Session, view: &mut ViewState, devic
             canvas::canvas_ui(ui, session, view, &mut out);
         }
     });
+    size_window::size_window(&ctx, session, view, &mut out);
     help::help_window(&ctx, &mut view.help_open);
     get_models::get_models_window(&ctx, session, view, &mut out);
     gallery::end_search_with_the_gallery(session, view, &mut out);

@@ -44,6 +44,15 @@ const EDIT: &[Option<Shortcut>] = &[
     Some(Shortcut::OlderPrompt),
     Some(Shortcut::NewerPrompt),
 ];
+const CANVAS: &[Option<Shortcut>] = &[
+    Some(Shortcut::Transform),
+    Some(Shortcut::FlipSideways),
+    Some(Shortcut::FlipUpsideDown),
+    None,
+    Some(Shortcut::Crop),
+    Some(Shortcut::CanvasSize),
+    Some(Shortcut::PictureSize),
+];
 const RESULT: &[Option<Shortcut>] = &[
     Some(Shortcut::ApplyResult),
     Some(Shortcut::StartFromResult),
@@ -76,7 +85,7 @@ pub(super) fn menu_bar_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, 
     MenuBar::new().ui(ui, |ui| {
         ui.label(RichText::new("Sfumato").size(15.5).color(Palette::of(ui).accent));
         ui.add_space(8.0);
-        for (name, items) in [("File", FILE), ("Edit", EDIT), ("Result", RESULT), ("View", VIEW)] {
+        for (name, items) in [("File", FILE), ("Edit", EDIT), ("Canvas", CANVAS), ("Result", RESULT), ("View", VIEW)] {
             ui.menu_button(name, |ui| {
                 for entry in items {
                     match entry {

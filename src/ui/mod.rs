@@ -26,6 +26,7 @@ mod prompt_panel;
 mod result_bar;
 mod settings_panel;
 pub mod shortcuts;
+mod size_window;
 mod start_panel;
 mod state;
 mod status;
@@ -33,6 +34,7 @@ pub mod theme;
 mod thumbnails;
 mod toolbar;
 mod tools;
+mod transform;
 mod view;
 mod widgets;
 

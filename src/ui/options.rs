@@ -13,14 +13,22 @@ const ADJUST_WIDTH: f32 = 240.0;
 
 /// Whether there is anything.
 pub(super) const fn are_there(tool: Tool) -> bool {
-    tool.is_mask() || tool.is_shape() || matches!(tool, Tool::Bounds)
+    tool.is_mask() || tool.is_shape() || matches!(tool, Tool::Bounds | Tool::Crop | Tool::Transform)
 }
 
 /// All of it.
-pub(super) fn options_ui(ui: &mut Ui, session: &Session, view: &ViewState, out: &mut Outbox) {
+pub(super) fn options_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut Outbox) {
     ui.spacing_mut().item_spacing.x = 8.0;
     if session.tool == Tool::Bounds {
         super::bounds::settings_ui(ui, session, out);
+        return;
+    }
+    if session.tool == Tool::Crop {
+        super::bounds::crop_ui(ui, session, view, out);
+        return;
+    }
+    if session.tool == Tool::Transform {
+        super::transform::options_ui(ui, session, view, out);
         return;
     }
     let has_mask = session.document.has_mask();

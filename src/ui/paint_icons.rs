@@ -102,6 +102,31 @@ pub(super) fn area(pen: &Pen, icon: Icon) {
     }
 }
 
+pub(super) fn frame(pen: &Pen, icon: Icon) {
+    match icon {
+        Icon::Transform => {
+            pen.line(&[(12.0, 3.4), (12.0, 20.6)]);
+            pen.line(&[(3.4, 12.0), (20.6, 12.0)]);
+            for (x, y) in [(0.0, -1.0), (0.0, 1.0), (-1.0, 0.0), (1.0, 0.0)] {
+                let at = |along: f32, aside: f32| (12.0 + x * along + y * aside, 12.0 + y * along + x * aside);
+                pen.line(&[at(6.2, 2.6), at(9.0, 0.0), at(6.2, -2.6)]);
+            }
+        }
+        Icon::Crop => {
+            pen.line(&[(6.5, 2.5), (6.5, 17.5), (21.5, 17.5)]);
+            pen.line(&[(2.5, 6.5), (17.5, 6.5), (17.5, 21.5)]);
+        }
+        _ => {
+            let at = |x: f32, y: f32| if icon == Icon::FlipSideways { (x, y) } else { (y, x) };
+            for y in [3.0, 7.6, 12.2, 16.8] {
+                pen.line(&[at(12.0, y), at(12.0, y + 2.8)]);
+            }
+            pen.closed(&[at(9.2, 5.6), at(9.2, 18.4), at(2.6, 18.4)]);
+            pen.filled(&[at(14.8, 5.6), at(14.8, 18.4), at(21.4, 18.4)]);
+        }
+    }
+}
+
 pub(super) fn layer_sign(pen: &Pen, icon: Icon) {
     match icon {
         Icon::Eye => {

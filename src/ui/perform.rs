@@ -1,13 +1,15 @@
 //! What each line of the shortcut table does, whether a key, a button or a menu asked for it.
 
 use super::areas::close_polygon;
+use super::bounds::crop;
 use super::canvas::BRUSH_SIZES;
 use super::prompt_panel::{negative_id, prompt_id, selection};
 use super::shortcuts::{Shortcut, take_digit};
+use super::size_window::Sizing;
 use super::state::{Ask, Outbox, ViewState};
 use super::view::CanvasView;
 use crate::diffusion::Stop;
-use crate::paint::{Brush, Ink, LayerEdit, LayerId, PaintBrush, Tool};
+use crate::paint::{Brush, Ink, LayerEdit, LayerId, PaintBrush, Tool, Transform};
 use crate::prompt::nudged;
 use crate::session::{Action, ResultId, Session};
 
@@ -24,6 +26,10 @@ pub(super) fn is_possible(shortcut: Shortcut, session: &Session) -> bool {
         | Shortcut::SaveProject
         | Shortcut::NewLayer
         | Shortcut::FillLayer
+        | Shortcut::FlipSideways
+        | Shortcut::FlipUpsideDown
+        | Shortcut::CanvasSize
+        | Shortcut::PictureSize
         | Shortcut::ClearLayer => session.document.has_picture(),
         Shortcut::MergeDown => active_layer(session).is_some_and(|id| session.document.stack().position(id) > Some(0)),
         Shortcut::Opacity => session.tool.is_paint() || matches!(session.tool, Tool::Bucket | Tool::Gradient),
@@ -62,7 +68,11 @@ pub(super) fn perform(
     if shortcut == Shortcut::Stop && close_something(view) {
         return;
     }
-    if shortcut == Shortcut::ApplyResult && close_polygon(view, out) {
+    if shortcut == Shortcut::ApplyResult && finish_something(ctx, view, out) {
+        return;
+    }
+    if shortcut == Shortcut::Undo && view.moving.take().is_some() {
+        view.painting = None;
         return;
     }
     if !is_possible(shortcut, session) {
@@ -118,6 +128,10 @@ pub(super) fn perform(
         Shortcut::Smudge => out.act(Action::SetTool(Tool::Smudge)),
         Shortcut::Line => out.act(Action::SetTool(Tool::Line)),
         Shortcut::Gradient => out.act(Action::SetTool(Tool::Gradient)),
+        Shortcut::Transform => out.act(Action::SetTool(Tool::Transform)),
+        Shortcut::Crop => out.act(Action::SetTool(Tool::Crop)),
+        Shortcut::CanvasSize => view.sizing = Some(Sizing::canvas(session.document.extent())),
+        Shortcut::PictureSize => view.sizing = Some(Sizing::picture(session.document.extent())),
         Shortcut::Opacity => set_opacity(ctx, session, view, out),
         Shortcut::Bucket => out.act(Action::SetTool(Tool::Bucket)),
         Shortcut::Eyedropper => out.act(Action::SetTool(Tool::Eyedropper)),
@@ -126,6 +140,8 @@ pub(super) fn perform(
         | Shortcut::MergeDown
         | Shortcut::MergeVisible
         | Shortcut::FillLayer
+        | Shortcut::FlipSideways
+        | Shortcut::FlipUpsideDown
         | Shortcut::ClearLayer => edit_layers(shortcut, session, out),
         Shortcut::Bounds => out.act(Action::SetTool(Tool::Bounds)),
         Shortcut::WholeCanvas => out.act(Action::SetBounds(None)),
@@ -215,11 +231,23 @@ pub(super) fn perform_on_result(
     true
 }
 
+/// Enter first carries out what is under way on the canvas.
+fn finish_something(ctx: &egui::Context, view: &mut ViewState, out: &mut Outbox) -> bool {
+    if let Some(moving) = &mut view.moving {
+        moving.apply();
+        ctx.request_repaint();
+        return true;
+    }
+    close_polygon(view, out) || crop(view, out)
+}
+
 /// Escape first leaves what is open or under way in the window.
 fn close_something(view: &mut ViewState) -> bool {
     let ends_shape = !std::mem::take(&mut view.shape).is_empty()
         | !std::mem::take(&mut view.polygon).is_empty()
-        | view.led.take().is_some();
+        | view.led.take().is_some()
+        | view.moving.take().is_some()
+        | view.crop.take().is_some();
     let ends_stroke =
         ends_shape | view.stroke.take().is_some() | view.painting.take().is_some() | view.paints_from.take().is_some();
     ends_stroke
@@ -289,6 +317,11 @@ fn edit_layers(shortcut: Shortcut, session: &Session, out: &mut Outbox) {
         Shortcut::MergeVisible => LayerEdit::MergeVisible,
         Shortcut::FillLayer => LayerEdit::Fill(active, Ink::Colour(session.palette.colour)),
         Shortcut::ClearLayer => LayerEdit::Clear(active),
+        Shortcut::FlipSideways | Shortcut::FlipUpsideDown => {
+            let layer = session.document.stack().get(active);
+            let Some(content) = layer.and_then(|layer| layer.tiles.content()) else { return };
+            LayerEdit::Transform(active, Transform::flip(content, shortcut == Shortcut::FlipSideways))
+        }
         _ => LayerEdit::Add,
     };
     out.act(Action::EditLayers(edit));

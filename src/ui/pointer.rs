@@ -1,10 +1,11 @@
 //! What the pointer does to the picture: strokes on layers and on the mask, filling, picking colours.
 
 use super::areas::{mask_area, set_corners};
-use super::bounds::drag_bounds;
+use super::bounds::{drag_bounds, drag_crop};
 use super::canvas::{Scene, is_panning};
 use super::led::lead;
 use super::state::{Outbox, ViewState};
+use super::transform::transform_layer;
 use super::view::Placement;
 use crate::geom::Point;
 use crate::paint::{Document, Ink, Painting, Sample, StrokePreview, Tiles, Tool};
@@ -23,6 +24,9 @@ pub(super) fn paint_with_pointer(
     if tool != Tool::MaskPolygon {
         view.polygon.clear();
     }
+    if tool != Tool::Crop {
+        view.crop = None;
+    }
     if picks_colour(ui, tool) && view.painting.is_none() {
         pick_colour(response, scene, out);
     } else if tool == Tool::Bucket {
@@ -34,6 +38,10 @@ pub(super) fn paint_with_pointer(
                 out.act(Action::Fill(at.x as u32, at.y as u32));
             }
         }
+    } else if tool == Tool::Transform || view.moving.is_some() {
+        return transform_layer(ui, response, scene, view, out);
+    } else if tool == Tool::Crop {
+        drag_crop(ui, response, scene, view);
     } else if tool == Tool::Bounds {
         drag_bounds(ui, response, scene, view, out);
     } else if tool == Tool::MaskPolygon {

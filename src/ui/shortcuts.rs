@@ -39,6 +39,12 @@ pub enum Shortcut {
     Bucket,
     Eyedropper,
     Opacity,
+    Transform,
+    FlipSideways,
+    FlipUpsideDown,
+    Crop,
+    CanvasSize,
+    PictureSize,
     SwapColours,
     NewLayer,
     MergeDown,
@@ -151,6 +157,7 @@ pub struct Entry {
 const CTRL: Modifiers = Modifiers::COMMAND;
 const SHIFT: Modifiers = Modifiers::SHIFT;
 const CTRL_SHIFT: Modifiers = Modifiers::COMMAND.plus(Modifiers::SHIFT);
+const CTRL_ALT: Modifiers = Modifiers::COMMAND.plus(Modifiers::ALT);
 const ALT: Modifiers = Modifiers::ALT;
 const PLAIN: Modifiers = Modifiers::NONE;
 
@@ -197,6 +204,12 @@ table! {
         Bucket, "Bucket", "Fills what looks alike.", Some(Icon::Bucket), OutsideText, [PLAIN K];
         Eyedropper, "Eyedropper", "Takes up a colour. Hold Alt for it with a brush.", Some(Icon::Pipette), OutsideText, [PLAIN I];
         Opacity, "Opacity 10 % to 100 %", "A digit is tens of per cent, 0 is 100; two in a row are per cent.", None, OutsideText, [PLAIN Num1, PLAIN Num2, PLAIN Num3, PLAIN Num4, PLAIN Num5, PLAIN Num6, PLAIN Num7, PLAIN Num8, PLAIN Num9, PLAIN Num0];
+        Transform, "Transform", "Moves, scales and turns the active layer. Shift keeps proportions and steps, Alt scales on both sides; Enter applies, Esc cancels.", Some(Icon::Transform), OutsideText, [PLAIN T];
+        FlipSideways, "Flip sideways", "Swaps what lies at the left and at the right of the active layer.", Some(Icon::FlipSideways), OutsideText, [];
+        FlipUpsideDown, "Flip upside down", "Swaps what lies above and below on the active layer.", Some(Icon::FlipUpsideDown), OutsideText, [];
+        Crop, "Crop", "Drag a box: Enter cuts the canvas to it, Esc cancels.", Some(Icon::Crop), OutsideText, [SHIFT T];
+        CanvasSize, "Canvas size\u{2026}", "Makes room at the sides of the canvas, or cuts them off.", None, OutsideText, [CTRL_ALT C];
+        PictureSize, "Scale the picture\u{2026}", "Makes all layers larger or smaller.", None, OutsideText, [CTRL_ALT I];
         SwapColours, "Swap the colours", "Paints with the other colour.", Some(Icon::Swap), OutsideText, [PLAIN X];
         NewLayer, "New layer", "A clear layer above the active one.", Some(Icon::Plus), OutsideText, [CTRL_SHIFT N];
         MergeDown, "Merge down", "Makes one layer of the active one and the one under it.", Some(Icon::MergeDown), OutsideText, [CTRL E];

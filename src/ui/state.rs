@@ -2,7 +2,7 @@
 
 use super::thumbnails::Thumbnails;
 use super::view::{CanvasView, Placement};
-use crate::geom::{Extent, Point};
+use crate::geom::{Bounds, Extent, Point};
 use crate::paint::{Combine, Layer, LayerId, Painting, StrokePreview, Tiles};
 use crate::pixels::Picture;
 use crate::render::CanvasPicture;
@@ -89,7 +89,15 @@ pub struct ViewState {
     pub combine: Combine,
     /// The digit that was typed last for an opacity, and when.
     pub digit: Option<(u8, f64)>,
-    /// The box to paint that is being dragged.
+    /// The layer that is being transformed.
+    pub moving: Option<super::transform::Moving>,
+    /// A layer, and the box of what is on it.
+    pub content: Option<(Arc<Layer>, Option<Bounds>)>,
+    /// The box to which the canvas is about to be cut.
+    pub crop: Option<Bounds>,
+    /// The size that is being typed.
+    pub sizing: Option<super::size_window::Sizing>,
+    /// The box to paint, or to cut to, that is being dragged.
     pub bounds_drag: Option<super::bounds::BoundsDrag>,
     /// How hard the pen is pressed, 0..1; 1 for a pointer that cannot tell.
     pub pressure: f32,

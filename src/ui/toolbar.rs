@@ -12,7 +12,7 @@ const GAP: f32 = 3.0;
 const MARGIN: f32 = 6.0;
 const BETWEEN_GROUPS: f32 = 11.0;
 
-const GROUPS: [&[(Shortcut, Tool)]; 3] = [
+const GROUPS: [&[(Shortcut, Tool)]; 4] = [
     &[(Shortcut::Hand, Tool::Hand), (Shortcut::Bounds, Tool::Bounds)],
     &[
         (Shortcut::Brush, Tool::Brush),
@@ -23,6 +23,7 @@ const GROUPS: [&[(Shortcut, Tool)]; 3] = [
         (Shortcut::Bucket, Tool::Bucket),
         (Shortcut::Eyedropper, Tool::Eyedropper),
     ],
+    &[(Shortcut::Transform, Tool::Transform), (Shortcut::Crop, Tool::Crop)],
     &[
         (Shortcut::MaskBrush, Tool::MaskBrush),
         (Shortcut::MaskEraser, Tool::MaskEraser),

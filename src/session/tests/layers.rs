@@ -113,7 +113,7 @@ fn a_project_is_saved_and_opened_again_as_one_step() {
     let broken = home.path().join("broken.sfumato");
     std::fs::write(&broken, b"no project").unwrap();
     stage.apply(Action::OpenPicture(broken));
-    stage.hears("broken.sfumato was not opened: it is not a Sfumato project");
+    stage.hears("broken.sfumato was not opened: it is neither a Sfumato project nor");
     stage.apply(Action::SaveProject(home.path().join("layers.ora")));
     stage.hears("nothing to save");
 }
