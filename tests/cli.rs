@@ -500,10 +500,8 @@ fn a_bench_says_where_the_seconds_of_a_picture_went() {
     assert!(parts.iter().all(|&part| part > 0.0), "{object}");
     assert!(step("min") <= step("median") && step("median") <= step("max"), "{object}");
     assert!(parts.iter().sum::<f64>() <= seconds("total_seconds"), "{object}");
-    assert!(
-        seconds("load_seconds") + seconds("text_seconds") + step("min") <= seconds("first_step_seconds"),
-        "{object}"
-    );
+    // The decoder is loaded after the steps.
+    assert!(seconds("text_seconds") + step("min") <= seconds("first_step_seconds"), "{object}");
     assert!(seconds("first_step_seconds") < seconds("total_seconds"), "{object}");
     if cfg!(target_os = "linux") {
         let weights = fs::metadata(bozzetto().join("unet/diffusion_pytorch_model.safetensors")).unwrap().len();
