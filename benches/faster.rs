@@ -6,7 +6,7 @@
 
 use candle_core::Device;
 use sfumato::checkpoints::{Model, Precision};
-use sfumato::diffusion::{Defaults, Emphasis, Ending, Extras, Request, Savings, Tuning, paint};
+use sfumato::diffusion::{Defaults, Emphasis, Ending, Extras, Reproduce, Request, Savings, Tuning, paint};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
@@ -99,6 +99,7 @@ fn painted(model: &Model, precision: Precision, savings: Savings, prompt: &str, 
         prediction: None,
         clip_skip: 1,
         emphasis: Emphasis::Original,
+        reproduce: Reproduce::default(),
         input: None,
         control: None,
         upscale: None,

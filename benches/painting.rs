@@ -5,7 +5,7 @@ use candle_core::{Device, Tensor};
 use divan::{Bencher, black_box};
 use sfumato::checkpoints::{Model, Precision};
 use sfumato::diffusion::{
-    Emphasis, Extras, Input, Noise, Request, SamplerName, Savings, ScheduleName, Tuning, paint, preview,
+    Emphasis, Extras, Input, Noise, Reproduce, Request, SamplerName, Savings, ScheduleName, Tuning, paint, preview,
 };
 use sfumato::geom::{Extent, Point};
 use sfumato::paint::{Brush, Document, Edit, MaskEdit, Stroke, Tool};
@@ -38,6 +38,7 @@ fn request(model: &Model, steps: u32) -> Request {
         prediction: None,
         clip_skip: 1,
         emphasis: Emphasis::Original,
+        reproduce: Reproduce::default(),
         input: None::<Input>,
         control: None,
         upscale: None,

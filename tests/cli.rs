@@ -11,7 +11,7 @@ mod tiny_checkpoint;
 mod tiny_clip;
 
 use serde_json::Value;
-use sfumato::diffusion::{Emphasis, Precision, Request, SamplerName, Savings, ScheduleName, Tuning};
+use sfumato::diffusion::{Emphasis, Precision, Reproduce, Request, SamplerName, Savings, ScheduleName, Tuning};
 use sfumato::gallery::{Gallery, NewEntry};
 use sfumato::geom::Extent;
 use sfumato::pixels::{Mask, Picture, read_texts};
@@ -223,6 +223,7 @@ fn the_gallery_is_searched_by_what_its_pictures_show() {
             prediction: None,
             clip_skip: 1,
             emphasis: Emphasis::Original,
+            reproduce: Reproduce::default(),
             input: None,
             control: None,
             upscale: None,

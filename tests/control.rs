@@ -5,7 +5,8 @@
 use candle_core::Device;
 use sfumato::checkpoints::{ControlNet, Library, Model, Precision, load_controlnet};
 use sfumato::diffusion::{
-    Control, Emphasis, Ending, Error, Extras, Preprocessor, Request, SamplerName, Savings, ScheduleName, Tuning, paint,
+    Control, Emphasis, Ending, Error, Extras, Preprocessor, Reproduce, Request, SamplerName, Savings, ScheduleName,
+    Tuning, paint,
 };
 use sfumato::geom::Extent;
 use sfumato::pixels::Picture;
@@ -52,6 +53,7 @@ fn request(control: Option<Control>) -> Request {
         prediction: None,
         clip_skip: 1,
         emphasis: Emphasis::Original,
+        reproduce: Reproduce::default(),
         input: None,
         control,
         upscale: None,

@@ -8,8 +8,8 @@ mod shared;
 use candle_core::{Device, Tensor};
 use sfumato::checkpoints::{Model, Precision, Prediction};
 use sfumato::diffusion::{
-    Denoiser, Emphasis, Ending, Error, Extras, Guided, Input, Noise, Progress, Request, Rescale, SamplerName, Savings,
-    ScheduleName, Step, Stop, TrainingSigmas, Tuning, Walk, paint, sample, sigmas,
+    Denoiser, Emphasis, Ending, Error, Extras, Guided, Input, Noise, Progress, Reproduce, Request, Rescale,
+    SamplerName, Savings, ScheduleName, Step, Stop, TrainingSigmas, Tuning, Walk, paint, sample, sigmas,
 };
 use sfumato::geom::Extent;
 use sfumato::pixels::{Mask, Picture};
@@ -176,6 +176,7 @@ fn request() -> Request {
         prediction: None,
         clip_skip: 1,
         emphasis: Emphasis::Original,
+        reproduce: Reproduce::default(),
         input: None,
         control: None,
         upscale: None,

@@ -5,8 +5,8 @@
 use candle_core::{DType, Device, Tensor};
 use sfumato::checkpoints::{Library, Model, Precision};
 use sfumato::diffusion::{
-    Defaults, Emphasis, Ending, Error, Extras, Input, Invalid, MaskedContent, Painted, Phase, Place, Progress, Request,
-    SamplerName, Savings, ScheduleName, Stop, Trace, Tuning, Upscale, paint, preview,
+    Defaults, Emphasis, Ending, Error, Extras, Input, Invalid, MaskedContent, Painted, Phase, Place, Progress,
+    Reproduce, Request, SamplerName, Savings, ScheduleName, Stop, Trace, Tuning, Upscale, paint, preview,
 };
 use sfumato::geom::{Bounds, Extent};
 use sfumato::pixels::{Mask, Picture};
@@ -43,6 +43,7 @@ fn request() -> Request {
         prediction: None,
         clip_skip: 1,
         emphasis: Emphasis::Original,
+        reproduce: Reproduce::default(),
         input: None,
         control: None,
         upscale: None,

@@ -5,7 +5,7 @@
 use candle_core::{Device, Tensor};
 use sfumato::checkpoints::{Model, Precision};
 use sfumato::diffusion::{
-    Emphasis, Ending, Extras, Invalid, Prediction, Progress, Request, SamplerName, Savings, ScheduleName,
+    Emphasis, Ending, Extras, Invalid, Prediction, Progress, Reproduce, Request, SamplerName, Savings, ScheduleName,
     TrainingSigmas, Tuning, paint, sigmas,
 };
 use sfumato::geom::Extent;
@@ -36,6 +36,7 @@ fn request(savings: Savings) -> Request {
         prediction: None,
         clip_skip: 1,
         emphasis: Emphasis::Original,
+        reproduce: Reproduce::default(),
         input: None,
         control: None,
         upscale: None,

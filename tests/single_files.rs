@@ -15,7 +15,9 @@ use candle_core::{DType, Device, Tensor};
 use hashed::wave;
 use serde_json::Value;
 use sfumato::checkpoints::{Format, Library, Model, Parts, Precision, Prediction, PredictionSource};
-use sfumato::diffusion::{Emphasis, Ending, Extras, Request, SamplerName, Savings, ScheduleName, Tuning, paint};
+use sfumato::diffusion::{
+    Emphasis, Ending, Extras, Reproduce, Request, SamplerName, Savings, ScheduleName, Tuning, paint,
+};
 use sfumato::geom::Extent;
 use sfumato::pixels::Picture;
 use sfumato::prompt::{Fill, Tokenizer};
@@ -49,6 +51,7 @@ fn painted(path: &Path, prediction: Option<Prediction>) -> Arc<Picture> {
         prediction,
         clip_skip: 1,
         emphasis: Emphasis::Original,
+        reproduce: Reproduce::default(),
         input: None,
         control: None,
         upscale: None,

@@ -7,8 +7,8 @@ use candle_core::{DType, Device, Tensor};
 use proptest::prelude::*;
 use sfumato::checkpoints::{Error, Library, Model, Precision, Upscaler};
 use sfumato::diffusion::{
-    self, Emphasis, Ending, Extras, Input, Phase, Progress, Request, SamplerName, Savings, ScheduleName, Stop, Tuning,
-    Upscale,
+    self, Emphasis, Ending, Extras, Input, Phase, Progress, Reproduce, Request, SamplerName, Savings, ScheduleName,
+    Stop, Tuning, Upscale,
 };
 use sfumato::geom::Extent;
 use sfumato::pixels::Picture;
@@ -197,6 +197,7 @@ fn request() -> Request {
         prediction: None,
         clip_skip: 1,
         emphasis: Emphasis::Original,
+        reproduce: Reproduce::default(),
         input: None,
         control: None,
         upscale: None,

@@ -14,8 +14,8 @@ use candle_core::{Device, Tensor};
 use hashed::weights;
 use sfumato::checkpoints::{LearnedWord, Library, Model, Precision};
 use sfumato::diffusion::{
-    Emphasis, Ending, Error, Extras, Painted, Progress, Request, SamplerName, Savings, ScheduleName, Stop, Tuning,
-    paint,
+    Emphasis, Ending, Error, Extras, Painted, Progress, Reproduce, Request, SamplerName, Savings, ScheduleName, Stop,
+    Tuning, paint,
 };
 use sfumato::geom::Extent;
 use std::collections::HashMap;
@@ -51,6 +51,7 @@ fn request(prompt: &str, clip_skip: u32) -> Request {
         prediction: None,
         clip_skip,
         emphasis: Emphasis::Original,
+        reproduce: Reproduce::default(),
         input: None,
         control: None,
         upscale: None,

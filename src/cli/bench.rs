@@ -2,7 +2,7 @@
 
 use super::paint::{in_words, paint_one};
 use super::{BenchArgs, JSON_VERSION, Usage, library, models, print, print_json};
-use crate::diffusion::{Emphasis, Phase, Request, Savings, Tuning};
+use crate::diffusion::{Emphasis, Phase, Reproduce, Request, Savings, Tuning};
 use crate::engine::{self, CancelToken, Event, Job, JobId, Memory, Priority};
 use anyhow::bail;
 use serde_json::{Value, json};
@@ -34,6 +34,7 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<()> {
         prediction: None,
         clip_skip: 1,
         emphasis: Emphasis::Original,
+        reproduce: Reproduce::default(),
         input: None,
         control: None,
         upscale: None,

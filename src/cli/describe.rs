@@ -74,6 +74,7 @@ pub(super) fn found(found: &Found) -> Value {
     put("precision", found.precision.map(|precision| Value::from(precision.name())));
     put("savings", found.savings.map(|savings| serde_json::to_value(savings).expect("finite numbers")));
     put("tuning", found.tuning.map(|tuning| serde_json::to_value(tuning).expect("finite numbers")));
+    put("reproduce", found.reproduce.map(|reproduce| serde_json::to_value(reproduce).expect("finite numbers")));
     put("prediction", found.prediction.map(|prediction| Value::from(prediction.name())));
     put("clip_skip", found.clip_skip.map(Value::from));
     put("emphasis", found.emphasis.map(|emphasis| emphasis.key().into()));

@@ -44,6 +44,7 @@ fn picture(file: &Path) -> anyhow::Result<(Value, String)> {
         "extent": { "width": extent.width, "height": extent.height },
         "settings": describe::found(&imported.settings),
         "unknown": unknown,
+        "differences": imported.differences,
         "parameters": parameters,
         "texts": texts.iter().map(|(key, _)| key).collect::<Vec<_>>(),
     });
@@ -55,6 +56,9 @@ fn picture(file: &Path) -> anyhow::Result<(Value, String)> {
     }
     for (key, value) in &imported.unknown {
         text += &line(&format!("({key})"), value);
+    }
+    if !imported.differences.is_empty() {
+        text += &line("may differ", &imported.differences.join("\n"));
     }
     Ok((object, text))
 }

@@ -11,9 +11,11 @@ mod output;
 mod paint;
 mod plan;
 mod report;
+mod reproducing;
 mod upscale;
 
 pub use describe::sentence;
+pub use reproducing::ReproduceArgs;
 
 use crate::checkpoints::Library;
 use crate::diffusion::{
@@ -155,6 +157,9 @@ pub struct PaintArgs {
     /// What is turned.
     #[command(flatten)]
     pub tuning: TuningArgs,
+    /// Who is followed.
+    #[command(flatten)]
+    pub reproduce: ReproduceArgs,
     /// What the model's network estimates: epsilon (the noise), v, or sample (the picture) [default: what the model's files say]
     #[arg(long, value_name = "NAME", value_parser = prediction_named)]
     pub prediction: Option<Prediction>,

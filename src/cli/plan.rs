@@ -72,14 +72,13 @@ impl Plan {
         let request = request.checked().map_err(|invalid| Usage(invalid.to_string()))?;
         let wildcards = Wildcards::new(folders);
 
-        let Some(last) = request.seed.checked_add(u64::from(args.count - 1)) else {
+        if request.seed.checked_add(u64::from(args.count - 1)).is_none() {
             bail!(Usage(format!("there are not {} seeds from {} on: choose a smaller one", args.count, request.seed)));
-        };
-        let of_seed = |seed| {
-            let request = Request { seed, ..request.clone() }.completed(&wildcards)?;
-            request.checked().map_err(|invalid| anyhow!(Usage(invalid.to_string())))
-        };
-        let requests = (request.seed..=last).map(of_seed).collect::<anyhow::Result<_>>()?;
+        }
+        let checked = |request: Request| request.checked().map_err(|invalid| anyhow!(Usage(invalid.to_string())));
+        let one_generator = args.reproduce.one_generator;
+        let nth = |number| checked(request.nth(number, args.count, one_generator).completed(&wildcards)?);
+        let requests = (0..args.count).map(nth).collect::<anyhow::Result<_>>()?;
         Ok(Self { requests, seed_was_drawn: args.seed.is_none(), notes })
     }
 }
@@ -117,6 +116,7 @@ fn request(args: &PaintArgs, model: String, defaults: &Defaults, extent: Extent)
             guidance_rescale: args.tuning.guidance_rescale,
             zero_terminal_snr: args.tuning.zero_terminal_snr,
         },
+        reproduce: args.reproduce.reproduce(),
         prediction: args.prediction,
         clip_skip: args.clip_skip,
         emphasis: args.emphasis,

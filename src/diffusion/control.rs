@@ -1,6 +1,6 @@
 //! What guides the shapes of a picture: another picture, seen as lines by a `ControlNet` (Zhang et al. 2023).
 
-use super::request::names;
+use super::names::names;
 use crate::geom::Extent;
 use crate::pixels::{Picture, edges};
 use serde::{Deserialize, Serialize};

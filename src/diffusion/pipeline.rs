@@ -4,10 +4,12 @@ use super::conditioning::{Conditioning, Stage};
 use super::denoiser::{Denoiser, Guided, Network, Rescale, Scheduled, is_finite, step_at};
 use super::inpainting::{Inpainting, mask_in_latent, seen_beside};
 use super::latent::{picture_to_rgb, rgb_to_picture};
+use super::noise::Start;
 use super::place::{mask_to_paint, picture_to_start_from};
+use super::reproduce::counts_timesteps;
 use super::{
-    Control, Ending, Error, Input, MaskedContent, Noise, Painted, Phase, Progress, Request, Stop, TrainingSigmas,
-    Upscale, Walk, sample, sigmas_for, upscale,
+    Control, Ending, Error, Input, MaskedContent, Noise, Painted, Phase, Program, Progress, Reproduce, Request, Stop,
+    TrainingSigmas, Upscale, Walk, sample, sigmas_for, upscale,
 };
 use crate::checkpoints::{Held, LearnedWord, Model, Upscaler};
 use crate::networks::{self, ControlNet, Deep};
@@ -39,10 +41,9 @@ pub struct Extras<'a> {
 /// Paints what `request` asks for; it has been checked. Stopping takes effect between phases and at each step, at most one
 /// call of the network late: [`Stop::Keep`] decodes the newest estimate if there is one, [`Stop::Discard`] returns at once.
 ///
-/// Without an input, or at strength 1, the run starts from noise·√(1+σ²), which is plain noise to the network, as
-/// diffusers' DDIM and `ComfyUI` do (k-diffusion and A1111 take noise·σ). From a picture it starts from latent + noise·σ
-/// and makes the last ⌊steps · strength⌋ steps of the schedule, as diffusers' `StableDiffusionImg2ImgPipeline`, but from
-/// the mean of the encoder's distribution instead of a sample of it.
+/// Unless the request follows another program, a run without an input, or at strength 1, starts from noise·√(1+σ²), which is plain noise
+/// to the network, as diffusers' DDIM does. From a picture it starts from latent + noise·σ and makes the last ⌊steps · strength⌋ steps of
+/// the schedule, as diffusers' `StableDiffusionImg2ImgPipeline`, but from the mean of the encoder's distribution instead of a sample of it.
 ///
 /// A run that is stopped before the picture is enlarged keeps the picture as it was painted, and says so in its request. To refine
 /// is to paint again, from the enlarged picture, with the same words and seed.
@@ -86,6 +87,8 @@ struct Run<'a> {
     together: Vec<(String, f64)>,
     /// The sigmas to visit, with the 0 at the end.
     sigmas: Vec<f64>,
+    /// How much noise a picture to start from gets: that of the first step or, with A1111's samplers of timesteps, of the one before.
+    noised: f64,
     /// At which sigma the network is first called in each step: the schedule's, or what churn makes of it.
     starts: Vec<f64>,
     /// Where it repaints, of the request's extent.
@@ -136,14 +139,20 @@ impl<'a> Run<'a> {
         if request.tuning.zero_terminal_snr {
             training = training.with_zero_terminal_snr();
         }
-        let whole = sigmas_for(request.sampler, request.schedule, &training, request.steps);
-        let steps = (request.steps_to_run() as usize).min(whole.len() - 1);
-        let sigmas = whole[whole.len() - 1 - steps..].to_vec();
+        let counts = request.step_counts();
+        let whole = sigmas_for(request.sampler, request.schedule, &training, counts.whole);
+        let steps = (counts.run as usize).min(whole.len() - 1);
+        let first = whole.len() - 1 - steps;
+        let sigmas = whole[first..].to_vec();
+        let noised = match request.reproduce.program {
+            Program::A1111 if counts_timesteps(request.sampler) => whole[first.saturating_sub(1)],
+            _ => sigmas[0],
+        };
         let started_at = |sigma| if request.sampler.churns() { request.tuning.churned(sigma, steps) } else { sigma };
         let starts = sigmas[..steps].iter().map(|sigma| started_at(*sigma)).collect();
         let latent_shape = [1, model.vae_config().latent_channels, height / downscale, width / downscale];
         let (together, mask) = (together(&request.prompt), mask_to_paint(request));
-        Ok(Self { model, extras, request, training, together, sigmas, starts, mask, latent_shape, started })
+        Ok(Self { model, extras, request, training, together, sigmas, noised, starts, mask, latent_shape, started })
     }
 
     fn paint(&self, on_progress: OnProgress<'_>) -> Result<Ending, Halt> {
@@ -164,8 +173,11 @@ impl<'a> Run<'a> {
                 notes.push("the mask is empty, so nothing was repainted".to_owned());
             }
         }
-        let mut noise = Noise::new(self.request.seed);
-        let first = noise.tensor(&self.latent_shape, &self.model.device)?;
+        let [_, channels, height, width] = self.latent_shape;
+        let downscale = self.model.vae_config().downscale();
+        let Start { first, then: mut noise } =
+            Start::new(&self.request.reproduce, self.request.seed, [channels, height, width], downscale);
+        let first = Tensor::from_vec(first, &self.latent_shape, &self.model.device)?;
         tell(
             on_progress,
             Progress::Start { conditioning: &conditioning.stages[conditioning.of_step[0]].words, noise: &first },
@@ -236,7 +248,9 @@ impl<'a> Run<'a> {
         let mask = self.request.input.as_ref().and_then(|input| input.mask.as_ref());
         let mask = mask.map(|mask| Arc::new(mask.resized(extent)));
         let input = Some(Input::new(Arc::new(painted.picture.resized(extent)), strength, mask));
-        let request = Request { extent, input, upscale: None, ..self.request.clone() };
+        // Where they count steps otherwise than diffusers, other programs make all of them here.
+        let reproduce = Reproduce { exact_steps: true, ..self.request.reproduce };
+        let request = Request { extent, input, reproduce, upscale: None, ..self.request.clone() };
         let mut asked = None;
         let mut on_progress = |progress: Progress<'_>| {
             let flow = on_progress(progress);
@@ -300,11 +314,18 @@ impl<'a> Run<'a> {
 
     /// The noisy latent that the first step starts from.
     fn start(&self, noise: &Tensor, original: Option<&Tensor>) -> Result<Tensor, Error> {
-        let sigma = self.sigmas[0];
-        match (&self.request.input, original) {
-            (Some(Input { strength, .. }), Some(latent)) if *strength < 1.0 => Ok((latent + (noise * sigma)?)?),
-            _ => Ok((noise * (1.0 + sigma * sigma).sqrt())?),
-        }
+        let (sigma, reproduce) = (self.sigmas[0], &self.request.reproduce);
+        let strength = self.request.input.as_ref().map_or(1.0, |input| input.strength);
+        let alone = || noise * reproduce.first_strength(self.request.sampler, sigma);
+        Ok(match (original, reproduce.program) {
+            (Some(latent), Program::ComfyUi) if sigma >= self.training.max() => (latent + alone()?)?,
+            (Some(latent), Program::A1111 | Program::ComfyUi) => {
+                let scale = ((1.0 + sigma * sigma) / (1.0 + self.noised * self.noised)).sqrt();
+                ((latent + (noise * self.noised)?)? * scale)?
+            }
+            (Some(latent), Program::Diffusers) if strength < 1.0 => (latent + (noise * sigma)?)?,
+            _ => alone()?,
+        })
     }
 
     /// The network with this request's words, guidance and mask around it.

@@ -165,7 +165,7 @@ impl Error {
 mod tests {
     use super::super::{Client, LookId, channel};
     use super::*;
-    use crate::diffusion::{Emphasis, Painted, Request, SamplerName, Savings, ScheduleName, Stop, Tuning};
+    use crate::diffusion::{Emphasis, Painted, Reproduce, Request, SamplerName, Savings, ScheduleName, Stop, Tuning};
     use crate::geom::Extent;
     use std::sync::Arc;
     use std::time::Duration;
@@ -252,6 +252,7 @@ mod tests {
             prediction: None,
             clip_skip: 1,
             emphasis: Emphasis::Original,
+            reproduce: Reproduce::default(),
             input: None,
             control: None,
             upscale: None,

@@ -1,5 +1,5 @@
 use super::*;
-use crate::diffusion::{Emphasis, Input, Precision, SamplerName, Savings, ScheduleName, Tuning};
+use crate::diffusion::{Emphasis, Input, Precision, Reproduce, SamplerName, Savings, ScheduleName, Tuning};
 use crate::geom::Extent;
 use crate::meaning::{Embedding, Seen};
 use crate::pixels::{Mask, texts_in};
@@ -24,6 +24,7 @@ fn request(prompt: &str, seed: u64, input: Option<Input>) -> Request {
         prediction: None,
         clip_skip: 1,
         emphasis: Emphasis::Original,
+        reproduce: Reproduce::default(),
         input,
         control: None,
         upscale: None,

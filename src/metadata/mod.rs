@@ -5,11 +5,15 @@
 //! [`Imported`].
 
 mod a1111;
+mod differences;
 mod pairs;
+mod reproducing;
 
 pub use a1111::{describe, from_parameters, to_parameters, upscaling_text, with_upscaling};
 
-use crate::diffusion::{Control, Emphasis, Precision, Prediction, SamplerName, Savings, ScheduleName, Tuning};
+use crate::diffusion::{
+    Control, Emphasis, Precision, Prediction, Reproduce, SamplerName, Savings, ScheduleName, Tuning,
+};
 use crate::geom::Extent;
 
 /// The key of the text chunk that holds [`to_parameters`] in a PNG.
@@ -26,6 +30,8 @@ pub struct Imported {
     /// What it has none for, as key and value in the order of the text; to be shown, so that nobody wonders why a picture
     /// does not come out the same.
     pub unknown: Vec<(String, String)>,
+    /// What may still differ when it is painted again, a line each.
+    pub differences: Vec<String>,
 }
 
 /// The settings that a text named; `None` where it was silent or said something that this program does not have.
@@ -41,6 +47,8 @@ pub struct Found {
     pub extent: Option<Extent>,
     /// The seed.
     pub seed: Option<u64>,
+    /// Which program is followed where they go different ways: the one that wrote the text, if it names settings.
+    pub reproduce: Option<Reproduce>,
     /// The sampler.
     pub sampler: Option<SamplerName>,
     /// The schedule; automatic where the text names a sampler only.

@@ -140,10 +140,15 @@ impl Session {
         }
     }
 
-    /// Queues what the draft says. The seed shown is the one that is used: another is drawn first if this one was painted.
+    /// Queues what the draft says. The seed shown is the one that is used: another is drawn first if this one was painted, of a variation
+    /// the other seed.
     fn generate(&mut self) {
         if !self.draft.seed_locked && self.used_seed == Some(self.draft.seed) {
-            self.roll_seed();
+            let rolled = self.rolled();
+            match &mut self.draft.reproduce.variation {
+                Some(variation) => variation.seed = rolled,
+                None => self.draft.seed = rolled,
+            }
         }
         let requests = match self.draft.to_requests(&self.document, self.guide.as_ref(), self.native_extent()) {
             Ok(requests) => self.completed(requests),
@@ -183,11 +188,15 @@ impl Session {
     }
 
     /// The upper half of what Steele et al. 2014 call split-mix: any state is good, and no seed comes twice soon.
-    fn roll_seed(&mut self) {
+    fn rolled(&mut self) -> u64 {
         self.entropy = self.entropy.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mixed = (self.entropy ^ (self.entropy >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        self.draft.seed = (mixed ^ (mixed >> 31)) >> 32;
+        (mixed ^ (mixed >> 31)) >> 32
+    }
+
+    fn roll_seed(&mut self) {
+        self.draft.seed = self.rolled();
         self.used_seed = None;
     }
 

@@ -5,6 +5,7 @@ use super::part::Part;
 use super::{Action, Notices, Offer, Session, Viewed};
 use crate::diffusion::Request;
 use crate::geom::{Bounds, Extent};
+use crate::metadata::Imported;
 use crate::paint::{Document, Edit, Frame, LayerEdit, MaskEdit, Painting, Stack, Tiles};
 use crate::pixels::{Mask, Picture};
 use crate::project::{Kind, Project};
@@ -236,10 +237,13 @@ impl Session {
     }
 
     pub(super) fn use_settings(&mut self) {
-        let Some(found) = self.found.take() else { return };
+        let Some(Imported { settings: found, differences, .. }) = self.found.take() else { return };
         self.found_settings = false;
         self.draft.take(&found);
         self.used_seed = None;
+        if !differences.is_empty() {
+            self.notices.info(format!("What may still differ from that picture: {}", differences.join("; ")));
+        }
         if let Some(model) = found.model.filter(|model| *model != self.draft.model) {
             if self.models.iter().any(|known| known.name == model) {
                 self.choose_model(&model);

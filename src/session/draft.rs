@@ -1,8 +1,8 @@
 use super::part::part_of_guide;
 use crate::checkpoints::memory_needed;
 use crate::diffusion::{
-    Control, Defaults, Emphasis, Invalid, MaskedContent, Precision, Prediction, Request, SamplerName, Savings,
-    ScheduleName, Tuning, Upscale, extent_to_paint, last_layer,
+    Control, Defaults, Emphasis, Invalid, MaskedContent, Precision, Prediction, Reproduce, Request, SamplerName,
+    Savings, ScheduleName, Tuning, Upscale, extent_to_paint, last_layer,
 };
 use crate::geom::{Bounds, Extent};
 use crate::metadata::Found;
@@ -52,6 +52,12 @@ pub struct Draft {
     pub seed: u64,
     /// Whether Generate uses this seed again instead of drawing another.
     pub seed_locked: bool,
+    /// Which program is followed where they go different ways.
+    #[serde(default)]
+    pub reproduce: Reproduce,
+    /// Whether the pictures of one press of Generate are a batch of one generator, instead of each having a seed.
+    #[serde(default)]
+    pub one_generator: bool,
     /// The size to paint, rounded to multiples of 8. An open picture decides it instead.
     pub extent: Extent,
     /// How many pictures Generate paints.
@@ -126,6 +132,8 @@ impl Default for Draft {
             emphasis: Emphasis::Original,
             seed: 7,
             seed_locked: false,
+            reproduce: Reproduce::default(),
+            one_generator: false,
             extent: Extent::new(512, 512),
             count: 1,
             strength: 0.75,
@@ -179,7 +187,8 @@ impl Draft {
             negative_prompt: self.negative_prompt.clone(),
             extent: place
                 .map_or_else(|| self.extent_to_paint(document), |place| extent_to_paint(place.bounds.extent, native)),
-            seed: self.seed & Self::MAX_SEED,
+            seed: self.seed,
+            reproduce: self.reproduce,
             sampler: self.sampler,
             schedule: self.schedule,
             steps: self.steps,
@@ -195,13 +204,15 @@ impl Draft {
             upscale: self.upscale.clone().filter(|_| place.is_none()),
         }
         .checked()?;
-        let seed_of = |n| (first.seed + u64::from(n)) & Self::MAX_SEED;
-        Ok((0..self.count).map(|n| Request { seed: seed_of(n), ..first.clone() }).collect())
+        Ok((0..self.count)
+            .map(|number| first.nth(number, self.count, self.one_generator).checked())
+            .collect::<Result<_, _>>()?)
     }
 
     /// How many steps Generate will run for each picture.
     pub fn steps_to_run(&self, document: &Document) -> u32 {
-        steps_to_run(self.steps, document.has_picture().then_some(self.strength))
+        let strength = document.has_picture().then_some(self.strength);
+        self.reproduce.step_counts(self.sampler, self.steps, strength).run
     }
 
     /// The same draft with every number one that JSON can hold.
@@ -217,6 +228,7 @@ impl Draft {
                 negative_min_sigma: or(self.savings.negative_min_sigma, 0.0),
                 ..self.savings
             },
+            reproduce: Some(self.reproduce).filter(|it| it.problem().is_none()).unwrap_or_default(),
             tuning: Some(self.tuning).filter(|tuning| tuning.problem().is_none()).unwrap_or_default(),
             control: self.control.clone().map(|control| Control {
                 weight: or(control.weight, 1.0),
@@ -248,6 +260,7 @@ impl Draft {
         self.clip_skip = request.clip_skip;
         self.emphasis = request.emphasis;
         self.seed = request.seed;
+        self.reproduce = request.reproduce;
         if request.place().is_none() {
             self.extent = request.extent;
             self.upscale.clone_from(&request.upscale);
@@ -281,6 +294,7 @@ impl Draft {
         set(&mut self.clip_skip, found.clip_skip.as_ref());
         set(&mut self.emphasis, found.emphasis.as_ref());
         set(&mut self.seed, found.seed.as_ref());
+        set(&mut self.reproduce, found.reproduce.as_ref().filter(|reproduce| reproduce.problem().is_none()));
         set(&mut self.extent, found.extent.as_ref());
         set(&mut self.strength, found.strength.as_ref());
         if found.control.is_some() {
@@ -306,11 +320,6 @@ impl Draft {
         follow(&mut self.guidance_scale, old.map(|o| &o.guidance_scale), &new.guidance_scale);
         follow(&mut self.extent, old.map(|o| &o.extent), &new.extent);
     }
-}
-
-/// ⌊steps · strength⌋ and at least one from a picture, all from noise: [`Request::steps_to_run`] before there is a request.
-fn steps_to_run(steps: u32, strength: Option<f64>) -> u32 {
-    strength.map_or(steps, |strength| ((f64::from(steps) * strength).floor() as u32).clamp(1, steps.max(1)))
 }
 
 /// A model that can be chosen.
@@ -416,121 +425,5 @@ pub enum ModelState {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-    use crate::pixels::{Mask, Picture};
-
-    const NATIVE: Extent = Extent::new(64, 64);
-
-    pub(in crate::session) fn a_draft() -> Draft {
-        Draft {
-            prompt: "red apple".into(),
-            negative_prompt: String::new(),
-            model: "bozzetto".into(),
-            sampler: SamplerName::Euler,
-            schedule: ScheduleName::Normal,
-            steps: 20,
-            guidance_scale: 3.5,
-            precision: Precision::F32,
-            savings: Savings::default(),
-            tuning: Tuning::default(),
-            prediction: None,
-            clip_skip: 1,
-            emphasis: Emphasis::Original,
-            seed: 7,
-            seed_locked: false,
-            extent: Extent::new(64, 64),
-            count: 1,
-            strength: 0.75,
-            bounds: None,
-            only_masked: false,
-            padding: 32,
-            masked: MaskedContent::Original,
-            control: None,
-            upscale: None,
-        }
-    }
-
-    pub(in crate::session) fn a_request(prompt: &str) -> Request {
-        let draft = Draft { prompt: prompt.into(), ..a_draft() };
-        draft.to_requests(&Document::new(draft.extent), None, NATIVE).unwrap().remove(0)
-    }
-
-    fn document(picture: Extent, masked: u8) -> Document {
-        let mask = Mask::from_coverage(picture, vec![masked; picture.area()]).unwrap();
-        Document::restored(Some(Arc::new(Picture::filled(picture, [9; 4]))), mask).unwrap()
-    }
-
-    #[test]
-    fn a_count_gives_seeds_that_count_up_and_wrap_at_32_bits() {
-        let draft = Draft { count: 3, seed: u64::from(u32::MAX) - 1, ..a_draft() };
-        let requests = draft.to_requests(&Document::new(draft.extent), None, NATIVE).unwrap();
-        assert_eq!(requests.iter().map(|r| r.seed).collect::<Vec<_>>(), [4_294_967_294, 4_294_967_295, 0]);
-    }
-
-    #[test]
-    fn without_a_picture_it_starts_from_noise_and_the_size_is_rounded() {
-        let draft = Draft { extent: Extent::new(70, 60), ..a_draft() };
-        let document =
-            Document::restored(None, Mask::from_coverage(draft.extent, vec![255; 70 * 60]).unwrap()).unwrap();
-        let requests = draft.to_requests(&document, None, NATIVE).unwrap();
-        assert_eq!((requests[0].extent, &requests[0].input), (Extent::new(72, 64), &None));
-        assert_eq!((draft.steps_to_run(&document), requests[0].steps_to_run()), (20, 20));
-    }
-
-    #[test]
-    fn a_picture_gives_its_size_and_the_mask_goes_with_it_unless_empty() {
-        let extent = Extent::new(16, 8);
-        let unmasked = a_draft().to_requests(&document(extent, 0), None, NATIVE).unwrap().remove(0);
-        assert_eq!(unmasked.extent, extent);
-        assert_eq!(unmasked.input.as_ref().unwrap().mask, None);
-        let masked = a_draft().to_requests(&document(extent, 200), None, NATIVE).unwrap().remove(0);
-        assert_eq!(masked.input.as_ref().unwrap().mask.as_ref().unwrap().coverage()[0], 200);
-        // ⌊20 · 0.75⌋, as diffusers counts.
-        assert_eq!((a_draft().steps_to_run(&document(extent, 0)), masked.steps_to_run()), (15, 15));
-        let faint = Draft { strength: 0.0, ..a_draft() };
-        assert_eq!(faint.steps_to_run(&document(extent, 0)), 1);
-    }
-
-    #[test]
-    fn what_cannot_be_painted_is_said_by_its_field() {
-        let says =
-            |draft: Draft| draft.to_requests(&document(Extent::new(8, 8), 0), None, NATIVE).unwrap_err().to_string();
-        assert!(says(Draft { model: String::new(), ..a_draft() }).contains("model"));
-        assert!(says(Draft { count: 0, ..a_draft() }).contains("0 pictures"));
-        assert!(says(Draft { count: 65, ..a_draft() }).contains("65 pictures"));
-        assert!(says(Draft { steps: 0, ..a_draft() }).contains("0 steps"));
-        assert!(says(Draft { guidance_scale: f64::NAN, ..a_draft() }).contains("NaN"));
-        assert!(says(Draft { strength: 1.5, ..a_draft() }).contains("1.5"));
-        let empty = Draft { extent: Extent::new(0, 64), ..a_draft() };
-        assert!(
-            empty
-                .to_requests(&Document::new(Extent::new(8, 8)), None, NATIVE)
-                .unwrap_err()
-                .to_string()
-                .contains("0x64")
-        );
-    }
-
-    #[test]
-    fn savings_that_no_request_may_have_are_not_taken_over() {
-        let mut draft = a_draft();
-        let found = |negative_min_sigma| Found {
-            savings: Some(Savings { negative_min_sigma, ..Savings::default() }),
-            ..Found::default()
-        };
-        draft.take(&found(2000.0));
-        assert_eq!(draft.savings, Savings::default());
-        draft.take(&found(2.0));
-        assert_eq!(draft.savings.negative_min_sigma.to_bits(), 2.0_f64.to_bits());
-    }
-
-    #[test]
-    fn another_model_brings_its_settings_but_not_over_the_persons_own() {
-        let old = a_draft();
-        let new = Draft { model: "sd15".into(), steps: 25, extent: Extent::new(512, 512), ..a_draft() };
-        let mut draft = Draft { steps: 9, ..a_draft() };
-        draft.change_model(Some(&old), &new);
-        assert_eq!(draft, Draft { steps: 9, ..new });
-    }
-}
+#[path = "draft_tests.rs"]
+pub(super) mod tests;

@@ -5,7 +5,7 @@ use super::worker::Worker;
 use super::{ResultId, Wake};
 use crate::diffusion::Request;
 use crate::geom::Extent;
-use crate::metadata::{Found, PARAMETERS_KEY, from_parameters};
+use crate::metadata::{Imported, PARAMETERS_KEY, from_parameters};
 use crate::pixels::{self, Mask, Picture, read_texts};
 use crate::project::{self, Kind, Project};
 use crate::settings::{self, Settings};
@@ -71,7 +71,7 @@ pub(super) struct Opened {
     /// The size that it had in the file.
     pub(super) was: Extent,
     /// The settings in it.
-    pub(super) found: Option<Found>,
+    pub(super) found: Option<Imported>,
 }
 
 pub(super) type Files = Worker<Task, Done>;
@@ -91,7 +91,7 @@ fn carry_out(task: Task) -> Done {
         }
         Task::OpenPicture(path) => Done::Picture(Picture::load(&path).map(|picture| {
             let parameters = read_texts(&path).into_iter().find(|(key, _)| key == PARAMETERS_KEY);
-            let found = parameters.map(|(_, text)| from_parameters(&text).settings).filter(|found| !found.is_empty());
+            let found = parameters.map(|(_, text)| from_parameters(&text)).filter(|found| !found.settings.is_empty());
             Box::new(Opened { found, ..made_to_fit(picture, name_of(&path)) })
         })),
         Task::TakePicture(picture) => Done::Picture(Ok(Box::new(made_to_fit(picture, "The pasted picture".into())))),
@@ -160,7 +160,7 @@ mod tests {
         let Done::Picture(Ok(opened)) = carry_out(Task::OpenPicture(path)) else { panic!("a good file") };
         assert_eq!((opened.name.as_str(), opened.was), ("made elsewhere.png", Extent::new(20, 8)));
         assert_eq!(opened.picture.extent(), Extent::new(24, 8));
-        let found = opened.found.unwrap();
+        let found = opened.found.unwrap().settings;
         assert_eq!((found.prompt.as_deref(), found.seed, found.steps), (Some("a cat"), Some(42), Some(12)));
     }
 }

@@ -47,7 +47,7 @@ pub use worker::Wake;
 use crate::checkpoints::Library;
 use crate::diffusion::{Precision, Upscale};
 use crate::engine::{Client, Command};
-use crate::metadata::Found;
+use crate::metadata::Imported;
 use crate::paint::{Brush, Document, Tool};
 use crate::pixels::Picture;
 use crate::settings::{Paths, Settings};
@@ -134,7 +134,7 @@ pub struct Session {
     /// Let go after the keeper has written what waited. None while another program keeps the state.
     #[cfg_attr(not(test), expect(dead_code, reason = "it is held, and there is nothing to ask of it"))]
     claim: Option<persist::Claim>,
-    found: Option<Found>,
+    found: Option<Imported>,
     view: View,
     /// The models whose pictures were asked for.
     previewed: Vec<String>,

@@ -7,6 +7,7 @@ mod brush_panel;
 pub mod canvas;
 mod colour;
 mod filmstrip;
+mod finer_panel;
 mod gallery;
 mod get_models;
 mod guide_panel;

@@ -1,14 +1,13 @@
 //! How to paint: model, size, steps, guidance, sampler, schedule, seed, count.
 
+use super::finer_panel::finer_panel_ui;
 use super::icons::Icon;
 use super::model_picker::model_picker_ui;
 use super::shortcuts::Shortcut;
 use super::state::{Outbox, ViewState};
 use super::theme::{self, Palette, space};
 use super::widgets::{Look, Number, choice_row, heading, icon_button, note, row, shortcut_button, slider_row};
-use crate::diffusion::{
-    Emphasis, Precision, Prediction, Request, SamplerName, Savings, ScheduleName, Tuning, Upscale, last_layer,
-};
+use crate::diffusion::{Precision, Prediction, Request, SamplerName, ScheduleName, Upscale};
 use crate::geom::Extent;
 use crate::pixels::Picture;
 use crate::session::{Action, Draft, Model, ModelState};
@@ -75,7 +74,6 @@ pub(super) fn settings_panel_ui(
     if let Some(schedule) = choice_row(ui, "Schedule", draft.schedule, ScheduleName::ALL, ScheduleName::label) {
         draft.schedule = schedule;
     }
-    tuning_rows(ui, draft);
     // Shown where there is a choice, or something was chosen on another machine.
     if precisions.len() > 1 || !precisions.contains(&draft.precision) {
         let name = |precision| match precision {
@@ -87,70 +85,15 @@ pub(super) fn settings_panel_ui(
         }
     }
     prediction_row(ui, draft, models);
-    let skips_layers = models.iter().any(|model| model.name == draft.model && model.skips_layers);
-    if skips_layers || draft.clip_skip != last_layer() {
-        row(ui, "Clip skip", |ui, id| {
-            let skip = DragValue::new(&mut draft.clip_skip).range(1..=Request::<(), ()>::MAX_CLIP_SKIP).speed(0.05);
-            let about = "Which of the text encoder's layers is read, counted from its last; 1 is usual.";
-            ui.add_sized(vec2(64.0, space::FIELD), skip).labelled_by(id).on_hover_text(about);
-        });
-    }
-    // Shown where there is something to emphasise.
-    let has_brackets = [&draft.prompt, &draft.negative_prompt].iter().any(|prompt| prompt.contains(['(', '[']));
-    if (has_brackets || draft.emphasis != Emphasis::default())
-        && let Some(emphasis) = choice_row(ui, "Emphasis", draft.emphasis, Emphasis::ALL, Emphasis::label)
-    {
-        draft.emphasis = emphasis;
-    }
     seed_row(ui, draft, out);
     row(ui, "Pictures", |ui, id| {
         let count = DragValue::new(&mut draft.count).range(1..=Draft::MAX_COUNT).speed(0.05);
         ui.add_sized(vec2(64.0, space::FIELD), count).labelled_by(id).on_hover_text("How many Generate paints.");
     });
-    if draft.savings != Savings::default() {
-        savings_row(ui, draft);
-    }
     if !upscalers.is_empty() {
         upscale_row(ui, draft, upscalers);
     }
-}
-
-/// How far the sampler that is chosen can be turned, and whatever else the settings of a picture turned.
-fn tuning_rows(ui: &mut Ui, draft: &mut Draft) {
-    if let Some(usual) = draft.sampler.usual_eta() {
-        row(ui, if draft.sampler == SamplerName::Tcd { "Gamma" } else { "Eta" }, |ui, id| {
-            let mut eta = draft.tuning.eta.unwrap_or(usual);
-            let field = DragValue::new(&mut eta).range(0.0..=1.0).speed(0.005).max_decimals(2);
-            let about =
-                format!("How much of the noise that a step takes away comes back as other noise; {usual} is usual.");
-            if ui.add_sized(vec2(64.0, space::FIELD), field).labelled_by(id).on_hover_text(about).changed() {
-                draft.tuning.eta = Some(eta).filter(|eta| eta.to_bits() != usual.to_bits());
-            }
-        });
-    }
-    if draft.sampler.churns() {
-        row(ui, "Churn", |ui, id| {
-            let field =
-                DragValue::new(&mut draft.tuning.churn).range(0.0..=Tuning::MAX_CHURN).speed(0.1).max_decimals(2);
-            let about = "How much fresh noise is added before steps, over all of them; 0 is usual.";
-            ui.add_sized(vec2(64.0, space::FIELD), field).labelled_by(id).on_hover_text(about);
-        });
-    }
-    let Tuning { eta, churn, .. } = draft.tuning;
-    if draft.tuning == (Tuning { eta, churn, ..Tuning::default() }) {
-        return;
-    }
-    row(ui, "Turned", |ui, id| {
-        let Tuning { noise, churn_from, churn_to, guidance_rescale, zero_terminal_snr, .. } = draft.tuning;
-        let stretched = if zero_terminal_snr { ", noise stretched to zero terminal SNR" } else { "" };
-        let about = format!(
-            "The settings of a picture brought this: noise times {noise}, churn from sigma {churn_from} to {churn_to} (0 is all), guidance \
-             rescaled by {guidance_rescale}{stretched}."
-        );
-        if ui.button("As usual").labelled_by(id).on_hover_text(about).clicked() {
-            draft.tuning = Tuning { eta, churn, ..Tuning::default() };
-        }
-    });
+    finer_panel_ui(ui, draft, models, view);
 }
 
 /// What the model's network estimates; shown where no file says it, or something else than that was chosen.
@@ -173,22 +116,6 @@ fn prediction_row(ui: &mut Ui, draft: &mut Draft, models: &[Model]) {
     if let Some(prediction) = choice_row(ui, "Predicts", draft.prediction, &choices, name) {
         draft.prediction = prediction;
     }
-}
-
-/// Shown where the settings of a picture brought savings, so that they are seen and can be turned off.
-fn savings_row(ui: &mut Ui, draft: &mut Draft) {
-    row(ui, "Savings", |ui, id| {
-        let Savings { guidance_start, guidance_end, negative_min_sigma, deep_every } = draft.savings;
-        let about = format!(
-            "The settings of a picture brought this: guidance from {:.0} % to {:.0} % of the steps and above sigma {negative_min_sigma}, \
-             the depth of the network every {deep_every} steps.",
-            guidance_start * 100.0,
-            guidance_end * 100.0
-        );
-        if ui.button("Turn off").labelled_by(id).on_hover_text(about).clicked() {
-            draft.savings = Savings::default();
-        }
-    });
 }
 
 /// Whether pictures are enlarged after they are painted, and by what.
@@ -336,15 +263,23 @@ fn seed_row(ui: &mut Ui, draft: &mut Draft, out: &mut Outbox) {
             if shortcut_button(ui, Shortcut::RollSeed, Look::Plain).clicked() {
                 out.act(Action::RollSeed);
             }
-            let seed =
-                DragValue::new(&mut draft.seed).range(0..=u64::from(u32::MAX)).speed(1).update_while_editing(false);
-            let seed = seed.custom_formatter(|value, _| format!("{value:.0}"));
+            let seed = seed_field(&mut draft.seed);
             let width = ui.available_width();
             if ui.add_sized(vec2(width, space::FIELD), seed).labelled_by(id).changed() {
                 draft.seed_locked = true;
             }
         });
     });
+}
+
+/// A field for a seed. Those of other programs may have more digits than the field computes with; they are shown whole.
+pub(super) fn seed_field(seed: &mut u64) -> DragValue<'_> {
+    let whole = *seed;
+    let max = whole.max(u64::from(u32::MAX));
+    let field = DragValue::new(seed).range(0..=max).speed(1).update_while_editing(false);
+    field.custom_formatter(move |value, _| {
+        if value.to_bits() == (whole as f64).to_bits() { whole.to_string() } else { format!("{value:.0}") }
+    })
 }
 
 #[cfg(test)]

@@ -62,6 +62,16 @@ pub enum UploadedMask {
     Stroke,
 }
 
+/// Whether a group of rows is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fold {
+    /// Only its name is.
+    #[default]
+    Closed,
+    /// It is.
+    Open,
+}
+
 /// The window's own state.
 #[derive(Default)]
 pub struct ViewState {
@@ -99,6 +109,8 @@ pub struct ViewState {
     pub sizing: Option<super::size_window::Sizing>,
     /// The box to paint, or to cut to, that is being dragged.
     pub bounds_drag: Option<super::bounds::BoundsDrag>,
+    /// Whether the settings are shown that most pictures leave alone.
+    pub finer: Fold,
     /// How hard the pen is pressed, 0..1; 1 for a pointer that cannot tell.
     pub pressure: f32,
     /// Where the last stroke ended, for straight lines with Shift.

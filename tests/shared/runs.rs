@@ -3,7 +3,8 @@
 use candle_core::{Device, Tensor};
 use sfumato::checkpoints::{Model, Precision};
 use sfumato::diffusion::{
-    Emphasis, Ending, Extras, Input, Painted, Progress, Request, SamplerName, Savings, ScheduleName, Tuning, paint,
+    Emphasis, Ending, Extras, Input, Painted, Progress, Reproduce, Request, SamplerName, Savings, ScheduleName, Tuning,
+    paint,
 };
 use sfumato::geom::Extent;
 use sfumato::pixels::Picture;
@@ -31,6 +32,7 @@ pub(crate) fn request(negative_prompt: &str, input: Option<Input>) -> Request {
         prediction: None,
         clip_skip: 1,
         emphasis: Emphasis::Original,
+        reproduce: Reproduce::default(),
         input,
         control: None,
         upscale: None,

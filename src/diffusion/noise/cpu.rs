@@ -1,34 +1,26 @@
-//! The noise a picture starts from, equal to torch's CPU generator, so that a seed means the same picture here, in diffusers
-//! on the CPU, in `ComfyUI` and in A1111 with "RNG: CPU".
+//! Torch's CPU generator.
 //!
 //! The bits come from MT19937 (Matsumoto & Nishimura 1998), the normals from Box and Muller's transform, in the two ways of
 //! torch's `normal_` (aten/src/ATen/native/cpu/DistributionTemplates.h): blocks of sixteen in single precision from sixteen
 //! values on, one by one in double precision below. The latter are torch's to the bit, the former to the last: their logarithm
 //! and sines are the platform's instead of torch's AVX2 polynomials.
 
-use candle_core::{Device, Tensor};
 use rand_mt::Mt;
 
-/// A generator of normal values. One serves one picture: the starting noise first, then what ancestral samplers add.
-pub struct Noise {
+pub(super) struct Cpu {
     bits: Mt,
     /// The second value of the last pair that was drawn in double precision.
     cached: Option<f64>,
 }
 
-impl Noise {
+impl Cpu {
     /// As `torch.Generator().manual_seed(seed)`: the low 32 bits count.
-    pub fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         Self { bits: Mt::new(seed as u32), cached: None }
     }
 
-    /// As `torch.randn(shape, generator=…)`, f32, on `device`: the values are drawn on the CPU whatever the device.
-    pub fn tensor(&mut self, shape: &[usize], device: &Device) -> candle_core::Result<Tensor> {
-        Tensor::from_vec(self.normals(shape.iter().product()), shape, device)
-    }
-
-    /// `count` values, mean 0, standard deviation 1.
-    pub fn normals(&mut self, count: usize) -> Vec<f32> {
+    /// As `torch.randn(count, generator=…)`.
+    pub(super) fn normals(&mut self, count: usize) -> Vec<f32> {
         if count < 16 {
             return (0..count).map(|_| self.one_normal() as f32).collect();
         }
@@ -93,28 +85,28 @@ mod tests {
             -1.1258, -1.1524, -0.2506, -0.4339, 0.8487, 0.6920, -0.3160, -2.1152, 0.3223, -1.2633, 0.3500, 0.3081,
             0.1198, 1.2377, 1.1168, -0.2473,
         ];
-        assert_eq!(printed(&Noise::new(0).normals(16)), expected);
+        assert_eq!(printed(&Cpu::new(0).normals(16)), expected);
     }
 
     #[test]
     fn fewer_than_sixteen_values_come_in_double_precision() {
-        assert_eq!(printed(&Noise::new(0).normals(4)), [1.5410, -0.2934, -2.1788, 0.5684]);
+        assert_eq!(printed(&Cpu::new(0).normals(4)), [1.5410, -0.2934, -2.1788, 0.5684]);
     }
 
     #[test]
     fn the_last_sixteen_values_are_drawn_again_when_sixteen_does_not_divide_the_count() {
-        assert_eq!(printed(&Noise::new(0).normals(20)[4..8]), [0.5988, -1.5551, -0.3414, 1.8530]);
+        assert_eq!(printed(&Cpu::new(0).normals(20)[4..8]), [0.5988, -1.5551, -0.3414, 1.8530]);
     }
 
     #[test]
     fn the_noise_of_a_stable_diffusion_latent_equals_torch() {
-        let values = Noise::new(42).normals(4 * 64 * 64);
+        let values = Cpu::new(42).normals(4 * 64 * 64);
         assert_eq!(printed(&values[..8]), [1.9269, 1.4873, 0.9007, -2.1055, 0.6784, -1.2345, -0.0431, -1.6047]);
         assert_eq!(printed(&values[values.len() - 4..]), [-0.8111, -0.6358, 0.9728, -0.2934]);
     }
 
     #[test]
     fn only_the_low_half_of_a_seed_counts_as_in_torch() {
-        assert_eq!(Noise::new(7).normals(16), Noise::new(7 | 1 << 32).normals(16));
+        assert_eq!(Cpu::new(7).normals(16), Cpu::new(7 | 1 << 32).normals(16));
     }
 }

@@ -1,0 +1,121 @@
+//! What may still differ when a picture is painted again by what its text says, in words for the person who wonders.
+
+use super::{Found, reproducing};
+use crate::diffusion::{NoiseSource, SamplerName};
+
+/// Keys whose loss changes nothing.
+const HARMLESS: [&str; 12] = [
+    "Version",
+    "Model hash",
+    "Lora hashes",
+    "TI hashes",
+    "VAE hash",
+    "User",
+    "Template",
+    "Created Date",
+    "SDCPP",
+    "Civitai resources",
+    "Civitai metadata",
+    "Batch size",
+];
+
+/// One line each. `all` are the pairs of the text, `unknown` those that no setting came of.
+pub(super) fn of(found: &Found, all: &[(String, String)], unknown: &[(String, String)]) -> Vec<String> {
+    let value = |key: &str| all.iter().find(|(one, _)| one == key).map(|(_, value)| value.as_str());
+    let is_ours = reproducing::is_ours(all);
+    let mut lines = Vec::new();
+    let mut say = |applies: bool, line: String| lines.extend(applies.then_some(line));
+    let model = found.model.as_deref().unwrap_or("one that it does not name");
+    let hash = value("Model hash").map(|hash| format!(", whose hash begins with {hash}")).unwrap_or_default();
+    say(!is_ours || !hash.is_empty(), format!("the model is {model}{hash}; a file of the same name can be another"));
+    say(found.strength.is_some(), "it started from a picture, which is not in the file".to_owned());
+    say(found.control.is_some(), "a picture guided it, which is not in the file".to_owned());
+    if !is_ours {
+        let is_nv = found.reproduce.is_some_and(|reproduce| reproduce.noise != NoiseSource::Cpu);
+        say(
+            is_nv && value("RNG").is_none(),
+            "its noise is taken for that of an NVIDIA card, which it does not say".to_owned(),
+        );
+        if let Some(sampler) = found.sampler.filter(|sampler| sampler.follows_a_path()) {
+            say(
+                true,
+                format!("the noise of {} comes along a path of its own there, and in order here", sampler.label()),
+            );
+        }
+        say(
+            is_old(value("Version")) && has_bracket(found),
+            "versions before 1.6.0 counted the steps of [from:to:when] otherwise".to_owned(),
+        );
+        say(
+            found.strength.is_some(),
+            "the picture to start from is encoded with noise there, and without it here".to_owned(),
+        );
+        say(true, "other programs mostly compute in half precision: details can differ".to_owned());
+    }
+    let lost: Vec<_> = unknown.iter().filter(|(key, _)| !HARMLESS.contains(&key.as_str())).collect();
+    let lost: Vec<_> = lost.into_iter().map(|(key, value)| format!("{key} {}", shortened(value))).collect();
+    say(!lost.is_empty(), format!("there is no setting here for: {}", lost.join("; ")));
+    lines
+}
+
+/// Before A1111's 1.6.0.
+fn is_old(version: Option<&str>) -> bool {
+    let minor = version.and_then(|version| version.strip_prefix("v1.")?.split('.').next()?.parse::<u32>().ok());
+    minor.is_some_and(|minor| minor < 6)
+}
+
+fn has_bracket(found: &Found) -> bool {
+    [&found.prompt, &found.negative_prompt].into_iter().flatten().any(|prompt| prompt.contains('['))
+}
+
+/// At most what can be read in passing.
+fn shortened(value: &str) -> String {
+    const LONGEST: usize = 40;
+    let mut short: String = value.chars().take(LONGEST).collect();
+    if short.len() < value.len() {
+        short.push('\u{2026}');
+    }
+    short
+}
+
+impl SamplerName {
+    /// Whether its noise is that of a Brownian path in k-diffusion (`BrownianTreeNoiseSampler`).
+    fn follows_a_path(self) -> bool {
+        matches!(
+            self,
+            Self::DpmPlusPlusSde | Self::DpmPlusPlus2MSde | Self::DpmPlusPlus2MSdeHeun | Self::DpmPlusPlus3MSde
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::from_parameters;
+
+    fn lines(more: &str) -> Vec<String> {
+        from_parameters(&format!("a [b:c:0.5]\nSteps: 20, Seed: 1, CFG scale: 7{more}")).differences
+    }
+
+    #[test]
+    fn what_may_differ_is_said_and_nothing_else() {
+        let all = lines(
+            ", Sampler: DPM++ SDE Karras, Model: dreamer, Model hash: 6ce0161689, Denoising strength: 0.5, Face restoration: CodeFormer, \
+             Version: v1.5.2",
+        );
+        let expected = [
+            "the model is dreamer, whose hash begins with 6ce0161689; a file of the same name can be another",
+            "it started from a picture, which is not in the file",
+            "its noise is taken for that of an NVIDIA card, which it does not say",
+            "the noise of DPM++ SDE comes along a path of its own there, and in order here",
+            "versions before 1.6.0 counted the steps of [from:to:when] otherwise",
+            "the picture to start from is encoded with noise there, and without it here",
+            "other programs mostly compute in half precision: details can differ",
+            "there is no setting here for: Face restoration CodeFormer",
+        ];
+        assert_eq!(all, expected);
+        let few = lines(", Sampler: Euler a, RNG: CPU, Version: v1.10.1");
+        assert_eq!(few.len(), 2, "{few:?}");
+        assert!(lines(", Sampler: Euler a, RNG: CPU, Version: sfumato 0.1.0").is_empty());
+        assert!(from_parameters("a cat").differences.is_empty());
+    }
+}
