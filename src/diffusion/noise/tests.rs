@@ -7,7 +7,8 @@ use std::path::Path;
 fn near(case: &str, found: &[f32], expected: &[f32]) {
     assert_eq!(found.len(), expected.len(), "{case}");
     for (found, expected) in found.iter().zip(expected) {
-        assert!((found - expected).abs() < 2e-6, "{case}: {found} {expected}");
+        // Noises that point away from each other have hardly a weight in single precision.
+        assert!((found - expected).abs() < 1e-5, "{case}: {found} {expected}");
     }
 }
 
