@@ -15,10 +15,12 @@ struct Canvas {
     place: vec4<f32>,
     // Width and height of the picture in image pixels; side of a checker cell, reach of the shadow, in target pixels.
     extent: vec4<f32>,
-    // 0 nothing, 1 the picture, 2 a preview, 3 a preview over the picture, 4 the same where the mask repaints; 1 if there is a mask to show; shift of the hatching; width of a hatch line.
+    // 0 nothing, 1 the picture, 2 a preview, 3 a preview over the picture, 4 the same where the mask repaints, 5 before and after; 1 if there is a mask to show; shift of the hatching; width of a hatch line.
     show: vec4<f32>,
     // Left, top, width and height of what the preview stands for, in image pixels.
     part: vec4<f32>,
+    // Before and after: up to which column of the picture there is what was before; half the width of the line there, in target pixels.
+    compare: vec4<f32>,
     backdrop: vec4<f32>,
     border: vec4<f32>,
     shadow: vec4<f32>,
@@ -49,8 +51,9 @@ fn stride_of(span: i32) -> i32 {
     return max(1, (span + MAX_TAPS - 1) / MAX_TAPS);
 }
 
-fn picture_area(low: vec2<f32>, high: vec2<f32>) -> vec4<f32> {
-    let size = vec2<i32>(textureDimensions(picture));
+// The average of a texture between two places, each texel weighted by how much of it lies there.
+fn area(source: texture_2d<f32>, low: vec2<f32>, high: vec2<f32>) -> vec4<f32> {
+    let size = vec2<i32>(textureDimensions(source));
     let first = clamp(vec2<i32>(floor(low)), vec2<i32>(0), size - vec2<i32>(1));
     let last = clamp(vec2<i32>(ceil(high)) - vec2<i32>(1), first, size - vec2<i32>(1));
     let stride_x = stride_of(last.x - first.x + 1);
@@ -61,26 +64,7 @@ fn picture_area(low: vec2<f32>, high: vec2<f32>) -> vec4<f32> {
         let height = max(min(high.y, f32(y + 1)) - max(low.y, f32(y)), 1e-4);
         for (var x = first.x; x <= last.x; x += stride_x) {
             let weight = height * max(min(high.x, f32(x + 1)) - max(low.x, f32(x)), 1e-4);
-            sum += weight * textureLoad(picture, vec2<i32>(x, y), 0);
-            total += weight;
-        }
-    }
-    return sum / total;
-}
-
-fn mask_area(low: vec2<f32>, high: vec2<f32>) -> f32 {
-    let size = vec2<i32>(textureDimensions(mask));
-    let first = clamp(vec2<i32>(floor(low)), vec2<i32>(0), size - vec2<i32>(1));
-    let last = clamp(vec2<i32>(ceil(high)) - vec2<i32>(1), first, size - vec2<i32>(1));
-    let stride_x = stride_of(last.x - first.x + 1);
-    let stride_y = stride_of(last.y - first.y + 1);
-    var sum = 0.0;
-    var total = 0.0;
-    for (var y = first.y; y <= last.y; y += stride_y) {
-        let height = max(min(high.y, f32(y + 1)) - max(low.y, f32(y)), 1e-4);
-        for (var x = first.x; x <= last.x; x += stride_x) {
-            let weight = height * max(min(high.x, f32(x + 1)) - max(low.x, f32(x)), 1e-4);
-            sum += weight * textureLoad(mask, vec2<i32>(x, y), 0).r;
+            sum += weight * textureLoad(source, vec2<i32>(x, y), 0);
             total += weight;
         }
     }
@@ -125,7 +109,7 @@ fn in_mask(at: vec2<f32>, shift: vec2<f32>) -> bool {
         return false;
     }
     let low = (pixel - vec2<f32>(0.5) - canvas.place.xy) / canvas.place.zw;
-    return mask_area(low, low + vec2<f32>(1.0) / canvas.place.zw) >= 0.5;
+    return area(mask, low, low + vec2<f32>(1.0) / canvas.place.zw).r >= 0.5;
 }
 
 // The mask's tint, hatched with another so that it is seen on any colour, and the two-tone line around it.
@@ -133,7 +117,7 @@ fn mask_colour(at: vec2<f32>, low: vec2<f32>, high: vec2<f32>) -> vec4<f32> {
     let period = canvas.show.w * 4.0;
     let along = at.x + at.y + canvas.show.z;
     let in_hatch = along - period * floor(along / period) < canvas.show.w;
-    let tint = select(canvas.mask_tint, canvas.mask_hatch, in_hatch) * mask_area(low, high);
+    let tint = select(canvas.mask_tint, canvas.mask_hatch, in_hatch) * area(mask, low, high).r;
     let here = in_mask(at, vec2<f32>(0.0));
     let left = in_mask(at, vec2<f32>(-1.0, 0.0));
     let right = in_mask(at, vec2<f32>(1.0, 0.0));
@@ -173,20 +157,32 @@ fn fragment(@builtin(position) position: vec4<f32>) -> @location(0) vec4<f32> {
     let is_light = (cell.x + cell.y) - 2.0 * floor((cell.x + cell.y) / 2.0) < 0.5;
     var inside = select(canvas.checker_dark, canvas.checker_light, is_light);
     let ground = inside;
-    if canvas.show.x < 1.5 || canvas.show.x > 2.5 {
-        inside = over(picture_area(low, high), inside);
+    // Before and after: what was there stands in the preview, texel by texel.
+    let split = top_left.x + canvas.compare.x * canvas.place.z;
+    if canvas.show.x > 4.5 && at.x < split {
+        inside = over(area(preview, low, high), inside);
+    } else if canvas.show.x < 1.5 || canvas.show.x > 2.5 {
+        inside = over(area(picture, low, high), inside);
     }
     let place = (low + high) * 0.5;
-    if canvas.show.x > 1.5 && all(place >= canvas.part.xy) && all(place < canvas.part.xy + canvas.part.zw) {
+    if canvas.show.x > 1.5 && canvas.show.x < 4.5 && all(place >= canvas.part.xy) && all(place < canvas.part.xy + canvas.part.zw) {
         let estimate = over(preview_spline(place), ground);
         if canvas.show.x > 3.5 {
-            inside = mix(inside, estimate, mask_area(low, high));
+            inside = mix(inside, estimate, area(mask, low, high).r);
         } else {
             inside = estimate;
         }
     }
     if canvas.show.y > 0.5 {
         inside = over(mask_colour(at, low, high), inside);
+    }
+    if canvas.show.x > 4.5 && canvas.compare.x > 0.0 && canvas.compare.x < canvas.extent.x {
+        let away = abs(at.x - split);
+        if away < canvas.compare.y {
+            inside = canvas.mask_inner_line;
+        } else if away < 2.0 * canvas.compare.y {
+            inside = canvas.mask_outer_line;
+        }
     }
     return mix(colour, inside, covered);
 }

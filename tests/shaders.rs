@@ -86,6 +86,7 @@ fn uniforms(extent: Extent, place: [f32; 2], scale: f32, what: f32, with_mask: b
         extent: [extent.width as f32, extent.height as f32, 8.0, 14.0],
         show: [what, f32::from(u8::from(with_mask)), 1.0, 2.0],
         part: [0.0, 0.0, extent.width as f32, extent.height as f32],
+        compare: [0.0; 4],
         backdrop: [0.12, 0.13, 0.14, 1.0],
         border: [0.3, 0.3, 0.3, 1.0],
         shadow: [0.0, 0.0, 0.0, 0.5],
@@ -101,11 +102,13 @@ fn uniforms(extent: Extent, place: [f32; 2], scale: f32, what: f32, with_mask: b
 /// Renders on the adapter, computes with the twin, and returns the share of pixels that differ by more than `tolerance`.
 fn share_that_differs(extent: Extent, uniforms: CanvasUniforms, tolerance: i32) -> f64 {
     let (picture, mask) = (picture(extent), mask(extent));
-    let preview = Picture::from_rgba(
+    let small = Picture::from_rgba(
         Extent::new(4, 3),
         (0..12u8).flat_map(|i| [i * 20, 255 - i * 20, (i % 2) * 200, 255]).collect(),
     )
     .unwrap();
+    // Before and after are pictures of one size.
+    let preview = if uniforms.show[0] > 4.5 { picture.inverted() } else { small };
     let mut shown = CanvasPicture::default();
     shown.set_picture(&Arc::new(picture.clone()));
     shown.set_preview(&Arc::new(preview.clone()));
@@ -165,6 +168,16 @@ fn the_canvas_shader_paints_what_its_twin_computes_for_a_preview_over_a_part() {
         let uniforms =
             CanvasUniforms { part: [9.0, 4.0, 16.0, 12.0], ..uniforms(extent, [12.0, 8.5], 2.0, what, false) };
         assert!(share_that_differs(extent, uniforms, 1) == 0.0, "{what}");
+    }
+}
+
+#[test]
+fn the_canvas_shader_paints_what_its_twin_computes_for_before_and_after() {
+    let (extent, before) = (Extent::new(40, 32), [0.0, 4.0, 13.3, 27.75, 40.0]);
+    for (column, scale) in before.into_iter().flat_map(|column| [(column, 2.0), (column, 0.7)]) {
+        let uniforms =
+            CanvasUniforms { compare: [column, 1.0, 0.0, 0.0], ..uniforms(extent, [8.0, 8.5], scale, 5.0, false) };
+        assert!(share_that_differs(extent, uniforms, 1) == 0.0, "{column} {scale}");
     }
 }
 

@@ -8,7 +8,7 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use sfumato::app::{App, Dialogs};
 use sfumato::diffusion::{
-    Defaults, Painted, Phase, Place, Precision, Request, SamplerName, ScheduleName, Stop, Upscale,
+    Defaults, MaskedContent, Painted, Phase, Place, Precision, Request, SamplerName, ScheduleName, Stop, Upscale,
 };
 use sfumato::engine::{self, Command, Event, Job, Outcome, Peer};
 use sfumato::geom::{Bounds, Extent, Point};
@@ -1233,6 +1233,28 @@ fn a_box_is_dragged_moved_and_painted_and_its_result_lies_in_its_place() {
     assert_eq!(**window.session().document.flat(), *tiles);
     window.click("Whole");
     assert_eq!(window.session().draft.bounds, None);
+}
+
+#[test]
+fn the_button_by_the_canvas_says_what_it_will_do_and_its_menu_has_other_ways() {
+    let mut window = window();
+    assert!(window.harness.query_by_label("Other ways to paint").is_none(), "there is nothing to paint on");
+    window.drop_picture(Extent::new(128, 96));
+    window.click("Refine 75 % on the canvas");
+    let job = window.job();
+    assert_eq!(job.request.input.as_ref().unwrap().strength.to_bits(), 0.75_f64.to_bits());
+    window.finish(&job);
+    window.press(Modifiers::NONE, Key::D);
+    window.press(Modifiers::SHIFT, Key::R);
+    drag_over_picture(&mut window, [50.0, 40.0], [90.0, 70.0]);
+    window.click("Other ways to paint");
+    for way in ["Fill", "Remove", "Expand to the right", "Expand to the left", "Expand upwards", "Expand downwards"] {
+        window.harness.get_by_label(way);
+    }
+    snapshot(&mut window, "ways_dark");
+    window.click("Remove");
+    let request = window.job().request;
+    assert_eq!((request.prompt.as_str(), request.input.unwrap().masked), ("", MaskedContent::Fill));
 }
 
 #[test]

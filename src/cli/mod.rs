@@ -190,6 +190,9 @@ pub struct PaintArgs {
     /// Repaint only where this picture is white; it must be as large as --image
     #[arg(long, value_name = "FILE", requires = "image")]
     pub mask: Option<PathBuf>,
+    /// How the mask is painted.
+    #[command(flatten)]
+    pub masking: MaskingArgs,
     /// What guides it.
     #[command(flatten)]
     pub control: ControlArgs,
@@ -219,6 +222,17 @@ pub struct PaintArgs {
     /// Print one JSON object on standard output when done
     #[arg(long)]
     pub json: bool,
+}
+
+/// How what a mask covers is painted.
+#[derive(Args, Debug)]
+pub struct MaskingArgs {
+    /// Where --mask is grey, change the picture only so far: white wholly, a middle grey about half (differential diffusion)
+    #[arg(long, requires = "mask")]
+    pub soft_mask: bool,
+    /// Move the colours of what was painted as far as they came off where --mask keeps the picture
+    #[arg(long, requires = "mask")]
+    pub match_colours: bool,
 }
 
 /// What `sfumato paint` is told to leave out of a run.

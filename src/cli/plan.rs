@@ -60,7 +60,7 @@ impl Plan {
                 bail!("{problem}");
             }
         }
-        let input = picture.map(|picture| input(args.strength, &picture, mask.as_ref(), extent, &mut notes));
+        let input = picture.map(|picture| input(args, &picture, mask.as_ref(), extent, &mut notes));
         let upscale = args
             .upscale
             .as_ref()
@@ -216,9 +216,14 @@ fn check_mask(args: &PaintArgs, picture: Extent, mask: Extent) -> anyhow::Result
     )
 }
 
-fn input(strength: f64, picture: &Picture, mask: Option<&Mask>, to: Extent, notes: &mut Vec<String>) -> Input {
+fn input(args: &PaintArgs, picture: &Picture, mask: Option<&Mask>, to: Extent, notes: &mut Vec<String>) -> Input {
     if picture.extent() != to {
         notes.push(format!("the starting picture is resized from {} to {to}", picture.extent()));
     }
-    Input::new(Arc::new(picture.resized(to)), strength, mask.map(|mask| Arc::new(mask.resized(to))))
+    let mask = mask.map(|mask| Arc::new(mask.resized(to)));
+    Input {
+        soft_mask: args.masking.soft_mask,
+        match_colours: args.masking.match_colours,
+        ..Input::new(Arc::new(picture.resized(to)), args.strength, mask)
+    }
 }

@@ -8,6 +8,7 @@ mod conditioning;
 mod control;
 mod defaults;
 mod denoiser;
+mod differential;
 mod error;
 mod inpainting;
 mod latent;

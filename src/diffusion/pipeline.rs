@@ -2,6 +2,7 @@
 
 use super::conditioning::{Conditioning, Stage};
 use super::denoiser::{Denoiser, Guided, Network, Rescale, Scheduled, is_finite, step_at};
+use super::differential::{Differential, laid_back};
 use super::inpainting::{Inpainting, mask_in_latent, seen_beside};
 use super::latent::{picture_to_rgb, rgb_to_picture};
 use super::noise::Start;
@@ -189,7 +190,13 @@ impl<'a> Run<'a> {
         let x = self.start(&first, begin.as_ref().or(original.as_ref()))?;
         load(&self.model.unet, on_progress)?;
         tell(on_progress, Progress::Phase(Phase::Sample))?;
-        let denoiser = self.denoiser(&conditioning, original)?;
+        if self.request.input.as_ref().is_some_and(|input| input.soft_mask) && !self.is_soft() && self.mask.is_some() {
+            notes.push(
+                "the model paints masks in black and white: grey only says how much of what was painted shows"
+                    .to_owned(),
+            );
+        }
+        let denoiser = self.denoiser(&conditioning, original, &first)?;
         self.done_with(&self.model.vae);
         let sampled = self.sampled(x, &*denoiser, &mut noise, on_progress)?;
         drop(denoiser);
@@ -247,7 +254,8 @@ impl<'a> Run<'a> {
         let extent = self.request.picture_extent();
         let mask = self.request.input.as_ref().and_then(|input| input.mask.as_ref());
         let mask = mask.map(|mask| Arc::new(mask.resized(extent)));
-        let input = Some(Input::new(Arc::new(painted.picture.resized(extent)), strength, mask));
+        let soft_mask = self.request.input.as_ref().is_some_and(|input| input.soft_mask);
+        let input = Some(Input { soft_mask, ..Input::new(Arc::new(painted.picture.resized(extent)), strength, mask) });
         // Where they count steps otherwise than diffusers, other programs make all of them here.
         let reproduce = Reproduce { exact_steps: true, ..self.request.reproduce };
         let request = Request { extent, input, reproduce, upscale: None, ..self.request.clone() };
@@ -324,12 +332,25 @@ impl<'a> Run<'a> {
                 ((latent + (noise * self.noised)?)? * scale)?
             }
             (Some(latent), Program::Diffusers) if strength < 1.0 => (latent + (noise * sigma)?)?,
+            // What joins in later goes on from the original.
+            (Some(latent), Program::Diffusers) if self.is_soft() => (latent + alone()?)?,
             _ => alone()?,
         })
     }
 
+    /// Whether the mask's grey says how much is painted anew.
+    fn is_soft(&self) -> bool {
+        let wants = self.request.input.as_ref().is_some_and(|input| input.soft_mask && input.mask.is_some());
+        wants && !self.model.unet_config().sees_mask()
+    }
+
     /// The network with this request's words, guidance and mask around it.
-    fn denoiser(&self, conditioning: &Conditioning, original: Option<Tensor>) -> Result<Box<dyn Denoiser + '_>, Error> {
+    fn denoiser(
+        &self,
+        conditioning: &Conditioning,
+        original: Option<Tensor>,
+        noise: &Tensor,
+    ) -> Result<Box<dyn Denoiser + '_>, Error> {
         let lines = self.lines()?;
         let sees_mask = self.model.unet_config().sees_mask();
         let picture = sees_mask.then(|| picture_to_start_from(self.request)).flatten();
@@ -348,7 +369,11 @@ impl<'a> Run<'a> {
             return Ok(denoiser);
         };
         let mask = mask_in_latent(mask, self.model.vae_config().downscale(), &self.model.device)?;
-        Ok(Box::new(Inpainting { inner: denoiser, original, mask }))
+        if !self.is_soft() {
+            return Ok(Box::new(Inpainting { inner: denoiser, original, mask }));
+        }
+        let (noise, first, training) = (noise.clone(), self.starts[0], &self.training);
+        Ok(Box::new(Differential { inner: denoiser, original, noise, mask, first, training }))
     }
 
     /// The network with what conditions it, guided if that is two, and what it sees `beside` the noisy latent, (1, C', h, w).
@@ -485,7 +510,14 @@ impl<'a> Run<'a> {
             _ => picture,
         };
         Ok(match &self.request.input {
-            Some(Input { picture: original, mask: Some(mask), .. }) => composite(original, &picture, mask),
+            Some(Input { picture: original, mask: Some(mask), match_colours, .. }) => {
+                let picture = if *match_colours { picture.matched_at_seam(original, mask) } else { picture };
+                if self.is_soft() {
+                    composite(original, &picture, &laid_back(mask))
+                } else {
+                    composite(original, &picture, mask)
+                }
+            }
             _ => picture,
         })
     }

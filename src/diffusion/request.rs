@@ -98,12 +98,29 @@ pub struct Input<P = Arc<Picture>, M = Arc<Mask>> {
     /// a picture for itself. Records of before there were parts do not name it.
     #[serde(default)]
     pub place: Option<Place>,
+    /// Whether the colours of what was painted are moved as far as they came off from the picture's where the mask keeps that.
+    /// Records of before there was a choice do not name it.
+    #[serde(default)]
+    pub match_colours: bool,
+    /// Whether the mask's grey says how much is painted anew ([differential diffusion](https://arxiv.org/abs/2306.00950)) instead of how
+    /// much of what was painted shows. A model for inpainting, which sees masks in black and white, leaves it out. Records of before
+    /// there was a choice do not name it.
+    #[serde(default)]
+    pub soft_mask: bool,
 }
 
 impl<P, M> Input<P, M> {
     /// A picture for itself, and where to repaint it.
     pub fn new(picture: P, strength: f64, mask: Option<M>) -> Self {
-        Self { picture, strength, mask, masked: MaskedContent::default(), place: None }
+        Self {
+            picture,
+            strength,
+            mask,
+            masked: MaskedContent::default(),
+            place: None,
+            match_colours: false,
+            soft_mask: false,
+        }
     }
 }
 
@@ -125,6 +142,8 @@ impl<P, M> Request<P, M> {
                 mask: input.mask.map(mask).transpose()?,
                 masked: input.masked,
                 place: input.place,
+                match_colours: input.match_colours,
+                soft_mask: input.soft_mask,
             }),
         };
         let control = match self.control {

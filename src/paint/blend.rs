@@ -43,7 +43,8 @@ pub enum Blend {
     Color,
     /// Its lightness alone.
     Luminosity,
-    /// The sum of both.
+    /// The sum of both, of colours times their alpha and of alphas: the W3C's "lighter". Krita's addition is another where it is
+    /// half clear; a test says how far.
     Add,
     /// Takes away what lies under it.
     Erase,

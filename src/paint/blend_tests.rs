@@ -27,6 +27,36 @@ fn every_mode_gives_what_skia_gives() {
     }
 }
 
+/// `OpenRaster` says "lighter" of svg:plus; Krita takes it for its own addition (`cfAddition` in `KoCompositeOpFunctions.h`, by
+/// `KoCompositeOpGenericSC`): the sum of straight colours, cut off at white, mixed in by alpha as other modes are.
+#[test]
+fn add_is_kritas_where_it_is_opaque_and_lighter_where_it_is_not() {
+    let kritas = |under: [u8; 4], over: [u8; 4]| {
+        let mut mixed = [premultiplied(under, 1.0)];
+        Run { backdrop: &mut mixed, source: &[over], opacity: 1.0 }.each_channel(|b, s| (b + s).min(1.0));
+        mixed[0]
+    };
+    let ours = |under: [u8; 4], over: [u8; 4]| {
+        let mut mixed = [premultiplied(under, 1.0)];
+        Blend::Add.over(&mut mixed, &[over], 1.0);
+        mixed[0]
+    };
+    let mut furthest = 0.0_f32;
+    for (under, over) in (0..=255).flat_map(|under| (0..=255).step_by(5).map(move |over| (under, over))) {
+        let (under, opaque) = ([under, under, under, 255], [over, over, over, 255]);
+        assert!((ours(under, opaque)[0] - kritas(under, opaque)[0]).abs() < 1e-6);
+        for alpha in (0..=255).step_by(15) {
+            let over = [over, over, over, alpha];
+            furthest = furthest.max((ours(under, over)[0] - kritas(under, over)[0]).abs());
+        }
+    }
+    // Of white at half its alpha over a grey: a quarter.
+    assert!((0.249..=0.25).contains(&furthest), "{furthest}");
+    // One fifth of white over four fifths: white with us, and 0.8 + 0.2 * (1 - 0.8) in Krita.
+    let (under, over) = ([204, 204, 204, 255], [255, 255, 255, 51]);
+    assert!((ours(under, over)[0] - 1.0).abs() < 1e-6 && (kritas(under, over)[0] - 0.84).abs() < 1e-6);
+}
+
 #[test]
 fn half_the_opacity_is_half_the_alpha() {
     for blend in Blend::ALL {

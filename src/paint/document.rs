@@ -1,7 +1,7 @@
 use super::fill::filled;
 use super::history::{Change, History};
 use super::mask_edits::Adjusted;
-use super::{Bucket, Error, Frame, LayerEdit, LayerId, MaskEdit, Painting, Stack, Tiles};
+use super::{Bucket, Error, Frame, LayerEdit, LayerId, MaskEdit, Painting, Side, Stack, Tiles};
 use crate::geom::{Bounds, Extent};
 use crate::pixels::{Mask, Picture};
 use std::sync::{Arc, OnceLock};
@@ -45,6 +45,13 @@ pub enum Edit {
     TakePaper(Extent),
     /// Cut the document, or make room at its sides.
     Reframe(Frame),
+    /// Make room at a side, and mask what is new.
+    Expand {
+        /// At which.
+        side: Side,
+        /// How many columns or rows.
+        room: u32,
+    },
     /// Make the document this large; layers and mask are resized.
     SetExtent(Extent),
     /// A finished stroke of the paint brush, begun on this document as it is now.
@@ -199,6 +206,7 @@ impl Document {
             Edit::TakeLayers { extent, stack, mask } => Some(self.take_all(extent, stack, mask)?),
             Edit::TakePaper(extent) => self.take_layers(extent, Stack::paper(extent))?,
             Edit::Reframe(frame) => self.take_frame(frame)?,
+            Edit::Expand { side, room } => self.take_room(side, room)?,
             Edit::SetExtent(extent) => self.take_extent(extent)?,
             Edit::Paint(painting) if !painting.is_current(self) => return Err(Error::Outdated),
             Edit::Paint(painting) => self.take_painting(*painting),

@@ -6,6 +6,7 @@ use super::Tiles;
 use super::blend::{Premultiplied, premultiplied, straight};
 use super::tiles::{TILE_SIDE, Tile};
 use crate::geom::{Bounds, Extent, Point};
+use crate::pixels::cubic as kernel;
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -214,23 +215,11 @@ fn taps(at: f32, wide: f32) -> Taps {
     let count = ((last - first + 1).max(1) as usize).min(MOST_TAPS);
     let mut weights = [0.0; MOST_TAPS];
     for (weight, place) in weights[..count].iter_mut().zip(first..) {
-        *weight = kernel((place as f32 + 0.5 - at) / wide);
+        *weight = kernel(f64::from((place as f32 + 0.5 - at) / wide)) as f32;
     }
     let sum: f32 = weights[..count].iter().sum();
     weights[..count].iter_mut().for_each(|weight| *weight /= sum);
     Taps { first, count, weights }
-}
-
-fn kernel(x: f32) -> f32 {
-    const A: f32 = -0.5;
-    let x = x.abs();
-    if x < 1.0 {
-        ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0
-    } else if x < 2.0 {
-        (((x - 5.0) * x + 8.0) * x - 4.0) * A
-    } else {
-        0.0
-    }
 }
 
 #[cfg(test)]

@@ -56,7 +56,7 @@ fn taps(from: u32, to: u32, part: Range<u32>) -> Vec<Tap> {
         let centre = (f64::from(index) + 0.5) * scale;
         let start = (centre - support + 0.5).max(0.0) as usize;
         let end = ((centre + support + 0.5) as usize).min(from as usize);
-        let weights: Vec<f64> = (start..end).map(|index| kernel((index as f64 - centre + 0.5) / stretch)).collect();
+        let weights: Vec<f64> = (start..end).map(|index| cubic((index as f64 - centre + 0.5) / stretch)).collect();
         let sum: f64 = weights.iter().sum();
         let fixed = |weight: &f64| (weight / sum * f64::from(1 << PRECISION_BITS)).round() as i32;
         Tap { start, weights: weights.iter().map(fixed).collect() }
@@ -64,8 +64,8 @@ fn taps(from: u32, to: u32, part: Range<u32>) -> Vec<Tap> {
     part.map(tap).collect()
 }
 
-/// Keys 1981 with a = -0.5.
-fn kernel(x: f64) -> f64 {
+/// How much a pixel counts that lies `x` pixels away. Keys 1981 with a = -0.5.
+pub fn cubic(x: f64) -> f64 {
     const A: f64 = -0.5;
     let x = x.abs();
     if x < 1.0 {

@@ -6,11 +6,11 @@ use super::{Mask, Picture};
 use crate::geom::Extent;
 
 /// Red, green, blue and alpha, each times how much of the pixel is known, and that share.
-type Known = [f32; 5];
+pub(super) type Known = [f32; 5];
 
-struct Level {
-    extent: Extent,
-    pixels: Vec<Known>,
+pub(super) struct Level {
+    pub(super) extent: Extent,
+    pub(super) pixels: Vec<Known>,
 }
 
 impl Picture {
@@ -29,15 +29,7 @@ impl Picture {
         if mask.extent() != extent || finest.pixels.iter().all(|pixel| pixel[4] <= 0.0) {
             return self.clone();
         }
-        let mut levels = vec![finest];
-        while let Some(last) = levels.last().filter(|level| level.extent.area() > 1 && level.has_holes()) {
-            let halved = last.halved();
-            levels.push(halved);
-        }
-        let mut filled = levels.pop().expect("the finest level is there").complete();
-        for level in levels.into_iter().rev() {
-            filled = level.completed_from(&filled);
-        }
+        let filled = finest.filled();
         let rgba = self.rgba().as_chunks::<4>().0.iter().zip(mask.coverage()).zip(&filled.pixels).flat_map(
             |((pixel, &coverage), found)| {
                 if coverage == 0 { *pixel } else { std::array::from_fn(|c| found[c].round().clamp(0.0, 255.0) as u8) }
@@ -48,6 +40,20 @@ impl Picture {
 }
 
 impl Level {
+    /// With what is not known filled from around it.
+    pub(super) fn filled(self) -> Self {
+        let mut levels = vec![self];
+        while let Some(last) = levels.last().filter(|level| level.extent.area() > 1 && level.has_holes()) {
+            let halved = last.halved();
+            levels.push(halved);
+        }
+        let mut filled = levels.pop().expect("the finest level is there").complete();
+        for level in levels.into_iter().rev() {
+            filled = level.completed_from(&filled);
+        }
+        filled
+    }
+
     fn has_holes(&self) -> bool {
         self.pixels.iter().any(|pixel| pixel[4] < 1.0)
     }

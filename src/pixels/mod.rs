@@ -11,9 +11,11 @@ mod grow;
 mod mask;
 mod picture;
 mod read;
+mod seam;
 mod texts;
 mod write;
 
+pub use bicubic::cubic;
 pub use composite::composite;
 pub use edges::edges;
 pub use error::Error;

@@ -16,11 +16,14 @@ pub struct CanvasUniforms {
     pub place: [f32; 4],
     /// Width and height of the picture in image pixels; side of a checker cell and reach of the shadow in target pixels.
     pub extent: [f32; 4],
-    /// What to show (0 nothing, 1 the picture, 2 the preview, 3 the preview over the picture, 4 the same where the mask repaints); 1 to show the mask; shift of the hatching and width of a hatch
+    /// What to show (0 nothing, 1 the picture, 2 the preview, 3 the preview over the picture, 4 the same where the mask repaints, 5 the picture, and before a column what stands in the preview); 1 to show the mask; shift of the hatching and width of a hatch
     /// line, in target pixels.
     pub show: [f32; 4],
     /// Left, top, width and height of what the preview stands for, in image pixels.
     pub part: [f32; 4],
+    /// For before and after: up to which column of the picture there is what was before; half the width of the line there, in target
+    /// pixels; two zeros.
+    pub compare: [f32; 4],
     /// Around the picture.
     pub backdrop: Colour,
     /// The one-pixel line around the picture.
@@ -94,17 +97,31 @@ pub fn canvas(u: &CanvasUniforms, picture: Texels, preview: Texels, mask: Texels
     let cell = ((at[0] - top_left[0]) / u.extent[2]).floor() + ((at[1] - top_left[1]) / u.extent[2]).floor();
     let checker = if cell - 2.0 * (cell / 2.0).floor() < 0.5 { u.checker_light } else { u.checker_dark };
     let mut inside = checker;
-    if u.show[0] < 1.5 || u.show[0] > 2.5 {
+    let split = top_left[0] + u.compare[0] * scale[0];
+    if u.show[0] > 4.5 && at[0] < split {
+        inside = over(average(preview.last(), low, high, |x, y| preview.colour(x, y)), inside);
+    } else if u.show[0] < 1.5 || u.show[0] > 2.5 {
         inside = over(average(picture.last(), low, high, |x, y| picture.colour(x, y)), inside);
     }
     let place: [f32; 2] = std::array::from_fn(|i| (low[i] + high[i]) * 0.5);
-    if u.show[0] > 1.5 && (0..2).all(|i| place[i] >= u.part[i] && place[i] < u.part[i] + u.part[i + 2]) {
+    if u.show[0] > 1.5
+        && u.show[0] < 4.5
+        && (0..2).all(|i| place[i] >= u.part[i] && place[i] < u.part[i] + u.part[i + 2])
+    {
         let estimate = over(spline(preview, u.part, place), checker);
         let [shown] = if u.show[0] > 3.5 { average(mask.last(), low, high, |x, y| [mask.value(x, y)]) } else { [1.0] };
         inside = std::array::from_fn(|c| inside[c] * (1.0 - shown) + estimate[c] * shown);
     }
     if u.show[1] > 0.5 {
         inside = over(mask_colour(u, mask, at, low, high), inside);
+    }
+    if u.show[0] > 4.5 && u.compare[0] > 0.0 && u.compare[0] < u.extent[0] {
+        let away = (at[0] - split).abs();
+        if away < u.compare[1] {
+            inside = u.mask_inner_line;
+        } else if away < 2.0 * u.compare[1] {
+            inside = u.mask_outer_line;
+        }
     }
     std::array::from_fn(|c| colour[c] * (1.0 - covered) + inside[c] * covered)
 }
@@ -203,6 +220,7 @@ mod tests {
             extent: [4.0, 4.0, 8.0, 12.0],
             show: [1.0, 0.0, 0.0, 2.0],
             part: [0.0, 0.0, 4.0, 4.0],
+            compare: [0.0; 4],
             backdrop: [0.1, 0.1, 0.1, 1.0],
             border: [0.0; 4],
             shadow: [0.0; 4],

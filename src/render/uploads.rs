@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 pub enum Slot {
     /// The picture: four bytes a texel, premultiplied.
     Picture,
-    /// The preview: four bytes a texel, premultiplied, smaller than what it stands for.
+    /// The preview, smaller than what it stands for, or what was there before: four bytes a texel, premultiplied.
     Preview,
     /// The mask: one byte a texel.
     Mask,
@@ -44,7 +44,7 @@ pub struct Upload {
 
 pub(super) type Queue = Arc<Mutex<Vec<Upload>>>;
 
-/// What the picture's texture holds. Keeping it keeps its address from being used for something else.
+/// What a texture holds. Keeping it keeps its address from being used for something else.
 enum Held {
     Picture(Arc<Picture>),
     Tiles(Tiles),
@@ -54,7 +54,7 @@ enum Held {
 #[derive(Default)]
 pub struct CanvasPicture {
     picture: Option<Held>,
-    preview: Option<Arc<Picture>>,
+    preview: Option<Held>,
     mask: Option<Mask>,
     queue: Queue,
 }
@@ -70,30 +70,40 @@ impl CanvasPicture {
 
     /// Shows these tiles: uploads those that are others than before.
     pub fn set_tiles(&mut self, tiles: &Tiles) {
-        match self.picture.take() {
-            Some(Held::Tiles(held)) if held.extent() == tiles.extent() => {
-                tiles.changed(&held).for_each(|index| self.push_tile(tiles, index));
-            }
-            _ => {
-                // The texture may be as large as it was: then it holds what was shown before.
-                (0..tiles.count()).for_each(|index| self.push_tile(tiles, index));
-            }
-        }
+        let held = self.picture.take();
+        self.push_changed(Slot::Picture, held.as_ref(), tiles);
         self.picture = Some(Held::Tiles(tiles.clone()));
     }
 
-    fn push_tile(&self, tiles: &Tiles, index: usize) {
+    /// Shows these tiles, in place of a preview, as what was there before: uploads those that are others than before.
+    pub fn set_before(&mut self, tiles: &Tiles) {
+        let held = self.preview.take();
+        self.push_changed(Slot::Preview, held.as_ref(), tiles);
+        self.preview = Some(Held::Tiles(tiles.clone()));
+    }
+
+    fn push_changed(&self, slot: Slot, held: Option<&Held>, tiles: &Tiles) {
+        match held {
+            Some(Held::Tiles(held)) if held.extent() == tiles.extent() => {
+                tiles.changed(held).for_each(|index| self.push_tile(slot, tiles, index));
+            }
+            // The texture may be as large as it was: then it holds what was shown before.
+            _ => (0..tiles.count()).for_each(|index| self.push_tile(slot, tiles, index)),
+        }
+    }
+
+    fn push_tile(&self, slot: Slot, tiles: &Tiles, index: usize) {
         let bounds = tiles.bounds_of(index);
         let bytes =
             tiles.tile(index).map_or_else(|| vec![0; bounds.extent.area() * 4], |tile| seen_of(tile, bounds.extent));
-        self.push(Upload { slot: Slot::Picture, extent: tiles.extent(), bounds, bytes });
+        self.push(Upload { slot, extent: tiles.extent(), bounds, bytes });
     }
 
     /// Shows this preview, if it is another than before.
     pub fn set_preview(&mut self, preview: &Arc<Picture>) {
-        if !self.preview.as_ref().is_some_and(|p| Arc::ptr_eq(p, preview)) {
+        if !matches!(&self.preview, Some(Held::Picture(held)) if Arc::ptr_eq(held, preview)) {
             self.push_whole(Slot::Preview, preview.extent(), premultiplied(preview.rgba()));
-            self.preview = Some(preview.clone());
+            self.preview = Some(Held::Picture(preview.clone()));
         }
     }
 

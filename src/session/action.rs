@@ -1,4 +1,4 @@
-use super::{Alike, NoticeId, ResultId, Run};
+use super::{Alike, NoticeId, ResultId, Run, Way};
 use crate::checkpoints::download::Wanted;
 use crate::diffusion::Stop;
 use crate::engine::JobId;
@@ -13,6 +13,8 @@ use std::path::PathBuf;
 pub enum Action {
     /// Paint what the draft says; behind what runs already.
     Generate,
+    /// The same in this way, whatever the draft and the mask ask for.
+    PaintAs(Way),
     /// End the running job.
     Stop(Stop),
     /// Take a job that waits, or one left over from last time, out of the queue.

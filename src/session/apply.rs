@@ -4,7 +4,7 @@ use super::archive::{self, Purpose};
 use super::document::sentence;
 use super::files::Task;
 use super::models::Added;
-use super::{Action, Kept, ModelState, NotReady, RESTARTS, ResultId, Session, Shown, Viewed, Wish};
+use super::{Action, Kept, ModelState, NotReady, RESTARTS, ResultId, Session, Shown, Viewed, Way, Wish};
 use crate::diffusion::Request;
 use crate::engine::Command;
 use crate::paint::{Edit, MaskEdit};
@@ -27,7 +27,8 @@ impl Session {
     #[expect(clippy::too_many_lines, reason = "a table: an arm for each action")]
     fn carry_out(&mut self, action: Action) {
         match action {
-            Action::Generate => self.generate(),
+            Action::Generate => self.generate(self.way()),
+            Action::PaintAs(way) => self.generate(way),
             Action::Stop(how) => self.jobs.stop(how),
             Action::Cancel(id) => self.jobs.cancel(id),
             Action::ClearQueue => {
@@ -142,7 +143,10 @@ impl Session {
 
     /// Queues what the draft says. The seed shown is the one that is used: another is drawn first if this one was painted, of a variation
     /// the other seed.
-    fn generate(&mut self) {
+    fn generate(&mut self, way: Way) {
+        if !self.prepared_for(way) {
+            return;
+        }
         if !self.draft.seed_locked && self.used_seed == Some(self.draft.seed) {
             let rolled = self.rolled();
             match &mut self.draft.reproduce.variation {
@@ -150,7 +154,9 @@ impl Session {
                 None => self.draft.seed = rolled,
             }
         }
-        let requests = match self.draft.to_requests(&self.document, self.guide.as_ref(), self.native_extent()) {
+        let (native, guide) = (self.native_extent(), self.guide.as_ref().filter(|_| way != Way::Remove));
+        let draft = self.draft.painted_as(way, &self.document, native);
+        let requests = match draft.to_requests(&self.document, guide, native) {
             Ok(requests) => self.completed(requests),
             Err(why) => Err(why),
         };

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 /// What the person is about to ask for. The panels edit it in place; it is checked when it becomes requests.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub struct Draft {
     /// What to paint.
     pub prompt: String,
@@ -76,6 +77,9 @@ pub struct Draft {
     /// What is started from under the mask.
     #[serde(default)]
     pub masked: MaskedContent,
+    /// Whether the mask's grey says how much is painted anew.
+    #[serde(default)]
+    pub soft_mask: bool,
     /// How a picture guides, where there is one that does; none where none did yet.
     #[serde(default)]
     pub control: Option<Control<()>>,
@@ -141,6 +145,7 @@ impl Default for Draft {
             only_masked: false,
             padding: Self::PADDING,
             masked: MaskedContent::Original,
+            soft_mask: false,
             control: None,
             upscale: None,
         }
@@ -271,6 +276,7 @@ impl Draft {
         if let Some(input) = &request.input {
             self.strength = input.strength;
             self.masked = input.masked;
+            self.soft_mask = input.soft_mask;
         }
     }
 

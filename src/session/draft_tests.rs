@@ -29,6 +29,7 @@ pub(in crate::session) fn a_draft() -> Draft {
         only_masked: false,
         padding: 32,
         masked: MaskedContent::Original,
+        soft_mask: false,
         control: None,
         upscale: None,
     }

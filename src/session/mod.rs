@@ -28,6 +28,7 @@ mod poll;
 mod results;
 mod start;
 mod upscale;
+mod ways;
 mod worker;
 
 pub use action::Action;
@@ -42,6 +43,7 @@ pub use notices::{Notice, NoticeId, NoticeKind, Notices, Offer};
 pub use paint_box::{Alike, PaintBox, Run};
 pub use results::{By, Gathered, Kept, ResultId, ResultItem, Results};
 pub use start::entropy;
+pub use ways::Way;
 pub use worker::Wake;
 
 use crate::checkpoints::Library;
@@ -141,6 +143,9 @@ pub struct Session {
     /// The models, where others came since the program began.
     library: Option<Arc<Library>>,
     in_place: Option<part::InPlace>,
+    /// Whether there is nothing under the mask, and at which revision of the document that was looked at.
+    masks_nothing_below: bool,
+    looked_below: Option<u64>,
     live: live::Live,
     shown: Shown,
     revision: u64,
@@ -233,6 +238,8 @@ impl Session {
             previewed: Vec::new(),
             library: None,
             in_place: None,
+            masks_nothing_below: false,
+            looked_below: None,
             live: live::Live::default(),
             shown,
             revision: 0,
@@ -333,6 +340,7 @@ impl Session {
 
     /// Works out what the canvas shows now.
     fn refresh(&mut self) {
+        self.look_below_the_mask();
         let preview = self.jobs.running.as_ref().filter(|_| !self.view.stays).and_then(|running| {
             let picture = Arc::clone(running.preview.as_ref()?);
             let part = part::Part::of(&running.request).filter(|part| self.fits(part));

@@ -1,6 +1,6 @@
 use crate::geom::Point;
 use crate::paint::{Brush, Bucket, Gradient, Ink, PaintBrush, Spread};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// What the paint tools paint with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -15,6 +15,7 @@ pub struct PaintBox {
     /// Colours that were painted with, the newest first.
     pub used: Vec<[u8; 3]>,
     /// What the bucket and the wand find.
+    #[serde(alias = "tolerance", deserialize_with = "alike")]
     pub alike: Alike,
     /// How the gradient runs.
     pub run: Run,
@@ -33,6 +34,26 @@ pub struct Alike {
     pub sees_all_layers: bool,
 }
 
+/// What was kept before the bucket had more to choose is the tolerance alone.
+fn alike<'de, D: Deserializer<'de>>(kept: D) -> Result<Alike, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Kept {
+        Tolerance(u8),
+        Alike(Alike),
+    }
+    Ok(match Kept::deserialize(kept)? {
+        Kept::Tolerance(tolerance) => Alike { tolerance, ..Alike::default() },
+        Kept::Alike(alike) => alike,
+    })
+}
+
+impl Default for Alike {
+    fn default() -> Self {
+        Self { tolerance: 24, connected: true, sees_all_layers: true }
+    }
+}
+
 /// How a gradient runs from the colour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
@@ -49,7 +70,7 @@ impl Default for PaintBox {
             colour: [32, 30, 28],
             other_colour: [255; 3],
             used: Vec::new(),
-            alike: Alike { tolerance: 24, connected: true, sees_all_layers: true },
+            alike: Alike::default(),
             run: Run::default(),
             smudge: 0.6,
         }
@@ -88,6 +109,17 @@ impl PaintBox {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tolerance_that_was_kept_alone_is_read() {
+        let read = |kept: &str| serde_json::from_str::<PaintBox>(kept).unwrap().alike;
+        assert_eq!(read(r#"{"tolerance": 7}"#), Alike { tolerance: 7, ..Alike::default() });
+        assert_eq!(read("{}"), Alike::default());
+        let palette =
+            PaintBox { alike: Alike { connected: false, tolerance: 9, sees_all_layers: false }, ..PaintBox::default() };
+        assert_eq!(read(&serde_json::to_string(&palette).unwrap()), palette.alike);
+        assert!(serde_json::from_str::<PaintBox>(r#"{"tolerance": 300}"#).is_err());
+    }
 
     #[test]
     fn the_newest_colours_come_first_and_none_twice() {

@@ -37,14 +37,20 @@ impl Draft {
 
     /// What a picture of the document starts from.
     pub(super) fn input(&self, document: &Document, place: Option<Place>) -> Option<Input> {
-        let Some(place) = place else {
-            let picture = Arc::clone(document.picture()?);
-            let mask = document.has_mask().then(|| Arc::new(document.mask().clone()));
-            return Some(Input { masked: self.masked, ..Input::new(picture, self.strength, mask) });
+        let (picture, mask) = match place {
+            None => (Arc::clone(document.picture()?), document.has_mask().then(|| document.mask().clone())),
+            Some(Place { bounds, .. }) => {
+                let mask = document.has_mask().then(|| document.mask().cropped(bounds)).flatten();
+                (Arc::new(document.flat().cropped(bounds)), mask)
+            }
         };
-        let picture = Arc::new(document.flat().cropped(place.bounds));
-        let mask = document.has_mask().then(|| document.mask().cropped(place.bounds)).flatten().map(Arc::new);
-        Some(Input { masked: self.masked, place: Some(place), ..Input::new(picture, self.strength, mask) })
+        Some(Input {
+            masked: self.masked,
+            place,
+            match_colours: true,
+            soft_mask: self.soft_mask,
+            ..Input::new(picture, self.strength, mask.map(Arc::new))
+        })
     }
 }
 

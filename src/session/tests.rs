@@ -12,6 +12,7 @@ mod models;
 mod painting;
 mod restart;
 mod results;
+mod ways;
 
 use super::*;
 use crate::diffusion::{Defaults, Painted, Phase, Precision, Request, SamplerName, ScheduleName};

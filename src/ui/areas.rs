@@ -1,8 +1,8 @@
 //! Areas of the mask: boxes, ellipses and loops that are dragged, polygons that are set corner by corner. What is held when an
 //! area is begun says how it meets the mask; Shift while it is dragged keeps its sides equal.
 
-use super::canvas::{Scene, is_panning};
-use super::pointer::samples;
+use super::canvas::Scene;
+use super::pointer::{samples, set_down};
 use super::state::{Outbox, ViewState};
 use super::view::Placement;
 use crate::geom::Point;
@@ -15,11 +15,8 @@ const NEAR: f32 = 8.0;
 
 /// Where an area begins in this frame, if it does. How it meets the mask is decided by then.
 fn begun(ui: &Ui, response: &Response, scene: &Scene, view: &mut ViewState) -> Option<Point> {
-    let (pressed, origin, modifiers) =
-        ui.input(|i| (i.pointer.primary_pressed(), i.pointer.press_origin(), i.modifiers));
-    let can =
-        pressed && response.contains_pointer() && !is_panning(ui, scene.session.tool) && scene.shown.is_finished();
-    let at = origin.filter(|_| can)?;
+    let modifiers = ui.input(|i| i.modifiers);
+    let at = set_down(ui, response, scene).filter(|_| scene.shown.is_finished())?;
     if view.polygon.is_empty() {
         view.combine = match (modifiers.command, modifiers.shift) {
             (true, true) => Combine::Intersect,
@@ -27,7 +24,7 @@ fn begun(ui: &Ui, response: &Response, scene: &Scene, view: &mut ViewState) -> O
             (false, _) => Combine::Add,
         };
     }
-    Some(scene.placement.to_image(at))
+    Some(at)
 }
 
 /// Begins, goes on with, and ends an area of the mask.

@@ -1,6 +1,7 @@
 //! The canvas: shows what the session shows, moves the view, and turns the pointer into strokes of the mask tools.
 
 use super::bounds::show_bounds;
+use super::compare::{before, compare, show_handle, split};
 use super::perform::{tip, with_tip};
 use super::pointer::{colour_at, paint_with_pointer, picks_colour};
 use super::state::{Ask, Outbox, UploadedMask, ViewState};
@@ -40,22 +41,30 @@ pub fn canvas_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut
     let scene = Scene { placement, ..scene };
     // The canvas lies under what the tools draw, and is known after they worked.
     let under_tools = ui.painter().add(egui::Shape::Noop);
-    let painted = paint_with_pointer(ui, &response, &scene, view, out);
+    let is_comparing = compare(ui, &response, &scene, view);
+    let painted = if is_comparing { None } else { paint_with_pointer(ui, &response, &scene, view, out) };
     take_up(session, &shown, painted.as_ref(), view);
     let shows_mask = view.stroke.is_some() || matches!(shown, Shown::Document(_)) && session.document.has_mask();
-    let uniforms = uniforms(ui, &scene, shows_mask);
+    let uniforms = uniforms(ui, &scene, split(&shown, view), shows_mask);
     ui.painter().set(under_tools, CanvasPaint::new(&view.canvas, uniforms).into_shape(rect));
 
     if let Shown::Empty(_) = shown {
         empty_state(ui, session, placement.picture_in_ui().intersect(rect), rect);
     }
     show_bounds(ui, &scene, view);
-    show_cursor(ui, &response, &scene, view, is_panning);
+    if is_comparing && !is_panning {
+        show_handle(ui, &response, &scene, view);
+    } else {
+        show_cursor(ui, &response, &scene, view, is_panning);
+    }
     if let Some(id) = shown.result()
         && view.stroke.is_none()
         && view.paints_from.is_none()
     {
-        super::result_bar::result_bar(ui, rect, id, session, out);
+        super::result_bar::result_bar(ui, rect, id, session, view, out);
+    }
+    if session.document.has_picture() && !view.is_at_work() {
+        super::way_bar::way_bar(ui, rect, session, out);
     }
     if session.is_live() && shown.result().is_none() && view.painting.is_none() && view.stroke.is_none() {
         super::result_bar::live_bar(ui, rect, matches!(shown, Shown::Live { .. }), out);
@@ -146,6 +155,9 @@ fn take_up(session: &Session, shown: &Shown, painted: Option<&Tiles>, view: &mut
             view.canvas.set_preview(picture);
         }
     }
+    if let Some(before) = before(session).filter(|_| view.compare.is_some()) {
+        view.canvas.set_before(before);
+    }
     let revision = UploadedMask::Document(session.document.revision());
     if let Some(stroke) = &mut view.stroke {
         let dirty = stroke.take_dirty();
@@ -164,13 +176,14 @@ fn take_up(session: &Session, shown: &Shown, painted: Option<&Tiles>, view: &mut
     }
 }
 
-fn uniforms(ui: &Ui, scene: &Scene, shows_mask: bool) -> CanvasUniforms {
+fn uniforms(ui: &Ui, scene: &Scene, split: Option<f32>, shows_mask: bool) -> CanvasUniforms {
     let Scene { session, shown, placement } = scene;
     let palette = Palette::of(ui);
     let ppp = placement.pixels_per_point;
     let canvas = placement.canvas_in_ui;
     let what = match shown {
         Shown::Empty(_) => 0.0,
+        Shown::Result(..) | Shown::Part { .. } if split.is_some() => 5.0,
         Shown::Document(_) | Shown::Result(..) | Shown::Part { .. } | Shown::Live { .. } => 1.0,
         Shown::Preview { over: None, .. } => 2.0,
         Shown::Preview { over: Some(_), .. } if session.document.has_mask() => 4.0,
@@ -189,6 +202,7 @@ fn uniforms(ui: &Ui, scene: &Scene, shows_mask: bool) -> CanvasUniforms {
         extent: [placement.extent.width as f32, placement.extent.height as f32, 8.0 * ppp, 22.0 * ppp],
         show: [what, f32::from(u8::from(shows_mask)), 0.0, 2.0 * ppp],
         part: [part.left, part.top, part.extent.width, part.extent.height].map(|side| side as f32),
+        compare: [split.unwrap_or(0.0), ppp, 0.0, 0.0],
         backdrop: channels(palette.backdrop),
         border: channels(palette.picture_line),
         shadow: channels(palette.shadow),

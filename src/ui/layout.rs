@@ -94,7 +94,7 @@ fn side_panel(ui: &mut Ui, session: &mut Session, view: &mut ViewState, out: &mu
     Panel::right("side").frame(frame).default_size(330.0).size_range(290.0..=460.0).show(ui, |ui| {
         let inner = Frame::new().inner_margin(Margin { left: space::PANEL, right: space::PANEL, top: 10, bottom: 10 });
         Panel::bottom("generate").frame(inner).show_separator_line(true).show(ui, |ui| {
-            prompt_panel::generate_ui(ui, &session.jobs, out);
+            prompt_panel::generate_ui(ui, session.way(), &session.jobs, out);
         });
         ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
             inner.show(ui, |ui| {

@@ -1,7 +1,8 @@
 //! Lines and gradients: what is led from where the pointer is pressed to where it is let go, and seen all the while. Shift keeps the
 //! direction at multiples of 45 degrees.
 
-use super::canvas::{Scene, is_panning};
+use super::canvas::Scene;
+use super::pointer::set_down;
 use super::state::{Outbox, ViewState};
 use crate::geom::Point;
 use crate::paint::{Document, Error, Ink, PaintBrush, Painting, Sample, Tiles, Tool};
@@ -34,11 +35,10 @@ pub(super) fn lead(
     out: &mut Outbox,
 ) -> Option<Tiles> {
     let Scene { session, shown, placement } = scene;
-    let (pressed, down, shift, pointer) = ui
-        .input(|i| (i.pointer.primary_pressed(), i.pointer.primary_down(), i.modifiers.shift, i.pointer.latest_pos()));
-    if pressed && response.contains_pointer() && !is_panning(ui, session.tool) && view.painting.is_none() {
+    let (down, shift, pointer) = ui.input(|i| (i.pointer.primary_down(), i.modifiers.shift, i.pointer.latest_pos()));
+    if let Some(at) = set_down(ui, response, scene).filter(|_| view.painting.is_none()) {
         out.act(Action::BeginPainting);
-        view.paints_from = ui.input(|i| i.pointer.press_origin()).map(|at| placement.to_image(at));
+        view.paints_from = Some(at);
     }
     if !down && view.led.is_none() {
         view.paints_from = None;

@@ -6,6 +6,7 @@ mod bounds;
 mod brush_panel;
 pub mod canvas;
 mod colour;
+mod compare;
 mod filmstrip;
 mod finer_panel;
 mod gallery;
@@ -37,6 +38,7 @@ mod toolbar;
 mod tools;
 mod transform;
 mod view;
+mod way_bar;
 mod widgets;
 
 pub use layout::window_ui;

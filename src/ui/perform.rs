@@ -3,6 +3,7 @@
 use super::areas::close_polygon;
 use super::bounds::crop;
 use super::canvas::BRUSH_SIZES;
+use super::compare::{Compare, before};
 use super::prompt_panel::{negative_id, prompt_id, selection};
 use super::shortcuts::{Shortcut, take_digit};
 use super::size_window::Sizing;
@@ -45,6 +46,7 @@ pub(super) fn is_possible(shortcut: Shortcut, session: &Session) -> bool {
         Shortcut::OpenGuide => session.fitting_controlnets().next().is_some(),
         Shortcut::GuideByResult => session.results.shown.is_some() && session.fitting_controlnets().next().is_some(),
         Shortcut::FindAlike | Shortcut::BestFitting => session.can_compare() && session.results.shown.is_some(),
+        Shortcut::Compare => before(session).is_some(),
         Shortcut::ApplyResult
         | Shortcut::StartFromResult
         | Shortcut::RecallResult
@@ -168,6 +170,7 @@ pub(super) fn perform(
             let step = if shortcut == Shortcut::NewerResult { -1 } else { 1 };
             out.actions.extend(neighbour(session, step).map(Action::Show));
         }
+        Shortcut::Compare => toggle_compare(view),
         Shortcut::Gallery if view.gallery_open => view.gallery_open = false,
         Shortcut::Gallery => view.open_gallery(),
         Shortcut::Panels => view.panels_hidden = !view.panels_hidden,
@@ -231,6 +234,14 @@ pub(super) fn perform_on_result(
     true
 }
 
+/// Holds the shown result against what was there by a line in the middle, or no longer.
+pub(super) fn toggle_compare(view: &mut ViewState) {
+    view.compare = match view.compare {
+        Some(Compare::Split(_)) => None,
+        _ => Some(Compare::Split(0.5)),
+    };
+}
+
 /// Enter first carries out what is under way on the canvas.
 fn finish_something(ctx: &egui::Context, view: &mut ViewState, out: &mut Outbox) -> bool {
     if let Some(moving) = &mut view.moving {
@@ -247,7 +258,8 @@ fn close_something(view: &mut ViewState) -> bool {
         | !std::mem::take(&mut view.polygon).is_empty()
         | view.led.take().is_some()
         | view.moving.take().is_some()
-        | view.crop.take().is_some();
+        | view.crop.take().is_some()
+        | view.compare.take().is_some();
     let ends_stroke =
         ends_shape | view.stroke.take().is_some() | view.painting.take().is_some() | view.paints_from.take().is_some();
     ends_stroke

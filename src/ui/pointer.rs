@@ -30,13 +30,8 @@ pub(super) fn paint_with_pointer(
     if picks_colour(ui, tool) && view.painting.is_none() {
         pick_colour(response, scene, out);
     } else if tool == Tool::Bucket {
-        let (pressed, origin) = ui.input(|i| (i.pointer.primary_pressed(), i.pointer.press_origin()));
-        let begins = pressed && response.contains_pointer() && !is_panning(ui, tool);
-        if let Some(at) = origin.filter(|_| begins) {
-            let at = scene.placement.to_image(at);
-            if at.x >= 0.0 && at.y >= 0.0 {
-                out.act(Action::Fill(at.x as u32, at.y as u32));
-            }
+        if let Some(at) = set_down(ui, response, scene).filter(|at| at.x >= 0.0 && at.y >= 0.0) {
+            out.act(Action::Fill(at.x as u32, at.y as u32));
         }
     } else if tool == Tool::Transform || view.moving.is_some() {
         return transform_layer(ui, response, scene, view, out);
@@ -56,6 +51,13 @@ pub(super) fn paint_with_pointer(
         paint_mask(ui, response, scene, view, out);
     }
     None
+}
+
+/// The place of the picture where the tool is set down in this frame, if it is: the press is on the canvas and does not move the view.
+pub(super) fn set_down(ui: &Ui, response: &Response, scene: &Scene) -> Option<Point> {
+    let (pressed, origin) = ui.input(|i| (i.pointer.primary_pressed(), i.pointer.press_origin()));
+    let begins = pressed && response.contains_pointer() && !is_panning(ui, scene.session.tool);
+    origin.filter(|_| begins).map(|at| scene.placement.to_image(at))
 }
 
 /// Whether a press takes up a colour: with the eyedropper, and with Alt and a tool that paints.
@@ -105,13 +107,11 @@ fn paint_on_layer(
     out: &mut Outbox,
 ) -> Option<Tiles> {
     let Scene { session, shown, placement } = scene;
-    let (pressed, down, shift) =
-        ui.input(|i| (i.pointer.primary_pressed(), i.pointer.primary_down(), i.modifiers.shift));
-    let begins = pressed && response.contains_pointer() && !is_panning(ui, session.tool);
-    if begins && view.painting.is_none() {
+    let (down, shift) = ui.input(|i| (i.pointer.primary_down(), i.modifiers.shift));
+    if let Some(at) = set_down(ui, response, scene).filter(|_| view.painting.is_none()) {
         // A result becomes the document first, nothing becomes paper, and what cannot be painted on is told.
         out.act(Action::BeginPainting);
-        view.paints_from = ui.input(|i| i.pointer.press_origin()).map(|at| placement.to_image(at));
+        view.paints_from = Some(at);
         view.pressure = 1.0;
     }
     if !down && view.painting.is_none() {
@@ -168,20 +168,16 @@ pub(super) fn samples(ui: &Ui, placement: &Placement, pressure: &mut f32) -> Vec
 /// Begins, goes on with, and ends a stroke of the mask.
 fn paint_mask(ui: &Ui, response: &Response, scene: &Scene, view: &mut ViewState, out: &mut Outbox) {
     let Scene { session, shown, placement } = scene;
-    let (pressed, down, shift) =
-        ui.input(|i| (i.pointer.primary_pressed(), i.pointer.primary_down(), i.modifiers.shift));
-    let begins = pressed && response.contains_pointer() && !is_panning(ui, session.tool);
-    if begins
-        && view.stroke.is_none()
+    let (down, shift) = ui.input(|i| (i.pointer.primary_down(), i.modifiers.shift));
+    if view.stroke.is_none()
         && shown.is_finished()
-        && let Some(at) = ui.input(|i| i.pointer.press_origin())
+        && let Some(start) = set_down(ui, response, scene)
     {
         // What is painted on stays on the canvas: a result that comes in the middle of a stroke must not take its place.
         out.act(match shown {
             Shown::Result(id, _) | Shown::Part { result: id, .. } => Action::StartFromResult(*id),
             _ => Action::HideResult,
         });
-        let start = placement.to_image(at);
         let first = view.last_stroke_end.filter(|_| shift).unwrap_or(start);
         let extent = shown.extent();
         let fits = session.document.extent() == extent;

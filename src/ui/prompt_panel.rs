@@ -6,7 +6,7 @@ use super::state::{Outbox, ViewState};
 use super::theme::{Palette, space};
 use super::widgets::{Look, heading, primary_button, sized_icon_button};
 use crate::diffusion::{Phase, Stop};
-use crate::session::{Action, Draft, Jobs, Running};
+use crate::session::{Action, Draft, Jobs, Running, Way};
 use egui::text::{CCursor, CCursorRange};
 use egui::{
     Align, Button, Layout, ProgressBar, Rect, RichText, Role, Sense, TextEdit, TextStyle, Ui, WidgetInfo, vec2,
@@ -100,10 +100,10 @@ fn bordered(ui: &mut Ui, field: TextEdit<'_>) -> egui::Response {
 }
 
 /// Generate, Stop and the progress of what runs.
-pub(super) fn generate_ui(ui: &mut Ui, jobs: &Jobs, out: &mut Outbox) {
+pub(super) fn generate_ui(ui: &mut Ui, way: Way, jobs: &Jobs, out: &mut Outbox) {
     let text = match jobs.waiting.len() {
-        0 => "Generate".to_owned(),
-        waiting => format!("Generate  \u{b7}  {waiting} waiting"),
+        0 => way.label().to_owned(),
+        waiting => format!("{}  \u{b7}  {waiting} waiting", way.label()),
     };
     ui.horizontal(|ui| {
         let stop_width = if jobs.running.is_some() { 86.0 } else { 0.0 };

@@ -1,8 +1,10 @@
 //! A slim bar over the canvas while it shows a result: what that is, and the ways on from it.
 
+use super::compare::{Compare, before};
 use super::filmstrip::fit_text;
+use super::perform::toggle_compare;
 use super::shortcuts::Shortcut;
-use super::state::Outbox;
+use super::state::{Outbox, ViewState};
 use super::theme::Palette;
 use crate::session::{Action, ResultId, Session};
 use egui::{Align2, Area, Button, Frame, Id, Margin, Order, Rect, Response, RichText, Stroke, TextStyle, Ui, vec2};
@@ -15,11 +17,20 @@ const ABOUT_FIT: &str = "How well the picture fits its prompt, as the CLIP sees 
     It tells the pictures of one prompt apart; between prompts it says little.";
 
 /// The bar, at the top of the canvas. It has a layer of its own, so that the tools do not paint through it.
-pub(super) fn result_bar(ui: &Ui, canvas: Rect, result: ResultId, session: &Session, out: &mut Outbox) {
+pub(super) fn result_bar(
+    ui: &Ui,
+    canvas: Rect,
+    result: ResultId,
+    session: &Session,
+    view: &mut ViewState,
+    out: &mut Outbox,
+) {
     bar(ui, "result bar", canvas, |ui| {
         if canvas.width() >= ROOM_FOR_TITLE {
             let fit = session.results.get(result).and_then(|item| item.fit);
-            let title = title(ui, &fit.map_or_else(|| "A result".to_owned(), fit_text));
+            let is_before = matches!(view.compare, Some(Compare::Before(_)));
+            let what = if is_before { "What was there" } else { "A result" };
+            let title = title(ui, &fit.filter(|_| !is_before).map_or_else(|| what.to_owned(), fit_text));
             if fit.is_some() {
                 title.on_hover_text(ABOUT_FIT);
             }
@@ -38,6 +49,9 @@ pub(super) fn result_bar(ui: &Ui, canvas: Rect, result: ResultId, session: &Sess
             && button(ui, "Upscale", Shortcut::UpscaleResult)
         {
             out.act(Action::Upscale(result));
+        }
+        if before(session).is_some() && button(ui, "Compare", Shortcut::Compare) {
+            toggle_compare(view);
         }
         if session.document.has_picture() && button(ui, "Back", Shortcut::HideResult) {
             out.act(Action::HideResult);

@@ -85,6 +85,7 @@ pub enum Shortcut {
     CopySeed,
     DeleteResult,
     HideResult,
+    Compare,
     Gallery,
     Panels,
     Help,
@@ -259,6 +260,7 @@ table! {
         CopySeed, "Copy its seed", "", None, OutsideText, [];
         RevealResult, "Show the file", "Opens the file manager where the picture lies.", Some(Icon::Folder), OutsideText, [];
         DeleteResult, "Move to the trash", "", Some(Icon::Trash), Unfocused, [PLAIN Delete];
+        Compare, "Before and after", "A line over the canvas: what was there at its left, this picture at its right. A tap of Space shows what was there, and this again.", None, OutsideText, [PLAIN Y];
         HideResult, "Back to the document", "Shows the picture that is being worked on.", None, OutsideText, [PLAIN D];
     }
     File {

@@ -78,6 +78,12 @@ fn mask_ui(ui: &mut Ui, draft: &mut Draft) {
             ui.add(padding).on_hover_text("How much of what lies around the mask the model sees");
         }
     });
+    row(ui, "", |ui, _| {
+        ui.checkbox(&mut draft.soft_mask, "Grey paints less").on_hover_text(
+            "Where the mask is grey, the picture is changed only as far as that says: white wholly, a middle grey about half, black not at all.\n\
+             Otherwise grey is painted as white, and laid over the picture half clear.",
+        );
+    });
     let chosen = choice_row(ui, "Under it", draft.masked, MaskedContent::ALL, MaskedContent::label);
     draft.masked = chosen.unwrap_or(draft.masked);
 }

@@ -89,6 +89,10 @@ pub struct ViewState {
     pub painting: Option<Painting>,
     /// Where a stroke of the paint brush is to begin, once the document can be painted on.
     pub paints_from: Option<Point>,
+    /// How the shown result is held against what was there.
+    pub compare: Option<super::compare::Compare>,
+    /// When Space was pressed, if nothing else was since.
+    pub space_since: Option<f64>,
     /// The line or gradient that is being led.
     pub led: Option<super::led::Led>,
     /// The area that is being drawn for the mask: where the pointer went.
@@ -158,6 +162,16 @@ pub struct ViewState {
 }
 
 impl ViewState {
+    /// Whether something is being drawn, led or moved on the canvas.
+    pub(super) fn is_at_work(&self) -> bool {
+        self.stroke.is_some()
+            || self.painting.is_some()
+            || self.paints_from.is_some()
+            || self.led.is_some()
+            || self.bounds_drag.is_some()
+            || !self.shape.is_empty()
+    }
+
     /// Opens the gallery with the cursor in its search field.
     pub(super) fn open_gallery(&mut self) {
         self.gallery_open = true;

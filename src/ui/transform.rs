@@ -1,8 +1,9 @@
 //! Moving, scaling and turning the active layer by its box: handles at the sides and corners scale it, the inside moves it, the
 //! outside turns it. Enter applies, Escape cancels; choosing another tool applies, too.
 
-use super::canvas::{Scene, is_panning};
+use super::canvas::Scene;
 use super::icons::Icon;
+use super::pointer::set_down;
 use super::state::{Outbox, ViewState};
 use super::theme::Palette;
 use super::view::Placement;
@@ -169,14 +170,13 @@ pub(super) fn transform_layer(
     out: &mut Outbox,
 ) -> Option<Tiles> {
     let Scene { session, shown, placement } = scene;
-    let (pressed, down, modifiers, pointer) =
-        ui.input(|i| (i.pointer.primary_pressed(), i.pointer.primary_down(), i.modifiers, i.pointer.latest_pos()));
+    let (down, modifiers, pointer) = ui.input(|i| (i.pointer.primary_down(), i.modifiers, i.pointer.latest_pos()));
     if session.tool == Tool::Transform {
-        if pressed && response.contains_pointer() && !is_panning(ui, session.tool) {
+        if let Some(at) = set_down(ui, response, scene) {
             if view.moving.is_none() {
                 out.act(Action::BeginPainting);
             }
-            view.paints_from = ui.input(|i| i.pointer.press_origin()).map(|at| placement.to_image(at));
+            view.paints_from = Some(at);
         }
         if let Shown::Document(_) = shown
             && let Some(from) = view.paints_from.take()

@@ -1,0 +1,93 @@
+use super::*;
+use crate::diffusion::{MaskedContent, Request};
+use crate::geom::{Bounds, Extent};
+use crate::paint::Side;
+
+fn over_grey(home: &Path) -> Stage {
+    let mut stage = stage(home);
+    stage.apply(Action::PastePicture(Picture::filled(Extent::new(64, 48), [90, 90, 90, 255])));
+    stage.until(|s| s.document.picture().is_some());
+    stage
+}
+
+fn asked(stage: &mut Stage, action: Action) -> Box<Request> {
+    stage.apply(action);
+    let job = stage.job();
+    let request = job.request.clone();
+    stage.end(&job, Outcome::Cancelled);
+    request
+}
+
+#[test]
+fn the_way_follows_from_what_is_there_and_from_the_strength() {
+    let home = tempfile::tempdir().unwrap();
+    let mut empty = stage(home.path());
+    assert_eq!((empty.session.way(), empty.session.other_ways()), (Way::Generate, vec![]));
+    empty.session.draft.strength = 0.5;
+    assert_eq!(empty.session.way(), Way::Generate);
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = over_grey(home.path());
+    for (masks, strength, way) in
+        [(false, 0.75, Way::Refine), (false, 1.0, Way::Generate), (true, 0.75, Way::Refine), (true, 1.0, Way::Fill)]
+    {
+        stage.apply(Action::ClearMask);
+        if masks {
+            stage.apply(stroke());
+        }
+        stage.session.draft.strength = strength;
+        assert_eq!(stage.session.way(), way, "{masks} {strength}");
+        let request = asked(&mut stage, Action::Generate);
+        let input = request.input.unwrap();
+        assert_eq!((input.strength.to_bits(), input.mask.is_some()), (strength.to_bits(), masks));
+        assert!(!stage.session.other_ways().contains(&way));
+    }
+}
+
+#[test]
+fn where_there_is_nothing_under_the_mask_it_is_filled() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = over_grey(home.path());
+    let layer = stage.session.document.stack().active().unwrap().id;
+    stage.apply(stroke());
+    assert_eq!(stage.session.way(), Way::Refine);
+    stage.apply(Action::EditLayers(crate::paint::LayerEdit::Clear(layer)));
+    assert_eq!(stage.session.way(), Way::Fill);
+    assert_eq!(asked(&mut stage, Action::Generate).input.unwrap().strength.to_bits(), 1.0_f64.to_bits());
+    stage.apply(Action::Undo);
+    assert_eq!(stage.session.way(), Way::Refine);
+}
+
+#[test]
+fn what_is_removed_is_painted_from_around_it_without_words() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = over_grey(home.path());
+    stage.apply(stroke());
+    stage.session.draft.negative_prompt = "blurry".into();
+    let draft = stage.session.draft.clone();
+    let request = asked(&mut stage, Action::PaintAs(Way::Remove));
+    assert_eq!((request.prompt.as_str(), request.negative_prompt.as_str()), ("", ""));
+    let input = request.input.unwrap();
+    assert_eq!(input.masked, MaskedContent::Fill);
+    assert!(input.match_colours && input.strength < 1.0 && input.mask.is_some());
+    assert_eq!(stage.session.draft, draft, "the words stay");
+}
+
+#[test]
+fn a_canvas_is_expanded_and_what_is_new_is_painted() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = over_grey(home.path());
+    stage.apply(Action::SetBounds(Some(Bounds { left: 8, top: 8, extent: Extent::new(16, 16) })));
+    let request = asked(&mut stage, Action::PaintAs(Way::Expand(Side::Left)));
+    // A quarter of it.
+    assert_eq!(stage.session.document.extent(), Extent::new(80, 48));
+    assert_eq!(stage.session.draft.bounds, Some(Bounds { left: 24, top: 8, extent: Extent::new(16, 16) }));
+    let input = request.input.unwrap();
+    let (mask, picture) = (input.mask.unwrap(), input.picture);
+    let place = input.place.map_or(Bounds::whole(Extent::new(80, 48)), |place| place.bounds);
+    assert_eq!((place.left, place.top), (0, 0));
+    assert_eq!((mask.coverage()[0], *mask.coverage().last().unwrap()), (255, 0));
+    assert_eq!((picture.rgba()[3], *picture.rgba().last().unwrap()), (0, 255));
+    assert_eq!(stage.session.way(), Way::Fill, "it is clear until a picture is applied");
+    stage.apply(Action::Undo);
+    assert_eq!(stage.session.document.extent(), Extent::new(64, 48));
+}

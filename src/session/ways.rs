@@ -1,0 +1,137 @@
+//! What the model does with what is there: named, and chosen, by what is masked and by the strength, as painters say it.
+
+use super::{Draft, Session};
+use crate::diffusion::MaskedContent;
+use crate::geom::Extent;
+use crate::paint::{Document, Edit, Frame, Side};
+
+/// A way to paint with the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// A picture from noise, whatever is there.
+    Generate,
+    /// On from what is there, by the strength.
+    Refine,
+    /// The mask from noise, whatever is there.
+    Fill,
+    /// The mask from what lies around it, without words: what was there goes.
+    Remove,
+    /// Room at a side of the canvas, painted from what lies beside it.
+    Expand(Side),
+}
+
+impl Way {
+    /// What it is called.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Generate => "Generate",
+            Self::Refine => "Refine",
+            Self::Fill => "Fill",
+            Self::Remove => "Remove",
+            Self::Expand(Side::Left) => "Expand to the left",
+            Self::Expand(Side::Right) => "Expand to the right",
+            Self::Expand(Side::Top) => "Expand upwards",
+            Self::Expand(Side::Bottom) => "Expand downwards",
+        }
+    }
+
+    /// What it does, in a sentence.
+    pub const fn about(self) -> &'static str {
+        match self {
+            Self::Generate => "Paints from the words alone, over whatever is there.",
+            Self::Refine => "Paints on from what is there; the strength says how far from it.",
+            Self::Fill => "Paints the mask from the words, whatever lies under it.",
+            Self::Remove => "Takes what is masked away: paints the mask from what lies around it, without words.",
+            Self::Expand(_) => "Makes the canvas larger at this side and paints what is new.",
+        }
+    }
+}
+
+impl Draft {
+    /// How strongly what a mask removes is painted, from the colours around it: enough for their texture, not for other things.
+    const REMOVING: f64 = 0.6;
+    /// How strongly what is new of a canvas is painted, from the colours beside it.
+    const EXPANDING: f64 = 0.95;
+
+    /// The draft as it is painted this way, without what the way leaves out.
+    pub(super) fn painted_as(&self, way: Way, document: &Document, native: Extent) -> Self {
+        let draft = self.clone();
+        match way {
+            Way::Generate | Way::Fill => Self { strength: 1.0, ..draft },
+            Way::Refine if self.strength < 1.0 => draft,
+            Way::Refine => Self { strength: Self::default().strength, ..draft },
+            Way::Remove => Self {
+                prompt: String::new(),
+                negative_prompt: String::new(),
+                guidance_scale: 1.0,
+                strength: Self::REMOVING,
+                masked: MaskedContent::Fill,
+                ..draft
+            },
+            // As much of what is there as the model sees at once, in its own size.
+            Way::Expand(_) => Self {
+                strength: Self::EXPANDING,
+                masked: MaskedContent::Fill,
+                bounds: None,
+                only_masked: document.extent().area() > native.area() * 2,
+                padding: self.padding.max(native.width.min(native.height) / 2),
+                ..draft
+            },
+        }
+    }
+}
+
+impl Session {
+    /// The way in which Generate paints now: on from a picture, or the mask anew where there is nothing under it or at strength 1.
+    pub fn way(&self) -> Way {
+        let is_whole = self.draft.strength >= 1.0;
+        match (self.document.has_picture(), self.document.has_mask()) {
+            (false, _) => Way::Generate,
+            (true, true) if is_whole || self.masks_nothing_below => Way::Fill,
+            (true, false) if is_whole => Way::Generate,
+            (true, _) => Way::Refine,
+        }
+    }
+
+    /// The ways that are possible now beside that, in the order in which they are offered.
+    pub fn other_ways(&self) -> Vec<Way> {
+        let mut ways = match (self.document.has_picture(), self.document.has_mask()) {
+            (false, _) => Vec::new(),
+            (true, false) => vec![Way::Refine, Way::Generate],
+            (true, true) => vec![Way::Refine, Way::Fill, Way::Remove],
+        };
+        ways.retain(|way| *way != self.way());
+        if self.document.has_picture() {
+            ways.extend([Side::Right, Side::Left, Side::Top, Side::Bottom].map(Way::Expand));
+        }
+        ways
+    }
+
+    /// Makes room where the way needs it. Returns whether it can be painted.
+    pub(super) fn prepared_for(&mut self, way: Way) -> bool {
+        let Way::Expand(side) = way else { return true };
+        self.adopt_shown_result();
+        let (canvas, native) = (self.document.extent(), self.native_extent());
+        let (along, most) =
+            if side.is_across() { (canvas.width, native.width) } else { (canvas.height, native.height) };
+        let room = along / 4;
+        let room = Extent::new(room.clamp(8, most.max(8)), 8).rounded_to(8).width;
+        let revision = self.document.revision();
+        self.edit(Edit::Expand { side, room });
+        if self.document.revision() == revision {
+            return false;
+        }
+        let moved = self.draft.bounds.and_then(|bounds| Frame::with_room(canvas, side, room).moved(bounds, canvas));
+        self.set_bounds(moved);
+        true
+    }
+
+    /// Looks again at what is under the mask, once the document has changed.
+    pub(super) fn look_below_the_mask(&mut self) {
+        let revision = self.document.revision();
+        if self.looked_below != Some(revision) {
+            self.looked_below = Some(revision);
+            self.masks_nothing_below = self.document.masks_nothing_below();
+        }
+    }
+}

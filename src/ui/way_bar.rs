@@ -1,0 +1,69 @@
+//! The button by the canvas that paints with the model: it says what it will do with what is there, and a menu has the other ways.
+
+use super::icons::Icon;
+use super::shortcuts::Shortcut;
+use super::state::Outbox;
+use super::theme::{Palette, space};
+use super::widgets::{Look, primary_button, sized_icon_button};
+use crate::session::{Action, Session, Way};
+use egui::{Align2, Area, Button, Frame, Id, Margin, Order, Rect, Stroke, Ui, vec2};
+
+/// The bar, at the bottom of the canvas, in a layer of its own.
+pub(super) fn way_bar(ui: &Ui, canvas: Rect, session: &Session, out: &mut Outbox) {
+    let palette = Palette::of(ui);
+    let frame = Frame::new()
+        .fill(palette.panel)
+        .stroke(Stroke::new(1.0, palette.field_line))
+        .inner_margin(Margin::same(4))
+        .corner_radius(11);
+    let area = Area::new(Id::unique("way bar"))
+        .order(Order::Middle)
+        .pivot(Align2::CENTER_BOTTOM)
+        .fixed_pos(canvas.center_bottom() - vec2(0.0, 10.0))
+        .constrain_to(canvas)
+        .fade_in(false);
+    area.show(ui.ctx(), |ui| {
+        frame.show(ui, |ui| {
+            ui.horizontal(|ui| {
+                ui.spacing_mut().item_spacing.x = 2.0;
+                let way = session.way();
+                let text = text(way, session);
+                let key = Shortcut::Generate.key_text(ui.ctx());
+                let tooltip = format!("{}  ({key})\n{}", way.label(), way.about());
+                let name = format!("{text} on the canvas");
+                if primary_button(ui, &text, 116.0).accessible_name(&name).on_hover_text(tooltip).clicked() {
+                    out.act(Action::Generate);
+                }
+                let size = vec2(26.0, space::LARGE_BUTTON);
+                let more =
+                    sized_icon_button(ui, Icon::Up, "Other ways to paint", "Other ways to paint", Look::Plain, size);
+                egui::Popup::menu(&more).show(|ui| menu(ui, session, out));
+            });
+        });
+    });
+}
+
+/// What the button says: the strength as well, where it counts.
+fn text(way: Way, session: &Session) -> String {
+    match way {
+        Way::Refine if session.draft.strength < 1.0 => format!("Refine {:.0} %", session.draft.strength * 100.0),
+        _ => way.label().to_owned(),
+    }
+}
+
+fn menu(ui: &mut Ui, session: &Session, out: &mut Outbox) {
+    ui.spacing_mut().button_padding = vec2(8.0, 4.0);
+    let mut was_expanding = false;
+    for way in session.other_ways() {
+        let expands = matches!(way, Way::Expand(_));
+        if expands && !was_expanding && way != Way::Generate {
+            ui.separator();
+        }
+        was_expanding = expands;
+        let button = Button::new(text(way, session)).min_size(vec2(170.0, 0.0));
+        if ui.add(button).on_hover_text(way.about()).clicked() {
+            out.act(Action::PaintAs(way));
+            ui.close();
+        }
+    }
+}
