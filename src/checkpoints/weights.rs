@@ -4,21 +4,21 @@ use candle_core::quantized::{QStorage, QTensor};
 use candle_core::{DType, Device, Result, Shape, Tensor};
 use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Init, VarBuilder};
-use half::slice::HalfFloatSliceExt;
+use half::vec::HalfBitsVecExt;
 use half::{bf16, f16};
+use rayon::prelude::*;
 use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
 /// The weights of one network, in one file or several. They are read, not mapped into memory: a file that changes while it is
 /// mapped brings the program down.
 #[derive(Debug)]
 pub(super) struct Weights {
-    files: Vec<Mutex<File>>,
+    files: Vec<File>,
     tensors: HashMap<String, (usize, Place)>,
 }
 
@@ -47,7 +47,7 @@ impl Weights {
     fn add(&mut self, path: &Path, places: BTreeMap<String, Place>) -> std::result::Result<(), Error> {
         let file = File::open(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
         let index = self.files.len();
-        self.files.push(Mutex::new(file));
+        self.files.push(file);
         self.tensors.extend(places.into_iter().map(|(name, place)| (name, (index, place))));
         Ok(())
     }
@@ -73,11 +73,44 @@ impl Weights {
         Ok(bytes)
     }
 
-    fn read(&self, file: usize, start: u64, bytes: &mut [u8]) -> Result<()> {
-        let mut file = self.files[file].lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        file.seek(SeekFrom::Start(start))?;
-        Ok(file.read_exact(bytes)?)
+    fn halves(&self, file: usize, start: u64, count: usize) -> Result<Vec<u16>> {
+        let mut halves = vec![0u16; count];
+        self.read(file, start, bytemuck::cast_slice_mut(&mut halves))?;
+        Ok(halves)
     }
+
+    /// By all threads: what the system has in memory comes as fast as it is copied.
+    fn read(&self, file: usize, start: u64, bytes: &mut [u8]) -> Result<()> {
+        let piece =
+            |(index, bytes): (usize, &mut [u8])| read_at(&self.files[file], start + (index * PIECE) as u64, bytes);
+        Ok(bytes.par_chunks_mut(PIECE).enumerate().try_for_each(piece)?)
+    }
+}
+
+/// Bytes that a thread reads at once.
+const PIECE: usize = 1 << 20;
+
+/// Fills `bytes` with what stands from byte `start` of the file on.
+#[cfg(unix)]
+fn read_at(file: &File, start: u64, bytes: &mut [u8]) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, bytes, start)
+}
+
+/// Fills `bytes` with what stands from byte `start` of the file on.
+#[cfg(windows)]
+fn read_at(file: &File, mut start: u64, mut bytes: &mut [u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match std::os::windows::fs::FileExt::seek_read(file, bytes, start) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(count) => {
+                start += count as u64;
+                bytes = &mut std::mem::take(&mut bytes)[count..];
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 impl SimpleBackend for Weights {
@@ -102,13 +135,11 @@ impl SimpleBackend for Weights {
                 Tensor::from_vec(numbers, shape, &Device::Cpu)?
             }
             Stored::Numbers(DType::F16) => {
-                let mut numbers = vec![f16::ZERO; count];
-                self.read(*file, place.start, bytemuck::cast_slice_mut(numbers.as_mut_slice().reinterpret_cast_mut()))?;
+                let numbers: Vec<f16> = self.halves(*file, place.start, count)?.reinterpret_into();
                 Tensor::from_vec(numbers, shape, &Device::Cpu)?
             }
             Stored::Numbers(DType::BF16) => {
-                let mut numbers = vec![bf16::ZERO; count];
-                self.read(*file, place.start, bytemuck::cast_slice_mut(numbers.as_mut_slice().reinterpret_cast_mut()))?;
+                let numbers: Vec<bf16> = self.halves(*file, place.start, count)?.reinterpret_into();
                 Tensor::from_vec(numbers, shape, &Device::Cpu)?
             }
             Stored::Numbers(DType::F8E4M3) => {

@@ -1,6 +1,6 @@
 //! Between candle's tensors and the kernels in `cpu`, which know only slices.
 
-use super::cpu::{Kind, Parts, Tiling, Values};
+use super::cpu::{Kind, Parts, Tiling, Values, zeros};
 use candle_core::{CpuStorage, DType, Device, Result, Shape, Storage, Tensor};
 use candle_nn::VarBuilder;
 use half::bf16;
@@ -102,7 +102,7 @@ impl<S: Deref<Target = Storage>> Deref for Numbers<S> {
 /// A new tensor in main memory, filled by `fill`.
 pub(super) fn filled(shape: impl Into<Shape>, fill: impl FnOnce(&mut [f32])) -> Result<Tensor> {
     let shape = shape.into();
-    let mut numbers = vec![0f32; shape.elem_count()];
+    let mut numbers = zeros(shape.elem_count());
     fill(&mut numbers);
     Tensor::from_vec(numbers, shape, &Device::Cpu)
 }
@@ -110,7 +110,7 @@ pub(super) fn filled(shape: impl Into<Shape>, fill: impl FnOnce(&mut [f32])) -> 
 /// As [`filled`], of rounded numbers.
 pub(super) fn filled_rounded(shape: impl Into<Shape>, fill: impl FnOnce(&mut [bf16])) -> Result<Tensor> {
     let shape = shape.into();
-    let mut numbers: Vec<bf16> = vec![0u16; shape.elem_count()].reinterpret_into();
+    let mut numbers: Vec<bf16> = zeros::<u16>(shape.elem_count()).reinterpret_into();
     fill(&mut numbers);
     Tensor::from_vec(numbers, shape, &Device::Cpu)
 }

@@ -34,7 +34,7 @@ pub(super) use conv::Conv;
 pub(super) use gemm::{Epilogue, Matrix, multiply, multiply_gated};
 pub(super) use norm::{PictureShape, group_norm, layer_norm};
 pub(super) use packed::{Packed, PackedGated, Values};
-pub(super) use shared::alone;
+pub(super) use shared::{alone, zeros};
 pub(super) use tiled::{Tiled, TiledGated};
 pub(super) use tiles::{Kind, Parts, Tiling};
 

@@ -1,6 +1,7 @@
 use rayon::prelude::*;
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 
 /// A slice of which threads write different parts. Whoever cuts the work promises that the parts do not overlap.
 pub(super) struct Shared<'a, T = f32> {
@@ -60,6 +61,26 @@ pub(super) fn each(count: usize, worth: bool, task: impl Fn(usize) + Sync) {
     } else {
         (0..count).for_each(task);
     }
+}
+
+/// Numbers that are cleared at once.
+const CLEARED_AT_ONCE: usize = 1 << 16;
+
+/// So many zeros. Where the memory is not fresh from the system, clearing what a large picture takes is work for all threads.
+pub(in crate::kernels) fn zeros<T: bytemuck::Zeroable + Copy + Send>(count: usize) -> Vec<T> {
+    let mut numbers = Vec::with_capacity(count);
+    let room = &mut numbers.spare_capacity_mut()[..count];
+    let clear = |numbers: &mut [MaybeUninit<T>]| numbers.fill(MaybeUninit::zeroed());
+    if count > CLEARED_AT_ONCE && threads() > 1 {
+        room.par_chunks_mut(CLEARED_AT_ONCE).for_each(clear);
+    } else {
+        clear(room);
+    }
+    // SAFETY: all of them are zeros now, which are numbers.
+    unsafe {
+        numbers.set_len(count);
+    }
+    numbers
 }
 
 /// A line of the cache.

@@ -168,7 +168,7 @@ fn each<T: Copy, const PARTS: usize>(from: &[T], to: &mut [[u16; PARTS]], parts:
     from.iter().zip(to).for_each(|(from, to)| *to = parts(*from));
 }
 
-/// `values` (outputs, depth, taps) in panels of `shape`, which is panels, taps and depth. `parts` makes a row's numbers into what is
+/// `values` (outputs, depth, taps) in panels of `shape`, which is panels, taps and depth. `parts` makes numbers into what is
 /// stored; the first of each stand in a step's first lines, the next behind them.
 fn arrange<T: Sync, const PARTS: usize>(
     values: &[T],
@@ -176,38 +176,50 @@ fn arrange<T: Sync, const PARTS: usize>(
     output: impl Fn(usize) -> Option<usize> + Sync,
     parts: impl Fn(&[T], &mut [[u16; PARTS]]) + Sync,
 ) -> Vec<Line> {
-    let (tiles, step) = (depth.div_ceil(DEPTH), PARTS * STEP);
-    let of_panel = tiles * taps * step;
-    let mut lines = vec![Line::ZERO; panels * of_panel];
-    lines.par_chunks_mut(of_panel.max(1)).enumerate().for_each(|(panel, lines)| {
-        let mut row = vec![[0; PARTS]; depth * taps];
-        // The rows of a tile of outputs: part, tap, output. From here a step is read and put down as a whole.
-        let mut rows = vec![Line::ZERO; PARTS * taps * SIDE * tiles];
-        for side in 0..AT_ONCE {
-            for column in 0..SIDE {
-                match output(panel * PANEL + side * SIDE + column) {
-                    Some(output) => parts(&values[output * depth * taps..][..depth * taps], &mut row),
-                    None => row.fill([0; PARTS]),
-                }
-                for part in 0..PARTS {
-                    for tap in 0..taps {
-                        let to = &mut rows[((part * taps + tap) * SIDE + column) * tiles..][..tiles];
-                        let numbers = row.iter().skip(tap).step_by(taps).map(|parts| parts[part]);
-                        bytemuck::cast_slice_mut(to).iter_mut().zip(numbers).for_each(|(to, number)| *to = number);
-                    }
-                }
-            }
-            for (index, to) in lines.chunks_exact_mut(SIDE).skip(side).step_by(AT_ONCE).enumerate() {
-                let (step, part) = (index / PARTS, index % PARTS);
-                let (tile, tap) = (step / taps, step % taps);
-                let from = &rows[(part * taps + tap) * SIDE * tiles..][..SIDE * tiles];
-                for (column, from) in from.iter().skip(tile).step_by(tiles).enumerate() {
-                    for (to, pair) in to.iter_mut().zip(from.0.chunks_exact(2)) {
-                        to.0[2 * column..][..2].copy_from_slice(pair);
-                    }
+    let of_tile = taps * PARTS * STEP;
+    let of_panel = depth.div_ceil(DEPTH) * of_tile;
+    let whole = panels * of_panel;
+    let mut lines = Vec::with_capacity(whole);
+    lines.spare_capacity_mut()[..whole].par_chunks_mut(of_panel.max(1)).enumerate().for_each(|(panel, lines)| {
+        // Columns without an output stay zeros.
+        let mut steps = vec![Line::ZERO; of_tile];
+        let mut numbers = vec![[0; PARTS]; DEPTH * taps];
+        for (tile, lines) in lines.chunks_exact_mut(of_tile).enumerate() {
+            let first = tile * DEPTH;
+            let count = DEPTH.min(depth - first) * taps;
+            numbers[count..].fill([0; PARTS]);
+            for column in 0..PANEL {
+                let Some(output) = output(panel * PANEL + column) else { continue };
+                parts(&values[(output * depth + first) * taps..][..count], &mut numbers[..count]);
+                // The compiler unrolls what it knows: nearly all weights are matrices or kernels of 3×3.
+                match taps {
+                    1 => put_column(&numbers, 1, column, &mut steps),
+                    9 => put_column(&numbers, 9, column, &mut steps),
+                    taps => put_column(&numbers, taps, column, &mut steps),
                 }
             }
+            lines.iter_mut().zip(&steps).for_each(|(to, line)| _ = to.write(*line));
         }
     });
+    // SAFETY: each of them has been written: the last panel is as long as the others, and so is the last tile of each.
+    unsafe {
+        lines.set_len(whole);
+    }
     lines
+}
+
+/// Puts an output's numbers (channels, taps) of a tile down in its column of the steps, in pairs of channels.
+#[inline(always)]
+fn put_column<const PARTS: usize>(numbers: &[[u16; PARTS]], taps: usize, column: usize, steps: &mut [Line]) {
+    let (side, column) = (column / SIDE, 2 * (column % SIDE));
+    let steps = steps.as_chunks_mut::<SIDE>().0.as_chunks_mut::<AT_ONCE>().0.as_chunks_mut::<PARTS>().0;
+    let steps = &mut steps[..taps];
+    for (pair, numbers) in (0..SIDE).zip(numbers.chunks_exact(2 * taps)) {
+        let (first, second) = numbers.split_at(taps);
+        for ((step, first), second) in steps.iter_mut().zip(first).zip(second) {
+            for (part, (first, second)) in step.iter_mut().zip(first.iter().zip(second)) {
+                part[side][pair].0[column..][..2].copy_from_slice(&[*first, *second]);
+            }
+        }
+    }
 }
