@@ -1,7 +1,8 @@
 //! The `sfumato` program: without arguments the window, with a subcommand the same work without one.
 
 use clap::Parser;
-use sfumato::cli::{Cli, Usage, sentence};
+use sfumato::cli::{Cli, ComputeArgs, Usage, sentence};
+use sfumato::engine::choose_device;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -9,9 +10,10 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
         Some(command) => {
-            set_threads(command.threads());
+            let ComputeArgs { threads, device } = command.compute();
+            set_threads(threads.map(|threads| threads as usize));
             start_log();
-            command.run()
+            device.map_or(Ok(()), choose_device).map_err(Into::into).and_then(|()| command.run())
         }
         None => open_window(),
     };

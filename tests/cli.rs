@@ -256,7 +256,7 @@ fn the_gallery_is_searched_by_what_its_pictures_show() {
 fn the_same_command_gives_the_same_bytes_with_any_number_of_threads() {
     let desk = Desk::new();
     let first = desk.paint(&["--seed", "7"]);
-    for threads in [&[][..], &["--threads", "1"], &["--threads", "2"]] {
+    for threads in [&[][..], &["--threads", "1"], &["--threads", "2", "--device", "cpu"]] {
         let again = desk.paint(&[&["--seed", "7"], threads].concat());
         assert_ne!(first["pictures"][0]["file"], again["pictures"][0]["file"], "no file is overwritten");
         assert!(file_of(&first, 0) == file_of(&again, 0), "{threads:?}");
@@ -677,6 +677,7 @@ fn a_command_line_that_makes_no_sense_is_refused_with_exit_code_2() {
         (&["--mask", "a.png"], "--image"),
         (&["--count", "0"], "between 1 and 10000"),
         (&["--threads", "0"], "between 1 and 1024"),
+        (&["--device", "abacus"], "none of cpu, gpu and gpu:N"),
         (&["--seed", "18446744073709551615", "--count", "2"], "choose a smaller one"),
         (&["--out", "a.jpg"], "say --out a.png"),
         (&["--trace", "t.safetensors", "--count", "2"], "--trace writes one run"),
@@ -685,6 +686,10 @@ fn a_command_line_that_makes_no_sense_is_refused_with_exit_code_2() {
         let (code, sentence) = desk.fail(&[&["paint", "x"], args].concat());
         assert_eq!(code, 2, "{args:?}: {sentence}");
         assert!(sentence.contains(says), "{args:?}: {sentence}");
+    }
+    if !cfg!(any(feature = "cuda", feature = "metal")) {
+        let (code, sentence) = desk.fail(&["bench", "--device", "gpu:1"]);
+        assert!(code == 2 && sentence.contains("build it with the feature cuda or metal"), "{code}: {sentence}");
     }
     assert_eq!(desk.fail(&["paint"]).0, 2);
     assert_eq!(desk.fail(&["dance"]).0, 2);

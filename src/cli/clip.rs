@@ -171,7 +171,7 @@ pub(super) struct ChosenClip {
 
 impl ChosenClip {
     pub(super) fn open(&self) -> anyhow::Result<Eye> {
-        let clip = crate::checkpoints::Clip::load(&self.folder, &engine::best_device());
+        let clip = crate::checkpoints::Clip::load(&self.folder, &engine::device());
         Ok(Eye::new(clip.map_err(engine::Error::from)?))
     }
 }

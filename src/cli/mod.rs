@@ -3,6 +3,7 @@
 
 mod bench;
 mod clip;
+mod compute;
 mod describe;
 mod download;
 mod inspect;
@@ -14,6 +15,7 @@ mod report;
 mod reproducing;
 mod upscale;
 
+pub use compute::ComputeArgs;
 pub use describe::sentence;
 pub use reproducing::ReproduceArgs;
 
@@ -216,9 +218,8 @@ pub struct PaintArgs {
     /// Also write every tensor on the way: conditioning, noise, each step, the finished latent, the picture
     #[arg(long, value_name = "FILE.safetensors")]
     pub trace: Option<PathBuf>,
-    /// How many threads compute [default: all cores]
-    #[arg(long, value_name = "N", value_parser = |text: &str| whole_between(text, 1, 1024))]
-    pub threads: Option<u32>,
+    #[command(flatten)]
+    pub compute: ComputeArgs,
     /// Print one JSON object on standard output when done
     #[arg(long)]
     pub json: bool,
@@ -319,9 +320,8 @@ pub struct BenchArgs {
     /// and paints not quite the same picture
     #[arg(long, value_name = "NAME", default_value = "f32", value_parser = precision_named)]
     pub precision: Precision,
-    /// How many threads compute [default: all cores]
-    #[arg(long, value_name = "N", value_parser = |text: &str| whole_between(text, 1, 1024))]
-    pub threads: Option<u32>,
+    #[command(flatten)]
+    pub compute: ComputeArgs,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
@@ -343,9 +343,8 @@ pub struct UpscaleArgs {
     /// Where to write: a .png file, which is overwritten, or a folder [default: a free name NAME-4x.png in the working directory]
     #[arg(long, value_name = "FILE|DIR")]
     pub out: Option<PathBuf>,
-    /// How many threads compute [default: all cores]
-    #[arg(long, value_name = "N", value_parser = |text: &str| whole_between(text, 1, 1024))]
-    pub threads: Option<u32>,
+    #[command(flatten)]
+    pub compute: ComputeArgs,
     /// Print one JSON object on standard output when done
     #[arg(long)]
     pub json: bool,
@@ -364,9 +363,8 @@ pub struct RankArgs {
     /// program]
     #[arg(long, value_name = "DIR|NAME")]
     pub clip: Option<String>,
-    /// How many threads compute [default: all cores]
-    #[arg(long, value_name = "N", value_parser = |text: &str| whole_between(text, 1, 1024))]
-    pub threads: Option<u32>,
+    #[command(flatten)]
+    pub compute: ComputeArgs,
     /// Print one JSON object instead of a table
     #[arg(long)]
     pub json: bool,
@@ -385,26 +383,24 @@ pub struct SearchArgs {
     /// program]
     #[arg(long, value_name = "DIR|NAME")]
     pub clip: Option<String>,
-    /// How many threads compute [default: all cores]
-    #[arg(long, value_name = "N", value_parser = |text: &str| whole_between(text, 1, 1024))]
-    pub threads: Option<u32>,
+    #[command(flatten)]
+    pub compute: ComputeArgs,
     /// Print one JSON object instead of a table
     #[arg(long)]
     pub json: bool,
 }
 
 impl Command {
-    /// How many threads were asked for. The number must be known before the first thread starts.
-    pub fn threads(&self) -> Option<usize> {
-        let threads = match self {
-            Self::Paint(args) => args.threads,
-            Self::Bench(args) => args.threads,
-            Self::Upscale(args) => args.threads,
-            Self::Rank(args) => args.threads,
-            Self::Search(args) => args.threads,
-            Self::Inspect { .. } | Self::Models { .. } => None,
-        };
-        threads.map(|threads| threads as usize)
+    /// On what networks are to compute, as far as it was said. It must be known before the first thread starts.
+    pub fn compute(&self) -> ComputeArgs {
+        match self {
+            Self::Paint(args) => args.compute,
+            Self::Bench(args) => args.compute,
+            Self::Upscale(args) => args.compute,
+            Self::Rank(args) => args.compute,
+            Self::Search(args) => args.compute,
+            Self::Inspect { .. } | Self::Models { .. } => ComputeArgs::default(),
+        }
     }
 
     /// Does it. The exit code is 0, or 130 after an interruption.

@@ -55,7 +55,7 @@ fn upscale_all(args: &UpscaleArgs, done: &mut Done) -> anyhow::Result<()> {
     }
     let (library, _) = library(None);
     let (name, path) = chosen(&library, args.with.as_deref())?;
-    let upscaler = Upscaler::load(&path, &engine::best_device()).map_err(engine::Error::from)?;
+    let upscaler = Upscaler::load(&path, &engine::device()).map_err(engine::Error::from)?;
     let factor = args.scale.unwrap_or_else(|| f64::from(upscaler.scale()));
     done.with = Some((name.clone(), factor));
     let cancel = CancelToken::default();

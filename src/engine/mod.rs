@@ -1,6 +1,7 @@
 //! The inference thread: commands in, events out. It owns the weights; threads share nothing but messages and a cancel flag.
 
 mod channel;
+mod device;
 mod memory;
 mod messages;
 mod priority;
@@ -8,10 +9,10 @@ mod studio;
 mod thread;
 
 pub use channel::{Client, Gone, Peer, channel};
+pub use device::{DeviceChoice, choose_device, device, device_name};
 pub use memory::{Memory, available_memory, give_back_freed_memory, keep_freed_memory};
 pub use messages::{CancelToken, Command, Event, Job, JobId, LookId, Outcome};
 pub use priority::Priority;
-pub use studio::{best_device, device_name};
 
 use crate::checkpoints::Library;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -59,6 +60,9 @@ pub enum Error {
     /// The run failed.
     #[error(transparent)]
     Paint(#[from] crate::diffusion::Error),
+    /// The device that was asked for is not there.
+    #[error("the networks cannot compute there: {0}")]
+    NoDevice(#[source] candle_core::Error),
     /// A mistake in this program; the message is the panic's.
     #[error("the work broke off because of a mistake in this program: {0}")]
     Panicked(String),
@@ -72,6 +76,9 @@ impl Error {
     pub fn next_step(&self) -> Option<&'static str> {
         match self {
             Self::Model(crate::checkpoints::Error::NoBf16) | Self::Meaning(_) | Self::Paint(_) | Self::Gone(_) => None,
+            Self::NoDevice(_) => {
+                Some("`--device cpu` computes on the CPU; without `--device` a GPU is used only if there is one")
+            }
             Self::UnknownModel(_) | Self::Model(_) => Some("`sfumato models` lists the models that can be used"),
             Self::Panicked(_) => Some("try again, and report it with the settings if it comes back"),
         }

@@ -1,7 +1,7 @@
 //! The work itself: the weights, of one model, one upscaler, one `ControlNet` and one CLIP at a time, and the runs that use them.
 
 use super::thread::Work;
-use super::{CancelToken, Error, Event, Job, Memory, Peer, available_memory, give_back_freed_memory};
+use super::{CancelToken, Error, Event, Job, Memory, Peer, available_memory, device, give_back_freed_memory};
 use crate::checkpoints::{
     self, Clip, ControlNet, LatentToRgb, LearnedWord, Library, Lora, LoraWeights, Model, Upscaler, load_controlnet,
 };
@@ -38,7 +38,7 @@ impl Studio {
     pub(super) fn new(library: Arc<Library>, memory: Memory) -> Self {
         Self {
             library,
-            device: best_device(),
+            device: device(),
             memory,
             sparing: false,
             loaded: None,
@@ -135,33 +135,6 @@ impl Studio {
         }
         (learned, unread)
     }
-}
-
-/// What the networks run on, in words for the status line.
-pub fn device_name() -> String {
-    match best_device() {
-        Device::Cpu => match candle_core::utils::get_num_threads() {
-            1 => "CPU, 1 thread".to_owned(),
-            threads => format!("CPU, {threads} threads"),
-        },
-        Device::Cuda(_) => "CUDA GPU".to_owned(),
-        Device::Metal(_) => "Metal GPU".to_owned(),
-    }
-}
-
-/// The GPU if this binary was compiled for one and there is one, else the CPU.
-pub fn best_device() -> Device {
-    let gpu = if cfg!(feature = "cuda") {
-        Device::new_cuda(0)
-    } else if cfg!(feature = "metal") {
-        Device::new_metal(0)
-    } else {
-        return Device::Cpu;
-    };
-    gpu.unwrap_or_else(|error| {
-        tracing::warn!("there is no usable GPU, so the CPU paints: {error}");
-        Device::Cpu
-    })
 }
 
 impl Work for Studio {

@@ -26,7 +26,7 @@ impl Session {
                 "The CLIP {name} that the settings name cannot be used: `sfumato models` says which are there and why"
             )
         });
-        let device = engine::best_device();
+        let device = engine::device();
         let precisions = Precision::ALL.iter().copied().filter(|precision| precision.is_there(&device)).collect();
         let engine_wake = Arc::clone(&wake);
         let engine = Box::new(move || {
