@@ -218,6 +218,7 @@ pub struct PaintArgs {
     /// Also write every tensor on the way: conditioning, noise, each step, the finished latent, the picture
     #[arg(long, value_name = "FILE.safetensors")]
     pub trace: Option<PathBuf>,
+    /// On what networks compute.
     #[command(flatten)]
     pub compute: ComputeArgs,
     /// Print one JSON object on standard output when done
@@ -320,6 +321,7 @@ pub struct BenchArgs {
     /// and paints not quite the same picture
     #[arg(long, value_name = "NAME", default_value = "f32", value_parser = precision_named)]
     pub precision: Precision,
+    /// On what networks compute.
     #[command(flatten)]
     pub compute: ComputeArgs,
     /// Print one JSON object instead of text
@@ -343,6 +345,7 @@ pub struct UpscaleArgs {
     /// Where to write: a .png file, which is overwritten, or a folder [default: a free name NAME-4x.png in the working directory]
     #[arg(long, value_name = "FILE|DIR")]
     pub out: Option<PathBuf>,
+    /// On what networks compute.
     #[command(flatten)]
     pub compute: ComputeArgs,
     /// Print one JSON object on standard output when done
@@ -363,6 +366,7 @@ pub struct RankArgs {
     /// program]
     #[arg(long, value_name = "DIR|NAME")]
     pub clip: Option<String>,
+    /// On what networks compute.
     #[command(flatten)]
     pub compute: ComputeArgs,
     /// Print one JSON object instead of a table
@@ -383,6 +387,7 @@ pub struct SearchArgs {
     /// program]
     #[arg(long, value_name = "DIR|NAME")]
     pub clip: Option<String>,
+    /// On what networks compute.
     #[command(flatten)]
     pub compute: ComputeArgs,
     /// Print one JSON object instead of a table

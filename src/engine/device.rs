@@ -9,6 +9,7 @@ static DEVICE: OnceLock<Device> = OnceLock::new();
 /// What a person can have the networks compute on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeviceChoice {
+    /// The processor, by our own kernels.
     Cpu,
     /// The GPU of this number, as CUDA or Metal count them.
     Gpu(usize),
