@@ -5,6 +5,7 @@
     python benches/full_size.py ours target/release/sfumato sd1.safetensors ours.safetensors
     python benches/full_size.py theirs sd1 sd1.safetensors theirs.safetensors
     python benches/full_size.py compare ours.safetensors theirs.safetensors
+    python benches/full_size.py hollow sd1 sd1.safetensors     the same names and shapes over a hole: a file to be listed, of a few kilobytes
 
 `xl` instead of `sd1` is Stable Diffusion XL. Needs what tests/fixtures/generate_checkpoints.py needs, 2.1 GB of disk for sd1 and 6.9 GB for
 xl, and some 5 and 20 GB of memory. The file is in the names of the single files that people share, in half precision; both compute in f32,
@@ -65,7 +66,8 @@ def parts(family):
     return unet, vae
 
 
-def make(family, path):
+def named_shapes(family):
+    """Each tensor's name in the single files that people share, and its shape."""
     unet, vae = parts(family)
     unet_of, vae_of = checkpoints.unet_names(unet), checkpoints.vae_names(vae)
     shapes = {unet_of[key]: tuple(value.shape) for key, value in unet.state_dict().items()}
@@ -80,9 +82,24 @@ def make(family, path):
         else:
             named = checkpoints.open_clip_names(config["hidden_size"], config["num_hidden_layers"], config["vocab_size"], config["intermediate_size"])
             shapes |= {key.replace("cond_stage_model.model.", prefix): shape for key, shape in named.items()}
+    return shapes
+
+
+def hollow(family, path):
+    header, end = {}, 0
+    for name, shape in named_shapes(family).items():
+        begin, end = end, end + 2 * int(torch.tensor(shape).prod())
+        header[name] = {"dtype": "F16", "shape": list(shape), "data_offsets": [begin, end]}
+    text = json.dumps(header).encode()
+    with open(path, "wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.truncate(8 + len(text) + end)
+
+
+def make(family, path):
     generator = torch.Generator().manual_seed(1)
     tensors = {}
-    for name, shape in shapes.items():
+    for name, shape in named_shapes(family).items():
         values = torch.randn(shape, generator=generator)
         if len(shape) == 1:
             values = values * 0.1 + float(name.endswith("weight"))
@@ -176,7 +193,7 @@ def compare(first, second):
 
 
 if __name__ == "__main__":
-    commands = {"make": make, "ours": ours, "theirs": theirs, "compare": compare}
+    commands = {"make": make, "hollow": hollow, "ours": ours, "theirs": theirs, "compare": compare}
     if len(sys.argv) < 2 or sys.argv[1] not in commands:
         sys.exit(__doc__)
     commands[sys.argv[1]](*sys.argv[2:])

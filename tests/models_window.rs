@@ -43,7 +43,14 @@ fn model(name: &str, kind: &str, megabytes: u64, side: u32, preview: Option<Path
         schedule: ScheduleName::Karras,
         guidance_scale: 7.0,
     };
-    let details = Details { kind: kind.into(), stored: "f16", bytes: megabytes * 1_000_000, vae_width: 128, preview };
+    let details = Details {
+        kind: kind.into(),
+        stored: "f16",
+        bytes: megabytes * 1_000_000,
+        vae_width: 128,
+        path: kind.into(),
+        preview,
+    };
     Model { details: Some(details), ..Model::new(name, "", &defaults) }
 }
 

@@ -45,6 +45,8 @@ impl Dialogs for Chosen {
     }
 }
 
+#[path = "ui/finer.rs"]
+mod finer;
 #[path = "ui/frames.rs"]
 mod frames;
 #[path = "ui/tools.rs"]

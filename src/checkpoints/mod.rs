@@ -41,7 +41,7 @@ pub use learned::{LearnedWord, LearnedWordEntry, LearnedWordSummary};
 pub use library::{Library, ModelEntry, Summary};
 pub use lora::{Lora, LoraEntry, LoraSummary, LoraWeights};
 pub use memory::memory_needed;
-pub use model::{Format, Model, Parts, TextEncoder};
+pub use model::{Format, Model, Parts, TextEncoder, tokenizer};
 pub use precision::Precision;
 pub use preview::LatentToRgb;
 pub use suggestion::Suggestion;

@@ -363,6 +363,13 @@ impl Source {
     }
 }
 
+/// The first tokenizer of the model at this path, and how many tokens its text encoder takes at once. No weights are read.
+pub fn tokenizer(path: &Path) -> Result<(Tokenizer, usize), Error> {
+    let source = Source::open(path)?;
+    let (configs, _) = source.configs()?;
+    Ok((source.tokenizer(0)?, configs.texts[0].max_position_embeddings))
+}
+
 /// A model whose networks are loaded one by one, each when it is asked for.
 #[derive(Clone, Debug)]
 pub struct Parts {

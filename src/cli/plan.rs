@@ -126,21 +126,15 @@ fn request(args: &PaintArgs, model: String, defaults: &Defaults, extent: Extent)
     })
 }
 
-/// The style of this name, whatever its case, in the first `styles.csv` that has it.
+/// The style of this name, whatever its case.
 fn style(folders: &[PathBuf], name: &str) -> anyhow::Result<Style> {
-    let beside = folders.iter().filter_map(|folder| folder.parent().map(Path::to_owned));
-    let files: Vec<_> = folders.iter().cloned().chain(beside).map(|folder| folder.join("styles.csv")).collect();
-    let mut names = Vec::new();
-    for file in files.iter().filter(|file| file.is_file()) {
-        for style in Style::read(file)? {
-            if style.name.eq_ignore_ascii_case(name) {
-                return Ok(style);
-            }
-            names.push(style.name);
-        }
+    let styles = Style::of_folders(folders)?;
+    let names: Vec<_> = styles.iter().map(|style| style.name.clone()).collect();
+    if let Some(style) = styles.into_iter().find(|style| style.name.eq_ignore_ascii_case(name)) {
+        return Ok(style);
     }
     let choose = if names.is_empty() {
-        let places: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
+        let places: Vec<_> = Style::places(folders).iter().map(|file| file.display().to_string()).collect();
         format!("there is no styles.csv: put one at {}", places.join(" or "))
     } else {
         format!("choose one of {}", names.join(", "))

@@ -99,6 +99,14 @@ impl Tokenizer {
         Ok(Chunks { chunks: chunks.into_iter().map(|tokens| self.chunk(&tokens, room + 2)).collect(), unknown })
     }
 
+    /// How many tokens a prompt takes of chunks of `length`: those of the last one and, as A1111's counter has it, all that the others have room
+    /// for.
+    pub fn count(&self, parts: Vec<Part>, length: usize) -> Result<usize, Error> {
+        let chunks = self.chunks(parts, length, &[])?.chunks;
+        let last = chunks.last().and_then(|chunk| chunk.ids.iter().position(|id| *id == self.end)).unwrap_or(1);
+        Ok((chunks.len() - 1) * length.saturating_sub(2) + last - 1)
+    }
+
     /// The tokens that a word is written with; none where the vocabulary lacks some of them.
     pub fn spelling(&self, word: &str) -> Result<Option<Vec<u32>>, Error> {
         let Pieces { ids, unknown, .. } = self.pieces(word)?;

@@ -1,10 +1,11 @@
 //! Prompts to use again: A1111's `styles.csv`, with the columns `name`, `prompt` and `negative_prompt` (`modules/styles.py`).
 
 use super::Error;
-use std::path::Path;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
 
 /// A row of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Style {
     /// What it is called.
     pub name: String,
@@ -44,6 +45,31 @@ impl Style {
             negative_prompt: cell(&row, negative),
         });
         Ok(styles.filter(|style| !style.name.trim().is_empty()).collect())
+    }
+
+    /// Where they may be: in each of these folders, and beside each.
+    pub fn places(folders: &[PathBuf]) -> Vec<PathBuf> {
+        let beside = folders.iter().filter_map(|folder| folder.parent().map(Path::to_owned));
+        folders.iter().cloned().chain(beside).map(|folder| folder.join("styles.csv")).collect()
+    }
+
+    /// Those of all files in these folders and beside them; of two of one name, whatever its case, the first.
+    pub fn of_folders(folders: &[PathBuf]) -> Result<Vec<Self>, Error> {
+        let mut all: Vec<Self> = Vec::new();
+        for file in Self::places(folders).iter().filter(|file| file.is_file()) {
+            for style in Self::read(file)? {
+                if all.iter().all(|known| !known.name.eq_ignore_ascii_case(&style.name)) {
+                    all.push(style);
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// A prompt and a negative prompt in all of these styles, one after the other.
+    pub fn all_applied(styles: &[Self], prompt: &str, negative_prompt: &str) -> (String, String) {
+        let plain = (prompt.to_owned(), negative_prompt.to_owned());
+        styles.iter().fold(plain, |(prompt, negative), style| style.applied(&prompt, &negative))
     }
 
     /// A prompt and a negative prompt in this style.

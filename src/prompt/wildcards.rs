@@ -3,12 +3,24 @@
 //! extensions and of `ComfyUI`.
 
 use super::Error;
+use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
-/// The files that prompts may take lines from.
+/// The files that prompts may take lines from. Each is read once, and again when it has changed.
 #[derive(Clone, Debug, Default)]
 pub struct Wildcards {
     folders: Vec<PathBuf>,
+    read: Arc<Mutex<HashMap<PathBuf, Lines>>>,
+}
+
+/// What was read of a file.
+#[derive(Debug)]
+struct Lines {
+    /// Its length, and when it was changed last.
+    of: (u64, Option<SystemTime>),
+    lines: Arc<[String]>,
 }
 
 /// How deep what is chosen may leave something open in turn.
@@ -20,7 +32,12 @@ const LONGEST: usize = 200_000;
 impl Wildcards {
     /// In the folder `wildcards` of each of these folders; of files of the same name the first counts.
     pub fn new(folders: &[PathBuf]) -> Self {
-        Self { folders: folders.iter().map(|folder| folder.join("wildcards")).collect() }
+        Self { folders: folders.iter().map(|folder| folder.join("wildcards")).collect(), read: Arc::default() }
+    }
+
+    /// Whether they are those of these folders.
+    pub fn are_in(&self, folders: &[PathBuf]) -> bool {
+        self.folders.iter().eq(&Self::new(folders).folders)
     }
 
     /// A prompt that leaves nothing open.
@@ -63,7 +80,7 @@ impl Wildcards {
     }
 
     /// The lines of a file that are not empty and do not begin with `#`: at least one.
-    fn lines(&self, name: &str) -> Result<Vec<String>, Error> {
+    fn lines(&self, name: &str) -> Result<Arc<[String]>, Error> {
         let relative = PathBuf::from(format!("{name}.txt"));
         let stays = relative.components().all(|part| matches!(part, Component::Normal(_)));
         let found = self.folders.iter().map(|folder| folder.join(&relative)).find(|path| stays && path.is_file());
@@ -72,12 +89,20 @@ impl Wildcards {
             let places = if folders.is_empty() { "a folder of models".to_owned() } else { folders.join(" or ") };
             return Err(Error::Wildcard(format!("there is no {name}.txt for __{name}__: put one into {places}")));
         };
-        let text = read(&path).map_err(|why| Error::Wildcard(format!("{why}: {}", path.display())))?;
+        let failed = |why: String| Error::Wildcard(format!("{why}: {}", path.display()));
+        let about = path.metadata().map_err(|error| failed(error.to_string()))?;
+        let of = (about.len(), about.modified().ok());
+        let mut all = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = all.get(&path).filter(|known| known.of == of && of.1.is_some()) {
+            return Ok(Arc::clone(&known.lines));
+        }
+        let text = read(&path).map_err(failed)?;
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-        let lines: Vec<String> = lines.map(str::to_owned).collect();
+        let lines: Arc<[String]> = lines.map(str::to_owned).collect();
         if lines.is_empty() {
             return Err(Error::Wildcard(format!("nothing can be chosen from an empty file: {}", path.display())));
         }
+        all.insert(path.clone(), Lines { of, lines: Arc::clone(&lines) });
         Ok(lines)
     }
 }
@@ -175,6 +200,21 @@ mod tests {
         assert_eq!(found("{a|{b|c} d|}"), set(&["a", "b d", "c d", ""]));
         assert_eq!(found("a __animals__"), set(&["a cat", "a dog", "a lion", "a tiger"]));
         assert_eq!(wildcards.expanded("{a|b} {c|d}", 7).unwrap(), wildcards.expanded("{a|b} {c|d}", 7).unwrap());
+    }
+
+    #[test]
+    fn a_file_that_has_changed_is_read_again() {
+        let (home, wildcards) = wildcards();
+        let file = home.path().join("wildcards/one.txt");
+        std::fs::write(&file, "cat").unwrap();
+        assert_eq!(wildcards.expanded("__one__", 1).unwrap(), "cat");
+        let then = file.metadata().unwrap().modified().unwrap();
+        std::fs::write(&file, "dog").unwrap();
+        let open = std::fs::File::options().write(true).open(&file).unwrap();
+        open.set_modified(then).unwrap();
+        assert_eq!(wildcards.expanded("__one__", 1).unwrap(), "cat", "the same length and time: it is not read again");
+        open.set_modified(then + std::time::Duration::from_secs(1)).unwrap();
+        assert_eq!(wildcards.expanded("__one__", 1).unwrap(), "dog");
     }
 
     #[test]

@@ -151,6 +151,8 @@ pub enum Action {
     Delete(ResultId),
     /// Read the pictures that are kept with the models: they are to be chosen from.
     LookAtModels,
+    /// Read the styles that there are: they are to be chosen from.
+    LookAtStyles,
     /// Use the model in this file or folder, or look for models in this folder, now and from now on.
     AddModel(PathBuf),
     /// Download this model from the hub.

@@ -130,6 +130,7 @@ impl Session {
             Action::SaveAgain(id) => self.save_again(id),
             Action::Delete(id) => self.delete(id),
             Action::LookAtModels => self.look_at_models(),
+            Action::LookAtStyles => self.look_at_styles(),
             Action::AddModel(path) => self.find_models(Added::Dropped(path)),
             Action::GetModel(wanted) => self.get_model(wanted),
             Action::CancelDownload(repo) => self.cancel_download(&repo),
@@ -184,10 +185,13 @@ impl Session {
     }
 
     /// Requests whose prompts leave nothing open.
-    pub(super) fn completed(&self, requests: Vec<Request>) -> Result<Vec<Request>, NotReady> {
-        let wildcards = Wildcards::new(&self.paths.model_folders(&self.settings));
+    pub(super) fn completed(&mut self, requests: Vec<Request>) -> Result<Vec<Request>, NotReady> {
+        let folders = self.paths.model_folders(&self.settings);
+        if !self.wildcards.are_in(&folders) {
+            self.wildcards = Wildcards::new(&folders);
+        }
         let completed = |request: Request| {
-            let request = request.completed(&wildcards).map_err(|why| NotReady::Prompt(why.to_string()))?;
+            let request = request.completed(&self.wildcards).map_err(|why| NotReady::Prompt(why.to_string()))?;
             Ok(request.checked()?)
         };
         requests.into_iter().map(completed).collect()

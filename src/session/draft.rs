@@ -8,6 +8,7 @@ use crate::geom::{Bounds, Extent};
 use crate::metadata::Found;
 use crate::paint::Document;
 use crate::pixels::Picture;
+use crate::prompt::Style;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,6 +21,9 @@ pub struct Draft {
     pub prompt: String,
     /// What to stay away from.
     pub negative_prompt: String,
+    /// Styles that both are painted in, one after the other.
+    #[serde(default)]
+    pub styles: Vec<Style>,
     /// The model's name.
     pub model: String,
     /// How to get from one sigma to the next.
@@ -123,6 +127,7 @@ impl Default for Draft {
         Self {
             prompt: String::new(),
             negative_prompt: String::new(),
+            styles: Vec::new(),
             model: String::new(),
             sampler: SamplerName::DpmPlusPlus2M,
             schedule: ScheduleName::Karras,
@@ -186,10 +191,11 @@ impl Draft {
             let control = self.control.as_ref().ok_or(NotReady::NoControlNet)?;
             Ok::<_, NotReady>(control.with_picture(part_of_guide(guide, place)))
         };
+        let (prompt, negative_prompt) = Style::all_applied(&self.styles, &self.prompt, &self.negative_prompt);
         let first = Request {
             model: self.model.clone(),
-            prompt: self.prompt.clone(),
-            negative_prompt: self.negative_prompt.clone(),
+            prompt,
+            negative_prompt,
             extent: place
                 .map_or_else(|| self.extent_to_paint(document), |place| extent_to_paint(place.bounds.extent, native)),
             seed: self.seed,
@@ -254,6 +260,8 @@ impl Draft {
         self.model.clone_from(&request.model);
         self.prompt.clone_from(&request.prompt);
         self.negative_prompt.clone_from(&request.negative_prompt);
+        // They are in the prompts.
+        self.styles.clear();
         self.sampler = request.sampler;
         self.schedule = request.schedule;
         self.steps = request.steps;
@@ -288,6 +296,9 @@ impl Draft {
             }
         }
         set(&mut self.prompt, found.prompt.as_ref());
+        if found.prompt.is_some() {
+            self.styles.clear();
+        }
         set(&mut self.negative_prompt, found.negative_prompt.as_ref());
         set(&mut self.sampler, found.sampler.as_ref());
         set(&mut self.schedule, found.schedule.as_ref());
@@ -403,6 +414,8 @@ pub struct Details {
     pub bytes: u64,
     /// How many channels the finest layers of its VAE have.
     pub vae_width: usize,
+    /// Where it lies.
+    pub path: PathBuf,
     /// The picture that is kept with it.
     pub preview: Option<PathBuf>,
 }

@@ -7,6 +7,7 @@ pub(in crate::session) fn a_draft() -> Draft {
     Draft {
         prompt: "red apple".into(),
         negative_prompt: String::new(),
+        styles: Vec::new(),
         model: "bozzetto".into(),
         sampler: SamplerName::Euler,
         schedule: ScheduleName::Normal,

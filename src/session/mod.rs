@@ -1,8 +1,8 @@
 //! The application without a window: what is being edited, what is queued, what was made. The window reads it and returns
 //! [`Action`]s; [`Session::apply`] carries them out; [`Session::poll`] takes in what the engine and the gallery report.
 //!
-//! Nothing here waits: the engine paints, and four threads of the session's own read and write files (`files`), results
-//! (`gallery`) and the state that survives a crash (`state`), and get models from a hub (`downloads`). Their answers come in through `poll`.
+//! Nothing here waits: the engine paints, and five threads of the session's own read and write files (`files`), results
+//! (`gallery`) and the state that survives a crash (`state`), get models from a hub (`downloads`), and count tokens (`words`). Their answers come in through `poll`.
 
 mod action;
 mod apply;
@@ -29,6 +29,7 @@ mod results;
 mod start;
 mod upscale;
 mod ways;
+mod words;
 mod worker;
 
 pub use action::Action;
@@ -44,6 +45,7 @@ pub use paint_box::{Alike, PaintBox, Run};
 pub use results::{By, Gathered, Kept, ResultId, ResultItem, Results};
 pub use start::entropy;
 pub use ways::Way;
+pub use words::Length;
 pub use worker::Wake;
 
 use crate::checkpoints::Library;
@@ -52,6 +54,7 @@ use crate::engine::{Client, Command};
 use crate::metadata::Imported;
 use crate::paint::{Brush, Document, Tool};
 use crate::pixels::Picture;
+use crate::prompt::{Style, Wildcards};
 use crate::settings::{Paths, Settings};
 use persist::{Keeper, Snapshot};
 use std::collections::HashMap;
@@ -118,6 +121,10 @@ pub struct Session {
     pub upscalers: Vec<Upscale>,
     /// The `ControlNet`s that can be chosen.
     pub controlnets: Vec<ControlNetChoice>,
+    /// The styles that can be chosen, once they were read.
+    pub styles: Vec<Style>,
+    /// How long the prompt and the negative prompt are, once that was counted.
+    pub lengths: Option<[Length; 2]>,
     /// What the user configured.
     pub settings: Settings,
     /// Whether the picture opened last carried settings, for [`Action::UseSettings`].
@@ -129,6 +136,9 @@ pub struct Session {
     /// How often a dead engine is started again before the person has to ask.
     restarts_left: u8,
     files: files::Files,
+    words: words::Words,
+    /// Keeps what was read of their files.
+    wildcards: Wildcards,
     archive: archive::Archive,
     looking: looking::Looking,
     download_thread: downloads::Downloads,
@@ -218,6 +228,8 @@ impl Session {
             history: snapshot.history,
             models,
             previews: HashMap::new(),
+            styles: Vec::new(),
+            lengths: None,
             precisions,
             upscalers,
             controlnets,
@@ -226,6 +238,8 @@ impl Session {
             start_engine,
             restarts_left: RESTARTS,
             files: files::start(Arc::clone(&wake)),
+            words: words::start(Arc::clone(&wake)),
+            wildcards: Wildcards::default(),
             archive: archive::start(paths.gallery_folder(&settings), Arc::clone(&wake)),
             looking: looking::Looking::new(clip),
             download_thread: downloads::Downloads::start(Arc::clone(&wake), None),
@@ -283,6 +297,7 @@ impl Session {
             );
         }
         self.list_more();
+        self.look_at_styles();
         self.refresh();
     }
 

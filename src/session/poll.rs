@@ -46,6 +46,8 @@ impl Session {
                 }
             }
         }
+        self.take_written();
+        self.count_words();
         self.take_downloads();
         while let Some(complaint) = self.keeper.complaint() {
             self.notices.error(complaint);

@@ -121,6 +121,7 @@ fn model(entry: &ModelEntry) -> Model {
                     stored: summary.stored,
                     bytes: summary.parameters_bytes,
                     vae_width: summary.vae_width,
+                    path: entry.path.clone(),
                     preview: entry.preview(),
                 }),
                 guessed: is_guessed.then_some(summary.training.prediction),

@@ -13,6 +13,7 @@ mod painting;
 mod restart;
 mod results;
 mod ways;
+mod words;
 
 use super::*;
 use crate::diffusion::{Defaults, Painted, Phase, Precision, Request, SamplerName, ScheduleName};

@@ -98,7 +98,8 @@ fn side_panel(ui: &mut Ui, session: &mut Session, view: &mut ViewState, out: &mu
         });
         ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
             inner.show(ui, |ui| {
-                prompt_panel::prompt_panel_ui(ui, &mut session.draft, view, out);
+                let known = prompt_panel::Known { styles: &session.styles, lengths: session.lengths };
+                prompt_panel::prompt_panel_ui(ui, &mut session.draft, known, view, out);
                 if session.document.has_picture() {
                     ui.add_space(space::GROUP);
                     start_panel::start_panel_ui(ui, session, view, out);

@@ -32,6 +32,7 @@ mod size_window;
 mod start_panel;
 mod state;
 mod status;
+mod styles;
 pub mod theme;
 mod thumbnails;
 mod toolbar;

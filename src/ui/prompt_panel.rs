@@ -3,10 +3,12 @@
 use super::icons::Icon;
 use super::shortcuts::Shortcut;
 use super::state::{Outbox, ViewState};
+use super::styles::{chosen_styles_ui, styles_button};
 use super::theme::{Palette, space};
 use super::widgets::{Look, heading, primary_button, sized_icon_button};
 use crate::diffusion::{Phase, Stop};
-use crate::session::{Action, Draft, Jobs, Running, Way};
+use crate::prompt::Style;
+use crate::session::{Action, Draft, Jobs, Length, Running, Way};
 use egui::text::{CCursor, CCursorRange};
 use egui::{
     Align, Button, Layout, ProgressBar, Rect, RichText, Role, Sense, TextEdit, TextStyle, Ui, WidgetInfo, vec2,
@@ -47,10 +49,27 @@ pub(super) fn cursor_to_end(ctx: &egui::Context, field: egui::Id, text: &str) {
     state.store(ctx, field);
 }
 
+/// What is known of the prompts.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    /// The styles that can be chosen.
+    pub(super) styles: &'a [Style],
+    /// How long prompt and negative prompt are, once that was counted.
+    pub(super) lengths: Option<[Length; 2]>,
+}
+
 /// Prompt and negative prompt.
-pub(super) fn prompt_panel_ui(ui: &mut Ui, draft: &mut Draft, view: &mut ViewState, out: &mut Outbox) {
+pub(super) fn prompt_panel_ui(
+    ui: &mut Ui,
+    draft: &mut Draft,
+    known: Known<'_>,
+    view: &mut ViewState,
+    out: &mut Outbox,
+) {
+    let lengths = known.lengths.map_or([None, None], |lengths| lengths.map(Some));
     let label = ui.horizontal(|ui| {
         let label = heading(ui, "Prompt");
+        length_ui(ui, lengths[0]);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             let size = vec2(24.0, 20.0);
             for (icon, shortcut, action) in [
@@ -62,6 +81,7 @@ pub(super) fn prompt_panel_ui(ui: &mut Ui, draft: &mut Draft, view: &mut ViewSta
                     out.act(action);
                 }
             }
+            styles_button(ui, draft, known.styles, out);
         });
         label.id
     });
@@ -76,15 +96,32 @@ pub(super) fn prompt_panel_ui(ui: &mut Ui, draft: &mut Draft, view: &mut ViewSta
     if view.wants_focus.take_if(|id| *id == response.id).is_some() {
         response.request_focus();
     }
+    chosen_styles_ui(ui, draft);
     ui.add_space(space::SMALL);
-    let label = heading(ui, "Stay away from").on_hover_text("The negative prompt: what the picture should not show.");
+    let label = ui.scope(|ui| {
+        ui.spacing_mut().interact_size.y = 0.0;
+        ui.horizontal(|ui| {
+            let label = heading(ui, "Stay away from");
+            length_ui(ui, lengths[1]);
+            label.on_hover_text("The negative prompt: what the picture should not show.")
+        })
+    });
     let negative = TextEdit::multiline(&mut draft.negative_prompt)
         .id(negative_id())
         .hint_text(RichText::new("Blurry, text, frame").color(Palette::of(ui).text_weak))
         .margin(vec2(10.0, 8.0))
         .desired_rows(2)
         .desired_width(f32::INFINITY);
-    bordered(ui, negative).labelled_by(label.id);
+    bordered(ui, negative).labelled_by(label.inner.inner.id);
+}
+
+/// How much of the room for a prompt it takes; nothing of none.
+fn length_ui(ui: &mut Ui, length: Option<Length>) {
+    let Some(Length { tokens, room }) = length.filter(|length| length.tokens > 0) else { return };
+    let text = RichText::new(format!("{tokens} / {room}")).text_style(TextStyle::Small);
+    let about =
+        "How many tokens it is, of those that the model reads at once; longer prompts are read in several parts.";
+    ui.label(text.color(Palette::of(ui).text_weak)).on_hover_text(about);
 }
 
 /// A text field with a line around it that takes the accent while it has the focus.

@@ -58,7 +58,7 @@ pub struct Walk<'a> {
 
 /// Takes `x` (1, C, h, w), noisy by the first of the sigmas, to the last of them. Gives the latent it arrives at, or how it
 /// was stopped. Progress counts steps, that is, sigmas, not calls of the network; DPM fast and DPM adaptive alone, which choose their
-/// sigmas between the first and the last but one, tell each call.
+/// sigmas between the first and the model's smallest, tell each call.
 pub fn sample(name: SamplerName, walk: Walk<'_>, x: Tensor) -> Result<ControlFlow<Stop, Tensor>, Error> {
     match name {
         SamplerName::DpmFast => solver::fast(walk, x),

@@ -1,6 +1,6 @@
 //! DPM-Solver (Lu et al. 2022, "A Fast ODE Solver for Diffusion Probabilistic Model Sampling in Around 10 Steps"): single steps of first to
-//! third order in t = −ln σ that choose their own sigmas between the first of a schedule and the last but one, where they end. k-diffusion's
-//! `DPMSolver`.
+//! third order in t = −ln σ that choose their own sigmas between the first of a schedule and the model's smallest, where they end, as A1111 has
+//! them end. k-diffusion's `DPMSolver`.
 
 use super::step::{Path, Split};
 use super::{Denoiser, Error, OnStep, SamplerName, Step, Stop, TrainingSigmas, Walk, mixed};
@@ -102,7 +102,7 @@ impl<'a> Solver<'a> {
     fn new(walk: Walk<'a>, name: SamplerName) -> Self {
         let Walk { denoiser, sigmas, training, tuning, draw, on_step } = walk;
         let count = sigmas.len() - 1;
-        let last = if count == 1 { training.min().min(sigmas[0]) } else { sigmas[count - 1] };
+        let last = training.min().min(sigmas[0]);
         Self {
             denoiser,
             training,

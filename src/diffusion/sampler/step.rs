@@ -41,7 +41,7 @@ pub(super) enum Estimate {
 }
 
 /// How a step to `next` is divided into a way down and noise up from there, down² + up² = next².
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub(super) enum Split {
     /// up is eta times the deviation of DDPM's posterior (Ho et al. 2020). k-diffusion `get_ancestral_step`; Song et al. 2020, equation
     /// 16, is the same in sigmas.
@@ -52,7 +52,7 @@ pub(super) enum Split {
     /// All the way down, and all noise is fresh: consistency sampling (Song et al. 2023, algorithm 1).
     All,
     /// Down to the timestep that is 1 − eta of the next one: strategic stochastic sampling (Zheng et al. 2024, algorithm 4), as diffusers'
-    /// `TCDScheduler`, which rounds it down.
+    /// `TCDScheduler`, which rounds it down and ends at the first timestep, where the clean latent is still a little noisy.
     Timesteps,
 }
 
@@ -204,6 +204,11 @@ pub(super) fn walk(recipe: &Recipe, walk: Walk<'_>, mut x: Tensor) -> Result<Con
             training,
         };
         let estimate = due.estimate(recipe.estimate)?;
+        if next == 0.0 && recipe.split == Split::Timesteps {
+            let last = training.min().min(sigma);
+            x = (towards(&points[0].x, &estimate, last / sigma)? / (1.0 + last * last).sqrt())?;
+            break;
+        }
         x = towards(&points[0].x, &estimate, down / sigma)?;
         if up > 0.0 {
             x = (x + (path.noise(sigma, next)? * (up * tuning.noise))?)?;
