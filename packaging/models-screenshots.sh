@@ -48,7 +48,7 @@ class Hub(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         if body is not None:
             return self.wfile.write(body)
-        left, piece = SIZES[name], b" " * (6 << 20)
+        left, piece = SIZES[name], b" " * (16 << 20)
         while left:
             left -= self.wfile.write(piece[: min(left, len(piece))])
             time.sleep(0.1)
@@ -82,8 +82,10 @@ xdotool windowsize "$id" 1280 800 windowmove "$id" 0 0 windowfocus "$id"
 sleep "${patience:-4}"
 
 click() {
+    xdotool mousemove $(($1 - 6)) "$2"
+    sleep 1
     xdotool mousemove "$1" "$2"
-    sleep 0.2
+    sleep 1
     xdotool click 1
     sleep "${3:-0.5}"
 }
@@ -98,6 +100,6 @@ xdotool key Escape
 sleep 0.5
 # File, "Get models…", and the first of them.
 click 100 19
-click 150 282 1
-click 876 160 "${downloading:-8}"
+click 150 282 3
+click 876 168 "${downloading:-8}"
 shot download
