@@ -21,7 +21,7 @@ pub(super) fn styles_button(ui: &mut Ui, draft: &mut Draft, styles: &[Style], ou
     }
     let button = button.on_hover_text("Prompts to use again, of styles.csv");
     Popup::menu(&button).close_behavior(PopupCloseBehavior::CloseOnClickOutside).show(|ui| {
-        ui.set_min_width(180.0);
+        ui.set_min_width(210.0);
         ui.spacing_mut().button_padding.x = 8.0;
         ScrollArea::vertical().max_height(HEIGHT).show(ui, |ui| {
             for style in styles {
