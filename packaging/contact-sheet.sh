@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# One sitting at the canvas on one sheet, assets/screenshots/sitting.png: sketch, mask, generate inside it, compare, apply, make room at
-# the right and paint it, undo all, redo all, kill -9, open again. The real window on a virtual display, used like a person would. Fails
+# One sitting at the canvas on one sheet, assets/screenshots/sitting.png: sketch, mask, generate inside it, compare, apply, expand to the
+# right, undo all, redo all, kill -9, open again. The real window on a virtual display, used like a person would. Fails
 # where what is on the canvas after redoing or reopening is not what was there, to the pixel.
 # Needs what packaging/test.sh installs, and ImageMagick. Usage: packaging/contact-sheet.sh [PATH_OF_SFUMATO]
 set -euo pipefail
@@ -112,53 +112,41 @@ prompt "a red apple"
 keys ctrl+Return
 sleep "${painting:-10}"
 shot "generate inside"
-keys d
-shot "compare: what was there"
-keys Left
-sleep 1
-keys Return
+keys y
+shot "compare: before and after"
+keys y Return
 sleep 1
 keys shift+c
 shot "apply as a layer"
-keys ctrl+alt+c
-sleep 0.6
-click 683 462
-click 722 356
-keys ctrl+a
-xdotool type 192
-keys Return
-sleep 1
-shot "make room at the right"
-keys shift+r
-drag 770 236 900 400 1000 630
-# Strength 1: what is new is clear, there is nothing to start from.
-click 1400 366
-keys ctrl+a
-xdotool type 1
-keys Return
 prompt "a house on the grass"
-keys ctrl+Return
+# The menu beside the button: expand to the right.
+keys b
+click 763 749
+sleep 0.8
+shot "ways to paint"
+click 823 607
 sleep "${painting:-10}"
+shot "expanded to the right"
 keys Return
 sleep 1
 keys shift+c h
-shot "outpaint"
+shot "applied"
 again ctrl+z 60
 shot "undo all"
 again ctrl+shift+z 60
 shot "redo all"
-same "$shots/07.png" "$shots/09.png" "after redoing all"
+same "$shots/08.png" "$shots/10.png" "after redoing all"
 sleep 3
 kill -9 "$window"
 wait "$window" 2>/dev/null || true
 sleep 1
 open_window
 shot "killed, and opened again"
-same "$shots/09.png" "$shots/10.png" "after kill -9"
+same "$shots/10.png" "$shots/11.png" "after kill -9"
 
 arguments=()
 for index in "${!labels[@]}"; do
     arguments+=(-label "${labels[$index]}" "$shots/$(printf %02d $((index + 1))).png")
 done
-montage -background '#232325' -fill '#e6e6e6' -pointsize 18 "${arguments[@]}" -geometry 720x450+6+6 -tile 2x assets/screenshots/sitting.png
+montage -background '#232325' -fill '#e6e6e6' -pointsize 18 "${arguments[@]}" -geometry 720x450+6+6 -tile 2x -dither None -colors 192 PNG8:assets/screenshots/sitting.png
 echo "made assets/screenshots/sitting.png"

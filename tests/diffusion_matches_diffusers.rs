@@ -95,8 +95,14 @@ fn rescaled_guidance_equals_diffusers() {
         let both = Tensor::cat(&[tensor(&case.negative), tensor(&case.positive)], 0).unwrap();
         let of = Prediction::from_name(&case.prediction).unwrap();
         let how = Rescale { share: rescale.share, of };
-        let guided =
-            Guided { inner: Both(both), scale: rescale.scale, weights: vec![1.0], rescale: how, when: |_| true };
+        let guided = Guided {
+            inner: Both(both),
+            scale: rescale.scale,
+            weights: vec![1.0],
+            areas: vec![],
+            rescale: how,
+            when: |_| true,
+        };
         let found = guided.denoise(&tensor(&rescale.x), rescale.sigma).unwrap();
         let off = largest_difference(&values(&found), &case.result) / largest(&case.result);
         within("guidance rescale", &case.prediction, "diffusers", f64::from(off), 1e-6);

@@ -5,7 +5,7 @@
 use candle_core::{DType, Device, Tensor};
 use sfumato::checkpoints::{Library, Model, Precision};
 use sfumato::diffusion::{
-    Defaults, Emphasis, Ending, Error, Extras, Input, Invalid, MaskedContent, Painted, Phase, Place, Progress,
+    Defaults, Emphasis, Ending, Error, Extras, Input, Invalid, MaskedContent, Painted, Phase, Place, Progress, Region,
     Reproduce, Request, SamplerName, Savings, ScheduleName, Stop, Trace, Tuning, Upscale, paint, preview,
 };
 use sfumato::geom::{Bounds, Extent};
@@ -305,6 +305,54 @@ fn a_part_that_is_none_is_refused() {
     assert!(refused(u32::MAX, None).to_string().contains("64x64+4294967295+0"));
     let upscale = Upscale { upscaler: "any".into(), factor: 2.0, refine: None };
     assert_eq!(refused(36, Some(upscale)), Invalid::UpscaledPart);
+}
+
+#[test]
+fn a_region_is_painted_by_its_own_words_and_the_rest_by_the_others() {
+    let model = bozzetto();
+    let coverage = |cover: &dyn Fn(u32) -> u8| {
+        let coverage = (0..EXTENT.area() as u32).map(|i| cover(i % EXTENT.width)).collect();
+        Arc::new(Mask::from_coverage(EXTENT, coverage).unwrap())
+    };
+    let painted = |prompt: &str, regions: Vec<Region>, scale: f64| {
+        let input = Input { regions, ..Input::new(Arc::new(test_picture()), 1.0, None) };
+        let asked = Request { prompt: prompt.into(), guidance_scale: scale, input: Some(input), ..request() };
+        finished(&model, &asked.checked().unwrap()).picture
+    };
+    let region = |prompt: &str, mask| Region { prompt: prompt.into(), mask };
+    let apart = |a: &Picture, b: &Picture, columns: std::ops::Range<usize>| {
+        let pixels = a.rgba().iter().zip(b.rgba()).enumerate();
+        let there = pixels.filter(|(i, _)| columns.contains(&(i / 4 % EXTENT.width as usize)));
+        there.map(|(_, (a, b))| u32::from(a.abs_diff(*b))).sum::<u32>() / (columns.len() as u32 * EXTENT.height * 4)
+    };
+    for scale in [1.0, 3.0] {
+        let (apple, car) = (painted("a red apple", vec![], scale), painted("a blue car", vec![], scale));
+        let everywhere = painted("a red apple", vec![region("a blue car", coverage(&|_| 255))], scale);
+        assert!(apart(&everywhere, &car, 0..64) <= 1 && apart(&everywhere, &apple, 0..64) > 5);
+        let nowhere = painted("a red apple", vec![region("a blue car", coverage(&|_| 0))], scale);
+        assert!(apart(&nowhere, &apple, 0..64) <= 1);
+        // The upper one counts where both are.
+        let all = coverage(&|_| 255);
+        let both = vec![region("a red apple", all.clone()), region("a green tree", all)];
+        assert!(apart(&painted("a blue car", both, scale), &apple, 0..64) <= 1);
+        let right =
+            painted("a red apple", vec![region("a blue car", coverage(&|x| if x < 32 { 0 } else { 255 }))], scale);
+        assert!(apart(&right, &apple, 0..16) < apart(&right, &car, 0..16), "the left is the apple's");
+        assert!(apart(&right, &car, 48..64) < apart(&right, &apple, 48..64), "the right is the car's");
+    }
+}
+
+#[test]
+fn a_region_of_another_size_or_with_too_many_words_is_refused() {
+    let refused = |prompt: String, extent: Extent| {
+        let regions = vec![Region { prompt, mask: Arc::new(Mask::empty(extent)) }];
+        let input = Input { regions, ..Input::new(Arc::new(test_picture()), 0.75, None) };
+        Request { input: Some(input), ..request() }.checked().unwrap_err()
+    };
+    let small = Extent::new(8, 8);
+    assert_eq!(refused("a car".into(), small), Invalid::MaskExtent { expected: EXTENT, found: small });
+    assert!(matches!(refused("x".repeat(20_001), EXTENT), Invalid::Prompt(20_001)));
+    assert!(matches!(refused("a AND ".repeat(20) + "b", EXTENT), Invalid::Together(_)));
 }
 
 #[test]

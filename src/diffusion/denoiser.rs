@@ -70,6 +70,8 @@ pub struct Guided<D, W> {
     pub scale: f64,
     /// What each of the prompts weighs.
     pub weights: Vec<f64>,
+    /// Where each of the prompts counts, (1, 1, h, w) in 0..1; all of them everywhere if there are none.
+    pub areas: Vec<Tensor>,
     /// What is taken back of the contrast that guidance adds.
     pub rescale: Rescale,
     /// Whether there is guidance at a sigma; where there is none, a single prompt's estimate is taken, of a batch of one, or that of
@@ -87,7 +89,10 @@ impl<D: Denoiser, W: Fn(f64) -> bool> Denoiser for Guided<D, W> {
         let negative = all.narrow(0, 0, 1)?;
         let mut away = None::<Tensor>;
         for (index, weight) in self.weights.iter().enumerate() {
-            let own = ((all.narrow(0, 1 + index, 1)? - &negative)? * *weight)?;
+            let mut own = ((all.narrow(0, 1 + index, 1)? - &negative)? * *weight)?;
+            if let Some(area) = self.areas.get(index) {
+                own = own.broadcast_mul(area)?;
+            }
             away = Some(match away {
                 None => own,
                 Some(before) => (before + own)?,
@@ -246,7 +251,7 @@ mod tests {
         for (scale, expected) in [(0.0, 1.0), (1.0, 3.0), (7.5, 16.0)] {
             assert_eq!(
                 values(
-                    &Guided { inner: Two, scale, weights: vec![1.0], rescale: off(), when: |_| true }
+                    &Guided { inner: Two, scale, weights: vec![1.0], areas: vec![], rescale: off(), when: |_| true }
                         .denoise(&x, 1.0)
                         .unwrap()
                 ),
@@ -266,10 +271,37 @@ mod tests {
         }
         let x = Tensor::new(&[[[[9_f32]]]], &Device::Cpu).unwrap();
         // x0 = uncond + sum of (cond - uncond) * weight * scale.
-        let guided =
-            Guided { inner: Three, scale: 4.0, weights: vec![1.0, 0.5], rescale: off(), when: |sigma| sigma > 2.0 };
+        let guided = Guided {
+            inner: Three,
+            scale: 4.0,
+            weights: vec![1.0, 0.5],
+            areas: vec![],
+            rescale: off(),
+            when: |sigma| sigma > 2.0,
+        };
         assert_eq!(values(&guided.denoise(&x, 3.0).unwrap()), [1.0 + (2.0 - 1.5) * 4.0]);
         assert_eq!(values(&guided.denoise(&x, 1.0).unwrap()), [1.0 + 2.0 - 1.5]);
+    }
+
+    #[test]
+    fn a_prompt_counts_where_its_area_is() {
+        struct Three;
+        impl Denoiser for Three {
+            fn denoise(&self, x: &Tensor, _: f64) -> Result<Tensor, Error> {
+                assert_eq!(x.dims(), [3, 1, 1, 3]);
+                Ok(Tensor::new(&[[[[1_f32; 3]]], [[[3_f32; 3]]], [[[7_f32; 3]]]], &Device::Cpu)?)
+            }
+        }
+        let row = |values: [f32; 3]| Tensor::new(&[[[values]]], &Device::Cpu).unwrap();
+        let areas = vec![row([1.0, 0.5, 0.0]), row([0.0, 0.5, 1.0])];
+        let guided = |scale: f64| {
+            let areas = areas.clone();
+            let when = |_| true;
+            let guided = Guided { inner: Three, scale, weights: vec![1.0, 1.0], areas, rescale: off(), when };
+            values(&guided.denoise(&row([0.0; 3]), 1.0).unwrap())
+        };
+        assert_eq!(guided(1.0), [3.0, 5.0, 7.0]);
+        assert_eq!(guided(2.0), [5.0, 9.0, 13.0]);
     }
 
     #[test]
@@ -282,7 +314,14 @@ mod tests {
             }
         }
         let x = Tensor::new(&[[[[9_f32]]]], &Device::Cpu).unwrap();
-        let guided = Guided { inner: One, scale: 7.5, weights: vec![1.0], rescale: off(), when: |sigma| sigma > 2.0 };
+        let guided = Guided {
+            inner: One,
+            scale: 7.5,
+            weights: vec![1.0],
+            areas: vec![],
+            rescale: off(),
+            when: |sigma| sigma > 2.0,
+        };
         assert_eq!(values(&guided.denoise(&x, 1.0).unwrap()), [3.0]);
     }
 }

@@ -7,6 +7,7 @@ use super::inpainting::{Inpainting, mask_in_latent, seen_beside};
 use super::latent::{picture_to_rgb, rgb_to_picture};
 use super::noise::Start;
 use super::place::{mask_to_paint, picture_to_start_from};
+use super::regions::Prompts;
 use super::reproduce::counts_timesteps;
 use super::{
     Control, Ending, Error, Input, MaskedContent, Noise, Painted, Phase, Program, Progress, Reproduce, Request, Stop,
@@ -15,7 +16,6 @@ use super::{
 use crate::checkpoints::{Held, LearnedWord, Model, Upscaler};
 use crate::networks::{self, ControlNet, Deep};
 use crate::pixels::{Mask, Picture, composite};
-use crate::prompt::together;
 use candle_core::Tensor;
 use std::cell::RefCell;
 use std::ops::ControlFlow::{self, Break, Continue};
@@ -84,8 +84,8 @@ struct Run<'a> {
     extras: Extras<'a>,
     request: &'a Request,
     training: TrainingSigmas,
-    /// The prompts that hold at the same time, and what each weighs.
-    together: Vec<(String, f64)>,
+    /// The prompts that hold at the same time.
+    prompts: Prompts,
     /// The sigmas to visit, with the 0 at the end.
     sigmas: Vec<f64>,
     /// How much noise a picture to start from gets: that of the first step or, with A1111's samplers of timesteps, of the one before.
@@ -152,8 +152,8 @@ impl<'a> Run<'a> {
         let started_at = |sigma| if request.sampler.churns() { request.tuning.churned(sigma, steps) } else { sigma };
         let starts = sigmas[..steps].iter().map(|sigma| started_at(*sigma)).collect();
         let latent_shape = [1, model.vae_config().latent_channels, height / downscale, width / downscale];
-        let (together, mask) = (together(&request.prompt), mask_to_paint(request));
-        Ok(Self { model, extras, request, training, together, sigmas, noised, starts, mask, latent_shape, started })
+        let (prompts, mask) = (Prompts::of(request), mask_to_paint(request));
+        Ok(Self { model, extras, request, training, prompts, sigmas, noised, starts, mask, latent_shape, started })
     }
 
     fn paint(&self, on_progress: OnProgress<'_>) -> Result<Ending, Halt> {
@@ -291,11 +291,11 @@ impl<'a> Run<'a> {
 
     /// Guidance of 1 is the prompt's estimate alone; several prompts are told apart by what the negative one gives.
     fn is_guided(&self) -> bool {
-        (self.request.guidance_scale - 1.0).abs() > f64::EPSILON || self.together.len() > 1
+        (self.request.guidance_scale - 1.0).abs() > f64::EPSILON || self.prompts.all.len() > 1
     }
 
     fn conditioning(&self) -> Result<Conditioning, Error> {
-        let mut prompts: Vec<_> = self.together.iter().map(|(prompt, _)| ("prompt", prompt.clone())).collect();
+        let mut prompts: Vec<_> = self.prompts.all.iter().map(|(prompt, _)| ("prompt", prompt.clone())).collect();
         if self.is_guided() {
             prompts.insert(0, ("negative prompt", self.request.negative_prompt.clone()));
         }
@@ -356,7 +356,9 @@ impl<'a> Run<'a> {
         let picture = sees_mask.then(|| picture_to_start_from(self.request)).flatten();
         let masked = picture.as_deref().zip(self.mask.as_deref());
         let beside = sees_mask.then(|| seen_beside(self.model, self.request.extent, masked)).transpose()?;
-        let stages = conditioning.stages.iter().map(|stage| self.conditioned(stage, lines.as_ref(), beside.as_ref()));
+        let areas = self.prompts.areas(self.request, self.model)?;
+        let conditioned = |stage| self.conditioned(stage, lines.as_ref(), beside.as_ref(), &areas);
+        let stages = conditioning.stages.iter().map(conditioned);
         let mut stages = stages.collect::<Result<Vec<_>, _>>()?;
         let denoiser: Box<dyn Denoiser> = if stages.len() == 1 {
             stages.remove(0)
@@ -382,6 +384,7 @@ impl<'a> Run<'a> {
         stage: &Stage,
         lines: Option<&Tensor>,
         beside: Option<&Tensor>,
+        areas: &[Tensor],
     ) -> Result<Box<dyn Denoiser + '_>, Error> {
         let (model, savings) = (self.model, self.request.savings);
         let starts = self.starts.as_slice();
@@ -424,8 +427,9 @@ impl<'a> Run<'a> {
         Ok(if self.is_guided() {
             let when = move |sigma| savings.guides(step_at(starts, sigma), starts.len(), sigma);
             let rescale = Rescale { share: self.request.tuning.guidance_rescale, of: prediction };
-            let weights = self.together.iter().map(|(_, weight)| *weight).collect();
-            Box::new(Guided { inner: network, scale: self.request.guidance_scale, weights, rescale, when })
+            let weights = self.prompts.all.iter().map(|(_, weight)| *weight).collect();
+            let (scale, areas) = (self.request.guidance_scale, areas.to_vec());
+            Box::new(Guided { inner: network, scale, weights, areas, rescale, when })
         } else {
             Box::new(network)
         })

@@ -1,5 +1,5 @@
 use super::{
-    Batch, Control, Emphasis, MAX_FACTOR, MaskedContent, Place, Precision, Prediction, Reproduce, SamplerName, Savings,
+    Batch, Control, Emphasis, Input, MAX_FACTOR, Place, Precision, Prediction, Reproduce, SamplerName, Savings,
     ScheduleName, StepCounts, Tuning, times,
 };
 use crate::geom::Extent;
@@ -82,48 +82,6 @@ pub struct Upscale {
     pub refine: Option<f64>,
 }
 
-/// A picture to start from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Input<P = Arc<Picture>, M = Arc<Mask>> {
-    /// The picture, of the request's extent, or where there is a [`place`](Self::place), of that one's.
-    pub picture: P,
-    /// 0..1, the share of the schedule that runs; 1 ignores the picture.
-    pub strength: f64,
-    /// Where to repaint, as large as the picture; none repaints everything.
-    pub mask: Option<M>,
-    /// What the run starts from under the mask. Records of before there was a choice do not name it.
-    #[serde(default)]
-    pub masked: MaskedContent,
-    /// Which part of a canvas the picture is: it is painted at the request's extent and comes back as large as it was. None is
-    /// a picture for itself. Records of before there were parts do not name it.
-    #[serde(default)]
-    pub place: Option<Place>,
-    /// Whether the colours of what was painted are moved as far as they came off from the picture's where the mask keeps that.
-    /// Records of before there was a choice do not name it.
-    #[serde(default)]
-    pub match_colours: bool,
-    /// Whether the mask's grey says how much is painted anew ([differential diffusion](https://arxiv.org/abs/2306.00950)) instead of how
-    /// much of what was painted shows. A model for inpainting, which sees masks in black and white, leaves it out. Records of before
-    /// there was a choice do not name it.
-    #[serde(default)]
-    pub soft_mask: bool,
-}
-
-impl<P, M> Input<P, M> {
-    /// A picture for itself, and where to repaint it.
-    pub fn new(picture: P, strength: f64, mask: Option<M>) -> Self {
-        Self {
-            picture,
-            strength,
-            mask,
-            masked: MaskedContent::default(),
-            place: None,
-            match_colours: false,
-            soft_mask: false,
-        }
-    }
-}
-
 /// A request whose pixels are named by digest: what the gallery and the session write down.
 pub type Record = Request<String, String>;
 
@@ -132,20 +90,9 @@ impl<P, M> Request<P, M> {
     pub fn map_pixels<Q, N, E>(
         self,
         mut picture: impl FnMut(P) -> Result<Q, E>,
-        mask: impl FnOnce(M) -> Result<N, E>,
+        mut mask: impl FnMut(M) -> Result<N, E>,
     ) -> Result<Request<Q, N>, E> {
-        let input = match self.input {
-            None => None,
-            Some(input) => Some(Input {
-                picture: picture(input.picture)?,
-                strength: input.strength,
-                mask: input.mask.map(mask).transpose()?,
-                masked: input.masked,
-                place: input.place,
-                match_colours: input.match_colours,
-                soft_mask: input.soft_mask,
-            }),
-        };
+        let input = self.input.map(|input| input.map_pixels(&mut picture, &mut mask)).transpose()?;
         let control = match self.control {
             None => None,
             Some(control) => {
@@ -322,6 +269,9 @@ impl Request {
     pub fn completed(mut self, wildcards: &Wildcards) -> Result<Self, prompt::Error> {
         self.prompt = wildcards.expanded(&self.prompt, self.seed)?;
         self.negative_prompt = wildcards.expanded(&self.negative_prompt, !self.seed)?;
+        for region in self.input.iter_mut().flat_map(|input| &mut input.regions) {
+            region.prompt = wildcards.expanded(&region.prompt, self.seed)?;
+        }
         Ok(self)
     }
 
@@ -332,13 +282,15 @@ impl Request {
         if width < 8 || height < 8 || width > max_side || height > max_side || width % 8 != 0 || height % 8 != 0 {
             return Err(Invalid::Extent(self.extent));
         }
-        for prompt in [&self.prompt, &self.negative_prompt] {
-            let length = prompt.chars().count();
+        let regions = || self.input.iter().flat_map(|input| &input.regions);
+        let prompts = [&self.prompt, &self.negative_prompt].into_iter().chain(regions().map(|region| &region.prompt));
+        for length in prompts.map(|prompt| prompt.chars().count()) {
             if length > Request::<(), ()>::MAX_PROMPT {
                 return Err(Invalid::Prompt(length));
             }
         }
-        let together = prompt::together(&self.prompt).len();
+        let prompts = [&self.prompt].into_iter().chain(regions().map(|region| &region.prompt));
+        let together = prompts.map(|prompt| prompt::together(prompt).len()).sum();
         if together > Request::<(), ()>::MAX_TOGETHER {
             return Err(Invalid::Together(together));
         }
@@ -382,29 +334,7 @@ impl Request {
             }
         }
         if let Some(input) = &self.input {
-            if !(0.0..=1.0).contains(&input.strength) {
-                return Err(Invalid::Strength(input.strength));
-            }
-            if let Some(place) = input.place {
-                if place.bounds.extent.is_empty()
-                    || !place.bounds.is_within(place.of)
-                    || !Picture::holds(place.bounds.extent)
-                {
-                    return Err(Invalid::Place(place));
-                }
-                if self.upscale.is_some() {
-                    return Err(Invalid::UpscaledPart);
-                }
-            }
-            let expected = input.place.map_or(self.extent, |place| place.bounds.extent);
-            if input.picture.extent() != expected {
-                return Err(Invalid::InputExtent { expected, found: input.picture.extent() });
-            }
-            if let Some(mask) = &input.mask
-                && mask.extent() != expected
-            {
-                return Err(Invalid::MaskExtent { expected, found: mask.extent() });
-            }
+            input.check(self.extent, self.upscale.is_some())?;
         }
         Ok(self)
     }

@@ -50,7 +50,7 @@ impl Document {
     /// The widest strip of what was there that is painted along with new room, so that there is no seam, in pixels.
     const MOST_OVERLAP: u32 = 32;
 
-    /// Makes room at a side and masks it, and less and less of an eighth as much of what lies beside it.
+    /// Makes room at a side and masks it, and less and less of a quarter as much of what lies beside it.
     pub(super) fn take_room(&mut self, side: Side, room: u32) -> Result<Option<Change>, Error> {
         let canvas = self.extent();
         let frame = Frame::with_room(canvas, side, room);
@@ -58,7 +58,7 @@ impl Document {
         if room == 0 {
             return Ok(None);
         }
-        let mask = mask_of_room(frame, canvas, side, (room / 8).clamp(1, Self::MOST_OVERLAP));
+        let mask = mask_of_room(frame, canvas, side, (room / 4).clamp(1, Self::MOST_OVERLAP));
         let stack = frame.stack(self.stack());
         Ok(Some(self.swap(Change::Canvas { extent: frame.extent, stack, mask: Some(mask), bytes: 0 })))
     }
@@ -139,7 +139,7 @@ mod tests {
                 assert!(is_there || coverage == 255, "{side:?} {x} {y}: {coverage}");
             }
             let along = if side.is_across() { was.height } else { was.width } as usize;
-            assert_eq!((new, faded), (32 * along, 4 * along), "{side:?}");
+            assert_eq!((new, faded), (32 * along, 8 * along), "{side:?}");
             assert!(document.masks_nothing_below());
             assert!(document.undo() && !document.can_undo());
             assert_eq!((document.extent(), document.has_mask()), (was, false));

@@ -120,6 +120,7 @@ impl Canvas<'_> {
             self.notes.push(format!("\u{201c}{name}\u{201d} is blended by {asked}, which became normal"));
         }
         let look = LayerLook {
+            prompt: String::new(),
             opacity: number("opacity").unwrap_or(1.0),
             blend: blend.unwrap_or_default(),
             visible: node.attribute("visibility") != Some("hidden"),

@@ -158,7 +158,14 @@ impl Session {
         let (native, guide) = (self.native_extent(), self.guide.as_ref().filter(|_| way != Way::Remove));
         let draft = self.draft.painted_as(way, &self.document, native);
         let requests = match draft.to_requests(&self.document, guide, native) {
-            Ok(requests) => self.completed(requests),
+            Ok(mut requests) => {
+                for input in requests.iter_mut().filter_map(|request| request.input.as_mut()) {
+                    if way == Way::Remove {
+                        input.regions.clear();
+                    }
+                }
+                self.completed(requests)
+            }
             Err(why) => Err(why),
         };
         let requests = match requests {

@@ -1,7 +1,7 @@
 //! Painting a part of the canvas: which part the next picture is made of, and where a result that is one belongs.
 
 use super::{Draft, NotReady, Session, Shown, Viewed};
-use crate::diffusion::{Input, Place, Request};
+use crate::diffusion::{Input, Place, Region, Request};
 use crate::geom::{Bounds, Extent};
 use crate::paint::{Document, Edit, LayerEdit, MaskEdit, Tiles};
 use crate::pixels::{Mask, Picture};
@@ -44,7 +44,9 @@ impl Draft {
                 (Arc::new(document.flat().cropped(bounds)), mask)
             }
         };
+        let bounds = place.map_or(Bounds::whole(document.extent()), |place| place.bounds);
         Some(Input {
+            regions: regions(document, bounds),
             masked: self.masked,
             place,
             match_colours: true,
@@ -52,6 +54,14 @@ impl Draft {
             ..Input::new(picture, self.strength, mask.map(Arc::new))
         })
     }
+}
+
+/// The words of the layers that have their own, the uppermost first, and where each covers a box of the document.
+fn regions(document: &Document, bounds: Bounds) -> Vec<Region> {
+    let layers = document.stack().layers().iter().rev().filter(|layer| layer.has_words());
+    let regions = layers
+        .map(|layer| Region { prompt: layer.look.prompt.trim().to_owned(), mask: Arc::new(layer.coverage(bounds)) });
+    regions.filter(|region| !region.mask.is_empty()).collect()
 }
 
 /// The part of a guide that lies over a part of the canvas, over all of which the guide lies.

@@ -114,8 +114,8 @@ impl Session {
         let (canvas, native) = (self.document.extent(), self.native_extent());
         let (along, most) =
             if side.is_across() { (canvas.width, native.width) } else { (canvas.height, native.height) };
-        let room = along / 4;
-        let room = Extent::new(room.clamp(8, most.max(8)), 8).rounded_to(8).width;
+        // Half of what the model sees is what was there.
+        let room = Extent::new(along.min(most) / 2, 8).rounded_to(8).width;
         let revision = self.document.revision();
         self.edit(Edit::Expand { side, room });
         if self.document.revision() == revision {

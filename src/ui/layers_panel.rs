@@ -3,7 +3,7 @@
 use super::icons::{self, Icon};
 use super::state::{Outbox, ViewState};
 use super::theme::Palette;
-use super::widgets::{Look, Number, choice_row, heading, sized_icon_button, slider_row};
+use super::widgets::{Look, Number, choice_row, heading, row, sized_icon_button, slider_row};
 use crate::paint::{Blend, Document, Layer, LayerEdit, LayerLook};
 use crate::session::Action;
 use egui::{
@@ -62,6 +62,21 @@ fn active_ui(ui: &mut Ui, active: &Arc<Layer>, view: &mut ViewState, out: &mut O
     if !ui.input(|i| i.pointer.any_down()) {
         view.dragged_opacity = None;
     }
+    row(ui, "Words", |ui, id| {
+        let mut prompt = look.prompt.clone();
+        let hint = egui::RichText::new("What to paint where it lies").color(Palette::of(ui).text_weak);
+        let field = TextEdit::singleline(&mut prompt).hint_text(hint).desired_width(f32::INFINITY).char_limit(2000);
+        let response = ui.add(field).labelled_by(id).on_hover_text(
+            "A prompt of its own: what is painted where this layer covers those under it. Elsewhere the other prompt counts.",
+        );
+        if response.changed() {
+            out.act(look_edit(active, LayerLook { prompt, ..look.clone() }, view.worded == Some(active.id)));
+            view.worded = Some(active.id);
+        }
+        if !response.has_focus() {
+            view.worded = None;
+        }
+    });
 }
 
 fn buttons_ui(ui: &mut Ui, document: &Document, active: &Arc<Layer>, out: &mut Outbox) {
@@ -174,7 +189,8 @@ fn name_ui(ui: &mut Ui, layer: &Arc<Layer>, view: &mut ViewState, out: &mut Outb
 fn said(look: &LayerLook) -> String {
     let opacity = (look.opacity < 1.0).then(|| format!("{:.0} %", look.opacity * 100.0));
     let blend = (look.blend != Blend::Normal).then(|| look.blend.name().to_owned());
-    opacity.into_iter().chain(blend).collect::<Vec<_>>().join("  ")
+    let words = (!look.prompt.is_empty()).then(|| format!("\u{201c}{}\u{201d}", look.prompt));
+    opacity.into_iter().chain(blend).chain(words).collect::<Vec<_>>().join("  ")
 }
 
 fn thumbnail_ui(ui: &mut Ui, layer: &Arc<Layer>, view: &mut ViewState) {

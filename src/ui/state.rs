@@ -131,6 +131,8 @@ pub struct ViewState {
     pub renaming: Option<(LayerId, String)>,
     /// The layer whose opacity is being dragged.
     pub dragged_opacity: Option<LayerId>,
+    /// The layer whose words are being written.
+    pub worded: Option<LayerId>,
     /// Layers and their thumbnails.
     pub layer_thumbnails: Vec<(Arc<Layer>, Arc<Picture>)>,
     /// What is seen of the document, and its thumbnail.

@@ -73,17 +73,40 @@ fn what_is_removed_is_painted_from_around_it_without_words() {
 }
 
 #[test]
+fn a_layer_with_words_of_its_own_is_a_region_of_what_is_asked_for() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = over_grey(home.path());
+    let below = stage.session.document.stack().active().unwrap().id;
+    let worded = |layer: &crate::paint::Layer, prompt: &str| {
+        let look = crate::paint::LayerLook { prompt: prompt.into(), opacity: 0.5, ..layer.look.clone() };
+        Action::EditLayers(crate::paint::LayerEdit::Look { layer: layer.id, look, goes_on: false })
+    };
+    stage.apply(worded(&stage.session.document.stack().get(below).unwrap().clone(), " a house "));
+    stage.apply(Action::EditLayers(crate::paint::LayerEdit::Add));
+    stage.apply(worded(&stage.session.document.stack().active().unwrap().clone(), "a cloud"));
+    let regions = asked(&mut stage, Action::Generate).input.unwrap().regions;
+    let [region] = regions.as_slice() else { panic!("the clear layer covers nothing: {regions:?}") };
+    assert_eq!((region.prompt.as_str(), region.mask.coverage()[0]), ("a house", 128));
+    stage.apply(Action::SetBounds(Some(Bounds { left: 8, top: 8, extent: Extent::new(16, 24) })));
+    let input = asked(&mut stage, Action::Generate).input.unwrap();
+    assert_eq!(input.regions[0].mask.extent(), input.picture.extent());
+    stage.apply(Action::SetBounds(None));
+    stage.apply(stroke());
+    assert!(asked(&mut stage, Action::PaintAs(Way::Remove)).input.unwrap().regions.is_empty());
+}
+
+#[test]
 fn a_canvas_is_expanded_and_what_is_new_is_painted() {
     let home = tempfile::tempdir().unwrap();
     let mut stage = over_grey(home.path());
     stage.apply(Action::SetBounds(Some(Bounds { left: 8, top: 8, extent: Extent::new(16, 16) })));
     let request = asked(&mut stage, Action::PaintAs(Way::Expand(Side::Left)));
-    // A quarter of it.
-    assert_eq!(stage.session.document.extent(), Extent::new(80, 48));
-    assert_eq!(stage.session.draft.bounds, Some(Bounds { left: 24, top: 8, extent: Extent::new(16, 16) }));
+    // Half of what the model paints.
+    assert_eq!(stage.session.document.extent(), Extent::new(72, 48));
+    assert_eq!(stage.session.draft.bounds, Some(Bounds { left: 16, top: 8, extent: Extent::new(16, 16) }));
     let input = request.input.unwrap();
     let (mask, picture) = (input.mask.unwrap(), input.picture);
-    let place = input.place.map_or(Bounds::whole(Extent::new(80, 48)), |place| place.bounds);
+    let place = input.place.map_or(Bounds::whole(Extent::new(72, 48)), |place| place.bounds);
     assert_eq!((place.left, place.top), (0, 0));
     assert_eq!((mask.coverage()[0], *mask.coverage().last().unwrap()), (255, 0));
     assert_eq!((picture.rgba()[3], *picture.rgba().last().unwrap()), (0, 255));
