@@ -383,3 +383,19 @@ fn the_largest_document_is_small_as_long_as_it_is_empty() {
     assert!(document.mask.get().is_none() && document.picture.get().is_none());
     assert_eq!(document.flat.bytes_besides(None), 0);
 }
+
+#[test]
+fn an_empty_document_of_the_largest_size_takes_next_to_nothing() {
+    let extent = Extent::new(Frame::MOST_SIDE, Frame::MOST_SIDE);
+    let mut document = Document::new(extent);
+    document.apply(Edit::TakePaper(extent)).unwrap();
+    let layers = document.stack.layers().iter().map(|layer| &layer.tiles);
+    let (mut tiles, mut places) = (std::collections::HashSet::new(), 0);
+    for sheet in layers.chain([&**document.flat()]) {
+        places += sheet.count() * size_of::<Option<Arc<super::super::Tile>>>();
+        tiles.extend((0..sheet.count()).filter_map(|index| sheet.tile(index)).map(|tile| Arc::as_ptr(tile).addr()));
+    }
+    assert!(document.mask.get().is_none(), "a mask is there once something is masked");
+    let bytes = places + tiles.len() * super::super::TILE_BYTES;
+    assert!(bytes < 1 << 20, "{bytes}");
+}

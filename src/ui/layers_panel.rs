@@ -64,7 +64,7 @@ fn active_ui(ui: &mut Ui, active: &Arc<Layer>, view: &mut ViewState, out: &mut O
     }
     row(ui, "Words", |ui, id| {
         let mut prompt = look.prompt.clone();
-        let hint = egui::RichText::new("What to paint where it lies").color(Palette::of(ui).text_weak);
+        let hint = egui::RichText::new("Its own prompt").color(Palette::of(ui).text_weak);
         let field = TextEdit::singleline(&mut prompt).hint_text(hint).desired_width(f32::INFINITY).char_limit(2000);
         let response = ui.add(field).labelled_by(id).on_hover_text(
             "A prompt of its own: what is painted where this layer covers those under it. Elsewhere the other prompt counts.",
