@@ -2,7 +2,8 @@
 # One sitting at the canvas on one sheet, assets/screenshots/sitting.png: sketch, mask, generate inside it, compare, apply, expand to the
 # right, undo all, redo all, kill -9, open again. The real window on a virtual display, used like a person would. Fails
 # where what is on the canvas after redoing or reopening is not what was there, to the pixel.
-# Needs what packaging/test.sh installs, and ImageMagick. Usage: packaging/contact-sheet.sh [PATH_OF_SFUMATO]
+# Needs what packaging/test.sh installs, and ImageMagick. Usage: [pause=SECS painting=SECS patience=SECS] packaging/contact-sheet.sh [PATH_OF_SFUMATO],
+# with longer waits for a slow machine.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 sfumato=${1:-${CARGO_TARGET_DIR:-target}/release/sfumato}
@@ -45,7 +46,7 @@ drag() {
         shift 2
     done
     xdotool mouseup 1
-    sleep 0.3
+    sleep "${pause:-0.3}"
 }
 click() { drag "$1" "$2"; }
 keys() { for key in "$@"; do xdotool key "$key"; sleep 0.15; done; }
@@ -58,6 +59,7 @@ prompt() {
     xdotool type --delay 25 "$1"
     # Out of the field, so that letters are keys again.
     click 704 860
+    sleep 0.5
 }
 # A circle of eight places around X Y, as wide as R.
 ring() {
@@ -120,7 +122,6 @@ keys shift+c
 shot "apply as a layer"
 prompt "a house on the grass"
 # The menu beside the button: expand to the right.
-keys b
 click 763 749
 sleep 0.8
 shot "ways to paint"
@@ -148,5 +149,6 @@ arguments=()
 for index in "${!labels[@]}"; do
     arguments+=(-label "${labels[$index]}" "$shots/$(printf %02d $((index + 1))).png")
 done
-montage -background '#232325' -fill '#e6e6e6' -pointsize 18 "${arguments[@]}" -geometry 720x450+6+6 -tile 2x -dither None -colors 192 PNG8:assets/screenshots/sitting.png
+montage -background '#232325' -fill '#e6e6e6' -pointsize 18 "${arguments[@]}" -geometry 600x375+5+5 -tile 2x miff:- |
+    convert - -treedepth 8 -dither FloydSteinberg -colors 160 PNG8:assets/screenshots/sitting.png
 echo "made assets/screenshots/sitting.png"
