@@ -6,7 +6,7 @@
 
 use candle_core::Device;
 use sfumato::checkpoints::{Model, Precision};
-use sfumato::diffusion::{Defaults, Emphasis, Ending, Extras, Reproduce, Request, Savings, Tuning, paint};
+use sfumato::diffusion::{Borrowed, Defaults, Emphasis, Ending, Extras, Reproduce, Request, Savings, Tuning, paint};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
@@ -85,6 +85,7 @@ fn painted(model: &Model, precision: Precision, savings: Savings, prompt: &str, 
     let defaults = Defaults::of(model);
     let request = Request {
         model: model.name.clone(),
+        borrowed: Borrowed::default(),
         prompt: prompt.to_owned(),
         negative_prompt: String::new(),
         extent: defaults.extent,

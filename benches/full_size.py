@@ -1,22 +1,27 @@
 #!/usr/bin/env python3
-"""Full-size checkpoints of random weights: loaded, one step at 512x512, beside diffusers on the same machine, and how far apart they are.
+"""Full-size checkpoints of random weights: loaded, one step at 512x512, beside diffusers on the same machine, and how far apart they are; and
+how long a folder of a thousand of them takes to be listed.
 
     python benches/full_size.py make sd1 sd1.safetensors
     python benches/full_size.py ours target/release/sfumato sd1.safetensors ours.safetensors
     python benches/full_size.py theirs sd1 sd1.safetensors theirs.safetensors
     python benches/full_size.py compare ours.safetensors theirs.safetensors
     python benches/full_size.py hollow sd1 sd1.safetensors     the same names and shapes over a hole: a file to be listed, of a few kilobytes
+    python benches/full_size.py scan target/release/sfumato sd1.safetensors xl.safetensors
 
 `xl` instead of `sd1` is Stable Diffusion XL. Needs what tests/fixtures/generate_checkpoints.py needs, 2.1 GB of disk for sd1 and 6.9 GB for
 xl, and some 5 and 20 GB of memory. The file is in the names of the single files that people share, in half precision; both compute in f32,
 with the prompt alone (guidance 1). `ours` and `theirs` print one JSON object each: seconds, and the peak of resident memory in MiB, which
-counts what is mapped from the file.
+counts what is mapped from the file. `compare` fails where a latent is further apart than 1e-4 of the noise that the step began with. `scan` makes
+hard links, so that all headers are read but the files take no room, and the files' pages are in memory.
 """
 import json
+import os
 import pathlib
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 
 import diffusers
@@ -31,6 +36,9 @@ import generate_checkpoints as checkpoints
 import generate_words as words
 
 PROMPT, SEED = "a red apple", 7
+# The sigma of the last training timestep, and how far apart latents may be by what noise was at the start.
+SIGMA, ALLOWED = 14.6146, 1e-4
+COUNT = 1000
 COMMON = {"vocab_size": 49408, "eos_token_id": 2}
 FIRST = {**COMMON, "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12, "hidden_act": "quick_gelu"}
 SECOND = {**COMMON, "hidden_size": 1280, "intermediate_size": 5120, "num_hidden_layers": 32, "num_attention_heads": 20, "hidden_act": "gelu",
@@ -189,11 +197,29 @@ def compare(first, second):
         for name in theirs.keys():
             a, b = ours.get_tensor(name), theirs.get_tensor(name)
             assert a.shape == b.shape, (name, a.shape, b.shape)
-            print(json.dumps({"tensor": name, "largest": b.abs().max().item(), "apart": (a - b).abs().max().item()}))
+            apart = (a - b).abs().max().item()
+            print(json.dumps({"tensor": name, "largest": b.abs().max().item(), "apart": apart}))
+            if name == "latent":
+                share = apart / (1 + SIGMA**2) ** 0.5
+                print(json.dumps({"latent, of the noise": share, "allowed": ALLOWED}))
+                assert share <= ALLOWED
+
+
+def scan(program, *files):
+    with tempfile.TemporaryDirectory(dir=pathlib.Path(files[0]).resolve().parent) as home:
+        models = pathlib.Path(home) / "models"
+        models.mkdir()
+        for index in range(COUNT):
+            os.link(files[index % len(files)], models / f"checkpoint-{index}.safetensors")
+        start = time.perf_counter()
+        found = subprocess.run([program, "models", "--json"], check=True, stdout=subprocess.PIPE, env={**os.environ, "SFUMATO_HOME": home}).stdout
+        seconds = time.perf_counter() - start
+    usable = [model for model in json.loads(found)["models"] if model["name"].startswith("checkpoint-") and not model["problem"]]
+    print(json.dumps({"files": COUNT, "usable": len(usable), "secs": round(seconds, 2)}))
 
 
 if __name__ == "__main__":
-    commands = {"make": make, "hollow": hollow, "ours": ours, "theirs": theirs, "compare": compare}
+    commands = {"make": make, "hollow": hollow, "ours": ours, "theirs": theirs, "compare": compare, "scan": scan}
     if len(sys.argv) < 2 or sys.argv[1] not in commands:
         sys.exit(__doc__)
     commands[sys.argv[1]](*sys.argv[2:])

@@ -5,7 +5,8 @@ use candle_core::{Device, Tensor};
 use divan::{Bencher, black_box};
 use sfumato::checkpoints::{Model, Precision};
 use sfumato::diffusion::{
-    Emphasis, Extras, Input, Noise, Reproduce, Request, SamplerName, Savings, ScheduleName, Tuning, paint, preview,
+    Borrowed, Emphasis, Extras, Input, Noise, Reproduce, Request, SamplerName, Savings, ScheduleName, Tuning, paint,
+    preview,
 };
 use sfumato::geom::{Extent, Point};
 use sfumato::paint::{Brush, Document, Edit, MaskEdit, Stroke, Tool};
@@ -24,6 +25,7 @@ fn bozzetto() -> Model {
 fn request(model: &Model, steps: u32) -> Request {
     Request {
         model: model.name.clone(),
+        borrowed: Borrowed::default(),
         prompt: "red apple".to_owned(),
         negative_prompt: String::new(),
         extent: model.native_extent,

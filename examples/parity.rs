@@ -9,13 +9,15 @@ use std::collections::BTreeMap;
 use std::process::{Command, ExitCode};
 
 /// The tests that measure with `tests/shared/parity.rs`.
-const TESTS: [&str; 7] = [
+const TESTS: [&str; 9] = [
     "diffusion_matches_diffusers",
+    "editing_models",
     "inpainting_models",
     "loras",
     "networks_match_diffusers",
     "runs",
     "single_files",
+    "vaes",
     "xl",
 ];
 

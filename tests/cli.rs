@@ -11,7 +11,9 @@ mod tiny_checkpoint;
 mod tiny_clip;
 
 use serde_json::Value;
-use sfumato::diffusion::{Emphasis, Precision, Reproduce, Request, SamplerName, Savings, ScheduleName, Tuning};
+use sfumato::diffusion::{
+    Borrowed, Emphasis, Precision, Reproduce, Request, SamplerName, Savings, ScheduleName, Tuning,
+};
 use sfumato::gallery::{Gallery, NewEntry};
 use sfumato::geom::Extent;
 use sfumato::pixels::{Mask, Picture, read_texts};
@@ -209,6 +211,7 @@ fn the_gallery_is_searched_by_what_its_pictures_show() {
         let pixel = [(seed * 60) as u8, 100, 250 - (seed * 60) as u8, 255];
         let request = Request {
             model: "bozzetto".into(),
+            borrowed: Borrowed::default(),
             prompt: format!("number {seed}"),
             negative_prompt: String::new(),
             extent,

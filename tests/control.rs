@@ -5,8 +5,8 @@
 use candle_core::Device;
 use sfumato::checkpoints::{ControlNet, Library, Model, Precision, load_controlnet};
 use sfumato::diffusion::{
-    Control, Emphasis, Ending, Error, Extras, Preprocessor, Reproduce, Request, SamplerName, Savings, ScheduleName,
-    Tuning, paint,
+    Borrowed, Control, Emphasis, Ending, Error, Extras, Preprocessor, Reproduce, Request, SamplerName, Savings,
+    ScheduleName, Tuning, paint,
 };
 use sfumato::geom::Extent;
 use sfumato::pixels::Picture;
@@ -39,6 +39,7 @@ fn control(weight: f64, end: f64) -> Control {
 fn request(control: Option<Control>) -> Request {
     Request {
         model: "bozzetto".into(),
+        borrowed: Borrowed::default(),
         prompt: "a purple balloon".into(),
         negative_prompt: String::new(),
         extent: EXTENT,

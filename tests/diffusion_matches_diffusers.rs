@@ -8,7 +8,7 @@ mod shared;
 use candle_core::{Device, Tensor};
 use sfumato::checkpoints::{Model, Precision, Prediction};
 use sfumato::diffusion::{
-    Denoiser, Emphasis, Ending, Error, Extras, Guided, Input, Noise, Progress, Reproduce, Request, Rescale,
+    Borrowed, Denoiser, Emphasis, Ending, Error, Extras, Guided, Input, Noise, Progress, Reproduce, Request, Rescale,
     SamplerName, Savings, ScheduleName, Step, Stop, TrainingSigmas, Tuning, Walk, paint, sample, sigmas,
 };
 use sfumato::geom::Extent;
@@ -100,6 +100,7 @@ fn rescaled_guidance_equals_diffusers() {
             scale: rescale.scale,
             weights: vec![1.0],
             areas: vec![],
+            picture: None,
             rescale: how,
             when: |_| true,
         };
@@ -168,6 +169,7 @@ fn bozzetto() -> Model {
 fn request() -> Request {
     Request {
         model: "bozzetto".to_owned(),
+        borrowed: Borrowed::default(),
         prompt: "a red apple".to_owned(),
         negative_prompt: "blue".to_owned(),
         extent: Extent::new(128, 128),

@@ -77,13 +77,10 @@ fn savings_and_changing_words_see_the_mask_as_well() {
 }
 
 #[test]
-fn they_are_listed_as_such_and_what_edits_by_instruction_is_refused() {
+fn they_are_listed_as_such() {
     let home = tempfile::tempdir().unwrap();
     seeing(9, home.path());
-    seeing(8, home.path());
     let library = Library::discover(&[home.path().to_owned()]);
     let summary = |name: &str| &library.entries().iter().find(|entry| entry.name == name).unwrap().summary;
     assert!(summary("sees 9").as_ref().unwrap().unet.sees_mask());
-    let error = summary("sees 8").as_ref().unwrap_err().to_string();
-    assert!(error.contains("instruct-pix2pix") && error.contains("sees 8.safetensors"), "{error}");
 }

@@ -200,3 +200,26 @@ fn a_model_that_is_dropped_is_used_and_looked_for_from_then_on() {
         session.notices.iter().any(|notice| notice.text.contains("There is no model in"))
     });
 }
+
+#[test]
+fn what_a_model_takes_from_elsewhere_is_chosen_beside_it() {
+    let mut window = window(Theme::Light);
+    assert!(window.harness.query_by_label("VAE").is_none());
+    let session = &mut window.harness.state_mut().session;
+    session.models.push(Model {
+        vaes: vec!["vae-ft-mse-840000-ema-pruned".into(), "taesd_decoder".into()],
+        lenders: vec!["dreamshaper_8".into(), "sd-v1-5".into()],
+        ..model("sd-v1-5-Q4_0", "Stable Diffusion 1", 486, 512, None)
+    });
+    session.draft.model = "sd-v1-5-Q4_0".into();
+    window.harness.run();
+    window.click("VAE");
+    window.click("taesd_decoder");
+    window.click("Parts from");
+    window.click("sd-v1-5");
+    let borrowed = window.session().draft.borrowed.clone();
+    assert_eq!((borrowed.vae.as_deref(), borrowed.parts_from.as_deref()), (Some("taesd_decoder"), Some("sd-v1-5")));
+    window.click("VAE");
+    window.click("The model's own");
+    assert_eq!(window.session().draft.borrowed.vae, None);
+}

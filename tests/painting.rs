@@ -5,8 +5,9 @@
 use candle_core::{DType, Device, Tensor};
 use sfumato::checkpoints::{Library, Model, Precision};
 use sfumato::diffusion::{
-    Defaults, Emphasis, Ending, Error, Extras, Input, Invalid, MaskedContent, Painted, Phase, Place, Progress, Region,
-    Reproduce, Request, SamplerName, Savings, ScheduleName, Stop, Trace, Tuning, Upscale, paint, preview,
+    Borrowed, Defaults, Emphasis, Ending, Error, Extras, Input, Invalid, MaskedContent, Painted, Phase, Place,
+    Progress, Region, Reproduce, Request, SamplerName, Savings, ScheduleName, Stop, Trace, Tuning, Upscale, paint,
+    preview,
 };
 use sfumato::geom::{Bounds, Extent};
 use sfumato::pixels::{Mask, Picture};
@@ -29,6 +30,7 @@ const EXTENT: Extent = Extent::new(64, 64);
 fn request() -> Request {
     Request {
         model: "bozzetto".to_owned(),
+        borrowed: Borrowed::default(),
         prompt: "a red apple".to_owned(),
         negative_prompt: String::new(),
         extent: EXTENT,
@@ -77,7 +79,7 @@ fn the_same_request_gives_the_same_bytes_and_another_seed_others() {
 fn a_run_that_spares_memory_paints_the_same_and_keeps_no_weights() {
     let mask = Arc::new(Mask::from_coverage(EXTENT, vec![255; EXTENT.area()]).unwrap());
     let from_picture = Request { input: Some(Input::new(Arc::new(test_picture()), 0.5, Some(mask))), ..request() };
-    let model = Model::open(&folder(), &Device::Cpu, Precision::F32).unwrap();
+    let model = Model::open(&folder(), None, &Device::Cpu, Precision::F32).unwrap();
     let loaded = |model: &Model| [model.texts[0].network.is_loaded(), model.unet.is_loaded(), model.vae.is_loaded()];
     assert_eq!(loaded(&model), [false; 3]);
     for request in [request(), from_picture] {

@@ -5,8 +5,8 @@
 use candle_core::{Device, Tensor};
 use sfumato::checkpoints::{Model, Precision};
 use sfumato::diffusion::{
-    Emphasis, Ending, Extras, Invalid, Prediction, Progress, Reproduce, Request, SamplerName, Savings, ScheduleName,
-    TrainingSigmas, Tuning, paint, sigmas,
+    Borrowed, Emphasis, Ending, Extras, Invalid, Prediction, Progress, Reproduce, Request, SamplerName, Savings,
+    ScheduleName, TrainingSigmas, Tuning, paint, sigmas,
 };
 use sfumato::geom::Extent;
 use std::ops::ControlFlow::Continue;
@@ -22,6 +22,7 @@ fn bozzetto() -> Model {
 fn request(savings: Savings) -> Request {
     Request {
         model: "bozzetto".to_owned(),
+        borrowed: Borrowed::default(),
         prompt: "a red apple".to_owned(),
         negative_prompt: "blue".to_owned(),
         extent: Extent::new(64, 64),

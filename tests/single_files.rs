@@ -16,7 +16,7 @@ use hashed::wave;
 use serde_json::Value;
 use sfumato::checkpoints::{Format, Library, Model, Parts, Precision, Prediction, PredictionSource};
 use sfumato::diffusion::{
-    Emphasis, Ending, Extras, Reproduce, Request, SamplerName, Savings, ScheduleName, Tuning, paint,
+    Borrowed, Emphasis, Ending, Extras, Reproduce, Request, SamplerName, Savings, ScheduleName, Tuning, paint,
 };
 use sfumato::geom::Extent;
 use sfumato::pixels::Picture;
@@ -37,6 +37,7 @@ fn painted(path: &Path, prediction: Option<Prediction>) -> Arc<Picture> {
     let model = Model::load(path, &Device::Cpu, Precision::F32).unwrap();
     let request = Request {
         model: model.name.clone(),
+        borrowed: Borrowed::default(),
         prompt: "a (red:1.3) apple, café, 红苹果".to_owned(),
         negative_prompt: "blurry".to_owned(),
         extent: Extent::new(64, 64),
@@ -219,13 +220,13 @@ fn what_cannot_be_painted_with_is_refused_by_what_it_is_or_lacks() {
         tensors
     };
     let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F16, &Device::Cpu).unwrap();
-    let eight = "model.diffusion_model.input_blocks.0.0.weight";
-    let editing = but(&|tensors| drop(tensors.insert(eight.to_owned(), zeros(&[32, 8, 3, 3]))));
-    refused("editing.safetensors", editing, "instruct-pix2pix models are not supported yet");
+    let first = "model.diffusion_model.input_blocks.0.0.weight";
+    let odd = but(&|tensors| drop(tensors.insert(first.to_owned(), zeros(&[32, 7, 3, 3]))));
+    refused("odd-channels.safetensors", odd, "takes 7 channels and gives 4");
     let without_text = but(&|tensors| tensors.retain(|name, _| !name.starts_with("cond_stage_model.")));
     refused("unet.safetensors", without_text, "no text encoder");
     let without_vae = but(&|tensors| tensors.retain(|name, _| !name.starts_with("first_stage_model.")));
-    refused("no-vae.safetensors", without_vae, "it has no VAE");
+    refused("no-vae.safetensors", without_vae, "has no VAE of its own");
     let other = but(&|tensors| drop(tensors.insert("edm_mean".to_owned(), zeros(&[1]))));
     refused("other.safetensors", other, "a Playground model");
     let missing = "model.diffusion_model.output_blocks.3.0.skip_connection.bias";

@@ -7,8 +7,8 @@ use candle_core::{DType, Device, Tensor};
 use proptest::prelude::*;
 use sfumato::checkpoints::{Error, Library, Model, Precision, Upscaler};
 use sfumato::diffusion::{
-    self, Emphasis, Ending, Extras, Input, Phase, Progress, Reproduce, Request, SamplerName, Savings, ScheduleName,
-    Stop, Tuning, Upscale,
+    self, Borrowed, Emphasis, Ending, Extras, Input, Phase, Progress, Reproduce, Request, SamplerName, Savings,
+    ScheduleName, Stop, Tuning, Upscale,
 };
 use sfumato::geom::Extent;
 use sfumato::pixels::Picture;
@@ -183,6 +183,7 @@ fn bozzetto() -> Model {
 fn request() -> Request {
     Request {
         model: "bozzetto".into(),
+        borrowed: Borrowed::default(),
         prompt: "a red apple".into(),
         negative_prompt: String::new(),
         extent: Extent::new(64, 64),

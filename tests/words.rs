@@ -14,8 +14,8 @@ use candle_core::{Device, Tensor};
 use hashed::weights;
 use sfumato::checkpoints::{LearnedWord, Library, Model, Precision};
 use sfumato::diffusion::{
-    Emphasis, Ending, Error, Extras, Painted, Progress, Reproduce, Request, SamplerName, Savings, ScheduleName, Stop,
-    Tuning, paint,
+    Borrowed, Emphasis, Ending, Error, Extras, Painted, Progress, Reproduce, Request, SamplerName, Savings,
+    ScheduleName, Stop, Tuning, paint,
 };
 use sfumato::geom::Extent;
 use std::collections::HashMap;
@@ -37,6 +37,7 @@ fn tiny(name: &str) -> Model {
 fn request(prompt: &str, clip_skip: u32) -> Request {
     Request {
         model: "tiny".to_owned(),
+        borrowed: Borrowed::default(),
         prompt: prompt.to_owned(),
         negative_prompt: String::new(),
         extent: Extent::new(64, 64),

@@ -9,13 +9,17 @@ use std::path::{Path, PathBuf};
 const MAX_BYTES: u64 = 1 << 20;
 
 /// By which words the two name a kind.
-const WORDS: [(&str, &str, Kind); 6] = [
+const WORDS: [(&str, &str, Kind); 10] = [
     ("checkpoints", "path_checkpoints", Kind::Checkpoint),
     ("loras", "path_loras", Kind::Lora),
     ("embeddings", "path_embeddings", Kind::Embedding),
     ("upscale_models", "path_upscale_models", Kind::Upscaler),
     ("controlnet", "path_controlnet", Kind::ControlNet),
     ("clip_vision", "path_clip_vision", Kind::Clip),
+    ("unet", "path_unet", Kind::Checkpoint),
+    ("diffusion_models", "path_diffusion_models", Kind::Checkpoint),
+    ("vae", "path_vae", Kind::Vae),
+    ("vae_approx", "path_vae_approx", Kind::Vae),
 ];
 
 /// The folders that the files of other programs in `place`, or in the folder around it, name.
@@ -158,10 +162,12 @@ other_ui:
         let a = Path::new("/comfy").join("C:/webui/");
         let expected = [
             (Kind::Checkpoint, a.join("models/Stable-diffusion")),
+            (Kind::Vae, a.join("models/VAE")),
             (Kind::Lora, a.join("models/Lora")),
             (Kind::Lora, a.join("models/LyCORIS")),
             (Kind::Embedding, a.join("embeddings")),
             (Kind::Checkpoint, PathBuf::from("/b/one two")),
+            (Kind::Checkpoint, PathBuf::from("/b/models/unet/")),
             (Kind::Upscaler, PathBuf::from("/absolute")),
         ];
         assert_eq!(found, expected);
@@ -176,7 +182,7 @@ other_ui:
             r#"{"path_checkpoints": ["/a", "b"], "path_loras": "/l", "path_vae": "/v", "x": 1}"#,
             Path::new("/f"),
         );
-        let expected = [(Kind::Checkpoint, "/a"), (Kind::Checkpoint, "/f/b"), (Kind::Lora, "/l")];
+        let expected = [(Kind::Checkpoint, "/a"), (Kind::Checkpoint, "/f/b"), (Kind::Lora, "/l"), (Kind::Vae, "/v")];
         assert_eq!(found, expected.map(|(kind, path)| (kind, PathBuf::from(path))));
         assert_eq!(of_fooocus("a prompt", Path::new("/f")), []);
     }

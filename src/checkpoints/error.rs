@@ -43,6 +43,38 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// A checkpoint that has not all parts, and nothing to take them from.
+    #[error(
+        "this checkpoint has {lacks} of its own, and there is no whole model of {family} to take what it lacks from: put one into the folder of \
+         models, or name one (`--parts-from MODEL`): {}", path.display()
+    )]
+    Lacks {
+        /// What.
+        lacks: &'static str,
+        /// Of what it is.
+        family: &'static str,
+        /// The file.
+        path: PathBuf,
+    },
+    /// A model from which nothing can be taken.
+    #[error("the parts that the checkpoint lacks cannot be taken from this model: {reason}; choose a whole one of the same family: {}", path.display())]
+    NoLender {
+        /// Why.
+        reason: String,
+        /// The model.
+        path: PathBuf,
+    },
+    /// A file of something else than a VAE.
+    #[error("this file is no VAE that can be used: one holds an encoder and a decoder in the names of latent-diffusion or diffusers, or a tiny decoder (TAESD); choose another file: {}", .0.display())]
+    NotAVae(PathBuf),
+    /// No VAE of this name.
+    #[error("there is no VAE named {name}: {}", known_vaes(known))]
+    UnknownVae {
+        /// What was asked for.
+        name: String,
+        /// The names that there are.
+        known: Vec<String>,
+    },
     /// A checkpoint of a family that is not built.
     #[error("this file is {found}, which is not supported yet; choose a checkpoint of Stable Diffusion 1, 2 or XL: {}", path.display())]
     UnsupportedCheckpoint {
@@ -260,6 +292,14 @@ fn known_clips(known: &[String]) -> String {
 fn known_upscalers(known: &[String]) -> String {
     if known.is_empty() {
         "there is none on this machine; put one (.pth or .safetensors) into the folder `upscalers` in the folder of models".to_owned()
+    } else {
+        format!("choose one of {}, or give the path of a file", known.join(", "))
+    }
+}
+
+fn known_vaes(known: &[String]) -> String {
+    if known.is_empty() {
+        "there is none on this machine; put one (.safetensors) into the folder `vae` in the folder of models".to_owned()
     } else {
         format!("choose one of {}, or give the path of a file", known.join(", "))
     }

@@ -173,6 +173,16 @@ impl Family {
         FAMILIES.iter().find_map(|family| Some((family, family.texts.iter().map(prefix).collect::<Option<_>>()?)))
     }
 
+    /// The first family whose latents are multiplied by this.
+    pub(super) fn with_scale(latent_scale: f64) -> Option<&'static Self> {
+        FAMILIES.iter().find(|family| (family.latent_scale - latent_scale).abs() < 1e-6)
+    }
+
+    /// Whether its latents are those of Stable Diffusion XL.
+    pub fn is_xl(&self) -> bool {
+        self.key.starts_with("sdxl")
+    }
+
     fn with_latents(latent_channels: usize, latent_scale: f64) -> impl Iterator<Item = &'static Self> {
         FAMILIES.iter().filter(move |family| {
             family.latent_channels == latent_channels && (family.latent_scale - latent_scale).abs() < 1e-6

@@ -1,8 +1,11 @@
 use super::{Error, Format, gguf, torch};
 use candle_core::DType;
 use candle_core::quantized::GgmlDType;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::fmt::Formatter;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -17,6 +20,24 @@ pub(super) fn read_places(path: &Path) -> Result<BTreeMap<String, Place>, Error>
         Format::Gguf => gguf::read_places(path),
         Format::Safetensors | Format::Folder => read_header(path),
     }
+}
+
+/// A tensor in a file of weights.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredTensor {
+    /// Its name.
+    pub name: String,
+    /// How its numbers are stored, as `f16` or `Q4_0`.
+    pub stored: &'static str,
+    /// Its sides.
+    pub shape: Vec<usize>,
+}
+
+/// The tensors in a file of weights of whichever kind, by name; only the header is read.
+pub fn tensors_in(path: &Path) -> Result<Vec<StoredTensor>, Error> {
+    let tensor =
+        |(name, place): (String, Place)| StoredTensor { name, stored: place.stored.name(), shape: place.shape };
+    Ok(read_places(path)?.into_iter().map(tensor).collect())
 }
 
 /// Of which kind a file of weights is: its first bytes tell.
@@ -109,14 +130,13 @@ pub(super) fn read_header(path: &Path) -> Result<BTreeMap<String, Place>, Error>
     }
     let mut json = vec![0u8; length as usize];
     file.read_exact(&mut json).map_err(read)?;
-    let header: serde_json::Map<String, Value> =
-        serde_json::from_slice(&json).map_err(|error| damaged(format!("its header is not valid JSON: {error}")))?;
+    let entries = match serde_json::from_slice(&json) {
+        Ok(Entries(entries)) => entries,
+        Err(_) => slowly(&json).map_err(damaged)?,
+    };
     let mut places = BTreeMap::new();
     let mut end_of_data = 0;
-    for (name, entry) in header {
-        if name == "__metadata__" {
-            continue;
-        }
+    for (name, entry) in entries {
         let (place, end) =
             place_of(&entry, data_start).map_err(|reason| damaged(format!("tensor {name}: {reason}")))?;
         end_of_data = end_of_data.max(end);
@@ -133,6 +153,11 @@ pub(super) fn read_header(path: &Path) -> Result<BTreeMap<String, Place>, Error>
 
 /// The texts that a safetensors file carries beside its tensors; none where it is no such file.
 pub(super) fn read_metadata(path: &Path) -> BTreeMap<String, String> {
+    #[derive(Deserialize)]
+    struct Header {
+        #[serde(rename = "__metadata__")]
+        metadata: serde_json::Map<String, Value>,
+    }
     let metadata = || {
         let mut file = File::open(path).ok()?;
         let mut length = [0u8; 8];
@@ -141,24 +166,74 @@ pub(super) fn read_metadata(path: &Path) -> BTreeMap<String, String> {
         let length = Some(u64::from_le_bytes(length)).filter(|length| *length <= MAX_HEADER_BYTES)?;
         let mut json = Vec::new();
         file.take(length).read_to_end(&mut json).ok()?;
-        let header: Value = serde_json::from_slice(&json).ok()?;
-        let texts = header.get("__metadata__")?.as_object()?.iter();
-        Some(texts.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect())
+        let texts = serde_json::from_slice::<Header>(&json).ok()?.metadata.into_iter();
+        Some(texts.filter_map(|(key, value)| Some((key, value.as_str()?.to_owned()))).collect())
     };
     metadata().unwrap_or_default()
 }
 
-/// A header's entry `{"dtype", "shape", "data_offsets"}` and where its data ends in the file.
-fn place_of(entry: &Value, data_start: u64) -> Result<(Place, u64), String> {
-    let name = entry.get("dtype").and_then(Value::as_str).ok_or("its type is missing")?;
-    let stored = TYPES.iter().find(|(known, _)| *known == name).map(|(_, stored)| *stored);
-    let stored = stored.ok_or_else(|| format!("its type {name} is not supported"))?;
+/// What a header says of a tensor.
+#[derive(Deserialize)]
+struct Entry {
+    dtype: String,
+    shape: Vec<u64>,
+    data_offsets: [u64; 2],
+}
+
+/// All that a header says of tensors, as it should be: read without a tree of values, of which large headers make many.
+struct Entries(Vec<(String, Entry)>);
+
+impl<'de> Deserialize<'de> for Entries {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct All;
+        impl<'de> Visitor<'de> for All {
+            type Value = Entries;
+
+            fn expecting(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("tensors by name")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(name) = map.next_key::<String>()? {
+                    if name == "__metadata__" {
+                        map.next_value::<IgnoredAny>()?;
+                    } else {
+                        entries.push((name, map.next_value()?));
+                    }
+                }
+                Ok(Entries(entries))
+            }
+        }
+        deserializer.deserialize_map(All)
+    }
+}
+
+/// The same of a header that is not as it should be: what is wrong with it.
+fn slowly(json: &[u8]) -> Result<Vec<(String, Entry)>, String> {
+    let header: serde_json::Map<String, Value> =
+        serde_json::from_slice(json).map_err(|error| format!("its header is not valid JSON: {error}"))?;
+    let tensors = header.into_iter().filter(|(name, _)| name != "__metadata__");
+    let read = |(name, entry): (String, Value)| match entry_of(&entry) {
+        Ok(entry) => Ok((name, entry)),
+        Err(reason) => Err(format!("tensor {name}: {reason}")),
+    };
+    tensors.map(read).collect()
+}
+
+fn entry_of(entry: &Value) -> Result<Entry, &'static str> {
+    let dtype = entry.get("dtype").and_then(Value::as_str).ok_or("its type is missing")?.to_owned();
     let list = |field: &str| -> Option<Vec<u64>> { entry.get(field)?.as_array()?.iter().map(Value::as_u64).collect() };
     let shape = list("shape").ok_or("its shape is missing or not a list of whole numbers")?;
-    let offsets = list("data_offsets").ok_or("its offsets are missing or not two whole numbers")?;
-    let [start, end] = offsets[..] else {
-        return Err("its offsets are not two whole numbers".to_owned());
-    };
+    let offsets = list("data_offsets").and_then(|offsets| offsets.try_into().ok());
+    Ok(Entry { dtype, shape, data_offsets: offsets.ok_or("its offsets are missing or not two whole numbers")? })
+}
+
+/// Where a tensor lies, and where its data ends in the file.
+fn place_of(Entry { dtype: name, shape, data_offsets }: &Entry, data_start: u64) -> Result<(Place, u64), String> {
+    let stored = TYPES.iter().find(|(known, _)| known == name).map(|(_, stored)| *stored);
+    let stored = stored.ok_or_else(|| format!("its type {name} is not supported"))?;
+    let [start, end] = *data_offsets;
     let count = shape.iter().try_fold(1u64, |count, side| count.checked_mul(*side));
     let expected = count.and_then(|count| stored.bytes_of(count));
     if end < start || expected != Some(end - start) {
@@ -168,7 +243,7 @@ fn place_of(entry: &Value, data_start: u64) -> Result<(Place, u64), String> {
     let narrow = |number: u64| usize::try_from(number).map_err(|_| "it is too large for this machine".to_owned());
     let place = Place {
         stored,
-        shape: shape.into_iter().map(narrow).collect::<Result<_, _>>()?,
+        shape: shape.iter().copied().map(narrow).collect::<Result<_, _>>()?,
         start: data_start + start,
         bytes: narrow(end - start)?,
     };

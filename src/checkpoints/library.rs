@@ -2,17 +2,19 @@ use super::clip::{ClipEntry, ClipSummary, is_clip};
 use super::controlnet::{ControlNetEntry, ControlNetSummary};
 use super::elsewhere::cached_name;
 use super::header::{Place, read_header};
+use super::ldm::DOWNSCALE;
 use super::learned::LearnedWordEntry;
 use super::lora::LoraEntry;
 use super::memory::memory_needed;
-use super::model::Source;
+use super::model::{Source, Sources, native_extent};
 use super::places::{
-    Kind, built_in_places, embeddings_in, folders_in, loras_in, meant_by, models_in, preview_of, upscalers_in,
+    Kind, built_in_places, embeddings_in, folders_in, loras_in, meant_by, models_in, preview_of, upscalers_in, vaes_in,
 };
 use super::upscaler::{UpscalerEntry, UpscalerSummary};
+use super::vae::VaeEntry;
 use super::{Error, Family, Format, PredictionSource, Suggestion, Training};
 use crate::geom::Extent;
-use crate::networks::UNetConfig;
+use crate::networks::{UNetConfig, VaeConfig};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -37,6 +39,7 @@ pub struct Library {
     clips: Vec<ClipEntry>,
     loras: Vec<LoraEntry>,
     embeddings: Vec<LearnedWordEntry>,
+    vaes: Vec<VaeEntry>,
 }
 
 /// What has a name of its own in the library.
@@ -54,7 +57,7 @@ macro_rules! entries {
     };
 }
 
-entries!(ModelEntry, UpscalerEntry, ControlNetEntry, ClipEntry, LoraEntry, LearnedWordEntry);
+entries!(ModelEntry, UpscalerEntry, ControlNetEntry, ClipEntry, LoraEntry, LearnedWordEntry, VaeEntry);
 
 /// Adds those whose names are not taken.
 fn add<T: Entry>(entries: &mut Vec<T>, new: impl Iterator<Item = T>) {
@@ -110,9 +113,20 @@ pub struct Summary {
     pub stored: &'static str,
     /// How many channels the finest layers of its VAE have, which decides what decoding takes.
     pub vae_width: usize,
+    /// What a whole model has and its file has not, in words.
+    pub lacks: Option<&'static str>,
 }
 
 impl Summary {
+    /// What it is for, where that is not pictures of whatever, to stand behind the family's name.
+    pub fn use_alone(&self) -> &'static str {
+        match (self.unet.sees_mask(), self.unet.sees_picture()) {
+            (true, _) => " inpainting",
+            (_, true) => " instruct-pix2pix",
+            _ => "",
+        }
+    }
+
     /// The bytes of memory that painting a picture of this size takes, about.
     pub fn memory(&self, extent: Extent) -> u64 {
         memory_needed(self.parameters_bytes, extent, self.vae_width)
@@ -141,7 +155,7 @@ impl Library {
         let places: Vec<PathBuf> = places.iter().flat_map(|place| meant_by(place)).collect();
         for place in &places {
             let (folders, files) = models_in(place);
-            let files = files.into_iter().map(ModelEntry::of);
+            let files = entries_of(&files).into_iter();
             // What is something else than a checkpoint is no broken model, but at home elsewhere.
             let is_one = |entry: &ModelEntry| {
                 named.contains(&entry.path) || !matches!(entry.summary, Err(Error::NotACheckpoint { .. }))
@@ -165,8 +179,63 @@ impl Library {
             );
             add(&mut library.loras, loras_in(place).into_iter().map(LoraEntry::of_file));
             add(&mut library.embeddings, embeddings_in(place).into_iter().filter_map(LearnedWordEntry::of_file));
+            add(&mut library.vaes, vaes_in(place).into_iter().filter_map(VaeEntry::found));
         }
+        library.find_lenders();
         library
+    }
+
+    /// Says of models that lack parts that they cannot be used, where there is none to take them from; of the others, what they take.
+    fn find_lenders(&mut self) {
+        for index in 0..self.entries.len() {
+            let lender =
+                self.lenders(&self.entries[index].path).next().and_then(|lender| lender.summary.as_ref().ok()).cloned();
+            let entry = &mut self.entries[index];
+            let Ok(summary @ Summary { lacks: Some(_), .. }) = &mut entry.summary else { continue };
+            if let Some(lender) = lender {
+                (summary.downscale, summary.vae_width) = (lender.downscale, lender.vae_width);
+            } else {
+                let (lacks, family) = (summary.lacks.unwrap_or_default(), summary.family);
+                let family = family.map_or("its family", |family| family.name);
+                entry.summary = Err(Error::Lacks { lacks, family, path: entry.path.clone() });
+            }
+        }
+    }
+
+    /// The models from which the one at `path` can take what it lacks: the whole ones of its family. None where it lacks nothing.
+    pub fn lenders(&self, path: &Path) -> impl Iterator<Item = &ModelEntry> {
+        let of = self.entries.iter().find(|entry| entry.path == path).and_then(|entry| entry.summary.as_ref().ok());
+        let family = of.filter(|summary| summary.lacks.is_some()).map(|summary| summary.family);
+        let lends = move |other: &Summary| other.lacks.is_none() && family == Some(other.family);
+        self.entries.iter().filter(move |entry| entry.summary.as_ref().is_ok_and(lends))
+    }
+
+    /// All VAEs apart from models.
+    pub fn vaes(&self) -> &[VaeEntry] {
+        &self.vaes
+    }
+
+    /// The VAEs that a model can paint with.
+    pub fn vaes_for(&self, model: &str) -> Vec<&VaeEntry> {
+        let entry = self.entries.iter().find(|entry| entry.name == model);
+        let Some(Ok(of_model)) = entry.map(|entry| entry.summary.as_ref()) else { return Vec::new() };
+        self.vaes.iter().filter(|entry| entry.summary.as_ref().is_ok_and(|of| of.fits(of_model))).collect()
+    }
+
+    /// Adds the VAE in a file or a folder, before all others of its name; gives that.
+    pub fn add_vae(&mut self, path: PathBuf) -> String {
+        let entry = VaeEntry::of(path);
+        let name = entry.name.clone();
+        self.vaes.insert(0, entry);
+        name
+    }
+
+    /// The VAE of this name, in whatever case if none has it as it stands, or of this file name, as A1111 calls it.
+    pub fn find_vae(&self, name: &str) -> Result<&VaeEntry, Error> {
+        named(&self.vaes, name).or_else(|known| {
+            let of_file = |entry: &&VaeEntry| entry.path.file_name().is_some_and(|file| file.to_string_lossy() == name);
+            self.vaes.iter().find(of_file).ok_or_else(|| Error::UnknownVae { name: name.to_owned(), known })
+        })
     }
 
     /// All learned words, which people call embeddings.
@@ -341,9 +410,22 @@ impl ClipEntry {
     }
 }
 
+/// Those of many files, whose headers take a while: by as many threads as the machine has.
+fn entries_of(files: &[PathBuf]) -> Vec<ModelEntry> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = files.len().div_ceil(threads).max(1);
+    let entries = |files: &[PathBuf]| files.iter().cloned().map(ModelEntry::of).collect::<Vec<_>>();
+    std::thread::scope(|scope| {
+        let parts: Vec<_> = files.chunks(share).map(|files| scope.spawn(move || entries(files))).collect();
+        parts.into_iter().flat_map(|part| part.join().expect("reading a header does not panic")).collect()
+    })
+}
+
 fn summary(path: &Path) -> Result<Summary, Error> {
     let source = Source::open(path)?;
-    let (configs, prediction_source) = source.configs()?;
+    let lacks = source.lacks();
+    let (facts, prediction_source) = source.facts()?;
+    let vae = if lacks.is_none() { Some(Sources::of(source.clone())?.configs()?.0.vae) } else { None };
     let places: Vec<Place> = match &source {
         Source::File(file) => file.used().cloned().collect(),
         Source::Folder(folder) => {
@@ -355,17 +437,18 @@ fn summary(path: &Path) -> Result<Summary, Error> {
         }
     };
     Ok(Summary {
-        family: source.family(&configs),
+        family: source.family()?,
         format: source.format(),
         prediction_source,
-        native_extent: configs.native_extent(),
+        native_extent: native_extent(&facts.unet, vae.as_ref().map_or(DOWNSCALE, VaeConfig::downscale)),
         parameters_bytes: places.iter().map(|place| place.bytes as u64).sum(),
         stored: mostly_stored(&places),
-        vae_width: configs.vae.block_out_channels.first().copied().unwrap_or(0),
-        training: configs.training,
-        suggestion: configs.suggestion,
-        downscale: configs.vae.downscale(),
-        unet: configs.unet,
+        vae_width: vae.as_ref().map_or(0, VaeConfig::finest_width),
+        downscale: vae.as_ref().map_or(DOWNSCALE, VaeConfig::downscale),
+        training: facts.training,
+        suggestion: facts.suggestion,
+        unet: facts.unet,
+        lacks,
     })
 }
 
@@ -419,6 +502,7 @@ mod tests {
             downscale: 8,
             stored: "f16",
             vae_width: 128,
+            lacks: None,
         };
         let summary = if is_usable { Ok(summary) } else { Err(Error::NotAModel(path.clone())) };
         ModelEntry { name: name.to_owned(), path, display_name: None, summary }

@@ -2,11 +2,12 @@ use super::folder::{Folder, STEM, TEXT_STEM, TextFolder};
 use super::held::Held;
 use super::ldm::{SingleFile, UNetNames};
 use super::lora::{Adapted, Layer, Lora, LoraWeights, Net, OtherName, TEXT_NETS};
+use super::vae::VaeFile;
 use super::weights::Weights;
 use super::{Error, Family, LatentToRgb, Precision, Prediction, PredictionSource, Suggestion, Training};
 use crate::geom::Extent;
 use crate::networks::{
-    Addition, AutoencoderKl, AutoencoderKlConfig, ClipText, ClipTextConfig, Output, UNet, UNetConfig,
+    Addition, AutoencoderKl, AutoencoderKlConfig, ClipText, ClipTextConfig, Output, UNet, UNetConfig, Vae, VaeConfig,
 };
 use crate::prompt::{TaughtWords, Tokenizer};
 use candle_core::{DType, Device};
@@ -34,7 +35,7 @@ pub struct Model {
     /// Noisy latent to prediction.
     pub unet: Held<UNet>,
     /// Picture to latent and back.
-    pub vae: Held<AutoencoderKl>,
+    pub vae: Held<Vae>,
     /// Latent to a small picture.
     pub preview: LatentToRgb,
     /// The size that it was trained at.
@@ -71,36 +72,24 @@ pub(super) struct Configs {
     /// At least one.
     pub(super) texts: Vec<ClipTextConfig>,
     pub(super) unet: UNetConfig,
-    pub(super) vae: AutoencoderKlConfig,
+    pub(super) vae: VaeConfig,
+    pub(super) training: Training,
+    pub(super) suggestion: Suggestion,
+    pub(super) empty_is_zero: bool,
+}
+
+/// What is known of a U-Net and of how it was trained.
+#[derive(Clone, Debug)]
+pub(super) struct Facts {
+    pub(super) unet: UNetConfig,
     pub(super) training: Training,
     pub(super) suggestion: Suggestion,
     pub(super) empty_is_zero: bool,
 }
 
 impl Configs {
-    /// Reads those of a folder, and checks that they fit together.
-    pub(super) fn read(folder: &Folder) -> Result<Self, Error> {
-        let unet = folder.config("unet", "config.json", UNetConfig::from_json)?;
-        // What came with Stable Diffusion XL: more than words, and words from before the end.
-        let output = if unet.addition.is_some() { Output::Penultimate } else { Output::Last };
-        let text = |text: &&TextFolder| {
-            let read = if text.projects { ClipTextConfig::with_projection } else { ClipTextConfig::from_json };
-            Ok(ClipTextConfig { output, ..folder.config(text.part, "config.json", read)? })
-        };
-        let configs = Self {
-            texts: folder.texts.iter().map(text).collect::<Result<_, Error>>()?,
-            empty_is_zero: folder.empty_is_zero.unwrap_or(unet.addition.is_some()),
-            unet,
-            vae: folder.config("vae", "config.json", AutoencoderKlConfig::from_json)?,
-            training: folder.config("scheduler", "scheduler_config.json", Training::from_json)?,
-            suggestion: Suggestion::load(&folder.path)?,
-        };
-        configs.check(&folder.path)?;
-        Ok(configs)
-    }
-
     /// Checks that they fit together.
-    pub(super) fn check(&self, path: &Path) -> Result<(), Error> {
+    fn check(&self, path: &Path) -> Result<(), Error> {
         let mismatch = |reason: String| Err(Error::Mismatch { reason, path: path.to_owned() });
         let (unet, vae) = (&self.unet, &self.vae);
         let found: usize = self.texts.iter().map(|text| text.layers.hidden_size).sum();
@@ -117,14 +106,14 @@ impl Configs {
                 ));
             }
         }
-        let sees_latent = unet.in_channels == unet.out_channels || unet.sees_mask();
-        if !sees_latent || unet.out_channels != vae.latent_channels {
-            let (inputs, outputs, latent) = (unet.in_channels, unet.out_channels, vae.latent_channels);
-            return mismatch(format!(
-                "the U-Net takes {inputs} channels and gives {outputs}, the VAE has {latent} (instruct-pix2pix models are not supported yet)"
-            ));
+        let sees_latent = unet.in_channels == unet.out_channels || unet.sees_mask() || unet.sees_picture();
+        if !sees_latent || unet.out_channels != vae.latent_channels() {
+            let (inputs, outputs, latent) = (unet.in_channels, unet.out_channels, vae.latent_channels());
+            return mismatch(format!("the U-Net takes {inputs} channels and gives {outputs}, the VAE has {latent}"));
         }
-        if vae.in_channels != 3 || vae.out_channels != 3 {
+        if let VaeConfig::Kl(vae) = vae
+            && (vae.in_channels != 3 || vae.out_channels != 3)
+        {
             return mismatch(format!(
                 "the VAE takes {} channels and gives {}, not RGB",
                 vae.in_channels, vae.out_channels
@@ -132,25 +121,25 @@ impl Configs {
         }
         Ok(())
     }
+}
 
-    /// The family that they are of, if any.
-    pub(super) fn family(&self) -> Option<&'static Family> {
-        Family::of(self.unet.conditioning_width(), self.vae.latent_channels, self.vae.scaling_factor)
-    }
-
-    /// The size that the model was trained at; 64 latent pixels a side where its config does not say.
-    pub(super) fn native_extent(&self) -> Extent {
-        let (height, width) = self.unet.sample_size.unwrap_or((64, 64));
-        let downscale = self.vae.downscale() as u32;
-        Extent::new((width as u32).saturating_mul(downscale), (height as u32).saturating_mul(downscale))
-    }
+/// The size that a U-Net was trained at; 64 latent pixels a side where its config does not say.
+pub(super) fn native_extent(unet: &UNetConfig, downscale: usize) -> Extent {
+    let (height, width) = unet.sample_size.unwrap_or((64, 64));
+    let downscale = downscale as u32;
+    Extent::new((width as u32).saturating_mul(downscale), (height as u32).saturating_mul(downscale))
 }
 
 impl Model {
     /// Loads a diffusers folder or a checkpoint in one file, whatever the precision of its weights; `precision` is what the networks
     /// multiply in.
     pub fn load(path: &Path, device: &Device, precision: Precision) -> Result<Self, Error> {
-        let model = Self::described(path, device, precision)?;
+        Self::load_with(path, None, device, precision)
+    }
+
+    /// As [`Self::load`]; what the file lacks, text encoders or VAE, is taken from the model at `lender`.
+    pub fn load_with(path: &Path, lender: Option<&Path>, device: &Device, precision: Precision) -> Result<Self, Error> {
+        let model = Self::described(path, lender, device, precision)?;
         for text in &model.texts {
             text.network.get()?;
         }
@@ -159,20 +148,20 @@ impl Model {
         Ok(model)
     }
 
-    /// As [`Self::load`], but each network's weights are loaded when it is first used. Only those of the VAE are read now, and given
+    /// As [`Self::load_with`], but each network's weights are loaded when it is first used. Only those of the VAE are read now, and given
     /// back: it is the last to be used, and what is wrong with it should not be found out after a picture's work.
-    pub fn open(path: &Path, device: &Device, precision: Precision) -> Result<Self, Error> {
-        let model = Self::described(path, device, precision)?;
+    pub fn open(path: &Path, lender: Option<&Path>, device: &Device, precision: Precision) -> Result<Self, Error> {
+        let model = Self::described(path, lender, device, precision)?;
         model.vae.once_loaded()?;
         Ok(model)
     }
 
     /// Without weights.
-    fn described(path: &Path, device: &Device, precision: Precision) -> Result<Self, Error> {
-        let parts = Arc::new(Parts::open(path, device, precision)?);
+    fn described(path: &Path, lender: Option<&Path>, device: &Device, precision: Precision) -> Result<Self, Error> {
+        let parts = Arc::new(Parts::open_with(path, lender, device, precision)?);
         let configs = &parts.configs;
         let text = |(index, config): (usize, &ClipTextConfig)| {
-            let tokenizer = parts.source.tokenizer(index)?;
+            let tokenizer = parts.sources.texts().tokenizer(index)?;
             let (largest, vocab) = (tokenizer.largest_id(), config.vocab_size);
             if largest as usize >= vocab {
                 let reason = format!("the tokenizer has a token {largest}, the text encoder only {vocab} in all");
@@ -181,18 +170,18 @@ impl Model {
             Ok(TextEncoder::new(&parts, index, tokenizer))
         };
         let texts = configs.texts.iter().enumerate().map(text).collect::<Result<_, _>>()?;
-        let (channels, scale) = (configs.vae.latent_channels, configs.vae.scaling_factor);
+        let (own, channels) = (&parts.sources.own, configs.vae.latent_channels());
         Ok(Self {
             name: super::library::name_of(path),
-            family: parts.source.family(configs),
-            preview: LatentToRgb::load(&parts.source.file_about("vae", "preview.json"), channels, scale)?,
-            native_extent: configs.native_extent(),
+            family: own.family()?,
+            preview: LatentToRgb::load(&own.file_about("vae", "preview.json"), channels, parts.sources.latent_scale)?,
+            native_extent: native_extent(&configs.unet, configs.vae.downscale()),
             prediction: configs.training.prediction,
             suggestion: configs.suggestion,
             training: configs.training.clone(),
             empty_is_zero: configs.empty_is_zero,
             texts,
-            taught: taught_words(&parts.source.file_about("text_encoder", "words.txt"))?,
+            taught: taught_words(&parts.sources.texts().file_about("text_encoder", "words.txt"))?,
             unet: Self::unet_of(&parts),
             vae: Self::vae_of(&parts),
             device: device.clone(),
@@ -205,7 +194,7 @@ impl Model {
         Held::new(move || parts.unet())
     }
 
-    fn vae_of(parts: &Arc<Parts>) -> Held<AutoencoderKl> {
+    fn vae_of(parts: &Arc<Parts>) -> Held<Vae> {
         let parts = Arc::clone(parts);
         Held::new(move || parts.vae())
     }
@@ -216,8 +205,30 @@ impl Model {
     }
 
     /// What is known of the VAE without its weights.
-    pub fn vae_config(&self) -> &AutoencoderKlConfig {
+    pub fn vae_config(&self) -> &VaeConfig {
         &self.parts.configs.vae
+    }
+
+    /// What its latents are multiplied by.
+    pub fn latent_scale(&self) -> f64 {
+        self.parts.sources.latent_scale
+    }
+
+    /// The same model with the VAE in this file or folder, or without one its own again; all else stays as it is. What does not fit leaves
+    /// the model as it was.
+    pub fn use_vae(&mut self, path: Option<&Path>) -> Result<(), Error> {
+        let mut parts = (*self.parts).clone();
+        parts.sources.vae = path.map(|path| VaeFile::open(path, parts.sources.latent_scale)).transpose()?;
+        parts.configs.vae = parts.sources.vae_config()?;
+        parts.configs.check(path.unwrap_or(parts.sources.own.path()))?;
+        let parts = Arc::new(parts);
+        let vae = Self::vae_of(&parts);
+        if self.vae.is_loaded() {
+            vae.get()?;
+        }
+        // What texts and U-Net are loaded from is the same as before.
+        (self.vae, self.parts) = (vae, parts);
+        Ok(())
     }
 
     /// The same model with these `LoRA`s, and no others, in U-Net and text encoder, whose weights are read anew; all else stays as it is.
@@ -324,19 +335,77 @@ impl Source {
         if path.is_file() { SingleFile::open(path).map(Self::File) } else { Folder::open(path).map(Self::Folder) }
     }
 
-    /// What its configs say, and where what the network's output means is from.
-    pub(super) fn configs(&self) -> Result<(Configs, PredictionSource), Error> {
+    pub(super) fn path(&self) -> &Path {
         match self {
-            Self::Folder(folder) => Ok((Configs::read(folder)?, PredictionSource::Config)),
-            Self::File(file) => file.configs(),
+            Self::Folder(folder) => &folder.path,
+            Self::File(file) => &file.path,
+        }
+    }
+
+    /// What is known of its U-Net, and where what the network's output means is from.
+    pub(super) fn facts(&self) -> Result<(Facts, PredictionSource), Error> {
+        let folder = match self {
+            Self::File(file) => return file.facts(),
+            Self::Folder(folder) => folder,
+        };
+        let unet = folder.config("unet", "config.json", UNetConfig::from_json)?;
+        let facts = Facts {
+            empty_is_zero: folder.empty_is_zero.unwrap_or(unet.addition.is_some()),
+            unet,
+            training: folder.config("scheduler", "scheduler_config.json", Training::from_json)?,
+            suggestion: Suggestion::load(&folder.path)?,
+        };
+        Ok((facts, PredictionSource::Config))
+    }
+
+    fn text_configs(&self) -> Result<Vec<ClipTextConfig>, Error> {
+        let folder = match self {
+            Self::File(file) => return file.text_configs(),
+            Self::Folder(folder) => folder,
+        };
+        let unet = folder.config("unet", "config.json", UNetConfig::from_json)?;
+        // What came with Stable Diffusion XL: more than words, and words from before the end.
+        let output = if unet.addition.is_some() { Output::Penultimate } else { Output::Last };
+        let text = |text: &&TextFolder| {
+            let read = if text.projects { ClipTextConfig::with_projection } else { ClipTextConfig::from_json };
+            Ok(ClipTextConfig { output, ..folder.config(text.part, "config.json", read)? })
+        };
+        folder.texts.iter().map(text).collect()
+    }
+
+    fn vae_config(&self) -> Result<AutoencoderKlConfig, Error> {
+        match self {
+            Self::Folder(folder) => folder.config("vae", "config.json", AutoencoderKlConfig::from_json),
+            Self::File(file) => file.vae_config(),
+        }
+    }
+
+    fn has_texts(&self) -> bool {
+        matches!(self, Self::Folder(_)) || matches!(self, Self::File(file) if file.has_texts())
+    }
+
+    fn has_vae(&self) -> bool {
+        matches!(self, Self::Folder(_)) || matches!(self, Self::File(file) if file.has_vae())
+    }
+
+    /// What a whole model has and this has not, in words; nothing where it is whole.
+    pub(super) fn lacks(&self) -> Option<&'static str> {
+        match (self.has_texts(), self.has_vae()) {
+            (true, true) => None,
+            (false, true) => Some("no text encoder"),
+            (true, false) => Some("no VAE"),
+            (false, false) => Some("no text encoder and no VAE"),
         }
     }
 
     /// The family that it is of, if any.
-    pub(super) fn family(&self, configs: &Configs) -> Option<&'static Family> {
+    pub(super) fn family(&self) -> Result<Option<&'static Family>, Error> {
         match self {
-            Self::Folder(_) => configs.family(),
-            Self::File(file) => Some(file.family),
+            Self::File(file) => Ok(Some(file.family)),
+            Self::Folder(_) => {
+                let (facts, vae) = (self.facts()?.0, self.vae_config()?);
+                Ok(Family::of(facts.unet.conditioning_width(), vae.latent_channels, vae.scaling_factor))
+            }
         }
     }
 
@@ -363,17 +432,107 @@ impl Source {
     }
 }
 
+/// How many tokens CLIP's text encoders take at once.
+const CLIP_LENGTH: usize = 77;
+
 /// The first tokenizer of the model at this path, and how many tokens its text encoder takes at once. No weights are read.
 pub fn tokenizer(path: &Path) -> Result<(Tokenizer, usize), Error> {
     let source = Source::open(path)?;
-    let (configs, _) = source.configs()?;
-    Ok((source.tokenizer(0)?, configs.texts[0].max_position_embeddings))
+    // A U-Net alone takes the text encoder of another model of its family, which is CLIP's.
+    let length = source.text_configs()?.first().map_or(CLIP_LENGTH, |text| text.max_position_embeddings);
+    Ok((source.tokenizer(0)?, length))
+}
+
+/// Where all of a model is: in its own files and, for what they lack or a person would have otherwise, in others.
+#[derive(Clone, Debug)]
+pub(super) struct Sources {
+    pub(super) own: Source,
+    /// The model whose text encoders and VAE are taken where its own files have none.
+    lender: Option<Source>,
+    /// The VAE that a person chose.
+    vae: Option<VaeFile>,
+    /// What its latents are multiplied by.
+    latent_scale: f64,
+}
+
+impl Sources {
+    /// Reads indices and headers. Without a lender, what has not all parts is an error.
+    pub(super) fn open(path: &Path, lender: Option<&Path>) -> Result<Self, Error> {
+        let own = Source::open(path)?;
+        let lender = match (own.lacks(), lender) {
+            (None, _) => None,
+            (Some(_), Some(lender)) => Some(Source::open(lender)?),
+            (Some(lacks), None) => {
+                let family = own.family()?.map_or("its family", |family| family.name);
+                return Err(Error::Lacks { lacks, family, path: path.to_owned() });
+            }
+        };
+        if let Some(lender) = &lender {
+            let (ours, theirs) = (own.family()?, lender.family()?);
+            let name = |family: Option<&Family>| family.map_or("an unknown family", |family| family.name);
+            if lender.lacks().is_some() || (theirs.is_some() && theirs != ours) {
+                let reason = match lender.lacks() {
+                    Some(lacks) => format!("it has {lacks} itself"),
+                    None => format!("it is of {}, not of {}", name(theirs), name(ours)),
+                };
+                return Err(Error::NoLender { reason, path: lender.path().to_owned() });
+            }
+        }
+        Self::put_together(own, lender)
+    }
+
+    /// Of a whole model.
+    pub(super) fn of(own: Source) -> Result<Self, Error> {
+        Self::put_together(own, None)
+    }
+
+    fn put_together(own: Source, lender: Option<Source>) -> Result<Self, Error> {
+        let mut sources = Self { own, lender, vae: None, latent_scale: 0.0 };
+        sources.latent_scale = sources.whole_vae().vae_config()?.scaling_factor;
+        Ok(sources)
+    }
+
+    /// Where its text encoders are.
+    fn texts(&self) -> &Source {
+        self.lender.as_ref().filter(|_| !self.own.has_texts()).unwrap_or(&self.own)
+    }
+
+    /// Where its VAE is, unless a person chose one.
+    fn whole_vae(&self) -> &Source {
+        self.lender.as_ref().filter(|_| !self.own.has_vae()).unwrap_or(&self.own)
+    }
+
+    fn vae_config(&self) -> Result<VaeConfig, Error> {
+        match &self.vae {
+            Some(file) => Ok(file.config.clone()),
+            None => self.whole_vae().vae_config().map(VaeConfig::Kl),
+        }
+    }
+
+    /// What its configs say, checked to fit together, and where what the network's output means is from.
+    pub(super) fn configs(&self) -> Result<(Configs, PredictionSource), Error> {
+        let (facts, source) = self.own.facts()?;
+        let Facts { unet, training, suggestion, empty_is_zero } = facts;
+        let (texts, vae) = (self.texts().text_configs()?, self.vae_config()?);
+        let configs = Configs { texts, unet, vae, training, suggestion, empty_is_zero };
+        configs.check(self.own.path())?;
+        Ok((configs, source))
+    }
+}
+
+/// A network's weights: in the folder of a part by the name `stem`, or in a file.
+struct Part<'a> {
+    source: &'a Source,
+    folder: &'a str,
+    stem: &'a str,
+    /// Which of those it is that `LoRA`s change.
+    net: Option<Net>,
 }
 
 /// A model whose networks are loaded one by one, each when it is asked for.
 #[derive(Clone, Debug)]
 pub struct Parts {
-    source: Source,
+    sources: Sources,
     configs: Configs,
     device: Device,
     /// What the networks multiply in.
@@ -388,11 +547,15 @@ impl Parts {
     /// Reads the configs of a diffusers folder or the header of a checkpoint, and no weights yet. The networks will multiply in
     /// `precision` on `device`.
     pub fn open(path: &Path, device: &Device, precision: Precision) -> Result<Self, Error> {
+        Self::open_with(path, None, device, precision)
+    }
+
+    fn open_with(path: &Path, lender: Option<&Path>, device: &Device, precision: Precision) -> Result<Self, Error> {
         let dtype = precision.dtype(device)?;
-        let source = Source::open(path)?;
-        let (configs, _) = source.configs()?;
+        let sources = Sources::open(path, lender)?;
+        let (configs, _) = sources.configs()?;
         let (loras, layers) = (Vec::new(), Arc::default());
-        Ok(Self { source, configs, device: device.clone(), dtype, loras, layers })
+        Ok(Self { sources, configs, device: device.clone(), dtype, loras, layers })
     }
 
     /// Loads what turns ids into conditioning: the first text encoder, or another one.
@@ -402,37 +565,43 @@ impl Parts {
     pub fn text_encoder(&self, index: usize) -> Result<ClipText, Error> {
         let config = &self.configs.texts[index];
         let of_file = |file: &SingleFile| file.text_encoder(index, self.dtype, &self.device);
-        let part = match &self.source {
+        let source = self.sources.texts();
+        let part = match source {
             Source::Folder(folder) => folder.texts[index].part,
             Source::File(_) => "text_encoder",
         };
-        self.network(part, TEXT_STEM, Some(TEXT_NETS[index]), of_file, |weights| ClipText::new(config, weights))
+        let part = Part { source, folder: part, stem: TEXT_STEM, net: Some(TEXT_NETS[index]) };
+        self.network(part, of_file, |weights| ClipText::new(config, weights))
     }
 
     /// Loads what estimates noise.
     pub fn unet(&self) -> Result<UNet, Error> {
         let config = &self.configs.unet;
         let of_file = |file: &SingleFile| file.unet(config, self.dtype, &self.device);
-        self.network("unet", STEM, Some(Net::Unet), of_file, |weights| UNet::new(config, weights))
+        let part = Part { source: &self.sources.own, folder: "unet", stem: STEM, net: Some(Net::Unet) };
+        self.network(part, of_file, |weights| UNet::new(config, weights))
     }
 
     /// Loads what turns a picture into a latent and back.
-    pub fn vae(&self) -> Result<AutoencoderKl, Error> {
-        let config = &self.configs.vae;
+    pub fn vae(&self) -> Result<Vae, Error> {
+        let config = match (&self.sources.vae, &self.configs.vae) {
+            (Some(file), _) => return file.network(self.dtype, &self.device),
+            (None, VaeConfig::Kl(config)) => config,
+            (None, VaeConfig::Tiny(_)) => return Err(Error::NotAVae(self.sources.own.path().to_owned())),
+        };
         let of_file = |file: &SingleFile| file.vae(config, self.dtype, &self.device);
-        self.network("vae", STEM, None, of_file, |weights| AutoencoderKl::new(config, weights))
+        let part = Part { source: self.sources.whole_vae(), folder: "vae", stem: STEM, net: None };
+        self.network(part, of_file, |weights| AutoencoderKl::new(config, weights).map(Vae::from))
     }
 
-    /// Builds a network from the weights called `stem` in the folder of a part, or from those of a file.
+    /// Builds a network from the weights of a part.
     fn network<T>(
         &self,
-        part: &str,
-        stem: &str,
-        net: Option<Net>,
+        Part { source, folder: part, stem, net }: Part<'_>,
         of_file: impl FnOnce(&SingleFile) -> Result<VarBuilder<'static>, Error>,
         new: impl FnOnce(VarBuilder<'_>) -> candle_core::Result<T>,
     ) -> Result<T, Error> {
-        let (weights, path) = match &self.source {
+        let (weights, path) = match source {
             Source::Folder(folder) => {
                 let path = folder.part(part);
                 (Weights::open(&path, stem)?.into_builder(self.dtype, &self.device), path)

@@ -1,6 +1,7 @@
 //! Where models and what goes with them lie: this program's folders and those of others, read in place.
 
 use super::elsewhere::{extra_folders, snapshot_of};
+use super::vae::is_encoder_alone;
 use std::path::{Path, PathBuf};
 
 /// What there is to find.
@@ -12,23 +13,26 @@ pub(super) enum Kind {
     Upscaler,
     ControlNet,
     Clip,
+    Vae,
 }
 
 /// What programs call their folders of it, beside models: this one, `ComfyUI`, Fooocus, A1111 and Forge.
-const FOLDERS: [(Kind, &[&str]); 6] = [
-    (Kind::Checkpoint, &["Stable-diffusion", "checkpoints"]),
+const FOLDERS: [(Kind, &[&str]); 7] = [
+    (Kind::Checkpoint, &["Stable-diffusion", "checkpoints", "unet", "diffusion_models"]),
     (Kind::Lora, &["loras", "Lora", "LyCORIS"]),
     (Kind::Embedding, &["embeddings"]),
     (Kind::Upscaler, &["upscalers", "upscale_models", "ESRGAN", "RealESRGAN"]),
     (Kind::ControlNet, &["controlnet", "ControlNet"]),
     (Kind::Clip, &["clip", "clip_vision"]),
+    (Kind::Vae, &["vae", "VAE", "vae_approx", "VAE-approx", "VAE-taesd"]),
 ];
 /// What `InvokeAI` calls them, in a folder for each family.
-const INVOKE_FOLDERS: [(Kind, &str); 4] = [
+const INVOKE_FOLDERS: [(Kind, &str); 5] = [
     (Kind::Checkpoint, "main"),
     (Kind::Lora, "lora"),
     (Kind::Embedding, "embedding"),
     (Kind::ControlNet, "controlnet"),
+    (Kind::Vae, "vae"),
 ];
 /// `InvokeAI`'s folders of families.
 const INVOKE_FAMILIES: [&str; 4] = ["sd-1", "sd-2", "sdxl", "sdxl-refiner"];
@@ -39,6 +43,8 @@ const CHECKPOINT_ENDINGS: [&str; 4] = ["safetensors", "ckpt", "pt", "gguf"];
 const EMBEDDING_ENDINGS: [&str; 4] = ["safetensors", "pt", "bin", "png"];
 /// How upscalers end.
 const UPSCALER_ENDINGS: [&str; 2] = ["pth", "safetensors"];
+/// How VAEs end.
+const VAE_ENDINGS: [&str; 4] = ["safetensors", "pt", "ckpt", "pth"];
 /// How pictures of models end.
 const PICTURE_ENDINGS: [&str; 4] = ["png", "jpg", "jpeg", "webp"];
 /// How deep people sort them into folders, at most.
@@ -95,6 +101,23 @@ pub(super) fn embeddings_in(place: &Path) -> Vec<PathBuf> {
     };
     files.retain(|path| !is_preview(path));
     files
+}
+
+/// What may be VAEs beside the models of `place`, by path: files, folders of diffusers', and what A1111 has beside checkpoints, `NAME.vae.pt`.
+pub(super) fn vaes_in(place: &Path) -> Vec<PathBuf> {
+    let mut homes = folders(place, Kind::Vae);
+    // That of a model's folder is a part of it.
+    homes.retain(|home| !home.join("config.json").is_file());
+    let mut found = files_in(&homes, &VAE_ENDINGS, MAX_DEPTH);
+    found.retain(|path| !is_encoder_alone(path));
+    let is_vae = |path: &PathBuf| path.file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with(".vae"));
+    found.extend(files_in(&folders(place, Kind::Checkpoint), &VAE_ENDINGS, MAX_DEPTH).into_iter().filter(is_vae));
+    let whole: Vec<PathBuf> =
+        homes.iter().flat_map(|home| folders_of(home)).filter(|path| path.join("config.json").is_file()).collect();
+    // What lies in a folder that is one is a part of it.
+    found.retain(|file| !whole.iter().any(|folder| file.starts_with(folder)));
+    found.extend(whole);
+    found
 }
 
 /// What may be upscalers beside the models of `place`, by path.

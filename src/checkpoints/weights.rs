@@ -28,9 +28,14 @@ impl Weights {
         Self::open_files(&weight_files(folder, stem)?)
     }
 
+    /// None, to which files are added.
+    pub(super) fn none() -> Self {
+        Self { files: Vec::new(), tensors: HashMap::new() }
+    }
+
     /// Opens the weights that lie in these files, and checks their headers.
     pub(super) fn open_files(paths: &[PathBuf]) -> std::result::Result<Self, Error> {
-        let mut weights = Self { files: Vec::new(), tensors: HashMap::new() };
+        let mut weights = Self::none();
         for path in paths {
             weights.add(path, read_places(path)?)?;
         }
@@ -39,12 +44,13 @@ impl Weights {
 
     /// Opens one file, whose tensors lie at `places`.
     pub(super) fn open_file(path: &Path, places: BTreeMap<String, Place>) -> std::result::Result<Self, Error> {
-        let mut weights = Self { files: Vec::new(), tensors: HashMap::new() };
+        let mut weights = Self::none();
         weights.add(path, places)?;
         Ok(weights)
     }
 
-    fn add(&mut self, path: &Path, places: BTreeMap<String, Place>) -> std::result::Result<(), Error> {
+    /// Adds what lies in one more file.
+    pub(super) fn add(&mut self, path: &Path, places: BTreeMap<String, Place>) -> std::result::Result<(), Error> {
         let file = File::open(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
         let index = self.files.len();
         self.files.push(file);

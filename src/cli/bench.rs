@@ -2,7 +2,7 @@
 
 use super::paint::{in_words, paint_one};
 use super::{BenchArgs, JSON_VERSION, Usage, library, models, print, print_json};
-use crate::diffusion::{Emphasis, Phase, Reproduce, Request, Savings, Tuning};
+use crate::diffusion::{Borrowed, Emphasis, Phase, Reproduce, Request, Savings, Tuning};
 use crate::engine::{self, CancelToken, Event, Job, JobId, Memory, Priority};
 use anyhow::bail;
 use serde_json::{Value, json};
@@ -20,6 +20,7 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<()> {
     let defaults = chosen.defaults;
     let request = Request {
         model: chosen.name,
+        borrowed: Borrowed::default(),
         prompt: PROMPT.to_owned(),
         negative_prompt: String::new(),
         extent: args.size.unwrap_or(defaults.extent).rounded_to(8),

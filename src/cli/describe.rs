@@ -63,6 +63,8 @@ pub(super) fn found(found: &Found) -> Value {
         }
     };
     put("model", found.model.clone().map(Value::from));
+    put("vae", found.borrowed.vae.clone().map(Value::from));
+    put("parts_from", found.borrowed.parts_from.clone().map(Value::from));
     put("prompt", found.prompt.clone().map(Value::from));
     put("negative_prompt", found.negative_prompt.clone().map(Value::from));
     put("extent", found.extent.map(|extent| json!({ "width": extent.width, "height": extent.height })));
@@ -79,6 +81,7 @@ pub(super) fn found(found: &Found) -> Value {
     put("clip_skip", found.clip_skip.map(Value::from));
     put("emphasis", found.emphasis.map(|emphasis| emphasis.key().into()));
     put("strength", found.strength.map(Value::from));
+    put("image_guidance", found.image_guidance.map(Value::from));
     put(
         "control",
         found.control.as_ref().map(|control| serde_json::to_value(control).expect("strings and finite numbers")),

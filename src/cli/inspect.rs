@@ -2,7 +2,7 @@
 //! weights only the header is read.
 
 use super::{JSON_VERSION, describe, print, print_json};
-use crate::checkpoints::{self, ClipEntry, ClipSummary, UpscalerEntry, UpscalerSummary};
+use crate::checkpoints::{self, ClipEntry, ClipSummary, UpscalerEntry, UpscalerSummary, tensors_in};
 use crate::metadata::{Found, PARAMETERS_KEY, from_parameters};
 use crate::pixels::{Picture, read_texts};
 use anyhow::{anyhow, bail};
@@ -20,10 +20,10 @@ pub(super) fn run(file: &Path, json: bool) -> anyhow::Result<()> {
     let ends_in = |ending: &str| file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(ending));
     let (object, text) = if file.is_dir() {
         model(file)?
-    } else if ends_in("safetensors") {
-        weights(file)?
     } else if ends_in("pth") {
-        upscaler(file)?
+        upscaler(file).or_else(|problem| weights(file).map_err(|_| problem))?
+    } else if ["safetensors", "gguf", "ckpt", "pt", "bin"].into_iter().any(ends_in) {
+        weights(file)?
     } else {
         picture(file)?
     };
@@ -159,8 +159,26 @@ fn safetensors_in(folder: &Path) -> anyhow::Result<Vec<std::path::PathBuf>> {
 }
 
 fn weights(file: &Path) -> anyhow::Result<(Value, String)> {
-    let header = Header::read(file)?;
-    let mut text = format!("{}\n", header.in_words());
+    let is_safetensors = file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("safetensors"));
+    let header = if is_safetensors { Header::read(file)? } else { Header::of_other(file)? };
+    let mut library = super::library(Some(file)).0;
+    let vae = library.add_vae(file.to_owned());
+    let vae = library.find_vae(&vae).ok().filter(|entry| entry.summary.is_ok());
+    let entry = library.entries().iter().find(|entry| entry.path == file && entry.summary.is_ok());
+    // Whole checkpoints hold a VAE, too.
+    let (model, vae) =
+        (entry.map(super::models::as_json), vae.filter(|_| entry.is_none()).map(super::models::vae_as_json));
+    let mut text = String::new();
+    if let Some(Ok(summary)) = entry.map(|entry| &entry.summary) {
+        let kind = super::models::kind(summary);
+        text += &line("model", &format!("{kind}, paints {} best", summary.native_extent));
+        text += &summary.lacks.map_or_else(String::new, |lacks| line("of its own", &format!("it has {lacks}")));
+    }
+    if vae.is_some() {
+        text += &line("VAE", "apart from a model");
+    }
+    text += &header.in_words();
+    text.push('\n');
     for (name, tensor) in &header.tensors {
         writeln!(text, "{name}\t{}\t{:?}", tensor.dtype, tensor.shape).expect("a string takes everything");
     }
@@ -176,6 +194,8 @@ fn weights(file: &Path) -> anyhow::Result<(Value, String)> {
         "version": JSON_VERSION,
         "kind": "weights",
         "file": describe::absolute(file),
+        "model": model,
+        "vae": vae,
         "parameters": header.parameters(),
         "dtypes": header.dtypes(),
         "tensors": tensors,
@@ -236,6 +256,16 @@ impl Header {
             bail!("this file is cut off: {found} bytes of tensors of {needed} are there: fetch it again: {shown}");
         }
         Ok(header)
+    }
+
+    /// Of a file that is not safetensors.
+    fn of_other(path: &Path) -> anyhow::Result<Self> {
+        let tensor = |tensor: checkpoints::StoredTensor| {
+            let shape = tensor.shape.into_iter().map(|side| side as u64).collect();
+            (tensor.name, TensorInfo { dtype: tensor.stored.to_uppercase(), shape, data_offsets: [0, 0] })
+        };
+        let tensors = tensors_in(path)?.into_iter().map(tensor).collect();
+        Ok(Self { tensors, metadata: BTreeMap::new() })
     }
 
     fn parse(json: &[u8]) -> serde_json::Result<Self> {

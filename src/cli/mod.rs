@@ -52,7 +52,7 @@ pub enum Command {
     /// Say what a picture was made with, or what is in a model folder or a file of weights
     #[command(after_help = EXIT_CODES)]
     Inspect {
-        /// A PNG, JPEG, WebP or TIFF picture, a model folder, a .safetensors file, or an upscaler's .pth file
+        /// A PNG, JPEG, WebP or TIFF picture, a model folder, a file of weights (.safetensors, .gguf, .ckpt, .pt), or an upscaler's .pth file
         file: PathBuf,
         /// Print one JSON object instead of text
         #[arg(long)]
@@ -133,6 +133,12 @@ pub struct PaintArgs {
     /// else the one that comes with the program]
     #[arg(long, value_name = "PATH|NAME")]
     pub model: Option<String>,
+    /// Decode with this VAE instead of the model's own: a file, a folder, or a name as `sfumato models` lists it
+    #[arg(long, value_name = "FILE|NAME")]
+    pub vae: Option<String>,
+    /// The model whose text encoders and VAE are used where --model has none, as U-Nets in GGUF files [default: the first of its family]
+    #[arg(long, value_name = "PATH|NAME")]
+    pub parts_from: Option<String>,
     /// What the noise is drawn from [default: drawn at random, and printed]
     #[arg(long, value_name = "N", value_parser = seed_of)]
     pub seed: Option<u64>,
@@ -186,9 +192,12 @@ pub struct PaintArgs {
     /// Start from this picture instead of noise; it is resized to --size
     #[arg(long, value_name = "FILE")]
     pub image: Option<PathBuf>,
-    /// How much of --image is painted anew, 0 to 1
-    #[arg(long, value_name = "X", default_value_t = 0.75, requires = "image", value_parser = strength_of)]
-    pub strength: f64,
+    /// How much of --image is painted anew, 0 to 1 [default: 0.75, or 1 of models that edit pictures, which see it anyway]
+    #[arg(long, value_name = "X", requires = "image", value_parser = strength_of)]
+    pub strength: Option<f64>,
+    /// How far a model that edits pictures (instruct-pix2pix) keeps to --image, 1 to 50 [default: 1.5]
+    #[arg(long, value_name = "X", requires = "image", value_parser = |text: &str| number_between(text, 1.0, 50.0))]
+    pub image_guidance: Option<f64>,
     /// Repaint only where this picture is white; it must be as large as --image
     #[arg(long, value_name = "FILE", requires = "image")]
     pub mask: Option<PathBuf>,

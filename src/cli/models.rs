@@ -4,20 +4,24 @@ use super::clip::ChosenClip;
 use super::{JSON_VERSION, describe, print, print_json};
 use crate::checkpoints::{
     self, ClipEntry, ClipSummary, ControlNetEntry, Hashes, LearnedWordEntry, Library, LoraEntry, ModelEntry,
-    Prediction, Summary, UpscalerEntry, UpscalerSummary,
+    Prediction, Summary, UpscalerEntry, UpscalerSummary, VaeEntry,
 };
 use crate::diffusion::{Defaults, TrainingSigmas};
 use crate::engine;
 use crate::settings::Paths;
 use anyhow::{anyhow, bail};
 use serde_json::{Value, json};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A model to paint with.
 #[derive(Debug)]
 pub(super) struct Chosen {
     /// As requests name it.
     pub(super) name: String,
+    /// Where it lies.
+    pub(super) path: PathBuf,
+    /// Whether it edits pictures by instruction.
+    pub(super) edits: bool,
     /// What suits it.
     pub(super) defaults: Defaults,
 }
@@ -26,7 +30,7 @@ pub(super) fn run(library: &Library, hash: bool, json: bool) -> anyhow::Result<(
     let entries = library.entries();
     let hashes = hashes(entries, hash);
     if json {
-        let models: Vec<_> = entries.iter().map(|entry| as_json(entry, &hashes)).collect();
+        let models: Vec<_> = entries.iter().map(|entry| hashed_as_json(entry, &hashes)).collect();
         let upscalers: Vec<_> = library.upscalers().iter().map(upscaler_as_json).collect();
         let controlnets: Vec<_> =
             library.controlnets().iter().map(|entry| controlnet_as_json(entry, library)).collect();
@@ -35,6 +39,7 @@ pub(super) fn run(library: &Library, hash: bool, json: bool) -> anyhow::Result<(
             "version": JSON_VERSION, "models": models, "upscalers": upscalers, "controlnets": controlnets, "clips": clips,
             "loras": library.loras().iter().map(lora_as_json).collect::<Vec<_>>(),
             "embeddings": library.embeddings().iter().map(embedding_as_json).collect::<Vec<_>>(),
+            "vaes": library.vaes().iter().map(vae_as_json).collect::<Vec<_>>(),
         }));
     }
     let mut text: String = entries.iter().map(|entry| as_text(entry, &hashes)).collect();
@@ -46,6 +51,7 @@ pub(super) fn run(library: &Library, hash: bool, json: bool) -> anyhow::Result<(
     text.extend(library.clips().iter().map(clip_as_text));
     text.extend(library.loras().iter().map(lora_as_text));
     text.extend(library.embeddings().iter().map(embedding_as_text));
+    text.extend(library.vaes().iter().map(vae_as_text));
     print(&text)
 }
 
@@ -88,7 +94,12 @@ pub(super) fn chosen(library: &Library, wish: Option<&str>, used_last: Option<&s
         Ok(summary) => {
             let training = TrainingSigmas::from_alphas_cumprod(&summary.training.alphas_cumprod);
             let defaults = Defaults::from_facts(summary.native_extent, &training, summary.suggestion);
-            Ok(Chosen { name: entry.name.clone(), defaults })
+            Ok(Chosen {
+                name: entry.name.clone(),
+                path: entry.path.clone(),
+                edits: summary.unet.sees_picture(),
+                defaults,
+            })
         }
         Err(problem) => bail!("{problem}"),
     }
@@ -124,14 +135,22 @@ pub(super) fn chosen_clip(
     }
 }
 
-fn as_json(entry: &ModelEntry, hashes: &Hashes) -> Value {
+/// An entry with its hash, if that is known.
+fn hashed_as_json(entry: &ModelEntry, hashes: &Hashes) -> Value {
+    let mut object = as_json(entry);
+    object["hash"] = json!(hashes.of(&entry.path));
+    object
+}
+
+pub(super) fn as_json(entry: &ModelEntry) -> Value {
     let summary = entry.summary.as_ref();
     json!({
         "name": entry.name,
         "path": describe::absolute(&entry.path),
         "family": summary.ok().and_then(|summary| Some(summary.family?.key)),
+        "lacks": summary.ok().and_then(|summary| summary.lacks),
+        "edits": summary.ok().map(|summary| summary.unet.sees_picture()),
         "inpainting": summary.ok().map(|summary| summary.unet.sees_mask()),
-        "hash": hashes.of(&entry.path),
         "format": summary.ok().map(|summary| summary.format.key()),
         "prediction": summary.ok().map(|summary| summary.training.prediction.name()),
         "prediction_from": summary.ok().map(|summary| summary.prediction_source.key()),
@@ -142,14 +161,13 @@ fn as_json(entry: &ModelEntry, hashes: &Hashes) -> Value {
 }
 
 /// Family, what it is for and, where it is not the noise, what its network's output means.
-fn kind(summary: &Summary) -> String {
+pub(super) fn kind(summary: &Summary) -> String {
     let family = summary.family.map_or("", |family| family.name);
-    let use_alone = if summary.unet.sees_mask() { " inpainting" } else { "" };
     let prediction = match summary.training.prediction {
         Prediction::Epsilon => String::new(),
         prediction => format!(" {}-prediction", prediction.name()),
     };
-    format!("{family}{use_alone}{prediction}").trim().to_owned()
+    format!("{family}{}{prediction}", summary.use_alone()).trim().to_owned()
 }
 
 fn as_text(entry: &ModelEntry, hashes: &Hashes) -> String {
@@ -205,6 +223,28 @@ fn embedding_as_text(entry: &LearnedWordEntry) -> String {
         Ok(summary) => {
             let family = summary.family().unwrap_or_default();
             format!("{}\tembedding, {} vectors\t{family}\t{}\n", entry.name, summary.vectors, entry.path.display())
+        }
+        Err(problem) => format!("{}\tcannot be used: {problem}\t{}\n", entry.name, entry.path.display()),
+    }
+}
+
+pub(super) fn vae_as_json(entry: &VaeEntry) -> Value {
+    let summary = entry.summary.as_ref();
+    json!({
+        "name": entry.name,
+        "path": describe::absolute(&entry.path),
+        "tiny": summary.ok().map(|summary| summary.is_tiny),
+        "latent_channels": summary.ok().map(|summary| summary.latent_channels),
+        "bytes": summary.ok().map(|summary| summary.bytes),
+        "problem": summary.err().map(ToString::to_string),
+    })
+}
+
+fn vae_as_text(entry: &VaeEntry) -> String {
+    match &entry.summary {
+        Ok(summary) => {
+            let kind = if summary.is_tiny { "tiny VAE" } else { "VAE" };
+            format!("{}\t{kind}\t{} MB\t{}\n", entry.name, summary.bytes.div_ceil(1_000_000), entry.path.display())
         }
         Err(problem) => format!("{}\tcannot be used: {problem}\t{}\n", entry.name, entry.path.display()),
     }

@@ -62,10 +62,13 @@ fn paint_all(args: &PaintArgs, done: &mut Done) -> anyhow::Result<()> {
     if args.rank && args.prompt.iter().all(|words| words.trim().is_empty()) {
         bail!(Usage("--rank orders pictures by how well they fit the prompt, and there is none: write one".to_owned()));
     }
-    let (folders, settings) = places(args.model.as_deref().map(Path::new).filter(|path| path.exists()));
+    let named = |wish: &Option<String>| wish.as_deref().map(PathBuf::from).filter(|path| path.exists());
+    let (mut folders, settings) = places(named(&args.model).as_deref());
+    folders.extend(named(&args.parts_from));
     let mut library = Library::discover(&folders);
+    let vae = args.vae.as_ref().map(|wish| named(&args.vae).map_or_else(|| wish.clone(), |path| library.add_vae(path)));
     let tags: String = args.lora.iter().map(|wish| tag(&mut library, wish)).collect();
-    let plan = Plan::new(args, &tags, &library, &folders, settings.last_model.as_deref())?;
+    let plan = Plan::new(args, vae, &tags, &library, &folders, settings.last_model.as_deref())?;
     let clip = args.rank.then(|| chosen_clip(&library, args.clip.as_deref(), settings.clip.as_deref())).transpose()?;
     let output = Output::new(args.out.as_deref(), args.count)?;
     if let Some(folder) = args.trace.as_deref().and_then(Path::parent) {

@@ -2,7 +2,9 @@
 
 use super::{ControlArgs, PaintArgs, Usage};
 use crate::checkpoints::Library;
-use crate::diffusion::{Control, Defaults, Input, Preprocessor, Request, Savings, Tuning, Upscale};
+use crate::diffusion::{
+    Borrowed, Control, Defaults, Error as DiffusionError, Input, Preprocessor, Request, Savings, Tuning, Upscale,
+};
 use crate::engine;
 use crate::geom::Extent;
 use crate::pixels::{Mask, Picture};
@@ -27,9 +29,10 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// `tags` are those of `LoRA`s that are not in the prompt already.
+    /// `vae` is the name of the one to decode with; `tags` are those of `LoRA`s that are not in the prompt already.
     pub(super) fn new(
         args: &PaintArgs,
+        vae: Option<String>,
         tags: &str,
         library: &Library,
         folders: &[PathBuf],
@@ -48,7 +51,8 @@ impl Plan {
         if extent != wanted {
             notes.push(format!("the size {wanted} is rounded to {extent}: both sides must be multiples of 8"));
         }
-        let mut request = request(args, model.name, &model.defaults, extent)?;
+        let borrowed = borrowed(args, vae, library, &model, &mut notes)?;
+        let mut request = Request { borrowed, ..request(args, model.name.clone(), &model.defaults, extent)? };
         for name in &args.style {
             let style = style(folders, name)?;
             (request.prompt, request.negative_prompt) = style.applied(&request.prompt, &request.negative_prompt);
@@ -60,7 +64,15 @@ impl Plan {
                 bail!("{problem}");
             }
         }
-        let input = picture.map(|picture| input(args, &picture, mask.as_ref(), extent, &mut notes));
+        if model.edits && picture.is_none() {
+            bail!(Usage(DiffusionError::NoPictureToEdit.to_string()));
+        }
+        let (strength, image_guidance) = if model.edits { (1.0, Some(Input::IMAGE_GUIDANCE)) } else { (0.75, None) };
+        let input = picture.map(|picture| Input {
+            strength: args.strength.unwrap_or(strength),
+            image_guidance: args.image_guidance.or(image_guidance),
+            ..input(args, &picture, mask.as_ref(), extent, &mut notes)
+        });
         let upscale = args
             .upscale
             .as_ref()
@@ -92,6 +104,7 @@ fn request(args: &PaintArgs, model: String, defaults: &Defaults, extent: Extent)
     }
     Ok(Request {
         model,
+        borrowed: Borrowed::default(),
         prompt: args.prompt.join(" "),
         negative_prompt: args.negative.clone(),
         extent,
@@ -124,6 +137,34 @@ fn request(args: &PaintArgs, model: String, defaults: &Defaults, extent: Extent)
         control: None,
         upscale: None,
     })
+}
+
+/// What of a model comes from elsewhere: the VAE of this name, and what the model lacks.
+fn borrowed(
+    args: &PaintArgs,
+    vae: Option<String>,
+    library: &Library,
+    model: &super::models::Chosen,
+    notes: &mut Vec<String>,
+) -> anyhow::Result<Borrowed> {
+    let vae = vae.map(|name| library.find_vae(&name).map_err(engine::Error::from)).transpose()?;
+    if let Some(Err(problem)) = vae.map(|entry| &entry.summary) {
+        bail!("{problem}");
+    }
+    let mut lenders = library.lenders(&model.path);
+    let parts_from = match (&args.parts_from, lenders.next()) {
+        (None, None) => None,
+        (None, Some(first)) => {
+            notes.push(format!(
+                "{} is not whole: what it lacks is taken from {} (--parts-from)",
+                model.name, first.name
+            ));
+            Some(first.name.clone())
+        }
+        (Some(_), None) => bail!(Usage(format!("{} has all its parts: leave out --parts-from", model.name))),
+        (Some(wish), Some(_)) => Some(super::models::chosen(library, Some(wish), None)?.name),
+    };
+    Ok(Borrowed { vae: vae.map(|entry| entry.name.clone()), parts_from })
 }
 
 /// The style of this name, whatever its case.
@@ -218,6 +259,6 @@ fn input(args: &PaintArgs, picture: &Picture, mask: Option<&Mask>, to: Extent, n
     Input {
         soft_mask: args.masking.soft_mask,
         match_colours: args.masking.match_colours,
-        ..Input::new(Arc::new(picture.resized(to)), args.strength, mask)
+        ..Input::new(Arc::new(picture.resized(to)), 1.0, mask)
     }
 }

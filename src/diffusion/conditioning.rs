@@ -28,6 +28,18 @@ pub(super) struct Stage {
     pub(super) about: Option<About>,
 }
 
+impl Stage {
+    /// The same for one more item before the others, which is as the first.
+    pub(super) fn with_negative_twice(&self) -> Result<Self, candle_core::Error> {
+        let twice = |tensor: &Tensor| Tensor::cat(&[&tensor.narrow(0, 0, 1)?, tensor], 0);
+        let about = self.about.as_ref().map(|about| {
+            let numbers = about.numbers.first().into_iter().chain(&about.numbers).cloned().collect();
+            Ok::<_, candle_core::Error>(About { pooled: twice(&about.pooled)?, numbers })
+        });
+        Ok(Self { words: twice(&self.words)?, about: about.transpose()? })
+    }
+}
+
 impl Conditioning {
     /// Of `prompts`, each with what a person calls it and words of `learned` in it, for `count` steps. Of several the first is negative.
     pub(super) fn new(

@@ -64,7 +64,8 @@ pub(super) fn is_finite(x: &Tensor) -> Result<bool, Error> {
 /// Classifier-free guidance (Ho & Salimans 2022): away from what the negative prompt gives, towards what the prompt gives, or the sum of what
 /// several give (Liu et al. 2022, "Compositional Visual Generation with Composable Diffusion Models", equation 11).
 pub struct Guided<D, W> {
-    /// A denoiser conditioned on several prompts at once: of a batch the first sees the negative prompt, the others a prompt each.
+    /// A denoiser conditioned on several prompts at once: of a batch the first sees the negative prompt, the others a prompt each; before
+    /// them, where there is a scale for the [`picture`](Self::picture), one that sees the negative prompt and no picture.
     pub inner: D,
     /// How far: 0 is the negative prompt's estimate, 1 the prompts', more goes beyond it.
     pub scale: f64,
@@ -72,6 +73,9 @@ pub struct Guided<D, W> {
     pub weights: Vec<f64>,
     /// Where each of the prompts counts, (1, 1, h, w) in 0..1; all of them everywhere if there are none.
     pub areas: Vec<Tensor>,
+    /// For what edits a picture: how far from what it gives without seeing the picture, and 1 is what it gives with it (Brooks et al. 2023,
+    /// equation 3).
+    pub picture: Option<f64>,
     /// What is taken back of the contrast that guidance adds.
     pub rescale: Rescale,
     /// Whether there is guidance at a sigma; where there is none, a single prompt's estimate is taken, of a batch of one, or that of
@@ -85,11 +89,12 @@ impl<D: Denoiser, W: Fn(f64) -> bool> Denoiser for Guided<D, W> {
         if !is_guided && self.weights.len() == 1 {
             return self.inner.denoise(x, sigma);
         }
-        let all = self.inner.denoise(&Tensor::cat(&vec![x; 1 + self.weights.len()], 0)?, sigma)?;
-        let negative = all.narrow(0, 0, 1)?;
+        let first = usize::from(self.picture.is_some());
+        let all = self.inner.denoise(&Tensor::cat(&vec![x; first + 1 + self.weights.len()], 0)?, sigma)?;
+        let negative = all.narrow(0, first, 1)?;
         let mut away = None::<Tensor>;
         for (index, weight) in self.weights.iter().enumerate() {
-            let mut own = ((all.narrow(0, 1 + index, 1)? - &negative)? * *weight)?;
+            let mut own = ((all.narrow(0, first + 1 + index, 1)? - &negative)? * *weight)?;
             if let Some(area) = self.areas.get(index) {
                 own = own.broadcast_mul(area)?;
             }
@@ -103,7 +108,11 @@ impl<D: Denoiser, W: Fn(f64) -> bool> Denoiser for Guided<D, W> {
         if !is_guided {
             return Ok(positive);
         }
-        self.rescale.apply(&(&negative + (away * self.scale)?)?, &positive, x, sigma)
+        let mut guided = (&negative + (away * self.scale)?)?;
+        if let Some(scale) = self.picture {
+            guided = (guided + ((&negative - all.narrow(0, 0, 1)?)? * (scale - 1.0))?)?;
+        }
+        self.rescale.apply(&guided, &positive, x, sigma)
     }
 }
 
@@ -251,9 +260,17 @@ mod tests {
         for (scale, expected) in [(0.0, 1.0), (1.0, 3.0), (7.5, 16.0)] {
             assert_eq!(
                 values(
-                    &Guided { inner: Two, scale, weights: vec![1.0], areas: vec![], rescale: off(), when: |_| true }
-                        .denoise(&x, 1.0)
-                        .unwrap()
+                    &Guided {
+                        inner: Two,
+                        scale,
+                        weights: vec![1.0],
+                        areas: vec![],
+                        picture: None,
+                        rescale: off(),
+                        when: |_| true
+                    }
+                    .denoise(&x, 1.0)
+                    .unwrap()
                 ),
                 [expected]
             );
@@ -276,6 +293,7 @@ mod tests {
             scale: 4.0,
             weights: vec![1.0, 0.5],
             areas: vec![],
+            picture: None,
             rescale: off(),
             when: |sigma| sigma > 2.0,
         };
@@ -297,11 +315,35 @@ mod tests {
         let guided = |scale: f64| {
             let areas = areas.clone();
             let when = |_| true;
-            let guided = Guided { inner: Three, scale, weights: vec![1.0, 1.0], areas, rescale: off(), when };
+            let guided =
+                Guided { inner: Three, scale, weights: vec![1.0, 1.0], areas, picture: None, rescale: off(), when };
             values(&guided.denoise(&row([0.0; 3]), 1.0).unwrap())
         };
         assert_eq!(guided(1.0), [3.0, 5.0, 7.0]);
         assert_eq!(guided(2.0), [5.0, 9.0, 13.0]);
+    }
+
+    #[test]
+    fn a_picture_guides_away_from_what_is_given_without_it() {
+        struct Three;
+        impl Denoiser for Three {
+            fn denoise(&self, x: &Tensor, _: f64) -> Result<Tensor, Error> {
+                assert_eq!(x.dims(), [3, 1, 1, 1]);
+                Ok(Tensor::new(&[[[[1_f32]]], [[[3_f32]]], [[[-2_f32]]]], &Device::Cpu)?)
+            }
+        }
+        let x = Tensor::new(&[[[[9_f32]]]], &Device::Cpu).unwrap();
+        // uncond + scale * (text - image) + image scale * (image - uncond).
+        let guided = Guided {
+            inner: Three,
+            scale: 7.5,
+            weights: vec![1.0],
+            areas: vec![],
+            picture: Some(1.5),
+            rescale: off(),
+            when: |_| true,
+        };
+        assert_eq!(values(&guided.denoise(&x, 3.0).unwrap()), [1.0 + 7.5 * (-2.0 - 3.0) + 1.5 * (3.0 - 1.0)]);
     }
 
     #[test]
@@ -319,6 +361,7 @@ mod tests {
             scale: 7.5,
             weights: vec![1.0],
             areas: vec![],
+            picture: None,
             rescale: off(),
             when: |sigma| sigma > 2.0,
         };

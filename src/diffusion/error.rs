@@ -58,6 +58,11 @@ pub enum Error {
         /// How many there are.
         depth: usize,
     },
+    /// A model that edits pictures, and none to edit.
+    #[error(
+        "this model edits a picture as the prompt says, and there is none: open a picture, or name one (`--image FILE`)"
+    )]
+    NoPictureToEdit,
     /// A run without the upscaler that its request names.
     #[error("the upscaler {0} is not loaded")]
     NoUpscaler(String),

@@ -2,12 +2,10 @@
 //! over the original's, so that what the mask keeps stays as it was to the bit. Models for this alone see the mask, and what it leaves, beside
 //! the noise (Rombach et al. 2022), and nothing is held.
 
-use super::latent::picture_to_rgb;
 use super::{Denoiser, Error};
-use crate::checkpoints::Model;
 use crate::geom::Extent;
-use crate::pixels::{Mask, Picture};
-use candle_core::{DType, Device, Tensor};
+use crate::pixels::Mask;
+use candle_core::{Device, Tensor};
 
 /// Holds the estimate to the original where the mask keeps it: estimate·m + original·(1−m) at each step, as A1111 and `ComfyUI`
 /// do. Masks may be soft.
@@ -25,27 +23,6 @@ impl<D: Denoiser> Denoiser for Inpainting<D> {
         let change = (self.inner.denoise(x, sigma)? - &self.original)?;
         Ok((&self.original + change.broadcast_mul(&self.mask)?)?)
     }
-}
-
-/// What an inpainting model sees beside the noisy latent, (1, 1 + C, h, w): where to repaint, 1 or 0, and the latent of the picture that
-/// is grey there. Picture and mask are of `extent`. It has no halves: as in diffusers' `StableDiffusionInpaintPipeline`, and A1111. Without a mask all is to be repainted.
-pub(super) fn seen_beside(model: &Model, extent: Extent, masked: Option<(&Picture, &Mask)>) -> Result<Tensor, Error> {
-    let (width, height) = (extent.width as usize, extent.height as usize);
-    let repaints = |index: usize| masked.is_none_or(|(_, mask)| mask.coverage()[index] >= 128);
-    let ones = |kept: bool| (0..width * height).map(|index| f32::from(u8::from(repaints(index) != kept))).collect();
-    let mask = Tensor::from_vec(ones(false), (1, 1, height, width), &model.device)?;
-    let rgb = match masked {
-        Some((picture, _)) => picture_to_rgb(picture, &model.device)?.broadcast_mul(&Tensor::from_vec(
-            ones(true),
-            (1, 1, height, width),
-            &model.device,
-        )?)?,
-        None => Tensor::zeros((1, 3, height, width), DType::F32, &model.device)?,
-    };
-    let latent = model.vae.get()?.encode(&rgb)?;
-    let downscale = model.vae_config().downscale();
-    let nearest = mask.upsample_nearest2d(height / downscale, width / downscale)?;
-    Ok(Tensor::cat(&[&nearest.to_dtype(latent.dtype())?, &latent], 1)?)
 }
 
 /// The mask as a latent sees it, (1, 1, H/downscale, W/downscale) in 0..1: the mean coverage of each latent pixel's area. The

@@ -31,6 +31,9 @@ pub struct Input<P = Arc<Picture>, M = Arc<Mask>> {
     /// there was a choice do not name it.
     #[serde(default)]
     pub soft_mask: bool,
+    /// How far a model that edits pictures keeps to this one, 1 to 50; none is [`Input::IMAGE_GUIDANCE`]. Other models pass over it.
+    #[serde(default)]
+    pub image_guidance: Option<f64>,
     /// Words that count in a part of the picture alone, the uppermost part first. Records of before there were any do not name them.
     #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
     pub regions: Vec<Region<M>>,
@@ -45,6 +48,11 @@ pub struct Region<M = Arc<Mask>> {
     pub mask: M,
 }
 
+impl Input<(), ()> {
+    /// The usual [`Input::image_guidance`], diffusers' and A1111's.
+    pub const IMAGE_GUIDANCE: f64 = 1.5;
+}
+
 impl<P, M> Input<P, M> {
     /// A picture for itself, and where to repaint it.
     pub fn new(picture: P, strength: f64, mask: Option<M>) -> Self {
@@ -56,6 +64,7 @@ impl<P, M> Input<P, M> {
             place: None,
             match_colours: false,
             soft_mask: false,
+            image_guidance: None,
             regions: Vec::new(),
         }
     }
@@ -74,6 +83,7 @@ impl<P, M> Input<P, M> {
             place: self.place,
             match_colours: self.match_colours,
             soft_mask: self.soft_mask,
+            image_guidance: self.image_guidance,
             regions: self
                 .regions
                 .into_iter()
@@ -88,6 +98,9 @@ impl Input {
     pub(super) fn check(&self, extent: Extent, is_upscaled: bool) -> Result<(), Invalid> {
         if !(0.0..=1.0).contains(&self.strength) {
             return Err(Invalid::Strength(self.strength));
+        }
+        if let Some(scale) = self.image_guidance.filter(|scale| !(1.0..=50.0).contains(scale)) {
+            return Err(Invalid::ImageGuidance(scale));
         }
         if let Some(place) = self.place {
             if place.bounds.extent.is_empty()

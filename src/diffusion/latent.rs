@@ -3,6 +3,7 @@
 use super::Error;
 use crate::checkpoints::LatentToRgb;
 use crate::geom::Extent;
+use crate::networks::Vae;
 use crate::pixels::Picture;
 use candle_core::{DType, Device, Tensor};
 
@@ -41,6 +42,11 @@ pub fn preview(denoised: &Tensor, map: &LatentToRgb) -> Result<Picture, Error> {
         }
     }
     Ok(interleaved(Extent::new(width as u32, height as u32), &planes))
+}
+
+/// As [`preview`], but as large as the picture will be: by a VAE, which had better be a tiny one.
+pub fn fine_preview(denoised: &Tensor, vae: &Vae) -> Result<Picture, Error> {
+    rgb_to_picture(&vae.decode(denoised)?)
 }
 
 /// Three planes of -1..1 as RGBA bytes. What is not a number becomes black.

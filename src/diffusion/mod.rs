@@ -4,6 +4,7 @@
 //! Everything is written in terms of sigma, the standard deviation of the noise in a latent whose clean part is not scaled
 //! (Karras et al. 2022, "variance exploding"); a model's own scaling and its timesteps are known to [`Network`] alone.
 
+mod beside;
 mod conditioning;
 mod control;
 mod defaults;
@@ -34,14 +35,14 @@ pub use denoiser::{Denoiser, Guided, Network, Prediction, Rescale};
 pub use error::Error;
 pub use inpainting::Inpainting;
 pub use input::{Input, Region};
-pub use latent::preview;
+pub use latent::{fine_preview, preview};
 pub use names::{Emphasis, MaskedContent, NoiseSource, Program, SamplerName, ScheduleName};
 pub use noise::Noise;
 pub use pipeline::{Extras, OnProgress, paint};
 pub use place::{Place, extent_to_paint};
 pub use progress::{Ending, Painted, Phase, Progress, Stop};
 pub use reproduce::{Batch, Reproduce, StepCounts, Variation};
-pub use request::{Invalid, Record, Request, Upscale, last_layer};
+pub use request::{Borrowed, Invalid, Record, Request, Upscale, last_layer};
 pub use sampler::{Draw, OnStep, Step, Walk, sample};
 pub use savings::Savings;
 pub use schedule::{TrainingSigmas, sigmas, sigmas_for};

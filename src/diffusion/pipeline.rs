@@ -1,9 +1,10 @@
 //! The run from a request to a picture: prompt → conditioning → noise → (picture → latent) → sampler → pixels (→ more pixels).
 
+use super::beside::{Beside, masked_picture, picture_to_edit};
 use super::conditioning::{Conditioning, Stage};
 use super::denoiser::{Denoiser, Guided, Network, Rescale, Scheduled, is_finite, step_at};
 use super::differential::{Differential, laid_back};
-use super::inpainting::{Inpainting, mask_in_latent, seen_beside};
+use super::inpainting::{Inpainting, mask_in_latent};
 use super::latent::{picture_to_rgb, rgb_to_picture};
 use super::noise::Start;
 use super::place::{mask_to_paint, picture_to_start_from};
@@ -133,6 +134,9 @@ impl<'a> Run<'a> {
                 return Err(Error::Extent { extent, multiple: downscale as u32 });
             }
         }
+        if model.unet_config().sees_picture() && request.input.is_none() {
+            return Err(Error::NoPictureToEdit);
+        }
         let mut training = TrainingSigmas::from_alphas_cumprod(&model.training.alphas_cumprod);
         if model.unet_config().addition.is_some() {
             training = training.of_xl();
@@ -151,7 +155,7 @@ impl<'a> Run<'a> {
         };
         let started_at = |sigma| if request.sampler.churns() { request.tuning.churned(sigma, steps) } else { sigma };
         let starts = sigmas[..steps].iter().map(|sigma| started_at(*sigma)).collect();
-        let latent_shape = [1, model.vae_config().latent_channels, height / downscale, width / downscale];
+        let latent_shape = [1, model.vae_config().latent_channels(), height / downscale, width / downscale];
         let (prompts, mask) = (Prompts::of(request), mask_to_paint(request));
         Ok(Self { model, extras, request, training, prompts, sigmas, noised, starts, mask, latent_shape, started })
     }
@@ -294,6 +298,12 @@ impl<'a> Run<'a> {
         (self.request.guidance_scale - 1.0).abs() > f64::EPSILON || self.prompts.all.len() > 1
     }
 
+    /// How far a model that edits pictures is guided by the one that it edits.
+    fn image_guidance(&self) -> Option<f64> {
+        let input = self.request.input.as_ref().filter(|_| self.model.unet_config().sees_picture() && self.is_guided());
+        input.map(|input| input.image_guidance.unwrap_or(Input::IMAGE_GUIDANCE))
+    }
+
     fn conditioning(&self) -> Result<Conditioning, Error> {
         let mut prompts: Vec<_> = self.prompts.all.iter().map(|(prompt, _)| ("prompt", prompt.clone())).collect();
         if self.is_guided() {
@@ -352,10 +362,14 @@ impl<'a> Run<'a> {
         noise: &Tensor,
     ) -> Result<Box<dyn Denoiser + '_>, Error> {
         let lines = self.lines()?;
-        let sees_mask = self.model.unet_config().sees_mask();
-        let picture = sees_mask.then(|| picture_to_start_from(self.request)).flatten();
-        let masked = picture.as_deref().zip(self.mask.as_deref());
-        let beside = sees_mask.then(|| seen_beside(self.model, self.request.extent, masked)).transpose()?;
+        let (unet, extent) = (self.model.unet_config(), self.request.extent);
+        let sees_mask = unet.sees_mask();
+        let picture = (sees_mask || unet.sees_picture()).then(|| picture_to_start_from(self.request)).flatten();
+        let beside = match &picture {
+            Some(picture) if unet.sees_picture() => Some(picture_to_edit(self.model, picture, self.image_guidance())?),
+            _ if sees_mask => Some(masked_picture(self.model, extent, picture.as_deref().zip(self.mask.as_deref()))?),
+            _ => None,
+        };
         let areas = self.prompts.areas(self.request, self.model)?;
         let conditioned = |stage| self.conditioned(stage, lines.as_ref(), beside.as_ref(), &areas);
         let stages = conditioning.stages.iter().map(conditioned);
@@ -378,18 +392,21 @@ impl<'a> Run<'a> {
         Ok(Box::new(Differential { inner: denoiser, original, noise, mask, first, training }))
     }
 
-    /// The network with what conditions it, guided if that is two, and what it sees `beside` the noisy latent, (1, C', h, w).
+    /// The network with what conditions it, guided if that is two, and what it sees beside the noisy latent.
     fn conditioned(
         &self,
         stage: &Stage,
         lines: Option<&Tensor>,
-        beside: Option<&Tensor>,
+        beside: Option<&Beside>,
         areas: &[Tensor],
     ) -> Result<Box<dyn Denoiser + '_>, Error> {
         let (model, savings) = (self.model, self.request.savings);
         let starts = self.starts.as_slice();
         let timesteps: Vec<f64> = starts.iter().map(|sigma| self.training.sigma_to_timestep(*sigma)).collect();
         let unet = model.unet.get()?;
+        let picture = self.image_guidance();
+        let without_picture = picture.map(|_| stage.with_negative_twice()).transpose()?;
+        let stage = without_picture.as_ref().unwrap_or(stage);
         let words = unet.prepare_with(&stage.words, stage.about.as_ref())?;
         let control = self.control(&stage.words, lines)?;
         let batch = stage.words.dim(0)?;
@@ -398,7 +415,7 @@ impl<'a> Run<'a> {
         let control_alone = control.as_ref().map(|steered| steered.control.item(batch - 1)).transpose()?;
         // With the group of steps that it is good for: another stage may have had the steps since.
         let kept = RefCell::new(None::<(usize, Deep)>);
-        let beside = beside.cloned();
+        let beside = beside.map(|beside| beside.of(batch)).transpose()?;
         let predict = move |x: &Tensor, timestep: f64| {
             let x = &seen(x, beside.as_ref())?;
             let steered = control.as_ref().filter(|steered| steered.timesteps.contains(&timestep));
@@ -429,7 +446,7 @@ impl<'a> Run<'a> {
             let rescale = Rescale { share: self.request.tuning.guidance_rescale, of: prediction };
             let weights = self.prompts.all.iter().map(|(_, weight)| *weight).collect();
             let (scale, areas) = (self.request.guidance_scale, areas.to_vec());
-            Box::new(Guided { inner: network, scale, weights, areas, rescale, when })
+            Box::new(Guided { inner: network, scale, weights, areas, picture, rescale, when })
         } else {
             Box::new(network)
         })
@@ -527,11 +544,11 @@ impl<'a> Run<'a> {
     }
 }
 
-/// The channels of `beside`, if there are any, behind those of each item of `x`.
+/// The channels of the last items of `beside`, if there are any, behind those of each item of `x`.
 fn seen(x: &Tensor, beside: Option<&Tensor>) -> Result<Tensor, candle_core::Error> {
     match beside {
         None => Ok(x.clone()),
-        Some(beside) => Tensor::cat(&[x, &beside.repeat((x.dim(0)?, 1, 1, 1))?], 1),
+        Some(beside) => Tensor::cat(&[x, &beside.narrow(0, beside.dim(0)? - x.dim(0)?, x.dim(0)?)?], 1),
     }
 }
 

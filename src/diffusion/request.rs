@@ -16,6 +16,9 @@ use std::sync::Arc;
 pub struct Request<P = Arc<Picture>, M = Arc<Mask>> {
     /// The model's name, as `sfumato models` lists it.
     pub model: String,
+    /// What of it comes from elsewhere. Records of before there was a choice do not name it.
+    #[serde(default)]
+    pub borrowed: Borrowed,
     /// What to paint.
     pub prompt: String,
     /// What to stay away from; empty for nothing in particular.
@@ -64,6 +67,17 @@ pub struct Request<P = Arc<Picture>, M = Arc<Mask>> {
     pub upscale: Option<Upscale>,
 }
 
+/// What of a model comes from elsewhere, by the names that `sfumato models` lists.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Borrowed {
+    /// The VAE in the place of the model's own.
+    #[serde(default)]
+    pub vae: Option<String>,
+    /// The model whose text encoders and VAE are used where the model has none; none takes them from the first of its family.
+    #[serde(default)]
+    pub parts_from: Option<String>,
+}
+
 /// The usual [`Request::clip_skip`].
 pub const fn last_layer() -> u32 {
     1
@@ -102,6 +116,7 @@ impl<P, M> Request<P, M> {
         };
         Ok(Request {
             model: self.model,
+            borrowed: self.borrowed,
             prompt: self.prompt,
             negative_prompt: self.negative_prompt,
             extent: self.extent,
@@ -168,6 +183,9 @@ pub enum Invalid {
     /// Guidance that is not a number or out of range.
     #[error("a guidance scale of {0} cannot be used: choose between 0 and 50")]
     Guidance(f64),
+    /// Guidance by the picture that is not a number or out of range.
+    #[error("an image guidance of {0} cannot be used: choose between 1 and 50")]
+    ImageGuidance(f64),
     /// Strength that is not a number or out of range.
     #[error("a strength of {0} cannot be used: choose between 0 and 1")]
     Strength(f64),

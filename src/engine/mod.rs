@@ -4,6 +4,7 @@ mod channel;
 mod device;
 mod memory;
 mod messages;
+mod preview;
 mod priority;
 mod studio;
 mod thread;

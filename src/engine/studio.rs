@@ -1,12 +1,14 @@
 //! The work itself: the weights, of one model, one upscaler, one `ControlNet` and one CLIP at a time, and the runs that use them.
 
+use super::preview::Previews;
 use super::thread::Work;
 use super::{CancelToken, Error, Event, Job, Memory, Peer, available_memory, device, give_back_freed_memory};
 use crate::checkpoints::{
-    self, Clip, ControlNet, LatentToRgb, LearnedWord, Library, Lora, LoraWeights, Model, Upscaler, load_controlnet,
+    self, Clip, ControlNet, LearnedWord, Library, Lora, LoraWeights, Model, Upscaler, Vae, load_controlnet,
+    load_tiny_vae,
 };
 use crate::diffusion::{
-    Control, Ending, Extras, Painted, Precision, Progress, Request, Stop, Trace, Upscale, paint, preview, upscale,
+    Control, Ending, Extras, Painted, Precision, Progress, Request, Stop, Trace, Upscale, paint, upscale,
 };
 use crate::meaning::{Embedding, Eye, Seen};
 use crate::pixels::Picture;
@@ -26,8 +28,14 @@ pub(super) struct Studio {
     sparing: bool,
     /// Where it lies, for another library may have another model of its name; what it multiplies in; and the weights.
     loaded: Option<(PathBuf, Precision, Model)>,
+    /// What lends it what it lacks: its name, and where it lies.
+    lender: Option<(String, PathBuf)>,
+    /// The VAE that is in it in the place of its own.
+    vae: Option<PathBuf>,
     /// Those that are in it.
     loras: Vec<LoraTag>,
+    /// The tiny one that shows steps.
+    tiny_vae: Option<(PathBuf, Vae)>,
     /// As for the model.
     upscaler: Option<(PathBuf, Upscaler)>,
     controlnet: Option<(PathBuf, Precision, ControlNet)>,
@@ -42,6 +50,9 @@ impl Studio {
             memory,
             sparing: false,
             loaded: None,
+            lender: None,
+            vae: None,
+            tiny_vae: None,
             loras: Vec::new(),
             upscaler: None,
             controlnet: None,
@@ -77,6 +88,48 @@ impl Studio {
             self.upscaler = Some((path.clone(), Upscaler::load(path, &self.device)?));
         }
         Ok(())
+    }
+
+    /// Puts the VAE that a request names into the loaded model, or the model's own, unless that is in it.
+    fn load_vae(&mut self, request: &Request) -> Result<(), Error> {
+        let wanted = request.borrowed.vae.as_deref().map(|name| self.library.find_vae(name)).transpose()?;
+        let wanted = wanted.map(|entry| entry.path.clone());
+        if wanted != self.vae {
+            let (.., model) = self.loaded.as_mut().expect("the loop loads the job's model before it paints");
+            model.use_vae(wanted.as_deref())?;
+            self.vae = wanted;
+        }
+        Ok(())
+    }
+
+    /// Loads the first tiny VAE that fits a model, to show steps with, unless it is loaded or memory is short; one that cannot be loaded costs no
+    /// picture.
+    fn load_tiny_vae(&mut self, model: &str) {
+        let fitting = self.library.vaes_for(model);
+        let tiny = fitting.iter().find(|entry| entry.summary.as_ref().is_ok_and(|summary| summary.is_tiny));
+        let path = tiny.filter(|_| !self.sparing).map(|entry| entry.path.clone());
+        if self.tiny_vae.as_ref().map(|(of, _)| of) == path.as_ref() {
+            return;
+        }
+        self.tiny_vae = path.and_then(|path| match load_tiny_vae(&path, &self.device) {
+            Ok(vae) => Some((path, vae)),
+            Err(error) => {
+                tracing::warn!("steps are shown roughly: {error}");
+                None
+            }
+        });
+    }
+
+    /// The model that lends to the one at `path` what that lacks: the one of this name, or the first.
+    fn lender_of(&self, path: &Path, name: Option<&str>) -> Result<Option<(String, PathBuf)>, Error> {
+        let mut lenders = self.library.lenders(path).peekable();
+        if lenders.peek().is_none() {
+            return Ok(None);
+        }
+        match name {
+            Some(name) => Ok(Some((name.to_owned(), self.library.find(name)?))),
+            None => Ok(lenders.next().map(|entry| (entry.name.clone(), entry.path.clone()))),
+        }
     }
 
     /// As [`Self::load_upscaler`], what guides.
@@ -142,9 +195,11 @@ impl Work for Studio {
         self.library = library;
     }
 
-    fn load(&mut self, model: &str, precision: Precision) -> Result<Option<f64>, Error> {
+    fn load(&mut self, model: &str, parts_from: Option<&str>, precision: Precision) -> Result<Option<f64>, Error> {
         let path = self.library.find(model)?;
-        if self.loaded.as_ref().is_some_and(|(of, loaded, _)| *of == path && *loaded == precision) {
+        let lender = self.lender_of(&path, parts_from)?;
+        let is_loaded = self.loaded.as_ref().is_some_and(|(of, loaded, _)| *of == path && *loaded == precision);
+        if is_loaded && self.lender == lender {
             return Ok(None);
         }
         // What is refused must not cost what is loaded.
@@ -154,11 +209,13 @@ impl Work for Studio {
         // Two models at once may be more than the machine holds.
         self.loaded = None;
         self.loras.clear();
+        self.vae = None;
         let started = Instant::now();
         give_back_freed_memory();
         self.sparing = self.memory == Memory::Sparing || self.is_too_large(model);
-        let load = if self.sparing { Model::open } else { Model::load };
-        let loaded = load(&path, &self.device, precision)?;
+        let load = if self.sparing { Model::open } else { Model::load_with };
+        let loaded = load(&path, lender.as_ref().map(|(_, path)| path.as_path()), &self.device, precision)?;
+        self.lender = lender;
         self.loaded = Some((path, precision, loaded));
         Ok(Some(started.elapsed().as_secs_f64()))
     }
@@ -168,10 +225,13 @@ impl Work for Studio {
         self.load_upscaler(&job.request)?;
         self.load_controlnet(&job.request)?;
         self.load_loras(&job.request)?;
+        self.load_vae(&job.request)?;
         let (learned, unread) = self.learned(&job.request);
         // Nothing of such a model is in memory between pictures, so that what is free tells.
         self.sparing = self.sparing && (self.memory == Memory::Sparing || self.is_too_large(&job.request.model));
+        self.load_tiny_vae(&job.request.model);
         let (.., model) = self.loaded.as_ref().expect("the loop loads the job's model before it paints");
+        let previews = Previews::new(&model.preview, self.tiny_vae.as_ref().map(|(_, vae)| vae));
         let extras = Extras {
             upscaler: self.upscaler.as_ref().map(|(_, upscaler)| upscaler),
             controlnet: self.controlnet.as_ref().map(|(.., controlnet)| controlnet),
@@ -180,7 +240,7 @@ impl Work for Studio {
         };
         let trace_to_be = trace.map(|_| Trace::default());
         let mut watch =
-            Watch { job, peer, sparing: self.sparing, map: Some(&model.preview), trace: trace_to_be, failed: None };
+            Watch { job, peer, sparing: self.sparing, previews: Some(previews), trace: trace_to_be, failed: None };
         let ending = paint(model, extras, &job.request, &mut |progress| watch.see(&progress));
         let Watch { trace: traced, failed, .. } = watch;
         if let Some(error) = failed {
@@ -189,6 +249,7 @@ impl Work for Studio {
         let mut ending = ending?;
         if let Ending::Finished(painted) | Ending::Stopped(painted) = &mut ending {
             painted.notes.extend(unread);
+            painted.request.borrowed.parts_from = self.lender.as_ref().map(|(name, _)| name.clone());
             if self.sparing && self.memory == Memory::Plenty {
                 painted.notes.push(
                     "memory is short, so each part of the model was loaded when it was needed and freed after: close other programs to \
@@ -233,7 +294,7 @@ impl Work for Studio {
         let (Some(Upscale { factor, .. }), Some((_, upscaler))) = (&job.request.upscale, &self.upscaler) else {
             return Ok(Ending::Discarded);
         };
-        let mut watch = Watch { job, peer, sparing: self.sparing, map: None, trace: None, failed: None };
+        let mut watch = Watch { job, peer, sparing: self.sparing, previews: None, trace: None, failed: None };
         let ending = upscale(picture, upscaler, *factor, &mut |progress| watch.see(&progress));
         if let Some(error) = watch.failed {
             return Err(error);
@@ -260,7 +321,7 @@ struct Watch<'a> {
     peer: &'a Peer,
     sparing: bool,
     /// From latents to previews, where there are latents.
-    map: Option<&'a LatentToRgb>,
+    previews: Option<Previews<'a>>,
     trace: Option<Trace>,
     /// Why the run was broken off from here.
     failed: Option<Error>,
@@ -289,8 +350,8 @@ impl Watch<'_> {
                 self.peer.tell(Event::JobPhase { id, phase })?;
             }
             Progress::Step { index, count, denoised, .. } => {
-                if let Some(map) = self.map {
-                    let preview = Arc::new(preview(denoised, map)?);
+                if let Some(previews) = &mut self.previews {
+                    let preview = Arc::new(previews.of(denoised)?);
                     self.peer.tell(Event::JobStep { id, index, count, preview })?;
                 }
             }
@@ -316,7 +377,7 @@ mod tests {
             Arc::new(Library::discover(&[folder]))
         });
         let mut studio = Studio::new(first, Memory::Sparing);
-        let loads = |studio: &mut Studio| studio.load("sepia", Precision::F32).unwrap().is_some();
+        let loads = |studio: &mut Studio| studio.load("sepia", None, Precision::F32).unwrap().is_some();
         assert!(loads(&mut studio) && !loads(&mut studio));
         studio.use_library(second);
         assert!(loads(&mut studio) && !loads(&mut studio));

@@ -3,7 +3,7 @@
 
 use super::{CancelToken, Command, Error, Event, Gone, Job, JobId, Outcome, Peer, give_back_freed_memory};
 use crate::checkpoints::Library;
-use crate::diffusion::{Ending, Phase, Precision};
+use crate::diffusion::{Ending, Phase, Precision, Request};
 use crate::meaning::{Embedding, Seen};
 use crate::pixels::Picture;
 use std::any::Any;
@@ -13,8 +13,9 @@ use std::sync::Arc;
 
 /// What the loop needs done; apart from it so that its promises can be tested without weights.
 pub(super) trait Work {
-    /// Loads a model to multiply in `precision`, unless it is loaded so. Gives the seconds that took; `None` if there was nothing to do.
-    fn load(&mut self, model: &str, precision: Precision) -> Result<Option<f64>, Error>;
+    /// Loads a model to multiply in `precision`, unless it is loaded so; what it lacks is taken from the model `parts_from`, or from the first
+    /// that has it. Gives the seconds that took; `None` if there was nothing to do.
+    fn load(&mut self, model: &str, parts_from: Option<&str>, precision: Precision) -> Result<Option<f64>, Error>;
 
     /// Finds models in another library from now on.
     fn use_library(&mut self, library: Arc<Library>);
@@ -84,7 +85,7 @@ fn caught<T>(work: impl FnOnce() -> Result<T, Error>) -> (Result<T, Error>, Opti
 }
 
 fn load(peer: &Peer, work: &mut impl Work, model: String, precision: Precision) -> Result<(), Gone> {
-    match catch_unwind(AssertUnwindSafe(|| work.load(&model, precision))) {
+    match catch_unwind(AssertUnwindSafe(|| work.load(&model, None, precision))) {
         Ok(Ok(seconds)) => peer.tell(Event::ModelLoaded { model, seconds: seconds.unwrap_or(0.0) }),
         Ok(Err(error)) => peer.tell(Event::ModelFailed { model, error }),
         Err(panic) => {
@@ -106,7 +107,8 @@ fn run(peer: &Peer, work: &mut impl Work, job: &Job, task: Task<'_>) -> Result<(
             Task::Upscale { picture, steps_made } => return work.upscale(job, picture, steps_made, peer),
         };
         peer.tell(Event::JobPhase { id: job.id, phase: Phase::LoadModel })?;
-        if let Some(seconds) = work.load(&job.request.model, job.request.precision)? {
+        let Request { model, borrowed, precision, .. } = &*job.request;
+        if let Some(seconds) = work.load(model, borrowed.parts_from.as_deref(), *precision)? {
             peer.tell(Event::ModelLoaded { model: job.request.model.clone(), seconds })?;
         }
         if job.cancel.requested().is_some() {
@@ -165,7 +167,9 @@ impl Error {
 mod tests {
     use super::super::{Client, LookId, channel};
     use super::*;
-    use crate::diffusion::{Emphasis, Painted, Reproduce, Request, SamplerName, Savings, ScheduleName, Stop, Tuning};
+    use crate::diffusion::{
+        Borrowed, Emphasis, Painted, Reproduce, Request, SamplerName, Savings, ScheduleName, Stop, Tuning,
+    };
     use crate::geom::Extent;
     use std::sync::Arc;
     use std::time::Duration;
@@ -178,7 +182,7 @@ mod tests {
     impl Work for Fake {
         fn use_library(&mut self, _: Arc<Library>) {}
 
-        fn load(&mut self, model: &str, _: Precision) -> Result<Option<f64>, Error> {
+        fn load(&mut self, model: &str, _: Option<&str>, _: Precision) -> Result<Option<f64>, Error> {
             match model {
                 "none" => Err(Error::UnknownModel(model.to_owned())),
                 "cursed" => panic!("the weights are cursed"),
@@ -238,6 +242,7 @@ mod tests {
     fn job(id: u64, model: &str, prompt: &str, steps: u32) -> Job {
         let request = Box::new(Request {
             model: model.to_owned(),
+            borrowed: Borrowed::default(),
             prompt: prompt.to_owned(),
             negative_prompt: String::new(),
             extent: Extent::new(8, 8),

@@ -1,5 +1,5 @@
 use super::*;
-use crate::diffusion::{Emphasis, Input, Precision, Reproduce, SamplerName, Savings, ScheduleName, Tuning};
+use crate::diffusion::{Borrowed, Emphasis, Input, Precision, Reproduce, SamplerName, Savings, ScheduleName, Tuning};
 use crate::geom::Extent;
 use crate::meaning::{Embedding, Seen};
 use crate::pixels::{Mask, texts_in};
@@ -10,6 +10,7 @@ const EXTENT: Extent = Extent::new(16, 8);
 fn request(prompt: &str, seed: u64, input: Option<Input>) -> Request {
     Request {
         model: "bozzetto".into(),
+        borrowed: Borrowed::default(),
         prompt: prompt.into(),
         negative_prompt: String::new(),
         extent: EXTENT,

@@ -67,6 +67,20 @@ impl Conv2d {
         Self::from_tensors(weight, weights.get(outputs, "bias")?, stride, padding, tiling(&weights))
     }
 
+    /// As [`Self::strided`], where the file has no `bias`.
+    pub fn without_bias(
+        inputs: usize,
+        outputs: usize,
+        kernel: usize,
+        stride: usize,
+        padding: Padding,
+        weights: VarBuilder<'_>,
+    ) -> Result<Self> {
+        let weight = weights.get((outputs, inputs, kernel, kernel), "weight")?;
+        let bias = Tensor::zeros(outputs, weight.dtype(), weight.device())?;
+        Self::from_tensors(weight, bias, stride, padding, tiling(&weights))
+    }
+
     fn from_tensors(
         weight: Tensor,
         bias: Tensor,

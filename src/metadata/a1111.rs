@@ -40,6 +40,12 @@ const RESCALE: &str = "Sfumato guidance rescale";
 /// Of A1111, which writes it where brackets stand in a prompt.
 const EMPHASIS: &str = "Emphasis";
 const PREDICTION: &str = "Sfumato prediction";
+/// Of A1111, written of models that edit pictures alone.
+const IMAGE_GUIDANCE: &str = "Image CFG scale";
+/// Of A1111, written where a VAE was chosen; and what it writes for none.
+const VAE: &str = "VAE";
+const NO_VAE: [&str; 2] = ["None", "Automatic"];
+const PARTS_FROM: &str = "Sfumato parts from";
 /// How many steps were made, written only where a run was stopped early.
 const STEPS_MADE: &str = "Sfumato steps made";
 /// Of sd-webui-controlnet, for its first unit.
@@ -82,8 +88,12 @@ fn text_of<P, M>(request: &Request<P, M>, steps_made: Option<u32>) -> String {
         pairs::write("Model", &request.model),
     ];
     keys.extend(reproducing::seed_text(&request.reproduce));
+    if let Some(vae) = &request.borrowed.vae {
+        keys.push(pairs::write(VAE, vae));
+    }
     if let Some(input) = &request.input {
         keys.push(pairs::write(STRENGTH, &input.strength.to_string()));
+        keys.extend(input.image_guidance.map(|scale| pairs::write(IMAGE_GUIDANCE, &scale.to_string())));
     }
     if request.clip_skip != last_layer() {
         keys.push(pairs::write(CLIP_SKIP, &request.clip_skip.to_string()));
@@ -134,6 +144,9 @@ fn text_of<P, M>(request: &Request<P, M>, steps_made: Option<u32>) -> String {
     }
     if savings.deep_every != off.deep_every {
         keys.push(pairs::write(DEEP_EVERY, &savings.deep_every.to_string()));
+    }
+    if let Some(model) = &request.borrowed.parts_from {
+        keys.push(pairs::write(PARTS_FROM, model));
     }
     if let Some(prediction) = request.prediction {
         keys.push(pairs::write(PREDICTION, prediction.name()));
@@ -299,9 +312,12 @@ fn take(found: &mut Found, key: &str, value: &str) -> bool {
         "Schedule type" if value == "Automatic" && found.schedule.is_some() => true,
         "Schedule type" => set(&mut found.schedule, schedule_named(value)),
         "CFG scale" => set(&mut found.guidance_scale, finite(value)),
+        IMAGE_GUIDANCE => set(&mut found.image_guidance, finite(value)),
         "Seed" => set(&mut found.seed, value.parse().ok()),
         "Size" => set(&mut found.extent, parse_extent(value)),
         "Model" => set(&mut found.model, Some(value.to_owned())),
+        VAE => set(&mut found.borrowed.vae, Some(value.to_owned()).filter(|name| !NO_VAE.contains(&name.as_str()))),
+        PARTS_FROM => set(&mut found.borrowed.parts_from, Some(value.to_owned())),
         STRENGTH => set(&mut found.strength, finite(value)),
         MIN_SIGMA => save(found, finite(value), |savings, sigma| savings.negative_min_sigma = sigma),
         MIN_SIGMA_ALL => value == "True",

@@ -1,10 +1,11 @@
 use super::*;
-use crate::diffusion::{Batch, Input, NoiseSource, Program, Reproduce, Variation};
+use crate::diffusion::{Batch, Borrowed, Input, NoiseSource, Program, Reproduce, Variation};
 use proptest::prelude::*;
 
 fn request() -> Request<(), ()> {
     Request {
         model: "bozzetto".to_owned(),
+        borrowed: Borrowed::default(),
         prompt: "red apple".to_owned(),
         negative_prompt: String::new(),
         extent: Extent::new(128, 192),
@@ -29,6 +30,7 @@ fn request() -> Request<(), ()> {
 fn request_again(found: Found) -> Request<(), ()> {
     Request {
         model: found.model.unwrap(),
+        borrowed: found.borrowed,
         prompt: found.prompt.unwrap(),
         negative_prompt: found.negative_prompt.unwrap(),
         extent: found.extent.unwrap(),
@@ -44,7 +46,9 @@ fn request_again(found: Found) -> Request<(), ()> {
         clip_skip: found.clip_skip.unwrap(),
         emphasis: found.emphasis.unwrap(),
         reproduce: found.reproduce.unwrap(),
-        input: found.strength.map(|strength| Input::new((), strength, None)),
+        input: found
+            .strength
+            .map(|strength| Input { image_guidance: found.image_guidance, ..Input::new((), strength, None) }),
         control: found.control,
         upscale: found.upscaler.map(|upscaler| Upscale {
             upscaler,
@@ -223,6 +227,9 @@ proptest! {
         (precision, prediction, clip_skip) in (
             prop::sample::select(Precision::ALL.to_vec()), prop::option::of(prop::sample::select(Prediction::ALL.to_vec())), LAYERS,
         ),
+        (vae, parts_from, image_guidance) in (
+            prop::option::of("[a-z.,: ]{1,12}x"), prop::option::of("[a-z.,: ]{1,12}x"), prop::option::of(1.0..=50.0f64),
+        ),
         savings in (0.0..=1.0f64, 0.0..=1.0f64, prop_oneof![Just(0.0), 0.0..=1000.0f64], 1..=20u32),
         reproduce in (
             prop::sample::select(Program::ALL.to_vec()), prop::sample::select(NoiseSource::ALL.to_vec()),
@@ -246,9 +253,9 @@ proptest! {
             resized_from: resized_from.map(|(width, height)| Extent::new(width, height)),
             batch: Batch { index, of: 64 },
         };
-        let input = strength.map(|strength| Input::new((), strength, None));
+        let input = strength.map(|strength| Input { image_guidance, ..Input::new((), strength, None) });
         let request = Request::<(), ()> {
-            model, prompt, negative_prompt, extent, seed, sampler, schedule, steps, guidance_scale, precision, savings, tuning, prediction, clip_skip, emphasis,
+            model, borrowed: Borrowed { vae, parts_from }, prompt, negative_prompt, extent, seed, sampler, schedule, steps, guidance_scale, precision, savings, tuning, prediction, clip_skip, emphasis,
             reproduce, input,
             control: control.map(|(controlnet, preprocessor, weight, start, end)| Control {
                 controlnet, picture: (), preprocessor, weight, start, end,

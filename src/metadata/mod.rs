@@ -12,7 +12,7 @@ mod reproducing;
 pub use a1111::{describe, from_parameters, to_parameters, upscaling_text, with_upscaling};
 
 use crate::diffusion::{
-    Control, Emphasis, Precision, Prediction, Reproduce, SamplerName, Savings, ScheduleName, Tuning,
+    Borrowed, Control, Emphasis, Precision, Prediction, Reproduce, SamplerName, Savings, ScheduleName, Tuning,
 };
 use crate::geom::Extent;
 
@@ -63,6 +63,8 @@ pub struct Found {
     pub savings: Option<Savings>,
     /// How the sampler and guidance were turned; as usual where the text names settings but not this.
     pub tuning: Option<Tuning>,
+    /// What of the model came from elsewhere.
+    pub borrowed: Borrowed,
     /// What the network's output was taken for; of texts of this program alone.
     pub prediction: Option<Prediction>,
     /// Which of the text encoder's layers conditioned, counted from the last, which is 1; 1 where the text names settings but not this.
@@ -71,6 +73,8 @@ pub struct Found {
     pub emphasis: Option<Emphasis>,
     /// The denoising strength, of a picture that started from another one.
     pub strength: Option<f64>,
+    /// How far a model that edits pictures was guided by the one that it edited.
+    pub image_guidance: Option<f64>,
     /// What guided it; the picture that did is not in the text.
     pub control: Option<Control<()>>,
     /// How many times larger the picture was made after it was painted.

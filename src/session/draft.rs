@@ -1,8 +1,8 @@
 use super::part::part_of_guide;
 use crate::checkpoints::memory_needed;
 use crate::diffusion::{
-    Control, Defaults, Emphasis, Invalid, MaskedContent, Precision, Prediction, Reproduce, Request, SamplerName,
-    Savings, ScheduleName, Tuning, Upscale, extent_to_paint, last_layer,
+    Borrowed, Control, Defaults, Emphasis, Invalid, MaskedContent, Precision, Prediction, Reproduce, Request,
+    SamplerName, Savings, ScheduleName, Tuning, Upscale, extent_to_paint, last_layer,
 };
 use crate::geom::{Bounds, Extent};
 use crate::metadata::Found;
@@ -26,6 +26,9 @@ pub struct Draft {
     pub styles: Vec<Style>,
     /// The model's name.
     pub model: String,
+    /// What of it comes from elsewhere.
+    #[serde(default)]
+    pub borrowed: Borrowed,
     /// How to get from one sigma to the next.
     pub sampler: SamplerName,
     /// Which sigmas to visit.
@@ -69,6 +72,9 @@ pub struct Draft {
     pub count: u32,
     /// 0..1: how much of an open picture is painted anew.
     pub strength: f64,
+    /// How far a model that edits pictures keeps to an open one.
+    #[serde(default)]
+    pub image_guidance: Option<f64>,
     /// The box of an open picture that is painted, at the size that the model paints best; none paints all of it, as it is.
     #[serde(default)]
     pub bounds: Option<Bounds>,
@@ -129,6 +135,7 @@ impl Default for Draft {
             negative_prompt: String::new(),
             styles: Vec::new(),
             model: String::new(),
+            borrowed: Borrowed::default(),
             sampler: SamplerName::DpmPlusPlus2M,
             schedule: ScheduleName::Karras,
             steps: 20,
@@ -146,6 +153,7 @@ impl Default for Draft {
             extent: Extent::new(512, 512),
             count: 1,
             strength: 0.75,
+            image_guidance: None,
             bounds: None,
             only_masked: false,
             padding: Self::PADDING,
@@ -194,6 +202,7 @@ impl Draft {
         let (prompt, negative_prompt) = Style::all_applied(&self.styles, &self.prompt, &self.negative_prompt);
         let first = Request {
             model: self.model.clone(),
+            borrowed: self.borrowed.clone(),
             prompt,
             negative_prompt,
             extent: place
@@ -233,6 +242,7 @@ impl Draft {
         Self {
             guidance_scale: or(self.guidance_scale, default.guidance_scale),
             strength: or(self.strength, default.strength),
+            image_guidance: self.image_guidance.filter(|scale| scale.is_finite()),
             savings: Savings {
                 guidance_start: or(self.savings.guidance_start, 0.0),
                 guidance_end: or(self.savings.guidance_end, 1.0),
@@ -258,6 +268,7 @@ impl Draft {
     /// The draft that a request was made of. What a request does not say (lock, count) stays.
     pub(super) fn recall<P, M>(&mut self, request: &Request<P, M>) {
         self.model.clone_from(&request.model);
+        self.borrowed.clone_from(&request.borrowed);
         self.prompt.clone_from(&request.prompt);
         self.negative_prompt.clone_from(&request.negative_prompt);
         // They are in the prompts.
@@ -283,6 +294,7 @@ impl Draft {
         }
         if let Some(input) = &request.input {
             self.strength = input.strength;
+            self.image_guidance = input.image_guidance;
             self.masked = input.masked;
             self.soft_mask = input.soft_mask;
         }
@@ -308,12 +320,14 @@ impl Draft {
         set(&mut self.savings, found.savings.as_ref().filter(|savings| savings.problem().is_none()));
         set(&mut self.tuning, found.tuning.as_ref().filter(|tuning| tuning.problem().is_none()));
         self.prediction = found.prediction;
+        self.borrowed = found.borrowed.clone();
         set(&mut self.clip_skip, found.clip_skip.as_ref());
         set(&mut self.emphasis, found.emphasis.as_ref());
         set(&mut self.seed, found.seed.as_ref());
         set(&mut self.reproduce, found.reproduce.as_ref().filter(|reproduce| reproduce.problem().is_none()));
         set(&mut self.extent, found.extent.as_ref());
         set(&mut self.strength, found.strength.as_ref());
+        self.image_guidance = found.image_guidance;
         if found.control.is_some() {
             self.control.clone_from(&found.control);
         }
@@ -328,6 +342,7 @@ impl Draft {
             }
         }
         self.model.clone_from(&new.model);
+        self.borrowed = Borrowed::default();
         self.prediction = None;
         self.tuning.zero_terminal_snr = false;
         follow(&mut self.prompt, old.map(|o| &o.prompt), &new.prompt);
@@ -335,6 +350,7 @@ impl Draft {
         follow(&mut self.schedule, old.map(|o| &o.schedule), &new.schedule);
         follow(&mut self.steps, old.map(|o| &o.steps), &new.steps);
         follow(&mut self.guidance_scale, old.map(|o| &o.guidance_scale), &new.guidance_scale);
+        follow(&mut self.strength, old.map(|o| &o.strength), &new.strength);
         follow(&mut self.extent, old.map(|o| &o.extent), &new.extent);
     }
 }
@@ -354,6 +370,12 @@ pub struct Model {
     pub details: Option<Details>,
     /// Whether it can leave layers of its text encoder out.
     pub skips_layers: bool,
+    /// Whether it edits pictures by instruction.
+    pub edits: bool,
+    /// The VAEs that it can paint with instead of its own.
+    pub vaes: Vec<String>,
+    /// The models from which it can take what it lacks; none where it is whole.
+    pub lenders: Vec<String>,
     /// Why it cannot be used, if it can't.
     pub problem: Option<String>,
     /// Whether it is loaded, on its way, or neither.
@@ -381,6 +403,9 @@ impl Model {
             guessed: None,
             details: None,
             skips_layers: false,
+            edits: false,
+            vaes: Vec::new(),
+            lenders: Vec::new(),
             problem: None,
             state: ModelState::OnDisk,
         }
@@ -397,6 +422,9 @@ impl Model {
             guessed: None,
             details: None,
             skips_layers: false,
+            edits: false,
+            vaes: Vec::new(),
+            lenders: Vec::new(),
             problem: Some(problem.into()),
             state: ModelState::OnDisk,
         }

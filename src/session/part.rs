@@ -50,6 +50,7 @@ impl Draft {
             masked: self.masked,
             place,
             match_colours: true,
+            image_guidance: self.image_guidance,
             soft_mask: self.soft_mask,
             ..Input::new(picture, self.strength, mask.map(Arc::new))
         })

@@ -72,7 +72,7 @@ pub fn entropy() -> u64 {
 
 /// All models, the preferred one first.
 pub(super) fn models(library: &Library, preferred: Option<&str>) -> Vec<Model> {
-    let mut models: Vec<_> = library.entries().iter().map(model).collect();
+    let mut models: Vec<_> = library.entries().iter().map(|entry| model(library, entry)).collect();
     models.sort_by_key(|model| preferred != Some(&model.name));
     models
 }
@@ -103,7 +103,7 @@ pub(super) fn controlnets(library: &Library) -> Vec<ControlNetChoice> {
     choices
 }
 
-fn model(entry: &ModelEntry) -> Model {
+fn model(library: &Library, entry: &ModelEntry) -> Model {
     let title = entry.display_name.as_ref().unwrap_or(&entry.name);
     match &entry.summary {
         Ok(summary) => {
@@ -114,10 +114,16 @@ fn model(entry: &ModelEntry) -> Model {
             let family = if family_name.is_empty() { String::new() } else { format!("{family_name}, ") };
             let (extent, path) = (summary.native_extent, entry.path.display());
             let description = format!("{title}, {family}{extent}, {megabytes} MB, {path}");
+            let edits = summary.unet.sees_picture();
             let is_guessed = summary.prediction_source == PredictionSource::Family;
+            let mut model = Model::new(&entry.name, description, &defaults);
+            if edits {
+                // It sees the picture, whatever it starts from.
+                model.example.strength = 1.0;
+            }
             Model {
                 details: Some(Details {
-                    kind: format!("{}{}", family_name, if summary.unet.sees_mask() { " inpainting" } else { "" }),
+                    kind: format!("{}{}", family_name, summary.use_alone()),
                     stored: summary.stored,
                     bytes: summary.parameters_bytes,
                     vae_width: summary.vae_width,
@@ -125,8 +131,11 @@ fn model(entry: &ModelEntry) -> Model {
                     preview: entry.preview(),
                 }),
                 guessed: is_guessed.then_some(summary.training.prediction),
+                vaes: library.vaes_for(&entry.name).into_iter().map(|vae| vae.name.clone()).collect(),
+                lenders: library.lenders(&entry.path).map(|lender| lender.name.clone()).collect(),
                 skips_layers: summary.family.is_some_and(|family| family.skips_layers),
-                ..Model::new(&entry.name, description, &defaults)
+                edits,
+                ..model
             }
         }
         Err(problem) => Model::unusable(&entry.name, entry.path.display().to_string(), problem.to_string()),

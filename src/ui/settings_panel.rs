@@ -7,7 +7,7 @@ use super::shortcuts::Shortcut;
 use super::state::{Outbox, ViewState};
 use super::theme::{self, Palette, space};
 use super::widgets::{Look, Number, choice_row, heading, icon_button, note, row, shortcut_button, slider_row};
-use crate::diffusion::{Precision, Prediction, Request, SamplerName, ScheduleName, Upscale};
+use crate::diffusion::{Input, Precision, Prediction, Request, SamplerName, ScheduleName, Upscale};
 use crate::geom::Extent;
 use crate::pixels::Picture;
 use crate::session::{Action, Draft, Model, ModelState};
@@ -25,7 +25,8 @@ const STEPS: Number = Number {
 };
 const GUIDANCE: Number =
     Number { range: 1.0..=20.0, typed: 0.0..=50.0, step: 0.5, decimals: 1, logarithmic: false, suffix: "" };
-
+const IMAGE_GUIDANCE: Number =
+    Number { range: 1.0..=3.0, typed: 1.0..=50.0, step: 0.1, decimals: 1, logarithmic: false, suffix: "" };
 const REFINE: Number =
     Number { range: 0.0..=1.0, typed: 0.0..=1.0, step: 0.01, decimals: 2, logarithmic: false, suffix: "" };
 /// How high the list of models grows, in points.
@@ -55,6 +56,7 @@ pub(super) fn settings_panel_ui(
     heading(ui, "Settings");
     model_row(ui, draft, offers, open_extent, view, out);
     let Offers { models, precisions, upscalers, .. } = offers;
+    borrowed_rows(ui, draft, models);
     match open_extent {
         Some(extent) => {
             row(ui, "Size", |ui, _| ui.label(format!("{} \u{d7} {}, as the picture", extent.width, extent.height)));
@@ -68,6 +70,13 @@ pub(super) fn settings_panel_ui(
     }
     slider_row(ui, "Guidance", &mut draft.guidance_scale, &GUIDANCE)
         .on_hover_text("How closely the picture follows the prompt; 1 lets it drift.");
+    if draft.image_guidance.is_some() || models.iter().any(|model| model.name == draft.model && model.edits) {
+        let mut scale = draft.image_guidance.unwrap_or(Input::IMAGE_GUIDANCE);
+        let response = slider_row(ui, "Keep to", &mut scale, &IMAGE_GUIDANCE);
+        if response.on_hover_text("How closely the edited picture keeps to the one that is open.").changed() {
+            draft.image_guidance = Some(scale);
+        }
+    }
     if let Some(sampler) = choice_row(ui, "Sampler", draft.sampler, SamplerName::ALL, SamplerName::label) {
         draft.sampler = sampler;
     }
@@ -94,6 +103,40 @@ pub(super) fn settings_panel_ui(
         upscale_row(ui, draft, upscalers);
     }
     finer_panel_ui(ui, draft, models, view);
+}
+
+/// Which VAE decodes, and which model lends what the chosen one lacks; each shown where there is a choice or one was made.
+fn borrowed_rows(ui: &mut Ui, draft: &mut Draft, models: &[Model]) {
+    let Some(model) = models.iter().find(|model| model.name == draft.model) else { return };
+    let about = "What turns the finished latent into a picture. A tiny one (TAESD) is fast and not as fine.";
+    name_row(ui, "VAE", &mut draft.borrowed.vae, &model.vaes, "The model's own", about);
+    if let Some(first) = model.lenders.first() {
+        let about = "This checkpoint is a U-Net alone: text encoders and VAE are those of this model.";
+        name_row(ui, "Parts from", &mut draft.borrowed.parts_from, &model.lenders, first, about);
+    }
+}
+
+/// A choice of one of some names, or none of them, which is called `usual`; shown where there are any, or one is chosen.
+fn name_row(ui: &mut Ui, label: &str, chosen: &mut Option<String>, names: &[String], usual: &str, about: &str) {
+    if names.is_empty() && chosen.is_none() {
+        return;
+    }
+    row(ui, label, |ui, id| {
+        let width = ui.available_width();
+        let shown = chosen.as_deref().unwrap_or(usual);
+        let box_ = egui::ComboBox::from_id_salt(label).width(width).truncate().selected_text(shown);
+        let response = box_.show_ui(ui, |ui| {
+            if ui.selectable_label(chosen.is_none(), usual).clicked() {
+                *chosen = None;
+            }
+            for name in names.iter().filter(|name| *name != usual) {
+                if ui.selectable_label(chosen.as_ref() == Some(name), name).clicked() {
+                    *chosen = Some(name.clone());
+                }
+            }
+        });
+        response.response.labelled_by(id).on_hover_text(about);
+    });
 }
 
 /// What the model's network estimates; shown where no file says it, or something else than that was chosen.

@@ -3,8 +3,8 @@
 use candle_core::{Device, Tensor};
 use sfumato::checkpoints::{Model, Precision};
 use sfumato::diffusion::{
-    Emphasis, Ending, Extras, Input, Painted, Progress, Reproduce, Request, SamplerName, Savings, ScheduleName, Tuning,
-    paint,
+    Borrowed, Emphasis, Ending, Extras, Input, Painted, Progress, Reproduce, Request, SamplerName, Savings,
+    ScheduleName, Tuning, paint,
 };
 use sfumato::geom::Extent;
 use sfumato::pixels::Picture;
@@ -18,6 +18,7 @@ pub(crate) const EXTENT: Extent = Extent::new(64, 64);
 pub(crate) fn request(negative_prompt: &str, input: Option<Input>) -> Request {
     Request {
         model: "tiny".to_owned(),
+        borrowed: Borrowed::default(),
         prompt: "a red apple, café on a hill".to_owned(),
         negative_prompt: negative_prompt.to_owned(),
         extent: EXTENT,

@@ -7,18 +7,18 @@ mod shapes;
 
 use super::families::{Family, TextLayout, TextPart};
 use super::header::{Place, kind_of, read_metadata, read_places};
-use super::model::{Configs, Format};
+use super::model::{Facts, Format};
 use super::open_clip::OpenClipNames;
 use super::renamed::Renamed;
 use super::weights::Weights;
 use super::{Error, PredictionSource, Suggestion};
-use crate::networks::{AutoencoderKlConfig, UNetConfig};
+use crate::networks::{AutoencoderKlConfig, ClipTextConfig, UNetConfig};
 use crate::prompt::{Fill, Tokenizer};
 use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
-pub(super) use names::UNetNames;
-use names::{Prefixed, UNET, VAE, VaeNames};
-use shapes::{Reason, Shapes};
+use names::UNET;
+pub(super) use names::{Prefixed, UNetNames, VAES, VaeNames};
+pub(super) use shapes::{Reason, Shapes, vae as vae_of};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -29,75 +29,128 @@ pub(super) struct SingleFile {
     pub(super) family: &'static Family,
     pub(super) format: Format,
     places: BTreeMap<String, Place>,
-    /// What stands before the names of each text encoder.
-    text_prefixes: Vec<&'static str>,
+    /// What stands before the names of the U-Net: nothing where it is alone.
+    unet_prefix: &'static str,
+    /// What stands before the names of each text encoder; none where it has not all of them.
+    text_prefixes: Option<Vec<&'static str>>,
+    /// What stands before the names of the VAE, where it has one.
+    vae_prefix: Option<&'static str>,
 }
 
 /// What else people keep beside checkpoints, by how some name in it begins.
-const OTHERS: [(&str, &str); 11] = [
+const OTHERS: [(&str, &str); 13] = [
     ("lora_", "it is a LoRA"),
     ("control_model.", "it is a ControlNet"),
     ("controlnet_", "it is a ControlNet"),
+    ("input_hint_block.", "it is a ControlNet"),
     ("model.diffusion_model.double_blocks.", "it is a Flux model"),
     ("double_blocks.", "it is a Flux model"),
     ("model.diffusion_model.joint_blocks.", "it is a Stable Diffusion 3 model"),
     ("first_stage_model.", "it is a VAE alone"),
     ("decoder.", "it is a VAE alone"),
     ("emb_params", "it is an embedding"),
-    ("input_blocks.", "it is a U-Net alone, without a text encoder and a VAE"),
+    ("down_blocks.", "it is a part of a diffusers folder, which is used as a whole"),
     ("text_model.", "it is a text encoder alone"),
+    ("transformer.resblocks.", "it is a text encoder alone"),
 ];
+
+/// How many picture pixels a side of a latent pixel has, where there is no VAE that says it.
+pub(super) const DOWNSCALE: usize = 8;
 
 impl SingleFile {
     /// Reads the header of a file.
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
-        let places = read_places(path)?;
+        let mut places = read_places(path)?;
+        if names::is_unet_of_diffusers(&places) {
+            places =
+                names::in_names_of_ldm(places).map_err(|reason| Error::Incomplete { reason, path: path.to_owned() })?;
+        }
         let shapes = Shapes(&places);
         let not = |reason: &str| Error::NotACheckpoint { reason: reason.to_owned(), path: path.to_owned() };
-        if !shapes.has(&format!("{UNET}input_blocks.0.0.weight")) {
+        let has_unet = |prefix: &str| shapes.has(&format!("{prefix}input_blocks.0.0.weight"));
+        let unet_prefix = [UNET, ""].into_iter().find(|prefix| has_unet(prefix));
+        let Some(unet_prefix) = unet_prefix.filter(|_| !shapes.has_under("input_hint_block.")) else {
             let other = OTHERS.iter().find(|(prefix, _)| shapes.has_under(prefix));
             return Err(not(other.map_or("it has no U-Net", |(_, what)| what)));
-        }
+        };
         if shapes.has("edm_mean") {
             let found = "a Playground model".to_owned();
             return Err(Error::UnsupportedCheckpoint { found, path: path.to_owned() });
         }
-        let Some((family, text_prefixes)) = Family::with_texts(|name| shapes.has(name)) else {
-            return Err(not("it has no text encoder"));
+        let with_texts = Family::with_texts(|name| shapes.has(name));
+        let family = match &with_texts {
+            Some((family, _)) => family,
+            None => shapes::family_of_unet(&shapes, unet_prefix)
+                .ok_or_else(|| not("its U-Net is of no family that is known"))?,
         };
-        Ok(Self { path: path.to_owned(), family, format: kind_of(path), text_prefixes, places })
+        let vae_prefix = VAES.into_iter().find(|prefix| shapes.has(&format!("{prefix}decoder.conv_in.weight")));
+        let text_prefixes = with_texts.map(|(_, prefixes)| prefixes);
+        Ok(Self {
+            path: path.to_owned(),
+            family,
+            format: kind_of(path),
+            unet_prefix,
+            text_prefixes,
+            vae_prefix,
+            places,
+        })
     }
 
     /// Where lies what is used of it.
     pub(super) fn used(&self) -> impl Iterator<Item = &Place> {
-        let used = self.text_prefixes.iter().chain(&[UNET, VAE]);
-        let is_used = move |name: &str| used.clone().any(|prefix| name.starts_with(prefix));
+        let texts = self.text_prefixes.iter().flatten().copied();
+        let used: Vec<&str> = texts.chain([self.unet_prefix]).chain(self.vae_prefix).collect();
+        let is_used = move |name: &str| used.iter().any(|prefix| name.starts_with(prefix));
         self.places.iter().filter(move |(name, _)| is_used(name)).map(|(_, place)| place)
     }
 
-    /// What configs say elsewhere, and where what the network's output means is from.
-    pub(super) fn configs(&self) -> Result<(Configs, PredictionSource), Error> {
+    pub(super) fn has_texts(&self) -> bool {
+        self.text_prefixes.is_some()
+    }
+
+    pub(super) fn has_vae(&self) -> bool {
+        self.vae_prefix.is_some()
+    }
+
+    /// What configs say elsewhere of the U-Net and its training, and where what the network's output means is from.
+    pub(super) fn facts(&self) -> Result<(Facts, PredictionSource), Error> {
         let shapes = Shapes(&self.places);
-        let incomplete = |reason: Reason| Error::Incomplete { reason, path: self.path.clone() };
         let metadata = read_metadata(&self.path);
         let (prediction, source) = facts::prediction(&self.path, &metadata, &self.places, self.family);
-        let mut unet = shapes::unet(&shapes, self.family).map_err(incomplete)?;
-        let vae = shapes::vae(&shapes, self.family).map_err(incomplete)?;
-        let side = facts::native_side(&self.path, &metadata, self.family, prediction)
-            / (1 << (vae.block_out_channels.len() - 1));
+        let mut unet =
+            shapes::unet(&shapes, self.unet_prefix, self.family).map_err(|reason| self.incomplete(reason))?;
+        let downscale = if self.has_vae() { self.vae_config()?.downscale() } else { DOWNSCALE };
+        let side = facts::native_side(&self.path, &metadata, self.family, prediction) / downscale;
         unet.sample_size = Some((side, side));
-        let text = |(part, prefix): (&TextPart, &&str)| shapes::text(&shapes, part.layout, self.family.output, prefix);
-        let texts = std::iter::zip(self.family.texts, &self.text_prefixes).map(text);
-        let configs = Configs {
-            texts: texts.collect::<Result<_, _>>().map_err(incomplete)?,
+        let facts = Facts {
             unet,
-            vae,
             training: facts::training(prediction),
             suggestion: Suggestion::default(),
             empty_is_zero: self.family.empty_is_zero,
         };
-        configs.check(&self.path)?;
-        Ok((configs, source))
+        Ok((facts, source))
+    }
+
+    /// What configs say elsewhere of its text encoders; nothing where it has none.
+    pub(super) fn text_configs(&self) -> Result<Vec<ClipTextConfig>, Error> {
+        let shapes = Shapes(&self.places);
+        let text = |(part, prefix): (&TextPart, &&str)| shapes::text(&shapes, part.layout, self.family.output, prefix);
+        let texts = std::iter::zip(self.family.texts, self.text_prefixes.iter().flatten()).map(text);
+        texts.collect::<Result<_, _>>().map_err(|reason| self.incomplete(reason))
+    }
+
+    /// What a config says elsewhere of its VAE.
+    pub(super) fn vae_config(&self) -> Result<AutoencoderKlConfig, Error> {
+        let names = self.vae_names(0);
+        vae_of(&Shapes(&self.places), &names, self.family.latent_scale).map_err(|reason| self.incomplete(reason))
+    }
+
+    fn vae_names(&self, levels: usize) -> VaeNames {
+        VaeNames { prefix: self.vae_prefix.unwrap_or(VAES[0]), levels }
+    }
+
+    fn incomplete(&self, reason: Reason) -> Error {
+        Error::Incomplete { reason, path: self.path.clone() }
     }
 
     /// CLIP's own, filled as the text encoder was trained.
@@ -115,7 +168,8 @@ impl SingleFile {
         dtype: DType,
         device: &Device,
     ) -> Result<VarBuilder<'static>, Error> {
-        let (weights, prefix) = (self.weights()?, self.text_prefixes[index]);
+        let prefix = self.text_prefixes.as_ref().and_then(|prefixes| prefixes.get(index)).copied().unwrap_or_default();
+        let weights = self.weights()?;
         Ok(match self.family.texts[index].layout {
             TextLayout::Transformers => Renamed::new(weights, Prefixed(prefix)).into_builder(dtype, device),
             TextLayout::OpenClip => Renamed::new(weights, OpenClipNames::of_text(prefix)).into_builder(dtype, device),
@@ -129,7 +183,7 @@ impl SingleFile {
         dtype: DType,
         device: &Device,
     ) -> Result<VarBuilder<'static>, Error> {
-        Ok(Renamed::new(self.weights()?, UNetNames::of(config)).into_builder(dtype, device))
+        Ok(Renamed::new(self.weights()?, UNetNames::of(config).after(self.unet_prefix)).into_builder(dtype, device))
     }
 
     /// The weights of the VAE, by diffusers' names.
@@ -139,7 +193,7 @@ impl SingleFile {
         dtype: DType,
         device: &Device,
     ) -> Result<VarBuilder<'static>, Error> {
-        let names = VaeNames { levels: config.block_out_channels.len() };
+        let names = self.vae_names(config.block_out_channels.len());
         Ok(Renamed::new(self.weights()?, names).into_builder(dtype, device))
     }
 

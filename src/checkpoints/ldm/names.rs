@@ -1,16 +1,20 @@
 //! diffusers' names to those of Rombach et al.'s latent-diffusion, in which single-file checkpoints are written. Its networks are the
 //! same ones, told apart by number: `input_blocks` counts through all levels on the way down, `output_blocks` on the way up.
 
+use crate::checkpoints::header::Place;
 use crate::checkpoints::renamed::{Names, Piece};
 use crate::networks::UNetConfig;
+use std::collections::BTreeMap;
 
 /// What stands before the names of a U-Net.
 pub(super) const UNET: &str = "model.diffusion_model.";
-/// What stands before the names of a VAE.
-pub(super) const VAE: &str = "first_stage_model.";
+/// What stands before the names of a VAE, as one program or another wrote them.
+pub(in crate::checkpoints) const VAES: [&str; 2] = ["first_stage_model.", "vae."];
 
 /// Those of a U-Net.
 pub(in crate::checkpoints) struct UNetNames {
+    /// What stands before them.
+    prefix: &'static str,
     /// Of each level from the finest, how many residual blocks it has on the way down.
     layers: Vec<usize>,
     /// Whether the blocks on the way up attend, from the coarsest.
@@ -19,6 +23,8 @@ pub(in crate::checkpoints) struct UNetNames {
 
 /// Those of a VAE.
 pub(in crate::checkpoints) struct VaeNames {
+    /// What stands before them.
+    pub(in crate::checkpoints) prefix: &'static str,
     /// How many levels it has.
     pub(in crate::checkpoints) levels: usize,
 }
@@ -52,8 +58,15 @@ const UNET_RESNET: [(&str, &str); 6] = [
 ];
 
 impl UNetNames {
+    /// Those in whole checkpoints.
     pub(in crate::checkpoints) fn of(config: &UNetConfig) -> Self {
-        Self { layers: config.levels.iter().map(|level| level.layers).collect(), up_attends: config.up_attends.clone() }
+        let layers = config.levels.iter().map(|level| level.layers).collect();
+        Self { prefix: UNET, layers, up_attends: config.up_attends.clone() }
+    }
+
+    /// The same after another prefix.
+    pub(super) fn after(self, prefix: &'static str) -> Self {
+        Self { prefix, ..self }
     }
 
     /// Where diffusers' layer of this name, without `.weight` or `.bias`, is in latent-diffusion.
@@ -110,10 +123,38 @@ impl UNetNames {
     }
 }
 
+/// Whether these are the tensors of a U-Net alone, as the folders of diffusers have it.
+pub(super) fn is_unet_of_diffusers(places: &BTreeMap<String, Place>) -> bool {
+    ["conv_in.weight", "down_blocks.0.resnets.0.conv1.weight", "mid_block.attentions.0.proj_in.weight"]
+        .iter()
+        .all(|name| places.contains_key(*name))
+}
+
+/// The same under the names of latent-diffusion; an error where one has no place there.
+pub(super) fn in_names_of_ldm(places: BTreeMap<String, Place>) -> Result<BTreeMap<String, Place>, String> {
+    let count =
+        |name: &dyn Fn(usize) -> String| (0..places.len()).take_while(|i| places.contains_key(&name(*i))).count();
+    let levels = count(&|level| format!("down_blocks.{level}.resnets.0.conv1.weight"));
+    let names = UNetNames {
+        prefix: "",
+        layers: (0..levels)
+            .map(|level| count(&|layer| format!("down_blocks.{level}.resnets.{layer}.conv1.weight")))
+            .collect(),
+        up_attends: (0..levels)
+            .map(|block| places.contains_key(&format!("up_blocks.{block}.attentions.0.proj_in.weight")))
+            .collect(),
+    };
+    let renamed = |(name, place): (String, Place)| match names.find(&name) {
+        Some((found, _)) => Ok((found, place)),
+        None => Err(format!("the tensor {name} is of no U-Net that is supported")),
+    };
+    places.into_iter().map(renamed).collect()
+}
+
 impl Names for UNetNames {
     fn find(&self, name: &str) -> Option<(String, Piece)> {
         let (layer, kind) = name.rsplit_once('.')?;
-        Some((format!("{UNET}{}.{kind}", self.layer(layer)?), Piece::Whole))
+        Some((format!("{}{}.{kind}", self.prefix, self.layer(layer)?), Piece::Whole))
     }
 }
 
@@ -170,7 +211,7 @@ impl Names for VaeNames {
         let (layer, kind) = name.rsplit_once('.')?;
         let (found, piece) = self.layer(layer)?;
         let piece = if kind == "weight" { piece } else { Piece::Whole };
-        Some((format!("{VAE}{found}.{kind}"), piece))
+        Some((format!("{}{found}.{kind}", self.prefix), piece))
     }
 }
 

@@ -1,9 +1,9 @@
 //! What the shapes of a single file's tensors say of its networks: all that configs say of them elsewhere, but for the heads of the
 //! attentions, which are the family's.
 
-use super::names::{UNET, VAE};
-use crate::checkpoints::families::{Family, Heads, TextLayout};
+use crate::checkpoints::families::{FAMILIES, Family, Heads, TextLayout};
 use crate::checkpoints::header::Place;
+use crate::checkpoints::renamed::Names;
 use crate::networks::{
     Activation, Addition, AutoencoderKlConfig, ClipLayersConfig, ClipTextConfig, Level, Output, UNetConfig,
 };
@@ -19,13 +19,13 @@ const MAX_LEVELS: usize = 12;
 const MAX_WIDTH: usize = 1 << 16;
 
 /// The tensors of a file.
-pub(super) struct Shapes<'a>(pub(super) &'a BTreeMap<String, Place>);
+pub(in crate::checkpoints) struct Shapes<'a>(pub(in crate::checkpoints) &'a BTreeMap<String, Place>);
 
 /// Why a file cannot be followed.
-pub(super) type Reason = String;
+pub(in crate::checkpoints) type Reason = String;
 
 impl Shapes<'_> {
-    pub(super) fn has(&self, name: &str) -> bool {
+    pub(in crate::checkpoints) fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }
 
@@ -34,7 +34,7 @@ impl Shapes<'_> {
     }
 
     /// How long a side of a tensor is, between 1 and [`MAX_WIDTH`].
-    pub(super) fn side(&self, name: &str, index: usize) -> Result<usize, Reason> {
+    pub(in crate::checkpoints) fn side(&self, name: &str, index: usize) -> Result<usize, Reason> {
         let place = self.0.get(name).ok_or_else(|| format!("the tensor {name} is missing"))?;
         let side = place.shape.get(index).copied().filter(|side| (1..=MAX_WIDTH).contains(side));
         side.ok_or_else(|| format!("the tensor {name} is {:?}, which makes no sense", place.shape))
@@ -46,9 +46,23 @@ impl Shapes<'_> {
     }
 }
 
-/// The U-Net of a family.
-pub(super) fn unet(shapes: &Shapes<'_>, family: &Family) -> Result<UNetConfig, Reason> {
-    let of = |rest: &str| format!("{UNET}{rest}");
+/// The family of a U-Net whose names begin with `prefix`, where there is no text encoder to tell.
+pub(super) fn family_of_unet(shapes: &Shapes<'_>, prefix: &str) -> Option<&'static Family> {
+    let of = |rest: &str| format!("{prefix}{rest}");
+    let entry = shapes.0.get(&of("middle_block.1.proj_in.weight"))?;
+    let key = match (shapes.has(&of("label_emb.0.0.weight")), entry.shape.len()) {
+        // The refiner has four levels.
+        (true, _) if shapes.has(&of("input_blocks.9.0.op.weight")) => "sdxl_refiner",
+        (true, _) => "sdxl",
+        (false, 2) => "sd2",
+        (false, _) => "sd1",
+    };
+    FAMILIES.iter().find(|family| family.key == key)
+}
+
+/// The U-Net of a family, whose names begin with `prefix`.
+pub(super) fn unet(shapes: &Shapes<'_>, prefix: &str, family: &Family) -> Result<UNetConfig, Reason> {
+    let of = |rest: &str| format!("{prefix}{rest}");
     let transformers = |block: &str| shapes.count(&of(&format!("{block}.1.transformer_blocks.")), ".attn2.to_k.weight");
     let mut levels: Vec<Level> = Vec::new();
     let (mut index, mut first) = (1, 1);
@@ -121,29 +135,34 @@ pub(super) fn unet(shapes: &Shapes<'_>, family: &Family) -> Result<UNetConfig, R
     })
 }
 
-/// The VAE of a family.
-pub(super) fn vae(shapes: &Shapes<'_>, family: &Family) -> Result<AutoencoderKlConfig, Reason> {
-    let of = |rest: &str| format!("{VAE}{rest}");
-    let levels = shapes.count(&of("encoder.down."), ".block.0.conv1.weight").min(MAX_LEVELS);
-    let channels = (0..levels).map(|level| {
-        let channels = shapes.side(&of(&format!("encoder.down.{level}.block.0.conv1.weight")), 0)?;
+/// A VAE that is called in a file as `names` says, and multiplies latents by `scale`.
+pub(in crate::checkpoints) fn vae(
+    shapes: &Shapes<'_>,
+    names: &impl Names,
+    scale: f64,
+) -> Result<AutoencoderKlConfig, Reason> {
+    let of = |name: &str| names.find(name).map_or_else(|| name.to_owned(), |(found, _)| found);
+    let count = |name: &dyn Fn(usize) -> String| (0..MAX_LEVELS).take_while(|i| shapes.has(&of(&name(*i)))).count();
+    let level = |level| format!("encoder.down_blocks.{level}.resnets.0.conv1.weight");
+    let channels = (0..count(&level)).map(|index| {
+        let channels = shapes.side(&of(&level(index)), 0)?;
         check_channels(channels, "VAE").map(|()| channels)
     });
     let block_out_channels: Vec<usize> = channels.collect::<Result<_, _>>()?;
     if block_out_channels.is_empty() {
-        return Err(format!("the tensor {} is missing: it has no VAE", of("encoder.down.0.block.0.conv1.weight")));
+        return Err(format!("the tensor {} is missing: it has no VAE", of(&level(0))));
     }
     Ok(AutoencoderKlConfig {
         in_channels: shapes.side(&of("encoder.conv_in.weight"), 1)?,
         out_channels: shapes.side(&of("decoder.conv_out.weight"), 0)?,
         latent_channels: shapes.side(&of("decoder.conv_in.weight"), 1)?,
         block_out_channels,
-        layers_per_block: shapes.count(&of("encoder.down.0.block."), ".conv1.weight"),
+        layers_per_block: count(&|layer| format!("encoder.down_blocks.0.resnets.{layer}.conv1.weight")),
         norm_num_groups: GROUPS,
-        mid_block_add_attention: shapes.has(&of("encoder.mid.attn_1.q.weight")),
+        mid_block_add_attention: shapes.has(&of("encoder.mid_block.attentions.0.group_norm.weight")),
         use_quant_conv: shapes.has(&of("quant_conv.weight")),
         use_post_quant_conv: shapes.has(&of("post_quant_conv.weight")),
-        scaling_factor: family.latent_scale,
+        scaling_factor: scale,
         shift_factor: 0.0,
         latents_mean: None,
         latents_std: None,

@@ -136,6 +136,11 @@ impl UNetConfig {
         self.in_channels == 2 * self.out_channels + 1
     }
 
+    /// Whether it sees, behind the noisy latent, that of a picture that is to be edited: instruct-pix2pix.
+    pub fn sees_picture(&self) -> bool {
+        self.in_channels == 2 * self.out_channels
+    }
+
     /// Width of the conditioning: that of the coarsest level, which always attends.
     pub fn conditioning_width(&self) -> usize {
         self.levels.last().map_or(0, |level| level.conditioning_width)

@@ -5,12 +5,96 @@
 
 mod blocks;
 mod config;
+mod tiny;
 
 use crate::kernels::{Conv2d, activations, to_channels_first, to_channels_last};
 use blocks::{Decoder, Encoder};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
 pub use config::AutoencoderKlConfig;
+pub use tiny::{AutoencoderTiny, AutoencoderTinyConfig};
+
+/// Picture to latent and back, by whichever network.
+#[derive(Clone, Debug)]
+pub enum Vae {
+    /// The one that the model was trained with, or one like it.
+    Kl(Box<AutoencoderKl>),
+    /// One that was taught to do the same with less.
+    Tiny(AutoencoderTiny),
+}
+
+impl From<AutoencoderKl> for Vae {
+    fn from(network: AutoencoderKl) -> Self {
+        Self::Kl(Box::new(network))
+    }
+}
+
+impl From<AutoencoderTiny> for Vae {
+    fn from(network: AutoencoderTiny) -> Self {
+        Self::Tiny(network)
+    }
+}
+
+impl Vae {
+    /// As [`AutoencoderKl::encode`].
+    pub fn encode(&self, rgb: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Kl(network) => network.encode(rgb),
+            Self::Tiny(network) => network.encode(rgb),
+        }
+    }
+
+    /// As [`AutoencoderKl::decode`].
+    pub fn decode(&self, latent: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Kl(network) => network.decode(latent),
+            Self::Tiny(network) => network.decode(latent),
+        }
+    }
+
+    /// How many picture pixels a side of a latent pixel has.
+    pub fn downscale(&self) -> usize {
+        match self {
+            Self::Kl(network) => network.downscale(),
+            Self::Tiny(network) => network.config().downscale(),
+        }
+    }
+}
+
+/// What is known of a [`Vae`] without its weights.
+#[derive(Clone, Debug, PartialEq)]
+pub enum VaeConfig {
+    /// Of [`Vae::Kl`].
+    Kl(AutoencoderKlConfig),
+    /// Of [`Vae::Tiny`].
+    Tiny(AutoencoderTinyConfig),
+}
+
+impl VaeConfig {
+    /// Channels of a latent.
+    pub fn latent_channels(&self) -> usize {
+        match self {
+            Self::Kl(config) => config.latent_channels,
+            Self::Tiny(config) => config.latent_channels,
+        }
+    }
+
+    /// How many picture pixels a side of a latent pixel has.
+    pub fn downscale(&self) -> usize {
+        match self {
+            Self::Kl(config) => config.downscale(),
+            Self::Tiny(config) => config.downscale(),
+        }
+    }
+
+    /// Channels of the finest layers, which decide what decoding takes.
+    pub fn finest_width(&self) -> usize {
+        match self {
+            Self::Kl(config) => config.block_out_channels.first().copied().unwrap_or(0),
+            Self::Tiny(config) => config.width,
+        }
+    }
+}
 
 /// Picture to latent and back.
 #[derive(Clone, Debug)]
