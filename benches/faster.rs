@@ -23,7 +23,8 @@ const PROMPTS: [&str; 8] = [
 ];
 const SEEDS: [u64; 3] = [7, 8, 9];
 
-const NONE: Savings = Savings { guidance_start: 0.0, guidance_end: 1.0, negative_min_sigma: 0.0, deep_every: 1 };
+const NONE: Savings =
+    Savings { guidance_start: 0.0, guidance_end: 1.0, negative_min_sigma: 0.0, deep_every: 1, merge_tokens: 0.0 };
 const SAVINGS: [(&str, Savings); 9] = [
     ("--guidance-end 0.8", Savings { guidance_end: 0.8, ..NONE }),
     ("--guidance-end 0.5", Savings { guidance_end: 0.5, ..NONE }),

@@ -289,6 +289,8 @@ fn a_picture_tells_every_setting_it_was_made_with() {
         "0.25",
         "--deep-every",
         "2",
+        "--merge-tokens",
+        "0.5",
         "--eta",
         "0.5",
         "--noise-multiplier",
@@ -321,8 +323,7 @@ fn a_picture_tells_every_setting_it_was_made_with() {
         assert_eq!(request[key], settings[key], "{key}");
         assert!(!request[key].is_null(), "{key}");
     }
-    let savings =
-        serde_json::json!({ "guidance_start": 0.1, "guidance_end": 0.9, "negative_min_sigma": 0.25, "deep_every": 2 });
+    let savings = serde_json::json!({ "guidance_start": 0.1, "guidance_end": 0.9, "negative_min_sigma": 0.25, "deep_every": 2, "merge_tokens": 0.5 });
     assert_eq!(settings["savings"], savings);
     let tuning = serde_json::json!({
         "eta": 0.5, "noise": 0.9, "churn": 0.0, "churn_from": 0.0, "churn_to": 0.0, "guidance_rescale": 0.25, "zero_terminal_snr": true
@@ -673,6 +674,7 @@ fn a_command_line_that_makes_no_sense_is_refused_with_exit_code_2() {
         (&["--guidance-end", "2"], "between 0 and 1"),
         (&["--negative-min-sigma", "-1"], "between 0 and 1000"),
         (&["--deep-every", "0"], "between 1 and 20"),
+        (&["--merge-tokens", "0.9"], "between 0 and 0.75"),
         (&["--eta", "1.5"], "between 0 and 1"),
         (&["--churn", "-1"], "between 0 and 100"),
         (&["--image", "a.png", "--strength", "2"], "between 0 and 1"),

@@ -114,6 +114,8 @@ fn what_is_deep_in_the_unet_can_be_taken_over_from_another_call() {
         let (timestep, mut deep) = (json["timestep"].as_f64().unwrap(), None);
         let first = unet.forward_reusing(&latent("x"), timestep, &words, None, &mut deep).unwrap();
         assert_close(name, &first, &theirs["out"]);
+        let merging = words.clone().merging(0.5);
+        assert_close(name, &unet.forward(&latent("x"), timestep, &merging, None).unwrap(), &theirs["merged"]);
         let again = unet.forward_reusing(&latent("x"), timestep, &words, None, &mut deep).unwrap();
         assert_eq!(bits(&first), bits(&again), "{name}: what is taken over is what would have been computed");
         let reused = unet.forward_reusing(&latent("next"), timestep + 40.0, &words, None, &mut deep).unwrap();

@@ -12,7 +12,8 @@ use sfumato::geom::Extent;
 use std::ops::ControlFlow::Continue;
 use std::path::Path;
 
-const OFF: Savings = Savings { guidance_start: 0.0, guidance_end: 1.0, negative_min_sigma: 0.0, deep_every: 1 };
+const OFF: Savings =
+    Savings { guidance_start: 0.0, guidance_end: 1.0, negative_min_sigma: 0.0, deep_every: 1, merge_tokens: 0.0 };
 
 fn bozzetto() -> Model {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models/bozzetto");
@@ -154,7 +155,13 @@ fn without_any_guided_step_the_picture_is_that_of_guidance_one() {
 fn savings_go_with_prompts_that_change_and_with_every_sampler() {
     let model = bozzetto();
     for &sampler in SamplerName::ALL {
-        let savings = Savings { guidance_start: 0.3, guidance_end: 0.9, negative_min_sigma: 0.1, deep_every: 2 };
+        let savings = Savings {
+            guidance_start: 0.3,
+            guidance_end: 0.9,
+            negative_min_sigma: 0.1,
+            deep_every: 2,
+            merge_tokens: 0.5,
+        };
         let changing = Request { prompt: "a red [apple|car]".to_owned(), sampler, ..request(savings) };
         run(&model, &changing);
     }
@@ -171,6 +178,7 @@ fn savings_out_of_range_are_refused_in_a_sentence() {
         (Savings { guidance_end: 1.5, ..OFF }, Invalid::GuidanceSteps(0.0, 1.5)),
         (Savings { negative_min_sigma: -1.0, ..OFF }, Invalid::GuidanceSigma(-1.0)),
         (Savings { deep_every: 0, ..OFF }, Invalid::DeepEvery(0)),
+        (Savings { merge_tokens: 0.8, ..OFF }, Invalid::MergeTokens(0.8)),
         (Savings { deep_every: 21, ..OFF }, Invalid::DeepEvery(21)),
     ] {
         let found = request(savings).checked().unwrap_err();

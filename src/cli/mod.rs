@@ -261,6 +261,9 @@ pub struct SavingsArgs {
     /// Compute the whole network only at each N-th step, and its last layer in between, 1 to 20
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = |text: &str| whole_between(text, 1, Savings::MAX_EVERY))]
     pub deep_every: u32,
+    /// The share of the finest level's places that are merged while they look at each other, 0 to 0.75; elsewhere called token merging
+    #[arg(long, value_name = "X", default_value_t = 0.0, value_parser = |text: &str| number_between(text, 0.0, Savings::MAX_MERGED))]
+    pub merge_tokens: f64,
 }
 
 /// How `sfumato paint` is told to turn samplers and guidance.

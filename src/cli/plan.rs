@@ -119,6 +119,7 @@ fn request(args: &PaintArgs, model: String, defaults: &Defaults, extent: Extent)
             guidance_end: args.savings.guidance_end,
             negative_min_sigma: args.savings.negative_min_sigma,
             deep_every: args.savings.deep_every,
+            merge_tokens: args.savings.merge_tokens,
         },
         tuning: Tuning {
             eta: args.tuning.eta,

@@ -407,7 +407,7 @@ impl<'a> Run<'a> {
         let picture = self.image_guidance();
         let without_picture = picture.map(|_| stage.with_negative_twice()).transpose()?;
         let stage = without_picture.as_ref().unwrap_or(stage);
-        let words = unet.prepare_with(&stage.words, stage.about.as_ref())?;
+        let words = unet.prepare_with(&stage.words, stage.about.as_ref())?.merging(savings.merge_tokens);
         let control = self.control(&stage.words, lines)?;
         let batch = stage.words.dim(0)?;
         // The prompt alone, for steps without guidance.

@@ -208,6 +208,9 @@ pub enum Invalid {
     /// No step at which the whole network is computed, or so few that nothing is left of the picture.
     #[error("the whole network cannot be computed every {0} steps: choose between 1 and {max}", max = Savings::MAX_EVERY)]
     DeepEvery(u32),
+    /// A share of places to merge that is not a number or out of range.
+    #[error("a share of {0} of the places cannot be merged: choose between 0 and {max}", max = Savings::MAX_MERGED)]
+    MergeTokens(f64),
     /// A number by which a sampler or guidance is turned that is not one or out of range.
     #[error("{} {what} of {value} cannot be used: choose between 0 and {max}", article(what))]
     Tuning {

@@ -17,29 +17,37 @@ pub struct Savings {
     /// What the network finds in its depth is computed at each so many-th step, and taken over in between; 1 is always
     /// ([`Deep`](crate::networks::Deep)).
     pub deep_every: u32,
+    /// How many of the places of the network's finest level, as a share, are taken together while they look at each other, 0..0.75
+    /// ([`Words::merging`](crate::networks::Words::merging)). A1111 has it as "Token merging ratio".
+    pub merge_tokens: f64,
 }
 
 impl Default for Savings {
     /// None.
     fn default() -> Self {
-        Self { guidance_start: 0.0, guidance_end: 1.0, negative_min_sigma: 0.0, deep_every: 1 }
+        Self { guidance_start: 0.0, guidance_end: 1.0, negative_min_sigma: 0.0, deep_every: 1, merge_tokens: 0.0 }
     }
 }
 
 impl Savings {
     /// The most steps for which something is taken over, and one more.
     pub const MAX_EVERY: u32 = 20;
+    /// The most that can be taken together: all but one of each 2×2.
+    pub const MAX_MERGED: f64 = 0.75;
     /// The largest sigma below which guidance may end: far above where there is anything to see.
     pub const MAX_SIGMA: f64 = 1000.0;
 
     /// What is out of range, if anything.
     pub fn problem(&self) -> Option<Invalid> {
-        let Self { guidance_start, guidance_end, negative_min_sigma, deep_every } = *self;
+        let Self { guidance_start, guidance_end, negative_min_sigma, deep_every, merge_tokens } = *self;
         if !(0.0..=1.0).contains(&guidance_start) || !(guidance_start..=1.0).contains(&guidance_end) {
             return Some(Invalid::GuidanceSteps(guidance_start, guidance_end));
         }
         if !(0.0..=Self::MAX_SIGMA).contains(&negative_min_sigma) {
             return Some(Invalid::GuidanceSigma(negative_min_sigma));
+        }
+        if !(0.0..=Self::MAX_MERGED).contains(&merge_tokens) {
+            return Some(Invalid::MergeTokens(merge_tokens));
         }
         (!(1..=Self::MAX_EVERY).contains(&deep_every)).then_some(Invalid::DeepEvery(deep_every))
     }

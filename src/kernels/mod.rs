@@ -16,6 +16,7 @@ mod host;
 mod items;
 mod layout;
 mod linear;
+mod merging;
 mod norm;
 
 pub use activation::{Activation, Rectifier};
@@ -25,4 +26,5 @@ pub use host::{activations, multiplies_bf16};
 pub use items::by_items;
 pub use layout::{concatenate, enlarged, pixel_shuffle, pixel_unshuffle, to_channels_first, to_channels_last};
 pub use linear::{Embedding, GatedLinear, Linear};
+pub use merging::Merging;
 pub use norm::{GroupNorm, LayerNorm};

@@ -21,6 +21,8 @@ const PRECISION: &str = "Sfumato precision";
 /// always.
 const GUIDANCE_STEPS: &str = "Sfumato guidance steps";
 const DEEP_EVERY: &str = "Sfumato deep every";
+/// Of A1111, written only where it is not 0. It takes up to 0.9, of which tomesd makes three quarters.
+const MERGE_TOKENS: &str = "Token merging ratio";
 /// Below which sigma there was no guidance. A1111 means every other step, unless the second says otherwise.
 const MIN_SIGMA: &str = "NGMS";
 const MIN_SIGMA_ALL: &str = "NGMS all steps";
@@ -144,6 +146,9 @@ fn text_of<P, M>(request: &Request<P, M>, steps_made: Option<u32>) -> String {
     }
     if savings.deep_every != off.deep_every {
         keys.push(pairs::write(DEEP_EVERY, &savings.deep_every.to_string()));
+    }
+    if savings.merge_tokens > off.merge_tokens {
+        keys.push(pairs::write(MERGE_TOKENS, &savings.merge_tokens.to_string()));
     }
     if let Some(model) = &request.borrowed.parts_from {
         keys.push(pairs::write(PARTS_FROM, model));
@@ -325,6 +330,9 @@ fn take(found: &mut Found, key: &str, value: &str) -> bool {
             let (start, end) = value.split_once(" to ").unwrap_or_default();
             let steps = finite(start).zip(finite(end));
             save(found, steps, |savings, steps| (savings.guidance_start, savings.guidance_end) = steps)
+        }
+        MERGE_TOKENS => {
+            save(found, finite(value), |savings, share| savings.merge_tokens = share.min(Savings::MAX_MERGED))
         }
         DEEP_EVERY => save(found, value.parse().ok(), |savings, every| savings.deep_every = every),
         ETA | ETA_DDIM => turn(found, finite(value), |tuning, eta| tuning.eta = Some(eta)),

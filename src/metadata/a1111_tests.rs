@@ -230,7 +230,7 @@ proptest! {
         (vae, parts_from, image_guidance) in (
             prop::option::of("[a-z.,: ]{1,12}x"), prop::option::of("[a-z.,: ]{1,12}x"), prop::option::of(1.0..=50.0f64),
         ),
-        savings in (0.0..=1.0f64, 0.0..=1.0f64, prop_oneof![Just(0.0), 0.0..=1000.0f64], 1..=20u32),
+        savings in (0.0..=1.0f64, 0.0..=1.0f64, prop_oneof![Just(0.0), 0.0..=1000.0f64], 1..=20u32, 0.0..=0.75f64),
         reproduce in (
             prop::sample::select(Program::ALL.to_vec()), prop::sample::select(NoiseSource::ALL.to_vec()),
             prop::option::of((any::<u64>(), 0.0..=1.0f64)), prop::option::of((8..=4096u32, 8..=4096u32)), any::<i64>(), 0..64u32, any::<(bool, bool)>(),
@@ -242,8 +242,8 @@ proptest! {
         ),
     ) {
         let extent = Extent::new(width, height);
-        let (guidance_start, guidance_end, negative_min_sigma, deep_every) = savings;
-        let savings = Savings { guidance_start, guidance_end, negative_min_sigma, deep_every };
+        let (guidance_start, guidance_end, negative_min_sigma, deep_every, merge_tokens) = savings;
+        let savings = Savings { guidance_start, guidance_end, negative_min_sigma, deep_every, merge_tokens };
         let (eta, noise, (churn, churn_from, churn_to), guidance_rescale, zero_terminal_snr) = tuning;
         let tuning = Tuning { eta, noise, churn, churn_from, churn_to, guidance_rescale, zero_terminal_snr };
         let (program, noise, variation, resized_from, ensd, index, (sgm_noise, exact_steps)) = reproduce;

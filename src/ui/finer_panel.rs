@@ -122,12 +122,13 @@ fn tuning_rows(ui: &mut Ui, draft: &mut Draft) {
 /// Shown where the settings of a picture brought savings, so that they are seen and can be turned off.
 fn savings_row(ui: &mut Ui, draft: &mut Draft) {
     row(ui, "Savings", |ui, id| {
-        let Savings { guidance_start, guidance_end, negative_min_sigma, deep_every } = draft.savings;
+        let Savings { guidance_start, guidance_end, negative_min_sigma, deep_every, merge_tokens } = draft.savings;
         let about = format!(
             "The settings of a picture brought this: guidance from {:.0} % to {:.0} % of the steps and above sigma {negative_min_sigma}, \
-             the depth of the network every {deep_every} steps.",
+             the depth of the network every {deep_every} steps, {:.0} % of its places merged.",
             guidance_start * 100.0,
-            guidance_end * 100.0
+            guidance_end * 100.0,
+            merge_tokens * 100.0
         );
         if ui.button("Turn off").labelled_by(id).on_hover_text(about).clicked() {
             draft.savings = Savings::default();

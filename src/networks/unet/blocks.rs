@@ -12,6 +12,8 @@ pub(super) struct Signal<'a> {
     pub(super) time: &'a Tensor,
     /// What the block's transformers look up.
     pub(super) words: &'a BlockWords,
+    /// How much of what looks at itself is merged.
+    pub(super) merged: f64,
 }
 
 /// What each transformer of a block, and each layer in it, looks up in the conditioning.
@@ -86,7 +88,7 @@ impl DownBlock {
         for (index, resnet) in self.resnets.iter().enumerate() {
             x = resnet.forward(&x, Some(signal.time))?;
             if let (Some(transformer), Some(words)) = (self.transformers.get(index), signal.words.get(index)) {
-                x = transformer.forward(&x, words)?;
+                x = transformer.forward(&x, words, signal.merged)?;
             }
             skips.push(x.clone());
         }
@@ -127,7 +129,7 @@ impl MidBlock {
     pub(super) fn forward(&self, x: &Tensor, signal: Signal<'_>) -> Result<Tensor> {
         let mut x = self.first.forward(x, Some(signal.time))?;
         for (transformer, words) in self.transformers.iter().zip(signal.words) {
-            x = transformer.forward(&x, words)?;
+            x = transformer.forward(&x, words, signal.merged)?;
         }
         self.second.forward(&x, Some(signal.time))
     }
@@ -197,7 +199,7 @@ impl UpBlock {
         let skip = skips.pop().expect("the way down keeps as many skips as the way up takes");
         let x = self.resnets[index].forward(&concatenate(x, &skip)?, Some(signal.time))?;
         match (self.transformers.get(index), signal.words.get(index)) {
-            (Some(transformer), Some(words)) => transformer.forward(&x, words),
+            (Some(transformer), Some(words)) => transformer.forward(&x, words, signal.merged),
             _ => Ok(x),
         }
     }

@@ -54,11 +54,12 @@ impl Encoder {
     pub(super) fn forward(&self, x: &Tensor, timestep: f64, words: &Words, hint: Option<&Tensor>) -> Result<Seen> {
         let (mut x, time) = self.enter(x, timestep, words, hint)?;
         let mut skips = vec![x.clone()];
-        for (block, words) in self.down.iter().zip(&words.blocks) {
-            x = block.forward(x, Signal { time: &time, words }, &mut skips)?;
+        for (index, (block, of_block)) in self.down.iter().zip(&words.blocks).enumerate() {
+            let merged = if index == 0 { words.merged } else { 0.0 };
+            x = block.forward(x, Signal { time: &time, words: of_block, merged }, &mut skips)?;
         }
-        let words = &words.blocks[self.down.len()];
-        let middle = self.mid.forward(&x, Signal { time: &time, words })?;
+        let of_block = &words.blocks[self.down.len()];
+        let middle = self.mid.forward(&x, Signal { time: &time, words: of_block, merged: 0.0 })?;
         Ok(Seen { time, skips, middle })
     }
 

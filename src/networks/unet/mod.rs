@@ -26,13 +26,15 @@ pub struct UNet {
     conv_out: Conv2d,
 }
 
-/// What a network looks up in the words of one conditioning: made once a run, not once a step.
+/// What stays the same during a run: what a network looks up in the words of one conditioning, and how it looks at itself.
 #[derive(Clone, Debug)]
 pub struct Words {
     /// For the blocks on the way down, the one in the middle, and those on the way up, if it has them.
     blocks: Vec<BlockWords>,
     /// What is added to the time embedding, (B, width).
     added: Option<Tensor>,
+    /// See [`Words::merging`].
+    merged: f64,
 }
 
 /// What a network that has an [`Addition`] is told of a picture beside the words.
@@ -45,13 +47,24 @@ pub struct About {
 }
 
 impl Words {
+    /// With the places of the finest level that resemble each other taken together while they look at each other: a share of all,
+    /// 0..1, of which no more than three quarters can be. Bolya & Hoffman 2023, "Token Merging for Fast Stable Diffusion".
+    #[must_use]
+    pub fn merging(self, share: f64) -> Self {
+        Self { merged: share, ..self }
+    }
+
     /// Those of one item of the batch.
     pub fn item(&self, index: usize) -> Result<Self> {
         let of_block = |block: &BlockWords| {
             block.iter().map(|layers| layers.iter().map(|layer| layer.item(index)).collect()).collect::<Result<_>>()
         };
         let blocks = self.blocks.iter().map(of_block).collect::<Result<_>>()?;
-        Ok(Self { blocks, added: self.added.as_ref().map(|added| added.narrow(0, index, 1)).transpose()? })
+        Ok(Self {
+            blocks,
+            added: self.added.as_ref().map(|added| added.narrow(0, index, 1)).transpose()?,
+            merged: self.merged,
+        })
     }
 }
 
@@ -94,7 +107,7 @@ impl UNet {
     pub fn prepare_with(&self, conditioning: &Tensor, about: Option<&About>) -> Result<Words> {
         let up = self.up.iter().map(|block| block.prepare(conditioning));
         let blocks = self.encoder.prepare(conditioning).chain(up).collect::<Result<_>>()?;
-        Ok(Words { blocks, added: self.encoder.added(about)? })
+        Ok(Words { blocks, added: self.encoder.added(about)?, merged: 0.0 })
     }
 
     /// A noisy latent (B, C, h, w), the timestep it is at (0..1000, fractions allowed), the words that condition it and what guides
@@ -149,13 +162,14 @@ impl UNet {
             let added = control.map(|control| control.add_to(&mut seen, x, timestep)).transpose()?;
             let mut x = seen.middle;
             for (block, words) in others.iter().zip(other_words) {
-                x = block.forward(x, Signal { time: &seen.time, words }, &mut seen.skips)?;
+                x = block.forward(x, Signal { time: &seen.time, words, merged: 0.0 }, &mut seen.skips)?;
             }
-            let signal = Signal { time: &seen.time, words: last_words };
+            let signal = Signal { time: &seen.time, words: last_words, merged: words.merged };
             let features = last.up_to_last(x, signal, &mut seen.skips)?;
             (Deep { features, added }, seen.skips, seen.time)
         };
-        let x = last.last(&deep.features, Signal { time: &time, words: last_words }, &mut skips)?;
+        let signal = Signal { time: &time, words: last_words, merged: words.merged };
+        let x = last.last(&deep.features, signal, &mut skips)?;
         let prediction = to_channels_first(&self.conv_out.forward(&self.norm_out.forward(&x)?)?)?;
         Ok([Some(prediction), Some(deep.features), deep.added].into_iter().flatten().collect())
     }

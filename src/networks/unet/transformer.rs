@@ -1,4 +1,4 @@
-use crate::kernels::{Activation, GatedLinear, GroupNorm, LayerNorm, Linear, Mask, attention};
+use crate::kernels::{Activation, GatedLinear, GroupNorm, LayerNorm, Linear, Mask, Merging, attention};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
 
@@ -48,17 +48,34 @@ impl Transformer {
         self.blocks.iter().map(|block| block.to_words.look_at(conditioning)).collect()
     }
 
-    /// (B, h, w, C), and what [`Self::prepare`] made of the conditioning, to (B, h, w, C).
-    pub(super) fn forward(&self, x: &Tensor, words: &[KeysAndValues]) -> Result<Tensor> {
+    /// (B, h, w, C), and what [`Self::prepare`] made of the conditioning, to (B, h, w, C). Places look at each other with so much of
+    /// them `merged`.
+    pub(super) fn forward(&self, x: &Tensor, words: &[KeysAndValues], merged: f64) -> Result<Tensor> {
         let (batch, height, width, channels) = x.dims4()?;
         let tokens = self.norm.forward(x)?.reshape((batch, height * width, channels))?;
         let mut tokens = self.enter.forward(&tokens)?;
         for (block, words) in self.blocks.iter().zip(words) {
-            tokens = block.forward(&tokens, words)?;
+            let merging = merging(&tokens, (height, width), merged)?;
+            tokens = block.forward(&tokens, words, merging.as_ref())?;
         }
         let residual = x.reshape((batch, height * width, channels))?;
         self.leave.forward_adding(&tokens, &residual)?.reshape((batch, height, width, channels))
     }
+}
+
+/// Which of the places of a feature map, as tokens (B, h · w, C), are taken together: a share of all, none of the first of each 2×2.
+/// Bolya & Hoffman 2023, "Token Merging for Fast Stable Diffusion", as its authors' tomesd does it without chance, and A1111 with it.
+fn merging(tokens: &Tensor, (height, width): (usize, usize), share: f64) -> Result<Option<Merging>> {
+    let count = (tokens.dim(1)? as f64 * share) as usize;
+    if count == 0 {
+        return Ok(None);
+    }
+    let (rows, columns) = (height / 2 * 2, width / 2 * 2);
+    let first = |place: usize| {
+        let (row, column) = (place / width, place % width);
+        row < rows && column < columns && row.is_multiple_of(2) && column.is_multiple_of(2)
+    };
+    Merging::new(tokens, &(0..height * width).map(first).collect::<Vec<_>>(), count).map(Some)
 }
 
 /// diffusers' `BasicTransformerBlock`.
@@ -88,9 +105,16 @@ impl Block {
         })
     }
 
-    fn forward(&self, x: &Tensor, words: &KeysAndValues) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor, words: &KeysAndValues, merging: Option<&Merging>) -> Result<Tensor> {
         let normed = self.norm1.forward(x)?;
-        let x = self.to_itself.forward(&normed, &self.to_itself.look_at(&normed)?, x)?;
+        let x = match merging {
+            None => self.to_itself.forward(&normed, &self.to_itself.look_at(&normed)?, x)?,
+            Some(merging) => {
+                let normed = merging.together(&normed)?;
+                let found = self.to_itself.find(&normed, &self.to_itself.look_at(&normed)?)?;
+                merging.apart_adding(&self.to_itself.out.forward(&found)?, x)?
+            }
+        };
         let x = self.to_words.forward(&self.norm2.forward(&x)?, words, &x)?;
         self.narrow.forward_adding(&self.widen.forward(&self.norm3.forward(&x)?)?, &x)
     }
@@ -138,7 +162,10 @@ impl Attention {
 
     /// What is found from `x` (B, N, C), added to `residual` (B, N, C).
     fn forward(&self, x: &Tensor, seen: &KeysAndValues, residual: &Tensor) -> Result<Tensor> {
-        let found = attention(&self.query.forward_rounded(x)?, &seen.keys, &seen.values, self.heads, Mask::None)?;
-        self.out.forward_adding(&found, residual)
+        self.out.forward_adding(&self.find(x, seen)?, residual)
+    }
+
+    fn find(&self, x: &Tensor, seen: &KeysAndValues) -> Result<Tensor> {
+        attention(&self.query.forward_rounded(x)?, &seen.keys, &seen.values, self.heads, Mask::None)
     }
 }
