@@ -24,6 +24,9 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Instant;
 
+/// What of the largest sigma `ComfyUI` takes for all of it: schedules come back to it but for their rounding.
+const ALMOST: f64 = 1.0 - 1e-5;
+
 /// Who is told of a run's progress, and may stop it.
 pub type OnProgress<'a> = &'a mut dyn FnMut(Progress<'_>) -> ControlFlow<Stop>;
 
@@ -258,8 +261,10 @@ impl<'a> Run<'a> {
         let extent = self.request.picture_extent();
         let mask = self.request.input.as_ref().and_then(|input| input.mask.as_ref());
         let mask = mask.map(|mask| Arc::new(mask.resized(extent)));
-        let soft_mask = self.request.input.as_ref().is_some_and(|input| input.soft_mask);
-        let input = Some(Input { soft_mask, ..Input::new(Arc::new(painted.picture.resized(extent)), strength, mask) });
+        let asked = |what: fn(&Input) -> bool| self.request.input.as_ref().is_some_and(what);
+        let (soft_mask, match_colours) = (asked(|input| input.soft_mask), asked(|input| input.match_colours));
+        let picture = Arc::new(painted.picture.resized(extent));
+        let input = Some(Input { soft_mask, match_colours, ..Input::new(picture, strength, mask) });
         // Where they count steps otherwise than diffusers, other programs make all of them here.
         let reproduce = Reproduce { exact_steps: true, ..self.request.reproduce };
         let request = Request { extent, input, reproduce, upscale: None, ..self.request.clone() };
@@ -336,7 +341,7 @@ impl<'a> Run<'a> {
         let strength = self.request.input.as_ref().map_or(1.0, |input| input.strength);
         let alone = || noise * reproduce.first_strength(self.request.sampler, sigma);
         Ok(match (original, reproduce.program) {
-            (Some(latent), Program::ComfyUi) if sigma >= self.training.max() => (latent + alone()?)?,
+            (Some(latent), Program::ComfyUi) if sigma >= self.training.max() * ALMOST => (latent + alone()?)?,
             (Some(latent), Program::A1111 | Program::ComfyUi) => {
                 let scale = ((1.0 + sigma * sigma) / (1.0 + self.noised * self.noised)).sqrt();
                 ((latent + (noise * self.noised)?)? * scale)?

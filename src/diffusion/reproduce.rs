@@ -70,8 +70,8 @@ impl<P: Clone, M: Clone> Request<P, M> {
                 batch.of = batch.of.max(batch.index.saturating_add(count));
                 batch.index += number;
             }
-            Some(variation) => variation.seed = noise.seed_behind(variation.seed, number),
-            None => nth.seed = noise.seed_behind(nth.seed, number),
+            Some(variation) if variation.strength > 0.0 => variation.seed = noise.seed_behind(variation.seed, number),
+            _ => nth.seed = noise.seed_behind(nth.seed, number),
         }
         nth
     }

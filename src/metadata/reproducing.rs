@@ -74,7 +74,10 @@ fn version(all: &[(String, String)]) -> Option<&str> {
 pub(super) fn take(all: &mut Vec<(String, String)>) -> Reproduce {
     let mut reproduce = match version(all) {
         Some(version) if version.starts_with(OURS) => Reproduce::default(),
-        Some(version) if version.to_ascii_lowercase().starts_with("comfy") => Reproduce::usual(Program::ComfyUi),
+        // Fooocus stands on ComfyUI.
+        Some(version) if ["comfy", "fooocus"].iter().any(|name| version.to_ascii_lowercase().starts_with(name)) => {
+            Reproduce::usual(Program::ComfyUi)
+        }
         _ => Reproduce::usual(Program::A1111),
     };
     all.retain(|(key, value)| !understood(&mut reproduce, key, value));

@@ -90,15 +90,23 @@ fn mask_of_room(frame: Frame, canvas: Extent, side: Side, overlap: u32) -> Mask 
         let share = 1.0 - (depth as f32 + 0.5) / overlap as f32;
         (share.min(1.0) * 255.0).max(0.0).round() as u8
     };
-    let depth = |x: u32, y: u32| match side {
-        Side::Left => i64::from(x) - i64::from(there.left),
-        Side::Right => i64::from(there.right()) - 1 - i64::from(x),
-        Side::Top => i64::from(y) - i64::from(there.top),
-        Side::Bottom => i64::from(there.bottom()) - 1 - i64::from(y),
-    };
     let Extent { width, height } = frame.extent;
-    let coverage = (0..height).flat_map(|y| (0..width).map(move |x| (x, y))).map(|(x, y)| faded(depth(x, y)));
-    Mask::from_coverage(frame.extent, coverage.collect()).expect("as many bytes as the frame has pixels")
+    // Along the way from side to side all rows, or all columns, are alike.
+    let (first, behind, length) = match side {
+        Side::Left | Side::Right => (there.left, there.right(), width),
+        Side::Top | Side::Bottom => (there.top, there.bottom(), height),
+    };
+    let along = (0..length).map(|at| match side {
+        Side::Left | Side::Top => faded(i64::from(at) - i64::from(first)),
+        Side::Right | Side::Bottom => faded(i64::from(behind) - 1 - i64::from(at)),
+    });
+    let along: Vec<u8> = along.collect();
+    let coverage = if side.is_across() {
+        along.repeat(height as usize)
+    } else {
+        along.iter().flat_map(|coverage| std::iter::repeat_n(*coverage, width as usize)).collect()
+    };
+    Mask::from_coverage(frame.extent, coverage).expect("as many bytes as the frame has pixels")
 }
 
 #[cfg(test)]

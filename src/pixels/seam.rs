@@ -1,6 +1,7 @@
-//! Colours at a seam: a part that a model painted anew is often a little lighter, darker or tinted over all of it, and shows as a patch
-//! once it is laid back. What was to stay as it was tells how far off it came: the difference there, without its details, is spread
-//! over what was painted and taken off it.
+//! Colours at a seam: a part that went through a model is often a little lighter, darker or tinted over all of it, which encoding and
+//! decoding alone do, and shows as a patch once it is laid back. What was to stay as it was tells how far off it came: the difference
+//! there, without its details, is spread over what was painted and taken off it. What the model itself painted too light is not seen
+//! that way: at each step most samplers are given what was to stay.
 
 use super::fill::Level;
 use super::{Mask, Picture};

@@ -145,14 +145,15 @@ impl Session {
     /// Queues what the draft says. The seed shown is the one that is used: another is drawn first if this one was painted, of a variation
     /// the other seed.
     fn generate(&mut self, way: Way) {
+        let bounds = self.draft.bounds;
         if !self.prepared_for(way) {
             return;
         }
         if !self.draft.seed_locked && self.used_seed == Some(self.draft.seed) {
             let rolled = self.rolled();
             match &mut self.draft.reproduce.variation {
-                Some(variation) => variation.seed = rolled,
-                None => self.draft.seed = rolled,
+                Some(variation) if variation.strength > 0.0 => variation.seed = rolled,
+                _ => self.draft.seed = rolled,
             }
         }
         let (native, guide) = (self.native_extent(), self.guide.as_ref().filter(|_| way != Way::Remove));
@@ -171,6 +172,10 @@ impl Session {
         let requests = match requests {
             Ok(requests) => requests,
             Err(why) => {
+                if matches!(way, Way::Expand(_)) {
+                    self.undo();
+                    self.draft.bounds = bounds;
+                }
                 self.notices.error(sentence(&why.to_string()));
                 return;
             }

@@ -90,6 +90,9 @@ pub struct Draft {
     /// Whether the mask's grey says how much is painted anew.
     #[serde(default)]
     pub soft_mask: bool,
+    /// Whether the colours of what was painted are moved as far as they came off around the mask.
+    #[serde(default = "yes")]
+    pub match_colours: bool,
     /// How a picture guides, where there is one that does; none where none did yet.
     #[serde(default)]
     pub control: Option<Control<()>>,
@@ -121,6 +124,10 @@ pub enum NotReady {
     /// A setting out of range.
     #[error(transparent)]
     Invalid(#[from] Invalid),
+}
+
+const fn yes() -> bool {
+    true
 }
 
 const fn padding() -> u32 {
@@ -159,6 +166,7 @@ impl Default for Draft {
             padding: Self::PADDING,
             masked: MaskedContent::Original,
             soft_mask: false,
+            match_colours: true,
             control: None,
             upscale: None,
         }
@@ -297,6 +305,9 @@ impl Draft {
             self.image_guidance = input.image_guidance;
             self.masked = input.masked;
             self.soft_mask = input.soft_mask;
+            // Without a mask it was of no effect.
+            self.match_colours = input.match_colours || input.mask.is_none();
+            self.one_generator = false;
         }
     }
 

@@ -33,6 +33,7 @@ pub(in crate::session) fn a_draft() -> Draft {
         padding: 32,
         masked: MaskedContent::Original,
         soft_mask: false,
+        match_colours: true,
         control: None,
         upscale: None,
     }

@@ -49,7 +49,7 @@ impl Draft {
             regions: regions(document, bounds),
             masked: self.masked,
             place,
-            match_colours: true,
+            match_colours: self.match_colours,
             image_guidance: self.image_guidance,
             soft_mask: self.soft_mask,
             ..Input::new(picture, self.strength, mask.map(Arc::new))

@@ -44,6 +44,13 @@ pub(super) fn compare(ui: &Ui, response: &Response, scene: &Scene, view: &mut Vi
     if matches!(view.compare, Some(Compare::Before(result)) if Some(result) != shown) {
         view.compare = None;
     }
+    if let Some(Compare::Before(_)) = view.compare {
+        // A press ends it and does nothing else: it would be meant for what is seen, and is not.
+        if response.clicked() || response.drag_stopped() {
+            view.compare = None;
+        }
+        return true;
+    }
     let Some(Compare::Split(at)) = &mut view.compare else { return false };
     let is_panning = super::canvas::is_panning(ui, scene.session.tool);
     let is_dragged = response.is_pointer_button_down_on() && ui.input(|i| i.pointer.primary_down());

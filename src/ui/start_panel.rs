@@ -84,6 +84,11 @@ fn mask_ui(ui: &mut Ui, draft: &mut Draft) {
              Otherwise grey is painted as white, and laid over the picture half clear.",
         );
     });
+    row(ui, "", |ui, _| {
+        ui.checkbox(&mut draft.match_colours, "Match colours").on_hover_text(
+            "Takes off what was painted how much lighter, darker or tinted the picture around the mask came out of the model.",
+        );
+    });
     let chosen = choice_row(ui, "Under it", draft.masked, MaskedContent::ALL, MaskedContent::label);
     draft.masked = chosen.unwrap_or(draft.masked);
 }

@@ -96,6 +96,20 @@ fn a_layer_with_words_of_its_own_is_a_region_of_what_is_asked_for() {
 }
 
 #[test]
+fn a_canvas_that_cannot_be_painted_is_not_expanded() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = over_grey(home.path());
+    let bounds = Some(Bounds { left: 8, top: 8, extent: Extent::new(16, 16) });
+    stage.apply(Action::SetBounds(bounds));
+    stage.session.draft.prompt = "an __animal__ of no file".into();
+    stage.apply(Action::PaintAs(Way::Expand(Side::Left)));
+    assert_eq!(stage.session.document.extent(), Extent::new(64, 48));
+    assert!(!stage.session.document.has_mask());
+    assert_eq!(stage.session.draft.bounds, bounds);
+    assert!(stage.session.notices.iter().any(|notice| notice.text.contains("animal")));
+}
+
+#[test]
 fn a_canvas_is_expanded_and_what_is_new_is_painted() {
     let home = tempfile::tempdir().unwrap();
     let mut stage = over_grey(home.path());
