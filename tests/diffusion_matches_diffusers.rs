@@ -149,6 +149,7 @@ fn a_stop_asked_for_during_any_call_of_the_network_lets_at_most_one_more_begin()
                 denoiser: &calls,
                 sigmas: &visited,
                 training: &stable_diffusion(),
+                ends_at: stable_diffusion().min(),
                 tuning: Tuning::default(),
                 draw: &mut || Ok(x.clone()),
                 on_step: &mut on_step,

@@ -67,6 +67,9 @@ pub enum Error {
     /// A file of something else than a VAE.
     #[error("this file is no VAE that can be used: one holds an encoder and a decoder in the names of latent-diffusion or diffusers, or a tiny decoder (TAESD); choose another file: {}", .0.display())]
     NotAVae(PathBuf),
+    /// A tiny VAE without an encoder, for a picture to start from.
+    #[error("this VAE has a decoder alone, and cannot start from a picture: put the file of its encoder beside it, or choose another VAE: {}", .0.display())]
+    NoEncoder(PathBuf),
     /// No VAE of this name.
     #[error("there is no VAE named {name}: {}", known_vaes(known))]
     UnknownVae {

@@ -119,6 +119,11 @@ impl Folder {
         }
         Ok(files)
     }
+
+    /// Those of the U-Net.
+    pub(super) fn unet_files(&self) -> Result<Vec<PathBuf>, Error> {
+        super::weights::weight_files(&self.part(PARTS[0].0), STEM)
+    }
 }
 
 /// A file's text.

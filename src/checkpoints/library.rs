@@ -95,6 +95,10 @@ pub struct Summary {
     pub native_extent: Extent,
     /// Bytes of all its weights on disk.
     pub parameters_bytes: u64,
+    /// Those of them that are not the U-Net's.
+    pub bytes_beside_unet: u64,
+    /// Bytes of the parts that it takes from another model.
+    pub lent_bytes: u64,
     /// The family that it is of, where it is a known one.
     pub family: Option<&'static Family>,
     /// How it lies on disk.
@@ -129,7 +133,7 @@ impl Summary {
 
     /// The bytes of memory that painting a picture of this size takes, about.
     pub fn memory(&self, extent: Extent) -> u64 {
-        memory_needed(self.parameters_bytes, extent, self.vae_width)
+        memory_needed(self.parameters_bytes + self.lent_bytes, extent, self.vae_width)
     }
 }
 
@@ -194,6 +198,7 @@ impl Library {
             let Ok(summary @ Summary { lacks: Some(_), .. }) = &mut entry.summary else { continue };
             if let Some(lender) = lender {
                 (summary.downscale, summary.vae_width) = (lender.downscale, lender.vae_width);
+                summary.lent_bytes = lender.bytes_beside_unet;
             } else {
                 let (lacks, family) = (summary.lacks.unwrap_or_default(), summary.family);
                 let family = family.map_or("its family", |family| family.name);
@@ -426,14 +431,20 @@ fn summary(path: &Path) -> Result<Summary, Error> {
     let lacks = source.lacks();
     let (facts, prediction_source) = source.facts()?;
     let vae = if lacks.is_none() { Some(Sources::of(source.clone())?.configs()?.0.vae) } else { None };
-    let places: Vec<Place> = match &source {
-        Source::File(file) => file.used().cloned().collect(),
+    let in_files = |files: Vec<PathBuf>| -> Result<Vec<Place>, Error> {
+        let mut places = Vec::new();
+        for file in files {
+            places.extend(read_header(&file)?.into_values());
+        }
+        Ok(places)
+    };
+    let bytes = |places: &[Place]| places.iter().map(|place| place.bytes as u64).sum::<u64>();
+    let (places, bytes_beside_unet) = match &source {
+        Source::File(file) => (file.used().cloned().collect(), file.bytes_beside_unet()),
         Source::Folder(folder) => {
-            let mut places = Vec::new();
-            for file in folder.weight_files()? {
-                places.extend(read_header(&file)?.into_values());
-            }
-            places
+            let places = in_files(folder.weight_files()?)?;
+            let beside = bytes(&places).saturating_sub(bytes(&in_files(folder.unet_files()?)?));
+            (places, beside)
         }
     };
     Ok(Summary {
@@ -441,7 +452,9 @@ fn summary(path: &Path) -> Result<Summary, Error> {
         format: source.format(),
         prediction_source,
         native_extent: native_extent(&facts.unet, vae.as_ref().map_or(DOWNSCALE, VaeConfig::downscale)),
-        parameters_bytes: places.iter().map(|place| place.bytes as u64).sum(),
+        parameters_bytes: bytes(&places),
+        bytes_beside_unet,
+        lent_bytes: 0,
         stored: mostly_stored(&places),
         vae_width: vae.as_ref().map_or(0, VaeConfig::finest_width),
         downscale: vae.as_ref().map_or(DOWNSCALE, VaeConfig::downscale),
@@ -493,6 +506,8 @@ mod tests {
         let summary = Summary {
             native_extent: Extent::new(8, 8),
             parameters_bytes: 1,
+            bytes_beside_unet: 0,
+            lent_bytes: 0,
             family: None,
             format: Format::Folder,
             prediction_source: PredictionSource::Config,

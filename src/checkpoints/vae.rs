@@ -37,6 +37,8 @@ pub struct VaeEntry {
 pub struct VaeSummary {
     /// Whether it is one that decodes fast, in little memory, and not as finely.
     pub is_tiny: bool,
+    /// Whether pictures can be started from with it: tiny ones may have a decoder alone.
+    pub encodes: bool,
     /// Channels of a latent.
     pub latent_channels: usize,
     /// How many picture pixels a side of a latent pixel has.
@@ -234,6 +236,7 @@ impl VaeFile {
         let of_name = if name.contains("xl") { Some(true) } else { name.starts_with("taesd").then_some(false) };
         VaeSummary {
             is_tiny: matches!(self.config, VaeConfig::Tiny(_)),
+            encodes: !matches!(&self.config, VaeConfig::Tiny(tiny) if tiny.encoder.is_none()),
             latent_channels: self.config.latent_channels(),
             downscale: self.config.downscale(),
             is_of_xl: of_scale.or(of_name),
@@ -302,6 +305,9 @@ impl Numbered<'_> {
             number += blocks;
             if self.has(number, "weight") {
                 return Ok((width, latent_channels, levels));
+            }
+            if levels.len() >= AutoencoderTinyConfig::MAX_LEVELS {
+                return Err(format!("its decoder has more than {} levels", AutoencoderTinyConfig::MAX_LEVELS));
             }
             if !self.has(number + 1, "weight") || number > MAX_LAYERS {
                 return Err(format!("the tensor {}{}.weight is missing", self.half.prefix, number + self.half.offset));

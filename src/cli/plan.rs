@@ -170,10 +170,13 @@ fn borrowed(
 
 /// The style of this name, whatever its case.
 fn style(folders: &[PathBuf], name: &str) -> anyhow::Result<Style> {
-    let styles = Style::of_folders(folders)?;
+    let (styles, unread) = Style::of_folders(folders);
     let names: Vec<_> = styles.iter().map(|style| style.name.clone()).collect();
     if let Some(style) = styles.into_iter().find(|style| style.name.eq_ignore_ascii_case(name)) {
         return Ok(style);
+    }
+    if let Some(error) = unread.into_iter().next() {
+        return Err(error.into());
     }
     let choose = if names.is_empty() {
         let places: Vec<_> = Style::places(folders).iter().map(|file| file.display().to_string()).collect();

@@ -502,6 +502,7 @@ impl<'a> Run<'a> {
             denoiser,
             sigmas: &self.sigmas,
             training: &self.training,
+            ends_at: self.ends_at(),
             tuning: self.request.tuning,
             draw: &mut draw,
             on_step: &mut on_step,
@@ -513,6 +514,15 @@ impl<'a> Run<'a> {
                 let latent = newest.expect("a sampler is only stopped at a step, and a step has an estimate");
                 Ok(Sampled { latent, steps_made, stopped: true })
             }
+        }
+    }
+
+    /// A1111 ends its own walks from noise at the model's smallest sigma; from a picture it ends them, as `ComfyUI` always does, at the
+    /// schedule's last one before 0.
+    fn ends_at(&self) -> f64 {
+        match (self.request.reproduce.program, &self.request.input) {
+            (Program::A1111 | Program::Diffusers, None) => self.training.min(),
+            _ => self.sigmas[self.sigmas.len().saturating_sub(2)],
         }
     }
 

@@ -9,6 +9,10 @@ use std::time::{Duration, Instant};
 
 /// The share of a step's time that a fine preview may take.
 const SHARE: f64 = 0.05;
+/// What it is thought to take before there was one, in seconds a pixel: four tenths of a microsecond, as on two cores.
+const SECONDS_A_PIXEL: f64 = 4e-7;
+/// The most pixels that are shown finely. Each takes 256 bytes in each layer.
+const MOST_PIXELS: usize = 1 << 21;
 
 /// From latents to previews.
 pub(super) struct Previews<'a> {
@@ -16,28 +20,39 @@ pub(super) struct Previews<'a> {
     vae: Option<&'a Vae>,
     /// When the last preview was there.
     last: Option<Instant>,
-    /// What a fine one took; the first is tried, whatever it takes.
-    cost: Duration,
+    /// What a fine one took; none before the first.
+    cost: Option<Duration>,
 }
 
 impl<'a> Previews<'a> {
     pub(super) fn new(map: &'a LatentToRgb, vae: Option<&'a Vae>) -> Self {
-        Self { map, vae, last: None, cost: Duration::ZERO }
+        Self { map, vae, last: None, cost: None }
     }
 
     /// Of the estimate of a step.
     pub(super) fn of(&mut self, denoised: &Tensor) -> Result<Picture, Error> {
-        let affords = |last: Instant| self.cost <= last.elapsed().mul_f64(SHARE);
-        let vae = self.vae.filter(|_| self.last.is_none_or(affords));
         let started = Instant::now();
-        let picture = match vae {
-            Some(vae) => fine_preview(denoised, vae)?,
-            None => preview(denoised, self.map)?,
-        };
-        if vae.is_some() {
-            self.cost = started.elapsed();
+        let fine =
+            self.vae.filter(|vae| self.affords(denoised, vae)).and_then(|vae| match fine_preview(denoised, vae) {
+                Ok(picture) => Some(picture),
+                Err(error) => {
+                    tracing::warn!("steps are shown roughly: {error}");
+                    self.vae = None;
+                    None
+                }
+            });
+        if fine.is_some() {
+            self.cost = Some(started.elapsed());
         }
         self.last = Some(Instant::now());
-        Ok(picture)
+        fine.map_or_else(|| preview(denoised, self.map), Ok)
+    }
+
+    /// Whether a fine picture takes little of the time since the last preview: the first one follows on nothing.
+    fn affords(&self, denoised: &Tensor, vae: &Vae) -> bool {
+        let [.., height, width] = *denoised.dims() else { return false };
+        let pixels = height * width * vae.downscale().pow(2);
+        let cost = self.cost.unwrap_or_else(|| Duration::from_secs_f64(pixels as f64 * SECONDS_A_PIXEL));
+        pixels <= MOST_PIXELS && self.last.is_some_and(|last| cost <= last.elapsed().mul_f64(SHARE))
     }
 }

@@ -93,6 +93,12 @@ impl Studio {
     /// Puts the VAE that a request names into the loaded model, or the model's own, unless that is in it.
     fn load_vae(&mut self, request: &Request) -> Result<(), Error> {
         let wanted = request.borrowed.vae.as_deref().map(|name| self.library.find_vae(name)).transpose()?;
+        if let Some(entry) =
+            wanted.filter(|_| request.input.is_some() || request.upscale.as_ref().is_some_and(|up| up.refine.is_some()))
+            && entry.summary.as_ref().is_ok_and(|summary| !summary.encodes)
+        {
+            return Err(checkpoints::Error::NoEncoder(entry.path.clone()).into());
+        }
         let wanted = wanted.map(|entry| entry.path.clone());
         if wanted != self.vae {
             let (.., model) = self.loaded.as_mut().expect("the loop loads the job's model before it paints");

@@ -53,17 +53,23 @@ impl Style {
         folders.iter().cloned().chain(beside).map(|folder| folder.join("styles.csv")).collect()
     }
 
-    /// Those of all files in these folders and beside them; of two of one name, whatever its case, the first.
-    pub fn of_folders(folders: &[PathBuf]) -> Result<Vec<Self>, Error> {
-        let mut all: Vec<Self> = Vec::new();
+    /// Those of all files in these folders and beside them; of two of one name, whatever its case, the first. And why
+    /// files could not be read.
+    pub fn of_folders(folders: &[PathBuf]) -> (Vec<Self>, Vec<Error>) {
+        let (mut all, mut unread) = (Vec::<Self>::new(), Vec::new());
         for file in Self::places(folders).iter().filter(|file| file.is_file()) {
-            for style in Self::read(file)? {
-                if all.iter().all(|known| !known.name.eq_ignore_ascii_case(&style.name)) {
-                    all.push(style);
+            match Self::read(file) {
+                Ok(styles) => {
+                    for style in styles {
+                        if all.iter().all(|known| !known.name.eq_ignore_ascii_case(&style.name)) {
+                            all.push(style);
+                        }
+                    }
                 }
+                Err(error) => unread.push(error),
             }
         }
-        Ok(all)
+        (all, unread)
     }
 
     /// A prompt and a negative prompt in all of these styles, one after the other.

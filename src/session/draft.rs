@@ -331,14 +331,18 @@ impl Draft {
         set(&mut self.savings, found.savings.as_ref().filter(|savings| savings.problem().is_none()));
         set(&mut self.tuning, found.tuning.as_ref().filter(|tuning| tuning.problem().is_none()));
         self.prediction = found.prediction;
-        self.borrowed = found.borrowed.clone();
+        if found.model.is_some() || found.borrowed != Borrowed::default() {
+            self.borrowed.clone_from(&found.borrowed);
+        }
         set(&mut self.clip_skip, found.clip_skip.as_ref());
         set(&mut self.emphasis, found.emphasis.as_ref());
         set(&mut self.seed, found.seed.as_ref());
         set(&mut self.reproduce, found.reproduce.as_ref().filter(|reproduce| reproduce.problem().is_none()));
         set(&mut self.extent, found.extent.as_ref());
         set(&mut self.strength, found.strength.as_ref());
-        self.image_guidance = found.image_guidance;
+        if found.image_guidance.is_some() {
+            self.image_guidance = found.image_guidance;
+        }
         if found.control.is_some() {
             self.control.clone_from(&found.control);
         }
@@ -354,6 +358,7 @@ impl Draft {
         }
         self.model.clone_from(&new.model);
         self.borrowed = Borrowed::default();
+        self.image_guidance = None;
         self.prediction = None;
         self.tuning.zero_terminal_snr = false;
         follow(&mut self.prompt, old.map(|o| &o.prompt), &new.prompt);

@@ -153,6 +153,7 @@ impl Session {
         self.controlnets = controlnets(&library);
         self.engine.send(Command::UseLibrary(Arc::clone(&library)));
         self.library = Some(library);
+        self.look_at_styles();
         if is_replaced {
             self.load_model();
         }

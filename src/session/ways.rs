@@ -10,6 +10,8 @@ use crate::paint::{Document, Edit, Frame, Side};
 pub enum Way {
     /// A picture from noise, whatever is there.
     Generate,
+    /// What is there as the words say to change it, by a model that was taught to.
+    Edit,
     /// On from what is there, by the strength.
     Refine,
     /// The mask from noise, whatever is there.
@@ -25,6 +27,7 @@ impl Way {
     pub const fn label(self) -> &'static str {
         match self {
             Self::Generate => "Generate",
+            Self::Edit => "Edit",
             Self::Refine => "Refine",
             Self::Fill => "Fill",
             Self::Remove => "Remove",
@@ -39,6 +42,7 @@ impl Way {
     pub const fn about(self) -> &'static str {
         match self {
             Self::Generate => "Paints from the words alone, over whatever is there.",
+            Self::Edit => "Changes what is there as the words say.",
             Self::Refine => "Paints on from what is there; the strength says how far from it.",
             Self::Fill => "Paints the mask from the words, whatever lies under it.",
             Self::Remove => "Takes what is masked away: paints the mask from what lies around it, without words.",
@@ -58,11 +62,13 @@ impl Draft {
         let draft = self.clone();
         match way {
             Way::Generate | Way::Fill => Self { strength: 1.0, ..draft },
+            Way::Edit => draft,
             Way::Refine if self.strength < 1.0 => draft,
             Way::Refine => Self { strength: Self::default().strength, ..draft },
             Way::Remove => Self {
                 prompt: String::new(),
                 negative_prompt: String::new(),
+                styles: Vec::new(),
                 guidance_scale: 1.0,
                 strength: Self::REMOVING,
                 masked: MaskedContent::Fill,
@@ -87,6 +93,7 @@ impl Session {
         let is_whole = self.draft.strength >= 1.0;
         match (self.document.has_picture(), self.document.has_mask()) {
             (false, _) => Way::Generate,
+            (true, _) if self.model().is_some_and(|model| model.edits) => Way::Edit,
             (true, true) if is_whole || self.masks_nothing_below => Way::Fill,
             (true, false) if is_whole => Way::Generate,
             (true, _) => Way::Refine,
@@ -97,6 +104,7 @@ impl Session {
     pub fn other_ways(&self) -> Vec<Way> {
         let mut ways = match (self.document.has_picture(), self.document.has_mask()) {
             (false, _) => Vec::new(),
+            _ if self.way() == Way::Edit => return Vec::new(),
             (true, false) => vec![Way::Refine, Way::Generate],
             (true, true) => vec![Way::Refine, Way::Fill, Way::Remove],
         };

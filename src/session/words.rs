@@ -20,7 +20,8 @@ pub struct Length {
 /// What decides how long the prompts are.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Written {
-    model: String,
+    /// Where the model lies; none where it cannot be used.
+    model: Option<PathBuf>,
     prompt: String,
     negative_prompt: String,
     emphasis: Emphasis,
@@ -38,7 +39,8 @@ enum Task {
 enum Answer {
     /// The lengths of the prompt and of the negative prompt; none where the model has no tokenizer that can be read.
     Counted(Option<[Length; 2]>),
-    Styles(Result<Vec<Style>, crate::prompt::Error>),
+    /// The styles, and why some could not be read.
+    Styles(Vec<Style>, Vec<crate::prompt::Error>),
 }
 
 /// The thread, and what it was asked to count last.
@@ -57,7 +59,10 @@ pub(super) fn start(wake: Wake) -> Words {
 
 fn carry_out(counter: &mut Option<Counter>, task: Task) -> Answer {
     match task {
-        Task::Styles(folders) => Answer::Styles(Style::of_folders(&folders)),
+        Task::Styles(folders) => {
+            let (styles, unread) = Style::of_folders(&folders);
+            Answer::Styles(styles, unread)
+        }
         Task::Count(path, written) => {
             if counter.as_ref().is_none_or(|(of, _)| *of != path) {
                 *counter = Some((path.clone(), tokenizer(&path)));
@@ -99,25 +104,23 @@ impl Session {
     /// Has the prompts counted that are written now, if they are not counted yet; costs a comparison where they are.
     pub(super) fn count_words(&mut self) {
         let draft = &self.draft;
+        let path = self.model().and_then(|model| model.details.as_ref()).map(|details| details.path.clone());
         let Written { model, prompt, negative_prompt, emphasis, steps, styles } = &self.words.written;
-        let is_same = (model, prompt, negative_prompt) == (&draft.model, &draft.prompt, &draft.negative_prompt)
+        let is_same = (model, prompt, negative_prompt) == (&path, &draft.prompt, &draft.negative_prompt)
             && (emphasis, steps, styles) == (&draft.emphasis, &draft.steps, &draft.styles);
         if is_same {
             return;
         }
         self.words.written = Written {
-            model: draft.model.clone(),
+            model: path.clone(),
             prompt: draft.prompt.clone(),
             negative_prompt: draft.negative_prompt.clone(),
             emphasis: draft.emphasis,
             steps: draft.steps,
             styles: draft.styles.clone(),
         };
-        match self.model().and_then(|model| model.details.as_ref()) {
-            Some(details) => {
-                let task = Task::Count(details.path.clone(), Box::new(self.words.written.clone()));
-                self.words.worker.send(task);
-            }
+        match path {
+            Some(path) => self.words.worker.send(Task::Count(path, Box::new(self.words.written.clone()))),
             None => self.lengths = None,
         }
     }
@@ -131,9 +134,11 @@ impl Session {
         while let Some(answer) = self.words.worker.next() {
             match answer {
                 Ok(Answer::Counted(lengths)) => self.lengths = lengths,
-                Ok(Answer::Styles(Ok(styles))) => self.styles = styles,
-                Ok(Answer::Styles(Err(error))) => {
-                    self.notices.error(sentence(&error.to_string()));
+                Ok(Answer::Styles(styles, unread)) => {
+                    self.styles = styles;
+                    for error in unread {
+                        self.notices.error(sentence(&error.to_string()));
+                    }
                 }
                 Err(broken) => {
                     self.notices.error(sentence(&broken.to_string()));

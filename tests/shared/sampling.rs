@@ -112,6 +112,7 @@ pub(crate) fn run_in_closed_form(
         denoiser: &ClosedForm,
         sigmas: visited,
         training: &stable_diffusion(),
+        ends_at: stable_diffusion().min(),
         tuning,
         draw: &mut draw,
         on_step,

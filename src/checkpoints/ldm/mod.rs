@@ -104,6 +104,13 @@ impl SingleFile {
         self.places.iter().filter(move |(name, _)| is_used(name)).map(|(_, place)| place)
     }
 
+    /// Bytes of what is used beside the U-Net.
+    pub(super) fn bytes_beside_unet(&self) -> u64 {
+        let of_unet = self.places.iter().filter(|(name, _)| name.starts_with(self.unet_prefix));
+        let bytes = |places: &mut dyn Iterator<Item = &Place>| places.map(|place| place.bytes as u64).sum::<u64>();
+        bytes(&mut self.used()).saturating_sub(bytes(&mut of_unet.map(|(_, place)| place)))
+    }
+
     pub(super) fn has_texts(&self) -> bool {
         self.text_prefixes.is_some()
     }

@@ -123,11 +123,13 @@ impl UNetNames {
     }
 }
 
-/// Whether these are the tensors of a U-Net alone, as the folders of diffusers have it.
+/// Whether these are the tensors of a U-Net alone, as the folders of diffusers have it. A `ControlNet` has the same on its way down.
 pub(super) fn is_unet_of_diffusers(places: &BTreeMap<String, Place>) -> bool {
-    ["conv_in.weight", "down_blocks.0.resnets.0.conv1.weight", "mid_block.attentions.0.proj_in.weight"]
-        .iter()
-        .all(|name| places.contains_key(*name))
+    let is_controlnet = places.keys().any(|name| name.starts_with("controlnet_"));
+    !is_controlnet
+        && ["conv_in.weight", "down_blocks.0.resnets.0.conv1.weight", "mid_block.attentions.0.proj_in.weight"]
+            .iter()
+            .all(|name| places.contains_key(*name))
 }
 
 /// The same under the names of latent-diffusion; an error where one has no place there.

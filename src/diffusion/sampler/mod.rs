@@ -48,6 +48,8 @@ pub struct Walk<'a> {
     pub sigmas: &'a [f64],
     /// What the model was trained on.
     pub training: &'a TrainingSigmas,
+    /// Where DPM fast and DPM adaptive end, which choose their own sigmas.
+    pub ends_at: f64,
     /// How the sampler is turned.
     pub tuning: Tuning,
     /// Where noise comes from.
@@ -58,7 +60,7 @@ pub struct Walk<'a> {
 
 /// Takes `x` (1, C, h, w), noisy by the first of the sigmas, to the last of them. Gives the latent it arrives at, or how it
 /// was stopped. Progress counts steps, that is, sigmas, not calls of the network; DPM fast and DPM adaptive alone, which choose their
-/// sigmas between the first and the model's smallest, tell each call.
+/// sigmas between the first and [`Walk::ends_at`], tell each call.
 pub fn sample(name: SamplerName, walk: Walk<'_>, x: Tensor) -> Result<ControlFlow<Stop, Tensor>, Error> {
     match name {
         SamplerName::DpmFast => solver::fast(walk, x),

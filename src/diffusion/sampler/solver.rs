@@ -100,9 +100,9 @@ struct Solver<'a> {
 
 impl<'a> Solver<'a> {
     fn new(walk: Walk<'a>, name: SamplerName) -> Self {
-        let Walk { denoiser, sigmas, training, tuning, draw, on_step } = walk;
+        let Walk { denoiser, sigmas, training, ends_at, tuning, draw, on_step } = walk;
         let count = sigmas.len() - 1;
-        let last = training.min().min(sigmas[0]);
+        let last = ends_at.min(sigmas[0]);
         Self {
             denoiser,
             training,

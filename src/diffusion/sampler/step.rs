@@ -171,7 +171,7 @@ const POINTS: usize = 4;
 
 /// One step from each sigma to the next.
 pub(super) fn walk(recipe: &Recipe, walk: Walk<'_>, mut x: Tensor) -> Result<ControlFlow<Stop, Tensor>, Error> {
-    let Walk { denoiser, sigmas, training, tuning, draw, on_step } = walk;
+    let Walk { denoiser, sigmas, training, tuning, draw, on_step, .. } = walk;
     let (mut path, mut points) = (Path::new(draw), Vec::<Point>::new());
     let eta = tuning.eta.filter(|_| recipe.turn == Turn::Eta).unwrap_or(recipe.eta);
     let count = sigmas.len() - 1;

@@ -24,6 +24,9 @@ pub struct AutoencoderTinyConfig {
 }
 
 impl AutoencoderTinyConfig {
+    /// The most levels that are read: pictures 2048 times as large as latents.
+    pub const MAX_LEVELS: usize = 12;
+
     /// Reads a config.json of diffusers; what it asks for that is not built here is an error.
     pub fn from_json(json: &str) -> std::result::Result<Self, ConfigError> {
         let fields = Fields::parse(json)?;
@@ -48,6 +51,9 @@ impl AutoencoderTinyConfig {
         let encoder = side("encoder_block_out_channels", "num_encoder_blocks")?;
         if encoder.1.len() != decoder_blocks.len() {
             return Err(fields.wrong("encoder_block_out_channels", "as many levels as the decoder has"));
+        }
+        if decoder_blocks.len() > Self::MAX_LEVELS {
+            return Err(fields.wrong("decoder_block_out_channels", "at most twelve levels"));
         }
         let latent_channels = fields.count("latent_channels", 1 << 10, Some(4))?;
         Ok(Self { latent_channels, width, decoder_blocks, encoder: Some(encoder) })

@@ -2,6 +2,7 @@ use super::*;
 use crate::diffusion::{MaskedContent, Request};
 use crate::geom::{Bounds, Extent};
 use crate::paint::Side;
+use crate::prompt::Style;
 
 fn over_grey(home: &Path) -> Stage {
     let mut stage = stage(home);
@@ -63,6 +64,8 @@ fn what_is_removed_is_painted_from_around_it_without_words() {
     let mut stage = over_grey(home.path());
     stage.apply(stroke());
     stage.session.draft.negative_prompt = "blurry".into();
+    stage.session.draft.styles =
+        vec![Style { name: "oil".into(), prompt: "oil paint".into(), negative_prompt: "photo".into() }];
     let draft = stage.session.draft.clone();
     let request = asked(&mut stage, Action::PaintAs(Way::Remove));
     assert_eq!((request.prompt.as_str(), request.negative_prompt.as_str()), ("", ""));
