@@ -4,8 +4,8 @@
 use super::folder::text_in;
 use super::header::{Place, read_places};
 use super::ldm::{Prefixed, Reason, Shapes, VAES, VaeNames, vae_of};
-use super::library::Summary;
 use super::renamed::{Names, Piece, Renamed};
+use super::summary::Summary;
 use super::weights::{Weights, weight_files};
 use super::{Error, Family};
 use crate::networks::{AutoencoderKl, AutoencoderKlConfig, AutoencoderTiny, AutoencoderTinyConfig, Vae, VaeConfig};

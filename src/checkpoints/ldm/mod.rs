@@ -7,9 +7,9 @@ mod shapes;
 
 use super::families::{Family, TextLayout, TextPart};
 use super::header::{Place, kind_of, read_metadata, read_places};
-use super::model::{Facts, Format};
 use super::open_clip::OpenClipNames;
 use super::renamed::Renamed;
+use super::source::{Facts, Format};
 use super::weights::Weights;
 use super::{Error, PredictionSource, Suggestion};
 use crate::networks::{AutoencoderKlConfig, ClipTextConfig, UNetConfig};

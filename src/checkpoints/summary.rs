@@ -1,0 +1,108 @@
+//! What can be told of a model from its configs and headers.
+
+use super::header::{Place, read_header};
+use super::ldm::DOWNSCALE;
+use super::memory::memory_needed;
+use super::source::{Source, Sources, native_extent};
+use super::{Error, Family, Format, PredictionSource, Suggestion, Training};
+use crate::geom::Extent;
+use crate::networks::{UNetConfig, VaeConfig};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// What can be told of a model without loading its weights.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    /// The size that it was trained at.
+    pub native_extent: Extent,
+    /// Bytes of all its weights on disk.
+    pub parameters_bytes: u64,
+    /// Those of them that are not the U-Net's.
+    pub bytes_beside_unet: u64,
+    /// Bytes of the parts that it takes from another model.
+    pub lent_bytes: u64,
+    /// The family that it is of, where it is a known one.
+    pub family: Option<&'static Family>,
+    /// How it lies on disk.
+    pub format: Format,
+    /// The noise that it was trained on, from which follows what suits it.
+    pub training: Training,
+    /// What says what its network's output means.
+    pub prediction_source: PredictionSource,
+    /// What its makers say suits it.
+    pub suggestion: Suggestion,
+    /// The shape of what estimates noise, which a `ControlNet` must fit.
+    pub unet: UNetConfig,
+    /// How many times smaller than pictures its latents are.
+    pub downscale: usize,
+    /// In which numbers most of its weights are stored, as `f16`.
+    pub stored: &'static str,
+    /// How many channels the finest layers of its VAE have, which decides what decoding takes.
+    pub vae_width: usize,
+    /// What a whole model has and its file has not, in words.
+    pub lacks: Option<&'static str>,
+}
+
+impl Summary {
+    /// What it is for, where that is not pictures of whatever, to stand behind the family's name.
+    pub fn use_alone(&self) -> &'static str {
+        match (self.unet.sees_mask(), self.unet.sees_picture()) {
+            (true, _) => " inpainting",
+            (_, true) => " instruct-pix2pix",
+            _ => "",
+        }
+    }
+
+    /// The bytes of memory that painting a picture of this size takes, about.
+    pub fn memory(&self, extent: Extent) -> u64 {
+        memory_needed(self.parameters_bytes + self.lent_bytes, extent, self.vae_width)
+    }
+}
+
+pub(super) fn summary(path: &Path) -> Result<Summary, Error> {
+    let source = Source::open(path)?;
+    let lacks = source.lacks();
+    let (facts, prediction_source) = source.facts()?;
+    let vae = if lacks.is_none() { Some(Sources::of(source.clone())?.configs()?.0.vae) } else { None };
+    let in_files = |files: Vec<PathBuf>| -> Result<Vec<Place>, Error> {
+        let mut places = Vec::new();
+        for file in files {
+            places.extend(read_header(&file)?.into_values());
+        }
+        Ok(places)
+    };
+    let bytes = |places: &[Place]| places.iter().map(|place| place.bytes as u64).sum::<u64>();
+    let (places, bytes_beside_unet) = match &source {
+        Source::File(file) => (file.used().cloned().collect(), file.bytes_beside_unet()),
+        Source::Folder(folder) => {
+            let places = in_files(folder.weight_files()?)?;
+            let beside = bytes(&places).saturating_sub(bytes(&in_files(folder.unet_files()?)?));
+            (places, beside)
+        }
+    };
+    Ok(Summary {
+        family: source.family()?,
+        format: source.format(),
+        prediction_source,
+        native_extent: native_extent(&facts.unet, vae.as_ref().map_or(DOWNSCALE, VaeConfig::downscale)),
+        parameters_bytes: bytes(&places),
+        bytes_beside_unet,
+        lent_bytes: 0,
+        stored: mostly_stored(&places),
+        vae_width: vae.as_ref().map_or(0, VaeConfig::finest_width),
+        downscale: vae.as_ref().map_or(DOWNSCALE, VaeConfig::downscale),
+        training: facts.training,
+        suggestion: facts.suggestion,
+        unet: facts.unet,
+        lacks,
+    })
+}
+
+/// The type of the numbers that take the most bytes.
+fn mostly_stored(places: &[Place]) -> &'static str {
+    let mut bytes = BTreeMap::new();
+    for place in places {
+        *bytes.entry(place.stored.name()).or_insert(0) += place.bytes;
+    }
+    bytes.into_iter().max_by_key(|(_, bytes)| *bytes).map_or("", |(name, _)| name)
+}
