@@ -1,6 +1,6 @@
 //! What all subcommands that compute are told alike.
 
-use super::whole_between;
+use super::parse::whole_between;
 use crate::engine::DeviceChoice;
 use clap::Args;
 

@@ -1,6 +1,6 @@
 //! How `sfumato paint` is told to follow another program.
 
-use super::{extent_of, seed_of, strength_of};
+use super::parse::{extent_of, seed_of, strength_of};
 use crate::diffusion::{NoiseSource, Program, Reproduce, Variation};
 use crate::geom::Extent;
 use clap::Args;
