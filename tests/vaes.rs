@@ -257,6 +257,6 @@ fn steps_are_shown_finely_where_a_tiny_vae_is_at_hand() {
             }
         }
     };
-    // The first is fine whatever it takes; the latent is an eighth of the picture.
+    // The first is fine where it is as small as this; the latent is an eighth of the picture.
     assert_eq!((shown(true), shown(false)), (Extent::new(64, 64), Extent::new(8, 8)));
 }

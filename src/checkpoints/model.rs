@@ -1,19 +1,17 @@
-use super::folder::{Folder, STEM, TEXT_STEM, TextFolder};
+use super::folder::{STEM, TEXT_STEM};
 use super::held::Held;
 use super::ldm::{SingleFile, UNetNames};
 use super::lora::{Adapted, Layer, Lora, LoraWeights, Net, OtherName, TEXT_NETS};
 use super::source::{Configs, Source, Sources, native_extent};
 use super::vae::VaeFile;
 use super::weights::Weights;
-use super::{Error, Family, LatentToRgb, Precision, Prediction, PredictionSource, Suggestion, Training};
+use super::{Error, Family, LatentToRgb, Precision, Prediction, Suggestion, Training};
 use crate::geom::Extent;
-use crate::networks::{
-    Addition, AutoencoderKl, AutoencoderKlConfig, ClipText, ClipTextConfig, Output, UNet, UNetConfig, Vae, VaeConfig,
-};
+use crate::networks::{AutoencoderKl, ClipText, ClipTextConfig, UNet, UNetConfig, Vae, VaeConfig};
 use crate::prompt::{TaughtWords, Tokenizer};
 use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Weights, and what must be known to use them.

@@ -1,6 +1,6 @@
 //! Where a model is on disk: a folder of diffusers' or one file, and other files that lend what it lacks; and what their configs say.
 
-use super::folder::{Folder, STEM, TEXT_STEM, TextFolder};
+use super::folder::{Folder, TextFolder};
 use super::ldm::SingleFile;
 use super::vae::VaeFile;
 use super::{Error, Family, PredictionSource, Suggestion, Training};
@@ -32,7 +32,7 @@ pub(super) struct Facts {
 
 impl Configs {
     /// Checks that they fit together.
-    fn check(&self, path: &Path) -> Result<(), Error> {
+    pub(super) fn check(&self, path: &Path) -> Result<(), Error> {
         let mismatch = |reason: String| Err(Error::Mismatch { reason, path: path.to_owned() });
         let (unet, vae) = (&self.unet, &self.vae);
         let found: usize = self.texts.iter().map(|text| text.layers.hidden_size).sum();

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 /// The share of a step's time that a fine preview may take.
 const SHARE: f64 = 0.05;
+/// What the first one of a run may take.
+const FIRST: Duration = Duration::from_millis(20);
 /// What it is thought to take before there was one, in seconds a pixel: four tenths of a microsecond, as on two cores.
 const SECONDS_A_PIXEL: f64 = 4e-7;
 /// The most pixels that are shown finely. Each takes 256 bytes in each layer.
@@ -48,11 +50,12 @@ impl<'a> Previews<'a> {
         fine.map_or_else(|| preview(denoised, self.map), Ok)
     }
 
-    /// Whether a fine picture takes little of the time since the last preview: the first one follows on nothing.
+    /// Whether a fine picture takes little of the time since the last preview, or little at all for the first one.
     fn affords(&self, denoised: &Tensor, vae: &Vae) -> bool {
         let [.., height, width] = *denoised.dims() else { return false };
         let pixels = height * width * vae.downscale().pow(2);
         let cost = self.cost.unwrap_or_else(|| Duration::from_secs_f64(pixels as f64 * SECONDS_A_PIXEL));
-        pixels <= MOST_PIXELS && self.last.is_some_and(|last| cost <= last.elapsed().mul_f64(SHARE))
+        let budget = self.last.map_or(FIRST, |last| last.elapsed().mul_f64(SHARE));
+        pixels <= MOST_PIXELS && cost <= budget
     }
 }

@@ -152,6 +152,7 @@ mod tests {
         assert_eq!(read(", RNG: cuda, Version: stable-diffusion.cpp"), a1111);
         assert_eq!(read(", RNG: CPU, Version: f2.0.1"), Reproduce { noise: NoiseSource::Cpu, ..a1111 });
         assert_eq!(read(", Version: ComfyUI"), Reproduce::usual(Program::ComfyUi));
+        assert_eq!(read(", Version: Fooocus v2.5.5"), Reproduce::usual(Program::ComfyUi));
         assert_eq!(read(", RNG: CPU, Version: sfumato 0.1.0"), Reproduce::default());
     }
 

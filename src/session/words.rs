@@ -120,7 +120,9 @@ impl Session {
             styles: draft.styles.clone(),
         };
         match path {
-            Some(path) => self.words.worker.send(Task::Count(path, Box::new(self.words.written.clone()))),
+            Some(path) => {
+                self.words.worker.send(Task::Count(path, Box::new(self.words.written.clone())));
+            }
             None => self.lengths = None,
         }
     }

@@ -1,6 +1,7 @@
 //! What estimates the picture in each step of a run: the network, and around it what the request asks for.
 
 use super::Run;
+use crate::diffusion::Error;
 use crate::diffusion::beside::{Beside, masked_picture, picture_to_edit};
 use crate::diffusion::conditioning::{Conditioning, Stage};
 use crate::diffusion::denoiser::{Denoiser, Guided, Network, Rescale, Scheduled, step_at};
@@ -8,7 +9,6 @@ use crate::diffusion::differential::Differential;
 use crate::diffusion::inpainting::{Inpainting, mask_in_latent};
 use crate::diffusion::latent::picture_to_rgb;
 use crate::diffusion::place::picture_to_start_from;
-use crate::diffusion::{Control, Error};
 use crate::networks::{self, Deep};
 use candle_core::Tensor;
 use std::cell::RefCell;

@@ -257,7 +257,7 @@ impl<'a> Run<'a> {
         let asked = |what: fn(&Input) -> bool| self.request.input.as_ref().is_some_and(what);
         let (soft_mask, match_colours) = (asked(|input| input.soft_mask), asked(|input| input.match_colours));
         let picture = Arc::new(painted.picture.resized(extent));
-        let input = Some(Input { soft_mask, match_colours, ..Input::new(picture, strength, mask) });
+        let input = Some(Input { match_colours, soft_mask, ..Input::new(picture, strength, mask) });
         // Where they count steps otherwise than diffusers, other programs make all of them here.
         let reproduce = Reproduce { exact_steps: true, ..self.request.reproduce };
         let request = Request { extent, input, reproduce, upscale: None, ..self.request.clone() };

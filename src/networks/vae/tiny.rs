@@ -196,5 +196,8 @@ mod tests {
         let widths = r#"{"decoder_block_out_channels": [64, 32], "num_decoder_blocks": [1, 1]}"#;
         let error = AutoencoderTinyConfig::from_json(widths).unwrap_err().to_string();
         assert!(error.contains("`decoder_block_out_channels`"), "{error}");
+        let levels = [64; 13];
+        let deep = json!({ "decoder_block_out_channels": levels, "encoder_block_out_channels": levels }).to_string();
+        assert!(AutoencoderTinyConfig::from_json(&deep).unwrap_err().to_string().contains("twelve levels"));
     }
 }
