@@ -31,7 +31,8 @@ impl Merging {
         let count = if targets.is_empty() { 0 } else { count.min(others.len()) };
         let tokens = Host::new(&tokens.to_device(&Device::Cpu)?.to_dtype(DType::F32)?)?;
         let item = |x: &[f32]| {
-            let alike = cpu::most_alike(x, channels, &others, &targets);
+            let alike =
+                if count > 0 { cpu::most_alike(x, channels, &others, &targets) } else { vec![(0, 0.0); others.len()] };
             let mut order: Vec<usize> = (0..others.len()).collect();
             order.sort_by(|a, b| alike[*b].1.total_cmp(&alike[*a].1));
             let mut groups = vec![0; length];

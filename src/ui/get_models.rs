@@ -58,8 +58,9 @@ pub(super) fn get_models_window(ctx: &Context, session: &Session, view: &mut Vie
 fn from_where(session: &Session) -> String {
     let hub = session.hub();
     let host = hub.split_once("://").map_or(hub, |(_, host)| host).trim_end_matches('/');
-    let memory =
-        session.memory.map_or_else(String::new, |bytes| format!(" This machine has {} of memory free.", size(bytes)));
+    let memory = session.memory.map_or_else(String::new, |bytes| {
+        format!(" This machine has {} of memory free.", size(bytes).replace(' ', "\u{a0}"))
+    });
     format!("From {host}. Nothing is sent or downloaded before you press a button.{memory}")
 }
 

@@ -14,6 +14,9 @@ use egui::{
 const WIDTH: f32 = 440.0;
 const ROW: f32 = 52.0;
 const PICTURE: f32 = 44.0;
+/// How high the list grows, and what stands below it.
+const LIST: f32 = 320.0;
+const FOOTER: f32 = 64.0;
 /// From how many models a search is of use.
 const MANY: usize = 5;
 
@@ -47,7 +50,9 @@ pub(super) fn model_picker_ui(
     if found.is_empty() {
         ui.label(RichText::new(no_model).color(Palette::of(ui).text_weak));
     }
-    ScrollArea::vertical().max_height(320.0).show(ui, |ui| {
+    // What stands below the list must be seen too.
+    let room = ui.ctx().content_rect().bottom() - ui.cursor().top() - FOOTER;
+    ScrollArea::vertical().max_height(room.clamp(2.0 * ROW, LIST)).show(ui, |ui| {
         ui.spacing_mut().item_spacing.y = 2.0;
         for model in found {
             if model_ui(ui, model, model.name == chosen, extent, offers, view) {

@@ -10,7 +10,7 @@ const ROWS_AT_ONCE: usize = 512;
 /// Numbers below which another thread is not worth waking.
 const WORTH_A_THREAD: usize = 1 << 15;
 
-/// For each of the `rows` of `x` (N, C), which of the `others` it resembles most, by the cosine, and how much: the first of several.
+/// For each of the `rows` of `x` (N, C), which of the `others`, of which there is one, it resembles most, by the cosine, and how much: the first of several.
 /// What is not a number resembles the first one, as little as can be.
 pub(in crate::kernels) fn most_alike(
     x: &[f32],
