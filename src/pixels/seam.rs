@@ -16,7 +16,7 @@ const MOST: f32 = 32.0;
 
 impl Picture {
     /// This picture with its colours moved as far as they are off from `original`'s where `mask` keeps that: by the difference's mean
-    /// over squares of [`CELL`] pixels, spread into what is masked and smooth over all of it. All three have one extent; otherwise, or
+    /// over squares of sixteen pixels a side, spread into what is masked and smooth over all of it. All three have one extent; otherwise, or
     /// where the mask keeps nothing, nothing is moved. Alpha stays.
     #[must_use]
     pub fn matched_at_seam(&self, original: &Self, mask: &Mask) -> Self {
