@@ -146,4 +146,16 @@ mod tests {
         assert_eq!(read("name\n\"open").unwrap()[0].name, "open");
         assert!(Style::read(Path::new("/nowhere/styles.csv")).is_err());
     }
+
+    #[test]
+    fn a_file_that_cannot_be_read_hides_no_other() {
+        let home = tempfile::tempdir().unwrap();
+        let (first, second) = (home.path().join("a/models"), home.path().join("b/models"));
+        for (folder, text) in [(&first, "no, header"), (&second, "name,prompt\nInk,ink")] {
+            std::fs::create_dir_all(folder).unwrap();
+            std::fs::write(folder.join("styles.csv"), text).unwrap();
+        }
+        let (styles, unread) = Style::of_folders(&[first, second]);
+        assert_eq!((styles.len(), styles[0].name.as_str(), unread.len()), (1, "Ink", 1));
+    }
 }

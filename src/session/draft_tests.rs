@@ -57,6 +57,18 @@ fn a_count_gives_seeds_that_count_up_and_wrap_at_32_bits() {
 }
 
 #[test]
+fn a_count_of_variations_counts_the_other_seed_unless_there_is_none_of_it() {
+    use crate::diffusion::Variation;
+    let seeds = |strength| {
+        let reproduce = Reproduce { variation: Some(Variation { seed: 5, strength }), ..Reproduce::default() };
+        let draft = Draft { count: 2, seed: 9, reproduce, ..a_draft() };
+        let second = draft.to_requests(&Document::new(draft.extent), None, NATIVE).unwrap().remove(1);
+        (second.seed, second.reproduce.variation.unwrap().seed)
+    };
+    assert_eq!((seeds(0.5), seeds(0.0)), ((9, 6), (10, 5)));
+}
+
+#[test]
 fn without_a_picture_it_starts_from_noise_and_the_size_is_rounded() {
     let draft = Draft { extent: Extent::new(70, 60), ..a_draft() };
     let document = Document::restored(None, Mask::from_coverage(draft.extent, vec![255; 70 * 60]).unwrap()).unwrap();

@@ -231,3 +231,20 @@ fn resnet(layer: &str) -> Option<&'static str> {
 fn vae_resnet(layer: &str) -> &str {
     if layer == "conv_shortcut" { "nin_shortcut" } else { layer }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoints::header::Stored;
+    use candle_core::DType;
+
+    #[test]
+    fn a_controlnet_is_no_unet_though_it_begins_as_one() {
+        let place = Place { stored: Stored::Numbers(DType::F32), shape: vec![1], start: 0, bytes: 4 };
+        let names = ["conv_in.weight", "down_blocks.0.resnets.0.conv1.weight", "mid_block.attentions.0.proj_in.weight"];
+        let mut places: BTreeMap<_, _> = names.map(|name| (name.to_owned(), place.clone())).into();
+        assert!(is_unet_of_diffusers(&places));
+        places.insert("controlnet_mid_block.weight".to_owned(), place);
+        assert!(!is_unet_of_diffusers(&places));
+    }
+}
