@@ -5,7 +5,7 @@ use super::attention::AttentionShape;
 use super::by_tiles::with_lines;
 use super::rounding::{Number, lay_row, lay_row_split};
 use super::shared::{Shared, each, threads};
-use super::tiles::{AT_ONCE, DEPTH, Line, PANEL, Parts, SIDE, STEP, Sums, Tiling};
+use super::tiles::{AT_ONCE, DEPTH, Line, PANEL, Parts, Rows, SIDE, STEP, Sums, Tiling};
 use super::vector::{dispatch, power_of_two};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
@@ -145,7 +145,7 @@ impl<X: Number> Task<'_, X> {
     fn tile(&self, rows: Range<usize>) {
         let AttentionShape { keys, width, heads, queries, .. } = self.shape;
         let (tiles, panels) = (width.div_ceil(DEPTH), KEYS_AT_ONCE / PANEL);
-        let parts = self.tiling.parts as usize;
+        let (kind, parts) = (self.tiling.kind, self.tiling.parts as usize);
         let step = parts * STEP;
         let lines_of_sums = size_of::<Sums>() / size_of::<Line>();
         let place = |row: usize| ((self.head / heads * queries + rows.start + row) * heads + self.head % heads) * width;
@@ -160,7 +160,6 @@ impl<X: Number> Task<'_, X> {
             }
             let starts = &[0, SIDE][..rows.len().div_ceil(SIDE)];
             let mut seen = [Seen { greatest: f32::NEG_INFINITY, sum: 0.0 }; ROWS];
-            let mut more = Sums::ZERO;
             let steps: Vec<u32> = (0..tiles.max(panels)).map(|tile| (tile * ROWS) as u32).collect();
             // Of the keys behind the last query's own, none is seen.
             let seen_keys = if self.causal { keys.min(rows.end) } else { keys };
@@ -169,13 +168,10 @@ impl<X: Number> Task<'_, X> {
                 let of_block = block.len().div_ceil(PANEL);
                 for (panel, scores) in scores.iter_mut().enumerate().take(of_block) {
                     let right = &self.keys_of[(first / PANEL + panel) * tiles * step..][..tiles * step];
+                    let left = Rows { lines: query, starts, steps: &steps[..tiles] };
                     match self.tiling.parts {
-                        Parts::One => self.tiling.kind.multiply(starts, query, &steps[..tiles], right, scores),
-                        Parts::Two => {
-                            *scores = Sums::ZERO;
-                            let low = tiles * ROWS;
-                            self.tiling.kind.add_split(starts, query, low, &steps[..tiles], right, scores);
-                        }
+                        Parts::One => kind.multiply(left, right, scores, false),
+                        Parts::Two => kind.multiply_split(left, tiles * ROWS, right, scores, false),
                     }
                 }
                 dispatch(Weigh {
@@ -191,15 +187,11 @@ impl<X: Number> Task<'_, X> {
                 });
                 for (panel, sums) in sums.iter_mut().enumerate() {
                     let right = (panel * keys.div_ceil(DEPTH) + first / DEPTH) * step;
-                    let (right, steps) = (&self.values_of[right..][..of_block * step], &steps[..of_block]);
+                    let right = &self.values_of[right..][..of_block * step];
+                    let left = Rows { lines: weights, starts, steps: &steps[..of_block] };
                     match self.tiling.parts {
-                        Parts::One => {
-                            self.tiling.kind.multiply(starts, weights, steps, right, &mut more);
-                            dispatch(Add { sums: &mut sums.0[..rows.len()], more: &more });
-                        }
-                        Parts::Two => {
-                            self.tiling.kind.add_split(starts, weights, panels * ROWS, steps, right, sums);
-                        }
+                        Parts::One => kind.multiply(left, right, sums, true),
+                        Parts::Two => kind.multiply_split(left, panels * ROWS, right, sums, true),
                     }
                 }
             }
@@ -300,24 +292,6 @@ impl WithSimd for Weigh<'_> {
                 for sum in sums.iter_mut().flat_map(|sums| &mut sums.0[row]) {
                     *sum *= shrink;
                 }
-            }
-        }
-    }
-}
-
-struct Add<'a> {
-    sums: &'a mut [[f32; PANEL]],
-    more: &'a Sums,
-}
-
-impl WithSimd for Add<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        for (sums, more) in self.sums.iter_mut().zip(&self.more.0) {
-            for (sum, more) in S::as_mut_simd_f32s(sums).0.iter_mut().zip(S::as_simd_f32s(more).0) {
-                *sum = simd.add_f32s(*sum, *more);
             }
         }
     }

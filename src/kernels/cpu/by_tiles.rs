@@ -7,7 +7,7 @@ use super::gemm::{Epilogue, WORTH_A_THREAD};
 use super::rounding::{Number, lay_row, lay_row_split};
 use super::shared::{Shared, each, threads, with_scratch};
 use super::tiled::{Tiled, TiledGated};
-use super::tiles::{AT_ONCE, DEPTH, Line, PANEL, Parts, SIDE, STEP, Sums};
+use super::tiles::{AT_ONCE, DEPTH, Line, PANEL, Parts, Rows, SIDE, STEP, Sums};
 use super::vector::{dispatch, gelu, take};
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
@@ -81,7 +81,7 @@ const fn block_bytes(parts: Parts) -> usize {
 
 /// Columns of a block.
 const BLOCK_WIDTH: usize = 64;
-/// Steps for which a panel is split at once: with a block, they stay in the second cache.
+/// Steps of a panel that pass over a block before the next: rounded they stay in the first cache, split in the second.
 const STEPS_AT_ONCE: usize = 16;
 /// Outputs of a block for which a weight is worth reading again.
 const BLOCK_OUTPUTS: usize = 128;
@@ -154,41 +154,43 @@ fn multiply_block<X: Number>(x: &[X], walk: Walk, weight: &Tiled, block: &Block,
     let (starts, rows) = rows_of(walk, block, width);
     let low = tiles * plane;
     let size = (height, width);
-    match weight.tiling.parts {
-        Parts::One => with_lines(low, |lines| {
-            dispatch(Lay { x, walk, depth: weight.depth, block, size, plane, low: None, lines });
-            weight.tiling.kind.with(|| {
-                let mut sums = Sums::ZERO;
-                for panel in panels {
-                    let right = weight.rounded(panel);
-                    for (starts, rows) in starts.chunks(AT_ONCE).zip(rows.chunks(AT_ONCE * SIDE)) {
-                        weight.tiling.kind.multiply(starts, lines, &steps, right, &mut sums);
-                        put(&sums, rows, panel);
-                    }
-                }
-            });
-        }),
-        Parts::Two => with_lines(2 * low + STEPS_AT_ONCE * 2 * STEP, |lines| {
-            let (lines, scratch) = lines.split_at_mut(2 * low);
-            dispatch(Lay { x, walk, depth: weight.depth, block, size, plane, low: Some(low), lines });
-            let mut sums = vec![Sums::ZERO; starts.len().div_ceil(AT_ONCE)];
-            weight.tiling.kind.with(|| {
-                for panel in panels {
-                    sums.fill(Sums::ZERO);
-                    for (index, some) in steps.chunks(STEPS_AT_ONCE).enumerate() {
-                        let first = index * STEPS_AT_ONCE;
-                        let right = weight.split(panel, first..first + some.len(), scratch);
-                        for (starts, sums) in starts.chunks(AT_ONCE).zip(&mut sums) {
-                            weight.tiling.kind.add_split(starts, lines, low, some, right, sums);
+    let parts = weight.tiling.parts;
+    let (left_lines, split_lines) = match parts {
+        Parts::One => (low, 0),
+        Parts::Two => (2 * low, STEPS_AT_ONCE * 2 * STEP),
+    };
+    let sums_lines = starts.len().div_ceil(AT_ONCE) * size_of::<Sums>() / size_of::<Line>();
+    with_lines(left_lines + split_lines + sums_lines, |lines| {
+        let (left, lines) = lines.split_at_mut(left_lines);
+        let (scratch, sums) = lines.split_at_mut(split_lines);
+        let sums: &mut [Sums] = bytemuck::cast_slice_mut(sums);
+        let lacking = (parts == Parts::Two).then_some(low);
+        dispatch(Lay { x, walk, depth: weight.depth, block, size, plane, low: lacking, lines: left });
+        let left = &*left;
+        weight.tiling.kind.with(|| {
+            for panel in panels {
+                for first in (0..steps.len()).step_by(STEPS_AT_ONCE) {
+                    let range = first..(first + STEPS_AT_ONCE).min(steps.len());
+                    let (steps_of, last) = (&steps[range.clone()], range.end == steps.len());
+                    let right = match parts {
+                        Parts::One => weight.rounded(panel, range),
+                        Parts::Two => weight.split(panel, range, scratch),
+                    };
+                    let rows = starts.chunks(AT_ONCE).zip(rows.chunks(AT_ONCE * SIDE));
+                    for ((starts, rows), sums) in rows.zip(&mut *sums) {
+                        let (kind, left) = (weight.tiling.kind, Rows { lines: left, starts, steps: steps_of });
+                        match parts {
+                            Parts::One => kind.multiply(left, right, sums, first > 0),
+                            Parts::Two => kind.multiply_split(left, low, right, sums, first > 0),
+                        }
+                        if last {
+                            put(sums, rows, panel);
                         }
                     }
-                    for (rows, sums) in rows.chunks(AT_ONCE * SIDE).zip(&sums) {
-                        put(sums, rows, panel);
-                    }
                 }
-            });
-        }),
-    }
+            }
+        });
+    });
 }
 
 /// Where the tiles of a block begin in its plane, and which row of the output each of their rows is.

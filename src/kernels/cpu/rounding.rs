@@ -197,6 +197,19 @@ pub(super) fn split_halves(from: &[Line], high: &mut [Line], low: &mut [Line]) {
     }
 }
 
+/// Rounds lines of f16 to lines of bf16.
+pub(super) fn round_halves(lines: &mut [Line]) {
+    for line in lines {
+        #[cfg(target_arch = "x86_64")]
+        if has_vectors() {
+            // SAFETY: the machine has what the function is compiled for.
+            unsafe { x86::round_halves(line) };
+            continue;
+        }
+        line.0 = line.0.map(|half| rounded(f16::from_bits(half).to_f32()));
+    }
+}
+
 fn split_line(numbers: &[f32; DEPTH], high: &mut Line, low: &mut Line) {
     #[cfg(target_arch = "x86_64")]
     if has_vectors() {
@@ -232,6 +245,18 @@ mod x86 {
                 to.as_mut_ptr().cast(),
                 transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(second, first)),
             );
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bf16")]
+    pub(super) fn round_halves(line: &mut Line) {
+        let line = line.0.as_mut_ptr();
+        // SAFETY: a line is two times sixteen numbers.
+        unsafe {
+            let (first, second) = (_mm256_loadu_si256(line.cast()), _mm256_loadu_si256(line.add(16).cast()));
+            let both = _mm512_cvtne2ps_pbh(_mm512_cvtph_ps(second), _mm512_cvtph_ps(first));
+            _mm512_storeu_si512(line.cast(), transmute::<__m512bh, __m512i>(both));
         }
     }
 

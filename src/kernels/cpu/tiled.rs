@@ -1,9 +1,8 @@
 //! Weights in tiles ([`super::tiles`]), packed once.
 
 use super::packed::{Values, WIDE};
-use super::rounding::{rounded, split, split_halves};
+use super::rounding::{round_halves, rounded, split, split_halves};
 use super::tiles::{AT_ONCE, DEPTH, Line, PANEL, Parts, SIDE, STEP, Tiling};
-use half::slice::HalfFloatSliceExt;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -55,10 +54,10 @@ impl Tiled {
         self.depth.div_ceil(DEPTH) * self.taps
     }
 
-    /// A panel of what is rounded.
-    pub(super) fn rounded(&self, panel: usize) -> &[Line] {
-        let Lines::Rounded(lines) = &self.lines else { unreachable!("what is split is not asked for whole panels") };
-        &lines[panel * self.steps() * STEP..][..self.steps() * STEP]
+    /// Some steps of a panel of what is rounded.
+    pub(super) fn rounded(&self, panel: usize, steps: Range<usize>) -> &[Line] {
+        let Lines::Rounded(lines) = &self.lines else { unreachable!("what is split is not asked for what is rounded") };
+        &lines[(panel * self.steps() + steps.start) * STEP..][..steps.len() * STEP]
     }
 
     /// Some steps of a panel, split; `scratch` has 2 · [`STEP`] lines for each.
@@ -135,19 +134,18 @@ impl Lines {
         output: impl Fn(usize) -> Option<usize> + Sync,
     ) -> Self {
         let shape = (panels, taps, depth);
-        let of_f32 = |from: &[f32], to: &mut [[u16; 1]]| each(from, to, |x| [rounded(x)]);
-        let split_f32 = |from: &[f32], to: &mut [[u16; 2]]| each(from, to, split);
+        let as_it_is = |_: &mut [Line]| {};
         match (parts, weight) {
-            (Parts::One, Values::F32(values)) => Self::Rounded(arrange(values, shape, output, of_f32)),
+            (Parts::One, Values::F32(values)) => {
+                Self::Rounded(arrange(values, shape, output, |x| [rounded(x)], as_it_is))
+            }
             (Parts::One, Values::F16(values)) => {
-                Self::Rounded(arrange(values, shape, output, |from, to| of_f32(&from.to_f32_vec(), to)))
+                Self::Rounded(arrange(values, shape, output, |x| [x.to_bits()], round_halves))
             }
-            (_, Values::Bf16(values)) => {
-                Self::Rounded(arrange(values, shape, output, |from, to| each(from, to, |x| [x.to_bits()])))
-            }
-            (Parts::Two, Values::F32(values)) => Self::Split(arrange(values, shape, output, split_f32)),
+            (_, Values::Bf16(values)) => Self::Rounded(arrange(values, shape, output, |x| [x.to_bits()], as_it_is)),
+            (Parts::Two, Values::F32(values)) => Self::Split(arrange(values, shape, output, split, as_it_is)),
             (Parts::Two, Values::F16(values)) => {
-                let halves = arrange(values, shape, output, |from, to| each(from, to, |x| [x.to_bits()]));
+                let halves = arrange(values, shape, output, |x| [x.to_bits()], as_it_is);
                 if values.len() > WIDE { Self::Halves(halves) } else { Self::Split(split_steps(&halves)) }
             }
         }
@@ -164,17 +162,14 @@ fn split_steps(halves: &[Line]) -> Vec<Line> {
     lines
 }
 
-fn each<T: Copy, const PARTS: usize>(from: &[T], to: &mut [[u16; PARTS]], parts: impl Fn(T) -> [u16; PARTS]) {
-    from.iter().zip(to).for_each(|(from, to)| *to = parts(*from));
-}
-
-/// `values` (outputs, depth, taps) in panels of `shape`, which is panels, taps and depth. `parts` makes numbers into what is
-/// stored; the first of each stand in a step's first lines, the next behind them.
-fn arrange<T: Sync, const PARTS: usize>(
+/// `values` (outputs, depth, taps) in panels of `shape`, which is panels, taps and depth. `parts` makes a number into what is
+/// stored; the first of each stand in a step's first lines, the next behind them. `finish` has the last word on a tile of the depth.
+fn arrange<T: Copy + Sync, const PARTS: usize>(
     values: &[T],
     (panels, taps, depth): (usize, usize, usize),
     output: impl Fn(usize) -> Option<usize> + Sync,
-    parts: impl Fn(&[T], &mut [[u16; PARTS]]) + Sync,
+    parts: impl Fn(T) -> [u16; PARTS] + Sync,
+    finish: impl Fn(&mut [Line]) + Sync,
 ) -> Vec<Line> {
     let of_tile = taps * PARTS * STEP;
     let of_panel = depth.div_ceil(DEPTH) * of_tile;
@@ -190,7 +185,8 @@ fn arrange<T: Sync, const PARTS: usize>(
             numbers[count..].fill([0; PARTS]);
             for column in 0..PANEL {
                 let Some(output) = output(panel * PANEL + column) else { continue };
-                parts(&values[(output * depth + first) * taps..][..count], &mut numbers[..count]);
+                let values = &values[(output * depth + first) * taps..][..count];
+                numbers.iter_mut().zip(values).for_each(|(number, value)| *number = parts(*value));
                 // The compiler unrolls what it knows: nearly all weights are matrices or kernels of 3×3.
                 match taps {
                     1 => put_column(&numbers, 1, column, &mut steps),
@@ -198,6 +194,7 @@ fn arrange<T: Sync, const PARTS: usize>(
                     taps => put_column(&numbers, taps, column, &mut steps),
                 }
             }
+            finish(&mut steps);
             lines.iter_mut().zip(&steps).for_each(|(to, line)| _ = to.write(*line));
         }
     });

@@ -130,67 +130,76 @@ impl Kind {
         work()
     }
 
-    /// The sums of products of one or two tiles of rows with two tiles of columns side by side. `starts` says where each tile of
-    /// rows begins in `left`, `steps` how many lines further on its numbers of each step lie; the columns' are the next of `right`
-    /// each time. With one tile of rows, the lower half of `sums` stays as it was.
-    pub(super) fn multiply(self, starts: &[usize], left: &[Line], steps: &[u32], right: &[Line], sums: &mut Sums) {
-        assert!(starts.len() == 1 || starts.len() == AT_ONCE, "one or two tiles of rows");
-        assert!(right.len() >= steps.len() * AT_ONCE * SIDE, "too few columns");
-        let furthest = |of: Option<usize>| of.unwrap_or_default();
-        let last = furthest(starts.iter().copied().max()) + furthest(steps.iter().map(|step| *step as usize).max());
-        assert!(left.len() >= last + SIDE, "too few rows");
+    /// The sums of products of rows with two tiles of columns side by side, which are the next of `right` at each step. With one tile
+    /// of rows, the lower half of `sums` stays as it was. `more`: added to what is in `sums`.
+    pub(super) fn multiply(self, rows: Rows<'_>, right: &[Line], sums: &mut Sums, more: bool) {
+        rows.check(0);
+        assert!(right.len() >= rows.steps.len() * STEP, "too few columns");
         match self {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: whoever has this kind has asked for it; the lines are there, as just checked.
-            Self::Tiles => unsafe { x86::tiles(starts, left.as_ptr(), steps, right.as_ptr(), sums) },
+            Self::Tiles => unsafe { x86::tiles(rows, right.as_ptr(), sums, more) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
-            Self::Vectors => unsafe { x86::vectors(starts, left.as_ptr(), steps, right.as_ptr(), sums) },
-            Self::Numbers => numbers(starts, left, steps, right, sums),
+            Self::Vectors => unsafe { x86::vectors(rows, right.as_ptr(), sums, more) },
+            Self::Numbers => numbers(rows, right, sums, more),
         }
     }
 
-    /// As [`Self::multiply`], of numbers that are split in two, added to `sums`: the products of what is rounded, of what that lacks on
+    /// As [`Self::multiply`], of numbers that are split in two: the products of what is rounded, of what that lacks on
     /// the left, and of what it lacks on the right; not of what both lack, which is nothing to sums of f32. On the left what is lacking
     /// stands `low` lines behind, on the right behind the two tiles of each step.
-    #[expect(clippy::too_many_arguments, reason = "they are the two sides, with where on them things lie")]
-    pub(super) fn add_split(
-        self,
-        starts: &[usize],
-        left: &[Line],
-        low: usize,
-        steps: &[u32],
-        right: &[Line],
-        sums: &mut Sums,
-    ) {
-        assert!(starts.len() == 1 || starts.len() == AT_ONCE, "one or two tiles of rows");
-        assert!(right.len() >= steps.len() * 2 * STEP, "too few columns");
-        let furthest = |of: Option<usize>| of.unwrap_or_default();
-        let last = furthest(starts.iter().copied().max()) + furthest(steps.iter().map(|step| *step as usize).max());
-        assert!(left.len() >= last + low + SIDE, "too few rows");
+    pub(super) fn multiply_split(self, rows: Rows<'_>, low: usize, right: &[Line], sums: &mut Sums, more: bool) {
+        rows.check(low);
+        assert!(right.len() >= rows.steps.len() * 2 * STEP, "too few columns");
         match self {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: whoever has this kind has asked for it; the lines are there, as just checked.
-            Self::Tiles => unsafe { x86::split_tiles(starts, left.as_ptr(), low, steps, right.as_ptr(), sums) },
+            Self::Tiles => unsafe { x86::split_tiles(rows, low, right.as_ptr(), sums, more) },
             // Vectors would be slower than f32's own.
-            _ => split_numbers(starts, left, low, steps, right, sums),
+            _ => split_numbers(rows, low, right, sums, more),
         }
     }
 }
 
-/// As [`Kind::add_split`].
-fn split_numbers(starts: &[usize], numbers: &[Line], low: usize, steps: &[u32], right: &[Line], sums: &mut Sums) {
+/// One or two tiles of rows of a product.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'a> {
+    pub(super) lines: &'a [Line],
+    /// Where each tile begins in the lines.
+    pub(super) starts: &'a [usize],
+    /// How many lines further on its numbers of each step lie.
+    pub(super) steps: &'a [u32],
+}
+
+impl Rows<'_> {
+    /// That all lines are there, and those that are `low` behind.
+    fn check(self, low: usize) {
+        assert!(self.starts.len() == 1 || self.starts.len() == AT_ONCE, "one or two tiles of rows");
+        let furthest = |of: Option<usize>| of.unwrap_or_default();
+        let step = furthest(self.steps.iter().map(|step| *step as usize).max());
+        let last = furthest(self.starts.iter().copied().max()) + step + low;
+        assert!(self.lines.len() >= last + SIDE, "too few rows");
+    }
+
+    fn numbers(self) -> impl Iterator<Item = usize> {
+        self.starts.iter().flat_map(|start| *start..start + SIDE)
+    }
+}
+
+/// As [`Kind::multiply_split`].
+fn split_numbers(rows: Rows<'_>, low: usize, right: &[Line], sums: &mut Sums, more: bool) {
     let wide = |number: u16| f32::from_bits(u32::from(number) << 16);
-    let rows = starts.iter().flat_map(|start| *start..start + SIDE);
-    for (row, sums) in rows.zip(&mut sums.0) {
+    for (row, sums) in rows.numbers().zip(&mut sums.0) {
         for (column, sum) in sums.iter_mut().enumerate() {
-            for (step, right) in steps.iter().zip(right.chunks_exact(2 * STEP)) {
+            *sum = if more { *sum } else { 0.0 };
+            for (step, right) in rows.steps.iter().zip(right.chunks_exact(2 * STEP)) {
                 let left = row + *step as usize;
                 let (high, lacking) = right.split_at(STEP);
                 for (left, right) in [(left, high), (left + low, high), (left, lacking)] {
                     for (pair, right) in right[column / SIDE * SIDE..][..SIDE].iter().enumerate() {
                         for half in 0..2 {
-                            *sum += wide(numbers[left].0[2 * pair + half]) * wide(right.0[column % SIDE * 2 + half]);
+                            *sum += wide(rows.lines[left].0[2 * pair + half]) * wide(right.0[column % SIDE * 2 + half]);
                         }
                     }
                 }
@@ -199,14 +208,14 @@ fn split_numbers(starts: &[usize], numbers: &[Line], low: usize, steps: &[u32], 
     }
 }
 
-fn numbers(starts: &[usize], left: &[Line], steps: &[u32], right: &[Line], sums: &mut Sums) {
+/// As [`Kind::multiply`].
+fn numbers(rows: Rows<'_>, right: &[Line], sums: &mut Sums, more: bool) {
     let wide = |number: u16| f32::from_bits(u32::from(number) << 16);
-    let rows = starts.iter().flat_map(|start| *start..start + SIDE);
-    for (row, sums) in rows.zip(&mut sums.0) {
+    for (row, sums) in rows.numbers().zip(&mut sums.0) {
         for (column, sum) in sums.iter_mut().enumerate() {
-            *sum = 0.0;
-            for (step, right) in steps.iter().zip(right.chunks_exact(AT_ONCE * SIDE)) {
-                let left = &left[row + *step as usize];
+            *sum = if more { *sum } else { 0.0 };
+            for (step, right) in rows.steps.iter().zip(right.chunks_exact(STEP)) {
+                let left = &rows.lines[row + *step as usize];
                 for (pair, right) in right[column / SIDE * SIDE..][..SIDE].iter().enumerate() {
                     for half in 0..2 {
                         *sum += wide(left.0[2 * pair + half]) * wide(right.0[column % SIDE * 2 + half]);
@@ -219,10 +228,11 @@ fn numbers(starts: &[usize], left: &[Line], steps: &[u32], right: &[Line], sums:
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{AT_ONCE, Line, PANEL, SIDE, Sums};
+    use super::{AT_ONCE, Line, PANEL, Rows, SIDE, Sums};
     use std::arch::asm;
     use std::arch::x86_64::{
-        __m512bh, __m512i, _mm512_dpbf16_ps, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_setzero_ps, _mm512_storeu_ps,
+        __m512bh, __m512i, _mm512_dpbf16_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_setzero_ps,
+        _mm512_storeu_ps,
     };
 
     /// Whether the processor has tiles of bf16 and the system lets this process use them (Linux 5.16, "Using XSTATE features in
@@ -278,27 +288,34 @@ mod x86 {
     /// # Safety
     /// As [`super::Kind::multiply`] checks; the tiles must be configured.
     pub(super) unsafe fn tiles(
-        starts: &[usize],
-        left: *const Line,
-        steps: &[u32],
+        Rows { lines, starts, steps }: Rows<'_>,
         right: *const Line,
         sums: &mut Sums,
+        more: bool,
     ) {
         const LINE: usize = size_of::<Line>();
         const ROW: usize = PANEL * size_of::<f32>();
         if steps.is_empty() {
-            sums.0.fill([0.0; PANEL]);
+            if !more {
+                *sums = Sums::ZERO;
+            }
             return;
         }
         let end = steps.as_ptr_range().end;
         let sums = sums.0.as_mut_ptr();
-        let left = left.wrapping_add(starts[0]);
+        let left = lines.as_ptr().wrapping_add(starts[0]);
         if let [first, second] = starts {
             let apart = second.wrapping_sub(*first).wrapping_mul(LINE);
             // SAFETY: promised by the caller.
             unsafe {
                 asm!(
                     "tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3",
+                    "test {more}, {more}",
+                    "jz 2f",
+                    "tileloadd tmm0, [{sums} + {row}*1]",
+                    "tileloadd tmm1, [{sums} + {row}*1 + 64]",
+                    "tileloadd tmm2, [{sums} + {row}*1 + 2048]",
+                    "tileloadd tmm3, [{sums} + {row}*1 + 2112]",
                     "2:",
                     "mov {at:e}, dword ptr [{step}]",
                     "shl {at}, 6",
@@ -322,6 +339,7 @@ mod x86 {
                     "tilestored [{sums} + {row}*1 + 2112], tmm3",
                     at = out(reg) _, step = inout(reg) steps.as_ptr() => _, end = in(reg) end, left = in(reg) left,
                     apart = in(reg) apart, right = inout(reg) right => _, line = in(reg) LINE, sums = in(reg) sums, row = in(reg) ROW,
+                    more = in(reg_byte) u8::from(more),
                     out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _, out("tmm4") _, out("tmm5") _, out("tmm6") _,
                     out("tmm7") _, options(nostack),
                 );
@@ -331,6 +349,10 @@ mod x86 {
             unsafe {
                 asm!(
                     "tilezero tmm0", "tilezero tmm1",
+                    "test {more}, {more}",
+                    "jz 2f",
+                    "tileloadd tmm0, [{sums} + {row}*1]",
+                    "tileloadd tmm1, [{sums} + {row}*1 + 64]",
                     "2:",
                     "mov {at:e}, dword ptr [{step}]",
                     "shl {at}, 6",
@@ -348,6 +370,7 @@ mod x86 {
                     "tilestored [{sums} + {row}*1 + 64], tmm1",
                     at = out(reg) _, step = inout(reg) steps.as_ptr() => _, end = in(reg) end, left = in(reg) left,
                     right = inout(reg) right => _, line = in(reg) LINE, sums = in(reg) sums, row = in(reg) ROW,
+                    more = in(reg_byte) u8::from(more),
                     out("tmm0") _, out("tmm1") _, out("tmm4") _, out("tmm6") _, out("tmm7") _, options(nostack),
                 );
             }
@@ -355,30 +378,35 @@ mod x86 {
     }
 
     /// # Safety
-    /// As [`super::Kind::add_split`] checks; the tiles must be configured.
+    /// As [`super::Kind::multiply_split`] checks; the tiles must be configured.
     #[expect(clippy::too_many_lines, reason = "they are instructions, one by one")]
     pub(super) unsafe fn split_tiles(
-        starts: &[usize],
-        left: *const Line,
+        Rows { lines, starts, steps }: Rows<'_>,
         low: usize,
-        steps: &[u32],
         right: *const Line,
         sums: &mut Sums,
+        more: bool,
     ) {
         const LINE: usize = size_of::<Line>();
         const ROW: usize = PANEL * size_of::<f32>();
         if steps.is_empty() {
+            if !more {
+                *sums = Sums::ZERO;
+            }
             return;
         }
         let end = steps.as_ptr_range().end;
         let sums = sums.0.as_mut_ptr();
-        let left = left.wrapping_add(starts[0]);
+        let left = lines.as_ptr().wrapping_add(starts[0]);
         let low = low * LINE;
         if let [first, second] = starts {
             let apart = second.wrapping_sub(*first).wrapping_mul(LINE);
             // SAFETY: promised by the caller.
             unsafe {
                 asm!(
+                    "tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3",
+                    "test {more}, {more}",
+                    "jz 2f",
                     "tileloadd tmm0, [{sums} + {row}*1]",
                     "tileloadd tmm1, [{sums} + {row}*1 + 64]",
                     "tileloadd tmm2, [{sums} + {row}*1 + 2048]",
@@ -424,6 +452,7 @@ mod x86 {
                     at = out(reg) _, other = out(reg) _, step = inout(reg) steps.as_ptr() => _, end = in(reg) end,
                     left = in(reg) left, apart = in(reg) apart, low = in(reg) low, right = inout(reg) right => _,
                     line = in(reg) LINE, sums = in(reg) sums, row = in(reg) ROW,
+                    more = in(reg_byte) u8::from(more),
                     out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _, out("tmm4") _, out("tmm5") _, out("tmm6") _,
                     out("tmm7") _, options(nostack),
                 );
@@ -432,6 +461,9 @@ mod x86 {
             // SAFETY: promised by the caller.
             unsafe {
                 asm!(
+                    "tilezero tmm0", "tilezero tmm1",
+                    "test {more}, {more}",
+                    "jz 2f",
                     "tileloadd tmm0, [{sums} + {row}*1]",
                     "tileloadd tmm1, [{sums} + {row}*1 + 64]",
                     "2:",
@@ -459,6 +491,7 @@ mod x86 {
                     "tilestored [{sums} + {row}*1 + 64], tmm1",
                     at = out(reg) _, step = inout(reg) steps.as_ptr() => _, end = in(reg) end, left = in(reg) left,
                     low = in(reg) low, right = inout(reg) right => _, line = in(reg) LINE, sums = in(reg) sums, row = in(reg) ROW,
+                    more = in(reg_byte) u8::from(more),
                     out("tmm0") _, out("tmm1") _, out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _, options(nostack),
                 );
             }
@@ -472,15 +505,22 @@ mod x86 {
     /// As [`super::Kind::multiply`] checks.
     #[target_feature(enable = "avx512f,avx512bf16")]
     pub(super) unsafe fn vectors(
-        starts: &[usize],
-        left: *const Line,
-        steps: &[u32],
+        Rows { lines, starts, steps }: Rows<'_>,
         right: *const Line,
         sums: &mut Sums,
+        more: bool,
     ) {
         for first in (0..starts.len() * SIDE).step_by(ROWS) {
-            let left = left.wrapping_add(starts[first / SIDE] + first % SIDE);
+            let left = lines.as_ptr().wrapping_add(starts[first / SIDE] + first % SIDE);
             let mut tile = [[_mm512_setzero_ps(); AT_ONCE]; ROWS];
+            if more {
+                for (sums, tile) in sums.0[first..first + ROWS].iter().zip(&mut tile) {
+                    for (sums, sum) in sums.chunks_exact(SIDE).zip(tile) {
+                        // SAFETY: they are as many numbers as a vector has.
+                        *sum = unsafe { _mm512_loadu_ps(sums.as_ptr()) };
+                    }
+                }
+            }
             for (index, step) in steps.iter().enumerate() {
                 // SAFETY: promised by the caller: each step has that many lines on both sides, and pairs are read within a line.
                 unsafe {

@@ -2,7 +2,7 @@
 //! Those of split numbers stand beside f32's own in the tests above, and here where they are held against themselves.
 
 use super::*;
-use crate::kernels::cpu::rounding::{Number, lay_row_split, split};
+use crate::kernels::cpu::rounding::{Number, lay_row_split, round_halves, split};
 
 /// What of this machine multiplies bf16, and what multiplies it anywhere.
 fn kinds() -> Vec<Kind> {
@@ -37,6 +37,22 @@ fn rounding_to_bf16_is_to_the_nearest_and_then_to_the_even_one() {
     ]) {
         let x = f32::from_bits(bits);
         assert_eq!(bf16::of(x).to_bits(), bf16::from_f32(x).to_bits(), "{x}");
+    }
+}
+
+#[test]
+fn every_f16_is_rounded_to_the_nearest_bf16() {
+    for first in (0..=u16::MAX).step_by(32) {
+        let mut line = [tiles::Line::ZERO];
+        (first..=first + 31).zip(&mut line[0].0).for_each(|(bits, half)| *half = bits);
+        round_halves(&mut line);
+        for (bits, found) in (first..=first + 31).zip(line[0].0) {
+            let wide = f16::from_bits(bits).to_f32();
+            assert!(
+                found == bf16::from_f32(wide).to_bits() || wide.is_nan() && bf16::from_bits(found).is_nan(),
+                "{wide}"
+            );
+        }
     }
 }
 
