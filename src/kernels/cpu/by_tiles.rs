@@ -81,7 +81,7 @@ const fn block_bytes(parts: Parts) -> usize {
 
 /// Columns of a block.
 const BLOCK_WIDTH: usize = 64;
-/// Steps of a panel that pass over a block before the next: rounded they stay in the first cache, split in the second.
+/// Steps for which a panel is split at once: with a block, they stay in the second cache.
 const STEPS_AT_ONCE: usize = 16;
 /// Outputs of a block for which a weight is worth reading again.
 const BLOCK_OUTPUTS: usize = 128;
@@ -155,11 +155,13 @@ fn multiply_block<X: Number>(x: &[X], walk: Walk, weight: &Tiled, block: &Block,
     let low = tiles * plane;
     let size = (height, width);
     let parts = weight.tiling.parts;
-    let (left_lines, split_lines) = match parts {
-        Parts::One => (low, 0),
-        Parts::Two => (2 * low, STEPS_AT_ONCE * 2 * STEP),
+    // What is split passes over the whole block before more of it is, and sums wait for it.
+    let (left_lines, split_lines, at_once) = match parts {
+        Parts::One => (low, 0, steps.len()),
+        Parts::Two => (2 * low, STEPS_AT_ONCE * 2 * STEP, STEPS_AT_ONCE),
     };
-    let sums_lines = starts.len().div_ceil(AT_ONCE) * size_of::<Sums>() / size_of::<Line>();
+    let wait = at_once < steps.len();
+    let sums_lines = if wait { starts.len().div_ceil(AT_ONCE) } else { 1 } * size_of::<Sums>() / size_of::<Line>();
     with_lines(left_lines + split_lines + sums_lines, |lines| {
         let (left, lines) = lines.split_at_mut(left_lines);
         let (scratch, sums) = lines.split_at_mut(split_lines);
@@ -169,15 +171,16 @@ fn multiply_block<X: Number>(x: &[X], walk: Walk, weight: &Tiled, block: &Block,
         let left = &*left;
         weight.tiling.kind.with(|| {
             for panel in panels {
-                for first in (0..steps.len()).step_by(STEPS_AT_ONCE) {
-                    let range = first..(first + STEPS_AT_ONCE).min(steps.len());
+                for first in (0..steps.len()).step_by(at_once) {
+                    let range = first..(first + at_once).min(steps.len());
                     let (steps_of, last) = (&steps[range.clone()], range.end == steps.len());
                     let right = match parts {
                         Parts::One => weight.rounded(panel, range),
                         Parts::Two => weight.split(panel, range, scratch),
                     };
                     let rows = starts.chunks(AT_ONCE).zip(rows.chunks(AT_ONCE * SIDE));
-                    for ((starts, rows), sums) in rows.zip(&mut *sums) {
+                    for (index, (starts, rows)) in rows.enumerate() {
+                        let sums = &mut sums[if wait { index } else { 0 }];
                         let (kind, left) = (weight.tiling.kind, Rows { lines: left, starts, steps: steps_of });
                         match parts {
                             Parts::One => kind.multiply(left, right, sums, first > 0),
