@@ -39,6 +39,26 @@ fn every_file_in_shaders_is_embedded() {
     assert_eq!(files, names);
 }
 
+#[test]
+fn a_picture_larger_than_a_texture_may_be_is_shown_all_the_same() {
+    let extent = Extent::new(16384, 64);
+    let rgba = (0..extent.area()).flat_map(|i| if i % 16384 < 8192 { [255, 0, 0, 255] } else { [0, 0, 255, 255] });
+    let mut shown = CanvasPicture::default();
+    shown.set_picture(&Arc::new(Picture::from_rgba(extent, rgba.collect()).unwrap()));
+    // Its middle column stands at 48, and it is 32 pixels high.
+    let uniforms = uniforms(extent, [48.0 - 4096.0, 24.0], 0.5, 1.0, false);
+    let size = egui::vec2(VIEWPORT[0] as f32, VIEWPORT[1] as f32);
+    let mut harness = Harness::builder().with_size(size).with_render_cursor(false).wgpu().build_eframe(move |cc| {
+        install(cc.wgpu_render_state.as_ref().expect("a graphics adapter"));
+        Scene { shown, uniforms }
+    });
+    let seen = harness.render().expect("the canvas renders");
+    let colour = |x, y| seen.get_pixel(x, y).0;
+    assert_eq!([colour(1, 24), colour(47, 55)], [[255, 0, 0, 255]; 2]);
+    assert_eq!([colour(48, 24), colour(95, 55)], [[0, 0, 255, 255]; 2]);
+    assert_ne!(colour(95, 57), [0, 0, 255, 255]);
+}
+
 /// A picture of every kind of pixel: gradients, checks, transparency.
 fn picture(extent: Extent) -> Picture {
     let rgba = (0..extent.height)

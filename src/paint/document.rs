@@ -99,6 +99,7 @@ impl Document {
 
     /// A document that was put away: layers of this extent, and perhaps a mask. There is nothing to undo in it.
     pub fn with_layers(extent: Extent, stack: Stack, mask: Option<Mask>) -> Result<Self, Error> {
+        Frame { extent, left: 0, top: 0 }.check()?;
         check_extents(extent, &stack, mask.as_ref())?;
         let mask = mask.filter(|mask| !mask.is_empty());
         Ok(Self {
@@ -289,9 +290,7 @@ impl Document {
 
     /// Takes these layers in the place of all that are there. The mask stays if they are as large.
     fn take_layers(&mut self, extent: Extent, stack: Stack) -> Result<Option<Change>, Error> {
-        if extent.is_empty() {
-            return Err(Error::Empty(extent));
-        }
+        Frame { extent, left: 0, top: 0 }.check()?;
         if extent != self.extent() {
             return Ok(Some(self.swap(Change::Canvas { extent, stack, mask: None, bytes: 0 })));
         }
@@ -299,9 +298,7 @@ impl Document {
     }
 
     fn take_all(&mut self, extent: Extent, stack: Stack, mask: Option<Mask>) -> Result<Change, Error> {
-        if extent.is_empty() {
-            return Err(Error::Empty(extent));
-        }
+        Frame { extent, left: 0, top: 0 }.check()?;
         check_extents(extent, &stack, mask.as_ref())?;
         Ok(self.swap(Change::Canvas { extent, stack, mask, bytes: 0 }))
     }

@@ -399,3 +399,32 @@ fn an_empty_document_of_the_largest_size_takes_next_to_nothing() {
     let bytes = places + tiles.len() * super::super::TILE_BYTES;
     assert!(bytes < 1 << 20, "{bytes}");
 }
+
+#[test]
+fn no_picture_is_taken_that_is_larger_than_a_document_may_be() {
+    let extent = Extent::new(Frame::MOST_SIDE + 8, 8);
+    let stack = Stack::of_picture(&Picture::filled(extent, [9; 4]));
+    let too_large = Error::TooLarge(extent);
+    let mut document = Document::new(EXTENT);
+    let picture = Some(Arc::new(Picture::filled(extent, [9; 4])));
+    assert_eq!(document.apply(Edit::SetPicture(picture)).unwrap_err(), too_large);
+    let edit = Edit::TakeLayers { extent, stack: stack.clone(), mask: None };
+    assert_eq!(document.apply(edit).unwrap_err(), too_large);
+    assert_eq!(document.apply(Edit::TakePaper(extent)).unwrap_err(), too_large);
+    assert_eq!(Document::with_layers(extent, stack, None).unwrap_err(), too_large);
+    assert_eq!((document.extent(), document.can_undo()), (EXTENT, false));
+}
+
+#[test]
+fn all_that_was_done_can_be_taken_back_however_much_it_takes_to_do_it_again() {
+    let extent = Extent::new(128, 128);
+    let mut document = Document::new(extent).with_history_bytes(3 * 128 * 128 * 4);
+    document.apply(Edit::TakePaper(extent)).unwrap();
+    for grey in 1..=10 {
+        let tiles = Tiles::of(&Picture::filled(extent, [grey, grey, grey, 255]));
+        document.apply(Edit::Layer(LayerEdit::Insert { name: "result".into(), tiles })).unwrap();
+    }
+    while document.undo() {}
+    assert!(!document.has_picture());
+    assert!(document.redo() && document.redo(), "what is nearest can be done again");
+}

@@ -35,8 +35,9 @@ impl Change {
 #[derive(Clone, Debug)]
 pub(super) struct History {
     done: VecDeque<Change>,
-    undone: Vec<Change>,
-    bytes: usize,
+    undone: VecDeque<Change>,
+    done_bytes: usize,
+    undone_bytes: usize,
     budget_bytes: usize,
     /// The layer whose look the newest change is about, as long as it goes on.
     going_on: Option<LayerId>,
@@ -44,7 +45,14 @@ pub(super) struct History {
 
 impl History {
     pub(super) fn new(budget_bytes: usize) -> Self {
-        Self { done: VecDeque::new(), undone: Vec::new(), bytes: 0, budget_bytes, going_on: None }
+        Self {
+            done: VecDeque::new(),
+            undone: VecDeque::new(),
+            done_bytes: 0,
+            undone_bytes: 0,
+            budget_bytes,
+            going_on: None,
+        }
     }
 
     /// Remembers a change of a layer's look. If it goes on with the newest change, that one takes both back.
@@ -59,7 +67,8 @@ impl History {
     /// spent; the newest stays in any case.
     pub(super) fn push(&mut self, change: Change) {
         self.going_on = None;
-        self.bytes -= self.undone.drain(..).map(|c| c.bytes()).sum::<usize>();
+        self.undone.clear();
+        self.undone_bytes = 0;
         self.keep_done(change);
     }
 
@@ -67,30 +76,30 @@ impl History {
     pub(super) fn pop_done(&mut self) -> Option<Change> {
         self.going_on = None;
         let change = self.done.pop_back()?;
-        self.bytes -= change.bytes();
+        self.done_bytes -= change.bytes();
         Some(change)
     }
 
     /// Keeps a change that was taken back, to be done again.
     pub(super) fn keep_undone(&mut self, change: Change) {
-        self.bytes += change.bytes();
-        self.undone.push(change);
-        self.forget_the_oldest();
+        self.undone_bytes += change.bytes();
+        self.undone.push_back(change);
+        self.forget_the_farthest();
     }
 
     /// Takes out the change that was taken back last, to be done again. What it replaces goes to [`Self::keep_done`].
     pub(super) fn pop_undone(&mut self) -> Option<Change> {
         self.going_on = None;
-        let change = self.undone.pop()?;
-        self.bytes -= change.bytes();
+        let change = self.undone.pop_back()?;
+        self.undone_bytes -= change.bytes();
         Some(change)
     }
 
     /// Keeps a change that was done, to be taken back.
     pub(super) fn keep_done(&mut self, change: Change) {
-        self.bytes += change.bytes();
+        self.done_bytes += change.bytes();
         self.done.push_back(change);
-        self.forget_the_oldest();
+        self.forget_the_farthest();
     }
 
     pub(super) fn can_undo(&self) -> bool {
@@ -102,14 +111,17 @@ impl History {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.bytes
+        self.done_bytes + self.undone_bytes
     }
 
-    fn forget_the_oldest(&mut self) {
-        while self.bytes > self.budget_bytes && self.done.len() > 1 {
-            if let Some(oldest) = self.done.pop_front() {
-                self.bytes -= oldest.bytes();
-            }
+    /// What can be taken back gives way only to what was done after it, never to what was taken back: that goes first, from its far end,
+    /// but for the nearest.
+    fn forget_the_farthest(&mut self) {
+        while self.bytes() > self.budget_bytes && self.undone.len() > 1 {
+            self.undone_bytes -= self.undone.pop_front().map_or(0, |farthest| farthest.bytes());
+        }
+        while self.done_bytes > self.budget_bytes && self.done.len() > 1 {
+            self.done_bytes -= self.done.pop_front().map_or(0, |oldest| oldest.bytes());
         }
     }
 }

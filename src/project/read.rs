@@ -1,7 +1,7 @@
 use super::ora_read::STACK;
 use super::{CONTENTS, Contents, Error, Opened, Project, VERSION};
 use crate::geom::Extent;
-use crate::paint::{Layer, Stack, Tiles};
+use crate::paint::{Frame, Layer, Stack, Tiles};
 use crate::pixels::{Mask, Picture};
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -71,7 +71,8 @@ impl Reader {
         if layers == 0 || extent.is_empty() {
             return Err(self.damaged("it has no layers or no pixels"));
         }
-        let is_too_large = !Picture::holds(extent) || extent.area().saturating_mul(4 * layers) > MOST_BYTES;
+        let is_too_large =
+            extent.width.max(extent.height) > Frame::MOST_SIDE || extent.area().saturating_mul(4 * layers) > MOST_BYTES;
         if is_too_large || layers > Stack::MOST_LAYERS {
             return Err(Error::TooLarge { name: self.name.clone(), extent, layers });
         }

@@ -44,6 +44,22 @@ pub struct CanvasUniforms {
     pub mask_outer_line: Colour,
 }
 
+impl CanvasUniforms {
+    /// The same view where a texel stands for `count` pixels across and down: to the shader, the texels are the image pixels.
+    pub(super) fn with_pixels_per_texel(self, count: f32) -> Self {
+        let [left, top, across, down] = self.place;
+        let [width, height, cell, reach] = self.extent;
+        let [split, line, ..] = self.compare;
+        Self {
+            place: [left, top, across * count, down * count],
+            extent: [width / count, height / count, cell, reach],
+            part: self.part.map(|length| length / count),
+            compare: [split / count, line, 0.0, 0.0],
+            ..self
+        }
+    }
+}
+
 /// Texels as the GPU holds them: `channels` bytes each, rows from the top.
 #[derive(Clone, Copy, Debug)]
 pub struct Texels<'a> {

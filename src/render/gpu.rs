@@ -2,7 +2,7 @@
 
 use super::canvas::CanvasUniforms;
 use super::shaders::CANVAS;
-use super::uploads::{CanvasPicture, Queue, Slot, Upload};
+use super::uploads::{CanvasPicture, Queue, Slot, Upload, pixels_per_texel};
 use crate::geom::Extent;
 use eframe::egui::{PaintCallbackInfo, Rect, Shape};
 use eframe::egui_wgpu::{self, wgpu};
@@ -16,7 +16,9 @@ pub struct CanvasPaint {
 impl CanvasPaint {
     /// A frame that shows `shown` as `uniforms` say.
     pub fn new(shown: &CanvasPicture, uniforms: CanvasUniforms) -> Self {
-        Self { uniforms, queue: shown.queue() }
+        let [width, height, ..] = uniforms.extent;
+        let per_texel = pixels_per_texel(Extent::new(width as u32, height as u32));
+        Self { uniforms: uniforms.with_pixels_per_texel(per_texel as f32), queue: shown.queue() }
     }
 
     /// The frame as something for egui to draw, over `rect` of the window.
@@ -68,6 +70,8 @@ struct CanvasGpu {
 
 /// Makes the canvas's pipeline and puts it where [`CanvasPaint`] finds it. Call once for each render state.
 pub fn install(state: &egui_wgpu::RenderState) {
+    // By default such an error ends the program. What the graphics card cannot do is seen on the canvas; what is edited is not touched.
+    state.device.on_uncaptured_error(std::sync::Arc::new(|error| tracing::error!("the canvas was not drawn: {error}")));
     let gpu = CanvasGpu::new(&state.device, state.target_format);
     state.renderer.write().callback_resources.insert(gpu);
 }

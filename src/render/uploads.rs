@@ -29,6 +29,14 @@ impl Slot {
     }
 }
 
+/// The longest side of a texture: what eframe asks of every device.
+const MOST_TEXELS: u32 = 8192;
+
+/// How many pixels of a picture of this size, across and down, a texel stands for: more than one where a texture cannot hold them all.
+pub(super) fn pixels_per_texel(extent: Extent) -> u32 {
+    extent.width.max(extent.height).div_ceil(MOST_TEXELS).max(1)
+}
+
 /// Texels on their way to the GPU.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Upload {
@@ -112,6 +120,7 @@ impl CanvasPicture {
         match &mut self.mask {
             Some(shown) if shown.extent() == mask.extent() => {
                 if let Some(bounds) = difference(shown, mask) {
+                    let bounds = of_whole_texels(bounds, mask.extent());
                     *shown = mask.clone();
                     let bytes = mask_box(mask, bounds);
                     self.push(Upload { slot: Slot::Mask, extent: mask.extent(), bounds, bytes });
@@ -126,6 +135,7 @@ impl CanvasPicture {
 
     /// Takes a box of this mask, which is otherwise as before: what a stroke touched.
     pub fn set_mask_box(&mut self, mask: &Mask, bounds: Bounds) {
+        let bounds = of_whole_texels(bounds, mask.extent());
         match &mut self.mask {
             Some(shown) if shown.extent() == mask.extent() => {
                 let width = mask.extent().width as usize;
@@ -157,6 +167,7 @@ impl CanvasPicture {
         if upload.bounds.extent.is_empty() {
             return;
         }
+        let upload = upload.reduced();
         let mut queue = self.queue.lock().expect("no thread panics while it holds the queue");
         if upload.bounds == Bounds::whole(upload.extent) {
             queue.retain(|u| u.slot != upload.slot);
@@ -165,6 +176,54 @@ impl CanvasPicture {
         queue.retain(|u| (u.slot, u.extent, u.bounds) != (upload.slot, upload.extent, upload.bounds));
         queue.push(upload);
     }
+}
+
+impl Upload {
+    /// The same, where a texel has to stand for several pixels: their average. The box lies on whole texels.
+    fn reduced(self) -> Self {
+        let per_texel = pixels_per_texel(self.extent);
+        if per_texel == 1 {
+            return self;
+        }
+        let (was, channels) = (self.bounds, self.slot.texel_bytes());
+        let bounds =
+            Bounds { left: was.left / per_texel, top: was.top / per_texel, extent: in_texels(was.extent, per_texel) };
+        let (row, per_texel_row) = (was.extent.width as usize * channels, per_texel as usize * channels);
+        let mut bytes = Vec::with_capacity(bounds.extent.area() * channels);
+        for rows in self.bytes.chunks(row * per_texel as usize) {
+            let mut sums = vec![0_u32; bounds.extent.width as usize * channels];
+            for row in rows.chunks_exact(row) {
+                for (texel, sums) in row.chunks(per_texel_row).zip(sums.chunks_exact_mut(channels)) {
+                    for pixel in texel.chunks_exact(channels) {
+                        sums.iter_mut().zip(pixel).for_each(|(sum, byte)| *sum += u32::from(*byte));
+                    }
+                }
+            }
+            let columns =
+                (0..was.extent.width).step_by(per_texel as usize).map(|x| per_texel.min(was.extent.width - x));
+            let counts = columns.map(|columns| columns * (rows.len() / row) as u32);
+            for (sums, count) in sums.chunks_exact(channels).zip(counts) {
+                bytes.extend(sums.iter().map(|sum| ((sum + count / 2) / count) as u8));
+            }
+        }
+        Self { slot: self.slot, extent: in_texels(self.extent, per_texel), bounds, bytes }
+    }
+}
+
+fn in_texels(extent: Extent, per_texel: u32) -> Extent {
+    Extent::new(extent.width.div_ceil(per_texel), extent.height.div_ceil(per_texel))
+}
+
+/// The smallest box around another of a picture that begins and ends between texels.
+fn of_whole_texels(bounds: Bounds, picture: Extent) -> Bounds {
+    let per_texel = pixels_per_texel(picture);
+    let along = |start: u32, end: u32, side: u32| {
+        let first = start / per_texel * per_texel;
+        (first, (end.div_ceil(per_texel) * per_texel).min(side) - first)
+    };
+    let (left, width) = along(bounds.left, bounds.right(), picture.width);
+    let (top, height) = along(bounds.top, bounds.bottom(), picture.height);
+    Bounds { left, top, extent: Extent::new(width, height) }
 }
 
 /// The part of a tile that a picture shows, premultiplied.
@@ -256,6 +315,28 @@ mod tests {
         shown.queue.lock().unwrap().clear();
         shown.set_tiles(painting.flat());
         assert_eq!(shown.pending(), []);
+    }
+
+    #[test]
+    fn what_is_larger_than_a_texture_may_be_is_uploaded_reduced_and_a_box_of_it_too() {
+        let extent = Extent::new(2 * MOST_TEXELS - 1, 3);
+        let mut shown = CanvasPicture::default();
+        let rgba = (0..extent.area()).flat_map(|i| if i % 2 == 0 { [0, 0, 0, 255] } else { [200, 100, 50, 255] });
+        shown.set_picture(&Arc::new(Picture::from_rgba(extent, rgba.collect()).unwrap()));
+        let pending = shown.pending();
+        assert_eq!((pending.len(), pending[0].extent), (1, Extent::new(MOST_TEXELS, 2)));
+        assert_eq!(pending[0].bounds, Bounds::whole(pending[0].extent));
+        assert_eq!(pending[0].bytes[..4], [100, 50, 25, 255], "four pixels");
+        let last_column = &pending[0].bytes[(MOST_TEXELS as usize - 1) * 4..][..4];
+        assert_eq!(last_column, [100, 50, 25, 255], "two pixels, one of each row");
+        let mut mask = Mask::empty(extent);
+        shown.set_mask(&mask);
+        shown.queue.lock().unwrap().clear();
+        mask.coverage_mut()[5] = 200;
+        shown.set_mask_box(&mask, Bounds { left: 5, top: 0, extent: Extent::new(1, 1) });
+        let bounds = Bounds { left: 2, top: 0, extent: Extent::new(1, 1) };
+        let extent = Extent::new(MOST_TEXELS, 2);
+        assert_eq!(shown.pending(), [Upload { slot: Slot::Mask, extent, bounds, bytes: vec![50] }]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::paint::{Brush, Combine, Frame, LayerEdit, LayerId, PaintBrush, Painti
 use crate::pixels::{Mask, Picture};
 use crate::settings::Theme;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Everything a person can do. The panels return these; the session carries them out at the end of the frame.
 #[derive(Clone, Debug)]
@@ -106,6 +107,8 @@ pub enum Action {
     ChooseLayer(LayerId),
     /// Put this result over the document as a layer of its own.
     ApplyResult(ResultId),
+    /// Work on the result that is shown: it becomes a layer of the document, or where it does not fit there, the document's picture.
+    AdoptShown,
     /// A finished stroke of the mask brush or eraser.
     Stroke(Stroke),
     /// Add an area to the mask, take it away, or keep nothing else.
@@ -141,8 +144,10 @@ pub enum Action {
     StartFromResult(ResultId),
     /// Make a larger result of this one, by the draft's upscaler or the preferred one.
     Upscale(ResultId),
-    /// Put this result's settings into the draft, its starting picture and mask into the document.
+    /// Put this result's settings into the draft, its mask and, where there are no layers, its starting picture into the document.
     Recall(ResultId),
+    /// Start from what a result started from: this picture takes the place of all layers, and this mask lies over it.
+    TakeInput(Arc<Picture>, Option<Arc<Mask>>),
     /// Show this result's file in the file manager: the session answers with a [`Wish`](super::Wish).
     Reveal(ResultId),
     /// Try again to keep this result in the gallery.

@@ -101,6 +101,9 @@ impl Session {
                 self.document.choose_layer(layer);
             }
             Action::ApplyResult(id) => self.fetch(id, Purpose::Apply),
+            Action::AdoptShown => {
+                self.adopt_shown_result();
+            }
             Action::Stroke(stroke) => self.edit_mask(Edit::Mask(MaskEdit::Stroke(stroke))),
             Action::MaskShape(shape, combine) => self.edit_mask(Edit::Mask(MaskEdit::Shape(shape, combine))),
             Action::AdjustMask { grow, feather } => {
@@ -126,6 +129,7 @@ impl Session {
             Action::StartFromResult(id) => self.fetch(id, Purpose::StartFrom),
             Action::Upscale(id) => self.fetch(id, Purpose::Upscale),
             Action::Recall(id) => self.fetch(id, Purpose::Recall),
+            Action::TakeInput(picture, mask) => self.take_input(&picture, mask.as_deref()),
             Action::Reveal(id) => self.reveal(id),
             Action::SaveAgain(id) => self.save_again(id),
             Action::Delete(id) => self.delete(id),

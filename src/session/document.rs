@@ -28,7 +28,10 @@ pub(super) fn restored(
     let (extent, stack) = layers.unwrap_or_else(|| (mask.map_or(extent, Mask::extent), Stack::default()));
     Document::with_layers(extent, stack.clone(), mask.cloned()).unwrap_or_else(|error| {
         notices.error(format!("The mask could not be restored: {error}"));
-        Document::with_layers(extent, stack, None).unwrap_or_else(|_| Document::new(Extent::new(8, 8)))
+        Document::with_layers(extent, stack, None).unwrap_or_else(|error| {
+            notices.error(format!("The layers could not be restored: {error}"));
+            Document::new(Extent::new(8, 8))
+        })
     })
 }
 
@@ -45,7 +48,9 @@ impl Session {
 
     /// An edit of the mask. What is painted on is what gets repainted: a shown result becomes the document's picture first.
     pub(super) fn edit_mask(&mut self, edit: Edit) {
-        self.adopt_shown_result();
+        if !self.adopt_shown_result() {
+            return;
+        }
         if !self.document.has_picture() {
             self.notices.info("There is nothing to mask yet: paint or open a picture first");
             return;
@@ -53,23 +58,38 @@ impl Session {
         self.edit(edit);
     }
 
-    /// Makes a shown result the document's picture, or if it is a part of that a layer of it, as one step of undo.
-    pub(super) fn adopt_shown_result(&mut self) {
-        let Viewed::Result(id, picture, part) = &self.view.what else { return };
+    /// Makes a shown result a layer of the document, or if it does not fit there the document's picture, as one step of undo. Returns
+    /// whether the document is what is worked on now.
+    pub(super) fn adopt_shown_result(&mut self) -> bool {
+        let Viewed::Result(id, picture, part) = &self.view.what else { return true };
         let (picture, part) = (Arc::clone(picture), part.clone());
-        if part.as_ref().is_some_and(|part| self.fits(part)) {
+        let (was, extent) = (self.document.extent(), picture.extent());
+        let fits = match &part {
+            Some(part) if !part.is_whole() => self.fits(part),
+            _ => extent == was,
+        };
+        if fits && self.document.has_picture() {
             let name = self.results.get(*id).map(|item| item.prompt.clone()).unwrap_or_default();
             self.apply_result(&name, &picture, part.as_ref());
-            return;
+            return true;
         }
+        let replaces = self.document.has_picture();
         self.edit(Edit::SetPicture(Some(picture)));
+        let is_adopted = matches!(self.view.what, Viewed::Document);
+        if replaces && is_adopted {
+            let undo = Offer { label: "Undo".into(), action: Action::Undo };
+            self.notices.passing(format!("The result, {extent}, took the place of the canvas, {was}"), vec![undo]);
+        }
+        is_adopted
     }
 
     /// Makes the document what is painted on: a shown result becomes its picture, and where there is none, it gets paper.
     ///
     /// Returns whether it can be painted on; if not, the person is told why.
     pub(super) fn begin_painting(&mut self) -> bool {
-        self.adopt_shown_result();
+        if !self.adopt_shown_result() {
+            return false;
+        }
         if !self.document.has_picture() {
             self.edit(Edit::TakePaper(self.draft.extent.rounded_to(8)));
         }
@@ -126,10 +146,10 @@ impl Session {
         }
     }
 
-    /// Puts a result over the document as a layer, a part in its place, anything else scaled to the document; where there is none,
-    /// it is the first layer.
+    /// Puts a result over the document as a layer: where it was painted, or all of it scaled to the document; where there is none, it is
+    /// the first layer.
     pub(super) fn apply_result(&mut self, name: &str, picture: &Arc<Picture>, part: Option<&Part>) {
-        if let Some(part) = part.filter(|part| self.fits(part)) {
+        if let Some(part) = part.filter(|part| self.fits(part) && part.belongs_over(&self.document, picture)) {
             self.edit(Edit::Layer(LayerEdit::Insert { name: name.to_owned(), tiles: part.layer(picture) }));
             return;
         }
@@ -138,6 +158,14 @@ impl Session {
             return;
         }
         let (extent, was) = (self.document.extent(), picture.extent());
+        if let Some(part) = part.filter(|part| !part.is_whole()) {
+            let of = part.place.of;
+            self.notices.info(format!(
+                "This result is a part of a canvas of {of}, and the canvas is {extent} now: give the canvas its size back, or start \
+                 from the result as a picture of its own"
+            ));
+            return;
+        }
         let fits = if was == extent { Arc::clone(picture) } else { Arc::new(picture.resized(extent)) };
         self.edit(Edit::Layer(LayerEdit::Insert { name: name.to_owned(), tiles: Tiles::of(&fits) }));
         if was != extent {
@@ -224,7 +252,9 @@ impl Session {
     }
 
     pub(super) fn take_mask(&mut self, name: &str, mask: Mask) {
-        self.adopt_shown_result();
+        if !self.adopt_shown_result() {
+            return;
+        }
         let (expected, found) = (self.document.extent(), mask.extent());
         if self.document.has_picture() && expected != found {
             let said = format!(

@@ -88,14 +88,35 @@ pub(super) struct Part {
 }
 
 impl Part {
+    /// What was painted where a mask let it belongs there, too, though all of the canvas was shown to the model.
     pub(super) fn of(request: &Request) -> Option<Self> {
-        let mask = request.input.as_ref().and_then(|input| input.mask.clone());
-        Some(Self { place: request.place()?, mask })
+        let input = request.input.as_ref()?;
+        let of = input.picture.extent();
+        let masked = || input.mask.is_some() && request.picture_extent() == of;
+        let place = request.place().or_else(|| masked().then_some(Place { bounds: Bounds::whole(of), of }))?;
+        Some(Self { place, mask: input.mask.clone() })
     }
 
     /// A part of which only the place is known.
     pub(super) const fn at(place: Place) -> Self {
         Self { place, mask: None }
+    }
+
+    /// Whether it is all of a canvas.
+    pub(super) fn is_whole(&self) -> bool {
+        self.place.bounds == Bounds::whole(self.place.of)
+    }
+
+    /// Whether it belongs over a document as large as its canvas. All of a canvas does only where most of what its mask kept is to be
+    /// seen in the document still: else it is of another picture.
+    pub(super) fn belongs_over(&self, document: &Document, picture: &Picture) -> bool {
+        let (true, Some(mask), Some(below)) = (self.is_whole(), &self.mask, document.picture()) else {
+            return true;
+        };
+        let pixels = below.rgba().as_chunks::<4>().0.iter().zip(picture.rgba().as_chunks::<4>().0).zip(mask.coverage());
+        let kept = pixels.filter(|(_, coverage)| **coverage == 0);
+        let (count, same) = kept.fold((0, 0), |(count, same), ((a, b), _)| (count + 1, same + usize::from(a == b)));
+        2 * same >= count
     }
 
     /// As a layer of the canvas: clear where it was not painted.
@@ -109,7 +130,8 @@ impl Part {
 pub(super) struct InPlace {
     document: Arc<Tiles>,
     picture: Arc<Picture>,
-    tiles: Arc<Tiles>,
+    /// None where it does not belong over the document.
+    tiles: Option<Arc<Tiles>>,
 }
 
 impl Session {
@@ -162,7 +184,7 @@ impl Session {
     }
 }
 
-/// The document with a part over it, put together anew when one of them is another than before.
+/// The document with a part over it, put together anew when one of them is another than before. None where the part does not belong there.
 pub(super) fn in_place(
     shown: &mut Option<InPlace>,
     document: &Document,
@@ -172,13 +194,14 @@ pub(super) fn in_place(
     let is_current =
         |shown: &&mut InPlace| Arc::ptr_eq(&shown.document, document.flat()) && Arc::ptr_eq(&shown.picture, picture);
     if let Some(shown) = shown.as_mut().filter(is_current) {
-        return Some(Arc::clone(&shown.tiles));
+        return shown.tiles.clone();
     }
-    let tiles =
-        Arc::new(document.seen_with(LayerEdit::Insert { name: String::new(), tiles: part.layer(picture) }).ok()?);
+    let edit = || LayerEdit::Insert { name: String::new(), tiles: part.layer(picture) };
+    let belongs = part.belongs_over(document, picture);
+    let tiles = if belongs { Some(Arc::new(document.seen_with(edit()).ok()?)) } else { None };
     let (document, picture) = (Arc::clone(document.flat()), Arc::clone(picture));
-    *shown = Some(InPlace { document, picture, tiles: Arc::clone(&tiles) });
-    Some(tiles)
+    *shown = Some(InPlace { document, picture, tiles: tiles.clone() });
+    tiles
 }
 
 #[cfg(test)]
@@ -199,6 +222,14 @@ mod tests {
     fn noise(extent: Extent, seed: u64) -> Picture {
         let rgba = (0..extent.area() * 4).map(|i| if i % 4 == 3 { 255 } else { byte(seed, i) }).collect();
         Picture::from_rgba(extent, rgba).unwrap()
+    }
+
+    /// The same, with opacities of every kind.
+    fn translucent(extent: Extent, seed: u64) -> Picture {
+        let pixel = |i: usize| [0, 1, 2, 3].map(|channel| byte(seed, 4 * i + channel));
+        // What is clear has no colour.
+        let pixels = (0..extent.area()).map(pixel).flat_map(|pixel| if pixel[3] == 0 { [0; 4] } else { pixel });
+        Picture::from_rgba(extent, pixels.collect()).unwrap()
     }
 
     /// An ellipse with a soft edge.
@@ -227,10 +258,12 @@ mod tests {
             only_masked in any::<bool>(),
             padding in 0u32..80,
             seed in any::<u64>(),
+            is_opaque in any::<bool>(),
         ) {
             let bounds = has_bounds.then_some(Bounds { left, top, extent: Extent::new(width, height) });
             let draft = Draft { bounds, only_masked, padding, ..a_draft() };
-            let document = Document::restored(Some(Arc::new(noise(CANVAS, seed))), mask(middle, radii, softness)).unwrap();
+            let canvas = if is_opaque { noise(CANVAS, seed) } else { translucent(CANVAS, seed) };
+            let document = Document::restored(Some(Arc::new(canvas)), mask(middle, radii, softness)).unwrap();
             match draft.to_requests(&document, None, NATIVE) {
                 Err(NotReady::NothingMasked) => {
                     prop_assert!(document.mask().bounds_within(draft.bounds_in(&document)).is_none());
@@ -252,8 +285,12 @@ mod tests {
                     let (before, after) = (pixels(document.flat()), pixels(applied.flat()));
                     let expected = Tiles::of_part(CANVAS, part.place.bounds, &painted, None);
                     for (i, expected) in pixels(&expected).into_iter().enumerate() {
-                        let is_painted = expected[3] == 255 && (!document.has_mask() || document.mask().coverage()[i] > 0);
-                        prop_assert_eq!(after[i], if is_painted { expected } else { before[i] });
+                        let is_painted = expected != [0; 4] && (!document.has_mask() || document.mask().coverage()[i] > 0);
+                        if !is_painted {
+                            prop_assert_eq!(after[i], before[i]);
+                        } else if is_opaque {
+                            prop_assert_eq!(after[i], expected);
+                        }
                     }
                     applied.undo();
                     prop_assert!(pixels(applied.flat()) == before);

@@ -31,6 +31,8 @@ const PIXELS_FOLDER: &str = "session-pixels";
 const QUIET: Duration = Duration::from_millis(250);
 /// … or when a change has waited this long.
 const LATEST: Duration = Duration::from_millis(700);
+/// What could not be written is tried again after this long.
+const AGAIN: Duration = Duration::from_secs(2);
 
 /// What is kept.
 #[derive(Clone, Debug, PartialEq)]
@@ -199,25 +201,28 @@ enum Message {
     Flush(Sender<()>),
 }
 
+/// What became of a snapshot: why it is not written, or that it is again.
+type Written = Result<(), String>;
+
 /// Writes snapshots, a moment after the last one. Dropping it writes what waits.
 pub(super) struct Keeper {
     inbox: Option<Sender<Message>>,
-    complaints: Receiver<String>,
+    written: Receiver<Written>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Keeper {
     pub(super) fn start(folder: PathBuf, wake: Wake) -> Self {
         let (inbox, messages) = unbounded();
-        let (tell, complaints) = unbounded();
+        let (tell, written) = unbounded();
         let work = move || Writer::new(&folder, tell, wake).run(&messages);
         let thread = Builder::new().name("state".into()).spawn(work).ok();
-        Self { inbox: Some(inbox), complaints, thread }
+        Self { inbox: Some(inbox), written, thread }
     }
 
     /// One that keeps nothing.
     pub(super) fn idle() -> Self {
-        Self { inbox: None, complaints: never(), thread: None }
+        Self { inbox: None, written: never(), thread: None }
     }
 
     /// Keeps this instead of what was handed in before.
@@ -241,9 +246,9 @@ impl Keeper {
         }
     }
 
-    /// Why the last snapshot could not be written, once for each cause.
-    pub(super) fn complaint(&self) -> Option<String> {
-        self.complaints.try_recv().ok()
+    /// Why the last snapshot could not be written, once for each cause; and when the first is written after that.
+    pub(super) fn written(&self) -> Option<Written> {
+        self.written.try_recv().ok()
     }
 }
 
@@ -267,7 +272,7 @@ impl std::fmt::Debug for Keeper {
 struct Writer {
     file: PathBuf,
     pixels: PathBuf,
-    complaints: Sender<String>,
+    tell: Sender<Written>,
     wake: Wake,
     /// What was complained about last.
     complained: Option<String>,
@@ -333,9 +338,9 @@ enum WriteError {
 }
 
 impl Writer {
-    fn new(folder: &Path, complaints: Sender<String>, wake: Wake) -> Self {
+    fn new(folder: &Path, tell: Sender<Written>, wake: Wake) -> Self {
         let (file, pixels) = (folder.join(STATE_FILE), folder.join(PIXELS_FOLDER));
-        Self { file, pixels, complaints, wake, complained: None, named: HashMap::new() }
+        Self { file, pixels, tell, wake, complained: None, named: HashMap::new() }
     }
 
     fn run(&mut self, messages: &Receiver<Message>) {
@@ -343,6 +348,7 @@ impl Writer {
         loop {
             let message = match &waiting {
                 None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(_) if self.complained.is_some() => messages.recv_timeout(AGAIN),
                 Some((_, since)) => messages.recv_timeout(QUIET.min(LATEST.saturating_sub(since.elapsed()))),
             };
             match message {
@@ -354,29 +360,45 @@ impl Writer {
                     }
                 }
                 Ok(Message::Flush(done)) => {
-                    self.write(waiting.take());
+                    waiting = self.write(waiting);
                     // The one who waits may have given up.
                     done.send(()).unwrap_or_default();
                     continue;
                 }
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return self.write(waiting.take()),
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.write(waiting);
+                    return;
+                }
             }
-            self.write(waiting.take());
+            waiting = self.write(waiting);
         }
     }
 
-    fn write(&mut self, snapshot: Option<(Box<Snapshot>, Instant)>) {
-        let Some((snapshot, _)) = snapshot else { return };
-        match self.try_write(*snapshot) {
-            Ok(()) => self.complained = None,
+    /// Writes what waits. What cannot be written waits on.
+    fn write(&mut self, waiting: Option<(Box<Snapshot>, Instant)>) -> Option<(Box<Snapshot>, Instant)> {
+        let (snapshot, _) = waiting?;
+        match self.try_write(Snapshot::clone(&snapshot)) {
+            Ok(()) => {
+                if self.complained.take().is_some() {
+                    self.tell(Ok(()));
+                }
+                None
+            }
             Err(error) => {
                 let complaint = format!("What you are working on is not saved at the moment: {error}");
-                if self.complained.as_ref() != Some(&complaint) && self.complaints.send(complaint.clone()).is_ok() {
-                    (self.wake)();
+                if self.complained.as_ref() != Some(&complaint) {
+                    self.tell(Err(complaint.clone()));
                 }
                 self.complained = Some(complaint);
+                Some((snapshot, Instant::now()))
             }
+        }
+    }
+
+    fn tell(&self, written: Written) {
+        if self.tell.send(written).is_ok() {
+            (self.wake)();
         }
     }
 

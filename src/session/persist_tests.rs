@@ -170,7 +170,29 @@ fn a_folder_that_cannot_be_written_is_said_once() {
     keeper.flush();
     keeper.keep(Snapshot { layers: None, mask: None, guide: None, queue: Vec::new(), ..a_snapshot() });
     keeper.flush();
-    let complaint = keeper.complaint().unwrap();
+    let complaint = keeper.written().unwrap().unwrap_err();
     assert!(complaint.contains("not saved") && complaint.contains("state"), "{complaint}");
-    assert_eq!(keeper.complaint(), None);
+    assert_eq!(keeper.written(), None);
+}
+
+#[test]
+fn what_could_not_be_written_is_written_once_it_can_be_without_another_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    std::fs::write(&state, b"a file where the folder should be").unwrap();
+    let keeper = Keeper::start(state.clone(), quiet());
+    keeper.keep(a_snapshot());
+    keeper.flush();
+    assert!(keeper.written().unwrap().is_err());
+    std::fs::remove_file(&state).unwrap();
+    let freed = Instant::now();
+    let mut written = None;
+    while written.is_none() && freed.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(20));
+        written = keeper.written();
+    }
+    assert_eq!(written, Some(Ok(())));
+    // A kill runs no destructor.
+    std::mem::forget(keeper);
+    assert_eq!(restore(&state).snapshot, Some(a_snapshot()));
 }

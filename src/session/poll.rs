@@ -9,8 +9,8 @@ use super::{Action, Kept, ModelState, NoticeKind, Offer, ResultId, Session, View
 use crate::diffusion::{Painted, Request};
 use crate::engine::{self, Event, JobId, Outcome};
 use crate::gallery::{Deleted, Entry};
-use crate::paint::{Edit, MaskEdit};
-use crate::pixels::Picture;
+use crate::paint::{Edit, MaskEdit, Stack};
+use crate::pixels::{Mask, Picture};
 use crate::project::{self, Project};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -49,8 +49,11 @@ impl Session {
         self.take_written();
         self.count_words();
         self.take_downloads();
-        while let Some(complaint) = self.keeper.complaint() {
-            self.notices.error(complaint);
+        while let Some(written) = self.keeper.written() {
+            match written {
+                Ok(()) => self.notices.passing("What you are working on is saved again", Vec::new()),
+                Err(why) => self.notices.error(why),
+            };
         }
         self.notices.let_pass(now);
         self.start_next(now);
@@ -327,30 +330,54 @@ impl Session {
 
     /// Makes a result the document's picture, or a part of it, as one step of undo.
     fn start_from(&mut self, id: ResultId, picture: Arc<Picture>, part: Option<Part>) {
-        self.view = View { what: Viewed::Result(id, picture, part), stays: false, wanted: None };
-        self.adopt_shown_result();
+        let is_part = part.as_ref().is_some_and(|part| !part.is_whole() && self.fits(part));
+        self.view = View { what: Viewed::Result(id, Arc::clone(&picture), part), stays: false, wanted: None };
+        if is_part {
+            self.adopt_shown_result();
+        } else {
+            self.edit(Edit::SetPicture(Some(picture)));
+        }
     }
 
-    /// Puts everything that decided a picture back: the draft, and what it started from.
+    /// Puts everything that decided a picture back: the draft, the guide, where it was painted, and, where there are no layers, what it
+    /// started from. Layers that are there stay; what it started from is offered in their place.
     fn recall(&mut self, request: &Request) {
         self.recall_into_draft(request);
         self.guide = request.control.as_ref().map(|control| Arc::clone(&control.picture));
-        let input = request.input.as_ref();
-        if let Some(part) = Part::of(request).filter(|part| self.fits(part)) {
+        let has_layers = self.document.has_picture();
+        if let Some(part) = Part::of(request).filter(|part| !part.is_whole() && self.fits(part)) {
             self.recall_part(&part);
             return;
         }
         self.draft.bounds = None;
-        let picture = input.map(|input| Arc::clone(&input.picture));
-        if picture.is_some() || self.document.has_picture() {
-            self.edit(Edit::SetPicture(picture));
+        let offer = |label: &str, action| vec![Offer { label: label.into(), action }];
+        match &request.input {
+            None if has_layers => {
+                let said = "This was painted from noise, and the next grows out of what is on the canvas";
+                self.notices.passing(said, offer("Close the picture", Action::ClosePicture));
+            }
+            None => {}
+            Some(input) if !has_layers => self.take_input(&input.picture, input.mask.as_deref()),
+            Some(input) => {
+                if input.picture.extent() == self.document.extent() {
+                    self.edit(match &input.mask {
+                        Some(mask) => Edit::Mask(MaskEdit::Replace((**mask).clone())),
+                        None => Edit::Mask(MaskEdit::Clear),
+                    });
+                }
+                if self.document.picture() != Some(&input.picture) {
+                    let action = Action::TakeInput(Arc::clone(&input.picture), input.mask.clone());
+                    let said = "This grew out of another picture than what is on the canvas";
+                    self.notices.passing(said, offer("Start from that one", action));
+                }
+            }
         }
-        if let Some(input) = input {
-            self.edit(match &input.mask {
-                Some(mask) => Edit::Mask(MaskEdit::Replace((**mask).clone())),
-                None => Edit::Mask(MaskEdit::Clear),
-            });
-        }
+    }
+
+    /// Starts from what a result started from, as one step of undo.
+    pub(super) fn take_input(&mut self, picture: &Picture, mask: Option<&Mask>) {
+        let (extent, stack, mask) = (picture.extent(), Stack::of_picture(picture), mask.cloned());
+        self.edit(Edit::TakeLayers { extent, stack, mask });
     }
 
     fn recall_settings_only(&mut self, entry: &Entry, why: &str) {

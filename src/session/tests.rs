@@ -4,6 +4,7 @@ mod document;
 mod downloads;
 mod failures;
 mod guide;
+mod keeping;
 mod layers;
 mod live;
 mod looking;

@@ -118,7 +118,9 @@ impl Session {
     /// Makes room where the way needs it. Returns whether it can be painted.
     pub(super) fn prepared_for(&mut self, way: Way) -> bool {
         let Way::Expand(side) = way else { return true };
-        self.adopt_shown_result();
+        if !self.adopt_shown_result() {
+            return false;
+        }
         let (canvas, native) = (self.document.extent(), self.native_extent());
         let (along, most) =
             if side.is_across() { (canvas.width, native.width) } else { (canvas.height, native.height) };

@@ -2,7 +2,7 @@
 //! area is begun says how it meets the mask; Shift while it is dragged keeps its sides equal.
 
 use super::canvas::Scene;
-use super::pointer::{samples, set_down};
+use super::pointer::{led_way, set_down};
 use super::state::{Outbox, ViewState};
 use super::view::Placement;
 use crate::geom::Point;
@@ -30,19 +30,18 @@ fn begun(ui: &Ui, response: &Response, scene: &Scene, view: &mut ViewState) -> O
 /// Begins, goes on with, and ends an area of the mask.
 pub(super) fn mask_area(ui: &Ui, response: &Response, scene: &Scene, view: &mut ViewState, out: &mut Outbox) {
     let Scene { session, placement, .. } = scene;
-    if let Some(at) = begun(ui, response, scene, view) {
-        view.shape = vec![at];
-    }
+    let begun = if view.shape.is_empty() { begun(ui, response, scene, view) } else { None };
+    view.shape.extend(begun);
     if view.shape.is_empty() {
         return;
     }
-    let mut pressure = 1.0;
-    view.shape.extend(samples(ui, placement, &mut pressure).iter().map(|sample| sample.at));
-    let (down, shift) = ui.input(|i| (i.pointer.primary_down(), i.modifiers.shift));
+    let (way, is_held) = led_way(ui, scene, begun.is_some());
+    view.shape.extend(way);
+    let shift = ui.input(|i| i.modifiers.shift);
     let is_even = shift && view.combine != Combine::Intersect;
     let shape = drawn(session.tool, &view.shape, is_even, session.palette.alike);
     outline(ui, placement, &shape.outline(), true);
-    if !down {
+    if !is_held {
         view.shape.clear();
         out.act(Action::MaskShape(shape, view.combine));
     }

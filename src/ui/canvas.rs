@@ -60,6 +60,7 @@ pub fn canvas_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut
     if let Some(id) = shown.result()
         && view.stroke.is_none()
         && view.paints_from.is_none()
+        && view.presses.is_empty()
     {
         super::result_bar::result_bar(ui, rect, id, session, view, out);
     }

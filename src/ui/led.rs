@@ -2,7 +2,7 @@
 //! direction at multiples of 45 degrees.
 
 use super::canvas::Scene;
-use super::pointer::set_down;
+use super::pointer::{led_way, set_down};
 use super::state::{Outbox, ViewState};
 use crate::geom::Point;
 use crate::paint::{Document, Error, Ink, PaintBrush, Painting, Sample, Tiles, Tool};
@@ -35,12 +35,13 @@ pub(super) fn lead(
     out: &mut Outbox,
 ) -> Option<Tiles> {
     let Scene { session, shown, placement } = scene;
-    let (down, shift, pointer) = ui.input(|i| (i.pointer.primary_down(), i.modifiers.shift, i.pointer.latest_pos()));
-    if let Some(at) = set_down(ui, response, scene).filter(|_| view.painting.is_none()) {
+    let (shift, pointer) = ui.input(|i| (i.modifiers.shift, i.pointer.latest_pos()));
+    let start = set_down(ui, response, scene).filter(|_| view.painting.is_none());
+    let (way, is_held) = led_way(ui, scene, start.is_some());
+    if start.is_some() {
         out.act(Action::BeginPainting);
-        view.paints_from = Some(at);
-    }
-    if !down && view.led.is_none() {
+        view.paints_from = start;
+    } else if !is_held && view.led.is_none() {
         view.paints_from = None;
     }
     if let Shown::Document(_) = shown
@@ -56,11 +57,11 @@ pub(super) fn lead(
     }
     let led = view.led.as_mut()?;
     // What is poured after the button was let go is not led any more.
-    led.is_released |= !down;
-    if let Some(pointer) = pointer.filter(|_| !led.is_released) {
-        let to = placement.to_image(pointer);
+    let to = way.last().copied().or_else(|| Some(placement.to_image(pointer.filter(|_| is_held)?)));
+    if let Some(to) = to.filter(|_| !led.is_released) {
         led.to = if shift { straightened(led.from, to) } else { to };
     }
+    led.is_released |= !is_held;
     let Led { tool, from, to, is_released } = *led;
     let is_long = placement.to_ui(from).distance(placement.to_ui(to)) >= SHORTEST;
     let painting = view.painting.as_mut()?;

@@ -37,6 +37,7 @@ pub mod theme;
 mod thumbnails;
 mod toolbar;
 mod tools;
+mod track;
 mod transform;
 mod view;
 mod way_bar;

@@ -260,8 +260,11 @@ fn close_something(view: &mut ViewState) -> bool {
         | view.moving.take().is_some()
         | view.crop.take().is_some()
         | view.compare.take().is_some();
-    let ends_stroke =
-        ends_shape | view.stroke.take().is_some() | view.painting.take().is_some() | view.paints_from.take().is_some();
+    let ends_stroke = ends_shape
+        | !std::mem::take(&mut view.presses).is_empty()
+        | view.stroke.take().is_some()
+        | view.painting.take().is_some()
+        | view.paints_from.take().is_some();
     ends_stroke
         || std::mem::take(&mut view.help_open)
         || view.repo_text.take().is_some()

@@ -5,12 +5,23 @@ use super::bounds::{drag_bounds, drag_crop};
 use super::canvas::{Scene, is_panning};
 use super::led::lead;
 use super::state::{Outbox, ViewState};
+use super::track::{Track, tracks};
 use super::transform::transform_layer;
-use super::view::Placement;
 use crate::geom::Point;
 use crate::paint::{Document, Ink, Painting, Sample, StrokePreview, Tiles, Tool};
-use crate::session::{Action, Shown};
-use egui::{Event, PointerButton, Pos2, Response, Ui};
+use crate::session::{Action, Session, Shown};
+use egui::{PointerButton, Response, Ui};
+
+/// A press of a brush, until its stroke is made.
+#[derive(Clone, Debug)]
+pub struct Press {
+    /// What of it is to enter the stroke yet.
+    samples: Vec<Sample>,
+    /// Whether a straight line leads there from where the last stroke ended.
+    is_straight: bool,
+    /// Whether the button was let go.
+    is_over: bool,
+}
 
 /// Lets the tool work. What a stroke that ended just now left is returned, to be shown until the document has it.
 pub(super) fn paint_with_pointer(
@@ -26,6 +37,10 @@ pub(super) fn paint_with_pointer(
     }
     if tool != Tool::Crop {
         view.crop = None;
+    }
+    let is_brush = tool.is_mask() || matches!(tool, Tool::Brush | Tool::Eraser | Tool::Smudge);
+    if !is_brush && view.painting.is_none() && view.stroke.is_none() {
+        view.presses.clear();
     }
     if picks_colour(ui, tool) && view.painting.is_none() {
         pick_colour(response, scene, out);
@@ -55,9 +70,47 @@ pub(super) fn paint_with_pointer(
 
 /// The place of the picture where the tool is set down in this frame, if it is: the press is on the canvas and does not move the view.
 pub(super) fn set_down(ui: &Ui, response: &Response, scene: &Scene) -> Option<Point> {
-    let (pressed, origin) = ui.input(|i| (i.pointer.primary_pressed(), i.pointer.press_origin()));
-    let begins = pressed && response.contains_pointer() && !is_panning(ui, scene.session.tool);
-    origin.filter(|_| begins).map(|at| scene.placement.to_image(at))
+    if !takes_presses(ui, response, scene) {
+        return None;
+    }
+    let start = ui.input(|i| tracks(i, &mut 1.0).iter().find_map(|track| track.start));
+    start.map(|(at, _)| scene.placement.to_image(at))
+}
+
+/// Whether the tool at hand works where the pointer is. A tap may be shorter than a frame.
+fn takes_presses(ui: &Ui, response: &Response, scene: &Scene) -> bool {
+    let is_on_canvas = response.contains_pointer() || response.is_pointer_button_down_on() || response.clicked();
+    is_on_canvas && !is_panning(ui, scene.session.tool)
+}
+
+/// Where the pointer went in this frame while the button was held that `begins` to be held in it, or has been held since before; and
+/// whether it still is.
+pub(super) fn led_way(ui: &Ui, scene: &Scene, begins: bool) -> (Vec<Point>, bool) {
+    let tracks = ui.input(|i| tracks(i, &mut 1.0));
+    let Some(track) = tracks.iter().find(|track| track.start.is_some() == begins) else {
+        return (Vec::new(), false);
+    };
+    (track.moves.iter().map(|(at, _)| scene.placement.to_image(*at)).collect(), !track.is_over)
+}
+
+/// Puts what the pointer drew in this frame behind the presses that wait for their strokes. Returns whether one waits since just now.
+fn take_presses(ui: &Ui, response: &Response, scene: &Scene, view: &mut ViewState) -> bool {
+    let sample = |(at, pressure)| Sample { at: scene.placement.to_image(at), pressure };
+    let begins = takes_presses(ui, response, scene);
+    let (tracks, is_straight) = ui.input(|i| (tracks(i, &mut view.pressure), i.modifiers.shift));
+    let waited = view.presses.len();
+    for Track { start, moves, is_over } in tracks {
+        let samples = start.into_iter().chain(moves).map(sample);
+        if start.is_none() {
+            if let Some(press) = view.presses.back_mut().filter(|press| !press.is_over) {
+                press.samples.extend(samples);
+                press.is_over = is_over;
+            }
+        } else if begins {
+            view.presses.push_back(Press { samples: samples.collect(), is_straight, is_over });
+        }
+    }
+    view.presses.len() > waited
 }
 
 /// Whether a press takes up a colour: with the eyedropper, and with Alt and a tool that paints.
@@ -106,102 +159,99 @@ fn paint_on_layer(
     view: &mut ViewState,
     out: &mut Outbox,
 ) -> Option<Tiles> {
-    let Scene { session, shown, placement } = scene;
-    let (down, shift) = ui.input(|i| (i.pointer.primary_down(), i.modifiers.shift));
-    if let Some(at) = set_down(ui, response, scene).filter(|_| view.painting.is_none()) {
+    let Scene { session, shown, .. } = scene;
+    let is_new = take_presses(ui, response, scene, view);
+    if is_new && view.painting.is_none() {
         // A result becomes the document first, nothing becomes paper, and what cannot be painted on is told.
         out.act(Action::BeginPainting);
-        view.paints_from = Some(at);
-        view.pressure = 1.0;
-    }
-    if !down && view.painting.is_none() {
-        view.paints_from = None;
     }
     if view.painting.as_ref().is_some_and(|painting| !painting.is_current(&session.document)) {
         view.painting = None;
+        view.presses.pop_front();
     }
-    let samples = samples(ui, placement, &mut view.pressure);
-    if matches!(shown, Shown::Document(_))
-        && let Some(start) = view.paints_from.take()
-    {
-        let (document, palette) = (&session.document, &session.palette);
-        let begun = match session.tool {
-            Tool::Smudge => Painting::smudge(document, palette.smudge_brush()),
-            Tool::Eraser => Painting::begin(document, Ink::Erase, palette.brush),
-            _ => Painting::begin(document, Ink::Colour(palette.colour), palette.brush),
-        };
-        if let Ok(mut painting) = begun {
-            let first = view.last_stroke_end.filter(|_| shift).into_iter();
-            let places: Vec<_> = first.chain([start]).map(|at| Sample { at, pressure: view.pressure }).collect();
-            painting.extend(&places);
-            view.last_stroke_end = Some(start);
-            view.painting = Some(painting);
+    let press = view.presses.front_mut()?;
+    if view.painting.is_none() {
+        let is_shown = matches!(shown, Shown::Document(_));
+        if !is_shown && is_new {
+            // The next frame shows it.
+            return None;
         }
+        let (Some(mut painting), Some(&start)) = (begun(session).filter(|_| is_shown), press.samples.first()) else {
+            view.presses.pop_front();
+            return None;
+        };
+        if let Some(at) = view.last_stroke_end.filter(|_| press.is_straight) {
+            painting.extend(&[Sample { at, ..start }]);
+        }
+        view.painting = Some(painting);
     }
     let painting = view.painting.as_mut()?;
+    let samples = std::mem::take(&mut press.samples);
     view.last_stroke_end = samples.last().map(|sample| sample.at).or(view.last_stroke_end);
     painting.extend(&samples);
-    if down {
+    if !press.is_over {
         return None;
     }
     painting.finish();
     let shown = painting.flat().clone();
     out.actions.extend(view.painting.take().map(|painting| Action::Paint(Box::new(painting))));
+    next_press(ui, view);
     Some(shown)
 }
 
-/// Where the pointer went in this frame, and how hard it was pressed, where a pen or a finger tells.
-pub(super) fn samples(ui: &Ui, placement: &Placement, pressure: &mut f32) -> Vec<Sample> {
-    ui.input(|i| {
-        let sample = |event: &Event| match event {
-            Event::Touch { force, .. } => {
-                *pressure = force.unwrap_or(1.0);
-                None
-            }
-            Event::PointerMoved(at) => Some(Sample { at: placement.to_image(*at), pressure: *pressure }),
-            _ => None,
-        };
-        i.events.iter().filter_map(sample).collect()
-    })
+/// A stroke of the brush at hand on the active layer, if that can be painted on.
+fn begun(session: &Session) -> Option<Painting> {
+    let (document, palette) = (&session.document, &session.palette);
+    let begun = match session.tool {
+        Tool::Smudge => Painting::smudge(document, palette.smudge_brush()),
+        Tool::Eraser => Painting::begin(document, Ink::Erase, palette.brush),
+        _ => Painting::begin(document, Ink::Colour(palette.colour), palette.brush),
+    };
+    begun.ok()
+}
+
+/// The first press in the line has become a stroke: the next waits until the document has it.
+fn next_press(ui: &Ui, view: &mut ViewState) {
+    view.presses.pop_front();
+    if !view.presses.is_empty() {
+        ui.ctx().request_repaint();
+    }
 }
 
 /// Begins, goes on with, and ends a stroke of the mask.
 fn paint_mask(ui: &Ui, response: &Response, scene: &Scene, view: &mut ViewState, out: &mut Outbox) {
-    let Scene { session, shown, placement } = scene;
-    let (down, shift) = ui.input(|i| (i.pointer.primary_down(), i.modifiers.shift));
-    if view.stroke.is_none()
-        && shown.is_finished()
-        && let Some(start) = set_down(ui, response, scene)
-    {
+    let Scene { session, shown, .. } = scene;
+    take_presses(ui, response, scene, view);
+    let Some(press) = view.presses.front_mut() else {
+        return;
+    };
+    if view.stroke.is_none() && (press.samples.is_empty() || !shown.is_finished()) {
+        view.presses.pop_front();
+        return;
+    }
+    let last = view.last_stroke_end.filter(|_| press.is_straight);
+    let stroke = view.stroke.get_or_insert_with(|| {
         // What is painted on stays on the canvas: a result that comes in the middle of a stroke must not take its place.
         out.act(match shown {
-            Shown::Result(id, _) | Shown::Part { result: id, .. } => Action::StartFromResult(*id),
+            Shown::Result(..) | Shown::Part { .. } => Action::AdoptShown,
             _ => Action::HideResult,
         });
-        let first = view.last_stroke_end.filter(|_| shift).unwrap_or(start);
-        let extent = shown.extent();
-        let fits = session.document.extent() == extent;
-        let mut stroke = if fits {
+        let first = last.unwrap_or_else(|| press.samples.remove(0).at);
+        if session.document.extent() == shown.extent() {
             StrokePreview::begin(&session.document, session.tool, session.brush, first)
         } else {
-            StrokePreview::begin(&Document::new(extent), session.tool, session.brush, first)
-        };
-        if first != start {
-            stroke.extend(start);
+            StrokePreview::begin(&Document::new(shown.extent()), session.tool, session.brush, first)
         }
-        view.stroke = Some(stroke);
-    }
-    let Some(stroke) = &mut view.stroke else { return };
-    let moves: Vec<Pos2> = ui.input(|i| {
-        let moves = i.events.iter().filter_map(|e| if let Event::PointerMoved(at) = e { Some(*at) } else { None });
-        moves.collect()
     });
-    for at in moves {
-        stroke.extend(placement.to_image(at));
+    for sample in press.samples.drain(..) {
+        stroke.extend(sample.at);
     }
-    if !down {
-        let stroke = view.stroke.take().expect("it was there three lines above").finish();
+    if press.is_over
+        && let Some(stroke) = view.stroke.take()
+    {
+        let stroke = stroke.finish();
         view.last_stroke_end = stroke.points.last().copied();
         out.act(Action::Stroke(stroke));
+        next_press(ui, view);
     }
 }

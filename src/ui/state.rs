@@ -7,6 +7,7 @@ use crate::paint::{Combine, Layer, LayerId, Painting, StrokePreview, Tiles};
 use crate::pixels::Picture;
 use crate::render::CanvasPicture;
 use crate::session::{Action, ResultId};
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -87,7 +88,9 @@ pub struct ViewState {
     pub stroke: Option<StrokePreview>,
     /// The stroke of the paint brush that is being made.
     pub painting: Option<Painting>,
-    /// Where a stroke of the paint brush is to begin, once the document can be painted on.
+    /// Presses of a brush that are not strokes of the document yet, the oldest first.
+    pub presses: VecDeque<super::pointer::Press>,
+    /// Where what is led over a layer is to begin, once the document can be painted on.
     pub paints_from: Option<Point>,
     /// How the shown result is held against what was there.
     pub compare: Option<super::compare::Compare>,
@@ -169,6 +172,7 @@ impl ViewState {
         self.stroke.is_some()
             || self.painting.is_some()
             || self.paints_from.is_some()
+            || !self.presses.is_empty()
             || self.led.is_some()
             || self.bounds_drag.is_some()
             || !self.shape.is_empty()

@@ -3,7 +3,7 @@
 
 use super::canvas::Scene;
 use super::icons::Icon;
-use super::pointer::set_down;
+use super::pointer::{led_way, set_down};
 use super::state::{Outbox, ViewState};
 use super::theme::Palette;
 use super::view::Placement;
@@ -170,13 +170,15 @@ pub(super) fn transform_layer(
     out: &mut Outbox,
 ) -> Option<Tiles> {
     let Scene { session, shown, placement } = scene;
-    let (down, modifiers, pointer) = ui.input(|i| (i.pointer.primary_down(), i.modifiers, i.pointer.latest_pos()));
+    let (modifiers, pointer) = ui.input(|i| (i.modifiers, i.pointer.latest_pos()));
+    let start = set_down(ui, response, scene).filter(|_| session.tool == Tool::Transform);
+    let (way, is_held) = led_way(ui, scene, start.is_some());
     if session.tool == Tool::Transform {
-        if let Some(at) = set_down(ui, response, scene) {
+        if start.is_some() {
             if view.moving.is_none() {
                 out.act(Action::BeginPainting);
             }
-            view.paints_from = Some(at);
+            view.paints_from = start;
         }
         if let Shown::Document(_) = shown
             && let Some(from) = view.paints_from.take()
@@ -196,10 +198,11 @@ pub(super) fn transform_layer(
         show_idle(ui, scene, view);
         return None;
     };
-    if let Some(pointer) = pointer.filter(|_| down && moving.drag.is_some()) {
-        moving.transform = moving.dragged(placement.to_image(pointer), modifiers.shift, modifiers.alt);
+    let to = way.last().copied().or_else(|| Some(placement.to_image(pointer.filter(|_| is_held)?)));
+    if let Some(to) = to.filter(|_| moving.drag.is_some()) {
+        moving.transform = moving.dragged(to, modifiers.shift, modifiers.alt);
     }
-    if !down {
+    if !is_held {
         moving.drag = None;
     }
     painting.move_to(moving.transform);

@@ -163,3 +163,54 @@ fn growing_and_softening_are_seen_live_and_dragged_back() {
     window.press(Modifiers::COMMAND, Key::Z);
     assert_eq!(*window.session().document.mask(), before);
 }
+
+/// What the pointer did within one frame.
+fn in_one_frame(window: &mut Window, events: &[(Pos2, Option<bool>)]) {
+    let events = events.iter().map(|&(pos, pressed)| match pressed {
+        None => egui::Event::PointerMoved(pos),
+        Some(pressed) => {
+            let (button, modifiers) = (egui::PointerButton::Primary, Modifiers::NONE);
+            egui::Event::PointerButton { pos, button, pressed, modifiers }
+        }
+    });
+    window.harness.input_mut().events.extend(events);
+    window.harness.step();
+    window.harness.run();
+}
+
+#[test]
+fn a_tap_shorter_than_a_frame_leaves_a_dot_with_every_brush_and_the_bucket() {
+    let mut window = paper();
+    let tap = |window: &mut Window, aside: f32| {
+        let at = window.canvas() + vec2(aside, 0.0);
+        in_one_frame(window, &[(at, None), (at, Some(true)), (at, Some(false))]);
+    };
+    window.press(Modifiers::NONE, Key::B);
+    tap(&mut window, 0.0);
+    assert_eq!((pixel(&window, 32, 32), pixel(&window, 40, 32)), ([0, 0, 0, 255], [255; 4]));
+    window.press(Modifiers::NONE, Key::M);
+    tap(&mut window, 0.0);
+    assert_eq!(window.session().document.mask().coverage()[32 * 64 + 32], 255);
+    window.press(Modifiers::NONE, Key::K);
+    window.apply(Action::SetColour([200, 0, 0]));
+    tap(&mut window, 200.0);
+    assert_eq!((pixel(&window, 60, 60), pixel(&window, 32, 32)), ([200, 0, 0, 255], [0, 0, 0, 255]));
+}
+
+#[test]
+fn two_strokes_within_one_frame_are_two_and_nothing_of_the_way_between_is_painted() {
+    let mut window = paper();
+    window.press(Modifiers::NONE, Key::B);
+    let middle = window.canvas();
+    let at = |x: f32, y: f32| middle + vec2(x, y);
+    let stroke = |y: f32| [(at(-160.0, y), Some(true)), (at(160.0, y), None), (at(160.0, y), Some(false))];
+    let mut events = vec![(at(0.0, -240.0), None)];
+    events.extend(stroke(-80.0));
+    events.extend(stroke(80.0));
+    events.push((at(0.0, 240.0), None));
+    in_one_frame(&mut window, &events);
+    let black = |window: &Window| (0..64).filter(|&y| pixel(window, 32, y)[0] == 0).collect::<Vec<_>>();
+    assert_eq!(black(&window), [19, 20, 21, 22, 23, 24, 39, 40, 41, 42, 43, 44]);
+    window.press(Modifiers::COMMAND, Key::Z);
+    assert_eq!(black(&window), [19, 20, 21, 22, 23, 24]);
+}

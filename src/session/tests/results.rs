@@ -90,15 +90,17 @@ fn a_recalled_result_can_be_painted_again_to_the_last_setting() {
 }
 
 #[test]
-fn recalling_what_came_from_noise_closes_the_picture() {
+fn recalling_what_came_from_noise_offers_to_close_the_picture() {
     let home = tempfile::tempdir().unwrap();
     let mut stage = stage(home.path());
     let id = stage.paint(10);
     stage.apply(Action::StartFromResult(id));
     assert_eq!(stage.session.document.picture().unwrap().rgba()[0], 10);
     stage.apply(Action::Recall(id));
-    assert!(stage.session.document.picture().is_none());
-    assert_eq!(stage.session.draft.seed, 7);
+    assert_eq!((stage.session.document.has_picture(), stage.session.draft.seed), (true, 7));
+    let close = stage.hears("painted from noise").offers[0].action.clone();
+    stage.apply(close);
+    assert!(!stage.session.document.has_picture());
 }
 
 #[test]
