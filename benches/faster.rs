@@ -105,6 +105,7 @@ fn painted(model: &Model, precision: Precision, savings: Savings, prompt: &str, 
         input: None,
         control: None,
         upscale: None,
+        hints: Vec::new(),
     };
     let started = Instant::now();
     match paint(model, Extras::default(), &request, &mut |_| ControlFlow::Continue(())) {

@@ -44,6 +44,7 @@ fn request(model: &Model, steps: u32) -> Request {
         input: None::<Input>,
         control: None,
         upscale: None,
+        hints: Vec::new(),
     }
 }
 

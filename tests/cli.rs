@@ -230,6 +230,7 @@ fn the_gallery_is_searched_by_what_its_pictures_show() {
             input: None,
             control: None,
             upscale: None,
+            hints: Vec::new(),
         };
         let picture = Arc::new(Picture::filled(extent, pixel));
         let parameters = String::new();

@@ -58,6 +58,7 @@ fn request(control: Option<Control>) -> Request {
         input: None,
         control,
         upscale: None,
+        hints: Vec::new(),
     }
 }
 

@@ -152,6 +152,7 @@ fn a_stop_asked_for_during_any_call_of_the_network_lets_at_most_one_more_begin()
                 ends_at: stable_diffusion().min(),
                 tuning: Tuning::default(),
                 draw: &mut || Ok(x.clone()),
+                enter: &mut |_, _, _| Ok(None),
                 on_step: &mut on_step,
             };
             assert!(sample(name, walk, x.clone()).unwrap().is_break());
@@ -189,6 +190,7 @@ fn request() -> Request {
         input: None,
         control: None,
         upscale: None,
+        hints: Vec::new(),
     }
 }
 

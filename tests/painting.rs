@@ -49,6 +49,7 @@ fn request() -> Request {
         input: None,
         control: None,
         upscale: None,
+        hints: Vec::new(),
     }
 }
 

@@ -42,6 +42,7 @@ fn request(savings: Savings) -> Request {
         input: None,
         control: None,
         upscale: None,
+        hints: Vec::new(),
     }
 }
 

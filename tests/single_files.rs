@@ -56,6 +56,7 @@ fn painted(path: &Path, prediction: Option<Prediction>) -> Arc<Picture> {
         input: None,
         control: None,
         upscale: None,
+        hints: Vec::new(),
     };
     match paint(&model, Extras::default(), &request, &mut |_| Continue(())).unwrap() {
         Ending::Finished(painted) => painted.picture,

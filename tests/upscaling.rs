@@ -202,6 +202,7 @@ fn request() -> Request {
         input: None,
         control: None,
         upscale: None,
+        hints: Vec::new(),
     }
 }
 

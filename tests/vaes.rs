@@ -248,7 +248,7 @@ fn steps_are_shown_finely_where_a_tiny_vae_is_at_hand() {
         let library = Library::discover(&[home.path().to_owned()]);
         let client = engine::spawn(library, Priority::Normal, Memory::Plenty, || ());
         let request = Box::new(request("blurry", None));
-        client.send(Command::Generate(Job { id: JobId(1), request, cancel: CancelToken::default() }));
+        client.send(Command::Generate(Job::new(JobId(1), request, CancelToken::default())));
         loop {
             match client.event_within(Duration::from_mins(2)).unwrap() {
                 Event::JobStep { preview, .. } => return preview.extent(),

@@ -56,6 +56,7 @@ fn request(prompt: &str, clip_skip: u32) -> Request {
         input: None,
         control: None,
         upscale: None,
+        hints: Vec::new(),
     }
 }
 

@@ -39,12 +39,13 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<()> {
         input: None,
         control: None,
         upscale: None,
+        hints: Vec::new(),
     };
     let request = request.checked().map_err(|invalid| Usage(invalid.to_string()))?;
 
     let client = engine::spawn(library, Priority::Normal, Memory::Sparing, || {});
     let mut stopwatch = Stopwatch::start();
-    let job = Job { id: JobId(0), request: Box::new(request.clone()), cancel: CancelToken::default() };
+    let job = Job::new(JobId(0), Box::new(request.clone()), CancelToken::default());
     if paint_one(&client, job, None, &mut |event| stopwatch.see(event))?.picture.is_none() {
         bail!("the picture was not finished: try again");
     }

@@ -89,6 +89,7 @@ pub(super) fn found(found: &Found) -> Value {
     put("upscale_by", found.upscale_by.map(Value::from));
     put("refine", found.refine.map(Value::from));
     put("upscaler", found.upscaler.clone().map(Value::from));
+    put("hints", (!found.hints.is_empty()).then(|| found.hints.clone().into()));
     put("steps_made", found.steps_made.map(Value::from));
     Value::Object(settings)
 }

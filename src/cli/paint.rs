@@ -88,7 +88,7 @@ fn paint_all(args: &PaintArgs, done: &mut Done) -> anyhow::Result<()> {
     let memory = if plan.requests.len() == 1 { Memory::Sparing } else { Memory::Plenty };
     let client = engine::spawn(library, Priority::Normal, memory, || {});
     for (index, request) in plan.requests.into_iter().enumerate() {
-        let job = Job { id: JobId(index as u64), request: Box::new(request), cancel: cancel.clone() };
+        let job = Job::new(JobId(index as u64), Box::new(request), cancel.clone());
         reporter.begin(index, &in_words(&job.request));
         let Ended { picture, trace_failed } =
             paint_one(&client, job, args.trace.clone(), &mut |event| reporter.event(event))?;

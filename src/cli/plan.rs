@@ -137,6 +137,7 @@ fn request(args: &PaintArgs, model: String, defaults: &Defaults, extent: Extent)
         input: None,
         control: None,
         upscale: None,
+        hints: Vec::new(),
     })
 }
 

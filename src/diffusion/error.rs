@@ -10,6 +10,9 @@ pub enum Error {
     /// The weights of a network could not be loaded.
     #[error(transparent)]
     Model(#[from] crate::checkpoints::Error),
+    /// What was painted in does not fit.
+    #[error(transparent)]
+    Invalid(#[from] super::Invalid),
     /// The prompt could not be read.
     #[error("the prompt cannot be read by this model: {0}")]
     Prompt(#[from] crate::prompt::Error),

@@ -1,8 +1,8 @@
 use super::{
-    Batch, Control, Emphasis, Input, MAX_FACTOR, Place, Precision, Prediction, Reproduce, SamplerName, Savings,
+    Batch, Control, Emphasis, Hint, Input, MAX_FACTOR, Place, Precision, Prediction, Reproduce, SamplerName, Savings,
     ScheduleName, StepCounts, Tuning, times,
 };
-use crate::geom::Extent;
+use crate::geom::{Bounds, Extent};
 use crate::pixels::{Mask, Picture};
 use crate::prompt::{self, Wildcards};
 use serde::{Deserialize, Serialize};
@@ -65,6 +65,9 @@ pub struct Request<P = Arc<Picture>, M = Arc<Mask>> {
     /// How the painted picture is enlarged; none leaves it as it is. Records of before there were upscalers do not name it.
     #[serde(default)]
     pub upscale: Option<Upscale>,
+    /// What is painted into it while it is drawn, in the order in which it enters. Records of before that could be do not name it.
+    #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
+    pub hints: Vec<Hint<P>>,
 }
 
 /// What of a model comes from elsewhere, by the names that `sfumato models` lists.
@@ -114,6 +117,7 @@ impl<P, M> Request<P, M> {
                 Some(settings.with_picture(picture(control.picture)?))
             }
         };
+        let hints = self.hints.into_iter().map(|hint| hint.map_picture(&mut picture)).collect::<Result<_, E>>()?;
         Ok(Request {
             model: self.model,
             borrowed: self.borrowed,
@@ -135,7 +139,14 @@ impl<P, M> Request<P, M> {
             input,
             control,
             upscale: self.upscale,
+            hints,
         })
+    }
+
+    /// What is to be painted: its prompt, then the words of its parts.
+    pub fn prompts(&self) -> impl Iterator<Item = &str> {
+        let regions = self.input.iter().flat_map(|input| &input.regions);
+        std::iter::once(self.prompt.as_str()).chain(regions.map(|region| region.prompt.as_str()))
     }
 
     /// Which part of a canvas it paints, if it is not a picture for itself.
@@ -249,6 +260,17 @@ pub enum Invalid {
     /// A part comes back as large as it was.
     #[error("a part of the canvas cannot be upscaled: paint the whole canvas, or do not upscale")]
     UpscaledPart,
+    /// Something painted in that reaches beyond the picture.
+    #[error(
+        "a stroke that was painted in at {},{} is {} and does not lie within a picture of {extent}: paint at the size it was painted at, \
+         or leave the strokes out", bounds.left, bounds.top, bounds.extent
+    )]
+    Hint {
+        /// Where it lies.
+        bounds: Bounds,
+        /// The request's size.
+        extent: Extent,
+    },
     /// The input picture is not of the request's size.
     #[error("the starting picture is {found}, but the picture to paint is {expected}: resize one to the other")]
     InputExtent {
@@ -303,15 +325,13 @@ impl Request {
         if width < 8 || height < 8 || width > max_side || height > max_side || width % 8 != 0 || height % 8 != 0 {
             return Err(Invalid::Extent(self.extent));
         }
-        let regions = || self.input.iter().flat_map(|input| &input.regions);
-        let prompts = [&self.prompt, &self.negative_prompt].into_iter().chain(regions().map(|region| &region.prompt));
+        let prompts = self.prompts().chain([self.negative_prompt.as_str()]);
         for length in prompts.map(|prompt| prompt.chars().count()) {
             if length > Request::<(), ()>::MAX_PROMPT {
                 return Err(Invalid::Prompt(length));
             }
         }
-        let prompts = [&self.prompt].into_iter().chain(regions().map(|region| &region.prompt));
-        let together = prompts.map(|prompt| prompt::together(prompt).len()).sum();
+        let together = self.prompts().map(|prompt| prompt::together(prompt).len()).sum();
         if together > Request::<(), ()>::MAX_TOGETHER {
             return Err(Invalid::Together(together));
         }
@@ -357,6 +377,7 @@ impl Request {
         if let Some(input) = &self.input {
             input.check(self.extent, self.upscale.is_some())?;
         }
+        self.hints.iter().try_for_each(|hint| hint.check(self.extent))?;
         Ok(self)
     }
 }

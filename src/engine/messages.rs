@@ -1,7 +1,8 @@
 use crate::checkpoints::Library;
-use crate::diffusion::{Painted, Phase, Precision, Request, Stop};
+use crate::diffusion::{Hint, Painted, Phase, Precision, Request, Stop};
 use crate::meaning::{Embedding, Seen};
 use crate::pixels::Picture;
+use crossbeam_channel::{Receiver, Sender, never, unbounded};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -23,6 +24,21 @@ pub struct Job {
     pub request: Box<Request>,
     /// How to stop it.
     pub cancel: CancelToken,
+    /// What is painted into it while it is drawn.
+    pub hints: Receiver<Hint>,
+}
+
+impl Job {
+    /// One that nothing is painted into.
+    pub fn new(id: JobId, request: Box<Request>, cancel: CancelToken) -> Self {
+        Self { id, request, cancel, hints: never() }
+    }
+
+    /// One that is painted into through the other value: each hint enters before the next step that begins, whatever its own says.
+    pub fn open(id: JobId, request: Box<Request>, cancel: CancelToken) -> (Self, Sender<Hint>) {
+        let (into, hints) = unbounded();
+        (Self { hints, ..Self::new(id, request, cancel) }, into)
+    }
 }
 
 /// What the engine is told.
@@ -132,6 +148,8 @@ pub enum Event {
         count: u32,
         /// The estimate of the finished picture, at latent resolution or finer.
         preview: Arc<Picture>,
+        /// How many of the job's hints it shows.
+        hints: usize,
     },
     /// A piece of the picture is to be enlarged.
     JobPiece {

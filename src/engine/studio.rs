@@ -8,12 +8,13 @@ use crate::checkpoints::{
     load_tiny_vae,
 };
 use crate::diffusion::{
-    Control, Ending, Extras, Painted, Precision, Progress, Request, Stop, Trace, Upscale, paint, upscale,
+    Control, Ending, Extras, Incoming, Painted, Precision, Progress, Request, Stop, Trace, Upscale, paint, upscale,
 };
 use crate::meaning::{Embedding, Eye, Seen};
 use crate::pixels::Picture;
 use crate::prompt::{LoraTag, loras, names};
 use candle_core::Device;
+use std::cell::Cell;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -93,8 +94,7 @@ impl Studio {
     /// Puts the VAE that a request names into the loaded model, or the model's own, unless that is in it.
     fn load_vae(&mut self, request: &Request) -> Result<(), Error> {
         let wanted = request.borrowed.vae.as_deref().map(|name| self.library.find_vae(name)).transpose()?;
-        if let Some(entry) =
-            wanted.filter(|_| request.input.is_some() || request.upscale.as_ref().is_some_and(|up| up.refine.is_some()))
+        if let Some(entry) = wanted.filter(|_| encodes(request))
             && entry.summary.as_ref().is_ok_and(|summary| !summary.encodes)
         {
             return Err(checkpoints::Error::NoEncoder(entry.path.clone()).into());
@@ -154,9 +154,11 @@ impl Studio {
 }
 
 impl Studio {
-    /// Puts the `LoRA`s that a prompt asks for into the loaded model, and takes out those that it does not, unless they are the same.
+    /// Puts the `LoRA`s that the prompts ask for into the loaded model, and takes out those that it does not, unless they are the same.
     fn load_loras(&mut self, request: &Request) -> Result<(), Error> {
-        let wanted = loras(&request.prompt).map_err(checkpoints::Error::from)?;
+        // They change the network, which is one for all parts of a picture.
+        let prompts: Vec<_> = request.prompts().collect();
+        let wanted = loras(&prompts.join(" ")).map_err(checkpoints::Error::from)?;
         if wanted == self.loras {
             return Ok(());
         }
@@ -180,7 +182,7 @@ impl Studio {
 impl Studio {
     /// The learned words that a request's prompts name.
     fn learned(&self, request: &Request) -> (Vec<LearnedWord>, Vec<String>) {
-        let prompts = [&request.prompt, &request.negative_prompt];
+        let prompts: Vec<_> = request.prompts().chain([request.negative_prompt.as_str()]).collect();
         let (mut learned, mut unread) = (Vec::new(), Vec::new());
         for entry in self.library.embeddings() {
             if entry.names().any(|name| prompts.iter().any(|prompt| names(prompt, name))) {
@@ -238,15 +240,25 @@ impl Work for Studio {
         self.load_tiny_vae(&job.request.model);
         let (.., model) = self.loaded.as_ref().expect("the loop loads the job's model before it paints");
         let previews = Previews::new(&model.preview, self.tiny_vae.as_ref().map(|(_, vae)| vae));
+        let taken = Cell::new(0);
+        let next = || job.hints.try_recv().ok().inspect(|_| taken.set(taken.get() + 1));
         let extras = Extras {
+            hints: Some(Incoming(&next)),
             upscaler: self.upscaler.as_ref().map(|(_, upscaler)| upscaler),
             controlnet: self.controlnet.as_ref().map(|(.., controlnet)| controlnet),
             learned: &learned,
             sparing: self.sparing,
         };
         let trace_to_be = trace.map(|_| Trace::default());
-        let mut watch =
-            Watch { job, peer, sparing: self.sparing, previews: Some(previews), trace: trace_to_be, failed: None };
+        let mut watch = Watch {
+            job,
+            peer,
+            hints: &taken,
+            sparing: self.sparing,
+            previews: Some(previews),
+            trace: trace_to_be,
+            failed: None,
+        };
         let ending = paint(model, extras, &job.request, &mut |progress| watch.see(&progress));
         let Watch { trace: traced, failed, .. } = watch;
         if let Some(error) = failed {
@@ -255,6 +267,12 @@ impl Work for Studio {
         let mut ending = ending?;
         if let Ending::Finished(painted) | Ending::Stopped(painted) = &mut ending {
             painted.notes.extend(unread);
+            if job.request.prompts().skip(1).any(|words| loras(words).is_ok_and(|loras| !loras.is_empty())) {
+                painted.notes.push("a LoRA in the words of a layer counts in all of the picture".to_owned());
+            }
+            if job.hints.try_iter().next().is_some() {
+                painted.notes.push("what was painted last came too late to be painted in".to_owned());
+            }
             painted.request.borrowed.parts_from = self.lender.as_ref().map(|(name, _)| name.clone());
             if self.sparing && self.memory == Memory::Plenty {
                 painted.notes.push(
@@ -300,7 +318,8 @@ impl Work for Studio {
         let (Some(Upscale { factor, .. }), Some((_, upscaler))) = (&job.request.upscale, &self.upscaler) else {
             return Ok(Ending::Discarded);
         };
-        let mut watch = Watch { job, peer, sparing: self.sparing, previews: None, trace: None, failed: None };
+        let hints = &Cell::new(0);
+        let mut watch = Watch { job, peer, hints, sparing: self.sparing, previews: None, trace: None, failed: None };
         let ending = upscale(picture, upscaler, *factor, &mut |progress| watch.see(&progress));
         if let Some(error) = watch.failed {
             return Err(error);
@@ -321,10 +340,19 @@ impl Work for Studio {
     }
 }
 
+/// Whether a picture is encoded for it.
+fn encodes(request: &Request) -> bool {
+    request.input.is_some()
+        || !request.hints.is_empty()
+        || request.upscale.as_ref().is_some_and(|upscale| upscale.refine.is_some())
+}
+
 /// Turns a run's progress into events, and the cancel token into an answer.
 struct Watch<'a> {
     job: &'a Job,
     peer: &'a Peer,
+    /// How many hints the run has taken.
+    hints: &'a Cell<usize>,
     sparing: bool,
     /// From latents to previews, where there are latents.
     previews: Option<Previews<'a>>,
@@ -358,7 +386,7 @@ impl Watch<'_> {
             Progress::Step { index, count, denoised, .. } => {
                 if let Some(previews) = &mut self.previews {
                     let preview = Arc::new(previews.of(denoised)?);
-                    self.peer.tell(Event::JobStep { id, index, count, preview })?;
+                    self.peer.tell(Event::JobStep { id, index, count, preview, hints: self.hints.get() })?;
                 }
             }
             Progress::Piece { index, count } => self.peer.tell(Event::JobPiece { id, index, count })?,

@@ -195,7 +195,7 @@ mod tests {
             let preview = Arc::new(Picture::filled(Extent::new(1, 1), [0; 4]));
             let count = job.request.steps;
             for index in 0..count {
-                peer.tell(Event::JobStep { id: job.id, index, count, preview: Arc::clone(&preview) })?;
+                peer.tell(Event::JobStep { id: job.id, index, count, preview: Arc::clone(&preview), hints: 0 })?;
                 if job.cancel.requested() == Some(Stop::Discard) {
                     return Ok(Ending::Discarded);
                 }
@@ -261,8 +261,9 @@ mod tests {
             input: None,
             control: None,
             upscale: None,
+            hints: Vec::new(),
         });
-        Job { id: JobId(id), request, cancel: CancelToken::default() }
+        Job::new(JobId(id), request, CancelToken::default())
     }
 
     /// All events up to the end of `last`, as short words.

@@ -29,6 +29,7 @@ fn request(prompt: &str, seed: u64, input: Option<Input>) -> Request {
         input,
         control: None,
         upscale: None,
+        hints: Vec::new(),
     }
 }
 

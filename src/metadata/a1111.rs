@@ -48,6 +48,8 @@ const IMAGE_GUIDANCE: &str = "Image CFG scale";
 const VAE: &str = "VAE";
 const NO_VAE: [&str; 2] = ["None", "Automatic"];
 const PARTS_FROM: &str = "Sfumato parts from";
+/// Before which steps something was painted in; what it was is not part of the text.
+pub(super) const HINTS: &str = "Sfumato painted in at";
 /// How many steps were made, written only where a run was stopped early.
 const STEPS_MADE: &str = "Sfumato steps made";
 /// Of sd-webui-controlnet, for its first unit.
@@ -350,6 +352,10 @@ fn take(found: &mut Found, key: &str, value: &str) -> bool {
         HIRES_STRENGTH => set(&mut found.refine, finite(value)),
         EXACT_PROMPT => set(&mut found.prompt, Some(value.to_owned())),
         EXACT_NEGATIVE => set(&mut found.negative_prompt, Some(value.to_owned())),
+        HINTS => {
+            found.hints = value.split(' ').filter_map(|step| step.parse().ok()).collect();
+            !found.hints.is_empty()
+        }
         STEPS_MADE => set(&mut found.steps_made, value.parse().ok()),
         PRECISION => set(&mut found.precision, Precision::from_name(value)),
         CLIP_SKIP => set(&mut found.clip_skip, value.parse().ok().filter(|skip| LAYERS.contains(skip))),

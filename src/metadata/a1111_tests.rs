@@ -24,6 +24,7 @@ fn request() -> Request<(), ()> {
         input: None,
         control: None,
         upscale: None,
+        hints: Vec::new(),
     }
 }
 
@@ -55,6 +56,7 @@ fn request_again(found: Found) -> Request<(), ()> {
             factor: found.upscale_by.unwrap(),
             refine: found.refine,
         }),
+        hints: Vec::new(),
     }
 }
 
@@ -261,6 +263,7 @@ proptest! {
                 controlnet, picture: (), preprocessor, weight, start, end,
             }),
             upscale: upscale.map(|(upscaler, factor, refine)| Upscale { upscaler, factor, refine }),
+            hints: Vec::new(),
         };
         let imported = from_parameters(&to_parameters(&request));
         prop_assert_eq!(&imported.unknown, &Vec::new());
@@ -271,4 +274,13 @@ proptest! {
     fn no_text_makes_the_reader_panic(text in any::<String>()) {
         let _ = from_parameters(&text);
     }
+}
+
+#[test]
+fn what_was_painted_in_is_named_and_said_to_be_missing() {
+    let hint = |step| crate::diffusion::Hint { step, left: 0, top: 0, picture: () };
+    let request = Request { hints: vec![hint(3), hint(7)], ..request() };
+    let imported = from_parameters(&to_parameters(&request));
+    assert_eq!((&imported.settings.hints[..], imported.unknown.len()), (&[3, 7][..], 0));
+    assert!(imported.differences.iter().any(|line| line.contains("painted into while it was drawn")));
 }

@@ -30,6 +30,10 @@ pub(super) fn of(found: &Found, all: &[(String, String)], unknown: &[(String, St
     say(!is_ours || !hash.is_empty(), format!("the model is {model}{hash}; a file of the same name can be another"));
     say(found.strength.is_some(), "it started from a picture, which is not in the file".to_owned());
     say(found.control.is_some(), "a picture guided it, which is not in the file".to_owned());
+    say(
+        !found.hints.is_empty(),
+        "it was painted into while it was drawn, and what was painted is not in the file".to_owned(),
+    );
     if !is_ours {
         let is_nv = found.reproduce.is_some_and(|reproduce| reproduce.noise != NoiseSource::Cpu);
         say(

@@ -83,6 +83,8 @@ pub struct Found {
     pub upscaler: Option<String>,
     /// How much of the enlarged picture was painted anew.
     pub refine: Option<f64>,
+    /// Before which steps, counted from 0, something was painted in; what it was is not in the text.
+    pub hints: Vec<u32>,
     /// How many steps were made before the run was stopped.
     pub steps_made: Option<u32>,
 }

@@ -58,6 +58,10 @@ pub(super) fn own_text<P, M>(request: &Request<P, M>) -> Vec<String> {
     if exact_steps {
         keys.push(pairs::write(EXACT_STEPS, "True"));
     }
+    if !request.hints.is_empty() {
+        let steps: Vec<_> = request.hints.iter().map(|hint| hint.step.to_string()).collect();
+        keys.push(pairs::write(super::a1111::HINTS, &steps.join(" ")));
+    }
     keys
 }
 

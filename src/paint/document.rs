@@ -21,6 +21,7 @@ pub struct Document {
     pub(super) adjusted: Option<Adjusted>,
     history: History,
     dirty: Option<Bounds>,
+    area: Option<Bounds>,
     revision: u64,
 }
 
@@ -85,6 +86,7 @@ impl Document {
             adjusted: None,
             history: History::new(Self::HISTORY_BYTES),
             dirty: Some(Bounds::whole(extent)),
+            area: None,
             revision: 0,
         }
     }
@@ -163,6 +165,16 @@ impl Document {
     /// changes. Which parts of the layers changed shows in their tiles being others.
     pub fn take_dirty(&mut self) -> Option<Bounds> {
         self.dirty.take()
+    }
+
+    /// A box that is kept with the document: what takes a change of its size back takes it back, too.
+    pub fn area(&self) -> Option<Bounds> {
+        self.area
+    }
+
+    /// Keeps another box, or none. That is no step of undo.
+    pub fn keep_area(&mut self, area: Option<Bounds>) {
+        self.area = area;
     }
 
     /// Whether there is something to take back.
@@ -292,7 +304,7 @@ impl Document {
     fn take_layers(&mut self, extent: Extent, stack: Stack) -> Result<Option<Change>, Error> {
         Frame { extent, left: 0, top: 0 }.check()?;
         if extent != self.extent() {
-            return Ok(Some(self.swap(Change::Canvas { extent, stack, mask: None, bytes: 0 })));
+            return Ok(Some(self.swap(Change::Canvas { extent, stack, mask: None, area: self.area, bytes: 0 })));
         }
         Ok((stack != self.stack).then(|| self.swap(Change::Layers { stack, bytes: 0 })))
     }
@@ -300,7 +312,7 @@ impl Document {
     fn take_all(&mut self, extent: Extent, stack: Stack, mask: Option<Mask>) -> Result<Change, Error> {
         Frame { extent, left: 0, top: 0 }.check()?;
         check_extents(extent, &stack, mask.as_ref())?;
-        Ok(self.swap(Change::Canvas { extent, stack, mask, bytes: 0 }))
+        Ok(self.swap(Change::Canvas { extent, stack, mask, area: self.area, bytes: 0 }))
     }
 
     fn take_frame(&mut self, frame: Frame) -> Result<Option<Change>, Error> {
@@ -309,7 +321,13 @@ impl Document {
             return Ok(None);
         }
         let mask = self.masks_something.then(|| frame.mask(self.mask()));
-        Ok(Some(self.swap(Change::Canvas { extent: frame.extent, stack: frame.stack(&self.stack), mask, bytes: 0 })))
+        Ok(Some(self.swap(Change::Canvas {
+            extent: frame.extent,
+            stack: frame.stack(&self.stack),
+            mask,
+            area: self.area,
+            bytes: 0,
+        })))
     }
 
     fn take_extent(&mut self, extent: Extent) -> Result<Option<Change>, Error> {
@@ -318,7 +336,13 @@ impl Document {
             return Ok(None);
         }
         let mask = self.masks_something.then(|| self.mask().resized(extent));
-        Ok(Some(self.swap(Change::Canvas { extent, stack: self.stack.resized(extent), mask, bytes: 0 })))
+        Ok(Some(self.swap(Change::Canvas {
+            extent,
+            stack: self.stack.resized(extent),
+            mask,
+            area: self.area,
+            bytes: 0,
+        })))
     }
 
     fn take_painting(&mut self, painting: Painting) -> Option<Change> {
@@ -368,7 +392,8 @@ impl Document {
                 let flat = self.flat_of(&stack);
                 self.take_stack(stack, flat)
             }
-            Change::Canvas { extent, stack, mask, .. } => {
+            Change::Canvas { extent, stack, mask, area, .. } => {
+                let area = std::mem::replace(&mut self.area, area);
                 let old_extent = std::mem::replace(&mut self.extent, extent);
                 let old_stack = std::mem::replace(&mut self.stack, stack);
                 let mask = mask.map_or_else(OnceLock::new, OnceLock::from);
@@ -378,7 +403,7 @@ impl Document {
                 self.dirty = None;
                 self.note_mask(Bounds::whole(extent));
                 let bytes = old_stack.bytes_besides(&self.stack);
-                Change::Canvas { extent: old_extent, stack: old_stack, mask: old_mask, bytes }
+                Change::Canvas { extent: old_extent, stack: old_stack, mask: old_mask, area, bytes }
             }
         }
     }

@@ -110,6 +110,20 @@ fn visible([r, g, b, a]: [u8; 4]) -> [u8; 4] {
     [seen(r), seen(g), seen(b), a]
 }
 
+/// What is alike and was not reached.
+const OPEN: u8 = 255;
+
+/// How many places from the first on are open, or are not: many at a time, for the compiler's vectors.
+fn stretch(places: &[u8], open: bool) -> usize {
+    const AT_ONCE: usize = 32;
+    let (blocks, _) = places.as_chunks::<AT_ONCE>();
+    let is_so = |block: &&[u8; AT_ONCE]| {
+        if open { **block == [OPEN; AT_ONCE] } else { block.iter().fold(0, |most, &place| place.max(most)) != OPEN }
+    };
+    let whole = AT_ONCE * blocks.iter().take_while(is_so).count();
+    whole + places[whole..].iter().take_while(|&&place| (place == OPEN) == open).count()
+}
+
 /// What of `alike` is reached from a pixel over its neighbours at the sides, and a box around it. Fills row by row, as Smith 1979
 /// does.
 fn connected(extent: Extent, from: (u32, u32), alike: Vec<u8>) -> (Vec<u8>, Bounds) {
@@ -122,20 +136,21 @@ fn connected(extent: Extent, from: (u32, u32), alike: Vec<u8>) -> (Vec<u8>, Boun
     while let Some((x, y)) = seeds.pop() {
         let row = &mut places[y as usize * width..(y as usize + 1) * width];
         let x = x as usize;
-        if row[x] != 255 {
+        if row[x] != OPEN {
             continue;
         }
-        let first = row[..x].iter().rposition(|&place| place != 255).map_or(0, |last| last + 1);
-        let end = row[x..].iter().position(|&place| place != 255).map_or(width, |past| x + past);
+        let first = row[..x].iter().rposition(|&place| place != OPEN).map_or(0, |last| last + 1);
+        let end = x + stretch(&row[x..], true);
         row[first..end].fill(REACHED);
         let run = Bounds { left: first as u32, top: y, extent: Extent::new((end - first) as u32, 1) };
         bounds = bounds.union(run);
         for y in [y.checked_sub(1), (y + 1 < extent.height).then_some(y + 1)].into_iter().flatten() {
             let row = &places[y as usize * width..][first..end];
-            let mut at = 0;
-            while let Some(open) = row[at..].iter().position(|&place| place == 255) {
-                seeds.push(((first + at + open) as u32, y));
-                at += open + row[at + open..].iter().take_while(|&&place| place == 255).count();
+            let mut at = stretch(row, false);
+            while at < row.len() {
+                seeds.push(((first + at) as u32, y));
+                at += stretch(&row[at..], true);
+                at += stretch(&row[at..], false);
             }
         }
     }

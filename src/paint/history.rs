@@ -15,8 +15,8 @@ pub(super) enum Change {
     MaskInverted,
     /// The layers. What they hold that the ones in their place do not share takes `bytes`.
     Layers { stack: Stack, bytes: usize },
-    /// Layers and mask of another extent; a mask that keeps everything need not be there.
-    Canvas { extent: Extent, stack: Stack, mask: Option<Mask>, bytes: usize },
+    /// Layers and mask of another extent, and the area that was kept with them; a mask that keeps everything need not be there.
+    Canvas { extent: Extent, stack: Stack, mask: Option<Mask>, area: Option<Bounds>, bytes: usize },
 }
 
 impl Change {

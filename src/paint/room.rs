@@ -60,7 +60,13 @@ impl Document {
         }
         let mask = mask_of_room(frame, canvas, side, (room / 4).clamp(1, Self::MOST_OVERLAP));
         let stack = frame.stack(self.stack());
-        Ok(Some(self.swap(Change::Canvas { extent: frame.extent, stack, mask: Some(mask), bytes: 0 })))
+        Ok(Some(self.swap(Change::Canvas {
+            extent: frame.extent,
+            stack,
+            mask: Some(mask),
+            area: self.area(),
+            bytes: 0,
+        })))
     }
 
     /// Whether most of what is masked is clear, so that there is nothing to go on from. In large documents samples tell.

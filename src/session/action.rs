@@ -1,13 +1,12 @@
 use super::{Alike, NoticeId, ResultId, Run, Way};
 use crate::checkpoints::download::Wanted;
-use crate::diffusion::Stop;
+use crate::diffusion::{Input, Stop};
 use crate::engine::JobId;
 use crate::geom::{Bounds, Extent};
-use crate::paint::{Brush, Combine, Frame, LayerEdit, LayerId, PaintBrush, Painting, Shape, Stroke, Tool};
+use crate::paint::{Brush, Combine, Frame, LayerEdit, LayerId, PaintBrush, Painting, Shape, Stroke, Tiles, Tool};
 use crate::pixels::{Mask, Picture};
 use crate::settings::Theme;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 /// Everything a person can do. The panels return these; the session carries them out at the end of the frame.
 #[derive(Clone, Debug)]
@@ -95,6 +94,12 @@ pub enum Action {
     BeginPainting,
     /// A finished stroke of the paint brush or the eraser.
     Paint(Box<Painting>),
+    /// Paint what is on these tiles, as large as the canvas shows the picture, into the picture that this job draws.
+    PaintIn(JobId, Tiles),
+    /// Whether the brush paints into pictures while they are drawn.
+    SetPaintsIn(bool),
+    /// Paint nothing into the next pictures while they are drawn.
+    ForgetHints,
     /// Fill what looks like the pixel in this column and row.
     Fill(u32, u32),
     /// Cut the canvas, or make room at its sides.
@@ -146,8 +151,9 @@ pub enum Action {
     Upscale(ResultId),
     /// Put this result's settings into the draft, its mask and, where there are no layers, its starting picture into the document.
     Recall(ResultId),
-    /// Start from what a result started from: this picture takes the place of all layers, and this mask lies over it.
-    TakeInput(Arc<Picture>, Option<Arc<Mask>>),
+    /// Start from what a result started from: its picture takes the place of all layers, with its words on layers
+    /// of their own, and its mask lies over it.
+    TakeInput(Box<Input>),
     /// Show this result's file in the file manager: the session answers with a [`Wish`](super::Wish).
     Reveal(ResultId),
     /// Try again to keep this result in the gallery.

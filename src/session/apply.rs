@@ -93,6 +93,9 @@ impl Session {
                 self.begin_painting();
             }
             Action::Paint(painting) => self.take_painting(painting),
+            Action::PaintIn(job, strokes) => self.paint_in(job, strokes),
+            Action::SetPaintsIn(on) => self.palette.paints_in = on,
+            Action::ForgetHints => self.hints.clear(),
             Action::Fill(x, y) => self.fill(x, y),
             Action::Reframe(frame) => self.reframe(frame),
             Action::Resize(extent) => self.resize(extent),
@@ -129,7 +132,7 @@ impl Session {
             Action::StartFromResult(id) => self.fetch(id, Purpose::StartFrom),
             Action::Upscale(id) => self.fetch(id, Purpose::Upscale),
             Action::Recall(id) => self.fetch(id, Purpose::Recall),
-            Action::TakeInput(picture, mask) => self.take_input(&picture, mask.as_deref()),
+            Action::TakeInput(input) => self.take_input(&input),
             Action::Reveal(id) => self.reveal(id),
             Action::SaveAgain(id) => self.save_again(id),
             Action::Delete(id) => self.delete(id),
@@ -149,7 +152,6 @@ impl Session {
     /// Queues what the draft says. The seed shown is the one that is used: another is drawn first if this one was painted, of a variation
     /// the other seed.
     fn generate(&mut self, way: Way) {
-        let bounds = self.draft.bounds;
         if !self.prepared_for(way) {
             return;
         }
@@ -164,8 +166,9 @@ impl Session {
         let draft = self.draft.painted_as(way, &self.document, native);
         let requests = match draft.to_requests(&self.document, guide, native) {
             Ok(mut requests) => {
-                for input in requests.iter_mut().filter_map(|request| request.input.as_mut()) {
-                    if way == Way::Remove {
+                for request in &mut requests {
+                    request.hints.clone_from(&self.hints);
+                    if let Some(input) = request.input.as_mut().filter(|_| way == Way::Remove) {
                         input.regions.clear();
                     }
                 }
@@ -178,7 +181,6 @@ impl Session {
             Err(why) => {
                 if matches!(way, Way::Expand(_)) {
                     self.undo();
-                    self.draft.bounds = bounds;
                 }
                 self.notices.error(sentence(&why.to_string()));
                 return;

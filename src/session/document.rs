@@ -38,6 +38,7 @@ pub(super) fn restored(
 impl Session {
     /// Carries out an edit and shows the document; what cannot be done is told.
     pub(super) fn edit(&mut self, edit: Edit) {
+        self.document.keep_area(self.draft.bounds);
         match self.document.apply(edit) {
             Ok(_) => self.view_document(),
             Err(error) => {
@@ -181,13 +182,17 @@ impl Session {
     }
 
     pub(super) fn undo(&mut self) {
+        self.document.keep_area(self.draft.bounds);
         if self.document.undo() {
+            self.draft.bounds = self.document.area();
             self.view_document();
         }
     }
 
     pub(super) fn redo(&mut self) {
+        self.document.keep_area(self.draft.bounds);
         if self.document.redo() {
+            self.draft.bounds = self.document.area();
             self.view_document();
         }
     }

@@ -230,6 +230,7 @@ impl Draft {
             input: self.input(document, place),
             control: guide.map(guided).transpose()?,
             upscale: self.upscale.clone().filter(|_| place.is_none()),
+            hints: Vec::new(),
         }
         .checked()?;
         Ok((0..self.count)

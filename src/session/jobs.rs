@@ -1,6 +1,8 @@
-use crate::diffusion::{Phase, Request, Stop};
+use crate::diffusion::{Hint, Phase, Request, Stop};
 use crate::engine::{CancelToken, Command, Job, JobId};
+use crate::paint::Tiles;
 use crate::pixels::Picture;
+use crossbeam_channel::Sender;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -56,6 +58,12 @@ pub struct Running {
     pub preview: Option<Arc<Picture>>,
     /// Whether it was asked to stop, and how.
     pub stopping: Option<Stop>,
+    /// What was painted into it, as large as the canvas shows it.
+    pub(super) painted_in: Vec<Tiles>,
+    /// How much of that the newest estimate shows.
+    pub(super) hints_shown: usize,
+    /// Where hints go; none when the run takes no more.
+    pub(super) hints: Option<Sender<Hint>>,
     pub(super) cancel: CancelToken,
     sampling_since: Option<Instant>,
     latest_step: Option<Instant>,
@@ -117,7 +125,7 @@ impl Jobs {
         }
         let Waiting { id, request, painted } = self.waiting.pop_front()?;
         let cancel = CancelToken::default();
-        let job = Job { id, request: request.clone(), cancel: cancel.clone() };
+        let (job, hints) = Job::open(id, request.clone(), cancel.clone());
         let step_count = request.steps_to_run();
         self.running = Some(Running {
             id,
@@ -128,6 +136,9 @@ impl Jobs {
             started: now,
             preview: None,
             stopping: None,
+            painted_in: Vec::new(),
+            hints_shown: 0,
+            hints: Some(hints),
             cancel,
             sampling_since: None,
             latest_step: None,
@@ -179,6 +190,9 @@ impl Running {
             self.sampling_since = Some(now);
             self.latest_step = None;
         }
+        if matches!(phase, Phase::Decode | Phase::Upscale) {
+            self.hints = None;
+        }
         if phase == Phase::Upscale {
             // How many pieces there are is told with the first one.
             self.step_count = 0;
@@ -197,6 +211,24 @@ impl Running {
         self.step_count = count;
         self.preview = Some(preview);
         self.latest_step = Some(now);
+    }
+
+    /// Whether something can be painted into it now: there is an estimate to paint on, and a step to come.
+    pub fn takes_strokes(&self) -> bool {
+        self.hints.is_some()
+            && self.preview.is_some()
+            && self.stopping.is_none()
+            && (1..self.step_count).contains(&self.steps_made)
+    }
+
+    /// How often something was painted into it.
+    pub fn strokes(&self) -> usize {
+        self.painted_in.len()
+    }
+
+    /// What was painted into it and is not to be seen in the newest estimate yet, as large as the canvas shows it.
+    pub fn strokes_on_their_way(&self) -> &[Tiles] {
+        &self.painted_in[self.hints_shown.min(self.painted_in.len())..]
     }
 
     /// How long until the last step, if the steps to come take as long as those made; none before the first step.

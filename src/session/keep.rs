@@ -20,6 +20,8 @@ struct Signs {
     document: u64,
     /// Where it lies: it is held as long as this is.
     guide: Option<usize>,
+    /// Likewise.
+    hints: Vec<usize>,
     shown: Option<EntryId>,
 }
 
@@ -57,6 +59,7 @@ impl Session {
             jobs: self.jobs.changes(),
             document: self.document.revision(),
             guide: self.guide.as_ref().map(|guide| Arc::as_ptr(guide).addr()),
+            hints: self.hints.iter().map(|hint| Arc::as_ptr(&hint.picture).addr()).collect(),
             shown: match self.view.what {
                 Viewed::Result(id, ..) => self.results.place(id).map(|place| place.entry),
                 Viewed::Document => None,
@@ -78,6 +81,7 @@ impl Session {
             layers: self.document.has_picture().then(|| (self.document.extent(), self.document.stack().clone())),
             mask: self.handed.mask.clone(),
             guide: self.guide.clone(),
+            hints: self.hints.clone(),
             shown: signs.shown,
             queue: self.jobs.unfinished().cloned().collect(),
         });

@@ -104,7 +104,7 @@ impl Session {
         match request {
             Ok(Some((request, place))) => {
                 let (id, cancel) = (self.jobs.new_id(), CancelToken::default());
-                self.engine.send(Command::Generate(Job { id, request: Box::new(request), cancel: cancel.clone() }));
+                self.engine.send(Command::Generate(Job::new(id, Box::new(request), cancel.clone())));
                 self.live.run = Some(Run { id, cancel, place });
                 self.live.seen = Seen::Nothing;
                 self.live.steps_back = false;

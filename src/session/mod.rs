@@ -13,6 +13,7 @@ mod downloads;
 mod draft;
 mod files;
 mod guide;
+mod hints;
 mod history;
 mod jobs;
 mod keep;
@@ -25,6 +26,7 @@ mod paint_box;
 mod part;
 mod persist;
 mod poll;
+mod recall;
 mod results;
 mod start;
 mod upscale;
@@ -49,7 +51,7 @@ pub use words::Length;
 pub use worker::Wake;
 
 use crate::checkpoints::Library;
-use crate::diffusion::{Precision, Upscale};
+use crate::diffusion::{Hint, Precision, Upscale};
 use crate::engine::{Client, Command};
 use crate::metadata::Imported;
 use crate::paint::{Brush, Document, Tool};
@@ -93,6 +95,8 @@ pub struct Session {
     pub document: Document,
     /// The picture that guides, as large as it was opened; [`Draft::control`] says how.
     pub guide: Option<Arc<Picture>>,
+    /// What is painted into the next pictures while they are drawn: what was painted into one whose settings were brought back.
+    pub hints: Vec<Hint>,
     /// What the pointer does on the canvas.
     pub tool: Tool,
     /// The brush of the mask tools.
@@ -188,6 +192,7 @@ const FIRST_BRUSH: Brush = Brush { size: 24.0, hardness: 0.8 };
 
 impl Session {
     /// Opens the session that was left, or a first one: the preferred model's example in the draft, the model on its way.
+    #[expect(clippy::too_many_lines, reason = "a line for each field")]
     pub fn open(opening: Opening) -> Self {
         let Opening { paths, settings, models, precisions, upscalers, controlnets, clip, engine, wake, entropy } =
             opening;
@@ -217,6 +222,7 @@ impl Session {
             draft: snapshot.draft,
             document,
             guide: snapshot.guide,
+            hints: snapshot.hints,
             tool: snapshot.tool,
             brush: snapshot.brush,
             palette: snapshot.palette,
@@ -393,6 +399,7 @@ fn first_snapshot(draft: Draft) -> Snapshot {
         layers: None,
         mask: None,
         guide: None,
+        hints: Vec::new(),
         shown: None,
         queue: Vec::new(),
     }

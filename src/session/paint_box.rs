@@ -21,6 +21,8 @@ pub struct PaintBox {
     pub run: Run,
     /// 0..1: how far the smudge brush pushes paint.
     pub smudge: f32,
+    /// Whether the brush paints into a picture that is being drawn, while that is what the canvas shows.
+    pub paints_in: bool,
 }
 
 /// What counts as looking like the pixel that was clicked.
@@ -73,6 +75,7 @@ impl Default for PaintBox {
             alike: Alike::default(),
             run: Run::default(),
             smudge: 0.6,
+            paints_in: true,
         }
     }
 }

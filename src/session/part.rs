@@ -58,7 +58,7 @@ impl Draft {
 }
 
 /// The words of the layers that have their own, the uppermost first, and where each covers a box of the document.
-fn regions(document: &Document, bounds: Bounds) -> Vec<Region> {
+pub(super) fn regions(document: &Document, bounds: Bounds) -> Vec<Region> {
     let layers = document.stack().layers().iter().rev().filter(|layer| layer.has_words());
     let regions = layers
         .map(|layer| Region { prompt: layer.look.prompt.trim().to_owned(), mask: Arc::new(layer.coverage(bounds)) });

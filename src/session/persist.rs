@@ -5,7 +5,7 @@
 
 use super::layers::{self, LayersState};
 use super::{Draft, History, PaintBox, Wake};
-use crate::diffusion::{Record, Request};
+use crate::diffusion::{Hint, Record, Request};
 use crate::files::{SaveError, make_folder, save_atomically};
 use crate::gallery::EntryId;
 use crate::geom::Extent;
@@ -49,6 +49,7 @@ pub(super) struct Snapshot {
     /// None keeps everything.
     pub(super) mask: Option<Arc<Mask>>,
     pub(super) guide: Option<Arc<Picture>>,
+    pub(super) hints: Vec<Hint>,
     /// The result on the canvas; none is the document.
     pub(super) shown: Option<EntryId>,
     pub(super) queue: Vec<Request>,
@@ -75,6 +76,9 @@ struct State {
     /// By digest. States of before pictures could guide do not name it.
     #[serde(default)]
     guide: Option<String>,
+    /// Their pictures by digest. States of before there were any do not name them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    hints: Vec<Hint<String>>,
     /// By its number in the gallery.
     shown: Option<i64>,
     queue: Vec<Record>,
@@ -147,6 +151,11 @@ pub(super) fn restore(folder: &Path) -> Restored {
         or_complain("The picture that guides", &error);
         None
     });
+    let hints = state.hints.into_iter().map(|hint| hint.map_picture(picture)).collect::<Result<_, _>>();
+    let hints = hints.unwrap_or_else(|error| {
+        or_complain("What is painted in while a picture is drawn", &error);
+        Vec::new()
+    });
     let snapshot = Snapshot {
         draft: state.draft,
         used_seed: state.used_seed,
@@ -157,6 +166,7 @@ pub(super) fn restore(folder: &Path) -> Restored {
         layers: restored.or(open_picture),
         mask: document_mask,
         guide,
+        hints,
         shown: state.shown.map(EntryId),
         queue,
     };
@@ -407,6 +417,8 @@ impl Writer {
         let layers = snapshot.layers.map(|(extent, stack)| self.name_layers(extent, &stack)).transpose()?;
         let mask = snapshot.mask.map(|m| self.name(Held::Mask(m))).transpose()?;
         let guide = snapshot.guide.map(|p| self.name(Held::Picture(p))).transpose()?;
+        let named = |hint: Hint| hint.map_picture(|picture| self.name(Held::Picture(picture)));
+        let hints = snapshot.hints.into_iter().map(named).collect::<Result<_, _>>()?;
         let mut queue = Vec::new();
         for request in snapshot.queue {
             // One borrow at a time: the two closures cannot both hold the writer.
@@ -427,6 +439,7 @@ impl Writer {
             layers,
             mask,
             guide,
+            hints,
             shown: snapshot.shown.map(|EntryId(number)| number),
             queue,
         };

@@ -17,6 +17,12 @@ fn a_snapshot() -> Snapshot {
         palette: PaintBox { colour: [200, 30, 40], ..PaintBox::default() },
         history: vec!["red apple".to_owned()].into(),
         guide: Some(Arc::clone(&picture)),
+        hints: vec![Hint {
+            step: 3,
+            left: 1,
+            top: 2,
+            picture: Arc::new(Picture::filled(Extent::new(2, 1), [9, 8, 7, 6])),
+        }],
         layers,
         mask: Some(mask),
         shown: Some(EntryId(3)),
@@ -69,7 +75,14 @@ fn pixels_that_nothing_names_any_more_are_removed() {
     let keeper = Keeper::start(folder.path().into(), quiet());
     keeper.keep(a_snapshot());
     keeper.flush();
-    keeper.keep(Snapshot { layers: None, mask: None, guide: None, queue: Vec::new(), ..a_snapshot() });
+    keeper.keep(Snapshot {
+        layers: None,
+        mask: None,
+        guide: None,
+        hints: Vec::new(),
+        queue: Vec::new(),
+        ..a_snapshot()
+    });
     drop(keeper);
     assert_eq!(pixel_files(folder.path()), 0);
     assert_eq!(restore(folder.path()).snapshot.unwrap().layers, None);
@@ -130,7 +143,14 @@ fn layers_are_kept_with_their_looks_and_their_tiles_once_each() {
     document.apply(Edit::Layer(LayerEdit::Look { layer, look, goes_on: false })).unwrap();
     let layers = Some((extent, document.stack().clone()));
     let keeper = Keeper::start(folder.path().into(), quiet());
-    let snapshot = Snapshot { layers: layers.clone(), mask: None, guide: None, queue: Vec::new(), ..a_snapshot() };
+    let snapshot = Snapshot {
+        layers: layers.clone(),
+        mask: None,
+        guide: None,
+        hints: Vec::new(),
+        queue: Vec::new(),
+        ..a_snapshot()
+    };
     keeper.keep(snapshot.clone());
     drop(keeper);
     assert_eq!(pixel_files(folder.path()), 2, "a white tile and a dark one");
@@ -166,9 +186,23 @@ fn a_folder_that_cannot_be_written_is_said_once() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("state"), b"a file where the folder should be").unwrap();
     let keeper = Keeper::start(folder.path().join("state"), quiet());
-    keeper.keep(Snapshot { layers: None, mask: None, guide: None, queue: Vec::new(), ..a_snapshot() });
+    keeper.keep(Snapshot {
+        layers: None,
+        mask: None,
+        guide: None,
+        hints: Vec::new(),
+        queue: Vec::new(),
+        ..a_snapshot()
+    });
     keeper.flush();
-    keeper.keep(Snapshot { layers: None, mask: None, guide: None, queue: Vec::new(), ..a_snapshot() });
+    keeper.keep(Snapshot {
+        layers: None,
+        mask: None,
+        guide: None,
+        hints: Vec::new(),
+        queue: Vec::new(),
+        ..a_snapshot()
+    });
     keeper.flush();
     let complaint = keeper.written().unwrap().unwrap_err();
     assert!(complaint.contains("not saved") && complaint.contains("state"), "{complaint}");

@@ -9,8 +9,8 @@ use super::{Action, Kept, ModelState, NoticeKind, Offer, ResultId, Session, View
 use crate::diffusion::{Painted, Request};
 use crate::engine::{self, Event, JobId, Outcome};
 use crate::gallery::{Deleted, Entry};
-use crate::paint::{Edit, MaskEdit, Stack};
-use crate::pixels::{Mask, Picture};
+use crate::paint::{Edit, MaskEdit};
+use crate::pixels::Picture;
 use crate::project::{self, Project};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -77,9 +77,10 @@ impl Session {
                     running.enter(phase, now);
                 }
             }
-            Event::JobStep { id, index, count, preview } => {
+            Event::JobStep { id, index, count, preview, hints } => {
                 if let Some(running) = self.jobs.running(id) {
                     running.step(index, count, preview, now);
+                    running.hints_shown = hints;
                 }
             }
             Event::JobPiece { id, index, count } => {
@@ -344,9 +345,11 @@ impl Session {
     fn recall(&mut self, request: &Request) {
         self.recall_into_draft(request);
         self.guide = request.control.as_ref().map(|control| Arc::clone(&control.picture));
+        self.hints.clone_from(&request.hints);
         let has_layers = self.document.has_picture();
         if let Some(part) = Part::of(request).filter(|part| !part.is_whole() && self.fits(part)) {
             self.recall_part(&part);
+            self.tell_of_other_words(request, part.place.bounds);
             return;
         }
         self.draft.bounds = None;
@@ -357,7 +360,7 @@ impl Session {
                 self.notices.passing(said, offer("Close the picture", Action::ClosePicture));
             }
             None => {}
-            Some(input) if !has_layers => self.take_input(&input.picture, input.mask.as_deref()),
+            Some(input) if !has_layers => self.take_input(input),
             Some(input) => {
                 if input.picture.extent() == self.document.extent() {
                     self.edit(match &input.mask {
@@ -365,19 +368,18 @@ impl Session {
                         None => Edit::Mask(MaskEdit::Clear),
                     });
                 }
-                if self.document.picture() != Some(&input.picture) {
-                    let action = Action::TakeInput(Arc::clone(&input.picture), input.mask.clone());
-                    let said = "This grew out of another picture than what is on the canvas";
+                let is_other = self.document.picture() != Some(&input.picture);
+                if is_other || self.has_other_words(input) {
+                    let action = Action::TakeInput(Box::new(input.clone()));
+                    let said = if is_other {
+                        "This grew out of another picture than what is on the canvas"
+                    } else {
+                        "Layers had other words of their own when this was painted"
+                    };
                     self.notices.passing(said, offer("Start from that one", action));
                 }
             }
         }
-    }
-
-    /// Starts from what a result started from, as one step of undo.
-    pub(super) fn take_input(&mut self, picture: &Picture, mask: Option<&Mask>) {
-        let (extent, stack, mask) = (picture.extent(), Stack::of_picture(picture), mask.cloned());
-        self.edit(Edit::TakeLayers { extent, stack, mask });
     }
 
     fn recall_settings_only(&mut self, entry: &Entry, why: &str) {

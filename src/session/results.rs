@@ -40,6 +40,8 @@ pub struct ResultItem {
     pub partial: bool,
     /// Whether it was enlarged after it was painted.
     pub upscaled: bool,
+    /// How many strokes were painted in while it was drawn.
+    pub painted_in: usize,
     /// Whether its file is gone from the gallery's folder.
     pub missing: bool,
     /// Where it is kept.
@@ -199,6 +201,7 @@ impl Results {
                 extent: painted.picture.extent(),
                 partial,
                 upscaled: painted.request.upscale.is_some(),
+                painted_in: painted.request.hints.len(),
                 missing: false,
                 kept: Kept::Saving,
                 fit: None,
@@ -252,6 +255,7 @@ impl Results {
             thumbnail,
             extent: entry.record.picture_extent(),
             upscaled: entry.record.upscale.is_some(),
+            painted_in: entry.record.hints.len(),
             prompt: entry.record.prompt,
             seed: entry.record.seed,
             partial: entry.partial,

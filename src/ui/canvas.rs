@@ -2,6 +2,7 @@
 
 use super::bounds::show_bounds;
 use super::compare::{before, compare, show_handle, split};
+use super::paint_in::{paint_in_bar, show_strokes};
 use super::perform::{tip, with_tip};
 use super::pointer::{colour_at, paint_with_pointer, picks_colour};
 use super::state::{Ask, Outbox, UploadedMask, ViewState};
@@ -51,6 +52,7 @@ pub fn canvas_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut
     if let Shown::Empty(_) = shown {
         empty_state(ui, session, placement.picture_in_ui().intersect(rect), rect);
     }
+    show_strokes(ui, &scene, view);
     show_bounds(ui, &scene, view);
     if is_comparing && !is_panning {
         show_handle(ui, &response, &scene, view);
@@ -63,6 +65,9 @@ pub fn canvas_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut
         && view.presses.is_empty()
     {
         super::result_bar::result_bar(ui, rect, id, session, view, out);
+    }
+    if view.painting_in.is_none() {
+        paint_in_bar(ui, rect, &scene, out);
     }
     if session.document.has_picture() && !view.is_at_work() {
         super::way_bar::way_bar(ui, rect, session, out);

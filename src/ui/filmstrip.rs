@@ -188,10 +188,19 @@ pub(super) fn result_ui(
         out.act(Action::Show(item.id));
         view.scrolled_to = Some(item.id);
     }
+    response.on_hover_text(about(item, prompt))
+}
+
+/// What there is to know of a result at a glance.
+fn about(item: &ResultItem, prompt: &str) -> String {
     let fit = item.fit.map(|fit| format!("\n{}", fit_text(fit))).unwrap_or_default();
+    let painted_in = match item.painted_in {
+        0 => String::new(),
+        1 => "\n1 stroke was painted in while it was drawn".to_owned(),
+        strokes => format!("\n{strokes} strokes were painted in while it was drawn"),
+    };
     let (extent, seed) = (item.extent, item.seed);
-    let about = format!("{}\n{} \u{d7} {}, seed {seed}{fit}", short(prompt, 200), extent.width, extent.height);
-    response.on_hover_text(about)
+    format!("{}\n{} \u{d7} {}, seed {seed}{fit}{painted_in}", short(prompt, 200), extent.width, extent.height)
 }
 
 /// How well a result fits its prompt, in words.

@@ -4,8 +4,8 @@
 use super::state::{Outbox, ViewState};
 use super::theme::{Palette, space};
 use super::{
-    brush_panel, canvas, filmstrip, gallery, get_models, guide_panel, help, menu, notices, perform, prompt_panel,
-    settings_panel, shortcuts, size_window, start_panel, status, toolbar, tools,
+    brush_panel, canvas, filmstrip, gallery, get_models, guide_panel, help, menu, notices, paint_in, perform,
+    prompt_panel, settings_panel, shortcuts, size_window, start_panel, status, toolbar, tools,
 };
 use crate::paint::Tool;
 use crate::session::Session;
@@ -105,6 +105,7 @@ fn side_panel(ui: &mut Ui, session: &mut Session, view: &mut ViewState, out: &mu
                     start_panel::start_panel_ui(ui, session, view, out);
                 }
                 guide_panel::guide_panel_ui(ui, session, view, out);
+                paint_in::painted_in_ui(ui, session, out);
                 ui.add_space(space::GROUP);
                 let open_extent = session.document.has_picture().then(|| session.document.extent());
                 let offers = settings_panel::Offers {

@@ -22,6 +22,7 @@ mod model_picker;
 mod notices;
 mod options;
 mod paint_icons;
+mod paint_in;
 mod perform;
 mod pointer;
 mod prompt_panel;

@@ -114,6 +114,7 @@ pub(super) fn perform(
         Shortcut::MoreWeight => weigh(ctx, 0.1, session, view, out),
         Shortcut::LessWeight => weigh(ctx, -0.1, session, view, out),
         Shortcut::Live => out.act(Action::SetLive(!session.is_live())),
+        Shortcut::PaintIn => out.act(Action::SetPaintsIn(!session.palette.paints_in)),
         Shortcut::RollSeed => out.act(Action::RollSeed),
         Shortcut::OpenPicture => out.ask(Ask::OpenPicture),
         Shortcut::OpenMask => out.ask(Ask::OpenMask),
@@ -261,6 +262,7 @@ fn close_something(view: &mut ViewState) -> bool {
         | view.crop.take().is_some()
         | view.compare.take().is_some();
     let ends_stroke = ends_shape
+        | view.painting_in.take().is_some()
         | !std::mem::take(&mut view.presses).is_empty()
         | view.stroke.take().is_some()
         | view.painting.take().is_some()

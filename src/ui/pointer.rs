@@ -4,6 +4,7 @@ use super::areas::{mask_area, set_corners};
 use super::bounds::{drag_bounds, drag_crop};
 use super::canvas::{Scene, is_panning};
 use super::led::lead;
+use super::paint_in::{paint_in, paints_in};
 use super::state::{Outbox, ViewState};
 use super::track::{Track, tracks};
 use super::transform::transform_layer;
@@ -16,11 +17,11 @@ use egui::{PointerButton, Response, Ui};
 #[derive(Clone, Debug)]
 pub struct Press {
     /// What of it is to enter the stroke yet.
-    samples: Vec<Sample>,
+    pub(super) samples: Vec<Sample>,
     /// Whether a straight line leads there from where the last stroke ended.
-    is_straight: bool,
+    pub(super) is_straight: bool,
     /// Whether the button was let go.
-    is_over: bool,
+    pub(super) is_over: bool,
 }
 
 /// Lets the tool work. What a stroke that ended just now left is returned, to be shown until the document has it.
@@ -39,7 +40,7 @@ pub(super) fn paint_with_pointer(
         view.crop = None;
     }
     let is_brush = tool.is_mask() || matches!(tool, Tool::Brush | Tool::Eraser | Tool::Smudge);
-    if !is_brush && view.painting.is_none() && view.stroke.is_none() {
+    if !is_brush && view.painting.is_none() && view.painting_in.is_none() && view.stroke.is_none() {
         view.presses.clear();
     }
     if picks_colour(ui, tool) && view.painting.is_none() {
@@ -58,6 +59,8 @@ pub(super) fn paint_with_pointer(
         set_corners(ui, response, scene, view, out);
     } else if tool.is_shape() || !view.shape.is_empty() {
         mask_area(ui, response, scene, view, out);
+    } else if view.painting_in.is_some() || paints_in(scene) {
+        paint_in(ui, response, scene, view, out);
     } else if matches!(tool, Tool::Line | Tool::Gradient) || view.led.is_some() {
         return lead(ui, response, scene, view, out);
     } else if tool.is_paint() || view.painting.is_some() {
@@ -94,7 +97,7 @@ pub(super) fn led_way(ui: &Ui, scene: &Scene, begins: bool) -> (Vec<Point>, bool
 }
 
 /// Puts what the pointer drew in this frame behind the presses that wait for their strokes. Returns whether one waits since just now.
-fn take_presses(ui: &Ui, response: &Response, scene: &Scene, view: &mut ViewState) -> bool {
+pub(super) fn take_presses(ui: &Ui, response: &Response, scene: &Scene, view: &mut ViewState) -> bool {
     let sample = |(at, pressure)| Sample { at: scene.placement.to_image(at), pressure };
     let begins = takes_presses(ui, response, scene);
     let (tracks, is_straight) = ui.input(|i| (tracks(i, &mut view.pressure), i.modifiers.shift));
@@ -211,7 +214,7 @@ fn begun(session: &Session) -> Option<Painting> {
 }
 
 /// The first press in the line has become a stroke: the next waits until the document has it.
-fn next_press(ui: &Ui, view: &mut ViewState) {
+pub(super) fn next_press(ui: &Ui, view: &mut ViewState) {
     view.presses.pop_front();
     if !view.presses.is_empty() {
         ui.ctx().request_repaint();

@@ -72,7 +72,7 @@ pub(super) fn live_bar(ui: &Ui, canvas: Rect, is_finished: bool, out: &mut Outbo
     });
 }
 
-fn bar(ui: &Ui, name: &str, canvas: Rect, contents: impl FnOnce(&mut Ui)) {
+pub(super) fn bar(ui: &Ui, name: &str, canvas: Rect, contents: impl FnOnce(&mut Ui)) {
     let palette = Palette::of(ui);
     let area = Area::new(Id::unique(name))
         .order(Order::Middle)

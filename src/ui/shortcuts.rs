@@ -21,6 +21,7 @@ pub enum Shortcut {
     LessWeight,
     RollSeed,
     Live,
+    PaintIn,
     OpenPicture,
     OpenMask,
     OpenGuide,
@@ -193,6 +194,7 @@ table! {
         MoreWeight, "More weight", "In the prompt: the selected words, or the word at the cursor, count more.", None, Anywhere, [CTRL ArrowUp];
         LessWeight, "Less weight", "In the prompt: the selected words, or the word at the cursor, count less.", None, Anywhere, [CTRL ArrowDown];
         Live, "Paint live", "Paints the canvas, or the area to paint, anew with every stroke and every word.", None, OutsideText, [PLAIN V];
+        PaintIn, "Paint into it", "While a picture is drawn, strokes of the brush and lines on it are taken up by the steps that follow. Off, they go to the active layer.", None, OutsideText, [PLAIN P];
         RollSeed, "Roll the seed", "Draws another seed.", Some(Icon::Die), OutsideText, [PLAIN R];
     }
     Tools {

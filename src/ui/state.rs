@@ -3,7 +3,7 @@
 use super::thumbnails::Thumbnails;
 use super::view::{CanvasView, Placement};
 use crate::geom::{Bounds, Extent, Point};
-use crate::paint::{Combine, Layer, LayerId, Painting, StrokePreview, Tiles};
+use crate::paint::{Combine, Layer, LayerId, Painting, StrokePreview, Tile, Tiles};
 use crate::pixels::Picture;
 use crate::render::CanvasPicture;
 use crate::session::{Action, ResultId};
@@ -88,6 +88,10 @@ pub struct ViewState {
     pub stroke: Option<StrokePreview>,
     /// The stroke of the paint brush that is being made.
     pub painting: Option<Painting>,
+    /// The stroke that is being painted into a picture while that is drawn.
+    pub painting_in: Option<super::paint_in::PaintingIn>,
+    /// The textures of strokes that were painted into a picture, by their tiles.
+    pub stroke_tiles: Vec<(Arc<Tile>, egui::TextureHandle)>,
     /// Presses of a brush that are not strokes of the document yet, the oldest first.
     pub presses: VecDeque<super::pointer::Press>,
     /// Where what is led over a layer is to begin, once the document can be painted on.
@@ -171,6 +175,7 @@ impl ViewState {
     pub(super) fn is_at_work(&self) -> bool {
         self.stroke.is_some()
             || self.painting.is_some()
+            || self.painting_in.is_some()
             || self.paints_from.is_some()
             || !self.presses.is_empty()
             || self.led.is_some()

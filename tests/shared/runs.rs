@@ -37,6 +37,7 @@ pub(crate) fn request(negative_prompt: &str, input: Option<Input>) -> Request {
         input,
         control: None,
         upscale: None,
+        hints: Vec::new(),
     }
 }
 

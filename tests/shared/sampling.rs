@@ -115,6 +115,7 @@ pub(crate) fn run_in_closed_form(
         ends_at: stable_diffusion().min(),
         tuning,
         draw: &mut draw,
+        enter: &mut |_, _, _| Ok(None),
         on_step,
     };
     sample(name, walk, x).unwrap()

@@ -5,6 +5,7 @@ mod denoiser;
 use super::conditioning::Conditioning;
 use super::denoiser::{Denoiser, is_finite};
 use super::differential::laid_back;
+use super::hints::{Hints, Moment};
 use super::inpainting::mask_in_latent;
 use super::latent::{picture_to_rgb, rgb_to_picture};
 use super::noise::Start;
@@ -12,13 +13,14 @@ use super::place::{mask_to_paint, picture_to_start_from};
 use super::regions::Prompts;
 use super::reproduce::counts_timesteps;
 use super::{
-    Control, Ending, Error, Input, MaskedContent, Noise, Painted, Phase, Program, Progress, Reproduce, Request, Stop,
-    TrainingSigmas, Upscale, Walk, sample, sigmas_for, upscale,
+    Control, Ending, Error, Hint, Incoming, Input, MaskedContent, Noise, Painted, Phase, Program, Progress, Reproduce,
+    Request, Stop, TrainingSigmas, Upscale, Walk, sample, sigmas_for, upscale,
 };
 use crate::checkpoints::{Held, LearnedWord, Model, Upscaler};
 use crate::networks::ControlNet;
 use crate::pixels::{Mask, Picture, composite};
 use candle_core::Tensor;
+use std::cell::RefCell;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::sync::Arc;
 use std::time::Instant;
@@ -38,6 +40,8 @@ pub struct Extras<'a> {
     pub controlnet: Option<&'a ControlNet>,
     /// Words that its prompts may name beside those that every model knows.
     pub learned: &'a [LearnedWord],
+    /// Where what is painted in meanwhile comes from; none takes nothing in but what the request has.
+    pub hints: Option<Incoming<'a>>,
     /// Whether each network of the model gives its memory back as soon as this run is done with it.
     pub sparing: bool,
 }
@@ -51,6 +55,9 @@ pub struct Extras<'a> {
 ///
 /// A run that is stopped before the picture is enlarged keeps the picture as it was painted, and says so in its request. To refine
 /// is to paint again, from the enlarged picture, with the same words and seed.
+///
+/// What is painted in while the picture is drawn comes back in its request, so that this paints the same again. Nothing is taken in while it
+/// is refined.
 pub fn paint(
     model: &Model,
     extras: Extras<'_>,
@@ -107,6 +114,7 @@ struct Sampled {
     latent: Tensor,
     steps_made: u32,
     stopped: bool,
+    hints: Vec<Hint>,
 }
 
 impl<'a> Run<'a> {
@@ -198,7 +206,7 @@ impl<'a> Run<'a> {
         }
         let denoiser = self.denoiser(&conditioning, original, &first)?;
         self.done_with(&self.model.vae);
-        let sampled = self.sampled(x, &*denoiser, &mut noise, on_progress)?;
+        let sampled = self.sampled(x, &*denoiser, &mut noise, &mut notes, on_progress)?;
         drop(denoiser);
         self.done_with(&self.model.unet);
         tell_unless_discarded(on_progress, Progress::Latent(&sampled.latent))?;
@@ -206,7 +214,7 @@ impl<'a> Run<'a> {
         tell_unless_discarded(on_progress, Progress::Phase(Phase::Decode))?;
         let mut painted = Painted {
             picture: Arc::new(self.decoded(&sampled.latent)?),
-            request: Box::new(self.request.clone()),
+            request: Box::new(Request { hints: sampled.hints, ..self.request.clone() }),
             steps_made: sampled.steps_made,
             seconds: 0.0,
             notes,
@@ -260,14 +268,15 @@ impl<'a> Run<'a> {
         let input = Some(Input { match_colours, soft_mask, ..Input::new(picture, strength, mask) });
         // Where they count steps otherwise than diffusers, other programs make all of them here.
         let reproduce = Reproduce { exact_steps: true, ..self.request.reproduce };
-        let request = Request { extent, input, reproduce, upscale: None, ..self.request.clone() };
+        let request = Request { extent, input, reproduce, upscale: None, hints: Vec::new(), ..self.request.clone() };
+        let extras = Extras { hints: None, ..self.extras };
         let mut asked = None;
         let mut on_progress = |progress: Progress<'_>| {
             let flow = on_progress(progress);
             asked = flow.break_value();
             flow
         };
-        match Run::new(self.model, self.extras, &request)?.paint(&mut on_progress) {
+        match Run::new(self.model, extras, &request)?.paint(&mut on_progress) {
             Ok(Ending::Finished(refined)) => {
                 painted.picture = refined.picture;
                 Ok(false)
@@ -358,16 +367,22 @@ impl<'a> Run<'a> {
         x: Tensor,
         denoiser: &dyn Denoiser,
         noise: &mut Noise,
+        notes: &mut Vec<String>,
         on_progress: OnProgress<'_>,
     ) -> Result<Sampled, Halt> {
         let count = self.sigmas.len() - 1;
         let mut steps_made = 0;
-        let mut newest = None;
+        let newest = RefCell::new(None);
         let mut on_step = |step: super::Step<'_>| {
             let (index, sigma) = (step.index as u32, step.sigma);
             steps_made = index + 1;
-            newest = Some(step.denoised.clone());
+            newest.replace(Some(step.denoised.clone()));
             on_progress(Progress::Step { index, count: count as u32, sigma, x: step.x, denoised: step.denoised })
+        };
+        let mut hints = Hints::new(self.request.hints.clone(), self.request.extent, self.extras.hints);
+        let mut enter = |step, sigma, x: &Tensor| match &*newest.borrow() {
+            Some(estimate) => self.entered(&mut hints, step, sigma, x, estimate),
+            None => Ok(None),
         };
         let mut draw = || Ok(noise.tensor(&self.latent_shape, &self.model.device)?);
         let walk = Walk {
@@ -377,16 +392,36 @@ impl<'a> Run<'a> {
             ends_at: self.ends_at(),
             tuning: self.request.tuning,
             draw: &mut draw,
+            enter: &mut enter,
             on_step: &mut on_step,
         };
-        match sample(self.request.sampler, walk, x).map_err(|error| self.naming_the_step(error))? {
-            Continue(latent) => Ok(Sampled { latent, steps_made, stopped: false }),
-            Break(Stop::Discard) => Err(Halt::Discarded),
-            Break(Stop::Keep) => {
-                let latent = newest.expect("a sampler is only stopped at a step, and a step has an estimate");
-                Ok(Sampled { latent, steps_made, stopped: true })
-            }
-        }
+        let (latent, stopped) =
+            match sample(self.request.sampler, walk, x).map_err(|error| self.naming_the_step(error))? {
+                Continue(latent) => (latent, false),
+                Break(Stop::Discard) => return Err(Halt::Discarded),
+                Break(Stop::Keep) => {
+                    let newest = newest.take();
+                    (newest.expect("a sampler is only stopped at a step, and a step has an estimate"), true)
+                }
+            };
+        Ok(Sampled { latent, steps_made, stopped, hints: hints.end(stopped, notes) })
+    }
+
+    /// A noisy latent with what is painted in before a step, if there is something.
+    fn entered(
+        &self,
+        hints: &mut Hints<'_>,
+        step: usize,
+        sigma: f64,
+        x: &Tensor,
+        estimate: &Tensor,
+    ) -> Result<Option<Tensor>, Error> {
+        let step = u32::try_from(step).unwrap_or(u32::MAX);
+        hints.enter(step, x, |hint, x| {
+            let vae = self.model.vae.get()?;
+            let (seed, extent) = (self.request.seed, self.request.extent);
+            Moment { vae: &vae, estimate, sigma, seed, step, extent }.with(hint, x)
+        })
     }
 
     /// A1111 ends its own walks from noise at the model's smallest sigma; from a picture it ends them, as `ComfyUI` always does, at the

@@ -40,6 +40,10 @@ pub type Draw<'a> = &'a mut dyn FnMut() -> Result<Tensor, Error>;
 /// network twice a step, so a stop that is asked for at any moment takes effect at most one call of the network late.
 pub type OnStep<'a> = &'a mut dyn FnMut(Step<'_>) -> ControlFlow<Stop>;
 
+/// Asked before each step, with its number and its sigma, what is painted into the noisy latent that it starts from. Gives another one to go
+/// on from: what samplers know of the steps before does not hold for that.
+pub type Enter<'a> = &'a mut dyn FnMut(usize, f64, &Tensor) -> Result<Option<Tensor>, Error>;
+
 /// What a sampler walks on.
 pub struct Walk<'a> {
     /// What estimates the clean latent.
@@ -54,6 +58,8 @@ pub struct Walk<'a> {
     pub tuning: Tuning,
     /// Where noise comes from.
     pub draw: Draw<'a>,
+    /// What is painted in.
+    pub enter: Enter<'a>,
     /// Who is told.
     pub on_step: OnStep<'a>,
 }

@@ -12,7 +12,7 @@ const BETWEEN: (f64, f64) = (2.0, 0.1);
 
 /// Walks each of the [`ways`] by Heun's method, with fresh noise from the end of one up to the begin of the next.
 pub(super) fn restart(walk: Walk<'_>, mut x: Tensor) -> Result<ControlFlow<Stop, Tensor>, Error> {
-    let Walk { denoiser, sigmas, training, ends_at, tuning, draw, on_step } = walk;
+    let Walk { denoiser, sigmas, training, ends_at, tuning, draw, enter, on_step } = walk;
     let (mut made, mut arrived) = (0, None::<f64>);
     for way in ways(sigmas) {
         if let Some(last) = arrived {
@@ -20,7 +20,17 @@ pub(super) fn restart(walk: Walk<'_>, mut x: Tensor) -> Result<ControlFlow<Stop,
             x = (x + (draw()? * (tuning.noise * up))?)?;
         }
         let mut on_step = |step: Step<'_>| on_step(Step { index: made + step.index, ..step });
-        let part = Walk { denoiser, sigmas: &way, training, ends_at, tuning, draw: &mut *draw, on_step: &mut on_step };
+        let mut enter = |index, sigma, x: &Tensor| enter(made + index, sigma, x);
+        let part = Walk {
+            denoiser,
+            sigmas: &way,
+            training,
+            ends_at,
+            tuning,
+            draw: &mut *draw,
+            enter: &mut enter,
+            on_step: &mut on_step,
+        };
         match walk_steps(&recipe(SamplerName::Restart), part, x)? {
             Break(stop) => return Ok(Break(stop)),
             Continue(there) => x = there,

@@ -3,7 +3,7 @@
 //! them end. k-diffusion's `DPMSolver`.
 
 use super::step::{Path, Split};
-use super::{Denoiser, Error, OnStep, SamplerName, Step, Stop, TrainingSigmas, Walk, mixed};
+use super::{Denoiser, Enter, Error, OnStep, SamplerName, Step, Stop, TrainingSigmas, Walk, mixed};
 use candle_core::Tensor;
 use std::ops::ControlFlow::{self, Break, Continue};
 
@@ -26,6 +26,7 @@ pub(super) fn fast(walk: Walk<'_>, x: Tensor) -> Result<ControlFlow<Stop, Tensor
         for (index, order) in orders.into_iter().enumerate() {
             let at = |index: usize| from + (to - from) * index as f64 / count;
             let way = solver.way(at(index), at(index + 1));
+            x = solver.entered(solver.index, &way, &x)?.unwrap_or(x);
             let mut asked = Vec::new();
             x = solver.step(&x, &way, order, 1.0 / if order == 2 { 2.0 } else { 3.0 }, &mut asked)?;
             x = solver.noised(x, &way)?;
@@ -49,8 +50,12 @@ pub(super) fn adaptive(walk: Walk<'_>, x: Tensor) -> Result<ControlFlow<Stop, Te
     let order = if solver.eta > 0.0 { 1.5 } else { 3.0 };
     let run = || {
         let (mut x, mut low_before, mut at, mut length) = (x.clone(), x, solver.from, FIRST);
+        let mut attempts = 0..;
         while at < solver.to - 1e-5 {
             let way = solver.way(at, (at + length).min(solver.to));
+            if let Some(painted) = solver.entered(attempts.next().unwrap_or(usize::MAX), &way, &x)? {
+                (x, low_before) = (painted.clone(), painted);
+            }
             let mut asked = Vec::new();
             let low = solver.step(&x, &way, 2, 1.0 / 3.0, &mut asked)?;
             let high = solver.step(&x, &way, 3, 1.0 / 3.0, &mut asked)?;
@@ -86,6 +91,7 @@ struct Solver<'a> {
     denoiser: &'a dyn Denoiser,
     training: &'a TrainingSigmas,
     path: Path<'a>,
+    enter: Enter<'a>,
     on_step: OnStep<'a>,
     eta: f64,
     noise: f64,
@@ -100,13 +106,14 @@ struct Solver<'a> {
 
 impl<'a> Solver<'a> {
     fn new(walk: Walk<'a>, name: SamplerName) -> Self {
-        let Walk { denoiser, sigmas, training, ends_at, tuning, draw, on_step } = walk;
+        let Walk { denoiser, sigmas, training, ends_at, tuning, draw, enter, on_step } = walk;
         let count = sigmas.len() - 1;
         let last = ends_at.min(sigmas[0]);
         Self {
             denoiser,
             training,
             path: Path::new(draw),
+            enter,
             on_step,
             eta: tuning.eta.unwrap_or(0.0),
             noise: tuning.noise,
@@ -121,6 +128,11 @@ impl<'a> Solver<'a> {
     fn way(&self, from: f64, to: f64) -> Way {
         let (down, _) = Split::Variance.of((-from).exp(), (-to).exp(), self.eta, self.training);
         Way { from, to, down: if self.eta > 0.0 { (-down.ln()).min(self.to) } else { to } }
+    }
+
+    /// What a step starts from instead, if something is painted in.
+    fn entered(&mut self, index: usize, way: &Way, x: &Tensor) -> Result<Option<Tensor>, Error> {
+        (self.enter)(index, (-way.from).exp(), x)
     }
 
     /// Fresh noise at the end of a step.

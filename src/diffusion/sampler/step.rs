@@ -171,13 +171,17 @@ const POINTS: usize = 4;
 
 /// One step from each sigma to the next.
 pub(super) fn walk(recipe: &Recipe, walk: Walk<'_>, mut x: Tensor) -> Result<ControlFlow<Stop, Tensor>, Error> {
-    let Walk { denoiser, sigmas, training, tuning, draw, on_step, .. } = walk;
+    let Walk { denoiser, sigmas, training, tuning, draw, enter, on_step, .. } = walk;
     let (mut path, mut points) = (Path::new(draw), Vec::<Point>::new());
     let eta = tuning.eta.filter(|_| recipe.turn == Turn::Eta).unwrap_or(recipe.eta);
     let count = sigmas.len() - 1;
     for (index, pair) in sigmas.windows(2).enumerate() {
         let (start, next) = (pair[0], pair[1]);
         let mut sigma = start;
+        if let Some(painted) = enter(index, start, &x)? {
+            x = painted;
+            points.clear();
+        }
         // Noise is drawn at each step, as k-diffusion draws it, also where none of it is added.
         if recipe.turn == Turn::Churn && tuning.churn > 0.0 {
             let noise = (path.draw)()?;

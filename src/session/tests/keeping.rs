@@ -1,9 +1,10 @@
 //! What a painter has made stays, or comes back by undo.
 
 use super::*;
+use crate::diffusion::Input;
 use crate::geom::Bounds;
 use crate::paint::{Frame, Ink, LayerEdit};
-use crate::pixels::{Mask, composite};
+use crate::pixels::composite;
 
 const CLEAR: [u8; 4] = [0; 4];
 
@@ -128,7 +129,7 @@ fn a_picture_larger_than_a_document_may_be_is_refused_and_what_is_open_stays() {
     let home = tempfile::tempdir().unwrap();
     let mut stage = with_layers(home.path());
     let extent = Extent::new(9000, 8);
-    stage.apply(Action::TakeInput(picture(extent, 7), None::<Arc<Mask>>));
+    stage.apply(Action::TakeInput(Box::new(Input::new(picture(extent, 7), 1.0, None))));
     stage.hears("no side may be longer than 8192");
     assert_eq!((layers(&stage), stage.session.document.extent()), (2, SIZE));
 }

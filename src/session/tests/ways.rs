@@ -131,3 +131,46 @@ fn a_canvas_is_expanded_and_what_is_new_is_painted() {
     stage.apply(Action::Undo);
     assert_eq!(stage.session.document.extent(), Extent::new(64, 48));
 }
+
+#[test]
+fn undo_of_a_change_of_the_canvas_takes_the_area_to_paint_back_too() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = over_grey(home.path());
+    let bounds = |left, top| Some(Bounds { left, top, extent: Extent::new(16, 16) });
+    stage.apply(Action::SetBounds(bounds(24, 16)));
+    asked(&mut stage, Action::PaintAs(Way::Expand(Side::Left)));
+    assert_eq!(stage.session.draft.bounds, bounds(32, 16));
+    stage.apply(Action::Reframe(crate::paint::Frame::part(bounds(32, 16).unwrap())));
+    assert_eq!(stage.session.draft.bounds, None, "all that is left of it");
+    stage.apply(Action::Undo);
+    assert_eq!(stage.session.draft.bounds, bounds(32, 16));
+    stage.apply(Action::SetBounds(bounds(40, 8)));
+    stage.apply(Action::Undo);
+    assert_eq!(stage.session.draft.bounds, bounds(24, 16));
+    stage.apply(Action::Redo);
+    assert_eq!(stage.session.draft.bounds, bounds(40, 8), "as it was when that was taken back");
+}
+
+#[test]
+fn settings_come_back_with_the_layers_that_look_the_same_or_with_their_words() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = over_grey(home.path());
+    stage.apply(Action::EditLayers(crate::paint::LayerEdit::Add));
+    let layer = stage.session.document.stack().active().unwrap().clone();
+    let ink = crate::paint::Ink::Colour([10, 20, 200]);
+    stage.apply(Action::EditLayers(crate::paint::LayerEdit::Fill(layer.id, ink)));
+    let look = crate::paint::LayerLook { prompt: "a lake".into(), opacity: 0.3, ..layer.look.clone() };
+    stage.apply(Action::EditLayers(crate::paint::LayerEdit::Look { layer: layer.id, look, goes_on: false }));
+    stage.apply(Action::Generate);
+    let job = stage.job();
+    stage.end(&job, Outcome::Finished(painted(&job, 200)));
+    let id = stage.session.results.items[0].id;
+    let before = stage.session.document.stack().clone();
+    stage.apply(Action::Recall(id));
+    assert_eq!(stage.session.document.stack(), &before, "the layers are those that it was painted from");
+    stage.apply(Action::ClosePicture);
+    stage.apply(Action::Recall(id));
+    let layers = stage.session.document.stack().layers();
+    assert_eq!((layers.len(), layers[1].look.prompt.as_str()), (2, "a lake"));
+    assert_eq!(*asked(&mut stage, Action::Generate), *job.request, "it is painted again as it was");
+}

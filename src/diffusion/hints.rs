@@ -1,0 +1,280 @@
+//! Painting while a picture is drawn: what a person paints into it during the run enters at the sigma that the run is at, is taken up by
+//! all steps that follow, and is a part of the request, so that the same request paints the same bytes again.
+//!
+//! A hint is laid over the newest estimate of the picture, as it is seen, encoded, and given as much noise as the run still has:
+//! x' = latent + σ·noise where it was painted (Meng et al. 2022, as `SDEdit`, but in the middle of a run and in a part of the picture).
+
+use super::denoiser::is_finite;
+use super::latent::{picture_to_rgb, rgb_to_picture};
+use super::{Error, Invalid, Noise};
+use crate::geom::{Bounds, Extent};
+use crate::networks::Vae;
+use crate::pixels::Picture;
+use candle_core::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// What was painted into a picture while it was drawn.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hint<P = Arc<Picture>> {
+    /// Before which of the sampler's steps it enters, counted from 0. There is an estimate to lay it over from 1 on: what says 0 enters
+    /// at 1. Steps of DPM fast are its calls of the network, those of DPM adaptive its attempts.
+    pub step: u32,
+    /// Its first column, in pixels of the request's extent.
+    pub left: u32,
+    /// Its first row.
+    pub top: u32,
+    /// What was painted, clear where nothing was.
+    pub picture: P,
+}
+
+impl<P> Hint<P> {
+    /// The same with its pixels held another way.
+    pub fn map_picture<Q, E>(self, picture: impl FnOnce(P) -> Result<Q, E>) -> Result<Hint<Q>, E> {
+        Ok(Hint { step: self.step, left: self.left, top: self.top, picture: picture(self.picture)? })
+    }
+}
+
+impl Hint {
+    /// Where it lies, in pixels of the request's extent.
+    pub fn bounds(&self) -> Bounds {
+        Bounds { left: self.left, top: self.top, extent: self.picture.extent() }
+    }
+
+    /// Whether it fits a request that is painted at `extent`.
+    pub(super) fn check(&self, extent: Extent) -> Result<(), Invalid> {
+        let bounds = self.bounds();
+        let fits = !bounds.extent.is_empty() && bounds.is_within(extent);
+        if fits { Ok(()) } else { Err(Invalid::Hint { bounds, extent }) }
+    }
+}
+
+/// Where hints come from while a run goes on: asked between two steps for one after the other.
+#[derive(Clone, Copy)]
+pub struct Incoming<'a>(pub &'a dyn Fn() -> Option<Hint>);
+
+impl std::fmt::Debug for Incoming<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Incoming")
+    }
+}
+
+/// The hints of a run: those of its request, and those that are painted while it goes on.
+pub(super) struct Hints<'a> {
+    incoming: Option<Incoming<'a>>,
+    /// The picture's size.
+    extent: Extent,
+    to_come: VecDeque<Hint>,
+    /// Those that entered, at the steps at which they did, in this order.
+    pub(super) entered: Vec<Hint>,
+    /// How many of them were not in the request.
+    fresh: usize,
+    /// Why one that was painted meanwhile could not be.
+    failed: Option<Error>,
+}
+
+impl<'a> Hints<'a> {
+    pub(super) fn new(mut to_come: Vec<Hint>, extent: Extent, incoming: Option<Incoming<'a>>) -> Self {
+        to_come.sort_by_key(|hint| hint.step);
+        Self { incoming, extent, to_come: to_come.into(), entered: Vec::new(), fresh: 0, failed: None }
+    }
+
+    /// The hints that enter before `step`: `lay` puts one into the latent. Gives the latent with them, if there are any.
+    pub(super) fn enter(
+        &mut self,
+        step: u32,
+        x: &Tensor,
+        mut lay: impl FnMut(&Hint, &Tensor) -> Result<Tensor, Error>,
+    ) -> Result<Option<Tensor>, Error> {
+        let mut with = None::<Tensor>;
+        while let Some(hint) = self.to_come.pop_front_if(|hint| hint.step <= step) {
+            with = Some(lay(&hint, with.as_ref().unwrap_or(x))?);
+            self.entered.push(Hint { step, ..hint });
+        }
+        while let Some(hint) = self.incoming.and_then(|Incoming(next)| next()) {
+            // A picture is worth more than what could not be painted into it.
+            let laid = hint.check(self.extent).map_err(Error::from);
+            match laid.and_then(|()| lay(&hint, with.as_ref().unwrap_or(x))) {
+                Ok(laid) => {
+                    with = Some(laid);
+                    self.entered.push(Hint { step, ..hint });
+                    self.fresh += 1;
+                }
+                Err(error) => self.failed = Some(error),
+            }
+        }
+        Ok(with)
+    }
+
+    /// What the person should know, and the hints of a request that paints this picture again.
+    pub(super) fn end(self, was_stopped: bool, notes: &mut Vec<String>) -> Vec<Hint> {
+        let left_out = self.to_come.len();
+        if self.fresh > 0 {
+            let what = counted(self.fresh);
+            notes.push(format!("{what} painted in while it was drawn, and will be when it is painted again"));
+        }
+        if let Some(error) = self.failed {
+            notes.push(format!("what was painted meanwhile could not be painted in: {error}"));
+        }
+        if left_out > 0 && !was_stopped {
+            notes.push(format!("{} not painted in: the run ended before", counted(left_out)));
+        }
+        self.entered.into_iter().chain(self.to_come).collect()
+    }
+}
+
+fn counted(strokes: usize) -> String {
+    if strokes == 1 { "1 stroke was".to_owned() } else { format!("{strokes} strokes were") }
+}
+
+/// How far around a hint the encoder looks, in pixels: what it sees of the picture decides the hint's edge.
+const AROUND: u32 = 32;
+
+/// How opaque a hint is at a place of the latent from which on it is all that counts there, of 255. What lies over the estimate is opaque
+/// already, so that only the faint rim of a soft brush has to fade.
+const COUNTS: u8 = 32;
+
+/// What a hint enters.
+pub(super) struct Moment<'a> {
+    pub(super) vae: &'a Vae,
+    /// The newest estimate of the clean latent (1, C, h, w).
+    pub(super) estimate: &'a Tensor,
+    pub(super) sigma: f64,
+    pub(super) seed: u64,
+    pub(super) step: u32,
+    /// The picture's size.
+    pub(super) extent: Extent,
+}
+
+impl Moment<'_> {
+    /// `x` (1, C, h, w), at sigma, with a hint in it.
+    pub(super) fn with(&self, hint: &Hint, x: &Tensor) -> Result<Tensor, Error> {
+        let (downscale, device) = (self.vae.downscale(), x.device());
+        let area = around(hint.bounds(), self.extent, downscale as u32);
+        let [left, top, width, height] =
+            [area.left, area.top, area.extent.width, area.extent.height].map(|side| side as usize / downscale);
+        let part = |of: &Tensor| of.narrow(2, top, height)?.narrow(3, left, width)?.contiguous();
+        let mut seen = rgb_to_picture(&self.vae.decode(&part(self.estimate)?)?)?;
+        seen = over(&seen, hint, area);
+        let latent = self.vae.encode(&picture_to_rgb(&seen, device)?)?;
+        if !is_finite(&latent)? {
+            return Err(Error::PartNotFinite { part: "the picture encoder" });
+        }
+        let noise = Noise::new(noise_seed(self.seed, self.step)).tensor(x.dims(), device)?;
+        let painted = (latent + (part(&noise)? * self.sigma)?)?;
+        let change = (painted - part(x)?)?.broadcast_mul(&coverage(hint, area, downscale, device)?)?;
+        let [.., rows, columns] = *x.dims() else { return Ok(x.clone()) };
+        let change = change.pad_with_zeros(2, top, rows - top - height)?;
+        let change = change.pad_with_zeros(3, left, columns - left - width)?;
+        Ok((x + change)?)
+    }
+}
+
+/// Another noise at each step, which is none that another picture starts from: the finalizer of split-mix (Steele et al. 2014).
+fn noise_seed(seed: u64, step: u32) -> u64 {
+    let mixed = seed ^ (u64::from(step) + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^ (mixed >> 31)
+}
+
+/// What is encoded of a picture with a hint: a box of whole places of the latent.
+fn around(hint: Bounds, picture: Extent, downscale: u32) -> Bounds {
+    let start = |at: u32| at.saturating_sub(AROUND) / downscale * downscale;
+    let end = |at: u32, most: u32| (at + AROUND).next_multiple_of(downscale).min(most);
+    let (left, top) = (start(hint.left), start(hint.top));
+    let (right, bottom) = (end(hint.right(), picture.width), end(hint.bottom(), picture.height));
+    Bounds { left, top, extent: Extent::new(right - left, bottom - top) }
+}
+
+/// A hint over the part of the picture that lies in `area`, which holds it.
+fn over(seen: &Picture, hint: &Hint, area: Bounds) -> Picture {
+    let (mut rgba, width) = (seen.rgba().to_vec(), area.extent.width as usize);
+    let (left, top) = ((hint.left - area.left) as usize, (hint.top - area.top) as usize);
+    let rows = hint.picture.rgba().chunks_exact(hint.picture.extent().width as usize * 4);
+    for (y, row) in rows.enumerate() {
+        let under = rgba[((top + y) * width + left) * 4..][..row.len()].as_chunks_mut::<4>().0;
+        for (under, &[r, g, b, alpha]) in under.iter_mut().zip(row.as_chunks::<4>().0) {
+            let alpha = u32::from(alpha);
+            for (under, colour) in under.iter_mut().zip([r, g, b]) {
+                *under = ((u32::from(colour) * alpha + u32::from(*under) * (255 - alpha) + 127) / 255) as u8;
+            }
+        }
+    }
+    Picture::from_rgba(seen.extent(), rgba).unwrap_or_else(|| seen.clone())
+}
+
+/// How much a hint counts at each place of the latent in `area`, (1, 1, h, w) in 0..1: by its most opaque pixel there, so that thin lines
+/// enter whole.
+fn coverage(hint: &Hint, area: Bounds, downscale: usize, device: &Device) -> Result<Tensor, Error> {
+    let (columns, rows) = (area.extent.width as usize / downscale, area.extent.height as usize / downscale);
+    let (left, top) = ((hint.left - area.left) as usize, (hint.top - area.top) as usize);
+    let width = hint.picture.extent().width as usize;
+    let mut most = vec![0_u8; columns * rows];
+    for (index, pixel) in hint.picture.rgba().as_chunks::<4>().0.iter().enumerate() {
+        let place = &mut most[(top + index / width) / downscale * columns + (left + index % width) / downscale];
+        *place = pixel[3].max(*place);
+    }
+    let shares: Vec<f32> = most.into_iter().map(|most| f32::from(most.min(COUNTS)) / f32::from(COUNTS)).collect();
+    Ok(Tensor::from_vec(shares, (1, 1, rows, columns), device)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hint(step: u32, left: u32, top: u32, picture: Picture) -> Hint {
+        Hint { step, left, top, picture: Arc::new(picture) }
+    }
+
+    #[test]
+    fn what_is_encoded_lies_on_the_latents_places_within_the_picture() {
+        let bounds = |left, top, width, height| Bounds { left, top, extent: Extent::new(width, height) };
+        let picture = Extent::new(128, 96);
+        assert_eq!(around(bounds(0, 50, 3, 3), picture, 8), bounds(0, 16, 40, 72));
+        assert_eq!(around(bounds(100, 90, 28, 6), picture, 8), bounds(64, 56, 64, 40));
+        assert_eq!(around(Bounds::whole(picture), picture, 8), Bounds::whole(picture));
+    }
+
+    #[test]
+    fn the_most_opaque_pixel_of_a_place_says_how_much_a_hint_counts_there() {
+        // Columns 6 to 9, which lie in two places of the latent: one opaque pixel in the first, faint ones in the second.
+        let rgba = [[9, 9, 9, 0], [9, 9, 9, 255], [9, 9, 9, 8], [9, 9, 9, 0]].concat();
+        let hint = hint(1, 6, 0, Picture::from_rgba(Extent::new(4, 1), rgba).unwrap());
+        let area = Bounds { left: 0, top: 0, extent: Extent::new(24, 8) };
+        let shares = coverage(&hint, area, 8, &Device::Cpu).unwrap();
+        assert_eq!(shares.flatten_all().unwrap().to_vec1::<f32>().unwrap(), [1.0, 0.25, 0.0]);
+    }
+
+    #[test]
+    fn a_hint_lies_over_the_picture_where_it_was_painted() {
+        let seen = Picture::filled(Extent::new(3, 2), [100, 0, 200, 255]);
+        let rgba = [[200, 100, 0, 255], [200, 100, 0, 51]].concat();
+        let hint = hint(1, 9, 17, Picture::from_rgba(Extent::new(2, 1), rgba).unwrap());
+        let area = Bounds { left: 8, top: 16, extent: Extent::new(3, 2) };
+        let laid = over(&seen, &hint, area);
+        let pixels = laid.rgba().as_chunks::<4>().0;
+        assert_eq!(pixels[..3], [[100, 0, 200, 255], [200, 100, 0, 255], [120, 20, 160, 255]]);
+        assert!(pixels[3..].iter().all(|pixel| *pixel == [100, 0, 200, 255]));
+    }
+
+    #[test]
+    fn hints_enter_in_order_at_their_steps_and_what_fails_meanwhile_costs_no_picture() {
+        let dot = || Picture::filled(Extent::new(1, 1), [0, 0, 0, 255]);
+        let known = vec![hint(3, 0, 0, dot()), hint(0, 1, 0, dot()), hint(9, 2, 0, dot())];
+        let fresh = std::cell::RefCell::new(vec![hint(0, 5, 0, dot()), hint(0, 4, 0, dot())]);
+        let next = || fresh.borrow_mut().pop();
+        let mut hints = Hints::new(known, Extent::new(8, 8), Some(Incoming(&next)));
+        let x = Tensor::zeros((1, 1, 1, 1), candle_core::DType::F32, &Device::Cpu).unwrap();
+        let lay = |hint: &Hint, x: &Tensor| if hint.left == 5 { Err(Error::NoPictureToEdit) } else { Ok((x + 1.0)?) };
+        let after = |x: Option<Tensor>| x.map(|x| x.flatten_all().unwrap().to_vec1::<f32>().unwrap()[0]);
+        assert_eq!(after(hints.enter(1, &x, lay).unwrap()), Some(2.0));
+        assert_eq!(after(hints.enter(2, &x, lay).unwrap()), None);
+        assert_eq!(after(hints.enter(3, &x, lay).unwrap()), Some(1.0));
+        let mut notes = Vec::new();
+        let all: Vec<_> = hints.end(false, &mut notes).into_iter().map(|hint| (hint.step, hint.left)).collect();
+        assert_eq!(all, [(1, 1), (1, 4), (3, 0), (9, 2)]);
+        assert_eq!(notes.len(), 3, "{notes:?}");
+    }
+}

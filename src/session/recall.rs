@@ -1,0 +1,60 @@
+//! Bringing back what a picture started from, with the words that its layers had of their own.
+
+use super::Session;
+use super::part::regions;
+use crate::diffusion::{Input, Region, Request};
+use crate::geom::{Bounds, Extent};
+use crate::paint::{Edit, Layer, LayerId, LayerLook, Stack, Tiles};
+use crate::pixels::Picture;
+
+impl Session {
+    /// Starts from what a result started from, as one step of undo.
+    pub(super) fn take_input(&mut self, input: &Input) {
+        let (extent, mask) = (input.picture.extent(), input.mask.as_deref().cloned());
+        self.edit(Edit::TakeLayers { extent, stack: with_words(input), mask });
+    }
+
+    /// Whether the layers have other words of their own than a picture of all of the canvas was painted with.
+    pub(super) fn has_other_words(&self, input: &Input) -> bool {
+        regions(&self.document, Bounds::whole(self.document.extent())) != input.regions
+    }
+
+    /// A part is painted again on the canvas that is there, whose layers have words of their own or not.
+    pub(super) fn tell_of_other_words(&mut self, request: &Request, bounds: Bounds) {
+        let words = request.input.as_ref().map_or(&[][..], |input| &input.regions);
+        if regions(&self.document, bounds) == words {
+            return;
+        }
+        let said = if words.is_empty() {
+            "Layers have words of their own now, and had none then: take them away to paint the same again".to_owned()
+        } else {
+            let words: Vec<_> = words.iter().map(|region| format!("\u{201c}{}\u{201d}", region.prompt)).collect();
+            format!("Layers had words of their own then, which are not brought back: {}", words.join(", "))
+        };
+        self.notices.info(said);
+    }
+}
+
+/// The picture that was started from, and over it a layer for each part with words of its own: they cover it where the words count, with
+/// what is there anyway.
+fn with_words(input: &Input) -> Stack {
+    let (extent, picture) = (input.picture.extent(), &input.picture);
+    let base = Layer { id: LayerId(1), look: LayerLook::named("Picture"), tiles: Tiles::of(picture) };
+    let worded = input.regions.iter().rev().enumerate().map(|(index, region)| {
+        let look = LayerLook { prompt: region.prompt.clone(), ..LayerLook::named(name_of(&region.prompt)) };
+        Layer { id: LayerId(index as u32 + 2), look, tiles: Tiles::of(&covering(picture, region, extent)) }
+    });
+    Stack::from_layers(std::iter::once(base).chain(worded), None)
+}
+
+/// A picture, as opaque as words count.
+fn covering(picture: &Picture, region: &Region, extent: Extent) -> Picture {
+    let pixels = picture.rgba().as_chunks::<4>().0.iter().zip(region.mask.coverage());
+    let rgba = pixels.flat_map(|(&[r, g, b, _], &alpha)| if alpha == 0 { [0; 4] } else { [r, g, b, alpha] });
+    Picture::from_rgba(extent, rgba.collect()).unwrap_or_else(|| picture.clone())
+}
+
+/// The first words.
+fn name_of(prompt: &str) -> String {
+    prompt.chars().take(40).collect()
+}
