@@ -27,4 +27,4 @@ pub use items::by_items;
 pub use layout::{concatenate, enlarged, pixel_shuffle, pixel_unshuffle, to_channels_first, to_channels_last};
 pub use linear::{Embedding, GatedLinear, Linear};
 pub use merging::Merging;
-pub use norm::{GroupNorm, LayerNorm};
+pub use norm::{GroupNorm, LayerNorm, Measured};

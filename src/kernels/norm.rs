@@ -59,30 +59,69 @@ impl GroupNorm {
 
     /// (B, H, W, C) to the same.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        if let Scale::Candle { weight, bias } = &self.scale {
+            let norm =
+                candle_nn::GroupNorm::new(weight.clone(), bias.clone(), self.channels, self.groups, self.epsilon)?;
+            return self.activation.forward(&to_channels_last(&norm.forward(&to_channels_first(x)?)?)?);
+        }
+        let mut measured = Measured::nothing(x.dim(0)? * self.groups);
+        self.measure(x, &mut measured)?;
+        self.forward_measured(x, &measured)
+    }
+
+    /// For a picture (1, H, W, C) that is too large for another of its size: what is to be measured of it before its parts are
+    /// normalised, none of it yet. None on devices where pictures are normalised whole.
+    pub fn measured(&self) -> Option<Measured> {
+        matches!(self.scale, Scale::Own { .. }).then(|| Measured::nothing(self.groups))
+    }
+
+    /// So many rows of a picture of this width, or a multiple of them, can be measured apart from those that follow without a bit of
+    /// difference.
+    pub fn rows_at_once(&self, width: usize) -> usize {
+        let pixels = cpu::pixels_at_once(self.channels);
+        (1..pixels).find(|rows| (rows * width).is_multiple_of(pixels)).unwrap_or(pixels)
+    }
+
+    /// Measures the next rows (1, h, W, C).
+    pub fn measure(&self, x: &Tensor, measured: &mut Measured) -> Result<()> {
+        let shape = self.shape_of(x)?;
+        cpu::measure(&Host::new(x)?.numbers(), shape, &mut measured.0);
+        Ok(())
+    }
+
+    /// As [`Self::forward`], of rows (1, h, W, C) of a picture that was measured.
+    pub fn forward_measured(&self, x: &Tensor, Measured(measured): &Measured) -> Result<Tensor> {
+        let shape = self.shape_of(x)?;
+        let Scale::Own { weight, bias, rounds } = &self.scale else {
+            candle_core::bail!("candle normalises whole pictures");
+        };
+        let (x, whole) = (Host::new(x)?, x.shape());
+        let (x, weight, bias) = (x.numbers(), weight.numbers(), bias.numbers());
+        let (epsilon, activation) = (self.epsilon as f32, self.activation);
+        if *rounds {
+            return filled_rounded(whole, |out| {
+                cpu::normalise(&x, shape, measured, &weight, &bias, epsilon, activation, out);
+            });
+        }
+        filled(whole, |out| cpu::normalise(&x, shape, measured, &weight, &bias, epsilon, activation, out))
+    }
+
+    fn shape_of(&self, x: &Tensor) -> Result<cpu::PictureShape> {
         let (batch, height, width, channels) = x.dims4()?;
         if channels != self.channels {
             candle_core::bail!("a norm of {} channels cannot take {:?}", self.channels, x.shape());
         }
-        match &self.scale {
-            Scale::Own { weight, bias, rounds } => {
-                let x = Host::new(x)?;
-                let (x, weight, bias) = (x.numbers(), weight.numbers(), bias.numbers());
-                let shape = cpu::PictureShape { batch, pixels: height * width, channels };
-                let &Self { groups, epsilon, activation, .. } = self;
-                let (epsilon, whole) = (epsilon as f32, (batch, height, width, channels));
-                if *rounds {
-                    return filled_rounded(whole, |out| {
-                        cpu::group_norm(&x, shape, groups, &weight, &bias, epsilon, activation, out);
-                    });
-                }
-                filled(whole, |out| cpu::group_norm(&x, shape, groups, &weight, &bias, epsilon, activation, out))
-            }
-            Scale::Candle { weight, bias } => {
-                let norm =
-                    candle_nn::GroupNorm::new(weight.clone(), bias.clone(), self.channels, self.groups, self.epsilon)?;
-                self.activation.forward(&to_channels_last(&norm.forward(&to_channels_first(x)?)?)?)
-            }
-        }
+        Ok(cpu::PictureShape { batch, pixels: height * width, channels })
+    }
+}
+
+/// Mean and variance of each group, of what a [`GroupNorm`] has seen so far.
+#[derive(Clone, Debug)]
+pub struct Measured(Vec<cpu::Moments>);
+
+impl Measured {
+    fn nothing(groups: usize) -> Self {
+        Self(vec![cpu::Moments::default(); groups])
     }
 }
 

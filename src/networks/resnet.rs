@@ -12,12 +12,12 @@ pub(super) struct Groups {
 /// Two 3×3 convolutions around a time embedding, added to the input: diffusers' `ResnetBlock2D`.
 #[derive(Clone, Debug)]
 pub(super) struct Resnet {
-    norm1: GroupNorm,
-    conv1: Conv2d,
+    pub(super) norm1: GroupNorm,
+    pub(super) conv1: Conv2d,
     time: Option<Linear>,
-    norm2: GroupNorm,
-    conv2: Conv2d,
-    shortcut: Option<Conv2d>,
+    pub(super) norm2: GroupNorm,
+    pub(super) conv2: Conv2d,
+    pub(super) shortcut: Option<Conv2d>,
 }
 
 impl Resnet {

@@ -34,7 +34,7 @@ pub(super) use by_tiles::{Walk, multiply_by_tiles, multiply_gated_by_tiles};
 pub(super) use conv::Conv;
 pub(super) use gemm::{Epilogue, Matrix, multiply, multiply_gated};
 pub(super) use merging::{add_rows, means, most_alike};
-pub(super) use norm::{PictureShape, group_norm, layer_norm};
+pub(super) use norm::{Moments, PictureShape, layer_norm, measure, normalise, pixels_at_once};
 pub(super) use packed::{Packed, PackedGated, Values};
 pub(super) use shared::{alone, zeros};
 pub(super) use tiled::{Tiled, TiledGated};

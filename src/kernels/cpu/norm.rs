@@ -4,6 +4,7 @@ use super::vector::{dispatch, put, take, times_sigmoid};
 use crate::kernels::Activation;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// The shape of pictures (B, H · W, C).
 #[derive(Clone, Copy)]
@@ -19,35 +20,27 @@ const NUMBERS_AT_ONCE: usize = 1 << 15;
 /// Pixels that are summed in f32, channel by channel, before their sums are added in f64.
 const PIXELS_AT_ONCE: usize = 64;
 
-/// Group normalisation of `x` (B, H, W, C), then the activation, which is none or [`Activation::Silu`]. The variance is that of
-/// the differences to the mean, and the picture is read once for both.
-#[expect(clippy::too_many_arguments, reason = "they are what a group norm is")]
-pub(in crate::kernels) fn group_norm<Y: Number>(
-    x: &[f32],
-    shape: PictureShape,
-    groups: usize,
-    weight: &[f32],
-    bias: &[f32],
-    epsilon: f32,
-    activation: Activation,
-    out: &mut [Y],
-) {
-    let PictureShape { batch, pixels, channels } = shape;
-    let size = pixels * channels;
-    assert!(x.len() == batch * size && out.len() == x.len(), "pictures of another size than their shape");
-    assert!(weight.len() == channels && bias.len() == channels && groups > 0, "a norm of other channels");
-    let of_group = channels / groups;
-    let numbers_at_once = (NUMBERS_AT_ONCE / channels.max(1)).max(1) * channels;
-    let tasks = size.div_ceil(numbers_at_once.max(1));
-    let stretch = |task: usize| {
-        let (picture, start) = (task / tasks, task % tasks * numbers_at_once);
-        picture * size + start..picture * size + (start + numbers_at_once).min(size)
-    };
+/// So many pixels, and a multiple of them, can be measured apart from what follows without a bit of difference.
+pub(in crate::kernels) fn pixels_at_once(channels: usize) -> usize {
+    (NUMBERS_AT_ONCE / channels.max(1)).max(1)
+}
 
+/// Adds the numbers of `x` (B, H, W, C) to the moments (B, groups). The variance is that of the differences to the mean, and the
+/// picture is read once for both.
+pub(in crate::kernels) fn measure(x: &[f32], shape: PictureShape, measured: &mut [Moments]) {
+    let PictureShape { batch, pixels, channels } = shape;
+    assert!(x.len() == batch * pixels * channels, "pictures of another size than their shape");
+    if batch == 0 {
+        return;
+    }
+    let groups = measured.len() / batch;
+    assert!(groups > 0 && measured.len() == batch * groups, "a norm of no groups");
+    let of_group = channels / groups;
+    let tasks = Tasks::new(shape);
     let moments = |task: usize| {
         let mut all = vec![Moments::default(); groups];
         let (mut sums, mut mean) = (vec![0f32; channels], vec![0f32; channels]);
-        for x in x[stretch(task)].chunks(PIXELS_AT_ONCE * channels) {
+        for x in x[tasks.range(task)].chunks(PIXELS_AT_ONCE * channels) {
             let count = (x.len() / channels * of_group) as f64;
             let total = |sums: &[f32]| sums.iter().map(|sum| f64::from(*sum)).sum::<f64>();
             sums.fill(0.0);
@@ -65,35 +58,78 @@ pub(in crate::kernels) fn group_norm<Y: Number>(
         all
     };
     let parts: Vec<Vec<Moments>> = if threads() == 1 {
-        (0..batch * tasks).map(moments).collect()
+        (0..batch * tasks.each).map(moments).collect()
     } else {
-        (0..batch * tasks).into_par_iter().map(moments).collect()
+        (0..batch * tasks.each).into_par_iter().map(moments).collect()
     };
-    let scales: Vec<(Vec<f32>, Vec<f32>)> = parts
-        .chunks(tasks.max(1))
-        .map(|parts| {
-            let of = |group: usize| parts.iter().fold(Moments::default(), |all, part| all.and(part[group]));
-            let all: Vec<Moments> = (0..groups).map(of).collect();
-            let of_channel = |channel: usize| all[channel / of_group];
+    for (parts, measured) in parts.chunks(tasks.each.max(1)).zip(measured.chunks_exact_mut(groups)) {
+        for part in parts {
+            measured.iter_mut().zip(part).for_each(|(all, part)| *all = all.and(*part));
+        }
+    }
+}
+
+/// Group normalisation (Wu & He 2018) of `x` (B, H, W, C) by what was `measured` (B, groups) of all of it, then the activation, which is none or
+/// [`Activation::Silu`].
+#[expect(clippy::too_many_arguments, reason = "they are what a group norm is")]
+pub(in crate::kernels) fn normalise<Y: Number>(
+    x: &[f32],
+    shape: PictureShape,
+    measured: &[Moments],
+    weight: &[f32],
+    bias: &[f32],
+    epsilon: f32,
+    activation: Activation,
+    out: &mut [Y],
+) {
+    let PictureShape { batch, pixels, channels } = shape;
+    assert!(x.len() == batch * pixels * channels && out.len() == x.len(), "pictures of another size than their shape");
+    assert!(weight.len() == channels && bias.len() == channels, "a norm of other channels");
+    let groups = measured.len() / batch.max(1);
+    let scales: Vec<(Vec<f32>, Vec<f32>)> = measured
+        .chunks(groups.max(1))
+        .map(|all| {
+            let of_channel = |channel: usize| all[channel / (channels / groups)];
             let scale = |channel: usize| {
                 (f64::from(weight[channel]) / (of_channel(channel).variance() + f64::from(epsilon)).sqrt()) as f32
             };
             ((0..channels).map(|channel| of_channel(channel).mean as f32).collect(), (0..channels).map(scale).collect())
         })
         .collect();
-
+    let tasks = Tasks::new(shape);
     let out = Shared::new(out);
-    each(batch * tasks, true, |task| {
-        let (range, (mean, scale)) = (stretch(task), &scales[task / tasks]);
+    each(batch * tasks.each, true, |task| {
+        let (range, (mean, scale)) = (tasks.range(task), &scales[task / tasks.each]);
         // SAFETY: tasks share no pixel.
         let out = unsafe { out.part(range.start, range.len()) };
         dispatch(Apply { x: &x[range], mean, scale, bias, silu: activation == Activation::Silu, out });
     });
 }
 
+/// How pictures are cut into tasks.
+struct Tasks {
+    /// Of a picture.
+    each: usize,
+    numbers_at_once: usize,
+    size: usize,
+}
+
+impl Tasks {
+    fn new(PictureShape { pixels, channels, .. }: PictureShape) -> Self {
+        let numbers_at_once = pixels_at_once(channels) * channels;
+        let size = pixels * channels;
+        Self { each: size.div_ceil(numbers_at_once.max(1)), numbers_at_once, size }
+    }
+
+    fn range(&self, task: usize) -> Range<usize> {
+        let (picture, start) = (task / self.each, task % self.each * self.numbers_at_once);
+        picture * self.size + start..picture * self.size + (start + self.numbers_at_once).min(self.size)
+    }
+}
+
 /// The mean of so many numbers and the sum of their squared differences to it.
-#[derive(Clone, Copy, Default)]
-struct Moments {
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::kernels) struct Moments {
     count: f64,
     mean: f64,
     squares: f64,

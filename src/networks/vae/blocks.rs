@@ -1,3 +1,4 @@
+use super::bands::{Rows, through_conv, through_resnet};
 use super::config::AutoencoderKlConfig;
 use crate::kernels::{Activation, Conv2d, GroupNorm, Linear, Mask, Padding, attention};
 use crate::networks::resnet::{Groups, Resnet};
@@ -38,6 +39,8 @@ pub(super) struct Encoder {
     mid: MidBlock,
     norm_out: GroupNorm,
     conv_out: Conv2d,
+    /// Channels of the finest level.
+    finest: usize,
 }
 
 impl Encoder {
@@ -60,11 +63,16 @@ impl Encoder {
             mid: MidBlock::new(config, coarsest, &weights.pp("mid_block"))?,
             norm_out: out_norm(config, coarsest, weights)?,
             conv_out: Conv2d::new(coarsest, 2 * config.latent_channels, 3, weights.pp("conv_out"))?,
+            finest: channels[0],
         })
     }
 
     /// (B, H, W, 3) to (B, h, w, 2C): means, then logarithms of variances.
     pub(super) fn forward(&self, rgb: &Tensor) -> Result<Tensor> {
+        let (batch, height, width, _) = rgb.dims4()?;
+        if goes_in_bands(&self.norm_out, batch, height * width * self.finest) {
+            return self.in_bands(rgb);
+        }
         let mut x = self.conv_in.forward(rgb)?;
         for (resnets, halve) in &self.levels {
             for resnet in resnets {
@@ -76,6 +84,28 @@ impl Encoder {
         }
         self.conv_out.forward(&self.norm_out.forward(&self.mid.forward(&x)?)?)
     }
+
+    /// As [`Self::forward`], of a large picture.
+    fn in_bands(&self, rgb: &Tensor) -> Result<Tensor> {
+        let mut x = self.conv_in.forward(rgb)?;
+        for (resnets, halve) in &self.levels {
+            for resnet in resnets {
+                x = through_resnet(resnet, &Rows::Stored(x))?;
+            }
+            if let Some(halve) = halve {
+                x = halve.forward(&x)?;
+            }
+        }
+        self.conv_out.forward(&self.norm_out.forward(&self.mid.forward(&x)?)?)
+    }
+}
+
+/// Numbers of the finest feature map above which a picture goes in bands: 1.5 megapixels of Stable Diffusion.
+const LARGE: usize = 128 * (3 << 19);
+
+/// Whether a picture is too large to be held whole between the layers of its finest level.
+fn goes_in_bands(norm: &GroupNorm, batch: usize, numbers: usize) -> bool {
+    batch == 1 && numbers > LARGE && norm.measured().is_some()
 }
 
 /// Latent to picture.
@@ -86,6 +116,8 @@ pub(super) struct Decoder {
     levels: Vec<(Vec<Resnet>, Option<Conv2d>)>,
     norm_out: GroupNorm,
     conv_out: Conv2d,
+    /// Channels of the finest level.
+    finest: usize,
 }
 
 impl Decoder {
@@ -107,11 +139,17 @@ impl Decoder {
             levels: levels.collect::<Result<_>>()?,
             norm_out: out_norm(config, finest, weights)?,
             conv_out: Conv2d::new(finest, config.out_channels, 3, weights.pp("conv_out"))?,
+            finest,
         })
     }
 
     /// (B, h, w, C) to (B, H, W, 3).
     pub(super) fn forward(&self, latent: &Tensor) -> Result<Tensor> {
+        let (batch, height, width, _) = latent.dims4()?;
+        let pixels = (height * width) << (2 * (self.levels.len() - 1));
+        if goes_in_bands(&self.norm_out, batch, pixels * self.finest) {
+            return self.in_bands(latent);
+        }
         let mut x = self.mid.forward(&self.conv_in.forward(latent)?)?;
         for (resnets, double) in &self.levels {
             for resnet in resnets {
@@ -123,6 +161,31 @@ impl Decoder {
             }
         }
         self.conv_out.forward(&self.norm_out.forward(&x)?)
+    }
+
+    /// As [`Self::forward`], of a large picture.
+    fn in_bands(&self, latent: &Tensor) -> Result<Tensor> {
+        let mut x = self.mid.forward(&self.conv_in.forward(latent)?)?;
+        // What doubles a picture for the finest level makes the largest of all feature maps, which is never there whole.
+        let mut doubles = None;
+        for (index, (resnets, double)) in self.levels.iter().enumerate() {
+            for resnet in resnets {
+                let rows = match doubles.take() {
+                    Some(conv) => Rows::Enlarged { from: x, conv },
+                    None => Rows::Stored(x),
+                };
+                x = through_resnet(resnet, &rows)?;
+            }
+            match double {
+                Some(conv) if index + 2 == self.levels.len() => doubles = Some(conv),
+                Some(conv) => {
+                    let (_, height, width, _) = x.dims4()?;
+                    x = conv.forward_enlarged(&x, 2 * height, 2 * width)?;
+                }
+                None => {}
+            }
+        }
+        through_conv(&self.norm_out, &self.conv_out, &Rows::Stored(x))
     }
 }
 
@@ -188,5 +251,50 @@ impl Attention {
         let found = attention(&of(&self.query)?, &of(&self.key)?, &of(&self.value)?, 1, Mask::None)?;
         let residual = x.reshape((batch, height * width, channels))?;
         self.out.forward_adding(&found, &residual)?.reshape((batch, height, width, channels))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::{DType, Device};
+    use candle_nn::{Init, VarMap};
+
+    /// A VAE of random weights, wide enough that its products are made by tiles where there are some.
+    fn config() -> AutoencoderKlConfig {
+        let json = r#"{"block_out_channels": [64, 128], "layers_per_block": 1, "norm_num_groups": 16,
+            "down_block_types": ["DownEncoderBlock2D", "DownEncoderBlock2D"], "up_block_types": ["UpDecoderBlock2D", "UpDecoderBlock2D"]}"#;
+        AutoencoderKlConfig::from_json(json).unwrap()
+    }
+
+    fn bytes(x: &Tensor) -> Vec<u32> {
+        x.flatten_all().unwrap().to_vec1::<f32>().unwrap().into_iter().map(f32::to_bits).collect()
+    }
+
+    #[test]
+    fn a_picture_in_bands_has_the_bytes_of_the_whole() {
+        let weights = VarMap::new();
+        let builder = VarBuilder::from_varmap(&weights, DType::F32, &Device::Cpu);
+        let (_, _) = (
+            Decoder::new(&config(), &builder.pp("decoder")).unwrap(),
+            Encoder::new(&config(), &builder.pp("encoder")).unwrap(),
+        );
+        // What is trained is candle's; what was is not.
+        let still =
+            weights.data().lock().unwrap().iter().map(|(name, of)| (name.clone(), of.as_detached_tensor())).collect();
+        let still = VarBuilder::from_tensors(still, DType::F32, &Device::Cpu);
+        let (decoder, encoder) = (
+            Decoder::new(&config(), &still.pp("decoder")).unwrap(),
+            Encoder::new(&config(), &still.pp("encoder")).unwrap(),
+        );
+        // Three bands of 64 rows, the last of which is short.
+        let noise = |shape| {
+            let noise = Init::Randn { mean: 0.0, stdev: 1.0 };
+            noise.var(shape, DType::F32, &Device::Cpu).unwrap().as_detached_tensor()
+        };
+        let latent = noise((1, 75, 8, 4));
+        assert_eq!(bytes(&decoder.in_bands(&latent).unwrap()), bytes(&decoder.forward(&latent).unwrap()));
+        let rgb = noise((1, 150, 16, 3));
+        assert_eq!(bytes(&encoder.in_bands(&rgb).unwrap()), bytes(&encoder.forward(&rgb).unwrap()));
     }
 }

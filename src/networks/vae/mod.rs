@@ -3,6 +3,7 @@
 //! What leaves [`AutoencoderKl::encode`] and enters [`AutoencoderKl::decode`] is scaled: the factor, and where a model has them
 //! the shift, means and deviations, live in here and nowhere else.
 
+mod bands;
 mod blocks;
 mod config;
 mod tiny;

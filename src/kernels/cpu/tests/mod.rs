@@ -63,6 +63,22 @@ fn assert_same_bytes(a: &[f32], b: &[f32]) {
     assert!(bits(a) == bits(b));
 }
 
+#[expect(clippy::too_many_arguments, reason = "they are what a group norm is")]
+fn group_norm<Y: rounding::Number>(
+    x: &[f32],
+    shape: PictureShape,
+    groups: usize,
+    weight: &[f32],
+    bias: &[f32],
+    epsilon: f32,
+    activation: Activation,
+    out: &mut [Y],
+) {
+    let mut measured = vec![Moments::default(); shape.batch * groups];
+    measure(x, shape, &mut measured);
+    normalise(x, shape, &measured, weight, bias, epsilon, activation, out);
+}
+
 fn gelu(x: f64) -> f64 {
     // The series of erf (Abramowitz & Stegun 1964, 7.1.6), which has no term that cancels.
     let z = x / std::f64::consts::SQRT_2;
