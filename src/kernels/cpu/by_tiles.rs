@@ -157,7 +157,7 @@ fn multiply_block<X: Number>(x: &[X], walk: Walk, weight: &Tiled, block: &Block,
     let parts = weight.tiling.parts;
     // What is split passes over the whole block before more of it is, and sums wait for it.
     let (left_lines, split_lines, at_once) = match parts {
-        Parts::One => (low, 0, steps.len()),
+        Parts::One => (low, 0, steps.len().max(1)),
         Parts::Two => (2 * low, STEPS_AT_ONCE * 2 * STEP, STEPS_AT_ONCE),
     };
     let wait = at_once < steps.len();

@@ -70,7 +70,7 @@ impl Encoder {
     /// (B, H, W, 3) to (B, h, w, 2C): means, then logarithms of variances.
     pub(super) fn forward(&self, rgb: &Tensor) -> Result<Tensor> {
         let (batch, height, width, _) = rgb.dims4()?;
-        if goes_in_bands(&self.norm_out, batch, height * width * self.finest) {
+        if self.goes_in_bands((batch, height, width)) {
             return self.in_bands(rgb);
         }
         let mut x = self.conv_in.forward(rgb)?;
@@ -83,6 +83,10 @@ impl Encoder {
             }
         }
         self.conv_out.forward(&self.norm_out.forward(&self.mid.forward(&x)?)?)
+    }
+
+    fn goes_in_bands(&self, (batch, height, width): (usize, usize, usize)) -> bool {
+        goes_in_bands(&self.norm_out, batch, height * width * self.finest)
     }
 
     /// As [`Self::forward`], of a large picture.
@@ -146,8 +150,7 @@ impl Decoder {
     /// (B, h, w, C) to (B, H, W, 3).
     pub(super) fn forward(&self, latent: &Tensor) -> Result<Tensor> {
         let (batch, height, width, _) = latent.dims4()?;
-        let pixels = (height * width) << (2 * (self.levels.len() - 1));
-        if goes_in_bands(&self.norm_out, batch, pixels * self.finest) {
+        if self.goes_in_bands((batch, height, width)) {
             return self.in_bands(latent);
         }
         let mut x = self.mid.forward(&self.conv_in.forward(latent)?)?;
@@ -161,6 +164,12 @@ impl Decoder {
             }
         }
         self.conv_out.forward(&self.norm_out.forward(&x)?)
+    }
+
+    /// Whether the picture of a latent of these sizes does.
+    fn goes_in_bands(&self, (batch, height, width): (usize, usize, usize)) -> bool {
+        let pixels = (height * width) << (2 * (self.levels.len() - 1));
+        goes_in_bands(&self.norm_out, batch, pixels * self.finest)
     }
 
     /// As [`Self::forward`], of a large picture.
@@ -292,6 +301,8 @@ mod tests {
             let noise = Init::Randn { mean: 0.0, stdev: 1.0 };
             noise.var(shape, DType::F32, &Device::Cpu).unwrap().as_detached_tensor()
         };
+        assert!(decoder.goes_in_bands((1, 2048, 385)) && !decoder.goes_in_bands((1, 2048, 384)));
+        assert!(encoder.goes_in_bands((1, 3072, 1025)) && !encoder.goes_in_bands((2, 3072, 1025)));
         let latent = noise((1, 75, 8, 4));
         assert_eq!(bytes(&decoder.in_bands(&latent).unwrap()), bytes(&decoder.forward(&latent).unwrap()));
         let rgb = noise((1, 150, 16, 3));
