@@ -49,6 +49,11 @@ fn write(models: &Path) -> Vec<Expected> {
     let unet = models.join("unet");
     std::fs::create_dir_all(&unet).unwrap();
     let [sd1, sd2, xl, refiner] = ["sd1", "sd2", "xl", "xl_refiner"].map(Tiny::read);
+    for name in ["bk_sdm", "ssd1b", "koala"] {
+        let small = Tiny::read(name);
+        small.write_file(models, &format!("{name}.safetensors"));
+        small.write_folder(&models.join(format!("{name}-folder")), Prediction::Epsilon);
+    }
     sd1.write_file(models, "sd1.safetensors");
     sd1.write_torch(models, "sd1-torch.ckpt");
     sd1.write_gguf(models, "sd1-gguf.gguf", GgmlDType::Q8_0);
@@ -65,7 +70,7 @@ fn write(models: &Path) -> Vec<Expected> {
         (name, if is_matrix { tensor.to_dtype(DType::F8E4M3).unwrap() } else { tensor })
     };
     save(&sd1.tensors().into_iter().map(eight_bits).collect(), &models.join("sd1-fp8.safetensors"));
-    for (tiny, name) in [(&sd1, "sd1"), (&xl, "xl")] {
+    for (tiny, name) in [(&sd1, "sd1"), (&xl, "xl"), (&Tiny::read("ssd1b"), "ssd1b")] {
         for (channels, what) in [(9, "inpainting"), (8, "editing")] {
             let mut tensors = tiny.tensors();
             let width = tensors[FIRST].dims()[0];
@@ -81,6 +86,13 @@ fn write(models: &Path) -> Vec<Expected> {
     let mut of_v = xl.tensors();
     of_v.insert("v_pred".to_owned(), Tensor::zeros(1, DType::F16, &candle_core::Device::Cpu).unwrap());
     save(&of_v, &models.join("xl-v.safetensors"));
+    of_v.insert("ztsnr".to_owned(), of_v["v_pred"].clone());
+    save(&of_v, &models.join("xl-zero-snr.safetensors"));
+    // What finishes early is told by its name.
+    sd1.write_file(models, "lcm-sd1.safetensors");
+    sd2.write_file(models, "sd_turbo.safetensors");
+    xl.write_file(models, "sd_xl_turbo_1.0.safetensors");
+    xl.write_file(models, "sdxl_lightning_4step.safetensors");
     vec![
         ("sd1", "sd1", "safetensors", "epsilon", ""),
         ("sd1-torch", "sd1", "torch", "epsilon", ""),
@@ -97,9 +109,23 @@ fn write(models: &Path) -> Vec<Expected> {
         ("xl-torch", "sdxl", "torch", "epsilon", ""),
         ("xl-folder", "", "diffusers", "epsilon", ""),
         ("xl-v", "sdxl", "safetensors", "v", ""),
+        ("xl-zero-snr", "sdxl", "safetensors", "v", ""),
+        ("lcm-sd1", "sd1", "safetensors", "epsilon", ""),
+        ("sd_turbo", "sd2", "safetensors", "epsilon", ""),
+        ("sd_xl_turbo_1.0", "sdxl", "safetensors", "epsilon", ""),
+        ("sdxl_lightning_4step", "sdxl", "safetensors", "epsilon", ""),
         ("xl-inpainting", "sdxl", "safetensors", "epsilon", "inpainting"),
         ("xl-editing", "sdxl", "safetensors", "epsilon", "edits"),
         ("xl-alone", "sdxl", "safetensors", "epsilon", "lacks"),
+        ("bk_sdm", "sd1", "safetensors", "epsilon", ""),
+        ("bk_sdm-folder", "", "diffusers", "epsilon", ""),
+        ("ssd1b", "sdxl", "safetensors", "epsilon", ""),
+        ("ssd1b-folder", "", "diffusers", "epsilon", ""),
+        ("ssd1b-inpainting", "sdxl", "safetensors", "epsilon", "inpainting"),
+        ("ssd1b-editing", "sdxl", "safetensors", "epsilon", "edits"),
+        ("ssd1b-alone", "sdxl", "safetensors", "epsilon", "lacks"),
+        ("koala", "sdxl", "safetensors", "epsilon", ""),
+        ("koala-folder", "", "diffusers", "epsilon", ""),
         ("refiner", "sdxl_refiner", "safetensors", "epsilon", ""),
     ]
 }

@@ -47,6 +47,7 @@ fn model(name: &str, kind: &str, megabytes: u64, side: u32, preview: Option<Path
         kind: kind.into(),
         stored: "f16",
         bytes: megabytes * 1_000_000,
+        bytes_in_memory: megabytes * 1_000_000,
         vae_width: 128,
         path: kind.into(),
         preview,

@@ -148,6 +148,7 @@ pub(super) fn as_json(entry: &ModelEntry) -> Value {
         "name": entry.name,
         "path": describe::absolute(&entry.path),
         "family": summary.ok().and_then(|summary| Some(summary.family?.key)),
+        "distilled": summary.ok().and_then(|summary| Some(summary.suggestion.distilled?.name())),
         "lacks": summary.ok().and_then(|summary| summary.lacks),
         "edits": summary.ok().map(|summary| summary.unet.sees_picture()),
         "inpainting": summary.ok().map(|summary| summary.unet.sees_mask()),

@@ -1,5 +1,5 @@
 use super::{SamplerName, ScheduleName, TrainingSigmas};
-use crate::checkpoints::{Model, Suggestion};
+use crate::checkpoints::{Distilled, Model, Suggestion};
 use crate::geom::Extent;
 
 /// What a draft starts with for a model: what it was trained for, not what it is called.
@@ -24,17 +24,32 @@ impl Defaults {
         Self::from_facts(model.native_extent, &training, model.suggestion)
     }
 
-    /// A model with zero terminal signal-to-noise ratio must start at its last timestep and overexposes with much guidance
+    /// A model that was taught to finish early is sampled as it was taught, without guidance. One with zero terminal signal-to-noise ratio must start at its last timestep and overexposes with much guidance
     /// (Lin et al. 2023, sections 3.3 and 3.4), so it gets DDIM over trailing timesteps. The others get what A1111's users
     /// settled on. What the model's makers say goes before both.
     pub fn from_facts(extent: Extent, training: &TrainingSigmas, suggestion: Suggestion) -> Self {
-        let (sampler, schedule, guidance_scale) = if training.has_zero_terminal_snr() {
-            (SamplerName::Ddim, ScheduleName::Simple, 3.5)
-        } else {
-            (SamplerName::DpmPlusPlus2M, ScheduleName::Karras, 7.0)
+        let (steps, sampler, schedule, guidance_scale) = match suggestion.distilled {
+            Some(distilled) => {
+                let (steps, sampler, schedule) = few_steps(distilled);
+                (steps, sampler, schedule, 1.0)
+            }
+            None if training.has_zero_terminal_snr() => (20, SamplerName::Ddim, ScheduleName::Simple, 3.5),
+            None => (20, SamplerName::DpmPlusPlus2M, ScheduleName::Karras, 7.0),
         };
         let guidance_scale = suggestion.guidance_scale.unwrap_or(guidance_scale);
-        Self { extent, steps: suggestion.steps.unwrap_or(20), sampler, schedule, guidance_scale }
+        Self { extent, steps: suggestion.steps.unwrap_or(steps), sampler, schedule, guidance_scale }
+    }
+}
+
+/// How those who distilled a model sample it: their model cards, and what their schedulers are in diffusers.
+fn few_steps(distilled: Distilled) -> (u32, SamplerName, ScheduleName) {
+    match distilled {
+        Distilled::Turbo => (4, SamplerName::EulerAncestral, ScheduleName::Turbo),
+        Distilled::Lcm => (4, SamplerName::Lcm, ScheduleName::Lcm),
+        Distilled::Lightning => (4, SamplerName::Euler, ScheduleName::Turbo),
+        Distilled::Hyper => (8, SamplerName::Ddim, ScheduleName::Turbo),
+        Distilled::Dmd => (4, SamplerName::Lcm, ScheduleName::Turbo),
+        Distilled::Tcd => (4, SamplerName::Tcd, ScheduleName::Lcm),
     }
 }
 
@@ -56,5 +71,21 @@ mod tests {
         let rescaled = of(&alphas);
         assert_eq!((rescaled.sampler, rescaled.schedule), (SamplerName::Ddim, ScheduleName::Simple));
         assert!(rescaled.guidance_scale < ordinary.guidance_scale);
+    }
+
+    #[test]
+    fn what_finishes_early_starts_with_few_steps_and_no_guidance() {
+        let training = TrainingSigmas::from_alphas_cumprod(&stable_diffusion());
+        let of = |suggestion| {
+            let found = Defaults::from_facts(Extent::new(512, 512), &training, suggestion);
+            (found.steps, found.sampler, found.schedule, found.guidance_scale.to_bits())
+        };
+        let none = 1f64.to_bits();
+        let turbo = Suggestion { distilled: Some(Distilled::Turbo), ..Suggestion::default() };
+        assert_eq!(of(turbo), (4, SamplerName::EulerAncestral, ScheduleName::Turbo, none));
+        let lcm = Suggestion { distilled: Some(Distilled::Lcm), steps: Some(8), ..Suggestion::default() };
+        assert_eq!(of(lcm), (8, SamplerName::Lcm, ScheduleName::Lcm, none));
+        let guided = Suggestion { guidance_scale: Some(2.0), ..turbo };
+        assert_eq!(of(guided).3, 2f64.to_bits());
     }
 }

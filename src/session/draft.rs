@@ -456,6 +456,8 @@ pub struct Details {
     pub stored: &'static str,
     /// How many bytes its weights have on disk.
     pub bytes: u64,
+    /// How many they have in memory, with what it takes from another model.
+    pub bytes_in_memory: u64,
     /// How many channels the finest layers of its VAE have.
     pub vae_width: usize,
     /// Where it lies.
@@ -467,7 +469,7 @@ pub struct Details {
 impl Details {
     /// The bytes of memory that painting a picture of this size takes, about.
     pub fn memory(&self, extent: Extent) -> u64 {
-        memory_needed(self.bytes, extent, self.vae_width)
+        memory_needed(self.bytes_in_memory, extent, self.vae_width)
     }
 }
 

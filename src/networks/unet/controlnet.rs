@@ -52,7 +52,7 @@ impl ControlNetConfig {
             ));
         }
         let of = |config: &UNetConfig| {
-            let levels = config.levels.iter().map(|level| (level.channels, level.layers, level.conditioning_width));
+            let levels = config.levels.iter().map(|level| (level.channels, level.down.len(), level.conditioning_width));
             levels.collect::<Vec<_>>()
         };
         // Beside the noisy latent it sees nothing.
@@ -154,7 +154,7 @@ impl Control<'_> {
 fn skip_channels(config: &UNetConfig) -> impl Iterator<Item = usize> {
     let last = config.levels.len() - 1;
     let of_level = move |(index, level): (usize, &super::Level)| {
-        std::iter::repeat_n(level.channels, level.layers + usize::from(index < last))
+        std::iter::repeat_n(level.channels, level.down.len() + usize::from(index < last))
     };
     std::iter::once(config.levels[0].channels).chain(config.levels.iter().enumerate().flat_map(of_level))
 }

@@ -59,7 +59,7 @@ impl Encoder {
             x = block.forward(x, Signal { time: &time, words: of_block, merged }, &mut skips)?;
         }
         let of_block = &words.blocks[self.down.len()];
-        let middle = self.mid.forward(&x, Signal { time: &time, words: of_block, merged: 0.0 })?;
+        let middle = self.mid.forward(x, Signal { time: &time, words: of_block, merged: 0.0 })?;
         Ok(Seen { time, skips, middle })
     }
 

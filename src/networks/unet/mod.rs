@@ -12,7 +12,7 @@ use crate::kernels::{Activation, Conv2d, GroupNorm, by_items, to_channels_first}
 use blocks::{BlockWords, Signal, UpBlock};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
-pub use config::{Addition, Level, UNetConfig};
+pub use config::{Addition, Level, Middle, UNetConfig};
 pub use controlnet::{Control, ControlNet, ControlNetConfig};
 use encoder::Encoder;
 use rayon::prelude::*;
