@@ -114,7 +114,8 @@ mod tests {
             let path = home.path().join(path);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(&path, path.to_string_lossy().as_bytes()).unwrap();
-            entry(&path.file_stem().unwrap().to_string_lossy().into_owned(), path)
+            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+            entry(&name, path)
         };
         let cached = home.path().join("models--org--model/snapshots/0123");
         std::fs::create_dir_all(&cached).unwrap();
