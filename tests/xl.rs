@@ -62,7 +62,7 @@ fn each_step_of_small_xl_is_diffusers_from_a_folder_and_from_a_file() {
     }
 }
 
-/// As NoobAI and its like are: a file says of itself that it was trained on v, and to a last timestep of noise alone.
+/// As `NoobAI` and its like are: a file says of itself that it was trained on v, and to a last timestep of noise alone.
 #[test]
 fn each_step_of_xl_of_v_that_begins_with_noise_alone_is_diffusers() {
     let home = tempfile::tempdir().unwrap();

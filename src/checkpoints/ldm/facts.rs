@@ -140,6 +140,7 @@ fn stem(path: &Path) -> String {
 }
 
 #[cfg(test)]
+#[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone is of one lifetime")]
 mod tests {
     use super::*;
     use crate::checkpoints::FAMILIES;
@@ -178,7 +179,7 @@ mod tests {
         if let Some(yaml) = yaml {
             std::fs::write(path.with_extension("yaml"), yaml).unwrap();
         }
-        about((path.to_str().unwrap(), family, 4), metadata, &[], About::prediction)
+        about((path.to_str().unwrap(), family, 4), metadata, &[], |about| about.prediction())
     }
 
     #[test]
@@ -199,8 +200,8 @@ mod tests {
         assert_eq!(found("768-v.safetensors", &[], Some("target: LatentDiffusion"), 1), (Epsilon, SideFile));
         assert_eq!(found("768-v.safetensors", &[], Some("a note"), 1), (VPrediction, Name));
         assert_eq!(found("a-vpred.safetensors", &spec, Some(V), 1), (Epsilon, Metadata));
-        assert_eq!(about(("a.ckpt", 1, 9), &[], &[], About::prediction), (Epsilon, Weights));
-        assert_eq!(about(("a.ckpt", 2, 4), &spec, &["v_pred"], About::prediction), (VPrediction, Weights));
+        assert_eq!(about(("a.ckpt", 1, 9), &[], &[], |about| about.prediction()), (Epsilon, Weights));
+        assert_eq!(about(("a.ckpt", 2, 4), &spec, &["v_pred"], |about| about.prediction()), (VPrediction, Weights));
     }
 
     #[test]
@@ -250,9 +251,10 @@ mod tests {
     #[test]
     fn names_beside_the_tensors_say_what_suits_the_model() {
         let title = [("modelspec.title", "Some Lightning, 4 steps")];
-        let said = about(("a.safetensors", 2, 4), &title, &[], About::suggestion);
+        let said = about(("a.safetensors", 2, 4), &title, &[], |about| about.suggestion());
         assert_eq!((said.distilled, said.steps), (Some(Distilled::Lightning), Some(4)));
-        let said = about(("sd_xl_turbo_1.0.safetensors", 2, 4), &[("modelspec.title", "x")], &[], About::suggestion);
+        let said =
+            about(("sd_xl_turbo_1.0.safetensors", 2, 4), &[("modelspec.title", "x")], &[], |about| about.suggestion());
         assert_eq!((said.distilled, said.steps), (Some(Distilled::Turbo), None));
     }
 }
