@@ -44,8 +44,45 @@ fn save(tensors: &HashMap<String, Tensor>, path: &Path) {
     candle_core::safetensors::save(tensors, path).unwrap();
 }
 
+/// All of them.
+const EXPECTED: &[Expected] = &[
+    ("sd1", "sd1", "safetensors", "epsilon", ""),
+    ("sd1-torch", "sd1", "torch", "epsilon", ""),
+    ("sd1-gguf", "sd1", "gguf", "epsilon", ""),
+    ("sd1-fp8", "sd1", "safetensors", "epsilon", ""),
+    ("sd1-folder", "", "diffusers", "epsilon", ""),
+    ("sd1-inpainting", "sd1", "safetensors", "epsilon", "inpainting"),
+    ("sd1-editing", "sd1", "safetensors", "epsilon", "edits"),
+    ("sd1-alone", "sd1", "safetensors", "epsilon", "lacks"),
+    ("sd2-base-512", "sd2", "safetensors", "epsilon", ""),
+    ("sd2-v", "sd2", "torch", "v", ""),
+    ("sd2-folder", "", "diffusers", "v", ""),
+    ("xl", "sdxl", "safetensors", "epsilon", ""),
+    ("xl-torch", "sdxl", "torch", "epsilon", ""),
+    ("xl-folder", "", "diffusers", "epsilon", ""),
+    ("xl-v", "sdxl", "safetensors", "v", ""),
+    ("xl-zero-snr", "sdxl", "safetensors", "v", ""),
+    ("lcm-sd1", "sd1", "safetensors", "epsilon", ""),
+    ("sd_turbo", "sd2", "safetensors", "epsilon", ""),
+    ("sd_xl_turbo_1.0", "sdxl", "safetensors", "epsilon", ""),
+    ("sdxl_lightning_4step", "sdxl", "safetensors", "epsilon", ""),
+    ("xl-inpainting", "sdxl", "safetensors", "epsilon", "inpainting"),
+    ("xl-editing", "sdxl", "safetensors", "epsilon", "edits"),
+    ("xl-alone", "sdxl", "safetensors", "epsilon", "lacks"),
+    ("bk_sdm", "sd1", "safetensors", "epsilon", ""),
+    ("bk_sdm-folder", "", "diffusers", "epsilon", ""),
+    ("ssd1b", "sdxl", "safetensors", "epsilon", ""),
+    ("ssd1b-folder", "", "diffusers", "epsilon", ""),
+    ("ssd1b-inpainting", "sdxl", "safetensors", "epsilon", "inpainting"),
+    ("ssd1b-editing", "sdxl", "safetensors", "epsilon", "edits"),
+    ("ssd1b-alone", "sdxl", "safetensors", "epsilon", "lacks"),
+    ("koala", "sdxl", "safetensors", "epsilon", ""),
+    ("koala-folder", "", "diffusers", "epsilon", ""),
+    ("refiner", "sdxl_refiner", "safetensors", "epsilon", ""),
+];
+
 /// Writes them all. All are in f16, but for what is quantised and what is in eight bits.
-fn write(models: &Path) -> Vec<Expected> {
+fn write(models: &Path) {
     let unet = models.join("unet");
     std::fs::create_dir_all(&unet).unwrap();
     let [sd1, sd2, xl, refiner] = ["sd1", "sd2", "xl", "xl_refiner"].map(Tiny::read);
@@ -93,53 +130,18 @@ fn write(models: &Path) -> Vec<Expected> {
     sd2.write_file(models, "sd_turbo.safetensors");
     xl.write_file(models, "sd_xl_turbo_1.0.safetensors");
     xl.write_file(models, "sdxl_lightning_4step.safetensors");
-    vec![
-        ("sd1", "sd1", "safetensors", "epsilon", ""),
-        ("sd1-torch", "sd1", "torch", "epsilon", ""),
-        ("sd1-gguf", "sd1", "gguf", "epsilon", ""),
-        ("sd1-fp8", "sd1", "safetensors", "epsilon", ""),
-        ("sd1-folder", "", "diffusers", "epsilon", ""),
-        ("sd1-inpainting", "sd1", "safetensors", "epsilon", "inpainting"),
-        ("sd1-editing", "sd1", "safetensors", "epsilon", "edits"),
-        ("sd1-alone", "sd1", "safetensors", "epsilon", "lacks"),
-        ("sd2-base-512", "sd2", "safetensors", "epsilon", ""),
-        ("sd2-v", "sd2", "torch", "v", ""),
-        ("sd2-folder", "", "diffusers", "v", ""),
-        ("xl", "sdxl", "safetensors", "epsilon", ""),
-        ("xl-torch", "sdxl", "torch", "epsilon", ""),
-        ("xl-folder", "", "diffusers", "epsilon", ""),
-        ("xl-v", "sdxl", "safetensors", "v", ""),
-        ("xl-zero-snr", "sdxl", "safetensors", "v", ""),
-        ("lcm-sd1", "sd1", "safetensors", "epsilon", ""),
-        ("sd_turbo", "sd2", "safetensors", "epsilon", ""),
-        ("sd_xl_turbo_1.0", "sdxl", "safetensors", "epsilon", ""),
-        ("sdxl_lightning_4step", "sdxl", "safetensors", "epsilon", ""),
-        ("xl-inpainting", "sdxl", "safetensors", "epsilon", "inpainting"),
-        ("xl-editing", "sdxl", "safetensors", "epsilon", "edits"),
-        ("xl-alone", "sdxl", "safetensors", "epsilon", "lacks"),
-        ("bk_sdm", "sd1", "safetensors", "epsilon", ""),
-        ("bk_sdm-folder", "", "diffusers", "epsilon", ""),
-        ("ssd1b", "sdxl", "safetensors", "epsilon", ""),
-        ("ssd1b-folder", "", "diffusers", "epsilon", ""),
-        ("ssd1b-inpainting", "sdxl", "safetensors", "epsilon", "inpainting"),
-        ("ssd1b-editing", "sdxl", "safetensors", "epsilon", "edits"),
-        ("ssd1b-alone", "sdxl", "safetensors", "epsilon", "lacks"),
-        ("koala", "sdxl", "safetensors", "epsilon", ""),
-        ("koala-folder", "", "diffusers", "epsilon", ""),
-        ("refiner", "sdxl_refiner", "safetensors", "epsilon", ""),
-    ]
 }
 
 #[test]
 fn each_is_listed_for_what_it_is_and_painted_with() {
     let home = tempfile::tempdir().unwrap();
-    let expected = write(&home.path().join("models"));
+    write(&home.path().join("models"));
     let listed = json(home.path(), &["models", "--hash", "--json"]);
     let models: HashMap<&str, &Value> =
         listed["models"].as_array().unwrap().iter().map(|model| (model["name"].as_str().unwrap(), model)).collect();
     let picture = home.path().join("picture.png");
     Picture::filled(Extent::new(64, 64), [200, 90, 40, 255]).write_png(&picture, &[]).unwrap();
-    for (name, family, format, prediction, kind) in expected {
+    for &(name, family, format, prediction, kind) in EXPECTED {
         let model = models[name];
         assert_eq!(model["problem"], Value::Null, "{model}");
         // Folders say how wide they are, and none is as narrow as these; files are told by their names.
