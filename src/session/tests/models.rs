@@ -46,7 +46,7 @@ fn a_model_that_is_not_found_where_models_are_looked_for_is_remembered_and_anoth
     let home = tempfile::tempdir().unwrap();
     let models = home.path().join("models");
     let found = model_in(&models, "found");
-    let hidden = model_in(&models.join("mine/of old"), "hidden");
+    let hidden = model_in(&models.join("mine/of old/and/older"), "hidden");
     let mut stage = stage(home.path());
     stage.apply(Action::AddModel(found));
     stage.until(|s| names(s).contains(&"found"));
