@@ -143,7 +143,9 @@ impl Window {
     /// The models that the engine was told to load.
     fn loaded(&self) -> Vec<String> {
         let commands = std::iter::from_fn(|| self.peer.try_command());
-        commands.filter_map(|command| if let Command::Load(name, _) = command { Some(name) } else { None }).collect()
+        commands
+            .filter_map(|command| if let Command::Load { model, .. } = command { Some(model) } else { None })
+            .collect()
     }
 }
 

@@ -86,6 +86,15 @@ pub(super) fn found(found: &Found) -> Value {
         "control",
         found.control.as_ref().map(|control| serde_json::to_value(control).expect("strings and finite numbers")),
     );
+    if let Some(masking) = &found.masking {
+        put("masked", Some(masking.is_masked.into()));
+        put("masked_content", Some(masking.content.key().into()));
+        put("only_masked", Some(masking.only_masked.into()));
+        put("soft_mask", Some(masking.soft.into()));
+        put("match_colours", Some(masking.match_colours.into()));
+        put("place", masking.place.map(|place| serde_json::to_value(place).expect("whole numbers")));
+        put("regions", Some(masking.regions.clone().into()));
+    }
     put("upscale_by", found.upscale_by.map(Value::from));
     put("refine", found.refine.map(Value::from));
     put("upscaler", found.upscaler.clone().map(Value::from));

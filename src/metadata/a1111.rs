@@ -2,7 +2,7 @@
 //! the keys are those that stable-diffusion-webui 1.10 writes and reads, so that a picture made here opens there and the other
 //! way round. What A1111 has no key for stands under keys of our own behind its keys; it passes over them.
 
-use super::{Found, Imported, differences, pairs, reproducing};
+use super::{Found, Imported, differences, masking, pairs, reproducing};
 use crate::diffusion::{
     Control, Emphasis, Painted, Precision, Prediction, Preprocessor, Request, SamplerName, Savings, ScheduleName,
     Tuning, Upscale, last_layer,
@@ -104,7 +104,7 @@ fn text_of<P, M>(request: &Request<P, M>, steps_made: Option<u32>) -> String {
         keys.push(pairs::write(EMPHASIS, request.emphasis.label()));
     }
     keys.extend(reproducing::noise_text(&request.reproduce));
-    let (savings, off) = (request.savings, Savings::default());
+    let savings = request.savings;
     if savings.negative_min_sigma > 0.0 {
         keys.extend([
             pairs::write(MIN_SIGMA, &savings.negative_min_sigma.to_string()),
@@ -112,6 +112,7 @@ fn text_of<P, M>(request: &Request<P, M>, steps_made: Option<u32>) -> String {
         ]);
     }
     keys.extend(tuning_text(request.sampler, request.tuning));
+    keys.extend(request.input.iter().flat_map(masking::text));
     if let Some(control) = &request.control {
         keys.push(pairs::write(CONTROL, &control_text(control)));
     }
@@ -138,6 +139,20 @@ fn text_of<P, M>(request: &Request<P, M>, steps_made: Option<u32>) -> String {
     if !exact(&negative.unwrap_or_default(), &request.negative_prompt) {
         keys.push(pairs::write(EXACT_NEGATIVE, &request.negative_prompt));
     }
+    keys.extend(own_text(request));
+    keys.extend(request.input.iter().flat_map(masking::own_text));
+    keys.extend(reproducing::own_text(request));
+    if let Some(made) = steps_made {
+        keys.push(pairs::write(STEPS_MADE, &made.to_string()));
+    }
+    keys.push(pairs::write("Version", VERSION));
+    format!("{text}\n{}", keys.join(", ")).trim().to_owned()
+}
+
+/// What nobody else has a key for, of the model and of what was left out.
+fn own_text<P, M>(request: &Request<P, M>) -> Vec<String> {
+    let (savings, off) = (request.savings, Savings::default());
+    let mut keys = Vec::new();
     if request.precision != Precision::F32 {
         keys.push(pairs::write(PRECISION, request.precision.name()));
     }
@@ -156,12 +171,7 @@ fn text_of<P, M>(request: &Request<P, M>, steps_made: Option<u32>) -> String {
     if let Some(prediction) = request.prediction {
         keys.push(pairs::write(PREDICTION, prediction.name()));
     }
-    keys.extend(reproducing::own_text(request));
-    if let Some(made) = steps_made {
-        keys.push(pairs::write(STEPS_MADE, &made.to_string()));
-    }
-    keys.push(pairs::write("Version", VERSION));
-    format!("{text}\n{}", keys.join(", ")).trim().to_owned()
+    keys
 }
 
 /// What is not as usual.
@@ -363,7 +373,7 @@ fn take(found: &mut Found, key: &str, value: &str) -> bool {
             }
             is_ours
         }
-        _ => false,
+        _ => masking::take(&mut found.masking, key, value),
     }
 }
 
@@ -400,7 +410,7 @@ fn split_sampler(label: &str) -> (Option<SamplerName>, Option<ScheduleName>) {
 }
 
 /// Our own names, and those of `ComfyUI` and stable-diffusion.cpp for the same samplers.
-fn sampler_named(label: &str) -> Option<SamplerName> {
+pub(super) fn sampler_named(label: &str) -> Option<SamplerName> {
     SamplerName::from_name(label).or_else(|| match label.to_ascii_lowercase().as_str() {
         "euler_ancestral" => Some(SamplerName::EulerAncestral),
         "dpm++2m" => Some(SamplerName::DpmPlusPlus2M),
@@ -412,7 +422,7 @@ fn sampler_named(label: &str) -> Option<SamplerName> {
 }
 
 /// Our own names, and A1111's.
-fn schedule_named(label: &str) -> Option<ScheduleName> {
+pub(super) fn schedule_named(label: &str) -> Option<ScheduleName> {
     // What is polyexponential has an exponent of 1 there, which is exponential.
     let others = [("uniform", ScheduleName::Normal), ("polyexponential", ScheduleName::Exponential)];
     let other = || others.iter().find(|(other, _)| label.eq_ignore_ascii_case(other)).map(|(_, name)| *name);

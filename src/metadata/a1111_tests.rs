@@ -1,5 +1,8 @@
 use super::*;
-use crate::diffusion::{Batch, Borrowed, Input, NoiseSource, Program, Reproduce, Variation};
+use crate::diffusion::{
+    Batch, Borrowed, Input, MaskedContent, NoiseSource, Place, Program, Region, Reproduce, Variation,
+};
+use crate::geom::Bounds;
 use proptest::prelude::*;
 
 fn request() -> Request<(), ()> {
@@ -46,9 +49,19 @@ fn request_again(found: Found) -> Request<(), ()> {
         clip_skip: found.clip_skip.unwrap(),
         emphasis: found.emphasis.unwrap(),
         reproduce: found.reproduce.unwrap(),
-        input: found
-            .strength
-            .map(|strength| Input { image_guidance: found.image_guidance, ..Input::new((), strength, None) }),
+        input: found.strength.map(|strength| {
+            let masking = found.masking.unwrap_or_default();
+            let region = |prompt| Region { prompt, mask: () };
+            Input {
+                image_guidance: found.image_guidance,
+                masked: masking.content,
+                soft_mask: masking.soft,
+                match_colours: masking.match_colours,
+                place: masking.place,
+                regions: masking.regions.into_iter().map(region).collect(),
+                ..Input::new((), strength, masking.is_masked.then_some(()))
+            }
+        }),
         control: found.control,
         upscale: found.upscaler.map(|upscaler| Upscale {
             upscaler,
@@ -230,6 +243,10 @@ proptest! {
         (vae, parts_from, image_guidance) in (
             prop::option::of("[a-z.,: ]{1,12}x"), prop::option::of("[a-z.,: ]{1,12}x"), prop::option::of(1.0..=50.0f64),
         ),
+        masking in (
+            prop::sample::select(MaskedContent::ALL.to_vec()), any::<(bool, bool, bool)>(),
+            prop::option::of((0..99u32, 0..99u32, 1..99u32, 1..99u32)), prop::collection::vec(any_prompt(), 0..3),
+        ),
         savings in (0.0..=1.0f64, 0.0..=1.0f64, prop_oneof![Just(0.0), 0.0..=1000.0f64], 1..=20u32, 0.0..=0.75f64),
         reproduce in (
             prop::sample::select(Program::ALL.to_vec()), prop::sample::select(NoiseSource::ALL.to_vec()),
@@ -253,7 +270,17 @@ proptest! {
             resized_from: resized_from.map(|(width, height)| Extent::new(width, height)),
             batch: Batch { index, of: 64 },
         };
-        let input = strength.map(|strength| Input { image_guidance, ..Input::new((), strength, None) });
+        let (content, (is_masked, soft_mask, match_colours), part, words) = masking;
+        let place = part.map(|(left, top, width, height)| Place {
+            bounds: Bounds { left, top, extent: Extent::new(width, height) }, of: Extent::new(512, 512),
+        });
+        let input = strength.map(|strength| Input {
+            image_guidance, soft_mask, match_colours, place,
+            // Without a mask it is of no effect.
+            masked: if is_masked { content } else { MaskedContent::Original },
+            regions: words.into_iter().map(|prompt| Region { prompt, mask: () }).collect(),
+            ..Input::new((), strength, is_masked.then_some(()))
+        });
         let request = Request::<(), ()> {
             model, borrowed: Borrowed { vae, parts_from }, prompt, negative_prompt, extent, seed, sampler, schedule, steps, guidance_scale, precision, savings, tuning, prediction, clip_skip, emphasis,
             reproduce, input,

@@ -6,6 +6,9 @@ use std::ops::Range;
 /// is selected it is the word under the cursor, or what its bracket `(…:1.2)` holds. None where there is no word.
 pub fn nudged(prompt: &str, selected: Range<usize>, by: f64) -> Option<(String, Range<usize>)> {
     let letters: Vec<char> = prompt.chars().collect();
+    if let Some(tag) = tag_around(&letters, &selected) {
+        return nudged_tag(&letters, tag, by / 2.0);
+    }
     let words = words(&letters, selected)?;
     let (outer, weight) = match weight_around(&letters, &words) {
         Some((end, weight)) => (words.start - 1..end, weight),
@@ -19,6 +22,35 @@ pub fn nudged(prompt: &str, selected: Range<usize>, by: f64) -> Option<(String, 
     let before: String = letters[..outer.start].iter().collect();
     let after: String = letters[outer.end..].iter().collect();
     Some((before + &new + &after, start..start + words.len()))
+}
+
+/// The tag, `<lora:name:0.8>`, that the selection is in.
+fn tag_around(letters: &[char], selected: &Range<usize>) -> Option<Range<usize>> {
+    let (from, to) = (selected.start.min(letters.len()), selected.end.min(letters.len()));
+    let open = letters[..from].iter().rposition(|c| "<>".contains(*c)).filter(|&at| letters[at] == '<')?;
+    let close = to.max(from)
+        + letters[to.max(from)..]
+            .iter()
+            .position(|c| "<>".contains(*c))
+            .filter(|&at| letters[to.max(from) + at] == '>')?;
+    letters[open..close].contains(&':').then_some(open..close + 1)
+}
+
+/// A prompt in which a tag weighs more: by half as much as words would, as in A1111.
+fn nudged_tag(letters: &[char], tag: Range<usize>, by: f64) -> Option<(String, Range<usize>)> {
+    let inner: String = letters[tag.start + 1..tag.end - 1].iter().collect();
+    let (head, rest) = inner.split_once(':')?;
+    let (name, weight) = rest.split_once(':').unwrap_or((rest, "1"));
+    // Weights by name, and those of the U-Net apart, stay.
+    let (weight, others) =
+        weight.split_once(':').map_or((weight, String::new()), |(weight, others)| (weight, format!(":{others}")));
+    let weight: f64 = weight.trim().parse().ok().filter(|weight: &f64| weight.is_finite())?;
+    let weight = ((weight + by) * 100.0).round() / 100.0;
+    let new = format!("<{head}:{name}:{weight}{others}>");
+    let (before, after): (String, String) =
+        (letters[..tag.start].iter().collect(), letters[tag.end..].iter().collect());
+    let place = tag.start..tag.start + new.chars().count();
+    Some((before + &new + &after, place))
 }
 
 /// What is selected without white space around it, or what the cursor is in.

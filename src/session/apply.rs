@@ -274,8 +274,8 @@ impl Session {
                 model.state = ModelState::OnDisk;
             }
         }
-        if let Some(model) = self.model().filter(|model| model.state == ModelState::OnDisk) {
-            self.engine.send(Command::Load(model.name.clone(), self.draft.precision));
+        if self.model().is_some_and(|model| model.state == ModelState::OnDisk) {
+            self.engine.send(self.draft.load());
         }
         true
     }

@@ -4,6 +4,7 @@ use crate::diffusion::{
     Borrowed, Control, Defaults, Emphasis, Invalid, MaskedContent, Precision, Prediction, Reproduce, Request,
     SamplerName, Savings, ScheduleName, Tuning, Upscale, extent_to_paint, last_layer,
 };
+use crate::engine::Command;
 use crate::geom::{Bounds, Extent};
 use crate::metadata::Found;
 use crate::paint::Document;
@@ -311,6 +312,15 @@ impl Draft {
         }
     }
 
+    /// What loads its model.
+    pub(super) fn load(&self) -> Command {
+        Command::Load {
+            model: self.model.clone(),
+            parts_from: self.borrowed.parts_from.clone(),
+            precision: self.precision,
+        }
+    }
+
     /// Takes over the settings that a picture's text named; what it did not name stays.
     pub(super) fn take(&mut self, found: &Found) {
         fn set<T: Clone>(field: &mut T, value: Option<&T>) {
@@ -340,6 +350,12 @@ impl Draft {
         set(&mut self.reproduce, found.reproduce.as_ref().filter(|reproduce| reproduce.problem().is_none()));
         set(&mut self.extent, found.extent.as_ref());
         set(&mut self.strength, found.strength.as_ref());
+        if let Some(masking) = &found.masking {
+            self.masked = masking.content;
+            self.only_masked = masking.only_masked;
+            self.soft_mask = masking.soft;
+            self.match_colours = masking.match_colours || !masking.is_masked;
+        }
         if found.image_guidance.is_some() {
             self.image_guidance = found.image_guidance;
         }

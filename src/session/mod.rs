@@ -50,7 +50,7 @@ pub use worker::Wake;
 
 use crate::checkpoints::Library;
 use crate::diffusion::{Precision, Upscale};
-use crate::engine::{Client, Command};
+use crate::engine::Client;
 use crate::metadata::Imported;
 use crate::paint::{Brush, Document, Tool};
 use crate::pixels::Picture;
@@ -343,7 +343,7 @@ impl Session {
         let chosen = self.models.iter_mut().find(|model| model.name == self.draft.model);
         if let Some(model) = chosen.filter(|model| model.problem.is_none()) {
             model.state = ModelState::Loading;
-            self.engine.send(Command::Load(model.name.clone(), self.draft.precision));
+            self.engine.send(self.draft.load());
         }
     }
 

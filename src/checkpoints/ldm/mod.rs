@@ -71,6 +71,12 @@ impl SingleFile {
         for prefix in [UNET, ""] {
             places = names::without_gaps(places, prefix);
         }
+        // As other programs have it.
+        for prefix in [UNET, ""] {
+            if let Some(place) = places.remove(&format!("{prefix}time_embed.cond_proj.weight")) {
+                places.insert(format!("{prefix}time_embedding.cond_proj.weight"), place);
+            }
+        }
         let shapes = Shapes(&places);
         let not = |reason: &str| Error::NotACheckpoint { reason: reason.to_owned(), path: path.to_owned() };
         let has_unet = |prefix: &str| shapes.has(&format!("{prefix}input_blocks.0.0.weight"));

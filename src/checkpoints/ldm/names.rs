@@ -36,10 +36,12 @@ impl Names for Prefixed {
     }
 }
 
-const UNET_ENDS: [(&str, &str); 7] = [
+const UNET_ENDS: [(&str, &str); 8] = [
     ("conv_in", "input_blocks.0.0"),
     ("time_embedding.linear_1", "time_embed.0"),
     ("time_embedding.linear_2", "time_embed.2"),
+    // latent-diffusion has none; diffusers' script that writes single files leaves the name as it is.
+    ("time_embedding.cond_proj", "time_embedding.cond_proj"),
     ("add_embedding.linear_1", "label_emb.0.0"),
     ("add_embedding.linear_2", "label_emb.0.2"),
     ("conv_norm_out", "out.0"),

@@ -157,6 +157,11 @@ pub(super) fn unet(shapes: &Shapes<'_>, prefix: &str, family: &Family) -> Result
         .has(about)
         .then(|| Ok::<_, Reason>(Addition { number_width: NUMBER_WIDTH, inputs: unet.side(about, 1)? }))
         .transpose()?;
+    let guidance = "time_embedding.cond_proj.weight";
+    let guidance_width = unet.has(guidance).then(|| unet.side(guidance, 1)).transpose()?;
+    if guidance_width.is_some_and(|width| width < 4 || width % 2 != 0) {
+        return Err(format!("the tensor {} makes no sense", unet.of(guidance)));
+    }
     Ok(UNetConfig {
         sample_size: None,
         in_channels: unet.side("input_blocks.0.0.weight", 1)?,
@@ -172,6 +177,7 @@ pub(super) fn unet(shapes: &Shapes<'_>, prefix: &str, family: &Family) -> Result
         freq_shift: 0.0,
         use_linear_projection: unet.is_linear(),
         addition,
+        guidance_width,
     })
 }
 

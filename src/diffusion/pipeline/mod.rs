@@ -12,8 +12,8 @@ use super::place::{mask_to_paint, picture_to_start_from};
 use super::regions::Prompts;
 use super::reproduce::counts_timesteps;
 use super::{
-    Control, Ending, Error, Input, MaskedContent, Noise, Painted, Phase, Program, Progress, Reproduce, Request, Stop,
-    TrainingSigmas, Upscale, Walk, sample, sigmas_for, upscale,
+    Control, Ending, Error, Input, MaskedContent, Noise, Painted, Phase, Program, Progress, Reproduce, Request,
+    SamplerName, Stop, TrainingSigmas, Upscale, Walk, sample, sigmas_for, upscale,
 };
 use crate::checkpoints::{Held, LearnedWord, Model, Upscaler};
 use crate::networks::{ControlNet, Vae};
@@ -89,7 +89,7 @@ struct Run<'a> {
     training: TrainingSigmas,
     /// The prompts that hold at the same time.
     prompts: Prompts,
-    /// The sigmas to visit, with the 0 at the end.
+    /// The sigmas to visit, with the 0 at the end, or where the walk ends before it.
     sigmas: Vec<f64>,
     /// How much noise a picture to start from gets: that of the first step or, with A1111's samplers of timesteps, of the one before.
     noised: f64,
@@ -144,11 +144,23 @@ impl<'a> Run<'a> {
         let whole = sigmas_for(request.sampler, request.schedule, &training, counts.whole);
         let steps = (counts.run as usize).min(whole.len() - 1);
         let first = whole.len() - 1 - steps;
-        let sigmas = whole[first..].to_vec();
+        let mut sigmas = whole[first..].to_vec();
+        if matches!(request.sampler, SamplerName::Ddim | SamplerName::Plms) {
+            match request.reproduce.program {
+                // It stops before its last timestep would be walked from.
+                Program::A1111 if sigmas.len() > 2 => sigmas.truncate(sigmas.len() - 1),
+                Program::Diffusers if !model.training.ends_clean => {
+                    sigmas.truncate(sigmas.len() - 1);
+                    sigmas.push(training.min());
+                }
+                _ => {}
+            }
+        }
         let noised = match request.reproduce.program {
             Program::A1111 if counts_timesteps(request.sampler) => whole[first.saturating_sub(1)],
             _ => sigmas[0],
         };
+        let steps = sigmas.len() - 1;
         let started_at = |sigma| if request.sampler.churns() { request.tuning.churned(sigma, steps) } else { sigma };
         let starts = sigmas[..steps].iter().map(|sigma| started_at(*sigma)).collect();
         let latent_shape = [1, model.vae_config().latent_channels(), height / downscale, width / downscale];
@@ -164,6 +176,9 @@ impl<'a> Run<'a> {
         let conditioning = self.conditioning()?;
         self.model.texts.iter().for_each(|text| self.done_with(&text.network));
         let mut notes = conditioning.notes.clone();
+        if self.model.unet_config().guidance_width.is_some() && !self.request.negative_prompt.is_empty() {
+            notes.push("the negative prompt was passed over: this model knows none".to_owned());
+        }
         let picture = picture_to_start_from(self.request);
         let mut original = None;
         if let (Some(input), Some(picture)) = (&self.request.input, &picture) {
@@ -292,9 +307,14 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// How far guidance goes; not beyond the prompts where the network is told how far to follow them.
+    fn guidance_scale(&self) -> f64 {
+        if self.model.unet_config().guidance_width.is_some() { 1.0 } else { self.request.guidance_scale }
+    }
+
     /// Guidance of 1 is the prompt's estimate alone; several prompts are told apart by what the negative one gives.
     fn is_guided(&self) -> bool {
-        (self.request.guidance_scale - 1.0).abs() > f64::EPSILON || self.prompts.all.len() > 1
+        (self.guidance_scale() - 1.0).abs() > f64::EPSILON || self.prompts.all.len() > 1
     }
 
     /// How far a model that edits pictures is guided by the one that it edits.
@@ -391,7 +411,12 @@ impl<'a> Run<'a> {
             on_step: &mut on_step,
         };
         match sample(self.request.sampler, walk, x).map_err(|error| self.naming_the_step(error))? {
-            Continue(latent) => Ok(Sampled { latent, steps_made, stopped: false }),
+            Continue(latent) => {
+                // What noise is left stays in it, as the network would see it.
+                let last = self.sigmas[count];
+                let latent = if last > 0.0 { (latent / (1.0 + last * last).sqrt())? } else { latent };
+                Ok(Sampled { latent, steps_made, stopped: false })
+            }
             Break(Stop::Discard) => Err(Halt::Discarded),
             Break(Stop::Keep) => {
                 let latent = newest.expect("a sampler is only stopped at a step, and a step has an estimate");

@@ -35,6 +35,9 @@ pub struct UNetConfig {
     pub use_linear_projection: bool,
     /// What it is told of a picture beside the words, if anything.
     pub addition: Option<Addition>,
+    /// Width of the sinusoid as which it is told the guidance scale, if it is: one distilled to paint what a guided one paints, such as
+    /// a latent consistency model (Luo et al. 2023, section 4.2). It takes no negative prompt.
+    pub guidance_width: Option<usize>,
 }
 
 /// What a network is told of a picture beside the words: the pooled text, and numbers such as its size (Podell et al. 2023, SDXL).
@@ -130,6 +133,7 @@ impl UNetConfig {
             freq_shift: fields.number("freq_shift", Some(0.0))?,
             use_linear_projection: fields.flag("use_linear_projection", false)?,
             addition: addition(fields)?,
+            guidance_width: guidance_width(fields)?,
             levels: down
                 .into_iter()
                 .enumerate()
@@ -223,6 +227,16 @@ fn addition(fields: &Fields) -> Result<Option<Addition>, ConfigError> {
     Ok(Some(Addition { number_width, inputs: fields.count(INPUTS, 1 << 16, None)? }))
 }
 
+/// `time_cond_proj_dim`, if there is one.
+fn guidance_width(fields: &Fields) -> Result<Option<usize>, ConfigError> {
+    const FIELD: &str = "time_cond_proj_dim";
+    let width = fields.get(FIELD).map(|_| fields.count(FIELD, 1 << 12, None)).transpose()?;
+    match width {
+        Some(width) if width < 4 || width % 2 != 0 => Err(fields.wrong(FIELD, "an even number from 4 on")),
+        _ => Ok(width),
+    }
+}
+
 /// Height and width where the field is one number or two.
 fn sample_size(fields: &Fields) -> Result<Option<(usize, usize)>, ConfigError> {
     Ok(fields.count_per_block("sample_size", 1 << 16, 2)?.map(|sides| (sides[0], sides[1])))
@@ -253,7 +267,6 @@ fn refuse_unsupported(fields: &Fields) -> Result<(), ConfigError> {
         ("resnet_out_scale_factor", vec![json!(1)]),
         ("resnet_skip_time_act", vec![json!(false)]),
         ("resnet_time_scale_shift", vec![json!("default")]),
-        ("time_cond_proj_dim", vec![]),
         ("time_embedding_act_fn", vec![]),
         ("time_embedding_dim", vec![]),
         ("time_embedding_type", vec![json!("positional")]),

@@ -80,5 +80,5 @@ fn a_model_that_takes_over_the_name_of_the_loaded_one_is_loaded_in_its_place() {
     let commands: Vec<_> = std::iter::from_fn(|| stage.peer.try_command()).collect();
     let Some(Command::UseLibrary(library)) = commands.first() else { panic!("{commands:?}") };
     assert_eq!(library.find("sepia").unwrap(), second);
-    assert!(matches!(&commands[1], Command::Load(name, _) if name == "sepia"), "{commands:?}");
+    assert!(matches!(&commands[1], Command::Load { model, .. } if model == "sepia"), "{commands:?}");
 }
