@@ -96,5 +96,5 @@ fn they_take_no_negative_prompt_and_say_so_and_several_prompts_together() {
     assert_ne!(painted(&model, &together).1.picture, plain.picture);
     let library = Library::discover(&[home.path().to_owned()]);
     let summary = library.entries()[0].summary.as_ref().unwrap();
-    assert_eq!((summary.unet.guidance_width, summary.use_alone()), (Some(WIDTH), " LCM"));
+    assert_eq!((summary.unet.guidance_width, summary.use_alone()), (Some(WIDTH), " LCM".to_owned()));
 }

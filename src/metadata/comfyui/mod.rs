@@ -34,6 +34,8 @@ const PICTURES: [&str; 14] = [
     "source_image",
     "samples_to",
 ];
+/// More runs of samplers behind each other are not read.
+const MOST_PASSES: usize = 16;
 /// What does nothing to a picture.
 const SILENT: [&str; 6] =
     ["SaveImage", "PreviewImage", "VAEDecode", "VAEDecodeTiled", "ImageUpscaleWithModel", "UpscaleModelLoader"];
@@ -52,6 +54,7 @@ pub(super) fn read(prompt: Option<&str>, workflow: Option<&str>) -> Option<Impor
         notes: Vec::new(),
         named: HashSet::new(),
         loader: None,
+        visits: 0,
         tuning: Tuning::default(),
     };
     Some(reading.read(&path, pass))
@@ -107,6 +110,8 @@ struct Reading<'a> {
     named: HashSet<&'a str>,
     /// What loaded the model.
     loader: Option<Node<'a>>,
+    /// How many nodes of prompts were seen.
+    visits: usize,
     tuning: Tuning,
 }
 
@@ -121,7 +126,7 @@ impl<'a> Reading<'a> {
         let beginning = loop {
             let (between, beginning) = self.beginning(&first);
             match beginning {
-                Beginning::Pass(before) if later.len() < LONGEST => {
+                Beginning::Pass(before) if later.len() < MOST_PASSES => {
                     later.push((std::mem::replace(&mut first, *before), between));
                 }
                 beginning => {

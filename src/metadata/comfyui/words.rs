@@ -1,7 +1,7 @@
 //! From what conditions a sampler to prompts.
 
 use super::Reading;
-use super::graph::{Graph, Node, Output};
+use super::graph::{Graph, LONGEST, Node, Output};
 
 /// The most prompts that are read together.
 const MOST: usize = 16;
@@ -44,9 +44,11 @@ impl<'a> Reading<'a> {
         depth: usize,
         texts: &mut Vec<(String, Node<'a>)>,
     ) {
-        if depth == 0 || texts.len() >= MOST {
+        // Graphs that go in circles double with each turn.
+        if depth == 0 || texts.len() >= MOST || self.visits >= LONGEST {
             return;
         }
+        self.visits += 1;
         if let Some(text) = self.own_text(node, side) {
             texts.push((text, node));
             return;
@@ -110,7 +112,7 @@ impl<'a> Reading<'a> {
             return Some(text.to_owned());
         }
         // What loads a model and encodes at once.
-        if let Some(text) = graph.text(node, side) {
+        if let Some(text) = node.inputs.get(side).and_then(serde_json::Value::as_str) {
             return Some(text.to_owned());
         }
         let is_encoder = node.has("text") || node.class.contains("TextEncode");
