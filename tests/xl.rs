@@ -99,6 +99,18 @@ fn each_step_of_the_refiner_is_diffusers() {
 }
 
 #[test]
+fn an_empty_negative_prompt_is_nothing_at_all_but_in_comfyui() {
+    let home = tempfile::tempdir().unwrap();
+    let model = load(&Tiny::read("xl").write_file(home.path(), "tiny.safetensors"));
+    let picture = |negative: &str, program| {
+        let reproduce = Reproduce { program, ..Reproduce::default() };
+        painted(&model, &Request { reproduce, ..request(negative, None) }).1.picture
+    };
+    assert_ne!(picture("", Program::ComfyUi), picture("", Program::Diffusers));
+    assert_eq!(picture("blurry", Program::ComfyUi), picture("blurry", Program::Diffusers));
+}
+
+#[test]
 fn they_are_listed_for_what_they_are() {
     let home = tempfile::tempdir().unwrap();
     Tiny::read("xl").write_file(home.path(), "juniper.safetensors");

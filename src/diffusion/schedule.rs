@@ -7,7 +7,7 @@
 //! calls "leading" with an offset of 1; `SgmUniform` lies up to a timestep off "trailing", because it divides 0..999 where
 //! "trailing" divides 0..1000.
 
-use super::{SamplerName, ScheduleName};
+use super::{Program, SamplerName, ScheduleName};
 
 /// The sigma that stands for noise alone, that is, for infinity: where a model was trained to zero terminal signal-to-noise
 /// ratio (Lin et al. 2023), its last timestep has this one. What is left of the clean latent there, a millionth, is below what
@@ -156,18 +156,41 @@ pub fn sigmas(name: ScheduleName, training: &TrainingSigmas, steps: u32) -> Vec<
     sigmas
 }
 
-/// What a sampler visits: the schedule's sigmas or, as A1111 runs some, those of a schedule that is a step longer, without its last but
-/// one (`discard_next_to_last_sigma`).
-pub fn sigmas_for(sampler: SamplerName, name: ScheduleName, training: &TrainingSigmas, steps: u32) -> Vec<f64> {
+/// What a sampler visits in a program: the schedule's sigmas or, as A1111 and `ComfyUI` run some, those of a schedule that is a step longer,
+/// without its last but one (`discard_next_to_last_sigma`; `KSampler.DISCARD_PENULTIMATE_SIGMA_SAMPLERS`).
+pub fn sigmas_for(
+    program: Program,
+    sampler: SamplerName,
+    name: ScheduleName,
+    training: &TrainingSigmas,
+    steps: u32,
+) -> Vec<f64> {
+    use SamplerName as S;
     let name = if name == ScheduleName::Automatic { usual(sampler) } else { name };
-    match sampler {
-        SamplerName::Dpm2 | SamplerName::Dpm2Ancestral | SamplerName::DpmPlusPlus3MSde => {
-            let mut longer = sigmas(name, training, steps.max(1) + 1);
-            longer.remove(longer.len() - 2);
-            longer
-        }
+    let of = |steps: u32| match (name, program) {
+        (ScheduleName::DdimUniform, Program::A1111 | Program::ComfyUi) => all_leading(training, steps),
         _ => sigmas(name, training, steps),
+    };
+    let discards = match program {
+        Program::ComfyUi => matches!(sampler, S::Dpm2 | S::Dpm2Ancestral | S::UniPc | S::UniPcBh2),
+        Program::A1111 | Program::Diffusers => matches!(sampler, S::Dpm2 | S::Dpm2Ancestral | S::DpmPlusPlus3MSde),
+    };
+    if !discards {
+        return of(steps);
     }
+    let mut longer = of(steps.max(1) + 1);
+    longer.remove(longer.len() - 2);
+    longer
+}
+
+/// `DdimUniform` as A1111 and `ComfyUI` count it: every n-th timestep from the second on for as long as there are any, which is more than
+/// `steps` where these do not divide them.
+fn all_leading(training: &TrainingSigmas, steps: u32) -> Vec<f64> {
+    let trained = &training.sigmas;
+    let stride = (trained.len() / steps.max(1) as usize).max(1);
+    let mut sigmas: Vec<f64> = trained.iter().skip(1).step_by(stride).rev().copied().collect();
+    sigmas.push(0.0);
+    sigmas
 }
 
 /// What `Automatic` is for a sampler: A1111's choice for those that it has by that name (`modules/sd_samplers_kdiffusion.py`), timesteps as they
@@ -245,10 +268,30 @@ pub(crate) mod tests {
     #[test]
     fn the_samplers_that_a1111_runs_so_leave_out_the_last_sigma_but_one() {
         let (name, longer) = (ScheduleName::Karras, sigmas(ScheduleName::Karras, &training(), 11));
-        let visited = sigmas_for(SamplerName::Dpm2, name, &training(), 10);
-        assert_eq!(visited, [&longer[..10], &[0.0]].concat());
-        assert_eq!(sigmas_for(SamplerName::Euler, name, &training(), 10), sigmas(name, &training(), 10));
-        assert_eq!(sigmas_for(SamplerName::Dpm2, name, &training(), 1).len(), 2);
+        let of = |program, sampler, steps| sigmas_for(program, sampler, name, &training(), steps);
+        let (discarded, whole) = ([&longer[..10], &[0.0]].concat(), sigmas(name, &training(), 10));
+        for (sampler, a1111, comfy) in [
+            (SamplerName::Dpm2, &discarded, &discarded),
+            (SamplerName::DpmPlusPlus3MSde, &discarded, &whole),
+            (SamplerName::UniPc, &whole, &discarded),
+            (SamplerName::Euler, &whole, &whole),
+        ] {
+            assert_eq!(&of(Program::A1111, sampler, 10), a1111);
+            assert_eq!(&of(Program::ComfyUi, sampler, 10), comfy);
+        }
+        assert_eq!(of(Program::A1111, SamplerName::Dpm2, 1).len(), 2);
+    }
+
+    // ComfyUI's `ddim_scheduler` takes the timesteps 1, 34 … 991 for 30 steps.
+    #[test]
+    fn leading_timesteps_are_all_that_fit_in_a1111_and_comfyui() {
+        let of =
+            |program, steps| sigmas_for(program, SamplerName::Euler, ScheduleName::DdimUniform, &training(), steps);
+        let (diffusers, comfy) = (of(Program::Diffusers, 30), of(Program::ComfyUi, 30));
+        assert_eq!((diffusers.len(), comfy.len()), (31, 32));
+        let timestep = |sigma: f64| training().sigma_to_timestep(sigma).round() as u32;
+        assert_eq!((timestep(diffusers[0]), timestep(comfy[0]), timestep(comfy[30])), (958, 991, 1));
+        assert_eq!(of(Program::A1111, 20), of(Program::Diffusers, 20));
     }
 
     fn training() -> TrainingSigmas {

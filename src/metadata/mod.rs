@@ -7,6 +7,7 @@
 mod a1111;
 mod comfyui;
 mod differences;
+mod fooocus;
 mod invokeai;
 mod json;
 mod masking;
@@ -28,12 +29,14 @@ pub const PARAMETERS_KEY: &str = "parameters";
 /// The key of the text chunk in which A1111's extras say what they did to a picture.
 pub const POSTPROCESSING_KEY: &str = "postprocessing";
 
-/// What the texts of a picture, by their keys, say of how it was made: those of A1111 and its like, `InvokeAI`, `NovelAI` or `ComfyUI`. None where
+/// What the texts of a picture, by their keys, say of how it was made: those of A1111 and its like, Fooocus, `InvokeAI`, `NovelAI` or `ComfyUI`. None where
 /// there is nothing of the kind; whatever stands in them, it is only read.
 pub fn from_texts(texts: &[(String, String)]) -> Option<Imported> {
     let text = |key: &str| texts.iter().find(|(found, _)| found == key).map(|(_, text)| text.as_str());
     let of_a1111 = text(PARAMETERS_KEY).map(from_parameters).filter(|imported| !imported.settings.is_empty());
-    of_a1111
+    let of_fooocus = text(PARAMETERS_KEY).and_then(fooocus::read);
+    of_fooocus
+        .or(of_a1111)
         .or_else(|| invokeai::read(text(invokeai::KEY)?))
         .or_else(|| invokeai::read_of_old(text(invokeai::KEY_OF_OLD)?))
         .or_else(|| invokeai::read_of_oldest(text(invokeai::KEY_OF_OLDEST)?))

@@ -49,7 +49,7 @@ fn nudged_tag(letters: &[char], tag: Range<usize>, by: f64) -> Option<(String, R
     let new = format!("<{head}:{name}:{weight}{others}>");
     let (before, after): (String, String) =
         (letters[..tag.start].iter().collect(), letters[tag.end..].iter().collect());
-    let place = tag.start..tag.start + new.chars().count();
+    let place = tag.start + 1..tag.start + new.chars().count() - 1;
     Some((before + &new + &after, place))
 }
 
@@ -95,6 +95,18 @@ fn weight_around(letters: &[char], words: &Range<usize>) -> Option<(usize, f64)>
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_tag_weighs_half_as_much_more_as_words_would() {
+        let (text, at) = nudged("a <lora:ink:0.8> cat", 5..5, 0.1).unwrap();
+        assert_eq!(text, "a <lora:ink:0.85> cat");
+        let (text, _) = nudged(&text, at, -0.1).unwrap();
+        assert_eq!(text, "a <lora:ink:0.8> cat");
+        assert_eq!(nudged("<lora:ink>", 3..3, 0.1).unwrap().0, "<lora:ink:1.05>");
+        assert_eq!(nudged("<lora:ink:0.5:1>", 3..3, 0.1).unwrap().0, "<lora:ink:0.55:1>");
+        assert_eq!(nudged("<lora:ink:te=1>", 3..3, 0.1), None);
+        assert_eq!(nudged("a <lora:x:1> cat", 14..14, 0.1).unwrap().0, "a <lora:x:1> (cat:1.1)");
+    }
 
     #[test]
     fn the_word_under_the_cursor_weighs_more_and_again_as_much_as_before() {

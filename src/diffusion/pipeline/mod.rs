@@ -141,8 +141,11 @@ impl<'a> Run<'a> {
             training = training.with_zero_terminal_snr();
         }
         let counts = request.step_counts();
-        let whole = sigmas_for(request.sampler, request.schedule, &training, counts.whole);
-        let steps = (counts.run as usize).min(whole.len() - 1);
+        let program = request.reproduce.program;
+        let whole = sigmas_for(program, request.sampler, request.schedule, &training, counts.whole);
+        // A whole schedule may be longer than it was asked to be.
+        let most = whole.len() - 1;
+        let steps = if counts.run == counts.whole { most } else { most.min(counts.run as usize) };
         let first = whole.len() - 1 - steps;
         let mut sigmas = whole[first..].to_vec();
         if matches!(request.sampler, SamplerName::Ddim | SamplerName::Plms) {
