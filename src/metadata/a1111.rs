@@ -11,6 +11,8 @@ use crate::geom::Extent;
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
+/// Of A1111, written where the file was read.
+const MODEL_HASH: &str = "Model hash";
 const NEGATIVE: &str = "Negative prompt:";
 /// The prompt in full, written only where A1111's trimming of lines would change it.
 const EXACT_PROMPT: &str = "Sfumato prompt";
@@ -70,16 +72,21 @@ const VERSION: &str = concat!("sfumato ", env!("CARGO_PKG_VERSION"));
 /// A request as text. [`from_parameters`] gives every setting back exactly, numbers to the last bit; pixels that a run started
 /// from are not part of it.
 pub fn to_parameters<P, M>(request: &Request<P, M>) -> String {
-    text_of(request, None)
+    text_of(request, None, None)
 }
 
 /// A result as text: its request, and how many steps were made if it was stopped early.
 pub fn describe(painted: &Painted) -> String {
-    let stopped = painted.steps_made < painted.request.steps_to_run();
-    text_of(&painted.request, stopped.then_some(painted.steps_made))
+    describe_with_hash(painted, None)
 }
 
-fn text_of<P, M>(request: &Request<P, M>, steps_made: Option<u32>) -> String {
+/// As [`describe`], with the first ten digits of the SHA-256 of the model's file, where they are known.
+pub fn describe_with_hash(painted: &Painted, hash: Option<&str>) -> String {
+    let stopped = painted.steps_made < painted.request.steps_to_run();
+    text_of(&painted.request, stopped.then_some(painted.steps_made), hash)
+}
+
+fn text_of<P, M>(request: &Request<P, M>, steps_made: Option<u32>, hash: Option<&str>) -> String {
     let mut keys = vec![
         pairs::write("Steps", &request.steps.to_string()),
         pairs::write("Sampler", request.sampler.label()),
@@ -87,8 +94,9 @@ fn text_of<P, M>(request: &Request<P, M>, steps_made: Option<u32>) -> String {
         pairs::write("CFG scale", &request.guidance_scale.to_string()),
         pairs::write("Seed", &request.seed.to_string()),
         pairs::write("Size", &request.extent.to_string()),
-        pairs::write("Model", &request.model),
     ];
+    keys.extend(hash.map(|hash| pairs::write(MODEL_HASH, hash)));
+    keys.push(pairs::write("Model", &request.model));
     keys.extend(reproducing::seed_text(&request.reproduce));
     if let Some(vae) = &request.borrowed.vae {
         keys.push(pairs::write(VAE, vae));
@@ -330,6 +338,7 @@ fn take(found: &mut Found, key: &str, value: &str) -> bool {
         IMAGE_GUIDANCE => set(&mut found.image_guidance, finite(value)),
         "Seed" => set(&mut found.seed, value.parse().ok()),
         "Size" => set(&mut found.extent, parse_extent(value)),
+        MODEL_HASH => set(&mut found.model_hash, Some(value.to_ascii_lowercase())),
         "Model" => set(&mut found.model, Some(value.to_owned())),
         VAE => set(&mut found.borrowed.vae, Some(value.to_owned()).filter(|name| !NO_VAE.contains(&name.as_str()))),
         PARTS_FROM => set(&mut found.borrowed.parts_from, Some(value.to_owned())),

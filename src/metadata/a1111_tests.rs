@@ -107,7 +107,8 @@ fn a_text_of_a1111_is_read_with_its_defaults() {
     assert_eq!(settings.sampler, Some(SamplerName::EulerAncestral));
     assert_eq!(settings.schedule, Some(ScheduleName::Automatic));
     let keys: Vec<_> = unknown.iter().map(|(key, _)| key.as_str()).collect();
-    assert_eq!(keys, ["Model hash", "Lora hashes", "Version"]);
+    assert_eq!(keys, ["Lora hashes", "Version"]);
+    assert_eq!(settings.model_hash.as_deref(), Some("6ce0161689"));
     assert_eq!(settings.clip_skip, Some(2));
 }
 
@@ -183,7 +184,8 @@ fn a1111s_least_sigma_of_the_negative_prompt_is_read_where_it_skips_all_steps() 
 
 #[test]
 fn a_run_that_was_stopped_says_after_how_many_steps() {
-    let text = text_of(&request(), Some(12));
+    let text = text_of(&request(), Some(12), Some("6ce0161689"));
+    assert!(text.contains("Size: 128x192, Model hash: 6ce0161689, Model: bozzetto"), "{text}");
     assert_eq!(from_parameters(&text).settings.steps_made, Some(12));
 }
 

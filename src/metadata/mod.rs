@@ -15,7 +15,7 @@ mod novelai;
 mod pairs;
 mod reproducing;
 
-pub use a1111::{describe, from_parameters, to_parameters, upscaling_text, with_upscaling};
+pub use a1111::{describe, describe_with_hash, from_parameters, to_parameters, upscaling_text, with_upscaling};
 pub use masking::Masking;
 
 use crate::diffusion::{
@@ -61,6 +61,8 @@ pub struct Imported {
 pub struct Found {
     /// The model's name.
     pub model: Option<String>,
+    /// The first ten digits of the SHA-256 of its file, as A1111 has them.
+    pub model_hash: Option<String>,
     /// The prompt.
     pub prompt: Option<String>,
     /// The negative prompt; empty where the text names settings but no negative prompt.

@@ -402,6 +402,8 @@ pub struct Model {
     pub details: Option<Details>,
     /// Whether it can leave layers of its text encoder out.
     pub skips_layers: bool,
+    /// Of a checkpoint in one file, the hash by which A1111 names it, once it was read.
+    pub hash: Option<String>,
     /// Whether it edits pictures by instruction.
     pub edits: bool,
     /// The VAEs that it can paint with instead of its own.
@@ -435,6 +437,7 @@ impl Model {
             guessed: None,
             details: None,
             skips_layers: false,
+            hash: None,
             edits: false,
             vaes: Vec::new(),
             lenders: Vec::new(),
@@ -454,6 +457,7 @@ impl Model {
             guessed: None,
             details: None,
             skips_layers: false,
+            hash: None,
             edits: false,
             vaes: Vec::new(),
             lenders: Vec::new(),

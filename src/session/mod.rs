@@ -13,6 +13,7 @@ mod downloads;
 mod draft;
 mod files;
 mod guide;
+mod hashing;
 mod history;
 mod jobs;
 mod keep;
@@ -141,6 +142,7 @@ pub struct Session {
     wildcards: Wildcards,
     archive: archive::Archive,
     looking: looking::Looking,
+    hashing: hashing::Hashing,
     download_thread: downloads::Downloads,
     keeper: Keeper,
     /// Let go after the keeper has written what waited. None while another program keeps the state.
@@ -243,6 +245,7 @@ impl Session {
             archive: archive::start(paths.gallery_folder(&settings), Arc::clone(&wake)),
             looking: looking::Looking::new(clip),
             download_thread: downloads::Downloads::start(Arc::clone(&wake), None),
+            hashing: hashing::Hashing::start(Arc::clone(&wake), paths.hashes_file()),
             keeper: if claim.is_some() { Keeper::start(folder, wake) } else { Keeper::idle() },
             claim,
             settings,
@@ -298,6 +301,7 @@ impl Session {
         }
         self.list_more();
         self.look_at_styles();
+        self.recall_hashes();
         self.refresh();
     }
 
