@@ -40,6 +40,9 @@ const NOISE: &str = "Sigma noise";
 /// Of A1111, with the one value that is not its default.
 const NOISE_SCHEDULE: &str = "Noise Schedule";
 const ZERO_TERMINAL_SNR: &str = "Zero Terminal SNR";
+const RHO: &str = "Schedule rho";
+const SIGMA_MIN: &str = "Schedule min sigma";
+const SIGMA_MAX: &str = "Schedule max sigma";
 const RESCALE: &str = "Sfumato guidance rescale";
 /// Of A1111, which writes it where brackets stand in a prompt.
 const EMPHASIS: &str = "Emphasis";
@@ -193,6 +196,9 @@ fn tuning_text(sampler: SamplerName, tuning: Tuning) -> impl Iterator<Item = Str
         (CHURN_FROM, unusual(tuning.churn_from, usual.churn_from)),
         (CHURN_TO, unusual(tuning.churn_to, usual.churn_to)),
         (NOISE, unusual(tuning.noise, usual.noise)),
+        (RHO, tuning.rho),
+        (SIGMA_MIN, unusual(tuning.sigma_min, usual.sigma_min)),
+        (SIGMA_MAX, unusual(tuning.sigma_max, usual.sigma_max)),
         (RESCALE, unusual(tuning.guidance_rescale, usual.guidance_rescale)),
     ];
     let stretched = tuning.zero_terminal_snr.then(|| pairs::write(NOISE_SCHEDULE, ZERO_TERMINAL_SNR));
@@ -359,6 +365,9 @@ fn take(found: &mut Found, key: &str, value: &str) -> bool {
         CHURN_FROM => turn(found, finite(value), |tuning, from| tuning.churn_from = from),
         CHURN_TO => turn(found, finite(value), |tuning, to| tuning.churn_to = to),
         NOISE => turn(found, finite(value), |tuning, noise| tuning.noise = noise),
+        RHO => turn(found, finite(value).filter(|rho| *rho > 0.0), |tuning, rho| tuning.rho = Some(rho)),
+        SIGMA_MIN => turn(found, finite(value), |tuning, sigma| tuning.sigma_min = sigma),
+        SIGMA_MAX => turn(found, finite(value), |tuning, sigma| tuning.sigma_max = sigma),
         RESCALE => turn(found, finite(value), |tuning, share| tuning.guidance_rescale = share),
         NOISE_SCHEDULE => {
             turn(found, (value == ZERO_TERMINAL_SNR).then_some(true), |tuning, is| tuning.zero_terminal_snr = is)
@@ -432,10 +441,7 @@ pub(super) fn sampler_named(label: &str) -> Option<SamplerName> {
 
 /// Our own names, and A1111's.
 pub(super) fn schedule_named(label: &str) -> Option<ScheduleName> {
-    // What is polyexponential has an exponent of 1 there, which is exponential.
-    let others = [("uniform", ScheduleName::Normal), ("polyexponential", ScheduleName::Exponential)];
-    let other = || others.iter().find(|(other, _)| label.eq_ignore_ascii_case(other)).map(|(_, name)| *name);
-    ScheduleName::from_name(label).or_else(other)
+    ScheduleName::from_name(label).or_else(|| label.eq_ignore_ascii_case("uniform").then_some(ScheduleName::Normal))
 }
 
 #[cfg(test)]

@@ -79,6 +79,8 @@ fn how_a1111_turned_a_sampler_is_read() {
     let expected =
         Tuning { eta: Some(0.6), churn: 2.0, churn_to: 5.0, noise: 1.01, zero_terminal_snr: true, ..Tuning::default() };
     assert_eq!((found.settings.tuning, found.unknown.len()), (Some(expected), 0));
+    let bent = read(", Schedule rho: 3, Schedule min sigma: 0.05, Schedule max sigma: 12").settings.tuning.unwrap();
+    assert_eq!(bent, Tuning { rho: Some(3.0), sigma_min: 0.05, sigma_max: 12.0, ..Tuning::default() });
     assert_eq!(read(", Eta DDIM: 0.2").settings.tuning.and_then(|tuning| tuning.eta), Some(0.2));
     assert_eq!(read(", Noise Schedule: Other").unknown.len(), 1);
 }
@@ -133,7 +135,7 @@ fn an_old_sampler_label_carries_its_schedule() {
     assert_eq!((karras.sampler, karras.schedule), (Some(SamplerName::DpmPlusPlus2M), Some(ScheduleName::Karras)));
     let cpp = read("euler_a sgm_uniform");
     assert_eq!((cpp.sampler, cpp.schedule), (Some(SamplerName::EulerAncestral), Some(ScheduleName::SgmUniform)));
-    assert_eq!(read("DPM++ 2M Polyexponential").schedule, Some(ScheduleName::Exponential));
+    assert_eq!(read("DPM++ 2M Polyexponential").schedule, Some(ScheduleName::Polyexponential));
     let spaced = read("Euler a SGM Uniform");
     assert_eq!((spaced.sampler, spaced.schedule), (Some(SamplerName::EulerAncestral), Some(ScheduleName::SgmUniform)));
 }
@@ -258,13 +260,16 @@ proptest! {
             prop::option::of(0.0..=1.0f64), prop_oneof![Just(1.0), 0.0..=2.0f64],
             (prop_oneof![Just(0.0), 0.0..=100.0f64], prop_oneof![Just(0.0), 0.0..=1000.0f64], prop_oneof![Just(0.0), 0.0..=1000.0f64]),
             prop_oneof![Just(0.0), 0.0..=1.0f64], any::<bool>(),
+            (prop::option::of(0.1..=100.0f64), prop_oneof![Just(0.0), 0.0..=1000.0f64], prop_oneof![Just(0.0), 0.0..=1000.0f64]),
         ),
     ) {
         let extent = Extent::new(width, height);
         let (guidance_start, guidance_end, negative_min_sigma, deep_every, merge_tokens) = savings;
         let savings = Savings { guidance_start, guidance_end, negative_min_sigma, deep_every, merge_tokens };
-        let (eta, noise, (churn, churn_from, churn_to), guidance_rescale, zero_terminal_snr) = tuning;
-        let tuning = Tuning { eta, noise, churn, churn_from, churn_to, guidance_rescale, zero_terminal_snr };
+        let (eta, noise, (churn, churn_from, churn_to), guidance_rescale, zero_terminal_snr, (rho, sigma_min, sigma_max)) = tuning;
+        let tuning = Tuning {
+            eta, noise, churn, churn_from, churn_to, guidance_rescale, zero_terminal_snr, rho, sigma_min, sigma_max,
+        };
         let (program, noise, variation, resized_from, ensd, index, (sgm_noise, exact_steps)) = reproduce;
         let reproduce = Reproduce {
             program, noise, ensd, sgm_noise, exact_steps,

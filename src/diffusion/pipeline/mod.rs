@@ -142,7 +142,7 @@ impl<'a> Run<'a> {
         }
         let counts = request.step_counts();
         let program = request.reproduce.program;
-        let whole = sigmas_for(program, request.sampler, request.schedule, &training, counts.whole);
+        let whole = sigmas_for(program, request.sampler, request.schedule, &training, counts.whole, &request.tuning);
         // A whole schedule may be longer than it was asked to be.
         let most = whole.len() - 1;
         let steps = if counts.run == counts.whole { most } else { most.min(counts.run as usize) };

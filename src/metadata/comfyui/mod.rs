@@ -158,6 +158,9 @@ impl<'a> Reading<'a> {
         }
         self.tuning.eta = pass.eta.filter(|eta| (0.0..=1.0).contains(eta));
         self.tuning.noise = pass.noise.filter(|noise| (0.0..=Tuning::MAX_NOISE).contains(noise)).unwrap_or(1.0);
+        self.tuning.rho = pass.rho.filter(|rho| *rho > 0.0 && *rho <= Tuning::MAX_RHO);
+        let [low, high] = pass.ends.map(|end| end.filter(|end| (0.0..=Tuning::MAX_SIGMA).contains(end)).unwrap_or(0.0));
+        (self.tuning.sigma_min, self.tuning.sigma_max) = (low, high);
         let mut batch = Batch::default();
         match beginning {
             Beginning::Noise { node } => {

@@ -24,6 +24,9 @@ pub(super) struct Pass<'a> {
     pub(super) adds_noise: bool,
     pub(super) eta: Option<f64>,
     pub(super) noise: Option<f64>,
+    /// How the schedule is bent, and its least and its largest sigma.
+    pub(super) rho: Option<f64>,
+    pub(super) ends: [Option<f64>; 2],
     /// What is plugged in where a sampler or a schedule is expected, and is not known.
     pub(super) strange: Vec<Node<'a>>,
 }
@@ -59,6 +62,8 @@ impl<'a> Pass<'a> {
             adds_noise: graph.text(node, "add_noise") != Some("disable"),
             eta: None,
             noise: None,
+            rho: None,
+            ends: [None; 2],
             strange: Vec::new(),
         }
     }
@@ -115,11 +120,14 @@ impl<'a> Pass<'a> {
     fn take_sigmas(&mut self, graph: &Graph<'a>, node: Node<'a>) {
         self.steps = graph.count(node, "steps");
         self.denoise = graph.number(node, "denoise").unwrap_or(1.0);
+        // Those that have ends of their own.
+        (self.rho, self.ends) =
+            (graph.number(node, "rho"), ["sigma_min", "sigma_max"].map(|key| graph.number(node, key)));
         self.schedule = match node.class {
             "BasicScheduler" => graph.text(node, "scheduler"),
             "KarrasScheduler" => Some("karras"),
             "ExponentialScheduler" => Some("exponential"),
-            "PolyexponentialScheduler" if graph.number(node, "rho") == Some(1.0) => Some("exponential"),
+            "PolyexponentialScheduler" => Some("polyexponential"),
             "AlignYourStepsScheduler" => Some("align_your_steps"),
             "BetaSamplingScheduler" => Some("beta"),
             // Its further steps are each a tenth of all below, whatever their number.
