@@ -214,8 +214,8 @@ impl Session {
             document::restored(snapshot.layers, snapshot.mask.as_deref(), snapshot.draft.extent, &mut notices);
         let mut jobs = Jobs::default();
         jobs.leave_over(snapshot.queue);
-        let shown = Shown::Empty(snapshot.draft.extent);
         let mut session = Self {
+            shown: Shown::Empty(snapshot.draft.extent),
             draft: snapshot.draft,
             document,
             guide: snapshot.guide,
@@ -258,7 +258,6 @@ impl Session {
             masks_nothing_below: false,
             looked_below: None,
             live: live::Live::default(),
-            shown,
             revision: 0,
             wishes: Vec::new(),
             used_seed: snapshot.used_seed,
