@@ -356,8 +356,8 @@ pub(crate) mod tests {
             (SamplerName::EulerAncestral, ScheduleName::Normal),
             (SamplerName::Lcm, ScheduleName::Lcm),
         ] {
-            let found = sigmas_for(sampler, ScheduleName::Automatic, &training(), 12);
-            assert_eq!(found, sigmas_for(sampler, name, &training(), 12), "{}", sampler.label());
+            let of = |name| sigmas_for(Program::A1111, sampler, name, &training(), 12, &Tuning::default());
+            assert_eq!(of(ScheduleName::Automatic), of(name), "{}", sampler.label());
         }
     }
 
