@@ -455,7 +455,10 @@ pub(crate) mod tests {
                 let found = sigmas(name, &trained, 20);
                 assert!(found.windows(2).all(|pair| pair[0] > pair[1]), "{}", name.label());
                 match name {
-                    ScheduleName::Karras | ScheduleName::Exponential | ScheduleName::KlOptimal => {
+                    ScheduleName::Karras
+                    | ScheduleName::Exponential
+                    | ScheduleName::Polyexponential
+                    | ScheduleName::KlOptimal => {
                         assert!((found[0] - 4096.0).abs() < 1e-3);
                     }
                     // Its sigmas are what they are.
