@@ -18,7 +18,7 @@ mod tiny_checkpoint;
 use candle_core::{DType, Device, Tensor};
 use runs::{a_picture, apart, load, painted, request};
 use sfumato::checkpoints::{Format, Library, Model, Precision, Prediction};
-use sfumato::diffusion::{Defaults, Input, Request, SamplerName, ScheduleName};
+use sfumato::diffusion::{Defaults, Input, Program, Reproduce, Request, SamplerName, ScheduleName};
 use sfumato::geom::Extent;
 use std::collections::HashMap;
 use tiny_checkpoint::{Tiny, fixtures};

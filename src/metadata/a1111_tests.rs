@@ -268,7 +268,7 @@ proptest! {
         let savings = Savings { guidance_start, guidance_end, negative_min_sigma, deep_every, merge_tokens };
         let (eta, noise, (churn, churn_from, churn_to), guidance_rescale, zero_terminal_snr, (rho, sigma_min, sigma_max)) = tuning;
         let tuning = Tuning {
-            eta, noise, churn, churn_from, churn_to, guidance_rescale, zero_terminal_snr, rho, sigma_min, sigma_max,
+            eta, noise, churn, churn_from, churn_to, guidance_rescale, rho, sigma_min, sigma_max, zero_terminal_snr,
         };
         let (program, noise, variation, resized_from, ensd, index, (sgm_noise, exact_steps)) = reproduce;
         let reproduce = Reproduce {

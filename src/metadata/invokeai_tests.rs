@@ -28,7 +28,7 @@ fn what_its_present_versions_write_is_read() {
     let reproduce = found.reproduce.unwrap();
     assert_eq!((reproduce.program, reproduce.noise), (Program::Diffusers, NoiseSource::Cpu));
     // Its noise of later steps is of seed ^ 0xffffffff.
-    assert_eq!(3_225_806_u64.wrapping_add_signed(reproduce.ensd), 3_225_806 ^ 0xffff_ffff);
+    assert_eq!(3_225_806_u64.wrapping_add_signed(reproduce.ensd), u64::from(!3_225_806_u32));
     let expected = [("controlnets".to_owned(), "canny".to_owned()), ("seamless_y".to_owned(), "true".to_owned())];
     assert_eq!(unknown, expected);
     assert!(differences[0].contains("blake3:a7b4"), "{differences:?}");

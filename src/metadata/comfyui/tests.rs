@@ -28,7 +28,7 @@ fn imported(prompt: &Value) -> Imported {
 }
 
 /// The usual graph with other nodes in it, or others of the same id.
-fn with(nodes: Value) -> Value {
+fn with(nodes: &Value) -> Value {
     let mut graph = usual();
     graph.as_object_mut().unwrap().extend(nodes.as_object().unwrap().clone());
     graph
@@ -53,7 +53,7 @@ fn the_usual_graph_is_read_whole() {
 
 #[test]
 fn loras_layers_vaes_and_what_changes_the_model_are_followed() {
-    let Imported { settings: found, unknown, .. } = imported(&with(json!({
+    let Imported { settings: found, unknown, .. } = imported(&with(&json!({
         "3": { "class_type": "KSampler", "inputs": {
             "seed": ["20", 0], "steps": 30, "cfg": 5, "sampler_name": "euler", "scheduler": "beta", "denoise": 1,
             "model": ["12", 0], "positive": ["13", 0], "negative": ["7", 0], "latent_image": ["5", 0] } },
@@ -84,7 +84,7 @@ fn loras_layers_vaes_and_what_changes_the_model_are_followed() {
 
 #[test]
 fn a_sampler_in_parts_is_put_together() {
-    let Imported { settings: found, unknown, .. } = imported(&with(json!({
+    let Imported { settings: found, unknown, .. } = imported(&with(&json!({
         "3": { "class_type": "SamplerCustomAdvanced", "inputs": {
             "noise": ["10", 0], "guider": ["11", 0], "sampler": ["12", 0], "sigmas": ["13", 0], "latent_image": ["5", 0] } },
         "10": { "class_type": "RandomNoise", "inputs": { "noise_seed": 42 } },
@@ -103,7 +103,7 @@ fn a_sampler_in_parts_is_put_together() {
         "sigmas": ["13", 0], "latent_image": ["5", 0] } });
     let sigmas = json!({ "class_type": "AlignYourStepsScheduler", "inputs": { "model_type": "SD1", "steps": 10, "denoise": 1 } });
     let select = json!({ "class_type": "KSamplerSelect", "inputs": { "sampler_name": "heunpp2" } });
-    let Imported { settings: found, unknown, .. } = imported(&with(json!({ "3": one, "13": sigmas, "14": select })));
+    let Imported { settings: found, unknown, .. } = imported(&with(&json!({ "3": one, "13": sigmas, "14": select })));
     assert_eq!((found.seed, found.schedule, found.sampler), (Some(5), Some(ScheduleName::AlignYourSteps), None));
     assert_eq!(unknown, [("sampler".to_owned(), "heunpp2".to_owned())]);
 }
@@ -112,7 +112,7 @@ fn a_sampler_in_parts_is_put_together() {
 fn a_picture_to_start_from_is_a_strength() {
     let encode = json!({ "class_type": "VAEEncode", "inputs": { "pixels": ["11", 0], "vae": ["4", 2] } });
     let load = json!({ "class_type": "LoadImage", "inputs": { "image": "cat.png" } });
-    let from = |sampler: Value| imported(&with(json!({ "3": sampler, "10": encode, "11": load })));
+    let from = |sampler: Value| imported(&with(&json!({ "3": sampler, "10": encode, "11": load })));
     let mut sampler = usual()["3"].clone();
     sampler["inputs"]["latent_image"] = json!(["10", 0]);
     sampler["inputs"]["denoise"] = json!(0.6);
@@ -137,7 +137,7 @@ fn what_was_enlarged_and_painted_once_more_is_one_request() {
             "seed": 1, "steps": 10, "cfg": 8, "sampler_name": "euler", "scheduler": "normal", "denoise": 0.5, "model": ["4", 0],
             "positive": ["6", 0], "negative": ["7", 0], "latent_image": [before, 0] } })
     };
-    let upscaled = with(json!({
+    let upscaled = with(&json!({
         "8": { "class_type": "VAEDecode", "inputs": { "samples": ["15", 0], "vae": ["4", 2] } },
         "10": { "class_type": "VAEDecode", "inputs": { "samples": ["3", 0], "vae": ["4", 2] } },
         "11": { "class_type": "UpscaleModelLoader", "inputs": { "model_name": "4x-UltraSharp.pth" } },
@@ -153,7 +153,7 @@ fn what_was_enlarged_and_painted_once_more_is_one_request() {
         (Some("4x-UltraSharp"), Some(2.0), Some(0.5))
     );
 
-    let in_latent = with(json!({
+    let in_latent = with(&json!({
         "8": { "class_type": "VAEDecode", "inputs": { "samples": ["15", 0], "vae": ["4", 2] } },
         "14": { "class_type": "LatentUpscaleBy", "inputs": { "upscale_method": "nearest-exact", "scale_by": 1.5, "samples": ["3", 0] } },
         "15": again("14"),
@@ -168,7 +168,7 @@ fn what_was_enlarged_and_painted_once_more_is_one_request() {
 
 #[test]
 fn prompts_that_are_combined_count_by_their_mean() {
-    let Imported { settings: found, .. } = imported(&with(json!({
+    let Imported { settings: found, .. } = imported(&with(&json!({
         "3": { "class_type": "KSampler", "inputs": {
             "seed": 1, "steps": 10, "cfg": 8, "sampler_name": "euler", "scheduler": "normal", "denoise": 1, "model": ["4", 0],
             "positive": ["10", 0], "negative": ["12", 0], "latent_image": ["5", 0] } },
@@ -184,7 +184,7 @@ fn prompts_that_are_combined_count_by_their_mean() {
 fn a_picture_of_a_batch_says_that_it_is_one() {
     let latent =
         json!({ "class_type": "EmptyLatentImage", "inputs": { "width": 512, "height": 512, "batch_size": 4 } });
-    let Imported { settings: found, differences, .. } = imported(&with(json!({ "5": latent })));
+    let Imported { settings: found, differences, .. } = imported(&with(&json!({ "5": latent })));
     assert_eq!(found.reproduce.unwrap().batch, Batch { index: 0, of: 4 });
     assert!(differences.iter().any(|line| line.contains("one of 4 of a batch")), "{differences:?}");
 }
