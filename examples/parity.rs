@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use std::process::{Command, ExitCode};
 
 /// The tests that measure with `tests/shared/parity.rs`.
-const TESTS: [&str; 9] = [
+const TESTS: [&str; 11] = [
+    "consistency_models",
     "diffusion_matches_diffusers",
     "editing_models",
     "inpainting_models",
@@ -17,6 +18,7 @@ const TESTS: [&str; 9] = [
     "networks_match_diffusers",
     "runs",
     "single_files",
+    "starts",
     "vaes",
     "xl",
 ];

@@ -44,11 +44,53 @@ fn save(tensors: &HashMap<String, Tensor>, path: &Path) {
     candle_core::safetensors::save(tensors, path).unwrap();
 }
 
+/// All of them.
+const EXPECTED: &[Expected] = &[
+    ("sd1", "sd1", "safetensors", "epsilon", ""),
+    ("sd1-torch", "sd1", "torch", "epsilon", ""),
+    ("sd1-gguf", "sd1", "gguf", "epsilon", ""),
+    ("sd1-fp8", "sd1", "safetensors", "epsilon", ""),
+    ("sd1-folder", "", "diffusers", "epsilon", ""),
+    ("sd1-inpainting", "sd1", "safetensors", "epsilon", "inpainting"),
+    ("sd1-editing", "sd1", "safetensors", "epsilon", "edits"),
+    ("sd1-alone", "sd1", "safetensors", "epsilon", "lacks"),
+    ("sd2-base-512", "sd2", "safetensors", "epsilon", ""),
+    ("sd2-v", "sd2", "torch", "v", ""),
+    ("sd2-folder", "", "diffusers", "v", ""),
+    ("xl", "sdxl", "safetensors", "epsilon", ""),
+    ("xl-torch", "sdxl", "torch", "epsilon", ""),
+    ("xl-folder", "", "diffusers", "epsilon", ""),
+    ("xl-v", "sdxl", "safetensors", "v", ""),
+    ("xl-zero-snr", "sdxl", "safetensors", "v", ""),
+    ("lcm-sd1", "sd1", "safetensors", "epsilon", ""),
+    ("sd_turbo", "sd2", "safetensors", "epsilon", ""),
+    ("sd_xl_turbo_1.0", "sdxl", "safetensors", "epsilon", ""),
+    ("sdxl_lightning_4step", "sdxl", "safetensors", "epsilon", ""),
+    ("xl-inpainting", "sdxl", "safetensors", "epsilon", "inpainting"),
+    ("xl-editing", "sdxl", "safetensors", "epsilon", "edits"),
+    ("xl-alone", "sdxl", "safetensors", "epsilon", "lacks"),
+    ("bk_sdm", "sd1", "safetensors", "epsilon", ""),
+    ("bk_sdm-folder", "", "diffusers", "epsilon", ""),
+    ("ssd1b", "sdxl", "safetensors", "epsilon", ""),
+    ("ssd1b-folder", "", "diffusers", "epsilon", ""),
+    ("ssd1b-inpainting", "sdxl", "safetensors", "epsilon", "inpainting"),
+    ("ssd1b-editing", "sdxl", "safetensors", "epsilon", "edits"),
+    ("ssd1b-alone", "sdxl", "safetensors", "epsilon", "lacks"),
+    ("koala", "sdxl", "safetensors", "epsilon", ""),
+    ("koala-folder", "", "diffusers", "epsilon", ""),
+    ("refiner", "sdxl_refiner", "safetensors", "epsilon", ""),
+];
+
 /// Writes them all. All are in f16, but for what is quantised and what is in eight bits.
-fn write(models: &Path) -> Vec<Expected> {
+fn write(models: &Path) {
     let unet = models.join("unet");
     std::fs::create_dir_all(&unet).unwrap();
     let [sd1, sd2, xl, refiner] = ["sd1", "sd2", "xl", "xl_refiner"].map(Tiny::read);
+    for name in ["bk_sdm", "ssd1b", "koala"] {
+        let small = Tiny::read(name);
+        small.write_file(models, &format!("{name}.safetensors"));
+        small.write_folder(&models.join(format!("{name}-folder")), Prediction::Epsilon);
+    }
     sd1.write_file(models, "sd1.safetensors");
     sd1.write_torch(models, "sd1-torch.ckpt");
     sd1.write_gguf(models, "sd1-gguf.gguf", GgmlDType::Q8_0);
@@ -65,7 +107,7 @@ fn write(models: &Path) -> Vec<Expected> {
         (name, if is_matrix { tensor.to_dtype(DType::F8E4M3).unwrap() } else { tensor })
     };
     save(&sd1.tensors().into_iter().map(eight_bits).collect(), &models.join("sd1-fp8.safetensors"));
-    for (tiny, name) in [(&sd1, "sd1"), (&xl, "xl")] {
+    for (tiny, name) in [(&sd1, "sd1"), (&xl, "xl"), (&Tiny::read("ssd1b"), "ssd1b")] {
         for (channels, what) in [(9, "inpainting"), (8, "editing")] {
             let mut tensors = tiny.tensors();
             let width = tensors[FIRST].dims()[0];
@@ -81,39 +123,25 @@ fn write(models: &Path) -> Vec<Expected> {
     let mut of_v = xl.tensors();
     of_v.insert("v_pred".to_owned(), Tensor::zeros(1, DType::F16, &candle_core::Device::Cpu).unwrap());
     save(&of_v, &models.join("xl-v.safetensors"));
-    vec![
-        ("sd1", "sd1", "safetensors", "epsilon", ""),
-        ("sd1-torch", "sd1", "torch", "epsilon", ""),
-        ("sd1-gguf", "sd1", "gguf", "epsilon", ""),
-        ("sd1-fp8", "sd1", "safetensors", "epsilon", ""),
-        ("sd1-folder", "", "diffusers", "epsilon", ""),
-        ("sd1-inpainting", "sd1", "safetensors", "epsilon", "inpainting"),
-        ("sd1-editing", "sd1", "safetensors", "epsilon", "edits"),
-        ("sd1-alone", "sd1", "safetensors", "epsilon", "lacks"),
-        ("sd2-base-512", "sd2", "safetensors", "epsilon", ""),
-        ("sd2-v", "sd2", "torch", "v", ""),
-        ("sd2-folder", "", "diffusers", "v", ""),
-        ("xl", "sdxl", "safetensors", "epsilon", ""),
-        ("xl-torch", "sdxl", "torch", "epsilon", ""),
-        ("xl-folder", "", "diffusers", "epsilon", ""),
-        ("xl-v", "sdxl", "safetensors", "v", ""),
-        ("xl-inpainting", "sdxl", "safetensors", "epsilon", "inpainting"),
-        ("xl-editing", "sdxl", "safetensors", "epsilon", "edits"),
-        ("xl-alone", "sdxl", "safetensors", "epsilon", "lacks"),
-        ("refiner", "sdxl_refiner", "safetensors", "epsilon", ""),
-    ]
+    of_v.insert("ztsnr".to_owned(), of_v["v_pred"].clone());
+    save(&of_v, &models.join("xl-zero-snr.safetensors"));
+    // What finishes early is told by its name.
+    sd1.write_file(models, "lcm-sd1.safetensors");
+    sd2.write_file(models, "sd_turbo.safetensors");
+    xl.write_file(models, "sd_xl_turbo_1.0.safetensors");
+    xl.write_file(models, "sdxl_lightning_4step.safetensors");
 }
 
 #[test]
 fn each_is_listed_for_what_it_is_and_painted_with() {
     let home = tempfile::tempdir().unwrap();
-    let expected = write(&home.path().join("models"));
+    write(&home.path().join("models"));
     let listed = json(home.path(), &["models", "--hash", "--json"]);
     let models: HashMap<&str, &Value> =
         listed["models"].as_array().unwrap().iter().map(|model| (model["name"].as_str().unwrap(), model)).collect();
     let picture = home.path().join("picture.png");
     Picture::filled(Extent::new(64, 64), [200, 90, 40, 255]).write_png(&picture, &[]).unwrap();
-    for (name, family, format, prediction, kind) in expected {
+    for &(name, family, format, prediction, kind) in EXPECTED {
         let model = models[name];
         assert_eq!(model["problem"], Value::Null, "{model}");
         // Folders say how wide they are, and none is as narrow as these; files are told by their names.

@@ -12,6 +12,7 @@ mod tiny_checkpoint;
 use candle_core::Device;
 use candle_core::quantized::GgmlDType;
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 use sfumato::checkpoints::{LearnedWord, Library, Lora, Model, Precision, Upscaler};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -112,7 +113,7 @@ fn look_at(path: &Path) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: Some(Box::new(FileFailurePersistence::Direct("proptest-regressions/hostile_files.txt"))), ..ProptestConfig::default() })]
 
     #[test]
     fn no_damaged_file_brings_a_loader_down(which in 0..12usize, harms in prop::collection::vec(Harm::any(), 1..5)) {
@@ -126,6 +127,31 @@ proptest! {
         std::fs::write(&path, &bytes).unwrap();
         for sentence in look_at(&path) {
             prop_assert!(sentence.contains(name), "{sentence}");
+        }
+    }
+}
+
+/// `tests/fixtures/generate_hostile.py`: what each does is its name.
+#[test]
+fn each_file_of_the_corpus_is_refused_by_its_name() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
+    let mut files: Vec<PathBuf> = std::fs::read_dir(corpus).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert_eq!(files.len(), 23);
+    for path in files {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let said = look_at(&path);
+        assert!(!said.is_empty(), "{name} was taken");
+        for sentence in &said {
+            assert!(sentence.contains(name), "{name}: {sentence}");
+        }
+        let says = |words: &str| said.iter().any(|sentence| sentence.contains(words));
+        match name {
+            "overlap.safetensors" => assert!(says("a and b lie at the same bytes"), "{said:?}"),
+            "twice.safetensors" => assert!(says("two tensors called a"), "{said:?}"),
+            "runs.ckpt" => assert!(says("posix.system"), "{said:?}"),
+            "builtins.ckpt" => assert!(says("builtins.eval"), "{said:?}"),
+            _ => {}
         }
     }
 }

@@ -132,6 +132,31 @@ fn a_lora_of_another_family_says_so_and_leaves_the_model_alone() {
     };
     misfit(pair(1024), "it was made for Stable Diffusion 2");
     misfit(pair(48), "it changes layers that the model does not have");
+    // Other kinds say it by the numbers that they add: 32 by 64 there are.
+    let parts = |parts: &[(&str, &[usize])]| -> HashMap<String, Tensor> {
+        parts.iter().map(|(part, shape)| (format!("{words}.{part}"), weights(part, *shape))).collect()
+    };
+    let hada = |inputs: usize| {
+        parts(&[
+            ("hada_w1_a", &[32, 2]),
+            ("hada_w1_b", &[2, inputs]),
+            ("hada_w2_a", &[32, 2]),
+            ("hada_w2_b", &[2, inputs]),
+        ])
+    };
+    misfit(hada(1024), "it was made for Stable Diffusion 2");
+    let kron = |inputs: usize| parts(&[("lokr_w1", &[4, 4]), ("lokr_w2_a", &[8, 2]), ("lokr_w2_b", &[2, inputs / 4])]);
+    misfit(kron(1024), "it changes layers that the model does not have");
+    misfit(parts(&[("diff", &[32, 1024])]), "it changes layers that the model does not have");
+    for fitting in [hada(64), kron(64), parts(&[("diff", &[32, 64])])] {
+        candle_core::safetensors::save(&fitting, &path).unwrap();
+        model.check(&Lora::open(&path).unwrap()).unwrap();
+    }
+    // Where no shape says it, training programs do.
+    let said = HashMap::from([("ss_base_model_version".to_owned(), "sdxl_base_v1-0".to_owned())]);
+    safetensors::serialize_to_file(kron(1024), Some(said), &path).unwrap();
+    let error = model.check(&Lora::open(&path).unwrap()).unwrap_err().to_string();
+    assert!(error.contains("it was made for Stable Diffusion XL"), "{error}");
     let mut xl = pair(64);
     xl.extend(pair(64).into_iter().map(|(name, tensor)| (name.replace("lora_unet_", "lora_te2_"), tensor)));
     let strangers =

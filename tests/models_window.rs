@@ -47,6 +47,7 @@ fn model(name: &str, kind: &str, megabytes: u64, side: u32, preview: Option<Path
         kind: kind.into(),
         stored: "f16",
         bytes: megabytes * 1_000_000,
+        bytes_in_memory: megabytes * 1_000_000,
         vae_width: 128,
         path: kind.into(),
         preview,
@@ -142,7 +143,9 @@ impl Window {
     /// The models that the engine was told to load.
     fn loaded(&self) -> Vec<String> {
         let commands = std::iter::from_fn(|| self.peer.try_command());
-        commands.filter_map(|command| if let Command::Load(name, _) = command { Some(name) } else { None }).collect()
+        commands
+            .filter_map(|command| if let Command::Load { model, .. } = command { Some(model) } else { None })
+            .collect()
     }
 }
 

@@ -29,7 +29,11 @@ fn each_step_is_diffusers() {
     let (sampler, schedule) = (SamplerName::Lcm, ScheduleName::Automatic);
     let consistent = Request { sampler, schedule, ..plain.clone() };
     let of_v = Request { prediction: Some(Prediction::VPrediction), ..plain.clone() };
-    for (key, tiny, request) in [("sd1", "sd1", plain), ("sd2_v", "sd2", of_v), ("lcm", "sd1", consistent)] {
+    let (sampler, schedule) = (SamplerName::Ddim, ScheduleName::DdimUniform);
+    let walked = Request { sampler, schedule, ..plain.clone() };
+    let cases =
+        [("sd1", "sd1", plain), ("sd2_v", "sd2", of_v), ("lcm", "sd1", consistent), ("sd1_ddim", "sd1", walked)];
+    for (key, tiny, request) in cases {
         let model = load(&Tiny::read(tiny).write_file(home.path(), "tiny.safetensors"));
         let off = apart(&painted(&model, &request).0, &expected[key], 14.6146);
         parity::within("latents of each step", key, "diffusers", off, 1e-4);

@@ -100,8 +100,43 @@ fn a_file_of_the_second_generation_computes_what_diffusers_computes() {
 }
 
 #[test]
+fn a_small_file_with_blocks_taken_away_computes_what_diffusers_computes() {
+    computes_what_diffusers_computes("bk_sdm");
+}
+
+/// Programs that number the layers of small networks as those of whole ones leave gaps where layers were taken away.
+#[test]
+fn gaps_in_the_numbers_of_a_small_file_change_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let tiny = Tiny::read("bk_sdm");
+    let with_gaps = |(name, tensor): (String, Tensor)| {
+        const UNET: &str = "model.diffusion_model.";
+        let layer = |way: &str| {
+            let (index, rest) = name.strip_prefix(UNET)?.strip_prefix(way)?.split_once('.')?;
+            Some((index.parse::<usize>().unwrap(), rest.to_owned()))
+        };
+        let name = if let Some((index @ 1.., rest)) = layer("input_blocks.") {
+            format!("{UNET}input_blocks.{}.{rest}", index + index / 2)
+        } else if let Some((index, rest)) = layer("output_blocks.") {
+            let doubles = rest.starts_with("2.conv") || rest.starts_with("1.conv");
+            format!("{UNET}output_blocks.{}.{rest}", index + index / 2 + usize::from(doubles))
+        } else {
+            name
+        };
+        (name, tensor)
+    };
+    let tensors: HashMap<String, Tensor> = tiny.tensors().into_iter().map(with_gaps).collect();
+    assert!(tensors.contains_key("model.diffusion_model.input_blocks.3.0.op.weight"));
+    let path = home.path().join("gaps.safetensors");
+    candle_core::safetensors::save(&tensors, &path).unwrap();
+    assert_eq!(painted(&path, None), painted(&tiny.write_file(home.path(), "whole.safetensors"), None));
+}
+
+#[test]
 fn all_forms_of_the_same_weights_paint_the_same_bytes() {
-    for (name, prediction) in [("sd1", Prediction::Epsilon), ("sd2", Prediction::VPrediction)] {
+    for (name, prediction) in
+        [("sd1", Prediction::Epsilon), ("bk_sdm", Prediction::Epsilon), ("sd2", Prediction::VPrediction)]
+    {
         let home = tempfile::tempdir().unwrap();
         let tiny = Tiny::read(name);
         let file = tiny.write_file(home.path(), "tiny.safetensors");

@@ -15,10 +15,10 @@ mod runs;
 #[allow(dead_code, reason = "some of its forms are enough here")]
 mod tiny_checkpoint;
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use runs::{a_picture, apart, load, painted, request};
 use sfumato::checkpoints::{Format, Library, Model, Precision, Prediction};
-use sfumato::diffusion::{Input, Request};
+use sfumato::diffusion::{Defaults, Input, Program, Reproduce, Request, SamplerName, ScheduleName};
 use sfumato::geom::Extent;
 use std::collections::HashMap;
 use tiny_checkpoint::{Tiny, fixtures};
@@ -44,6 +44,44 @@ fn each_step_of_xl_is_diffusers_from_a_folder_and_from_a_file() {
     }
 }
 
+/// SSD-1B and KOALA, which are XL with blocks taken away.
+#[test]
+fn each_step_of_small_xl_is_diffusers_from_a_folder_and_from_a_file() {
+    let (expected, request) = (expected(), request("", None));
+    for name in ["ssd1b", "koala"] {
+        let home = tempfile::tempdir().unwrap();
+        let tiny = Tiny::read(name);
+        let folder = home.path().join("folder");
+        tiny.write_folder(&folder, Prediction::Epsilon);
+        let (latents, picture) = painted(&load(&folder), &request);
+        let off = apart(&latents, &expected[name], 14.6146);
+        parity::within("latents of each step", name, "diffusers", off, 1e-4);
+        let of_file = load(&tiny.write_file(home.path(), "tiny.safetensors"));
+        assert_eq!(of_file.family.map(|family| family.key), Some("sdxl"));
+        assert_eq!(painted(&of_file, &request).1.picture, picture.picture, "{name}");
+    }
+}
+
+/// As `NoobAI` and its like are: a file says of itself that it was trained on v, and to a last timestep of noise alone.
+#[test]
+fn each_step_of_xl_of_v_that_begins_with_noise_alone_is_diffusers() {
+    let home = tempfile::tempdir().unwrap();
+    let mut tensors = Tiny::read("xl").tensors();
+    let marker = Tensor::zeros(1, DType::F32, &Device::Cpu).unwrap();
+    tensors.extend(["v_pred", "ztsnr"].map(|name| (name.to_owned(), marker.clone())));
+    let path = home.path().join("tiny.safetensors");
+    candle_core::safetensors::save(&tensors, &path).unwrap();
+    let model = load(&path);
+    assert_eq!(model.prediction, Prediction::VPrediction);
+    let defaults = Defaults::of(&model);
+    assert_eq!((defaults.sampler, defaults.schedule), (SamplerName::Ddim, ScheduleName::Simple));
+    let request = Request { sampler: defaults.sampler, schedule: defaults.schedule, ..request("", None) };
+    let (latents, _) = painted(&model, &request);
+    // The first of the latents is that of timestep 749.
+    let off = apart(&latents, &expected()["ztsnr"], 4.0);
+    parity::within("latents of each step", "xl of v, from noise alone", "diffusers", off, 1e-4);
+}
+
 #[test]
 fn each_step_of_the_refiner_is_diffusers() {
     let home = tempfile::tempdir().unwrap();
@@ -58,6 +96,18 @@ fn each_step_of_the_refiner_is_diffusers() {
     let of_file = load(&tiny.write_file(home.path(), "tiny.safetensors"));
     assert_eq!(of_file.family.map(|family| family.key), Some("sdxl_refiner"));
     assert_eq!(painted(&of_file, &request).1.picture, of_folder.picture);
+}
+
+#[test]
+fn an_empty_negative_prompt_is_nothing_at_all_but_in_comfyui() {
+    let home = tempfile::tempdir().unwrap();
+    let model = load(&Tiny::read("xl").write_file(home.path(), "tiny.safetensors"));
+    let picture = |negative: &str, program| {
+        let reproduce = Reproduce { program, ..Reproduce::default() };
+        painted(&model, &Request { reproduce, ..request(negative, None) }).1.picture
+    };
+    assert_ne!(picture("", Program::ComfyUi), picture("", Program::Diffusers));
+    assert_eq!(picture("blurry", Program::ComfyUi), picture("blurry", Program::Diffusers));
 }
 
 #[test]

@@ -150,10 +150,7 @@ impl Files {
             return Err(Error::NotAClip(folder.to_owned()));
         }
         let open_clip_weights = OPEN_CLIP_WEIGHTS.iter().map(|name| folder.join(name)).find(|path| path.is_file());
-        let own_weights = weight_files(folder, "model").or_else(|error| {
-            let pickled = folder.join("pytorch_model.bin");
-            if pickled.is_file() { Ok(vec![pickled]) } else { Err(error) }
-        });
+        let own_weights = weight_files(folder, "model");
         // Folders on the net often hold both layouts; transformers' is taken where its weights are there.
         let files = match (own_weights, open_clip_weights) {
             (Err(_), Some(weights)) if folder.join(OPEN_CLIP_CONFIG).is_file() => {

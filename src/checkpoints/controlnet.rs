@@ -1,5 +1,5 @@
 use super::folder::text_in;
-use super::header::read_header;
+use super::header::read_places;
 use super::weights::{Weights, weight_files};
 use super::{Error, Precision};
 use crate::networks::{ControlNet, ControlNetConfig};
@@ -36,7 +36,7 @@ impl ControlNetSummary {
         let config = config(folder)?;
         let mut bytes = 0;
         for file in weight_files(folder, STEM)? {
-            bytes += read_header(&file)?.values().map(|place| place.bytes as u64).sum::<u64>();
+            bytes += read_places(&file)?.values().map(|place| place.bytes as u64).sum::<u64>();
         }
         Ok(Self { config, bytes })
     }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const MAX_BYTES: u64 = 1 << 20;
 
 /// By which words the two name a kind.
-const WORDS: [(&str, &str, Kind); 10] = [
+const WORDS: [(&str, &str, Kind); 11] = [
     ("checkpoints", "path_checkpoints", Kind::Checkpoint),
     ("loras", "path_loras", Kind::Lora),
     ("embeddings", "path_embeddings", Kind::Embedding),
@@ -18,6 +18,7 @@ const WORDS: [(&str, &str, Kind); 10] = [
     ("clip_vision", "path_clip_vision", Kind::Clip),
     ("unet", "path_unet", Kind::Checkpoint),
     ("diffusion_models", "path_diffusion_models", Kind::Checkpoint),
+    ("diffusers", "path_diffusers", Kind::Checkpoint),
     ("vae", "path_vae", Kind::Vae),
     ("vae_approx", "path_vae_approx", Kind::Vae),
 ];
@@ -125,9 +126,18 @@ pub(super) fn snapshot_of(repository: &Path) -> Option<PathBuf> {
 
 /// The name of the repository whose state this folder is.
 pub(super) fn cached_name(state: &Path) -> Option<String> {
-    let states = state.parent().filter(|states| states.ends_with("snapshots"))?;
-    let name = states.parent()?.file_name()?.to_str()?.strip_prefix(CACHED)?;
+    let name = cached(state)?;
     Some(name.split_once("--").map_or(name, |(_, name)| name).to_owned())
+}
+
+/// Who has that repository.
+pub(super) fn cached_owner(state: &Path) -> Option<String> {
+    Some(cached(state)?.split_once("--")?.0.to_owned())
+}
+
+fn cached(state: &Path) -> Option<&str> {
+    let states = state.parent().filter(|states| states.ends_with("snapshots"))?;
+    states.parent()?.file_name()?.to_str()?.strip_prefix(CACHED)
 }
 
 #[cfg(test)]

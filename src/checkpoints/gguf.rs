@@ -2,7 +2,7 @@
 //! types and offsets, and the data. Nothing in it is believed before it is checked.
 
 use super::Error;
-use super::header::{MAX_HEADER_BYTES, Place, Stored};
+use super::header::{MAX_HEADER_BYTES, Place, Stored, overlapping};
 use candle_core::DType;
 use candle_core::quantized::GgmlDType;
 use std::collections::BTreeMap;
@@ -191,6 +191,9 @@ impl<R: Read> Header<R> {
             if places.insert(name.clone(), place).is_some() {
                 return wrong(format!("it has two tensors called {name}"));
             }
+        }
+        if let Some((one, other)) = overlapping(&places) {
+            return wrong(format!("the tensors {one} and {other} lie at the same bytes"));
         }
         if file_bytes < end_of_data { Err(Problem::Short(end_of_data)) } else { Ok(places) }
     }

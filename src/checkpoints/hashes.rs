@@ -47,8 +47,13 @@ impl Hashes {
 
     /// The short hash of a file, which is read if it must be.
     pub fn read(&mut self, path: &Path) -> Result<String, Error> {
+        Ok(self.read_while(path, &|| true)?.expect("nobody breaks it off"))
+    }
+
+    /// As [`Self::read`], for as long as it is to go on, which is asked for each mebibyte; nothing if it was broken off.
+    pub fn read_while(&mut self, path: &Path, goes_on: &dyn Fn() -> bool) -> Result<Option<String>, Error> {
         if let Some(known) = self.of(path) {
-            return Ok(known.to_owned());
+            return Ok(Some(known.to_owned()));
         }
         let read = |source| Error::Read { path: path.to_owned(), source };
         // What it was before it is read: if it changes meanwhile, it is read again the next time.
@@ -56,6 +61,9 @@ impl Hashes {
         let (mut file, mut hash) = (File::open(path).map_err(read)?, Sha256::new());
         let mut some = vec![0; 1 << 20];
         loop {
+            if !goes_on() {
+                return Ok(None);
+            }
             match file.read(&mut some).map_err(read)? {
                 0 => break,
                 count => hash.update(&some[..count]),
@@ -66,7 +74,7 @@ impl Hashes {
         if let Some((bytes, modified)) = before {
             self.known.insert(whole(path), Known { bytes, modified, sha256 });
         }
-        Ok(short)
+        Ok(Some(short))
     }
 
     /// Keeps what is known.

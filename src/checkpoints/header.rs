@@ -104,6 +104,18 @@ pub(super) struct Place {
     pub(super) bytes: usize,
 }
 
+impl Place {
+    /// How many bytes it takes once it was read: numbers of eight bits and blocks become f16, and what no network multiplies with f32.
+    pub(super) fn bytes_in_memory(&self) -> u64 {
+        let count = self.shape.iter().map(|side| *side as u64).product::<u64>();
+        match self.stored {
+            Stored::Numbers(DType::F32 | DType::F16 | DType::BF16) => self.bytes as u64,
+            Stored::Numbers(DType::F8E4M3) | Stored::Float8E5M2 | Stored::Blocks(_) => 2 * count,
+            Stored::Numbers(_) => 4 * count,
+        }
+    }
+}
+
 /// Reads and checks the header of a safetensors file (8 bytes of length, JSON, data): afterwards every place lies inside the
 /// file and is as long as its shape and type make it.
 pub(super) fn read_header(path: &Path) -> Result<BTreeMap<String, Place>, Error> {
@@ -140,7 +152,12 @@ pub(super) fn read_header(path: &Path) -> Result<BTreeMap<String, Place>, Error>
         let (place, end) =
             place_of(&entry, data_start).map_err(|reason| damaged(format!("tensor {name}: {reason}")))?;
         end_of_data = end_of_data.max(end);
-        places.insert(name, place);
+        if places.insert(name.clone(), place).is_some() {
+            return Err(damaged(format!("it has two tensors called {name}")));
+        }
+    }
+    if let Some((one, other)) = overlapping(&places) {
+        return Err(damaged(format!("the tensors {one} and {other} lie at the same bytes")));
     }
     if found < end_of_data.max(data_start) {
         return Err(truncated(end_of_data));
@@ -149,6 +166,14 @@ pub(super) fn read_header(path: &Path) -> Result<BTreeMap<String, Place>, Error>
         return Err(damaged("it holds no tensor".to_owned()));
     }
     Ok(places)
+}
+
+/// Two tensors that share bytes, if there are such.
+pub(super) fn overlapping(places: &BTreeMap<String, Place>) -> Option<(&str, &str)> {
+    let mut in_order: Vec<_> = places.iter().filter(|(_, place)| place.bytes > 0).collect();
+    in_order.sort_by_key(|(_, place)| place.start);
+    let overlap = |pair: &&[(&String, &Place)]| pair[0].1.start + pair[0].1.bytes as u64 > pair[1].1.start;
+    in_order.windows(2).find(overlap).map(|pair| (pair[0].0.as_str(), pair[1].0.as_str()))
 }
 
 /// The texts that a safetensors file carries beside its tensors; none where it is no such file.
@@ -340,6 +365,18 @@ mod tests {
             (
                 with_json(r#"{"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]}}"#),
                 "tensor a: its offsets",
+            ),
+            (
+                with_json(
+                    r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[4,12]},"b":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#,
+                ),
+                "the tensors b and a lie at the same bytes",
+            ),
+            (
+                with_json(
+                    r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#,
+                ),
+                "two tensors called a",
             ),
         ] {
             let error = read_header(&written(&folder, &bytes)).unwrap_err().to_string();

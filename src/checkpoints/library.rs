@@ -4,6 +4,7 @@ use super::controlnet::{ControlNetEntry, ControlNetSummary};
 use super::elsewhere::cached_name;
 use super::learned::LearnedWordEntry;
 use super::lora::LoraEntry;
+use super::names::{add, add_apart, named};
 use super::places::{
     Kind, built_in_places, embeddings_in, folders_in, loras_in, meant_by, models_in, preview_of, upscalers_in, vaes_in,
 };
@@ -36,39 +37,6 @@ pub struct Library {
     vaes: Vec<VaeEntry>,
 }
 
-/// What has a name of its own in the library.
-trait Entry {
-    fn name(&self) -> &str;
-}
-
-macro_rules! entries {
-    ($($entry:ty),+) => {
-        $(impl Entry for $entry {
-            fn name(&self) -> &str {
-                &self.name
-            }
-        })+
-    };
-}
-
-entries!(ModelEntry, UpscalerEntry, ControlNetEntry, ClipEntry, LoraEntry, LearnedWordEntry, VaeEntry);
-
-/// Adds those whose names are not taken.
-fn add<T: Entry>(entries: &mut Vec<T>, new: impl Iterator<Item = T>) {
-    for entry in new {
-        if entries.iter().all(|there| there.name() != entry.name()) {
-            entries.push(entry);
-        }
-    }
-}
-
-/// The one of this name, in whatever case if none has it as it stands; else the names that there are.
-fn named<'a, T: Entry>(entries: &'a [T], name: &str) -> Result<&'a T, Vec<String>> {
-    let exact = entries.iter().find(|entry| entry.name() == name);
-    let alike = || entries.iter().find(|entry| entry.name().eq_ignore_ascii_case(name));
-    exact.or_else(alike).ok_or_else(|| entries.iter().map(|entry| entry.name().to_owned()).collect())
-}
-
 /// One of them.
 #[derive(Debug)]
 pub struct ModelEntry {
@@ -87,29 +55,32 @@ impl Library {
     /// `checkpoints` (`ComfyUI`, Fooocus) and `sd-1/main` and its like (`InvokeAI`) with all that is in them, or the folder of one of
     /// these programs, with the folders that its configs name, or the cache of Hugging Face's libraries; a model's folder may hold others that share its parts. Then the
     /// places where models are installed: `models` and `assets/models` beside the program, `share/sfumato/models` beside its `bin`,
-    /// and the source tree. Where two have one name, the first is taken. Upscalers are `upscaler/model.safetensors` in a model's folder,
+    /// and the source tree. Where two have one name, the second is called by as much of its path as tells them apart (`xl/model`), but of what
+    /// is installed in several places the first is taken. Upscalers are `upscaler/model.safetensors` in a model's folder,
     /// and .safetensors and .pth files in a folder `upscalers` beside models; `ControlNet`s are `controlnet` in a model's folder and the
     /// folders in a folder `controlnet` beside models; CLIPs likewise, called `clip`; `LoRA`s are in a folder `loras`, however deep, and
     /// learned words in a folder `embeddings`.
     /// Configs, headers and embeddings are read, weights are not; what cannot be used is listed with the reason.
     pub fn discover(extra: &[PathBuf]) -> Self {
-        let mut places = extra.to_vec();
-        places.extend(built_in_places());
-        Self::look_in(&places)
+        Self::look_in(extra, &built_in_places())
     }
 
-    fn look_in(places: &[PathBuf]) -> Self {
-        let mut entries = Vec::new();
-        let named = places;
-        let places: Vec<PathBuf> = places.iter().flat_map(|place| meant_by(place)).collect();
-        for place in &places {
+    fn look_in(named: &[PathBuf], installed: &[PathBuf]) -> Self {
+        let mut entries: Vec<ModelEntry> = Vec::new();
+        let mut places: Vec<PathBuf> = named.iter().flat_map(|place| meant_by(place)).collect();
+        let named_places = places.len();
+        places.extend(installed.iter().flat_map(|place| meant_by(place)));
+        for (index, place) in places.iter().enumerate() {
             let (folders, files) = models_in(place);
             let files = entries_of(&files).into_iter();
             // What is something else than a checkpoint is no broken model, but at home elsewhere.
             let is_one = |entry: &ModelEntry| {
                 named.contains(&entry.path) || !matches!(entry.summary, Err(Error::NotACheckpoint { .. }))
             };
-            add(&mut entries, folders.into_iter().map(ModelEntry::of).chain(files.filter(is_one)));
+            let before: Vec<String> = entries.iter().map(|entry| entry.name.clone()).collect();
+            let is_new = |entry: &ModelEntry| index < named_places || !before.contains(&entry.name);
+            let found = folders.into_iter().map(ModelEntry::of).chain(files.filter(is_one));
+            add_apart(&mut entries, found.filter(is_new));
         }
         let mut library = Self { entries, ..Self::default() };
         // What came with a model goes before what lies beside it.
@@ -126,9 +97,9 @@ impl Library {
                 &mut library.clips,
                 folders_in(place, Kind::Clip).into_iter().filter(|path| is_clip(path)).map(ClipEntry::of_folder),
             );
-            add(&mut library.loras, loras_in(place).into_iter().map(LoraEntry::of_file));
+            add_apart(&mut library.loras, loras_in(place).into_iter().map(LoraEntry::of_file));
             add(&mut library.embeddings, embeddings_in(place).into_iter().filter_map(LearnedWordEntry::of_file));
-            add(&mut library.vaes, vaes_in(place).into_iter().filter_map(VaeEntry::found));
+            add_apart(&mut library.vaes, vaes_in(place).into_iter().filter_map(VaeEntry::found));
         }
         library.find_lenders();
         library
@@ -143,7 +114,7 @@ impl Library {
             let Ok(summary @ Summary { lacks: Some(_), .. }) = &mut entry.summary else { continue };
             if let Some(lender) = lender {
                 (summary.downscale, summary.vae_width) = (lender.downscale, lender.vae_width);
-                summary.lent_bytes = lender.bytes_beside_unet;
+                summary.lent_bytes = lender.memory_beside_unet;
             } else {
                 let (lacks, family) = (summary.lacks.unwrap_or_default(), summary.family);
                 let family = family.map_or("its family", |family| family.name);
@@ -406,7 +377,8 @@ mod tests {
         let summary = Summary {
             native_extent: Extent::new(8, 8),
             parameters_bytes: 1,
-            bytes_beside_unet: 0,
+            memory_bytes: 1,
+            memory_beside_unet: 0,
             lent_bytes: 0,
             family: None,
             format: Format::Folder,

@@ -9,7 +9,7 @@ const BYTES_OF_A_PIXEL: u64 = 7 * 4;
 /// The program itself, its window and its pictures, in bytes.
 const PROGRAM: u64 = 150 << 20;
 
-/// The bytes that painting a picture takes, about: the weights as they are stored, which is how they lie in memory; the largest that is
+/// The bytes that painting a picture takes, about: the weights, as many bytes as they are in memory; the largest that is
 /// computed with them, which is the decoding of the picture by a VAE whose last layers are `width` channels wide; and the program itself.
 pub fn memory_needed(weights: u64, extent: Extent, width: usize) -> u64 {
     weights + u64::from(extent.width) * u64::from(extent.height) * width as u64 * BYTES_OF_A_PIXEL + PROGRAM

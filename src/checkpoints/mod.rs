@@ -3,6 +3,7 @@
 
 mod clip;
 mod controlnet;
+mod distilled;
 pub mod download;
 mod elsewhere;
 mod error;
@@ -18,6 +19,7 @@ mod library;
 mod lora;
 mod memory;
 mod model;
+mod names;
 mod open_clip;
 mod pickle;
 mod places;
@@ -36,6 +38,7 @@ mod weights;
 pub use crate::networks::{ControlNet, Vae};
 pub use clip::{Clip, ClipEntry, ClipSummary, Preprocessing};
 pub use controlnet::{ControlNetEntry, ControlNetSummary, load_controlnet};
+pub use distilled::Distilled;
 pub use error::Error;
 pub use families::{FAMILIES, Family};
 pub use hashes::Hashes;

@@ -134,6 +134,12 @@ impl Model {
         Held::new(move || parts.vae())
     }
 
+    /// Its VAE multiplying in f32, loaded anew; none where it does already.
+    pub fn vae_in_f32(&self) -> Result<Option<Vae>, Error> {
+        let parts = Parts { dtype: DType::F32, ..(*self.parts).clone() };
+        (self.parts.dtype != DType::F32).then(|| parts.vae()).transpose()
+    }
+
     /// What is known of the U-Net without its weights.
     pub fn unet_config(&self) -> &UNetConfig {
         &self.parts.configs.unet

@@ -18,7 +18,7 @@ pub(super) enum Kind {
 
 /// What programs call their folders of it, beside models: this one, `ComfyUI`, Fooocus, A1111 and Forge.
 const FOLDERS: [(Kind, &[&str]); 7] = [
-    (Kind::Checkpoint, &["Stable-diffusion", "checkpoints", "unet", "diffusion_models"]),
+    (Kind::Checkpoint, &["Stable-diffusion", "checkpoints", "unet", "diffusion_models", "diffusers"]),
     (Kind::Lora, &["loras", "Lora", "LyCORIS"]),
     (Kind::Embedding, &["embeddings"]),
     (Kind::Upscaler, &["upscalers", "upscale_models", "ESRGAN", "RealESRGAN"]),
@@ -49,6 +49,8 @@ const VAE_ENDINGS: [&str; 4] = ["safetensors", "pt", "ckpt", "pth"];
 const PICTURE_ENDINGS: [&str; 4] = ["png", "jpg", "jpeg", "webp"];
 /// How deep people sort them into folders, at most.
 const MAX_DEPTH: usize = 8;
+/// How deep a folder is looked into that is no program's.
+const PLAIN_DEPTH: usize = 3;
 
 /// The places that a person means by one: it, the folder `models` of a program that it is, and the Hugging Face cache in it.
 pub(super) fn meant_by(place: &Path) -> Vec<PathBuf> {
@@ -72,6 +74,26 @@ fn folders_of(place: &Path) -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = shown.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
     folders.sort();
     folders
+}
+
+/// Those, and those in them so deep; not those in a model.
+fn folders_below(place: &Path, depth: usize) -> Vec<PathBuf> {
+    let with_those_in_it = |folder: PathBuf| {
+        let is_whole = folder.join("model_index.json").is_file();
+        let inside = if depth > 0 && !is_whole { folders_below(&folder, depth - 1) } else { Vec::new() };
+        std::iter::once(folder).chain(inside)
+    };
+    folders_of(place).into_iter().flat_map(with_those_in_it).collect()
+}
+
+/// Whether a folder is nothing but a person's own order: no program's, and no cache.
+fn is_plain(place: &Path) -> bool {
+    let known = FOLDERS.iter().flat_map(|(_, names)| *names).chain(&INVOKE_FAMILIES);
+    let known: Vec<&str> = known.copied().chain(["models", "hub"]).collect();
+    folders_of(place)
+        .iter()
+        .filter_map(|folder| folder.file_name()?.to_str())
+        .all(|name| !name.starts_with("models--") && !known.contains(&name))
 }
 
 /// What may be a `ControlNet` or a CLIP beside the models of `place`: folders, by name.
@@ -142,11 +164,12 @@ pub(super) fn models_in(place: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
         return (with_those_in_it(place.to_owned()).collect(), Vec::new());
     }
     let kept = folders(place, Kind::Checkpoint);
+    let depth = if is_plain(place) { PLAIN_DEPTH } else { 0 };
     let in_cache = folders_of(place).into_iter().filter_map(|folder| snapshot_of(&folder));
     let (pipelines, others): (Vec<_>, Vec<_>) = in_cache.partition(|path| is_whole(path));
-    let below = std::iter::once(place).chain(kept.iter().map(PathBuf::as_path)).flat_map(folders_of);
+    let below = folders_below(place, depth).into_iter().chain(kept.iter().flat_map(|folder| folders_of(folder)));
     let models = below.filter(|path| is_model(path)).chain(pipelines).flat_map(with_those_in_it);
-    let mut files = files_in(&[place.to_owned()], &CHECKPOINT_ENDINGS, 0);
+    let mut files = files_in(&[place.to_owned()], &CHECKPOINT_ENDINGS, depth);
     files.extend(files_in(&kept, &CHECKPOINT_ENDINGS, MAX_DEPTH));
     files.extend(files_in(&others, &CHECKPOINT_ENDINGS, 0));
     // What lies in a folder that is a model is a part of it.

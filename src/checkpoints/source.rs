@@ -1,9 +1,10 @@
 //! Where a model is on disk: a folder of diffusers' or one file, and other files that lend what it lacks; and what their configs say.
 
-use super::folder::{Folder, TextFolder};
+use super::folder::{Folder, TextFolder, json_in};
 use super::ldm::SingleFile;
+use super::library::name_of;
 use super::vae::VaeFile;
-use super::{Error, Family, PredictionSource, Suggestion, Training};
+use super::{Distilled, Error, Family, PredictionSource, Suggestion, Training};
 use crate::geom::Extent;
 use crate::networks::{Addition, AutoencoderKlConfig, ClipTextConfig, Output, UNetConfig, VaeConfig};
 use crate::prompt::Tokenizer;
@@ -125,11 +126,16 @@ impl Source {
             Self::Folder(folder) => folder,
         };
         let unet = folder.config("unet", "config.json", UNetConfig::from_json)?;
+        let is_xl = unet.addition.is_some();
+        let scheduler = json_in(&folder.part("scheduler").join("scheduler_config.json"))?;
+        let of_scheduler =
+            Suggestion { distilled: Distilled::in_scheduler(&scheduler, is_xl), ..Suggestion::default() };
+        let of_name = Suggestion::of_names([name_of(&folder.path).as_str()]);
         let facts = Facts {
-            empty_is_zero: folder.empty_is_zero.unwrap_or(unet.addition.is_some()),
+            empty_is_zero: folder.empty_is_zero.unwrap_or(is_xl),
             unet,
             training: folder.config("scheduler", "scheduler_config.json", Training::from_json)?,
-            suggestion: Suggestion::load(&folder.path)?,
+            suggestion: Suggestion::load(&folder.path)?.or(of_name).or(of_scheduler),
         };
         Ok((facts, PredictionSource::Config))
     }

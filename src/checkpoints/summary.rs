@@ -1,10 +1,10 @@
 //! What can be told of a model from its configs and headers.
 
-use super::header::{Place, read_header};
+use super::header::{Place, read_places};
 use super::ldm::DOWNSCALE;
 use super::memory::memory_needed;
 use super::source::{Source, Sources, native_extent};
-use super::{Error, Family, Format, PredictionSource, Suggestion, Training};
+use super::{Distilled, Error, Family, Format, PredictionSource, Suggestion, Training};
 use crate::geom::Extent;
 use crate::networks::{UNetConfig, VaeConfig};
 use std::collections::BTreeMap;
@@ -17,9 +17,11 @@ pub struct Summary {
     pub native_extent: Extent,
     /// Bytes of all its weights on disk.
     pub parameters_bytes: u64,
+    /// Bytes of all its weights in memory, where those of eight bits and less become f16.
+    pub memory_bytes: u64,
     /// Those of them that are not the U-Net's.
-    pub bytes_beside_unet: u64,
-    /// Bytes of the parts that it takes from another model.
+    pub memory_beside_unet: u64,
+    /// Bytes in memory of the parts that it takes from another model.
     pub lent_bytes: u64,
     /// The family that it is of, where it is a known one.
     pub family: Option<&'static Family>,
@@ -44,18 +46,23 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// What it is for, where that is not pictures of whatever, to stand behind the family's name.
-    pub fn use_alone(&self) -> &'static str {
-        match (self.unet.sees_mask(), self.unet.sees_picture()) {
+    /// How it was taught to finish early, and what it is for where that is not pictures of whatever, to stand behind the family's name.
+    pub fn use_alone(&self) -> String {
+        // One that is told the guidance scale is one whatever it is called.
+        let told = self.unet.guidance_width.map(|_| Distilled::Lcm);
+        let distilled = told.or(self.suggestion.distilled);
+        let distilled = distilled.map_or_else(String::new, |distilled| format!(" {}", distilled.name()));
+        let purpose = match (self.unet.sees_mask(), self.unet.sees_picture()) {
             (true, _) => " inpainting",
             (_, true) => " instruct-pix2pix",
             _ => "",
-        }
+        };
+        distilled + purpose
     }
 
     /// The bytes of memory that painting a picture of this size takes, about.
     pub fn memory(&self, extent: Extent) -> u64 {
-        memory_needed(self.parameters_bytes + self.lent_bytes, extent, self.vae_width)
+        memory_needed(self.memory_bytes + self.lent_bytes, extent, self.vae_width)
     }
 }
 
@@ -67,26 +74,24 @@ pub(super) fn summary(path: &Path) -> Result<Summary, Error> {
     let in_files = |files: Vec<PathBuf>| -> Result<Vec<Place>, Error> {
         let mut places = Vec::new();
         for file in files {
-            places.extend(read_header(&file)?.into_values());
+            places.extend(read_places(&file)?.into_values());
         }
         Ok(places)
     };
-    let bytes = |places: &[Place]| places.iter().map(|place| place.bytes as u64).sum::<u64>();
-    let (places, bytes_beside_unet) = match &source {
-        Source::File(file) => (file.used().cloned().collect(), file.bytes_beside_unet()),
-        Source::Folder(folder) => {
-            let places = in_files(folder.weight_files()?)?;
-            let beside = bytes(&places).saturating_sub(bytes(&in_files(folder.unet_files()?)?));
-            (places, beside)
-        }
+    let in_memory = |places: &[Place]| places.iter().map(Place::bytes_in_memory).sum::<u64>();
+    let (places, of_unet): (Vec<Place>, Vec<Place>) = match &source {
+        Source::File(file) => (file.used().cloned().collect(), file.of_unet().cloned().collect()),
+        Source::Folder(folder) => (in_files(folder.weight_files()?)?, in_files(folder.unet_files()?)?),
     };
+    let memory_bytes = in_memory(&places);
     Ok(Summary {
         family: source.family()?,
         format: source.format(),
         prediction_source,
         native_extent: native_extent(&facts.unet, vae.as_ref().map_or(DOWNSCALE, VaeConfig::downscale)),
-        parameters_bytes: bytes(&places),
-        bytes_beside_unet,
+        parameters_bytes: places.iter().map(|place| place.bytes as u64).sum(),
+        memory_bytes,
+        memory_beside_unet: memory_bytes.saturating_sub(in_memory(&of_unet)),
         lent_bytes: 0,
         stored: mostly_stored(&places),
         vae_width: vae.as_ref().map_or(0, VaeConfig::finest_width),

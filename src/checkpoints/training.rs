@@ -87,6 +87,8 @@ pub struct Training {
     pub spacing: Spacing,
     /// What [`Spacing::Leading`] adds.
     pub steps_offset: usize,
+    /// Whether walks of timesteps (DDIM, PLMS) end at a clean latent, and not at the first timestep's noise. diffusers' `set_alpha_to_one`.
+    pub ends_clean: bool,
 }
 
 /// What diffusers' Euler scheduler puts in place of an ᾱ of 0, for models trained to a last step of pure noise.
@@ -128,6 +130,7 @@ impl Training {
         let leads = fields.get("_class_name").and_then(|class| class.as_str());
         let leads = matches!(leads, Some("DDIMScheduler" | "PNDMScheduler" | "DDPMScheduler" | "LCMScheduler"));
         Ok(Self {
+            ends_clean: fields.flag("set_alpha_to_one", true)?,
             alphas_cumprod: alphas
                 .into_iter()
                 .map(|alpha| if alpha > 0.0 { alpha } else { STAND_IN_FOR_ZERO })

@@ -178,22 +178,27 @@ impl SimpleBackend for Weights {
     }
 }
 
-/// The files of the weights `stem` in `folder`: one, or those that an index names; whole precision before half.
+/// The files of the weights `stem` in `folder`: one, or those that an index names. safetensors before torch's own, whole precision before
+/// half.
 pub(super) fn weight_files(folder: &Path, stem: &str) -> std::result::Result<Vec<PathBuf>, Error> {
-    for name in [format!("{stem}.safetensors"), format!("{stem}.fp16.safetensors")] {
-        let path = folder.join(name);
-        if path.is_file() {
-            return Ok(vec![path]);
+    const VARIANTS: [&str; 4] = ["", ".fp16", ".bf16", ".non_ema"];
+    // transformers calls its own otherwise.
+    let pickled = if stem == "model" { "pytorch_model" } else { stem };
+    for (stem, ending) in [(stem, "safetensors"), (pickled, "bin")] {
+        for variant in VARIANTS {
+            let path = folder.join(format!("{stem}{variant}.{ending}"));
+            if path.is_file() {
+                return Ok(vec![path]);
+            }
         }
-    }
-    for name in [
-        format!("{stem}.safetensors.index.json"),
-        format!("{stem}.safetensors.index.fp16.json"),
-        format!("{stem}.fp16.safetensors.index.json"),
-    ] {
-        let path = folder.join(name);
-        if path.is_file() {
-            return indexed_files(folder, &path);
+        for variant in VARIANTS {
+            for name in [format!("{stem}.{ending}.index{variant}.json"), format!("{stem}{variant}.{ending}.index.json")]
+            {
+                let path = folder.join(name);
+                if path.is_file() {
+                    return indexed_files(folder, &path);
+                }
+            }
         }
     }
     Err(Error::MissingFile(folder.join(format!("{stem}.safetensors"))))
@@ -273,12 +278,17 @@ mod tests {
     }
 
     #[test]
-    fn half_precision_is_taken_where_there_is_no_other() {
+    fn other_forms_are_taken_where_there_is_no_better() {
         let folder = tempfile::tempdir().unwrap();
         assert!(
             matches!(weight_files(folder.path(), "model"), Err(Error::MissingFile(path)) if path.ends_with("model.safetensors"))
         );
-        std::fs::write(folder.path().join("model.fp16.safetensors"), "").unwrap();
-        assert_eq!(weight_files(folder.path(), "model").unwrap(), [folder.path().join("model.fp16.safetensors")]);
+        // The worst first, so that each goes before those that are there already.
+        for name in ["pytorch_model.bin", "model.fp16.safetensors", "model.safetensors"] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+            assert_eq!(weight_files(folder.path(), "model").unwrap(), [folder.path().join(name)]);
+        }
+        std::fs::write(folder.path().join("unet.bf16.bin"), "").unwrap();
+        assert_eq!(weight_files(folder.path(), "unet").unwrap(), [folder.path().join("unet.bf16.bin")]);
     }
 }

@@ -198,6 +198,15 @@ pub struct TuningArgs {
     /// The noise level, as a sigma, above which they do not; 0 is none
     #[arg(long, value_name = "X", default_value_t = 0.0, value_parser = sigma_of)]
     pub churn_to: f64,
+    /// How the schedules Karras and Polyexponential are bent [default: 7 and 1]
+    #[arg(long, value_name = "X", value_parser = |text: &str| number_between(text, 0.0, Tuning::MAX_RHO))]
+    pub rho: Option<f64>,
+    /// The sigma at which schedules that divide the range of sigmas end; 0 is the model's least
+    #[arg(long, value_name = "X", default_value_t = 0.0, value_parser = sigma_of)]
+    pub sigma_min: f64,
+    /// The sigma at which they begin; 0 is the model's largest
+    #[arg(long, value_name = "X", default_value_t = 0.0, value_parser = sigma_of)]
+    pub sigma_max: f64,
     /// How much of the contrast that --guidance adds is taken back, 0 to 1; 0.7 suits models with zero terminal SNR
     #[arg(long, value_name = "X", default_value_t = 0.0, value_parser = strength_of)]
     pub guidance_rescale: f64,

@@ -63,6 +63,7 @@ pub(super) fn found(found: &Found) -> Value {
         }
     };
     put("model", found.model.clone().map(Value::from));
+    put("model_hash", found.model_hash.clone().map(Value::from));
     put("vae", found.borrowed.vae.clone().map(Value::from));
     put("parts_from", found.borrowed.parts_from.clone().map(Value::from));
     put("prompt", found.prompt.clone().map(Value::from));
@@ -86,6 +87,15 @@ pub(super) fn found(found: &Found) -> Value {
         "control",
         found.control.as_ref().map(|control| serde_json::to_value(control).expect("strings and finite numbers")),
     );
+    if let Some(masking) = &found.masking {
+        put("masked", Some(masking.is_masked.into()));
+        put("masked_content", Some(masking.content.key().into()));
+        put("only_masked", Some(masking.only_masked.into()));
+        put("soft_mask", Some(masking.soft.into()));
+        put("match_colours", Some(masking.match_colours.into()));
+        put("place", masking.place.map(|place| serde_json::to_value(place).expect("whole numbers")));
+        put("regions", Some(masking.regions.clone().into()));
+    }
     put("upscale_by", found.upscale_by.map(Value::from));
     put("refine", found.refine.map(Value::from));
     put("upscaler", found.upscaler.clone().map(Value::from));

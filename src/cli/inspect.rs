@@ -3,7 +3,7 @@
 
 use super::{JSON_VERSION, describe, print, print_json};
 use crate::checkpoints::{self, ClipEntry, ClipSummary, UpscalerEntry, UpscalerSummary, tensors_in};
-use crate::metadata::{Found, PARAMETERS_KEY, from_parameters};
+use crate::metadata::{Found, PARAMETERS_KEY, from_texts};
 use crate::pixels::{Picture, read_texts};
 use anyhow::{anyhow, bail};
 use serde_json::{Map, Value, json};
@@ -34,7 +34,9 @@ fn picture(file: &Path) -> anyhow::Result<(Value, String)> {
     let extent = Picture::load(file)?.extent();
     let texts = read_texts(file);
     let parameters = texts.iter().find(|(key, _)| key == PARAMETERS_KEY).map(|(_, text)| text);
-    let imported = parameters.map(|text| from_parameters(text)).unwrap_or_default();
+    let found = from_texts(&texts);
+    let says = found.is_some();
+    let imported = found.unwrap_or_default();
     let unknown: Map<_, _> =
         imported.unknown.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect();
     let object = json!({
@@ -49,7 +51,7 @@ fn picture(file: &Path) -> anyhow::Result<(Value, String)> {
         "texts": texts.iter().map(|(key, _)| key).collect::<Vec<_>>(),
     });
     let mut text = format!("picture of {extent}\n");
-    if parameters.is_some() {
+    if says {
         text += &settings_as_text(&imported.settings);
     } else {
         text += "it does not say what it was made with\n";

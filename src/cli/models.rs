@@ -93,7 +93,7 @@ pub(super) fn chosen(library: &Library, wish: Option<&str>, used_last: Option<&s
     match &entry.summary {
         Ok(summary) => {
             let training = TrainingSigmas::from_alphas_cumprod(&summary.training.alphas_cumprod);
-            let defaults = Defaults::from_facts(summary.native_extent, &training, summary.suggestion);
+            let defaults = Defaults::from_facts(summary.native_extent, &training, &summary.unet, summary.suggestion);
             Ok(Chosen {
                 name: entry.name.clone(),
                 path: entry.path.clone(),
@@ -148,8 +148,10 @@ pub(super) fn as_json(entry: &ModelEntry) -> Value {
         "name": entry.name,
         "path": describe::absolute(&entry.path),
         "family": summary.ok().and_then(|summary| Some(summary.family?.key)),
+        "distilled": summary.ok().and_then(|summary| Some(summary.suggestion.distilled?.name())),
         "lacks": summary.ok().and_then(|summary| summary.lacks),
         "edits": summary.ok().map(|summary| summary.unet.sees_picture()),
+        "lcm": summary.ok().map(|summary| summary.unet.guidance_width.is_some()),
         "inpainting": summary.ok().map(|summary| summary.unet.sees_mask()),
         "format": summary.ok().map(|summary| summary.format.key()),
         "prediction": summary.ok().map(|summary| summary.training.prediction.name()),

@@ -2,11 +2,11 @@
 //! token weighed as [`Emphasis`] says.
 
 use super::denoiser::is_finite;
-use super::{Emphasis, Error, Request, last_layer};
+use super::{Emphasis, Error, Program, Request, last_layer};
 use crate::checkpoints::{LearnedWord, LearnedWordSummary, Model, TextEncoder};
 use crate::geom::Extent;
 use crate::networks::{About, Addition, Learned, Read};
-use crate::prompt::{Chunk, Part, Spelled, at_each_step, weighted, weighted_absolutely};
+use crate::prompt::{Chunk, Part, Spelled, at_each_step, weighted, weighted_absolutely, without_tags};
 use candle_core::{D, Tensor};
 use std::collections::HashMap;
 
@@ -55,7 +55,12 @@ impl Conditioning {
         let spelled = model.texts.iter().map(|text| spelled(text, &learned)).collect::<Result<_, _>>()?;
         let emphasis = request.emphasis;
         let mut encoder = Encoder { model, emphasis, skipped, learned, spelled, known: HashMap::new(), notes };
-        let at_each_step: Vec<_> = prompts.iter().map(|(_, text)| at_each_step(text, count as u32)).collect();
+        // Square brackets are letters in ComfyUI.
+        let steps = |text: &str| match emphasis {
+            Emphasis::ComfyUi => vec![without_tags(text); count],
+            _ => at_each_step(text, count as u32),
+        };
+        let at_each_step: Vec<_> = prompts.iter().map(|(_, text)| steps(text)).collect();
         let (mut stages, mut texts_of_stage, mut of_step) = (Vec::new(), Vec::new(), Vec::new());
         for step in 0..count {
             let texts: Vec<&str> = at_each_step.iter().map(|steps| steps[step].as_str()).collect();
@@ -65,7 +70,9 @@ impl Conditioning {
                 let mut encoded: Vec<_> = std::iter::zip(&texts, prompts)
                     .map(|(text, (what, _))| encoder.encoded(text, what))
                     .collect::<Result<_, _>>()?;
-                if model.empty_is_zero && texts.len() > 1 && texts[0].is_empty() {
+                // ComfyUI encodes it as any other text.
+                let is_zero = model.empty_is_zero && request.reproduce.program != Program::ComfyUi;
+                if is_zero && texts.len() > 1 && texts[0].is_empty() {
                     encoded[0] = encoded[0].zeros_like()?;
                 }
                 stages.push(encoder.side_by_side(encoded, request.extent)?);

@@ -125,6 +125,8 @@ names! {
         Karras = "Karras" / "karras",
         /// Even in log sigma.
         Exponential = "Exponential" / "exponential",
+        /// As exponential, bent by rho: even in log sigma's rho-th root (k-diffusion, `get_sigmas_polyexponential`).
+        Polyexponential = "Polyexponential" / "polyexponential",
         /// Even in time from the first to the last timestep.
         Normal = "Normal" / "normal",
         /// Even in time, the last timestep left out (trailing).

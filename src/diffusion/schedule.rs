@@ -7,7 +7,7 @@
 //! calls "leading" with an offset of 1; `SgmUniform` lies up to a timestep off "trailing", because it divides 0..999 where
 //! "trailing" divides 0..1000.
 
-use super::{SamplerName, ScheduleName};
+use super::{Program, SamplerName, ScheduleName, Tuning};
 
 /// The sigma that stands for noise alone, that is, for infinity: where a model was trained to zero terminal signal-to-noise
 /// ratio (Lin et al. 2023), its last timestep has this one. What is left of the clean latent there, a millionth, is below what
@@ -109,11 +109,27 @@ const LCM_TIMESTEPS: usize = 50;
 /// The schedule of this name, of which `Automatic` is `Normal` ([`sigmas_for`] knows better): strictly falling sigmas that end in 0, one more than `steps` (at least 1). Where the training has
 /// fewer timesteps than `steps` asks for, the schedules that pick among them have fewer, as `Beta` has where it picks one twice.
 pub fn sigmas(name: ScheduleName, training: &TrainingSigmas, steps: u32) -> Vec<f64> {
+    sigmas_turned(name, training, steps, &Tuning::default())
+}
+
+/// As [`sigmas`], bent and cut as `tuning` says where the schedule divides the range of sigmas.
+fn sigmas_turned(name: ScheduleName, training: &TrainingSigmas, steps: u32, tuning: &Tuning) -> Vec<f64> {
     let steps = steps.max(1) as usize;
     let (min, max, trained) = (training.min(), training.max().min(HIGHEST_DIVIDED), &training.sigmas);
+    let or = |turned: f64, own: f64| if turned > 0.0 { turned } else { own };
+    // What is no range is none.
+    let (min, max) = match (or(tuning.sigma_min, min), or(tuning.sigma_max, max)) {
+        (low, high) if low < high => (low, high),
+        _ => (min, max),
+    };
     let last = trained.len() - 1;
     let mut sigmas: Vec<f64> = match name {
-        ScheduleName::Karras => karras(max, min, steps).collect(),
+        ScheduleName::Karras => bent(max, min, steps, tuning.rho.unwrap_or(7.0)).collect(),
+        ScheduleName::Polyexponential => {
+            let rho = tuning.rho.unwrap_or(1.0);
+            let share = |share: f64| (min.ln() + (max.ln() - min.ln()) * share.powf(rho)).exp();
+            evenly(1.0, 0.0, steps).map(share).collect()
+        }
         ScheduleName::Exponential => evenly(max.ln(), min.ln(), steps).map(f64::exp).collect(),
         ScheduleName::Normal | ScheduleName::Automatic => {
             evenly(last as f64, 0.0, steps).map(|t| training.timestep_to_sigma(t)).collect()
@@ -156,18 +172,42 @@ pub fn sigmas(name: ScheduleName, training: &TrainingSigmas, steps: u32) -> Vec<
     sigmas
 }
 
-/// What a sampler visits: the schedule's sigmas or, as A1111 runs some, those of a schedule that is a step longer, without its last but
-/// one (`discard_next_to_last_sigma`).
-pub fn sigmas_for(sampler: SamplerName, name: ScheduleName, training: &TrainingSigmas, steps: u32) -> Vec<f64> {
+/// What a sampler visits in a program: the schedule's sigmas or, as A1111 and `ComfyUI` run some, those of a schedule that is a step longer,
+/// without its last but one (`discard_next_to_last_sigma`; `KSampler.DISCARD_PENULTIMATE_SIGMA_SAMPLERS`).
+pub fn sigmas_for(
+    program: Program,
+    sampler: SamplerName,
+    name: ScheduleName,
+    training: &TrainingSigmas,
+    steps: u32,
+    tuning: &Tuning,
+) -> Vec<f64> {
+    use SamplerName as S;
     let name = if name == ScheduleName::Automatic { usual(sampler) } else { name };
-    match sampler {
-        SamplerName::Dpm2 | SamplerName::Dpm2Ancestral | SamplerName::DpmPlusPlus3MSde => {
-            let mut longer = sigmas(name, training, steps.max(1) + 1);
-            longer.remove(longer.len() - 2);
-            longer
-        }
-        _ => sigmas(name, training, steps),
+    let of = |steps: u32| match (name, program) {
+        (ScheduleName::DdimUniform, Program::A1111 | Program::ComfyUi) => all_leading(training, steps),
+        _ => sigmas_turned(name, training, steps, tuning),
+    };
+    let discards = match program {
+        Program::ComfyUi => matches!(sampler, S::Dpm2 | S::Dpm2Ancestral | S::UniPc | S::UniPcBh2),
+        Program::A1111 | Program::Diffusers => matches!(sampler, S::Dpm2 | S::Dpm2Ancestral | S::DpmPlusPlus3MSde),
+    };
+    if !discards {
+        return of(steps);
     }
+    let mut longer = of(steps.max(1) + 1);
+    longer.remove(longer.len() - 2);
+    longer
+}
+
+/// `DdimUniform` as A1111 and `ComfyUI` count it: every n-th timestep from the second on for as long as there are any, which is more than
+/// `steps` where these do not divide them.
+fn all_leading(training: &TrainingSigmas, steps: u32) -> Vec<f64> {
+    let trained = &training.sigmas;
+    let stride = (trained.len() / steps.max(1) as usize).max(1);
+    let mut sigmas: Vec<f64> = trained.iter().skip(1).step_by(stride).rev().copied().collect();
+    sigmas.push(0.0);
+    sigmas
 }
 
 /// What `Automatic` is for a sampler: A1111's choice for those that it has by that name (`modules/sd_samplers_kdiffusion.py`), timesteps as they
@@ -217,7 +257,11 @@ fn beta_quantile(share: f64) -> f64 {
 
 /// `count` sigmas from `max` to `min`, even in their seventh roots. Karras et al. 2022, equation 5.
 pub(super) fn karras(max: f64, min: f64, count: usize) -> impl Iterator<Item = f64> {
-    let rho = 7.0;
+    bent(max, min, count, 7.0)
+}
+
+/// As [`karras`], even in another root.
+fn bent(max: f64, min: f64, count: usize, rho: f64) -> impl Iterator<Item = f64> {
     evenly(max.powf(1.0 / rho), min.powf(1.0 / rho), count).map(move |root| root.powf(rho))
 }
 
@@ -245,10 +289,47 @@ pub(crate) mod tests {
     #[test]
     fn the_samplers_that_a1111_runs_so_leave_out_the_last_sigma_but_one() {
         let (name, longer) = (ScheduleName::Karras, sigmas(ScheduleName::Karras, &training(), 11));
-        let visited = sigmas_for(SamplerName::Dpm2, name, &training(), 10);
-        assert_eq!(visited, [&longer[..10], &[0.0]].concat());
-        assert_eq!(sigmas_for(SamplerName::Euler, name, &training(), 10), sigmas(name, &training(), 10));
-        assert_eq!(sigmas_for(SamplerName::Dpm2, name, &training(), 1).len(), 2);
+        let of = |program, sampler, steps| sigmas_for(program, sampler, name, &training(), steps, &Tuning::default());
+        let (discarded, whole) = ([&longer[..10], &[0.0]].concat(), sigmas(name, &training(), 10));
+        for (sampler, a1111, comfy) in [
+            (SamplerName::Dpm2, &discarded, &discarded),
+            (SamplerName::DpmPlusPlus3MSde, &discarded, &whole),
+            (SamplerName::UniPc, &whole, &discarded),
+            (SamplerName::Euler, &whole, &whole),
+        ] {
+            assert_eq!(&of(Program::A1111, sampler, 10), a1111);
+            assert_eq!(&of(Program::ComfyUi, sampler, 10), comfy);
+        }
+        assert_eq!(of(Program::A1111, SamplerName::Dpm2, 1).len(), 2);
+    }
+
+    // By hand from k-diffusion's `get_sigmas_polyexponential` and `get_sigmas_karras`: 4 sigmas, the ramp of the third is a third.
+    #[test]
+    fn schedules_are_bent_by_rho_and_cut_at_their_ends() {
+        let of = |name, tuning: Tuning| sigmas_turned(name, &training(), 4, &tuning);
+        let near =
+            |found: f64, expected: f64| assert!((found / expected - 1.0).abs() < 1e-9, "{found}, not {expected}");
+        let (name, usual) = (ScheduleName::Polyexponential, Tuning::default());
+        let ends = Tuning { sigma_min: 0.1, sigma_max: 10.0, ..usual };
+        near(of(name, usual)[1], sigmas(ScheduleName::Exponential, &training(), 4)[1]);
+        near(of(name, Tuning { rho: Some(2.0), ..ends })[2], 10_f64.powf(-1.0 + 2.0 / 9.0));
+        near(of(ScheduleName::Karras, Tuning { rho: Some(1.0), ..ends })[2], 10.0 + (0.1 - 10.0) * 2.0 / 3.0);
+        assert_eq!(of(name, Tuning { sigma_min: 20.0, sigma_max: 10.0, ..usual }), of(name, usual));
+        assert_eq!(of(ScheduleName::Simple, ends), of(ScheduleName::Simple, usual));
+    }
+
+    // ComfyUI's `ddim_scheduler` takes the timesteps 1, 34 … 991 for 30 steps.
+    #[test]
+    fn leading_timesteps_are_all_that_fit_in_a1111_and_comfyui() {
+        let of = |program, steps| {
+            let name = ScheduleName::DdimUniform;
+            sigmas_for(program, SamplerName::Euler, name, &training(), steps, &Tuning::default())
+        };
+        let (diffusers, comfy) = (of(Program::Diffusers, 30), of(Program::ComfyUi, 30));
+        assert_eq!((diffusers.len(), comfy.len()), (31, 32));
+        let timestep = |sigma: f64| training().sigma_to_timestep(sigma).round() as u32;
+        assert_eq!((timestep(diffusers[0]), timestep(comfy[0]), timestep(comfy[30])), (958, 991, 1));
+        assert_eq!(of(Program::A1111, 20), of(Program::Diffusers, 20));
     }
 
     fn training() -> TrainingSigmas {
@@ -275,8 +356,8 @@ pub(crate) mod tests {
             (SamplerName::EulerAncestral, ScheduleName::Normal),
             (SamplerName::Lcm, ScheduleName::Lcm),
         ] {
-            let found = sigmas_for(sampler, ScheduleName::Automatic, &training(), 12);
-            assert_eq!(found, sigmas_for(sampler, name, &training(), 12), "{}", sampler.label());
+            let of = |name| sigmas_for(Program::A1111, sampler, name, &training(), 12, &Tuning::default());
+            assert_eq!(of(ScheduleName::Automatic), of(name), "{}", sampler.label());
         }
     }
 
@@ -374,7 +455,10 @@ pub(crate) mod tests {
                 let found = sigmas(name, &trained, 20);
                 assert!(found.windows(2).all(|pair| pair[0] > pair[1]), "{}", name.label());
                 match name {
-                    ScheduleName::Karras | ScheduleName::Exponential | ScheduleName::KlOptimal => {
+                    ScheduleName::Karras
+                    | ScheduleName::Exponential
+                    | ScheduleName::Polyexponential
+                    | ScheduleName::KlOptimal => {
                         assert!((found[0] - 4096.0).abs() < 1e-3);
                     }
                     // Its sigmas are what they are.

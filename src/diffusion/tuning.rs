@@ -22,6 +22,12 @@ pub struct Tuning {
     /// How far what guidance makes stronger is taken back to the prompt's own contrast, 0..1 (Lin et al. 2023, section 3.4). diffusers'
     /// `guidance_rescale`.
     pub guidance_rescale: f64,
+    /// How Karras' schedule and the polyexponential one are bent, above 0 and up to 100; none is 7 and 1. A1111's "Schedule rho".
+    pub rho: Option<f64>,
+    /// The sigma at which schedules that divide the range of sigmas end, before 0; 0 is the model's least. A1111's "Schedule min sigma".
+    pub sigma_min: f64,
+    /// The sigma at which they begin; 0 is the model's largest. A1111's "Schedule max sigma".
+    pub sigma_max: f64,
     /// Whether the model's noise is stretched so that its last timestep is noise alone (Lin et al. 2023, algorithm 1). A1111's "Noise
     /// schedule for sampling: Zero Terminal SNR".
     pub zero_terminal_snr: bool,
@@ -37,6 +43,9 @@ impl Default for Tuning {
             churn_from: 0.0,
             churn_to: 0.0,
             guidance_rescale: 0.0,
+            rho: None,
+            sigma_min: 0.0,
+            sigma_max: 0.0,
             zero_terminal_snr: false,
         }
     }
@@ -47,7 +56,9 @@ impl Tuning {
     pub const MAX_CHURN: f64 = 100.0;
     /// The most that noise is multiplied by.
     pub const MAX_NOISE: f64 = 2.0;
-    /// The largest sigma that a limit of churn may have.
+    /// The most that schedules are bent.
+    pub const MAX_RHO: f64 = 100.0;
+    /// The largest sigma that a limit of churn or of a schedule may have.
     pub const MAX_SIGMA: f64 = 1000.0;
 
     /// What is out of range, if anything.
@@ -59,7 +70,13 @@ impl Tuning {
             ("least sigma of churn", self.churn_from, Self::MAX_SIGMA),
             ("largest sigma of churn", self.churn_to, Self::MAX_SIGMA),
             ("guidance rescale", self.guidance_rescale, 1.0),
+            ("rho", self.rho.unwrap_or(1.0), Self::MAX_RHO),
+            ("least sigma of the schedule", self.sigma_min, Self::MAX_SIGMA),
+            ("largest sigma of the schedule", self.sigma_max, Self::MAX_SIGMA),
         ];
+        if self.rho == Some(0.0) {
+            return Some(Invalid::Tuning { what: "rho", value: 0.0, max: Self::MAX_RHO });
+        }
         let out_of_range = parts.into_iter().find(|(_, value, max)| !(0.0..=*max).contains(value));
         out_of_range.map(|(what, value, max)| Invalid::Tuning { what, value, max })
     }

@@ -44,8 +44,15 @@ impl Job {
 /// What the engine is told.
 #[derive(Clone, Debug)]
 pub enum Command {
-    /// Load a model now, to multiply in this precision, so that the first picture does not wait for it.
-    Load(String, Precision),
+    /// Load a model now, so that the first picture does not wait for it.
+    Load {
+        /// Its name.
+        model: String,
+        /// The model that lends what it lacks; none is the first.
+        parts_from: Option<String>,
+        /// In which numbers it multiplies.
+        precision: Precision,
+    },
     /// Find models and what goes with them in this library from now on; what is loaded stays so.
     UseLibrary(Arc<Library>),
     /// Paint.

@@ -50,7 +50,9 @@ enum Task<'a> {
 pub(super) fn serve(peer: &Peer, work: &mut impl Work) -> Result<(), Gone> {
     while let Some(command) = peer.command() {
         match command {
-            Command::Load(model, precision) => load(peer, work, model, precision)?,
+            Command::Load { model, parts_from, precision } => {
+                load(peer, work, model, parts_from.as_deref(), precision)?;
+            }
             Command::UseLibrary(library) => work.use_library(library),
             Command::Generate(job) => run(peer, work, &job, Task::Paint { trace: None })?,
             Command::Trace { job, file } => run(peer, work, &job, Task::Paint { trace: Some(&file) })?,
@@ -84,8 +86,14 @@ fn caught<T>(work: impl FnOnce() -> Result<T, Error>) -> (Result<T, Error>, Opti
     }
 }
 
-fn load(peer: &Peer, work: &mut impl Work, model: String, precision: Precision) -> Result<(), Gone> {
-    match catch_unwind(AssertUnwindSafe(|| work.load(&model, None, precision))) {
+fn load(
+    peer: &Peer,
+    work: &mut impl Work,
+    model: String,
+    parts_from: Option<&str>,
+    precision: Precision,
+) -> Result<(), Gone> {
+    match catch_unwind(AssertUnwindSafe(|| work.load(&model, parts_from, precision))) {
         Ok(Ok(seconds)) => peer.tell(Event::ModelLoaded { model, seconds: seconds.unwrap_or(0.0) }),
         Ok(Err(error)) => peer.tell(Event::ModelFailed { model, error }),
         Err(panic) => {
@@ -387,7 +395,7 @@ mod tests {
     #[test]
     fn a_panic_while_loading_is_told_as_a_failed_model() {
         let client = spawn_fake();
-        client.send(Command::Load("cursed".to_owned(), Precision::F32));
+        client.send(Command::Load { model: "cursed".to_owned(), parts_from: None, precision: Precision::F32 });
         let Some(Event::ModelFailed { model, error }) = client.event_within(SOON) else { panic!("the model fails") };
         assert_eq!(model, "cursed");
         assert!(error.to_string().contains("the weights are cursed"), "{error}");

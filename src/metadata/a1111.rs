@@ -2,7 +2,7 @@
 //! the keys are those that stable-diffusion-webui 1.10 writes and reads, so that a picture made here opens there and the other
 //! way round. What A1111 has no key for stands under keys of our own behind its keys; it passes over them.
 
-use super::{Found, Imported, differences, pairs, reproducing};
+use super::{Found, Imported, differences, masking, pairs, reproducing};
 use crate::diffusion::{
     Control, Emphasis, Painted, Precision, Prediction, Preprocessor, Request, SamplerName, Savings, ScheduleName,
     Tuning, Upscale, last_layer,
@@ -11,6 +11,8 @@ use crate::geom::Extent;
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
+/// Of A1111, written where the file was read.
+const MODEL_HASH: &str = "Model hash";
 const NEGATIVE: &str = "Negative prompt:";
 /// The prompt in full, written only where A1111's trimming of lines would change it.
 const EXACT_PROMPT: &str = "Sfumato prompt";
@@ -38,6 +40,9 @@ const NOISE: &str = "Sigma noise";
 /// Of A1111, with the one value that is not its default.
 const NOISE_SCHEDULE: &str = "Noise Schedule";
 const ZERO_TERMINAL_SNR: &str = "Zero Terminal SNR";
+const RHO: &str = "Schedule rho";
+const SIGMA_MIN: &str = "Schedule min sigma";
+const SIGMA_MAX: &str = "Schedule max sigma";
 const RESCALE: &str = "Sfumato guidance rescale";
 /// Of A1111, which writes it where brackets stand in a prompt.
 const EMPHASIS: &str = "Emphasis";
@@ -72,16 +77,21 @@ const VERSION: &str = concat!("sfumato ", env!("CARGO_PKG_VERSION"));
 /// A request as text. [`from_parameters`] gives every setting back exactly, numbers to the last bit; pixels that a run started
 /// from are not part of it.
 pub fn to_parameters<P, M>(request: &Request<P, M>) -> String {
-    text_of(request, None)
+    text_of(request, None, None)
 }
 
 /// A result as text: its request, and how many steps were made if it was stopped early.
 pub fn describe(painted: &Painted) -> String {
-    let stopped = painted.steps_made < painted.request.steps_to_run();
-    text_of(&painted.request, stopped.then_some(painted.steps_made))
+    describe_with_hash(painted, None)
 }
 
-fn text_of<P, M>(request: &Request<P, M>, steps_made: Option<u32>) -> String {
+/// As [`describe`], with the first ten digits of the SHA-256 of the model's file, where they are known.
+pub fn describe_with_hash(painted: &Painted, hash: Option<&str>) -> String {
+    let stopped = painted.steps_made < painted.request.steps_to_run();
+    text_of(&painted.request, stopped.then_some(painted.steps_made), hash)
+}
+
+fn text_of<P, M>(request: &Request<P, M>, steps_made: Option<u32>, hash: Option<&str>) -> String {
     let mut keys = vec![
         pairs::write("Steps", &request.steps.to_string()),
         pairs::write("Sampler", request.sampler.label()),
@@ -89,8 +99,9 @@ fn text_of<P, M>(request: &Request<P, M>, steps_made: Option<u32>) -> String {
         pairs::write("CFG scale", &request.guidance_scale.to_string()),
         pairs::write("Seed", &request.seed.to_string()),
         pairs::write("Size", &request.extent.to_string()),
-        pairs::write("Model", &request.model),
     ];
+    keys.extend(hash.map(|hash| pairs::write(MODEL_HASH, hash)));
+    keys.push(pairs::write("Model", &request.model));
     keys.extend(reproducing::seed_text(&request.reproduce));
     if let Some(vae) = &request.borrowed.vae {
         keys.push(pairs::write(VAE, vae));
@@ -106,7 +117,7 @@ fn text_of<P, M>(request: &Request<P, M>, steps_made: Option<u32>) -> String {
         keys.push(pairs::write(EMPHASIS, request.emphasis.label()));
     }
     keys.extend(reproducing::noise_text(&request.reproduce));
-    let (savings, off) = (request.savings, Savings::default());
+    let savings = request.savings;
     if savings.negative_min_sigma > 0.0 {
         keys.extend([
             pairs::write(MIN_SIGMA, &savings.negative_min_sigma.to_string()),
@@ -114,6 +125,7 @@ fn text_of<P, M>(request: &Request<P, M>, steps_made: Option<u32>) -> String {
         ]);
     }
     keys.extend(tuning_text(request.sampler, request.tuning));
+    keys.extend(request.input.iter().flat_map(masking::text));
     if let Some(control) = &request.control {
         keys.push(pairs::write(CONTROL, &control_text(control)));
     }
@@ -140,6 +152,20 @@ fn text_of<P, M>(request: &Request<P, M>, steps_made: Option<u32>) -> String {
     if !exact(&negative.unwrap_or_default(), &request.negative_prompt) {
         keys.push(pairs::write(EXACT_NEGATIVE, &request.negative_prompt));
     }
+    keys.extend(own_text(request));
+    keys.extend(request.input.iter().flat_map(masking::own_text));
+    keys.extend(reproducing::own_text(request));
+    if let Some(made) = steps_made {
+        keys.push(pairs::write(STEPS_MADE, &made.to_string()));
+    }
+    keys.push(pairs::write("Version", VERSION));
+    format!("{text}\n{}", keys.join(", ")).trim().to_owned()
+}
+
+/// What nobody else has a key for, of the model and of what was left out.
+fn own_text<P, M>(request: &Request<P, M>) -> Vec<String> {
+    let (savings, off) = (request.savings, Savings::default());
+    let mut keys = Vec::new();
     if request.precision != Precision::F32 {
         keys.push(pairs::write(PRECISION, request.precision.name()));
     }
@@ -158,12 +184,7 @@ fn text_of<P, M>(request: &Request<P, M>, steps_made: Option<u32>) -> String {
     if let Some(prediction) = request.prediction {
         keys.push(pairs::write(PREDICTION, prediction.name()));
     }
-    keys.extend(reproducing::own_text(request));
-    if let Some(made) = steps_made {
-        keys.push(pairs::write(STEPS_MADE, &made.to_string()));
-    }
-    keys.push(pairs::write("Version", VERSION));
-    format!("{text}\n{}", keys.join(", ")).trim().to_owned()
+    keys
 }
 
 /// What is not as usual.
@@ -177,6 +198,9 @@ fn tuning_text(sampler: SamplerName, tuning: Tuning) -> impl Iterator<Item = Str
         (CHURN_FROM, unusual(tuning.churn_from, usual.churn_from)),
         (CHURN_TO, unusual(tuning.churn_to, usual.churn_to)),
         (NOISE, unusual(tuning.noise, usual.noise)),
+        (RHO, tuning.rho),
+        (SIGMA_MIN, unusual(tuning.sigma_min, usual.sigma_min)),
+        (SIGMA_MAX, unusual(tuning.sigma_max, usual.sigma_max)),
         (RESCALE, unusual(tuning.guidance_rescale, usual.guidance_rescale)),
     ];
     let stretched = tuning.zero_terminal_snr.then(|| pairs::write(NOISE_SCHEDULE, ZERO_TERMINAL_SNR));
@@ -322,6 +346,7 @@ fn take(found: &mut Found, key: &str, value: &str) -> bool {
         IMAGE_GUIDANCE => set(&mut found.image_guidance, finite(value)),
         "Seed" => set(&mut found.seed, value.parse().ok()),
         "Size" => set(&mut found.extent, parse_extent(value)),
+        MODEL_HASH => set(&mut found.model_hash, Some(value.to_ascii_lowercase())),
         "Model" => set(&mut found.model, Some(value.to_owned())),
         VAE => set(&mut found.borrowed.vae, Some(value.to_owned()).filter(|name| !NO_VAE.contains(&name.as_str()))),
         PARTS_FROM => set(&mut found.borrowed.parts_from, Some(value.to_owned())),
@@ -342,6 +367,9 @@ fn take(found: &mut Found, key: &str, value: &str) -> bool {
         CHURN_FROM => turn(found, finite(value), |tuning, from| tuning.churn_from = from),
         CHURN_TO => turn(found, finite(value), |tuning, to| tuning.churn_to = to),
         NOISE => turn(found, finite(value), |tuning, noise| tuning.noise = noise),
+        RHO => turn(found, finite(value).filter(|rho| *rho > 0.0), |tuning, rho| tuning.rho = Some(rho)),
+        SIGMA_MIN => turn(found, finite(value), |tuning, sigma| tuning.sigma_min = sigma),
+        SIGMA_MAX => turn(found, finite(value), |tuning, sigma| tuning.sigma_max = sigma),
         RESCALE => turn(found, finite(value), |tuning, share| tuning.guidance_rescale = share),
         NOISE_SCHEDULE => {
             turn(found, (value == ZERO_TERMINAL_SNR).then_some(true), |tuning, is| tuning.zero_terminal_snr = is)
@@ -369,7 +397,7 @@ fn take(found: &mut Found, key: &str, value: &str) -> bool {
             }
             is_ours
         }
-        _ => false,
+        _ => masking::take(&mut found.masking, key, value),
     }
 }
 
@@ -406,7 +434,7 @@ fn split_sampler(label: &str) -> (Option<SamplerName>, Option<ScheduleName>) {
 }
 
 /// Our own names, and those of `ComfyUI` and stable-diffusion.cpp for the same samplers.
-fn sampler_named(label: &str) -> Option<SamplerName> {
+pub(super) fn sampler_named(label: &str) -> Option<SamplerName> {
     SamplerName::from_name(label).or_else(|| match label.to_ascii_lowercase().as_str() {
         "euler_ancestral" => Some(SamplerName::EulerAncestral),
         "dpm++2m" => Some(SamplerName::DpmPlusPlus2M),
@@ -418,11 +446,8 @@ fn sampler_named(label: &str) -> Option<SamplerName> {
 }
 
 /// Our own names, and A1111's.
-fn schedule_named(label: &str) -> Option<ScheduleName> {
-    // What is polyexponential has an exponent of 1 there, which is exponential.
-    let others = [("uniform", ScheduleName::Normal), ("polyexponential", ScheduleName::Exponential)];
-    let other = || others.iter().find(|(other, _)| label.eq_ignore_ascii_case(other)).map(|(_, name)| *name);
-    ScheduleName::from_name(label).or_else(other)
+pub(super) fn schedule_named(label: &str) -> Option<ScheduleName> {
+    ScheduleName::from_name(label).or_else(|| label.eq_ignore_ascii_case("uniform").then_some(ScheduleName::Normal))
 }
 
 #[cfg(test)]

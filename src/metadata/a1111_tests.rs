@@ -1,5 +1,8 @@
 use super::*;
-use crate::diffusion::{Batch, Borrowed, Input, NoiseSource, Program, Reproduce, Variation};
+use crate::diffusion::{
+    Batch, Borrowed, Input, MaskedContent, NoiseSource, Place, Program, Region, Reproduce, Variation,
+};
+use crate::geom::Bounds;
 use proptest::prelude::*;
 
 fn request() -> Request<(), ()> {
@@ -47,9 +50,19 @@ fn request_again(found: Found) -> Request<(), ()> {
         clip_skip: found.clip_skip.unwrap(),
         emphasis: found.emphasis.unwrap(),
         reproduce: found.reproduce.unwrap(),
-        input: found
-            .strength
-            .map(|strength| Input { image_guidance: found.image_guidance, ..Input::new((), strength, None) }),
+        input: found.strength.map(|strength| {
+            let masking = found.masking.unwrap_or_default();
+            let region = |prompt| Region { prompt, mask: () };
+            Input {
+                image_guidance: found.image_guidance,
+                masked: masking.content,
+                soft_mask: masking.soft,
+                match_colours: masking.match_colours,
+                place: masking.place,
+                regions: masking.regions.into_iter().map(region).collect(),
+                ..Input::new((), strength, masking.is_masked.then_some(()))
+            }
+        }),
         control: found.control,
         upscale: found.upscaler.map(|upscaler| Upscale {
             upscaler,
@@ -68,6 +81,8 @@ fn how_a1111_turned_a_sampler_is_read() {
     let expected =
         Tuning { eta: Some(0.6), churn: 2.0, churn_to: 5.0, noise: 1.01, zero_terminal_snr: true, ..Tuning::default() };
     assert_eq!((found.settings.tuning, found.unknown.len()), (Some(expected), 0));
+    let bent = read(", Schedule rho: 3, Schedule min sigma: 0.05, Schedule max sigma: 12").settings.tuning.unwrap();
+    assert_eq!(bent, Tuning { rho: Some(3.0), sigma_min: 0.05, sigma_max: 12.0, ..Tuning::default() });
     assert_eq!(read(", Eta DDIM: 0.2").settings.tuning.and_then(|tuning| tuning.eta), Some(0.2));
     assert_eq!(read(", Noise Schedule: Other").unknown.len(), 1);
 }
@@ -96,7 +111,8 @@ fn a_text_of_a1111_is_read_with_its_defaults() {
     assert_eq!(settings.sampler, Some(SamplerName::EulerAncestral));
     assert_eq!(settings.schedule, Some(ScheduleName::Automatic));
     let keys: Vec<_> = unknown.iter().map(|(key, _)| key.as_str()).collect();
-    assert_eq!(keys, ["Model hash", "Lora hashes", "Version"]);
+    assert_eq!(keys, ["Lora hashes", "Version"]);
+    assert_eq!(settings.model_hash.as_deref(), Some("6ce0161689"));
     assert_eq!(settings.clip_skip, Some(2));
 }
 
@@ -121,7 +137,7 @@ fn an_old_sampler_label_carries_its_schedule() {
     assert_eq!((karras.sampler, karras.schedule), (Some(SamplerName::DpmPlusPlus2M), Some(ScheduleName::Karras)));
     let cpp = read("euler_a sgm_uniform");
     assert_eq!((cpp.sampler, cpp.schedule), (Some(SamplerName::EulerAncestral), Some(ScheduleName::SgmUniform)));
-    assert_eq!(read("DPM++ 2M Polyexponential").schedule, Some(ScheduleName::Exponential));
+    assert_eq!(read("DPM++ 2M Polyexponential").schedule, Some(ScheduleName::Polyexponential));
     let spaced = read("Euler a SGM Uniform");
     assert_eq!((spaced.sampler, spaced.schedule), (Some(SamplerName::EulerAncestral), Some(ScheduleName::SgmUniform)));
 }
@@ -172,7 +188,8 @@ fn a1111s_least_sigma_of_the_negative_prompt_is_read_where_it_skips_all_steps() 
 
 #[test]
 fn a_run_that_was_stopped_says_after_how_many_steps() {
-    let text = text_of(&request(), Some(12));
+    let text = text_of(&request(), Some(12), Some("6ce0161689"));
+    assert!(text.contains("Size: 128x192, Model hash: 6ce0161689, Model: bozzetto"), "{text}");
     assert_eq!(from_parameters(&text).settings.steps_made, Some(12));
 }
 
@@ -232,6 +249,10 @@ proptest! {
         (vae, parts_from, image_guidance) in (
             prop::option::of("[a-z.,: ]{1,12}x"), prop::option::of("[a-z.,: ]{1,12}x"), prop::option::of(1.0..=50.0f64),
         ),
+        masking in (
+            prop::sample::select(MaskedContent::ALL.to_vec()), any::<(bool, bool, bool)>(),
+            prop::option::of((0..99u32, 0..99u32, 1..99u32, 1..99u32)), prop::collection::vec(any_prompt(), 0..3),
+        ),
         savings in (0.0..=1.0f64, 0.0..=1.0f64, prop_oneof![Just(0.0), 0.0..=1000.0f64], 1..=20u32, 0.0..=0.75f64),
         reproduce in (
             prop::sample::select(Program::ALL.to_vec()), prop::sample::select(NoiseSource::ALL.to_vec()),
@@ -241,13 +262,16 @@ proptest! {
             prop::option::of(0.0..=1.0f64), prop_oneof![Just(1.0), 0.0..=2.0f64],
             (prop_oneof![Just(0.0), 0.0..=100.0f64], prop_oneof![Just(0.0), 0.0..=1000.0f64], prop_oneof![Just(0.0), 0.0..=1000.0f64]),
             prop_oneof![Just(0.0), 0.0..=1.0f64], any::<bool>(),
+            (prop::option::of(0.1..=100.0f64), prop_oneof![Just(0.0), 0.0..=1000.0f64], prop_oneof![Just(0.0), 0.0..=1000.0f64]),
         ),
     ) {
         let extent = Extent::new(width, height);
         let (guidance_start, guidance_end, negative_min_sigma, deep_every, merge_tokens) = savings;
         let savings = Savings { guidance_start, guidance_end, negative_min_sigma, deep_every, merge_tokens };
-        let (eta, noise, (churn, churn_from, churn_to), guidance_rescale, zero_terminal_snr) = tuning;
-        let tuning = Tuning { eta, noise, churn, churn_from, churn_to, guidance_rescale, zero_terminal_snr };
+        let (eta, noise, (churn, churn_from, churn_to), guidance_rescale, zero_terminal_snr, (rho, sigma_min, sigma_max)) = tuning;
+        let tuning = Tuning {
+            eta, noise, churn, churn_from, churn_to, guidance_rescale, rho, sigma_min, sigma_max, zero_terminal_snr,
+        };
         let (program, noise, variation, resized_from, ensd, index, (sgm_noise, exact_steps)) = reproduce;
         let reproduce = Reproduce {
             program, noise, ensd, sgm_noise, exact_steps,
@@ -255,7 +279,17 @@ proptest! {
             resized_from: resized_from.map(|(width, height)| Extent::new(width, height)),
             batch: Batch { index, of: 64 },
         };
-        let input = strength.map(|strength| Input { image_guidance, ..Input::new((), strength, None) });
+        let (content, (is_masked, soft_mask, match_colours), part, words) = masking;
+        let place = part.map(|(left, top, width, height)| Place {
+            bounds: Bounds { left, top, extent: Extent::new(width, height) }, of: Extent::new(512, 512),
+        });
+        let input = strength.map(|strength| Input {
+            image_guidance, soft_mask, match_colours, place,
+            // Without a mask it is of no effect.
+            masked: if is_masked { content } else { MaskedContent::Original },
+            regions: words.into_iter().map(|prompt| Region { prompt, mask: () }).collect(),
+            ..Input::new((), strength, is_masked.then_some(()))
+        });
         let request = Request::<(), ()> {
             model, borrowed: Borrowed { vae, parts_from }, prompt, negative_prompt, extent, seed, sampler, schedule, steps, guidance_scale, precision, savings, tuning, prediction, clip_skip, emphasis,
             reproduce, input,

@@ -29,6 +29,15 @@ pub(super) fn of(found: &Found, all: &[(String, String)], unknown: &[(String, St
     let hash = value("Model hash").map(|hash| format!(", whose hash begins with {hash}")).unwrap_or_default();
     say(!is_ours || !hash.is_empty(), format!("the model is {model}{hash}; a file of the same name can be another"));
     say(found.strength.is_some(), "it started from a picture, which is not in the file".to_owned());
+    let masking = found.masking.as_ref();
+    say(
+        masking.is_some_and(|of| of.is_masked),
+        "it was painted in a part only, and the mask is not in the file".to_owned(),
+    );
+    say(
+        masking.is_some_and(|of| !of.regions.is_empty()),
+        "parts of it had words of their own, and where they are is not in the file".to_owned(),
+    );
     say(found.control.is_some(), "a picture guided it, which is not in the file".to_owned());
     say(
         !found.hints.is_empty(),
@@ -41,10 +50,7 @@ pub(super) fn of(found: &Found, all: &[(String, String)], unknown: &[(String, St
             "its noise is taken for that of an NVIDIA card, which it does not say".to_owned(),
         );
         if let Some(sampler) = found.sampler.filter(|sampler| sampler.follows_a_path()) {
-            say(
-                true,
-                format!("the noise of {} comes along a path of its own there, and in order here", sampler.label()),
-            );
+            say(true, along_a_path(sampler));
         }
         say(
             is_old(value("Version")) && has_bracket(found),
@@ -54,12 +60,48 @@ pub(super) fn of(found: &Found, all: &[(String, String)], unknown: &[(String, St
             found.strength.is_some(),
             "the picture to start from is encoded with noise there, and without it here".to_owned(),
         );
-        say(true, "other programs mostly compute in half precision: details can differ".to_owned());
+        say(true, HALF.to_owned());
     }
-    let lost: Vec<_> = unknown.iter().filter(|(key, _)| !HARMLESS.contains(&key.as_str())).collect();
-    let lost: Vec<_> = lost.into_iter().map(|(key, value)| format!("{key} {}", shortened(value))).collect();
-    say(!lost.is_empty(), format!("there is no setting here for: {}", lost.join("; ")));
+    lines.extend(without_setting(unknown));
     lines
+}
+
+/// As [`of`], for what other programs than A1111 write: `notes` are what their reader has to say.
+pub(super) fn elsewhere(
+    found: &Found,
+    hash: Option<&str>,
+    notes: Vec<String>,
+    unknown: &[(String, String)],
+) -> Vec<String> {
+    let model = found.model.as_deref().unwrap_or("one that it does not name");
+    let hash = hash.map(|hash| format!(", whose hash is {hash}")).unwrap_or_default();
+    let mut lines = vec![format!("the model is {model}{hash}; a file of the same name can be another")];
+    if found.strength.is_some() {
+        lines.push("it started from a picture, which is not in the file".to_owned());
+    }
+    lines.extend(notes);
+    let later = found.sampler.filter(|sampler| sampler.draws());
+    if let Some(sampler) = later.filter(|sampler| sampler.follows_a_path()) {
+        lines.push(along_a_path(sampler));
+    } else if later.is_some() && found.reproduce.is_some_and(|reproduce| reproduce.noise == NoiseSource::CpuThenNv) {
+        lines.push("the noise of later steps is taken for that of an NVIDIA card, which it does not say".to_owned());
+    }
+    lines.push(HALF.to_owned());
+    lines.extend(without_setting(unknown));
+    lines
+}
+
+const HALF: &str = "other programs mostly compute in half precision: details can differ";
+
+fn along_a_path(sampler: SamplerName) -> String {
+    format!("the noise of {} comes along a path of its own there, and in order here", sampler.label())
+}
+
+/// What was lost with keys that no setting came of.
+fn without_setting(unknown: &[(String, String)]) -> Option<String> {
+    let lost = unknown.iter().filter(|(key, _)| !HARMLESS.contains(&key.as_str()));
+    let lost: Vec<_> = lost.map(|(key, value)| format!("{key} {}", shortened(value)).trim_end().to_owned()).collect();
+    (!lost.is_empty()).then(|| format!("there is no setting here for: {}", lost.join("; ")))
 }
 
 /// Before A1111's 1.6.0.
@@ -83,6 +125,21 @@ fn shortened(value: &str) -> String {
 }
 
 impl SamplerName {
+    /// Whether it adds noise at its steps, as it usually is.
+    fn draws(self) -> bool {
+        self.follows_a_path()
+            || matches!(
+                self,
+                Self::EulerAncestral
+                    | Self::Dpm2Ancestral
+                    | Self::DpmPlusPlus2SAncestral
+                    | Self::Restart
+                    | Self::Lcm
+                    | Self::Tcd
+                    | Self::Ddpm
+            )
+    }
+
     /// Whether its noise is that of a Brownian path in k-diffusion (`BrownianTreeNoiseSampler`).
     fn follows_a_path(self) -> bool {
         matches!(

@@ -1,15 +1,22 @@
 //! What a picture was made with, as text inside its file. A picture that says how it was made can be made again, here or in
 //! another program; so the text is the one that most programs read: A1111's `parameters`.
 //!
-//! One dialect a file. [`to_parameters`] and [`from_parameters`] are A1111's; a dialect that is only read gives the same
+//! One dialect a file. [`to_parameters`] and [`from_parameters`] are A1111's; the others are only read, by [`from_texts`], and give the same
 //! [`Imported`].
 
 mod a1111;
+mod comfyui;
 mod differences;
+mod fooocus;
+mod invokeai;
+mod json;
+mod masking;
+mod novelai;
 mod pairs;
 mod reproducing;
 
-pub use a1111::{describe, from_parameters, to_parameters, upscaling_text, with_upscaling};
+pub use a1111::{describe, describe_with_hash, from_parameters, to_parameters, upscaling_text, with_upscaling};
+pub use masking::Masking;
 
 use crate::diffusion::{
     Borrowed, Control, Emphasis, Precision, Prediction, Reproduce, SamplerName, Savings, ScheduleName, Tuning,
@@ -21,6 +28,21 @@ pub const PARAMETERS_KEY: &str = "parameters";
 
 /// The key of the text chunk in which A1111's extras say what they did to a picture.
 pub const POSTPROCESSING_KEY: &str = "postprocessing";
+
+/// What the texts of a picture, by their keys, say of how it was made: those of A1111 and its like, Fooocus, `InvokeAI`, `NovelAI` or `ComfyUI`. None where
+/// there is nothing of the kind; whatever stands in them, it is only read.
+pub fn from_texts(texts: &[(String, String)]) -> Option<Imported> {
+    let text = |key: &str| texts.iter().find(|(found, _)| found == key).map(|(_, text)| text.as_str());
+    let of_a1111 = text(PARAMETERS_KEY).map(from_parameters).filter(|imported| !imported.settings.is_empty());
+    let of_fooocus = text(PARAMETERS_KEY).and_then(fooocus::read);
+    of_fooocus
+        .or(of_a1111)
+        .or_else(|| invokeai::read(text(invokeai::KEY)?))
+        .or_else(|| invokeai::read_of_old(text(invokeai::KEY_OF_OLD)?))
+        .or_else(|| invokeai::read_of_oldest(text(invokeai::KEY_OF_OLDEST)?))
+        .or_else(|| novelai::read(text("Software"), text("Description"), text("Comment")))
+        .or_else(|| comfyui::read(text(comfyui::PROMPT_KEY), text(comfyui::WORKFLOW_KEY)))
+}
 
 /// What a text said about how a picture was made.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -39,6 +61,8 @@ pub struct Imported {
 pub struct Found {
     /// The model's name.
     pub model: Option<String>,
+    /// The first ten digits of the SHA-256 of its file, as A1111 has them.
+    pub model_hash: Option<String>,
     /// The prompt.
     pub prompt: Option<String>,
     /// The negative prompt; empty where the text names settings but no negative prompt.
@@ -75,6 +99,8 @@ pub struct Found {
     pub strength: Option<f64>,
     /// How far a model that edits pictures was guided by the one that it edited.
     pub image_guidance: Option<f64>,
+    /// How a part of it was painted, if it was a part.
+    pub masking: Option<Masking>,
     /// What guided it; the picture that did is not in the text.
     pub control: Option<Control<()>>,
     /// How many times larger the picture was made after it was painted.

@@ -56,6 +56,11 @@ impl Fields {
         self.map.get(field).filter(|value| !value.is_null())
     }
 
+    /// Whether the field is there and says null, for the few where that is not to be absent.
+    pub(crate) fn is_null(&self, field: &str) -> bool {
+        self.map.get(field).is_some_and(Value::is_null)
+    }
+
     pub(crate) fn wrong(&self, field: &str, expected: impl Into<String>) -> ConfigError {
         match self.map.get(field) {
             None => ConfigError::Missing(field.to_owned()),
@@ -107,6 +112,31 @@ impl Fields {
             }
             Some(_) => Ok(Some(vec![self.count(field, max, None)?; blocks])),
         }
+    }
+
+    /// One whole number in `0..=max` for each of so many layers of each block, given as a list of one entry a block, a number for all
+    /// its layers or a list of them, or as one number for all; none where the field is absent.
+    pub(crate) fn counts_per_layer(
+        &self,
+        field: &str,
+        max: usize,
+        layers: &[usize],
+    ) -> Result<Option<Vec<Vec<usize>>>, ConfigError> {
+        let count = |value: &Value| value.as_u64().filter(|count| *count <= max as u64).map(|count| count as usize);
+        let of_block = |value: &Value, layers: usize| match value.as_array() {
+            None => Some(vec![count(value)?; layers]),
+            Some(list) => list.get(..layers)?.iter().map(count).collect(),
+        };
+        let Some(value) = self.get(field) else { return Ok(None) };
+        let found: Option<Vec<_>> = match value.as_array() {
+            None => layers.iter().map(|layers| of_block(value, *layers)).collect(),
+            Some(list) if list.len() == layers.len() => {
+                list.iter().zip(layers).map(|(value, layers)| of_block(value, *layers)).collect()
+            }
+            Some(_) => None,
+        };
+        let expected = || format!("a whole number between 0 and {max}, or for each block one or a list of one a layer");
+        found.map(Some).ok_or_else(|| self.wrong(field, expected()))
     }
 
     pub(crate) fn number(&self, field: &str, default: Option<f64>) -> Result<f64, ConfigError> {

@@ -23,6 +23,6 @@ pub use clip_layers::ClipLayersConfig;
 pub use clip_text::{ClipText, ClipTextConfig, Encoded, Learned, Output, Read};
 pub use fields::ConfigError;
 pub(crate) use fields::Fields;
-pub use unet::{About, Addition, Control, ControlNet, ControlNetConfig, Deep, Level, UNet, UNetConfig, Words};
+pub use unet::{About, Addition, Control, ControlNet, ControlNetConfig, Deep, Level, Middle, UNet, UNetConfig, Words};
 pub use upscaler::{CompactConfig, NotAnUpscaler, RrdbConfig, Shapes, Spelling, UpscalerConfig, UpscalerNetwork};
 pub use vae::{AutoencoderKl, AutoencoderKlConfig, AutoencoderTiny, AutoencoderTinyConfig, Vae, VaeConfig};

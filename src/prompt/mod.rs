@@ -22,7 +22,7 @@ pub use chunks::{Chunk, Chunks, Spelled};
 pub use nudge::nudged;
 pub use steps::{at_each_step, plain};
 pub use styles::Style;
-pub use tags::{LoraTag, loras, names};
+pub use tags::{LoraTag, loras, names, without_tags};
 pub use taught::TaughtWords;
 pub use together::together;
 pub use weights::{Part, weighted, weighted_absolutely};

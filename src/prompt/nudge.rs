@@ -6,6 +6,9 @@ use std::ops::Range;
 /// is selected it is the word under the cursor, or what its bracket `(…:1.2)` holds. None where there is no word.
 pub fn nudged(prompt: &str, selected: Range<usize>, by: f64) -> Option<(String, Range<usize>)> {
     let letters: Vec<char> = prompt.chars().collect();
+    if let Some(tag) = tag_around(&letters, &selected) {
+        return nudged_tag(&letters, tag, by / 2.0);
+    }
     let words = words(&letters, selected)?;
     let (outer, weight) = match weight_around(&letters, &words) {
         Some((end, weight)) => (words.start - 1..end, weight),
@@ -19,6 +22,35 @@ pub fn nudged(prompt: &str, selected: Range<usize>, by: f64) -> Option<(String, 
     let before: String = letters[..outer.start].iter().collect();
     let after: String = letters[outer.end..].iter().collect();
     Some((before + &new + &after, start..start + words.len()))
+}
+
+/// The tag, `<lora:name:0.8>`, that the selection is in.
+fn tag_around(letters: &[char], selected: &Range<usize>) -> Option<Range<usize>> {
+    let (from, to) = (selected.start.min(letters.len()), selected.end.min(letters.len()));
+    let open = letters[..from].iter().rposition(|c| "<>".contains(*c)).filter(|&at| letters[at] == '<')?;
+    let close = to.max(from)
+        + letters[to.max(from)..]
+            .iter()
+            .position(|c| "<>".contains(*c))
+            .filter(|&at| letters[to.max(from) + at] == '>')?;
+    letters[open..close].contains(&':').then_some(open..close + 1)
+}
+
+/// A prompt in which a tag weighs more: by half as much as words would, as in A1111.
+fn nudged_tag(letters: &[char], tag: Range<usize>, by: f64) -> Option<(String, Range<usize>)> {
+    let inner: String = letters[tag.start + 1..tag.end - 1].iter().collect();
+    let (head, rest) = inner.split_once(':')?;
+    let (name, weight) = rest.split_once(':').unwrap_or((rest, "1"));
+    // Weights by name, and those of the U-Net apart, stay.
+    let (weight, others) =
+        weight.split_once(':').map_or((weight, String::new()), |(weight, others)| (weight, format!(":{others}")));
+    let weight: f64 = weight.trim().parse().ok().filter(|weight: &f64| weight.is_finite())?;
+    let weight = ((weight + by) * 100.0).round() / 100.0;
+    let new = format!("<{head}:{name}:{weight}{others}>");
+    let (before, after): (String, String) =
+        (letters[..tag.start].iter().collect(), letters[tag.end..].iter().collect());
+    let place = tag.start + 1..tag.start + new.chars().count() - 1;
+    Some((before + &new + &after, place))
 }
 
 /// What is selected without white space around it, or what the cursor is in.
@@ -63,6 +95,18 @@ fn weight_around(letters: &[char], words: &Range<usize>) -> Option<(usize, f64)>
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_tag_weighs_half_as_much_more_as_words_would() {
+        let (text, at) = nudged("a <lora:ink:0.8> cat", 5..5, 0.1).unwrap();
+        assert_eq!(text, "a <lora:ink:0.85> cat");
+        let (text, _) = nudged(&text, at, -0.1).unwrap();
+        assert_eq!(text, "a <lora:ink:0.8> cat");
+        assert_eq!(nudged("<lora:ink>", 3..3, 0.1).unwrap().0, "<lora:ink:1.05>");
+        assert_eq!(nudged("<lora:ink:0.5:1>", 3..3, 0.1).unwrap().0, "<lora:ink:0.55:1>");
+        assert_eq!(nudged("<lora:ink:te=1>", 3..3, 0.1), None);
+        assert_eq!(nudged("a <lora:x:1> cat", 14..14, 0.1).unwrap().0, "a <lora:x:1> (cat:1.1)");
+    }
 
     #[test]
     fn the_word_under_the_cursor_weighs_more_and_again_as_much_as_before() {

@@ -69,7 +69,7 @@ pub fn names(text: &str, name: &str) -> bool {
 }
 
 /// A prompt without its tags.
-pub(super) fn without_tags(text: &str) -> String {
+pub fn without_tags(text: &str) -> String {
     tags(text).map(|(words, _)| words).collect()
 }
 

@@ -4,6 +4,7 @@ use super::archive::{self, Purpose};
 use super::document::sentence;
 use super::files::Task;
 use super::models::Added;
+use super::results::Unsaved;
 use super::{Action, Kept, ModelState, NotReady, RESTARTS, ResultId, Session, Shown, Viewed, Way, Wish};
 use crate::diffusion::Request;
 use crate::engine::Command;
@@ -276,8 +277,8 @@ impl Session {
                 model.state = ModelState::OnDisk;
             }
         }
-        if let Some(model) = self.model().filter(|model| model.state == ModelState::OnDisk) {
-            self.engine.send(Command::Load(model.name.clone(), self.draft.precision));
+        if self.model().is_some_and(|model| model.state == ModelState::OnDisk) {
+            self.engine.send(self.draft.load());
         }
         true
     }
@@ -351,7 +352,8 @@ impl Session {
         };
         if let Some(item) = self.results.get_mut(id).filter(|item| item.kept == Kept::InMemory) {
             item.kept = Kept::Saving;
-            self.archive.send(archive::Task::Add { result: id, painted: unsaved.painted, partial: unsaved.partial });
+            let Unsaved { painted, partial, hash } = unsaved;
+            self.archive.send(archive::Task::Add { result: id, painted, partial, hash });
         }
         self.dismiss_offers_of(|action| matches!(action, Action::SaveAgain(offered) if *offered == id));
     }

@@ -4,8 +4,9 @@ use super::files::{Opened, Task, size_that_fits};
 use super::part::Part;
 use super::{Action, Notices, Offer, Session, Viewed};
 use crate::diffusion::Request;
+use crate::diffusion::Upscale;
 use crate::geom::{Bounds, Extent};
-use crate::metadata::Imported;
+use crate::metadata::{Found, Imported};
 use crate::paint::{Document, Edit, Frame, LayerEdit, MaskEdit, Painting, Stack, Tiles};
 use crate::pixels::{Mask, Picture};
 use crate::project::{Kind, Project};
@@ -279,13 +280,43 @@ impl Session {
         if !differences.is_empty() {
             self.notices.info(format!("What may still differ from that picture: {}", differences.join("; ")));
         }
-        if let Some(model) = found.model.filter(|model| *model != self.draft.model) {
-            if self.models.iter().any(|known| known.name == model) {
-                self.choose_model(&model);
-            } else {
-                let said =
-                    format!("It was made with {model}, which is not on this machine: {} is used", self.draft.model);
+        self.use_upscaler(&found);
+        let Some(wanted) = found.model else { return };
+        // What it is counts more than what it is called.
+        let hash = found.model_hash.as_deref();
+        let of_hash = self.models.iter().find(|known| hash.is_some() && known.hash.as_deref() == hash);
+        let known = of_hash.or_else(|| self.models.iter().find(|known| known.name == wanted));
+        match known.map(|known| known.name.clone()) {
+            Some(model) if model == self.draft.model => {}
+            Some(model) => self.choose_model(&model),
+            None => {
+                let mut said =
+                    format!("It was made with {wanted}, which is not on this machine: {} is used", self.draft.model);
+                if hash.is_some() && self.models.iter().any(|model| model.hash.is_none()) {
+                    self.read_all_hashes();
+                    said +=
+                        ". Whether another file is that model is being looked up: use the settings again in a while";
+                }
                 self.notices.info(said);
+            }
+        }
+    }
+
+    /// The upscaler that a picture's text names, if it is on this machine.
+    fn use_upscaler(&mut self, found: &Found) {
+        let Some(name) = &found.upscaler else {
+            if found.steps.is_some() {
+                self.draft.upscale = None;
+            }
+            return;
+        };
+        match self.upscalers.iter().find(|known| known.upscaler == *name) {
+            Some(known) => {
+                let factor = found.upscale_by.unwrap_or(known.factor);
+                self.draft.upscale = Some(Upscale { factor, refine: found.refine, ..known.clone() });
+            }
+            None => {
+                self.notices.info(format!("It was enlarged by {name}, which is not on this machine"));
             }
         }
     }

@@ -4,6 +4,7 @@ use crate::diffusion::{
     Borrowed, Control, Defaults, Emphasis, Invalid, MaskedContent, Precision, Prediction, Reproduce, Request,
     SamplerName, Savings, ScheduleName, Tuning, Upscale, extent_to_paint, last_layer,
 };
+use crate::engine::Command;
 use crate::geom::{Bounds, Extent};
 use crate::metadata::Found;
 use crate::paint::Document;
@@ -312,6 +313,15 @@ impl Draft {
         }
     }
 
+    /// What loads its model.
+    pub(super) fn load(&self) -> Command {
+        Command::Load {
+            model: self.model.clone(),
+            parts_from: self.borrowed.parts_from.clone(),
+            precision: self.precision,
+        }
+    }
+
     /// Takes over the settings that a picture's text named; what it did not name stays.
     pub(super) fn take(&mut self, found: &Found) {
         fn set<T: Clone>(field: &mut T, value: Option<&T>) {
@@ -341,6 +351,12 @@ impl Draft {
         set(&mut self.reproduce, found.reproduce.as_ref().filter(|reproduce| reproduce.problem().is_none()));
         set(&mut self.extent, found.extent.as_ref());
         set(&mut self.strength, found.strength.as_ref());
+        if let Some(masking) = &found.masking {
+            self.masked = masking.content;
+            self.only_masked = masking.only_masked;
+            self.soft_mask = masking.soft;
+            self.match_colours = masking.match_colours || !masking.is_masked;
+        }
         if found.image_guidance.is_some() {
             self.image_guidance = found.image_guidance;
         }
@@ -387,6 +403,8 @@ pub struct Model {
     pub details: Option<Details>,
     /// Whether it can leave layers of its text encoder out.
     pub skips_layers: bool,
+    /// Of a checkpoint in one file, the hash by which A1111 names it, once it was read.
+    pub hash: Option<String>,
     /// Whether it edits pictures by instruction.
     pub edits: bool,
     /// The VAEs that it can paint with instead of its own.
@@ -420,6 +438,7 @@ impl Model {
             guessed: None,
             details: None,
             skips_layers: false,
+            hash: None,
             edits: false,
             vaes: Vec::new(),
             lenders: Vec::new(),
@@ -439,6 +458,7 @@ impl Model {
             guessed: None,
             details: None,
             skips_layers: false,
+            hash: None,
             edits: false,
             vaes: Vec::new(),
             lenders: Vec::new(),
@@ -457,6 +477,8 @@ pub struct Details {
     pub stored: &'static str,
     /// How many bytes its weights have on disk.
     pub bytes: u64,
+    /// How many they have in memory, with what it takes from another model.
+    pub bytes_in_memory: u64,
     /// How many channels the finest layers of its VAE have.
     pub vae_width: usize,
     /// Where it lies.
@@ -468,7 +490,7 @@ pub struct Details {
 impl Details {
     /// The bytes of memory that painting a picture of this size takes, about.
     pub fn memory(&self, extent: Extent) -> u64 {
-        memory_needed(self.bytes, extent, self.vae_width)
+        memory_needed(self.bytes_in_memory, extent, self.vae_width)
     }
 }
 

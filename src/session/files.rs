@@ -5,7 +5,7 @@ use super::worker::Worker;
 use super::{ResultId, Wake};
 use crate::diffusion::Request;
 use crate::geom::Extent;
-use crate::metadata::{Imported, PARAMETERS_KEY, from_parameters};
+use crate::metadata::{Imported, PARAMETERS_KEY, from_texts};
 use crate::pixels::{self, Mask, Picture, read_texts};
 use crate::project::{self, Kind, Project};
 use crate::settings::{self, Settings};
@@ -90,8 +90,7 @@ fn carry_out(task: Task) -> Done {
             Done::ProjectSaved { path, outcome }
         }
         Task::OpenPicture(path) => Done::Picture(Picture::load(&path).map(|picture| {
-            let parameters = read_texts(&path).into_iter().find(|(key, _)| key == PARAMETERS_KEY);
-            let found = parameters.map(|(_, text)| from_parameters(&text)).filter(|found| !found.settings.is_empty());
+            let found = from_texts(&read_texts(&path));
             Box::new(Opened { found, ..made_to_fit(picture, name_of(&path)) })
         })),
         Task::TakePicture(picture) => Done::Picture(Ok(Box::new(made_to_fit(picture, "The pasted picture".into())))),

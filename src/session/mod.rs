@@ -13,6 +13,7 @@ mod downloads;
 mod draft;
 mod files;
 mod guide;
+mod hashing;
 mod hints;
 mod history;
 mod jobs;
@@ -145,6 +146,7 @@ pub struct Session {
     wildcards: Wildcards,
     archive: archive::Archive,
     looking: looking::Looking,
+    hashing: hashing::Hashing,
     download_thread: downloads::Downloads,
     keeper: Keeper,
     /// Let go after the keeper has written what waited. None while another program keeps the state.
@@ -217,8 +219,8 @@ impl Session {
             document::restored(snapshot.layers, snapshot.mask.as_deref(), snapshot.draft.extent, &mut notices);
         let mut jobs = Jobs::default();
         jobs.leave_over(snapshot.queue);
-        let shown = Shown::Empty(snapshot.draft.extent);
         let mut session = Self {
+            shown: Shown::Empty(snapshot.draft.extent),
             draft: snapshot.draft,
             document,
             guide: snapshot.guide,
@@ -249,6 +251,7 @@ impl Session {
             archive: archive::start(paths.gallery_folder(&settings), Arc::clone(&wake)),
             looking: looking::Looking::new(clip),
             download_thread: downloads::Downloads::start(Arc::clone(&wake), None),
+            hashing: hashing::Hashing::start(Arc::clone(&wake), paths.hashes_file()),
             keeper: if claim.is_some() { Keeper::start(folder, wake) } else { Keeper::idle() },
             claim,
             settings,
@@ -261,7 +264,6 @@ impl Session {
             masks_nothing_below: false,
             looked_below: None,
             live: live::Live::default(),
-            shown,
             revision: 0,
             wishes: Vec::new(),
             used_seed: snapshot.used_seed,
@@ -304,6 +306,7 @@ impl Session {
         }
         self.list_more();
         self.look_at_styles();
+        self.recall_hashes();
         self.refresh();
     }
 
@@ -349,7 +352,7 @@ impl Session {
         let chosen = self.models.iter_mut().find(|model| model.name == self.draft.model);
         if let Some(model) = chosen.filter(|model| model.problem.is_none()) {
             model.state = ModelState::Loading;
-            self.engine.send(Command::Load(model.name.clone(), self.draft.precision));
+            self.engine.send(self.draft.load());
         }
     }
 

@@ -49,6 +49,7 @@ impl Session {
         self.take_written();
         self.count_words();
         self.take_downloads();
+        self.hash_on();
         while let Some(written) = self.keeper.written() {
             match written {
                 Ok(()) => self.notices.passing("What you are working on is saved again", Vec::new()),
@@ -129,11 +130,13 @@ impl Session {
         }
         let (picture, part) = (Arc::clone(&painted.picture), Part::of(&painted.request));
         let to_save = Box::new(painted.clone());
-        let id = self.results.add(painted, partial);
+        let hash =
+            self.models.iter().find(|model| model.name == painted.request.model).and_then(|model| model.hash.clone());
+        let id = self.results.add(painted, partial, hash.clone());
         if !self.view.stays {
             self.view = View { what: Viewed::Result(id, picture, part), stays: false, wanted: None };
         }
-        if !self.archive.send(Task::Add { result: id, painted: to_save, partial }) {
+        if !self.archive.send(Task::Add { result: id, painted: to_save, partial, hash }) {
             self.not_saved(id, "the thread of the gallery has ended: save it to a file and start Sfumato again");
         }
     }

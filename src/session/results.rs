@@ -2,7 +2,7 @@ use super::archive::Listed;
 use crate::diffusion::{Painted, Request};
 use crate::gallery::{Entry, EntryId};
 use crate::geom::Extent;
-use crate::metadata::describe;
+use crate::metadata::describe_with_hash;
 use crate::pixels::Picture;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
@@ -111,6 +111,8 @@ pub(super) struct Place {
 pub(super) struct Unsaved {
     pub(super) painted: Box<Painted>,
     pub(super) partial: bool,
+    /// Of the model's file, where it is known.
+    pub(super) hash: Option<String>,
 }
 
 /// A picture with all that decided it.
@@ -174,8 +176,8 @@ impl Results {
 
     /// A result that is in memory, whether the gallery has it or not.
     pub(super) fn in_memory(&self, id: ResultId) -> Option<Arc<Finished>> {
-        if let Some(Unsaved { painted, .. }) = self.unsaved.get(&id) {
-            return Some(Arc::new(Finished::of(painted)));
+        if let Some(Unsaved { painted, hash, .. }) = self.unsaved.get(&id) {
+            return Some(Arc::new(Finished::of(painted, hash.as_deref())));
         }
         self.recent.iter().find(|(recent, _)| *recent == id).map(|(_, finished)| Arc::clone(finished))
     }
@@ -189,7 +191,7 @@ impl Results {
     }
 
     /// Lists a new result first and holds it until the gallery has it.
-    pub(super) fn add(&mut self, painted: Painted, partial: bool) -> ResultId {
+    pub(super) fn add(&mut self, painted: Painted, partial: bool, hash: Option<String>) -> ResultId {
         let id = self.new_id();
         self.items.insert(
             0,
@@ -207,14 +209,14 @@ impl Results {
                 fit: None,
             },
         );
-        self.unsaved.insert(id, Unsaved { painted: Box::new(painted), partial });
+        self.unsaved.insert(id, Unsaved { painted: Box::new(painted), partial, hash });
         id
     }
 
     /// The gallery has it now.
     pub(super) fn saved(&mut self, id: ResultId, entry: &Entry) {
-        if let Some(Unsaved { painted, .. }) = self.unsaved.remove(&id) {
-            self.hold(id, Finished::of(&painted));
+        if let Some(Unsaved { painted, hash, .. }) = self.unsaved.remove(&id) {
+            self.hold(id, Finished::of(&painted, hash.as_deref()));
         }
         self.ids.insert(entry.id, id);
         self.locate(id, entry);
@@ -324,11 +326,11 @@ impl Results {
 }
 
 impl Finished {
-    pub(super) fn of(painted: &Painted) -> Self {
+    pub(super) fn of(painted: &Painted, hash: Option<&str>) -> Self {
         Self {
             picture: Arc::clone(&painted.picture),
             request: painted.request.clone(),
-            parameters: describe(painted),
+            parameters: describe_with_hash(painted, hash),
             steps_made: painted.steps_made,
         }
     }

@@ -108,7 +108,7 @@ fn model(library: &Library, entry: &ModelEntry) -> Model {
     match &entry.summary {
         Ok(summary) => {
             let training = TrainingSigmas::from_alphas_cumprod(&summary.training.alphas_cumprod);
-            let defaults = Defaults::from_facts(summary.native_extent, &training, summary.suggestion);
+            let defaults = Defaults::from_facts(summary.native_extent, &training, &summary.unet, summary.suggestion);
             let megabytes = summary.parameters_bytes.div_ceil(1_000_000);
             let family_name = summary.family.map_or("", |family| family.name);
             let family = if family_name.is_empty() { String::new() } else { format!("{family_name}, ") };
@@ -126,6 +126,7 @@ fn model(library: &Library, entry: &ModelEntry) -> Model {
                     kind: format!("{}{}", family_name, summary.use_alone()),
                     stored: summary.stored,
                     bytes: summary.parameters_bytes,
+                    bytes_in_memory: summary.memory_bytes + summary.lent_bytes,
                     vae_width: summary.vae_width,
                     path: entry.path.clone(),
                     preview: entry.preview(),

@@ -19,7 +19,7 @@ mod words;
 
 use super::*;
 use crate::diffusion::{Defaults, Painted, Phase, Precision, Request, SamplerName, ScheduleName};
-use crate::engine::{self, CancelToken, Event, Job, Outcome, Peer};
+use crate::engine::{self, CancelToken, Command, Event, Job, Outcome, Peer};
 use crate::geom::{Extent, Point};
 use crate::paint::Stroke;
 use crossbeam_channel::{Receiver, unbounded};
@@ -85,7 +85,7 @@ impl Stage {
     /// What the engine was told to load.
     fn load(&self) -> String {
         match self.peer.try_command() {
-            Some(Command::Load(model, _)) => model,
+            Some(Command::Load { model, .. }) => model,
             other => panic!("expected a model to load, got {other:?}"),
         }
     }
@@ -94,7 +94,7 @@ impl Stage {
     fn job(&self) -> Job {
         loop {
             match self.peer.try_command() {
-                Some(Command::Load(..)) => {}
+                Some(Command::Load { .. }) => {}
                 Some(Command::Generate(job)) => return job,
                 other => panic!("expected a job, got {other:?}"),
             }

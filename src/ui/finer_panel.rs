@@ -108,10 +108,17 @@ fn tuning_rows(ui: &mut Ui, draft: &mut Draft) {
     }
     row(ui, "Turned", |ui, id| {
         let Tuning { noise, churn_from, churn_to, guidance_rescale, zero_terminal_snr, .. } = draft.tuning;
+        let Tuning { rho, sigma_min, sigma_max, .. } = draft.tuning;
+        let bent = rho.map_or_else(String::new, |rho| format!(", the schedule bent by {rho}"));
+        let cut = if sigma_min > 0.0 || sigma_max > 0.0 {
+            format!(", the schedule from sigma {sigma_max} to {sigma_min} (0 is the model's)")
+        } else {
+            String::new()
+        };
         let stretched = if zero_terminal_snr { ", noise stretched to zero terminal SNR" } else { "" };
         let about = format!(
             "The settings of a picture brought this: noise times {noise}, churn from sigma {churn_from} to {churn_to} (0 is all), guidance \
-             rescaled by {guidance_rescale}{stretched}."
+             rescaled by {guidance_rescale}{stretched}{bent}{cut}."
         );
         if ui.button("As usual").labelled_by(id).on_hover_text(about).clicked() {
             draft.tuning = Tuning { eta, churn, ..Tuning::default() };

@@ -77,7 +77,7 @@ pub(super) fn model_picker_ui(
 /// Whether all the words stand in its name or its kind.
 fn holds(model: &Model, words: &str) -> bool {
     let kind = model.details.as_ref().map_or("", |details| details.kind.as_str());
-    let about = format!("{} {kind}", model.name).to_lowercase();
+    let about = format!("{} {kind} {}", model.name, model.hash.as_deref().unwrap_or_default()).to_lowercase();
     words.to_lowercase().split_whitespace().all(|word| about.contains(word))
 }
 
@@ -113,7 +113,8 @@ fn model_ui(
         line(ui, pos2(left, rect.top() + 28.0), width, &about, 11.5, colour);
     }
     let clicked = response.clicked();
-    response.on_hover_text(model.problem.as_deref().unwrap_or(&model.description));
+    let hash = model.hash.as_ref().map_or_else(String::new, |hash| format!(", hash {hash}"));
+    response.on_hover_text(model.problem.clone().unwrap_or_else(|| format!("{}{hash}", model.description)));
     clicked
 }
 

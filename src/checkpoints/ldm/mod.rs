@@ -11,7 +11,7 @@ use super::open_clip::OpenClipNames;
 use super::renamed::Renamed;
 use super::source::{Facts, Format};
 use super::weights::Weights;
-use super::{Error, PredictionSource, Suggestion};
+use super::{Error, PredictionSource};
 use crate::networks::{AutoencoderKlConfig, ClipTextConfig, UNetConfig};
 use crate::prompt::{Fill, Tokenizer};
 use candle_core::{DType, Device};
@@ -54,6 +54,9 @@ const OTHERS: [(&str, &str); 13] = [
     ("transformer.resblocks.", "it is a text encoder alone"),
 ];
 
+/// Longer than any tensor whose numbers tell something of a file.
+const MAX_SMALL_BYTES: usize = 1 << 16;
+
 /// How many picture pixels a side of a latent pixel has, where there is no VAE that says it.
 pub(super) const DOWNSCALE: usize = 8;
 
@@ -64,6 +67,15 @@ impl SingleFile {
         if names::is_unet_of_diffusers(&places) {
             places =
                 names::in_names_of_ldm(places).map_err(|reason| Error::Incomplete { reason, path: path.to_owned() })?;
+        }
+        for prefix in [UNET, ""] {
+            places = names::without_gaps(places, prefix);
+        }
+        // As other programs have it.
+        for prefix in [UNET, ""] {
+            if let Some(place) = places.remove(&format!("{prefix}time_embed.cond_proj.weight")) {
+                places.insert(format!("{prefix}time_embedding.cond_proj.weight"), place);
+            }
         }
         let shapes = Shapes(&places);
         let not = |reason: &str| Error::NotACheckpoint { reason: reason.to_owned(), path: path.to_owned() };
@@ -104,11 +116,9 @@ impl SingleFile {
         self.places.iter().filter(move |(name, _)| is_used(name)).map(|(_, place)| place)
     }
 
-    /// Bytes of what is used beside the U-Net.
-    pub(super) fn bytes_beside_unet(&self) -> u64 {
-        let of_unet = self.places.iter().filter(|(name, _)| name.starts_with(self.unet_prefix));
-        let bytes = |places: &mut dyn Iterator<Item = &Place>| places.map(|place| place.bytes as u64).sum::<u64>();
-        bytes(&mut self.used()).saturating_sub(bytes(&mut of_unet.map(|(_, place)| place)))
+    /// Where lies the U-Net.
+    pub(super) fn of_unet(&self) -> impl Iterator<Item = &Place> {
+        self.places.iter().filter(|(name, _)| name.starts_with(self.unet_prefix)).map(|(_, place)| place)
     }
 
     pub(super) fn has_texts(&self) -> bool {
@@ -123,19 +133,40 @@ impl SingleFile {
     pub(super) fn facts(&self) -> Result<(Facts, PredictionSource), Error> {
         let shapes = Shapes(&self.places);
         let metadata = read_metadata(&self.path);
-        let (prediction, source) = facts::prediction(&self.path, &metadata, &self.places, self.family);
         let mut unet =
             shapes::unet(&shapes, self.unet_prefix, self.family).map_err(|reason| self.incomplete(reason))?;
+        let about = facts::About {
+            path: &self.path,
+            metadata: &metadata,
+            places: &self.places,
+            family: self.family,
+            in_channels: unet.in_channels,
+            unet_prefix: self.unet_prefix,
+            spread: &|name| self.spread(name),
+        };
+        let (prediction, source) = about.prediction();
         let downscale = if self.has_vae() { self.vae_config()?.downscale() } else { DOWNSCALE };
-        let side = facts::native_side(&self.path, &metadata, self.family, prediction) / downscale;
+        let side = about.native_side(prediction) / downscale;
         unet.sample_size = Some((side, side));
         let facts = Facts {
             unet,
-            training: facts::training(prediction),
-            suggestion: Suggestion::default(),
+            training: about.training(prediction),
+            suggestion: about.suggestion(),
             empty_is_zero: self.family.empty_is_zero,
         };
         Ok((facts, source))
+    }
+
+    /// The standard deviation of the numbers of a small tensor, where it is there and can be read.
+    fn spread(&self, name: &str) -> Option<f64> {
+        let shape = self.places.get(name).filter(|place| place.bytes <= MAX_SMALL_BYTES)?.shape.clone();
+        let weights = Renamed::new(self.weights().ok()?, Prefixed("")).into_builder(DType::F32, &Device::Cpu);
+        let numbers = weights.get(shape, name).and_then(|numbers| numbers.to_dtype(DType::F64)?.flatten_all());
+        let numbers: Vec<f64> = numbers.and_then(|numbers| numbers.to_vec1()).ok()?;
+        let mean =
+            |of: &dyn Fn(f64) -> f64| numbers.iter().map(|number| of(*number)).sum::<f64>() / numbers.len() as f64;
+        let middle = mean(&|number| number);
+        Some(mean(&|number| (number - middle).powi(2)).sqrt())
     }
 
     /// What configs say elsewhere of its text encoders; nothing where it has none.

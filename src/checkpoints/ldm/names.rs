@@ -3,7 +3,7 @@
 
 use crate::checkpoints::header::Place;
 use crate::checkpoints::renamed::{Names, Piece};
-use crate::networks::UNetConfig;
+use crate::networks::{Level, UNetConfig};
 use std::collections::BTreeMap;
 
 /// What stands before the names of a U-Net.
@@ -15,10 +15,8 @@ pub(in crate::checkpoints) const VAES: [&str; 2] = ["first_stage_model.", "vae."
 pub(in crate::checkpoints) struct UNetNames {
     /// What stands before them.
     prefix: &'static str,
-    /// Of each level from the finest, how many residual blocks it has on the way down.
-    layers: Vec<usize>,
-    /// Whether the blocks on the way up attend, from the coarsest.
-    up_attends: Vec<bool>,
+    /// Of each level from the finest, how many residual blocks it has on the way down, and whether the last on its way up attends.
+    levels: Vec<(usize, bool)>,
 }
 
 /// Those of a VAE.
@@ -38,10 +36,12 @@ impl Names for Prefixed {
     }
 }
 
-const UNET_ENDS: [(&str, &str); 7] = [
+const UNET_ENDS: [(&str, &str); 8] = [
     ("conv_in", "input_blocks.0.0"),
     ("time_embedding.linear_1", "time_embed.0"),
     ("time_embedding.linear_2", "time_embed.2"),
+    // latent-diffusion has none; diffusers' script that writes single files leaves the name as it is.
+    ("time_embedding.cond_proj", "time_embedding.cond_proj"),
     ("add_embedding.linear_1", "label_emb.0.0"),
     ("add_embedding.linear_2", "label_emb.0.2"),
     ("conv_norm_out", "out.0"),
@@ -60,8 +60,8 @@ const UNET_RESNET: [(&str, &str); 6] = [
 impl UNetNames {
     /// Those in whole checkpoints.
     pub(in crate::checkpoints) fn of(config: &UNetConfig) -> Self {
-        let layers = config.levels.iter().map(|level| level.layers).collect();
-        Self { prefix: UNET, layers, up_attends: config.up_attends.clone() }
+        let attends = |level: &Level| level.up.last().is_some_and(|layers| *layers > 0);
+        Self { prefix: UNET, levels: config.levels.iter().map(|level| (level.down.len(), attends(level))).collect() }
     }
 
     /// The same after another prefix.
@@ -84,13 +84,10 @@ impl UNetNames {
         }
         let (side, level, rest) = part(name)?;
         let (kind, index, rest) = part(rest)?;
-        if level >= self.layers.len() {
-            return None;
-        }
         match side {
             "down_blocks" => {
-                let first = 1 + self.layers[..level].iter().map(|layers| layers + 1).sum::<usize>();
-                let layers = self.layers[level];
+                let (layers, _) = *self.levels.get(level)?;
+                let first = 1 + self.levels[..level].iter().map(|(layers, _)| layers + 1).sum::<usize>();
                 Some(match (kind, index, rest) {
                     ("resnets", index, rest) if index < layers => {
                         format!("input_blocks.{}.0.{}", first + index, resnet(rest)?)
@@ -101,9 +98,9 @@ impl UNetNames {
                 })
             }
             "up_blocks" => {
-                let from_coarsest: Vec<usize> = self.layers.iter().rev().map(|layers| layers + 1).collect();
-                let first: usize = from_coarsest[..level].iter().sum();
-                let layers = from_coarsest[level];
+                let mut coarser = self.levels.iter().rev().map(|(layers, attends)| (layers + 1, *attends));
+                let first: usize = coarser.by_ref().take(level).map(|(layers, _)| layers).sum();
+                let (layers, attends) = coarser.next()?;
                 Some(match (kind, index, rest) {
                     ("resnets", index, rest) if index < layers => {
                         format!("output_blocks.{}.0.{}", first + index, resnet(rest)?)
@@ -112,7 +109,7 @@ impl UNetNames {
                         format!("output_blocks.{}.1.{rest}", first + index)
                     }
                     ("upsamplers", 0, "conv") => {
-                        let place = if self.up_attends[level] { 2 } else { 1 };
+                        let place = if attends { 2 } else { 1 };
                         format!("output_blocks.{}.{place}.conv", first + layers - 1)
                     }
                     _ => return None,
@@ -123,13 +120,11 @@ impl UNetNames {
     }
 }
 
-/// Whether these are the tensors of a U-Net alone, as the folders of diffusers have it. A `ControlNet` has the same on its way down.
+/// Whether these are the tensors of a U-Net alone, as the folders of diffusers have it. A `ControlNet` has no way up.
 pub(super) fn is_unet_of_diffusers(places: &BTreeMap<String, Place>) -> bool {
-    let is_controlnet = places.keys().any(|name| name.starts_with("controlnet_"));
-    !is_controlnet
-        && ["conv_in.weight", "down_blocks.0.resnets.0.conv1.weight", "mid_block.attentions.0.proj_in.weight"]
-            .iter()
-            .all(|name| places.contains_key(*name))
+    ["conv_in.weight", "down_blocks.0.resnets.0.conv1.weight", "up_blocks.0.resnets.0.conv1.weight"]
+        .iter()
+        .all(|name| places.contains_key(*name))
 }
 
 /// The same under the names of latent-diffusion; an error where one has no place there.
@@ -137,20 +132,46 @@ pub(super) fn in_names_of_ldm(places: BTreeMap<String, Place>) -> Result<BTreeMa
     let count =
         |name: &dyn Fn(usize) -> String| (0..places.len()).take_while(|i| places.contains_key(&name(*i))).count();
     let levels = count(&|level| format!("down_blocks.{level}.resnets.0.conv1.weight"));
-    let names = UNetNames {
-        prefix: "",
-        layers: (0..levels)
-            .map(|level| count(&|layer| format!("down_blocks.{level}.resnets.{layer}.conv1.weight")))
-            .collect(),
-        up_attends: (0..levels)
-            .map(|block| places.contains_key(&format!("up_blocks.{block}.attentions.0.proj_in.weight")))
-            .collect(),
+    let level = |level: usize| {
+        let attends = places.contains_key(&format!("up_blocks.{}.attentions.0.proj_in.weight", levels - 1 - level));
+        (count(&|layer| format!("down_blocks.{level}.resnets.{layer}.conv1.weight")), attends)
     };
+    let names = UNetNames { prefix: "", levels: (0..levels).map(level).collect() };
     let renamed = |(name, place): (String, Place)| match names.find(&name) {
         Some((found, _)) => Ok((found, place)),
         None => Err(format!("the tensor {name} is of no U-Net that is supported")),
     };
     places.into_iter().map(renamed).collect()
+}
+
+/// The same without the gaps that small networks have where a whole one was taken for the measure: of the three numbers of a level, one
+/// is left out on the way down, and on the way up it has nothing but the layer that doubles.
+pub(super) fn without_gaps(places: BTreeMap<String, Place>, prefix: &str) -> BTreeMap<String, Place> {
+    let has = |name: &str| places.contains_key(&format!("{prefix}{name}"));
+    let is_second = |name: &String| matches!(numbered(name, prefix), Some(("input_blocks", 2, _)));
+    if !has("input_blocks.3.0.op.weight") || places.keys().any(is_second) {
+        return places;
+    }
+    let attends = |block: usize| has(&format!("output_blocks.{block}.1.proj_in.weight"));
+    let renamed = |name: &str| {
+        Some(match numbered(name, prefix)? {
+            ("input_blocks", index @ 1.., rest) => format!("{prefix}input_blocks.{}.{rest}", index - index / 3),
+            ("output_blocks", index, rest) if index % 3 == 2 => {
+                let (_, layer) = rest.split_once('.')?;
+                let place = if attends(index - 1) { 2 } else { 1 };
+                format!("{prefix}output_blocks.{}.{place}.{layer}", index / 3 * 2 + 1)
+            }
+            ("output_blocks", index, rest) => format!("{prefix}output_blocks.{}.{rest}", index - index / 3),
+            _ => return None,
+        })
+    };
+    let all = places.iter().map(|(name, place)| (renamed(name).unwrap_or_else(|| name.clone()), place.clone()));
+    all.collect()
+}
+
+/// Of which way a name behind a prefix is, at which number, and what stands behind.
+fn numbered<'a>(name: &'a str, prefix: &str) -> Option<(&'a str, usize, &'a str)> {
+    part(name.strip_prefix(prefix)?)
 }
 
 impl Names for UNetNames {
@@ -238,13 +259,56 @@ mod tests {
     use crate::checkpoints::header::Stored;
     use candle_core::DType;
 
+    fn place() -> Place {
+        Place { stored: Stored::Numbers(DType::F32), shape: vec![1], start: 0, bytes: 4 }
+    }
+
     #[test]
     fn a_controlnet_is_no_unet_though_it_begins_as_one() {
-        let place = Place { stored: Stored::Numbers(DType::F32), shape: vec![1], start: 0, bytes: 4 };
         let names = ["conv_in.weight", "down_blocks.0.resnets.0.conv1.weight", "mid_block.attentions.0.proj_in.weight"];
-        let mut places: BTreeMap<_, _> = names.map(|name| (name.to_owned(), place.clone())).into();
-        assert!(is_unet_of_diffusers(&places));
-        places.insert("controlnet_mid_block.weight".to_owned(), place);
+        let mut places: BTreeMap<_, _> = names.map(|name| (name.to_owned(), place())).into();
+        places.insert("controlnet_mid_block.weight".to_owned(), place());
         assert!(!is_unet_of_diffusers(&places));
+        places.insert("up_blocks.0.resnets.0.conv1.weight".to_owned(), place());
+        assert!(is_unet_of_diffusers(&places));
+    }
+
+    #[test]
+    fn gaps_in_the_numbers_are_closed_where_there_are_some() {
+        let closed = |names: &[&str]| -> Vec<String> {
+            let places = names.iter().map(|name| (format!("u.{name}"), place())).collect();
+            without_gaps(places, "u.").into_keys().map(|name| name["u.".len()..].to_owned()).collect()
+        };
+        let gaps = [
+            "input_blocks.0.0.weight",
+            "input_blocks.1.0.in_layers.2.weight",
+            "input_blocks.3.0.op.weight",
+            "input_blocks.4.1.proj_in.weight",
+            "output_blocks.0.0.in_layers.2.weight",
+            "output_blocks.1.1.proj_in.weight",
+            "output_blocks.2.1.conv.weight",
+            "output_blocks.3.0.in_layers.2.weight",
+            "output_blocks.4.0.in_layers.2.weight",
+            "output_blocks.5.2.conv.weight",
+        ];
+        let expected = [
+            "input_blocks.0.0.weight",
+            "input_blocks.1.0.in_layers.2.weight",
+            "input_blocks.2.0.op.weight",
+            "input_blocks.3.1.proj_in.weight",
+            "output_blocks.0.0.in_layers.2.weight",
+            "output_blocks.1.1.proj_in.weight",
+            "output_blocks.1.2.conv.weight",
+            "output_blocks.2.0.in_layers.2.weight",
+            "output_blocks.3.0.in_layers.2.weight",
+            "output_blocks.3.1.conv.weight",
+        ];
+        assert_eq!(closed(&gaps), expected);
+        let whole = [
+            "input_blocks.1.0.in_layers.2.weight",
+            "input_blocks.2.0.in_layers.2.weight",
+            "input_blocks.3.0.op.weight",
+        ];
+        assert_eq!(closed(&whole), whole);
     }
 }

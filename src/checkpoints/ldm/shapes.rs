@@ -5,7 +5,7 @@ use crate::checkpoints::families::{FAMILIES, Family, Heads, TextLayout};
 use crate::checkpoints::header::Place;
 use crate::checkpoints::renamed::Names;
 use crate::networks::{
-    Activation, Addition, AutoencoderKlConfig, ClipLayersConfig, ClipTextConfig, Level, Output, UNetConfig,
+    Activation, Addition, AutoencoderKlConfig, ClipLayersConfig, ClipTextConfig, Level, Middle, Output, UNetConfig,
 };
 use std::collections::BTreeMap;
 
@@ -15,6 +15,8 @@ const GROUPS: usize = 32;
 const NUMBER_WIDTH: usize = 256;
 /// More levels than any network has.
 const MAX_LEVELS: usize = 12;
+/// More blocks on the way down than any U-Net has.
+const MAX_BLOCKS: usize = 64;
 /// More channels than any network has.
 const MAX_WIDTH: usize = 1 << 16;
 
@@ -46,83 +48,126 @@ impl Shapes<'_> {
     }
 }
 
+/// What is asked of the U-Net whose names begin with `prefix`.
+#[derive(Clone, Copy)]
+struct Unet<'a> {
+    shapes: &'a Shapes<'a>,
+    prefix: &'a str,
+}
+
+impl Unet<'_> {
+    fn of(&self, rest: &str) -> String {
+        format!("{}{rest}", self.prefix)
+    }
+
+    fn has(&self, rest: &str) -> bool {
+        self.shapes.has(&self.of(rest))
+    }
+
+    fn side(&self, rest: &str, index: usize) -> Result<usize, Reason> {
+        self.shapes.side(&self.of(rest), index)
+    }
+
+    fn is_resnet(&self, block: &str) -> bool {
+        self.has(&format!("{block}.0.in_layers.2.weight"))
+    }
+
+    /// How many transformer blocks attend in a block.
+    fn transformers(&self, block: &str) -> usize {
+        self.shapes.count(&self.of(&format!("{block}.1.transformer_blocks.")), ".attn2.to_k.weight")
+    }
+
+    /// A block that attends.
+    fn attending(&self) -> Option<String> {
+        let numbered = |way: &'static str| (0..MAX_BLOCKS).map(move |index| format!("{way}.{index}"));
+        std::iter::once("middle_block".to_owned())
+            .chain(numbered("input_blocks"))
+            .chain(numbered("output_blocks"))
+            .find(|block| self.transformers(block) > 0)
+    }
+
+    /// Whether transformers are entered by a matrix.
+    fn is_linear(&self) -> bool {
+        let entry = self.attending().map(|block| self.of(&format!("{block}.1.proj_in.weight")));
+        entry.and_then(|entry| self.shapes.0.get(&entry)).is_some_and(|place| place.shape.len() == 2)
+    }
+}
+
 /// The family of a U-Net whose names begin with `prefix`, where there is no text encoder to tell.
 pub(super) fn family_of_unet(shapes: &Shapes<'_>, prefix: &str) -> Option<&'static Family> {
-    let of = |rest: &str| format!("{prefix}{rest}");
-    let entry = shapes.0.get(&of("middle_block.1.proj_in.weight"))?;
-    let key = match (shapes.has(&of("label_emb.0.0.weight")), entry.shape.len()) {
+    let unet = Unet { shapes, prefix };
+    unet.attending()?;
+    let key = match (unet.has("label_emb.0.0.weight"), unet.is_linear()) {
         // The refiner has four levels.
-        (true, _) if shapes.has(&of("input_blocks.9.0.op.weight")) => "sdxl_refiner",
+        (true, _) if unet.has("input_blocks.9.0.op.weight") => "sdxl_refiner",
         (true, _) => "sdxl",
-        (false, 2) => "sd2",
-        (false, _) => "sd1",
+        (false, true) => "sd2",
+        (false, false) => "sd1",
     };
     FAMILIES.iter().find(|family| family.key == key)
 }
 
 /// The U-Net of a family, whose names begin with `prefix`.
 pub(super) fn unet(shapes: &Shapes<'_>, prefix: &str, family: &Family) -> Result<UNetConfig, Reason> {
-    let of = |rest: &str| format!("{prefix}{rest}");
-    let transformers = |block: &str| shapes.count(&of(&format!("{block}.1.transformer_blocks.")), ".attn2.to_k.weight");
+    let unet = Unet { shapes, prefix };
+    let conditioning_width = match unet.attending() {
+        Some(block) => unet.side(&format!("{block}.1.transformer_blocks.0.attn2.to_k.weight"), 1)?,
+        None => return Err("its U-Net looks at no words".to_owned()),
+    };
     let mut levels: Vec<Level> = Vec::new();
-    let (mut index, mut first) = (1, 1);
+    let (mut index, mut down) = (1, Vec::new());
     loop {
         let block = format!("input_blocks.{index}");
-        let halves = shapes.has(&of(&format!("{block}.0.op.weight")));
-        let is_resnet = shapes.has(&of(&format!("{block}.0.in_layers.2.weight")));
-        if index > first && (halves || !is_resnet) {
-            let last = format!("input_blocks.{first}");
-            let transformer_layers = transformers(&last);
-            levels.push(Level {
-                channels: shapes.side(&of(&format!("{last}.0.in_layers.2.weight")), 0)?,
-                layers: index - first,
-                heads: 0,
-                transformer_layers,
-                conditioning_width: 0,
-                attends: transformer_layers > 0,
-            });
-            first = index + 1;
-        } else if !is_resnet {
-            return Err(format!("the tensor {} is missing", of(&format!("{block}.0.in_layers.2.weight"))));
+        let halves = unet.has(&format!("{block}.0.op.weight"));
+        if unet.is_resnet(&block) {
+            down.push(unet.transformers(&block));
+        } else if down.is_empty() {
+            return Err(format!("the tensor {} is missing", unet.of(&format!("{block}.0.in_layers.2.weight"))));
+        } else {
+            let channels = unet.side(&format!("input_blocks.{}.0.in_layers.2.weight", index - 1), 0)?;
+            check_channels(channels, "U-Net")?;
+            let heads = heads(family.heads, channels, "U-Net")?;
+            levels.push(Level { channels, heads, conditioning_width, down: std::mem::take(&mut down), up: Vec::new() });
+            if !halves {
+                break;
+            }
         }
-        if levels.len() > MAX_LEVELS {
-            return Err("its U-Net has too many levels".to_owned());
-        }
-        if !halves && !is_resnet {
-            break;
+        if index > MAX_BLOCKS {
+            return Err("its U-Net has too many blocks".to_owned());
         }
         index += 1;
     }
-    let middle = of("middle_block.1.transformer_blocks.0.attn2.to_k.weight");
-    let conditioning_width = shapes.side(&middle, 1)?;
-    let entry = of("middle_block.1.proj_in.weight");
-    let use_linear_projection = shapes.0.get(&entry).is_some_and(|place| place.shape.len() == 2);
-    let about = of("label_emb.0.0.weight");
-    let addition = shapes
-        .has(&about)
-        .then(|| Ok::<_, Reason>(Addition { number_width: NUMBER_WIDTH, inputs: shapes.side(&about, 1)? }));
-    let addition = addition.transpose()?;
-    let mut up_attends = Vec::new();
-    let mut output = 0;
-    for level in levels.iter().rev() {
-        up_attends.push(transformers(&format!("output_blocks.{output}")) > 0);
-        output += level.layers + 1;
+    let mut outputs = 0..;
+    for level in levels.iter_mut().rev() {
+        let blocks = outputs.by_ref().take(level.down.len() + 1);
+        level.up = blocks.map(|index| unet.transformers(&format!("output_blocks.{index}"))).collect();
+        for way in [&level.down, &level.up] {
+            if way.contains(&0) && way.iter().any(|layers| *layers > 0) {
+                return Err("its U-Net attends in some blocks of a level alone".to_owned());
+            }
+        }
     }
-    let coarsest = levels.len() - 1;
-    levels[coarsest].transformer_layers = transformers("middle_block");
-    for level in &mut levels {
-        level.heads = heads(family.heads, level.channels, "U-Net")?;
-        level.conditioning_width = conditioning_width;
-        // Of a level that attends on the way up alone.
-        level.transformer_layers = level.transformer_layers.max(1);
-        check_channels(level.channels, "U-Net")?;
+    let middle = match unet.transformers("middle_block") {
+        0 if unet.is_resnet("middle_block") => Middle::Resnet,
+        0 => Middle::Nothing,
+        layers => Middle::Attention(layers),
+    };
+    let about = "label_emb.0.0.weight";
+    let addition = unet
+        .has(about)
+        .then(|| Ok::<_, Reason>(Addition { number_width: NUMBER_WIDTH, inputs: unet.side(about, 1)? }))
+        .transpose()?;
+    let guidance = "time_embedding.cond_proj.weight";
+    let guidance_width = unet.has(guidance).then(|| unet.side(guidance, 1)).transpose()?;
+    if guidance_width.is_some_and(|width| width < 4 || width % 2 != 0) {
+        return Err(format!("the tensor {} makes no sense", unet.of(guidance)));
     }
     Ok(UNetConfig {
         sample_size: None,
-        in_channels: shapes.side(&of("input_blocks.0.0.weight"), 1)?,
-        out_channels: shapes.side(&of("out.2.weight"), 0)?,
+        in_channels: unet.side("input_blocks.0.0.weight", 1)?,
+        out_channels: unet.side("out.2.weight", 0)?,
         levels,
-        up_attends,
+        middle,
         conv_in_kernel: 3,
         conv_out_kernel: 3,
         downsample_padding: 1,
@@ -130,8 +175,9 @@ pub(super) fn unet(shapes: &Shapes<'_>, prefix: &str, family: &Family) -> Result
         norm_eps: 1e-5,
         flip_sin_to_cos: true,
         freq_shift: 0.0,
-        use_linear_projection,
+        use_linear_projection: unet.is_linear(),
         addition,
+        guidance_width,
     })
 }
 

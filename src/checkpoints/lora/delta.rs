@@ -60,6 +60,32 @@ fn delta(tensors: &Tensors, shape: &[usize]) -> Result<Option<Tensor>> {
     Ok(Some((product.reshape(shape)? * scale)?))
 }
 
+/// How many numbers what is added to a weight has, from the shapes of the tensors that a layer has; none where they make no sense or only
+/// its bias changes.
+pub(super) fn count_of<'a>(shape: impl Fn(Role) -> Option<&'a [usize]>) -> Option<usize> {
+    let all = |sides: &[usize]| sides.iter().try_fold(1usize, |count, side| count.checked_mul(*side));
+    // (out, r) and (r, in, …), or with a core of (r, s, k, k) between them, where the first may be turned.
+    let pair = |a: Role, b: Role, core: Role, turned: bool| {
+        let (a, b) = (shape(a)?, shape(b)?);
+        match shape(core) {
+            Some(core) => all(&[*a.get(usize::from(turned))?, *b.get(1)?])?.checked_mul(all(core.get(2..)?)?),
+            None => all(b.get(1..)?)?.checked_mul(*a.first()?),
+        }
+    };
+    let factor = |side: Side| {
+        let core = if side == Side::Two { Role::KronCore } else { Role::Kron(side) };
+        let halves = || pair(Role::KronHalf(side, Half::A), Role::KronHalf(side, Half::B), core, true);
+        shape(Role::Kron(side)).map_or_else(halves, all)
+    };
+    pair(Role::Up, Role::Down, Role::Mid, false)
+        .or_else(|| {
+            let core = Role::HadaCore(Side::One);
+            pair(Role::Hada(Side::One, Half::A), Role::Hada(Side::One, Half::B), core, true)
+        })
+        .or_else(|| factor(Side::One)?.checked_mul(factor(Side::Two)?))
+        .or_else(|| all(shape(Role::Difference)?))
+}
+
 /// One factor of `LoHa`.
 fn hada(tensors: &Tensors, side: Side) -> Result<Option<Tensor>> {
     let half = |half| tensors.get(&Role::Hada(side, half));

@@ -113,6 +113,19 @@ fn is_complete<T>(tensors: &BTreeMap<Role, T>) -> bool {
         || all(&[Role::BiasDifference])
 }
 
+/// The family that sd-scripts (`ss_base_model_version`) or `ModelSpec` names.
+fn family_named(metadata: &BTreeMap<String, String>) -> Option<&'static Family> {
+    let said = |key: &str| metadata.get(key).map(|text| text.to_lowercase());
+    let starts = [("sdxl", "sdxl"), ("sd_v1", "sd1"), ("sd_v2", "sd2")];
+    let specs = [("stable-diffusion-xl", "sdxl"), ("stable-diffusion-v1", "sd1"), ("stable-diffusion-v2", "sd2")];
+    let of = |text: Option<String>, known: [(&str, &'static str); 3]| {
+        let text = text?;
+        known.into_iter().find(|(start, _)| text.starts_with(start)).map(|(_, key)| key)
+    };
+    let key = of(said("ss_base_model_version"), starts).or_else(|| of(said("modelspec.architecture"), specs))?;
+    FAMILIES.iter().find(|family| family.key == key)
+}
+
 /// This many layers that a model does not have are passed over, as A1111 does: some have more than they need.
 const MAX_UNMATCHED: usize = 12;
 
@@ -145,14 +158,15 @@ impl Lora {
         })
     }
 
-    /// What it was made for, by the width of the words that it looks at.
+    /// What it was made for, by the width of the words that it looks at, or by what training programs write beside it.
     fn family(&self) -> Option<&'static Family> {
         let width = self.layers.iter().find_map(|((_, layer), tensors)| {
-            let (_, down) = tensors.get(&Role::Down)?;
+            let (_, down) = tensors.get(&Role::Down).or_else(|| tensors.get(&Role::Hada(Side::One, Half::B)))?;
             layer.ends_with("attn2_to_k").then(|| down.shape.get(1).copied())?
         });
         let width = if self.is_of_xl { Some(2048) } else { width };
-        FAMILIES.iter().find(|family| Some(family.conditioning_width) == width)
+        let by_width = FAMILIES.iter().find(|family| Some(family.conditioning_width) == width);
+        by_width.or_else(|| family_named(&read_metadata(&self.path)))
     }
 
     /// Whether it changes a network.
@@ -172,9 +186,11 @@ impl Lora {
                 continue;
             };
             matched += 1;
-            let sides = |role| tensors.get(&role).map(|(_, place)| &place.shape);
+            let sides = |role| tensors.get(&role).map(|(_, place)| place.shape.as_slice());
             if let (Some(up), Some(down)) = (sides(Role::Up), sides(Role::Down)) {
                 fits &= up.first() == layer.shape.first() && down.get(1) == layer.shape.get(1);
+            } else if let Some(count) = delta::count_of(sides) {
+                fits &= Some(count) == layer.shape.iter().try_fold(1usize, |count, side| count.checked_mul(*side));
             }
         }
         if matched == 0 || !fits || self.layers.len() - matched > MAX_UNMATCHED {

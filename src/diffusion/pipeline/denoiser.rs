@@ -75,6 +75,7 @@ impl Run<'_> {
         let without_picture = picture.map(|_| stage.with_negative_twice()).transpose()?;
         let stage = without_picture.as_ref().unwrap_or(stage);
         let words = unet.prepare_with(&stage.words, stage.about.as_ref())?.merging(savings.merge_tokens);
+        let words = unet.told_guidance(words, self.request.guidance_scale, &model.device)?;
         let control = self.control(&stage.words, lines)?;
         let batch = stage.words.dim(0)?;
         // The prompt alone, for steps without guidance.
@@ -112,7 +113,7 @@ impl Run<'_> {
             let when = move |sigma| savings.guides(step_at(starts, sigma), starts.len(), sigma);
             let rescale = Rescale { share: self.request.tuning.guidance_rescale, of: prediction };
             let weights = self.prompts.all.iter().map(|(_, weight)| *weight).collect();
-            let (scale, areas) = (self.request.guidance_scale, areas.to_vec());
+            let (scale, areas) = (self.guidance_scale(), areas.to_vec());
             Box::new(Guided { inner: network, scale, weights, areas, picture, rescale, when })
         } else {
             Box::new(network)

@@ -7,17 +7,17 @@ use super::denoiser::{Denoiser, is_finite};
 use super::differential::laid_back;
 use super::hints::{Hints, Moment};
 use super::inpainting::mask_in_latent;
-use super::latent::{picture_to_rgb, rgb_to_picture};
+use super::latent::{picture_to_rgb, preview, rgb_to_picture};
 use super::noise::Start;
 use super::place::{mask_to_paint, picture_to_start_from};
 use super::regions::Prompts;
 use super::reproduce::counts_timesteps;
 use super::{
     Control, Ending, Error, Hint, Incoming, Input, MaskedContent, Noise, Painted, Phase, Program, Progress, Reproduce,
-    Request, Stop, TrainingSigmas, Upscale, Walk, sample, sigmas_for, upscale,
+    Request, SamplerName, Stop, TrainingSigmas, Upscale, Walk, sample, sigmas_for, upscale,
 };
 use crate::checkpoints::{Held, LearnedWord, Model, Upscaler};
-use crate::networks::ControlNet;
+use crate::networks::{ControlNet, Vae};
 use crate::pixels::{Mask, Picture, composite};
 use candle_core::Tensor;
 use std::cell::RefCell;
@@ -96,7 +96,7 @@ struct Run<'a> {
     training: TrainingSigmas,
     /// The prompts that hold at the same time.
     prompts: Prompts,
-    /// The sigmas to visit, with the 0 at the end.
+    /// The sigmas to visit, with the 0 at the end, or where the walk ends before it.
     sigmas: Vec<f64>,
     /// How much noise a picture to start from gets: that of the first step or, with A1111's samplers of timesteps, of the one before.
     noised: f64,
@@ -149,14 +149,29 @@ impl<'a> Run<'a> {
             training = training.with_zero_terminal_snr();
         }
         let counts = request.step_counts();
-        let whole = sigmas_for(request.sampler, request.schedule, &training, counts.whole);
-        let steps = (counts.run as usize).min(whole.len() - 1);
+        let program = request.reproduce.program;
+        let whole = sigmas_for(program, request.sampler, request.schedule, &training, counts.whole, &request.tuning);
+        // A whole schedule may be longer than it was asked to be.
+        let most = whole.len() - 1;
+        let steps = if counts.run == counts.whole { most } else { most.min(counts.run as usize) };
         let first = whole.len() - 1 - steps;
-        let sigmas = whole[first..].to_vec();
+        let mut sigmas = whole[first..].to_vec();
+        if matches!(request.sampler, SamplerName::Ddim | SamplerName::Plms) {
+            match request.reproduce.program {
+                // It stops before its last timestep would be walked from.
+                Program::A1111 if sigmas.len() > 2 => sigmas.truncate(sigmas.len() - 1),
+                Program::Diffusers if !model.training.ends_clean => {
+                    sigmas.truncate(sigmas.len() - 1);
+                    sigmas.push(training.min());
+                }
+                _ => {}
+            }
+        }
         let noised = match request.reproduce.program {
             Program::A1111 if counts_timesteps(request.sampler) => whole[first.saturating_sub(1)],
             _ => sigmas[0],
         };
+        let steps = sigmas.len() - 1;
         let started_at = |sigma| if request.sampler.churns() { request.tuning.churned(sigma, steps) } else { sigma };
         let starts = sigmas[..steps].iter().map(|sigma| started_at(*sigma)).collect();
         let latent_shape = [1, model.vae_config().latent_channels(), height / downscale, width / downscale];
@@ -172,6 +187,9 @@ impl<'a> Run<'a> {
         let conditioning = self.conditioning()?;
         self.model.texts.iter().for_each(|text| self.done_with(&text.network));
         let mut notes = conditioning.notes.clone();
+        if self.model.unet_config().guidance_width.is_some() && !self.request.negative_prompt.is_empty() {
+            notes.push("the negative prompt was passed over: this model knows none".to_owned());
+        }
         let picture = picture_to_start_from(self.request);
         let mut original = None;
         if let (Some(input), Some(picture)) = (&self.request.input, &picture) {
@@ -212,8 +230,9 @@ impl<'a> Run<'a> {
         tell_unless_discarded(on_progress, Progress::Latent(&sampled.latent))?;
         load(&self.model.vae, on_progress)?;
         tell_unless_discarded(on_progress, Progress::Phase(Phase::Decode))?;
+        let picture = self.decoded(&sampled.latent, &mut notes)?;
         let mut painted = Painted {
-            picture: Arc::new(self.decoded(&sampled.latent)?),
+            picture: Arc::new(picture),
             request: Box::new(Request { hints: sampled.hints, ..self.request.clone() }),
             steps_made: sampled.steps_made,
             seconds: 0.0,
@@ -300,9 +319,14 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// How far guidance goes; not beyond the prompts where the network is told how far to follow them.
+    fn guidance_scale(&self) -> f64 {
+        if self.model.unet_config().guidance_width.is_some() { 1.0 } else { self.request.guidance_scale }
+    }
+
     /// Guidance of 1 is the prompt's estimate alone; several prompts are told apart by what the negative one gives.
     fn is_guided(&self) -> bool {
-        (self.request.guidance_scale - 1.0).abs() > f64::EPSILON || self.prompts.all.len() > 1
+        (self.guidance_scale() - 1.0).abs() > f64::EPSILON || self.prompts.all.len() > 1
     }
 
     /// How far a model that edits pictures is guided by the one that it edits.
@@ -321,8 +345,18 @@ impl<'a> Run<'a> {
 
     /// The picture's latent (1, C, h, w).
     fn encoded(&self, picture: &Picture) -> Result<Tensor, Error> {
-        let latent = self.model.vae.get()?.encode(&picture_to_rgb(picture, &self.model.device)?)?;
-        if is_finite(&latent)? { Ok(latent) } else { Err(Error::PartNotFinite { part: "the picture encoder" }) }
+        let rgb = picture_to_rgb(picture, &self.model.device)?;
+        let (latent, _) = self.by_vae(|vae| vae.encode(&rgb))?;
+        latent.ok_or(Error::PartNotFinite { part: "the picture encoder" })
+    }
+
+    /// What the VAE gives, or nothing where that is no numbers; and whether it took all the bits of f32: some VAEs give numbers too
+    /// large for fewer (that of Stable Diffusion XL in f16).
+    fn by_vae(&self, run: impl Fn(&Vae) -> candle_core::Result<Tensor>) -> Result<(Option<Tensor>, bool), Error> {
+        finite_at_last(
+            || Ok(run(&*self.model.vae.get()?)?),
+            || self.model.vae_in_f32()?.map(|vae| Ok(run(&vae)?)).transpose(),
+        )
     }
 
     /// The latent of what the run starts from, if that is something else under the mask than the picture.
@@ -397,7 +431,11 @@ impl<'a> Run<'a> {
         };
         let (latent, stopped) =
             match sample(self.request.sampler, walk, x).map_err(|error| self.naming_the_step(error))? {
-                Continue(latent) => (latent, false),
+                Continue(latent) => {
+                    // What noise is left stays in it, as the network would see it.
+                    let last = self.sigmas[count];
+                    (if last > 0.0 { (latent / (1.0 + last * last).sqrt())? } else { latent }, false)
+                }
                 Break(Stop::Discard) => return Err(Halt::Discarded),
                 Break(Stop::Keep) => {
                     let newest = newest.take();
@@ -441,13 +479,24 @@ impl<'a> Run<'a> {
         Error::NotFinite { step, count: self.sigmas.len() - 1, sigma }
     }
 
-    /// The finished pixels, laid over the input's where there is a mask.
-    fn decoded(&self, latent: &Tensor) -> Result<Picture, Error> {
-        let rgb = self.model.vae.get()?.decode(latent)?;
-        if !is_finite(&rgb)? {
-            return Err(Error::PartNotFinite { part: "the picture decoder" });
+    /// The finished pixels, laid over the input's where there is a mask. A decoder that gives no numbers costs no picture.
+    fn decoded(&self, latent: &Tensor, notes: &mut Vec<String>) -> Result<Picture, Error> {
+        let (rgb, took_f32) = self.by_vae(|vae| vae.decode(latent))?;
+        if took_f32 {
+            notes.push(
+                "the picture was decoded in f32: in fewer bits its VAE gave something that is not a number".to_owned(),
+            );
         }
-        let picture = rgb_to_picture(&rgb)?;
+        let picture = if let Some(rgb) = rgb {
+            rgb_to_picture(&rgb)?
+        } else {
+            notes.push(
+                "the model's VAE gave something that is not a number, so the picture is as rough as a preview: its weights are damaged; \
+                 choose another VAE and paint again"
+                    .to_owned(),
+            );
+            preview(latent, &self.model.preview)?.resized(self.request.extent)
+        };
         let picture = match self.request.place() {
             Some(place) if place.bounds.extent != picture.extent() => picture.resized(place.bounds.extent),
             _ => picture,
@@ -463,6 +512,22 @@ impl<'a> Run<'a> {
             }
             _ => picture,
         })
+    }
+}
+
+/// What the first way gives or, where that is no numbers and there is a second one, what that gives: nothing where it is no numbers either.
+/// Also whether the second helped.
+fn finite_at_last(
+    first: impl FnOnce() -> Result<Tensor, Error>,
+    second: impl FnOnce() -> Result<Option<Tensor>, Error>,
+) -> Result<(Option<Tensor>, bool), Error> {
+    let found = first()?;
+    if is_finite(&found)? {
+        return Ok((Some(found), false));
+    }
+    match second()? {
+        Some(found) if is_finite(&found)? => Ok((Some(found), true)),
+        _ => Ok((None, false)),
     }
 }
 
@@ -483,4 +548,24 @@ fn tell(on_progress: OnProgress<'_>, progress: Progress<'_>) -> Result<(), Halt>
 /// Tells of something when there is a latent to keep.
 fn tell_unless_discarded(on_progress: OnProgress<'_>, progress: Progress<'_>) -> Result<(), Halt> {
     if on_progress(progress) == Break(Stop::Discard) { Err(Halt::Discarded) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    #[test]
+    fn a_second_way_is_gone_where_the_first_gives_no_number_and_only_there() {
+        let tensor = |number: f32| Tensor::new(&[0.0, number], &Device::Cpu).unwrap();
+        let ends = |first: f32, second: Option<f32>| {
+            let (found, second_helped) = finite_at_last(|| Ok(tensor(first)), || Ok(second.map(tensor))).unwrap();
+            (found.map(|found| found.to_vec1::<f32>().unwrap()[1]), second_helped)
+        };
+        assert_eq!(ends(f32::INFINITY, Some(3.0)), (Some(3.0), true));
+        assert_eq!(ends(f32::NAN, Some(f32::NAN)), (None, false));
+        assert_eq!(ends(f32::NAN, None), (None, false));
+        let first = finite_at_last(|| Ok(tensor(2.0)), || panic!("nobody asks for it")).unwrap();
+        assert_eq!((first.0.unwrap().to_vec1::<f32>().unwrap()[1], first.1), (2.0, false));
+    }
 }

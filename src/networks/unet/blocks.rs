@@ -1,4 +1,4 @@
-use super::config::{Level, UNetConfig};
+use super::config::{Level, Middle, UNetConfig};
 use super::transformer::{KeysAndValues, Sizes, Transformer};
 use crate::kernels::{Conv2d, Padding, concatenate};
 use crate::networks::resnet::{Groups, Resnet};
@@ -32,21 +32,25 @@ pub(super) fn time_width(config: &UNetConfig) -> usize {
     config.levels[0].channels * 4
 }
 
+/// Behind each residual block of a part one of so many layers, or none.
 fn transformers(
     config: &UNetConfig,
     level: &Level,
-    count: usize,
+    layers: &[usize],
     weights: &VarBuilder<'_>,
 ) -> Result<Vec<Transformer>> {
-    let sizes = Sizes {
+    let sizes = |layers: usize| Sizes {
         channels: level.channels,
         heads: level.heads,
-        layers: level.transformer_layers,
+        layers,
         conditioning_width: level.conditioning_width,
         groups: config.norm_num_groups,
         linear_projection: config.use_linear_projection,
     };
-    (0..count).map(|index| Transformer::new(sizes, &weights.pp(format!("attentions.{index}")))).collect()
+    let attending = layers.iter().enumerate().filter(|(_, layers)| **layers > 0);
+    attending
+        .map(|(index, layers)| Transformer::new(sizes(*layers), &weights.pp(format!("attentions.{index}"))))
+        .collect()
 }
 
 /// `DownBlock2D` and `CrossAttnDownBlock2D`.
@@ -66,13 +70,13 @@ impl DownBlock {
         let halve = (index + 1 < config.levels.len())
             .then(|| Conv2d::strided(channels, channels, 3, 2, padding, weights.pp("downsamplers.0.conv")));
         Ok(Self {
-            resnets: (0..level.layers)
+            resnets: (0..level.down.len())
                 .map(|layer| {
                     let inputs = if layer == 0 { entering } else { channels };
                     Resnet::new(inputs, channels, groups(config), time, &weights.pp(format!("resnets.{layer}")))
                 })
                 .collect::<Result<_>>()?,
-            transformers: transformers(config, level, if level.attends { level.layers } else { 0 }, weights)?,
+            transformers: transformers(config, level, &level.down, weights)?,
             halve: halve.transpose()?,
         })
     }
@@ -100,24 +104,29 @@ impl DownBlock {
     }
 }
 
-/// `UNetMidBlock2DCrossAttn`.
+/// `UNetMidBlock2DCrossAttn`, or what is left of it: `UNetMidBlock2D`, or nothing.
 #[derive(Clone, Debug)]
 pub(super) struct MidBlock {
-    first: Resnet,
+    resnets: Vec<Resnet>,
+    /// Behind the first.
     transformers: Vec<Transformer>,
-    second: Resnet,
 }
 
 impl MidBlock {
     pub(super) fn new(config: &UNetConfig, weights: &VarBuilder<'_>) -> Result<Self> {
         let level = &config.levels[config.levels.len() - 1];
-        let resnet = |name| {
-            Resnet::new(level.channels, level.channels, groups(config), Some(time_width(config)), &weights.pp(name))
+        let (resnets, layers) = match config.middle {
+            Middle::Nothing => (0, 0),
+            Middle::Resnet => (1, 0),
+            Middle::Attention(layers) => (2, layers),
+        };
+        let resnet = |index| {
+            let weights = weights.pp(format!("resnets.{index}"));
+            Resnet::new(level.channels, level.channels, groups(config), Some(time_width(config)), &weights)
         };
         Ok(Self {
-            first: resnet("resnets.0")?,
-            transformers: transformers(config, level, 1, weights)?,
-            second: resnet("resnets.1")?,
+            resnets: (0..resnets).map(resnet).collect::<Result<_>>()?,
+            transformers: transformers(config, level, &[layers], weights)?,
         })
     }
 
@@ -126,12 +135,15 @@ impl MidBlock {
         prepare(&self.transformers, conditioning)
     }
 
-    pub(super) fn forward(&self, x: &Tensor, signal: Signal<'_>) -> Result<Tensor> {
-        let mut x = self.first.forward(x, Some(signal.time))?;
-        for (transformer, words) in self.transformers.iter().zip(signal.words) {
-            x = transformer.forward(&x, words, signal.merged)?;
+    pub(super) fn forward(&self, x: Tensor, signal: Signal<'_>) -> Result<Tensor> {
+        let mut x = x;
+        for (index, resnet) in self.resnets.iter().enumerate() {
+            x = resnet.forward(&x, Some(signal.time))?;
+            if let (Some(transformer), Some(words)) = (self.transformers.get(index), signal.words.get(index)) {
+                x = transformer.forward(&x, words, signal.merged)?;
+            }
         }
-        self.second.forward(&x, Some(signal.time))
+        Ok(x)
     }
 }
 
@@ -150,7 +162,7 @@ impl UpBlock {
         let level = from_coarsest(index);
         let entering = from_coarsest(index.saturating_sub(1)).channels;
         let finer = from_coarsest(index + 1).channels;
-        let (channels, layers) = (level.channels, level.layers + 1);
+        let (channels, layers) = (level.channels, level.up.len());
         let double = (index + 1 < config.levels.len())
             .then(|| Conv2d::new(channels, channels, 3, weights.pp("upsamplers.0.conv")));
         Ok(Self {
@@ -162,7 +174,7 @@ impl UpBlock {
                     Resnet::new(inputs, channels, groups(config), time, &weights.pp(format!("resnets.{layer}")))
                 })
                 .collect::<Result<_>>()?,
-            transformers: transformers(config, level, if config.up_attends[index] { layers } else { 0 }, weights)?,
+            transformers: transformers(config, level, &level.up, weights)?,
             double: double.transpose()?,
         })
     }

@@ -1,6 +1,9 @@
 use crate::networks::fields::{ConfigError, Fields};
 use serde_json::{Value, json};
 
+/// How many transformer blocks there are behind residual blocks, on the way down and where nothing else is said on the way up.
+const TRANSFORMERS: &str = "transformer_layers_per_block";
+
 /// What unet/config.json decides. Absent fields have the defaults of diffusers' `UNet2DConditionModel`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UNetConfig {
@@ -12,8 +15,8 @@ pub struct UNetConfig {
     pub out_channels: usize,
     /// The levels, from the finest.
     pub levels: Vec<Level>,
-    /// Which of the blocks on the way up attend, from the coarsest.
-    pub up_attends: Vec<bool>,
+    /// What stands between the way down and the way up.
+    pub middle: Middle,
     /// Kernel of the first convolution.
     pub conv_in_kernel: usize,
     /// Kernel of the last convolution.
@@ -32,6 +35,9 @@ pub struct UNetConfig {
     pub use_linear_projection: bool,
     /// What it is told of a picture beside the words, if anything.
     pub addition: Option<Addition>,
+    /// Width of the sinusoid as which it is told the guidance scale, if it is: one distilled to paint what a guided one paints, such as
+    /// a latent consistency model (Luo et al. 2023, section 4.2). It takes no negative prompt.
+    pub guidance_width: Option<usize>,
 }
 
 /// What a network is told of a picture beside the words: the pooled text, and numbers such as its size (Podell et al. 2023, SDXL).
@@ -48,25 +54,50 @@ pub struct Addition {
 pub struct Level {
     /// Channels.
     pub channels: usize,
-    /// Residual blocks on the way down; there is one more on the way up.
-    pub layers: usize,
     /// Heads of each attention.
     pub heads: usize,
-    /// Transformer blocks in each attention.
-    pub transformer_layers: usize,
     /// Width of the conditioning.
     pub conditioning_width: usize,
-    /// Whether the block on the way down attends.
-    pub attends: bool,
+    /// Of each residual block on the way down, how many transformer blocks attend behind it: none, one or more.
+    pub down: Vec<usize>,
+    /// The same on the way up, where there is one more of them; nothing in a `ControlNet`.
+    pub up: Vec<usize>,
+}
+
+/// What stands between the way down and the way up; of small networks something was taken away there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Middle {
+    /// Nothing: the smaller of BK-SDM, Kim et al. 2023.
+    Nothing,
+    /// A residual block: SSD-1B and Vega, Gupta et al. 2024.
+    Resnet,
+    /// Two of them, and between them so many transformer blocks, at least one.
+    Attention(usize),
 }
 
 impl UNetConfig {
     /// Reads a config.json; what it asks for that is not built here is an error.
     pub fn from_json(json: &str) -> Result<Self, ConfigError> {
+        const REVERSE: &str = "reverse_transformer_layers_per_block";
         let fields = Fields::parse(json)?;
-        let encoder = Self::of_encoder(&fields)?;
-        let up = [("CrossAttnUpBlock2D", true), ("UpBlock2D", false)];
-        Ok(Self { up_attends: fields.choices("up_block_types", encoder.levels.len(), &up)?, ..encoder })
+        let mut config = Self::of_encoder(&fields)?;
+        let blocks = [("CrossAttnUpBlock2D", true), ("UpBlock2D", false)];
+        let attends = fields.choices("up_block_types", config.levels.len(), &blocks)?;
+        let layers: Vec<usize> = config.levels.iter().map(|level| level.down.len() + 1).collect();
+        let has_lists = |list: &Value| list.as_array().is_some_and(|list| list.iter().any(Value::is_array));
+        // The types of the blocks and this field count from the coarsest level, the other field from the finest.
+        let up = if fields.get(REVERSE).is_some() {
+            transformers(&fields, REVERSE, &layers.iter().rev().copied().collect::<Vec<_>>(), &attends)?
+        } else if fields.get(TRANSFORMERS).is_some_and(has_lists) {
+            return Err(fields.wrong(REVERSE, format!("a list, as {TRANSFORMERS} has lists in it")));
+        } else {
+            let attends: Vec<bool> = attends.iter().rev().copied().collect();
+            transformers(&fields, TRANSFORMERS, &layers, &attends)?.into_iter().rev().collect()
+        };
+        for (level, up) in config.levels.iter_mut().rev().zip(up) {
+            level.up = up;
+        }
+        Ok(config)
     }
 
     /// Reads what a config says of the way down; of the way up there is nothing in a `ControlNet`'s.
@@ -82,15 +113,14 @@ impl UNetConfig {
         let heads_field =
             if fields.get("num_attention_heads").is_some() { "num_attention_heads" } else { "attention_head_dim" };
         let heads = fields.count_per_block(heads_field, 1 << 16, count)?.unwrap_or_else(|| vec![8; count]);
-        let transformers =
-            fields.count_per_block("transformer_layers_per_block", 100, count)?.unwrap_or_else(|| vec![1; count]);
+        let down = transformers(fields, TRANSFORMERS, &layers, &attends)?;
         let widths =
             fields.count_per_block("cross_attention_dim", 1 << 20, count)?.unwrap_or_else(|| vec![1280; count]);
         let config = Self {
             sample_size: sample_size(fields)?,
             in_channels: fields.count("in_channels", 1 << 12, Some(4))?,
             out_channels: fields.count("out_channels", 1 << 12, Some(4))?,
-            up_attends: Vec::new(),
+            middle: middle(fields, count)?,
             conv_in_kernel: odd(fields, "conv_in_kernel")?,
             conv_out_kernel: odd(fields, "conv_out_kernel")?,
             downsample_padding: match fields.get("downsample_padding").and_then(Value::as_u64) {
@@ -103,14 +133,16 @@ impl UNetConfig {
             freq_shift: fields.number("freq_shift", Some(0.0))?,
             use_linear_projection: fields.flag("use_linear_projection", false)?,
             addition: addition(fields)?,
-            levels: (0..count)
-                .map(|i| Level {
+            guidance_width: guidance_width(fields)?,
+            levels: down
+                .into_iter()
+                .enumerate()
+                .map(|(i, down)| Level {
                     channels: channels[i],
-                    layers: layers[i],
                     heads: heads[i],
-                    transformer_layers: transformers[i],
                     conditioning_width: widths[i],
-                    attends: attends[i],
+                    down,
+                    up: Vec::new(),
                 })
                 .collect(),
         };
@@ -141,9 +173,43 @@ impl UNetConfig {
         self.in_channels == 2 * self.out_channels
     }
 
-    /// Width of the conditioning: that of the coarsest level, which always attends.
+    /// Width of the conditioning.
     pub fn conditioning_width(&self) -> usize {
         self.levels.last().map_or(0, |level| level.conditioning_width)
+    }
+}
+
+/// How many transformer blocks attend behind each residual block, where there are so many of these in each block and some blocks
+/// `attends`: the field is a number for all, or has for each block one number or a list of one for each of its layers.
+fn transformers(
+    fields: &Fields,
+    field: &str,
+    layers: &[usize],
+    attends: &[bool],
+) -> Result<Vec<Vec<usize>>, ConfigError> {
+    let found = fields.counts_per_layer(field, 100, layers)?;
+    let found = found.unwrap_or_else(|| layers.iter().map(|layers| vec![1; *layers]).collect());
+    let of_block = |(found, attends): (Vec<usize>, &bool)| match (attends, found.contains(&0)) {
+        (false, _) => Ok(vec![0; found.len()]),
+        (true, false) => Ok(found),
+        (true, true) => Err(fields.wrong(field, "at least 1 where a block attends")),
+    };
+    found.into_iter().zip(attends).map(of_block).collect()
+}
+
+/// Of `mid_block_type`, where null is not what it is to be absent.
+fn middle(fields: &Fields, blocks: usize) -> Result<Middle, ConfigError> {
+    const FIELD: &str = "mid_block_type";
+    if fields.is_null(FIELD) {
+        return Ok(Middle::Nothing);
+    }
+    let depths = fields.counts_per_layer(TRANSFORMERS, 100, &vec![1; blocks])?;
+    let depth = depths.and_then(|depths| depths.last()?.first().copied()).unwrap_or(1);
+    let attention = Middle::Attention(depth);
+    let blocks = [("UNetMidBlock2DCrossAttn", attention), ("UNetMidBlock2D", Middle::Resnet)];
+    match fields.choice(FIELD, &blocks, Some(attention))? {
+        Middle::Attention(0) => Err(fields.wrong(TRANSFORMERS, "at least 1 where the block in the middle attends")),
+        middle => Ok(middle),
     }
 }
 
@@ -159,6 +225,16 @@ fn addition(fields: &Fields) -> Result<Option<Addition>, ConfigError> {
         return Err(fields.wrong("addition_time_embed_dim", "an even number"));
     }
     Ok(Some(Addition { number_width, inputs: fields.count(INPUTS, 1 << 16, None)? }))
+}
+
+/// `time_cond_proj_dim`, if there is one.
+fn guidance_width(fields: &Fields) -> Result<Option<usize>, ConfigError> {
+    const FIELD: &str = "time_cond_proj_dim";
+    let width = fields.get(FIELD).map(|_| fields.count(FIELD, 1 << 12, None)).transpose()?;
+    match width {
+        Some(width) if width < 4 || width % 2 != 0 => Err(fields.wrong(FIELD, "an even number from 4 on")),
+        _ => Ok(width),
+    }
 }
 
 /// Height and width where the field is one number or two.
@@ -186,14 +262,11 @@ fn refuse_unsupported(fields: &Fields) -> Result<(), ConfigError> {
         ("encoder_hid_dim_type", vec![]),
         ("mid_block_only_cross_attention", vec![json!(false)]),
         ("mid_block_scale_factor", vec![json!(1)]),
-        ("mid_block_type", vec![json!("UNetMidBlock2DCrossAttn")]),
         ("num_class_embeds", vec![]),
         ("only_cross_attention", vec![json!(false)]),
         ("resnet_out_scale_factor", vec![json!(1)]),
         ("resnet_skip_time_act", vec![json!(false)]),
         ("resnet_time_scale_shift", vec![json!("default")]),
-        ("reverse_transformer_layers_per_block", vec![]),
-        ("time_cond_proj_dim", vec![]),
         ("time_embedding_act_fn", vec![]),
         ("time_embedding_dim", vec![]),
         ("time_embedding_type", vec![json!("positional")]),
@@ -217,6 +290,34 @@ mod tests {
         let heads: Vec<usize> = config.levels.iter().map(|level| level.heads).collect();
         assert_eq!(heads, [2, 4]);
         assert_eq!(config.conditioning_width(), 24);
+    }
+
+    #[test]
+    fn blocks_may_differ_and_null_is_no_middle_while_absent_is_the_usual_one() {
+        let read = |fields: &str| UNetConfig::from_json(&format!("{SMALL}, {fields}}}"));
+        let depths = |config: &UNetConfig| -> Vec<_> {
+            config.levels.iter().map(|level| (level.down.clone(), level.up.clone())).collect()
+        };
+        let usual = read(r#""transformer_layers_per_block": [0, 2]"#).unwrap();
+        assert_eq!(depths(&usual), [(vec![0, 0], vec![0; 3]), (vec![2, 2], vec![2; 3])]);
+        assert_eq!(usual.middle, Middle::Attention(2));
+        let nested = r#""transformer_layers_per_block": [1, [4, 3]]"#;
+        let few = read(&format!(
+            r#"{nested}, "reverse_transformer_layers_per_block": [[4, 3, 10], 1], "mid_block_type": "UNetMidBlock2D""#
+        ));
+        let few = few.unwrap();
+        assert_eq!(depths(&few), [(vec![0, 0], vec![0; 3]), (vec![4, 3], vec![4, 3, 10])]);
+        assert_eq!(few.middle, Middle::Resnet);
+        assert_eq!(read(r#""mid_block_type": null"#).unwrap().middle, Middle::Nothing);
+        for (fields, expected) in [
+            (nested, "`reverse_transformer_layers_per_block` is missing"),
+            (r#""transformer_layers_per_block": [1, [4]]"#, "`transformer_layers_per_block` is [1,[4]]"),
+            (r#""transformer_layers_per_block": [1, 0]"#, "at least 1 where a block attends"),
+            (r#""mid_block_type": "UNetMidBlock2DSimpleCrossAttn""#, "`mid_block_type` is"),
+        ] {
+            let error = read(fields).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
     }
 
     #[test]

@@ -27,6 +27,7 @@ impl ControlNetConfig {
         let fields = Fields::parse(json)?;
         fields.unsupported_unless("controlnet_conditioning_channel_order", &[json!("rgb")])?;
         fields.unsupported_unless("addition_embed_type", &[])?;
+        fields.unsupported_unless("time_cond_proj_dim", &[])?;
         fields.unsupported_unless("global_pool_conditions", &[json!(false)])?;
         Ok(Self {
             encoder: UNetConfig::of_encoder(&fields)?,
@@ -52,7 +53,7 @@ impl ControlNetConfig {
             ));
         }
         let of = |config: &UNetConfig| {
-            let levels = config.levels.iter().map(|level| (level.channels, level.layers, level.conditioning_width));
+            let levels = config.levels.iter().map(|level| (level.channels, level.down.len(), level.conditioning_width));
             levels.collect::<Vec<_>>()
         };
         // Beside the noisy latent it sees nothing.
@@ -109,8 +110,8 @@ impl ControlNet {
     /// Prepares what stays the same during a run: a conditioning (B, N, D), and the picture that guides, (1, 3, H, W) in 0..1 with
     /// H and W those of the picture to paint. What it adds is multiplied by `weight`: 1 is as it was trained, 0 adds nothing.
     pub fn guide(&self, conditioning: &Tensor, picture: &Tensor, weight: f64) -> Result<Control<'_>> {
-        let words =
-            Words { blocks: self.encoder.prepare(conditioning).collect::<Result<_>>()?, added: None, merged: 0.0 };
+        let blocks = self.encoder.prepare(conditioning).collect::<Result<_>>()?;
+        let words = Words { blocks, added: None, guidance: None, merged: 0.0 };
         Ok(Control { network: self, words, hint: self.embedding.forward(picture)?, weight })
     }
 }
@@ -154,7 +155,7 @@ impl Control<'_> {
 fn skip_channels(config: &UNetConfig) -> impl Iterator<Item = usize> {
     let last = config.levels.len() - 1;
     let of_level = move |(index, level): (usize, &super::Level)| {
-        std::iter::repeat_n(level.channels, level.layers + usize::from(index < last))
+        std::iter::repeat_n(level.channels, level.down.len() + usize::from(index < last))
     };
     std::iter::once(config.levels[0].channels).chain(config.levels.iter().enumerate().flat_map(of_level))
 }

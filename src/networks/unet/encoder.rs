@@ -2,7 +2,7 @@ use super::blocks::{BlockWords, DownBlock, MidBlock, Signal, time_width};
 use super::config::{Addition, UNetConfig};
 use super::{About, Words, side_by_side};
 use crate::kernels::{Activation, Conv2d, Linear, to_channels_last};
-use candle_core::{Result, Tensor};
+use candle_core::{Device, Result, Tensor};
 use candle_nn::VarBuilder;
 
 /// The way down and the middle: what a U-Net and its `ControlNet`s have alike.
@@ -11,6 +11,8 @@ pub(super) struct Encoder {
     conv_in: Conv2d,
     time1: Linear,
     time2: Linear,
+    /// From the sinusoid of the guidance scale to what is added to that of the timestep.
+    guidance: Option<Linear>,
     /// What makes of all that is said beside the words something to add to the time embedding.
     about: Option<(Linear, Linear)>,
     down: Vec<DownBlock>,
@@ -35,6 +37,10 @@ impl Encoder {
             conv_in: Conv2d::new(config.in_channels, channels, config.conv_in_kernel, weights.pp("conv_in"))?,
             time1: Linear::new(channels, time_width(config), time.pp("linear_1"))?,
             time2: Linear::new(time_width(config), time_width(config), time.pp("linear_2"))?,
+            guidance: config
+                .guidance_width
+                .map(|width| Linear::new_without_bias(width, channels, time.pp("cond_proj")))
+                .transpose()?,
             about: config.addition.map(|addition| about(addition, time_width(config), weights)).transpose()?,
             down: side_by_side(config.levels.len(), |index| {
                 DownBlock::new(config, index, &weights.pp(format!("down_blocks.{index}")))
@@ -59,7 +65,7 @@ impl Encoder {
             x = block.forward(x, Signal { time: &time, words: of_block, merged }, &mut skips)?;
         }
         let of_block = &words.blocks[self.down.len()];
-        let middle = self.mid.forward(&x, Signal { time: &time, words: of_block, merged: 0.0 })?;
+        let middle = self.mid.forward(x, Signal { time: &time, words: of_block, merged: 0.0 })?;
         Ok(Seen { time, skips, middle })
     }
 
@@ -71,7 +77,7 @@ impl Encoder {
         words: &Words,
         hint: Option<&Tensor>,
     ) -> Result<(Tensor, Tensor)> {
-        let time = self.time(timestep, words.added.as_ref(), x)?;
+        let time = self.time(timestep, words, x)?;
         Ok((self.conv_in.forward_adding(&to_channels_last(x)?, None, hint)?, time))
     }
 
@@ -93,12 +99,26 @@ impl Encoder {
         leave.forward(&Activation::Silu.forward(&enter.forward(&all)?)?).map(Some)
     }
 
-    fn time(&self, timestep: f64, added: Option<&Tensor>, like: &Tensor) -> Result<Tensor> {
+    /// For [`Words::guidance`]: (1, channels), or none if the network is not told. diffusers' `get_guidance_scale_embedding`, which takes
+    /// what goes beyond no guidance a thousandfold.
+    pub(super) fn guidance(&self, scale: f64, device: &Device) -> Result<Option<Tensor>> {
+        let (Some(width), Some(projection)) = (self.config.guidance_width, &self.guidance) else { return Ok(None) };
+        let sinusoid = sinusoid(width, (scale - 1.0) * 1000.0, false, 1.0);
+        projection.forward(&Tensor::from_vec(sinusoid, (1, width), device)?).map(Some)
+    }
+
+    fn time(&self, timestep: f64, words: &Words, like: &Tensor) -> Result<Tensor> {
         let width = self.config.levels[0].channels;
         let sinusoid = sinusoid(width, timestep, self.config.flip_sin_to_cos, self.config.freq_shift);
-        let sinusoid = Tensor::from_vec(sinusoid, (1, width), like.device())?.to_dtype(like.dtype())?;
-        let time = self.time2.forward(&Activation::Silu.forward(&self.time1.forward(&sinusoid)?)?)?;
-        Activation::Silu.forward(&added.map_or_else(|| Ok(time.clone()), |added| time.broadcast_add(added))?)
+        let mut sinusoid = Tensor::from_vec(sinusoid, (1, width), like.device())?.to_dtype(like.dtype())?;
+        if let Some(guidance) = &words.guidance {
+            sinusoid = (sinusoid + guidance)?;
+        }
+        let mut time = self.time2.forward(&Activation::Silu.forward(&self.time1.forward(&sinusoid)?)?)?;
+        if let Some(added) = &words.added {
+            time = time.broadcast_add(added)?;
+        }
+        Activation::Silu.forward(&time)
     }
 }
 

@@ -10,9 +10,9 @@ mod transformer;
 
 use crate::kernels::{Activation, Conv2d, GroupNorm, by_items, to_channels_first};
 use blocks::{BlockWords, Signal, UpBlock};
-use candle_core::{Result, Tensor};
+use candle_core::{Device, Result, Tensor};
 use candle_nn::VarBuilder;
-pub use config::{Addition, Level, UNetConfig};
+pub use config::{Addition, Level, Middle, UNetConfig};
 pub use controlnet::{Control, ControlNet, ControlNetConfig};
 use encoder::Encoder;
 use rayon::prelude::*;
@@ -33,6 +33,8 @@ pub struct Words {
     blocks: Vec<BlockWords>,
     /// What is added to the time embedding, (B, width).
     added: Option<Tensor>,
+    /// What is added to the timestep's sinusoid, (1, channels). See [`UNet::told_guidance`].
+    guidance: Option<Tensor>,
     /// See [`Words::merging`].
     merged: f64,
 }
@@ -63,6 +65,7 @@ impl Words {
         Ok(Self {
             blocks,
             added: self.added.as_ref().map(|added| added.narrow(0, index, 1)).transpose()?,
+            guidance: self.guidance.clone(),
             merged: self.merged,
         })
     }
@@ -107,7 +110,12 @@ impl UNet {
     pub fn prepare_with(&self, conditioning: &Tensor, about: Option<&About>) -> Result<Words> {
         let up = self.up.iter().map(|block| block.prepare(conditioning));
         let blocks = self.encoder.prepare(conditioning).chain(up).collect::<Result<_>>()?;
-        Ok(Words { blocks, added: self.encoder.added(about)?, merged: 0.0 })
+        Ok(Words { blocks, added: self.encoder.added(about)?, guidance: None, merged: 0.0 })
+    }
+
+    /// The words for a network that is told how far to follow them: a guidance scale, of which 1 is none. Others pass over it.
+    pub fn told_guidance(&self, words: Words, scale: f64, device: &Device) -> Result<Words> {
+        Ok(Words { guidance: self.encoder.guidance(scale, device)?, ..words })
     }
 
     /// A noisy latent (B, C, h, w), the timestep it is at (0..1000, fractions allowed), the words that condition it and what guides

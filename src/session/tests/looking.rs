@@ -29,7 +29,7 @@ impl Stage {
                     assert_eq!(clip, "Bozzetto CLIP");
                     return Look { id, grey: picture.rgba()[0], prompt, cancel };
                 }
-                Some(Command::Load(..)) | None => {
+                Some(Command::Load { .. }) | None => {
                     assert!(Instant::now() < deadline, "nothing is looked at; notices: {:?}", self.said());
                     std::thread::sleep(Duration::from_millis(2));
                 }

@@ -46,7 +46,7 @@ fn a_model_that_is_not_found_where_models_are_looked_for_is_remembered_and_anoth
     let home = tempfile::tempdir().unwrap();
     let models = home.path().join("models");
     let found = model_in(&models, "found");
-    let hidden = model_in(&models.join("mine/of old"), "hidden");
+    let hidden = model_in(&models.join("mine/of old/and/older"), "hidden");
     let mut stage = stage(home.path());
     stage.apply(Action::AddModel(found));
     stage.until(|s| names(s).contains(&"found"));
@@ -80,5 +80,40 @@ fn a_model_that_takes_over_the_name_of_the_loaded_one_is_loaded_in_its_place() {
     let commands: Vec<_> = std::iter::from_fn(|| stage.peer.try_command()).collect();
     let Some(Command::UseLibrary(library)) = commands.first() else { panic!("{commands:?}") };
     assert_eq!(library.find("sepia").unwrap(), second);
-    assert!(matches!(&commands[1], Command::Load(name, _) if name == "sepia"), "{commands:?}");
+    assert!(matches!(&commands[1], Command::Load { model, .. } if model == "sepia"), "{commands:?}");
+}
+
+#[test]
+fn the_file_of_the_chosen_model_is_read_in_the_background_and_found_by_what_is_in_it() {
+    let home = tempfile::tempdir().unwrap();
+    let file = |name: &str, bytes: &str| {
+        let path = home.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    };
+    let model = |name: &str, path| {
+        let (kind, stored) = (String::new(), "f16");
+        let details = Details { kind, stored, bytes: 3, bytes_in_memory: 3, vae_width: 32, path, preview: None };
+        Model { details: Some(details), ..Model::new(name, "", &defaults()) }
+    };
+    let models = vec![model("sepia", file("sepia.ckpt", "abc")), model("ink", file("ink.ckpt", "abd"))];
+    let mut stage = stage_with(home.path(), models);
+    // FIPS 180-2, appendix B.1.
+    stage.until(|s| s.models[0].hash.as_deref() == Some("ba7816bf8f"));
+    assert_eq!(stage.session.models[1].hash, None, "nobody asked for it");
+
+    let text = "a cat\nSteps: 9, Sampler: Euler, Seed: 5, Model hash: a52d159f26, Model: dreamer, Version: v1.10.1";
+    let picture = crate::pixels::Picture::filled(Extent::new(8, 8), [9; 4]);
+    let path = home.path().join("cat.png");
+    picture.write_png(&path, &[(crate::metadata::PARAMETERS_KEY, text)]).unwrap();
+    for looked_up in [false, true] {
+        stage.apply(Action::OpenPicture(path.clone()));
+        stage.until(|s| s.found_settings);
+        stage.apply(Action::UseSettings);
+        assert_eq!(stage.session.draft.model == "ink", looked_up, "{:?}", stage.said());
+        if !looked_up {
+            stage.until(|s| s.models[1].hash.is_some());
+            assert_eq!(stage.session.models[1].hash.as_deref(), Some("a52d159f26"));
+        }
+    }
 }

@@ -8,6 +8,7 @@ fn stage_with_bozzetto(home: &Path) -> Stage {
         kind: String::new(),
         stored: "f16",
         bytes: 1,
+        bytes_in_memory: 1,
         vae_width: 32,
         path: PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("assets/models/bozzetto"),
         preview: None,

@@ -1,0 +1,155 @@
+//! Models that were taught to finish in a few steps, without guidance. No tensor shows it: their names do, what is written into their
+//! files, or the scheduler that came with them.
+
+use serde_json::Value;
+
+/// How a model was taught to finish early, which decides how it is sampled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Distilled {
+    /// By an adversary (Sauer et al. 2023): SD Turbo, SDXL Turbo.
+    Turbo,
+    /// To be consistent along a path (Luo et al. 2023).
+    Lcm,
+    /// Step by step, by an adversary (Lin et al. 2024): SDXL Lightning.
+    Lightning,
+    /// Piece by piece of the path (Ren et al. 2024): Hyper-SD.
+    Hyper,
+    /// By matching distributions (Yin et al. 2024): DMD2.
+    Dmd,
+    /// To be consistent between any two points of a path (Zheng et al. 2024).
+    Tcd,
+}
+
+/// The words that stand for each in names.
+const WORDS: [(&str, Distilled); 8] = [
+    ("turbo", Distilled::Turbo),
+    ("lcm", Distilled::Lcm),
+    ("lightning", Distilled::Lightning),
+    ("hyper", Distilled::Hyper),
+    ("hypersd", Distilled::Hyper),
+    ("hypersdxl", Distilled::Hyper),
+    ("dmd", Distilled::Dmd),
+    ("tcd", Distilled::Tcd),
+];
+
+/// More steps than any of them was taught to finish in.
+const MOST_STEPS: u32 = 16;
+
+impl Distilled {
+    /// How it is called, and spelled in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Turbo => "Turbo",
+            Self::Lcm => "LCM",
+            Self::Lightning => "Lightning",
+            Self::Hyper => "Hyper",
+            Self::Dmd => "DMD",
+            Self::Tcd => "TCD",
+        }
+    }
+
+    /// What a name says, and in how many steps it says that a picture is finished: `sdxl_lightning_4step`, `DreamShaperXL_TurboV2`.
+    pub(super) fn in_name(name: &str) -> (Option<Self>, Option<u32>) {
+        let words = words(name);
+        let kind = |(index, word): (usize, &String)| {
+            // Turbo stands in front of other words. Much is called hyperreal that is not Hyper-SD.
+            let is_it = |sign: &str| word == sign || (sign == "turbo" && word.starts_with(sign));
+            let other = words.get(index + 1).is_some_and(|next| word == "hyper" && next.starts_with("real"));
+            WORDS.iter().find(|(sign, _)| is_it(sign) && !other).map(|(_, kind)| *kind)
+        };
+        let steps = words.windows(2).filter(|pair| pair[1] == "step" || pair[1] == "steps");
+        let steps = steps.filter_map(|pair| pair[0].parse().ok()).find(|steps| (1..=MOST_STEPS).contains(steps));
+        (words.iter().enumerate().find_map(kind), steps)
+    }
+
+    /// What `scheduler_config.json` says: the class of the scheduler, and for those of Turbo, which others share, that it is set as Turbo's.
+    pub(super) fn in_scheduler(config: &Value, is_xl: bool) -> Option<Self> {
+        let text = |field: &str| config.get(field).and_then(Value::as_str).unwrap_or_default();
+        let is_rescaled = config.get("rescale_betas_zero_snr").and_then(Value::as_bool).unwrap_or(false);
+        let trails = text("timestep_spacing") == "trailing" && !is_rescaled;
+        match (text("_class_name"), is_xl) {
+            ("LCMScheduler", _) => Some(Self::Lcm),
+            ("TCDScheduler", _) => Some(Self::Tcd),
+            ("EulerAncestralDiscreteScheduler", true) | ("EulerDiscreteScheduler", false) if trails => {
+                Some(Self::Turbo)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Whether a name is that of SDXL Turbo itself, which paints 512 pixels a side; what others made of it paints what XL paints.
+pub(super) fn is_sdxl_turbo(name: &str) -> bool {
+    let words = words(name);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    words.starts_with(&["sd", "xl", "turbo"]) || words.starts_with(&["sdxl", "turbo"])
+}
+
+/// The words of a name in lower case: they end where letters and digits meet, before a capital after a small letter, and at all else.
+fn words(name: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut before = ' ';
+    for letter in name.chars() {
+        let ends = (before.is_lowercase() && letter.is_uppercase())
+            || before.is_ascii_digit() != letter.is_ascii_digit()
+            || !letter.is_alphanumeric();
+        if ends {
+            words.push(String::new());
+        }
+        if letter.is_alphanumeric() {
+            words.last_mut().expect("there is one from the start").extend(letter.to_lowercase());
+        }
+        before = letter;
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn names_say_how_a_model_was_distilled_and_in_how_many_steps_it_finishes() {
+        use Distilled::{Dmd, Hyper, Lcm, Lightning, Tcd, Turbo};
+        for (name, expected) in [
+            ("sd_xl_turbo_1.0_fp16", (Some(Turbo), None)),
+            ("sd_turbo", (Some(Turbo), None)),
+            ("dreamshaperXL_v21TurboDPMSDE", (Some(Turbo), None)),
+            ("turbovisionxlSuperFastXL", (Some(Turbo), None)),
+            ("LCM_Dreamshaper_v7_4k", (Some(Lcm), None)),
+            ("sdxl_lightning_4step", (Some(Lightning), Some(4))),
+            ("realvisxlV40_v40LightningBakedvae", (Some(Lightning), None)),
+            ("Hyper-SDXL-8steps", (Some(Hyper), Some(8))),
+            ("HyperSD15-1step", (Some(Hyper), Some(1))),
+            ("dmd2_sdxl_4step_unet_fp16", (Some(Dmd), Some(4))),
+            ("tcd-xl", (Some(Tcd), None)),
+            ("HyperRealistic_v3", (None, None)),
+            ("hyperrealism 8-step", (None, Some(8))),
+            ("step_300_steps", (None, None)),
+            ("v1-5-pruned-emaonly", (None, None)),
+            ("", (None, None)),
+        ] {
+            assert_eq!(Distilled::in_name(name), expected, "{name}");
+        }
+        assert!(is_sdxl_turbo("sd_xl_turbo_1.0_fp16") && is_sdxl_turbo("sdxl-turbo"));
+        assert!(!is_sdxl_turbo("DreamShaperXL_Turbo") && !is_sdxl_turbo("sd_turbo"));
+    }
+
+    #[test]
+    fn schedulers_say_it_by_their_class_and_turbos_by_how_they_are_set() {
+        let said = |class: &str, spacing: &str, rescaled: bool, is_xl: bool| {
+            let config =
+                json!({ "_class_name": class, "timestep_spacing": spacing, "rescale_betas_zero_snr": rescaled });
+            Distilled::in_scheduler(&config, is_xl)
+        };
+        assert_eq!(said("LCMScheduler", "leading", false, false), Some(Distilled::Lcm));
+        assert_eq!(said("TCDScheduler", "leading", false, true), Some(Distilled::Tcd));
+        assert_eq!(said("EulerAncestralDiscreteScheduler", "trailing", false, true), Some(Distilled::Turbo));
+        assert_eq!(said("EulerDiscreteScheduler", "trailing", false, false), Some(Distilled::Turbo));
+        assert_eq!(said("EulerDiscreteScheduler", "trailing", true, false), None);
+        assert_eq!(said("EulerAncestralDiscreteScheduler", "leading", false, true), None);
+        assert_eq!(said("EulerDiscreteScheduler", "trailing", false, true), None);
+    }
+}
