@@ -255,8 +255,8 @@ mod tests {
         let area = Bounds { left: 8, top: 16, extent: Extent::new(3, 2) };
         let laid = over(&seen, &hint, area);
         let pixels = laid.rgba().as_chunks::<4>().0;
-        assert_eq!(pixels[..3], [[100, 0, 200, 255], [200, 100, 0, 255], [120, 20, 160, 255]]);
-        assert!(pixels[3..].iter().all(|pixel| *pixel == [100, 0, 200, 255]));
+        assert_eq!(pixels[3..], [[100, 0, 200, 255], [200, 100, 0, 255], [120, 20, 160, 255]]);
+        assert!(pixels[..3].iter().all(|pixel| *pixel == [100, 0, 200, 255]));
     }
 
     #[test]

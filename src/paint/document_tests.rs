@@ -278,7 +278,7 @@ fn a_new_edit_ends_what_could_be_done_again() {
 
 #[test]
 fn the_oldest_steps_go_when_the_budget_is_spent() {
-    let budget = 3 * EXTENT.area() + 300;
+    let budget = 3 * EXTENT.area() + 380;
     let mut document = Document::new(EXTENT).with_history_bytes(budget);
     for value in 1..=40 {
         let mask = Mask::from_coverage(EXTENT, vec![value; EXTENT.area()]).unwrap();

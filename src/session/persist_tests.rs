@@ -49,8 +49,8 @@ fn what_was_kept_is_restored_to_the_last_pixel() {
     assert_eq!(restored.snapshot, Some(a_snapshot()));
     assert_eq!(
         pixel_files(folder.path()),
-        3,
-        "a tile, and the queue's picture and mask, which are the guide and the document's"
+        4,
+        "a tile, what is painted in, and the queue's picture and mask, which are the guide and the document's"
     );
 }
 
