@@ -1,4 +1,4 @@
-use super::{Alike, NoticeId, ResultId, Run, Way};
+use super::{Alike, Draft, NoticeId, ResultId, Run, Way};
 use crate::checkpoints::download::Wanted;
 use crate::diffusion::{Input, Stop};
 use crate::engine::JobId;
@@ -52,6 +52,8 @@ pub enum Action {
     PastePicture(Picture),
     /// White paper of this size under an empty layer takes the place of what is there.
     NewCanvas(Extent),
+    /// Put back what was to be painted next, and the picture that guides it.
+    TakeSettings(Box<Draft>, Option<Arc<Picture>>),
     /// Start from noise again.
     ClosePicture,
     /// Let the picture in this file guide what is painted.

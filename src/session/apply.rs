@@ -60,6 +60,7 @@ impl Session {
             Action::OpenAsLayer(path) => self.ask_files(Task::OpenAsLayer(path)),
             Action::PastePicture(picture) => self.ask_files(Task::TakePicture(picture)),
             Action::NewCanvas(extent) => self.new_canvas(extent),
+            Action::TakeSettings(draft, guide) => self.take_settings(*draft, guide),
             Action::ClosePicture => self.edit(Edit::SetPicture(None)),
             Action::OpenGuide(path) => self.ask_files(Task::OpenGuide(path)),
             Action::GuideByResult(id) => self.fetch(id, Purpose::Guide),

@@ -296,7 +296,8 @@ impl Session {
         }
         self.hints.clear();
         if let Some(settings) = settings {
-            self.guide = guide.or(self.guide.take());
+            let before = (Box::new(self.draft.clone()), self.guide.clone());
+            let guide = guide.or(self.guide.take());
             match serde_json::from_value::<Draft>(settings) {
                 Ok(mut draft) => {
                     draft.prompt = draft.prompt.chars().take(LONGEST_PROMPT).collect();
@@ -304,10 +305,12 @@ impl Session {
                     let ends = |start: u32, side: u32| start.checked_add(side).is_some();
                     let is_sound = |b: &Bounds| ends(b.left, b.extent.width) && ends(b.top, b.extent.height);
                     draft.bounds = draft.bounds.filter(is_sound);
-                    self.history.remember(&self.draft.prompt);
-                    let before = std::mem::replace(&mut self.draft, draft).model;
-                    self.set_bounds(self.draft.bounds);
-                    self.settled_on(before);
+                    self.take_settings(draft, guide);
+                    if *before.0 != self.draft {
+                        let action = Action::TakeSettings(before.0, before.1);
+                        let offer = Offer { label: "Keep what was to be painted".into(), action };
+                        self.notices.passing(format!("{name} says what is to be painted next"), vec![offer]);
+                    }
                 }
                 Err(error) => notes.push(format!("what was to be painted next could not be read: {error}")),
             }
@@ -315,6 +318,15 @@ impl Session {
         if !notes.is_empty() {
             self.notices.info(format!("{name} was opened, but {}", notes.join("; ")));
         }
+    }
+
+    /// Takes over what is to be painted next, and what guides it.
+    pub(super) fn take_settings(&mut self, draft: Draft, guide: Option<Arc<Picture>>) {
+        self.history.remember(&self.draft.prompt);
+        let before = std::mem::replace(&mut self.draft, draft).model;
+        self.guide = guide;
+        self.set_bounds(self.draft.bounds);
+        self.settled_on(before);
     }
 
     /// Puts the settings of what was applied to a layer last into the draft.

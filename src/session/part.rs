@@ -362,6 +362,18 @@ mod tests {
         let enlarged = request(odd, Draft { upscale: upscale.clone(), ..a_draft() });
         assert_eq!((enlarged.extent, enlarged.place(), enlarged.upscale), (Extent::new(1000, 672), None, upscale));
         assert_eq!(enlarged.input.unwrap().picture.extent(), Extent::new(1000, 672));
+        let up_close = request(odd, Draft { only_masked: true, ..a_draft() });
+        assert_eq!(up_close.extent, Extent::new(1000, 672), "nothing is masked");
+        let mut document = Document::restored(Some(Arc::new(noise(odd, 1))), Mask::empty(odd)).unwrap();
+        let layer = Arc::clone(&document.stack().layers()[0]);
+        let look = LayerLook { prompt: "a pear".into(), ..layer.look.clone() };
+        document.apply(Edit::Layer(LayerEdit::Look { layer: layer.id, look, goes_on: false })).unwrap();
+        let worded = Draft {
+            upscale: Some(crate::diffusion::Upscale { upscaler: "sharp".into(), factor: 2.0, refine: None }),
+            ..a_draft()
+        };
+        let regions = worded.to_requests(&document, None, NATIVE).unwrap().remove(0).input.unwrap().regions;
+        assert_eq!(regions[0].mask.extent(), Extent::new(1000, 672));
         let wide = Extent::new(4200, 400);
         let painted = request(wide, a_draft());
         assert_eq!((painted.extent, painted.place()), (Extent::new(208, 24), whole(wide)));

@@ -156,6 +156,7 @@ fn an_applied_result_says_how_it_was_made_wherever_the_picture_goes() {
 
     let other = tempfile::tempdir().unwrap();
     let mut stage = super::stage(other.path());
+    let mine = stage.session.draft.clone();
     stage.apply(Action::OpenPicture(project));
     stage.until(|s| s.document.has_picture());
     assert_eq!((&stage.session.draft, layers(&stage)), (&draft, 4));
@@ -165,7 +166,9 @@ fn an_applied_result_says_how_it_was_made_wherever_the_picture_goes() {
     assert_eq!((stage.session.draft.prompt.as_str(), stage.session.draft.bounds.unwrap().left), ("red apple", 0));
     stage.apply(Action::RecallLayer(stage.session.document.stack().layers()[0].id));
     stage.hears("Nothing is known");
-    assert!(stage.said().len() == 1, "{:?}", stage.said());
+    let offer = stage.hears("says what is to be painted next").offers[0].action.clone();
+    stage.apply(offer);
+    assert_eq!((&stage.session.draft, stage.session.guide.is_none()), (&mine, true));
 }
 
 #[test]
@@ -201,6 +204,11 @@ fn a_mask_is_written_as_it_is_read() {
 fn a_new_canvas_has_the_very_size_that_was_asked_for_and_the_old_one_comes_back() {
     let home = tempfile::tempdir().unwrap();
     let mut stage = with_layers(home.path());
+    stage.apply(stroke());
+    stage.apply(Action::NewCanvas(SIZE));
+    assert!(!stage.session.document.has_mask(), "what is new is not masked");
+    stage.apply(Action::Undo);
+    assert!(stage.session.document.has_mask());
     let extent = Extent::new(Frame::MOST_SIDE, 301);
     stage.apply(Action::NewCanvas(extent));
     assert_eq!((stage.session.document.extent(), layers(&stage)), (extent, 2));
