@@ -7,6 +7,7 @@ use crate::paint::{Brush, Combine, Frame, LayerEdit, LayerId, PaintBrush, Painti
 use crate::pixels::{Mask, Picture};
 use crate::settings::Theme;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Everything a person can do. The panels return these; the session carries them out at the end of the frame.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@ use super::*;
 use crate::diffusion::Input;
 use crate::geom::Bounds;
 use crate::paint::{Frame, Ink, LayerEdit};
-use crate::pixels::composite;
+use crate::pixels::{Mask, composite};
 
 const CLEAR: [u8; 4] = [0; 4];
 
