@@ -28,7 +28,7 @@ fn stack_of(count: usize, alpha: u8) -> Document {
     let mut document = Document::new(LARGE);
     let tiles = Tiles::of(&noise(alpha));
     for number in 0..count {
-        let insert = LayerEdit::Insert { name: format!("{number}"), tiles: tiles.clone() };
+        let insert = LayerEdit::Insert { look: LayerLook::named(format!("{number}")), tiles: tiles.clone() };
         document.apply(Edit::Layer(insert)).expect("there is room for it");
     }
     document
@@ -105,7 +105,9 @@ fn undo_of_a_stroke_over_all_of_it(bencher: Bencher<'_, '_>) {
 fn bucket_over_all_of_it(bencher: Bencher<'_, '_>) {
     let mut white = Document::new(LARGE);
     let tiles = Tiles::filled(LARGE, [255; 4]);
-    white.apply(Edit::Layer(LayerEdit::Insert { name: "paper".into(), tiles })).expect("there is room for it");
+    white
+        .apply(Edit::Layer(LayerEdit::Insert { look: LayerLook::named("paper"), tiles }))
+        .expect("there is room for it");
     let bucket = Bucket { ink: INK, opacity: 1.0, tolerance: 10, connected: true, sees_all_layers: true };
     bencher.with_inputs(|| white.clone()).bench_local_values(|mut document| {
         document.apply(Edit::Fill { bucket, x: 9, y: 9 }).expect("the layer is open");

@@ -15,7 +15,7 @@ struct Canvas {
     place: vec4<f32>,
     // Width and height of the picture in image pixels; side of a checker cell, reach of the shadow, in target pixels.
     extent: vec4<f32>,
-    // 0 nothing, 1 the picture, 2 a preview, 3 a preview over the picture, 4 the same where the mask repaints, 5 before and after; 1 if there is a mask to show; shift of the hatching; width of a hatch line.
+    // 0 nothing, 1 the picture, 2 a preview, 3 a preview over the picture, 4 the same where the mask repaints, 5 before and after; 1 if there is a mask to show; how far the dashes around it have marched; width of a hatch line, a quarter of a dash and its gap.
     show: vec4<f32>,
     // Left, top, width and height of what the preview stands for, in image pixels.
     part: vec4<f32>,
@@ -112,11 +112,14 @@ fn in_mask(at: vec2<f32>, shift: vec2<f32>) -> bool {
     return area(mask, low, low + vec2<f32>(1.0) / canvas.place.zw).r >= 0.5;
 }
 
-// The mask's tint, hatched with another so that it is seen on any colour, and the two-tone line around it.
+// The mask's tint, hatched with another so that it is seen on any colour, and around it two lines, whose two tones swap from dash to
+// dash and march along it.
 fn mask_colour(at: vec2<f32>, low: vec2<f32>, high: vec2<f32>) -> vec4<f32> {
     let period = canvas.show.w * 4.0;
-    let along = at.x + at.y + canvas.show.z;
+    let along = at.x + at.y;
     let in_hatch = along - period * floor(along / period) < canvas.show.w;
+    let marched = along + canvas.show.z;
+    let in_dash = marched - period * floor(marched / period) < period * 0.5;
     let tint = select(canvas.mask_tint, canvas.mask_hatch, in_hatch) * area(mask, low, high).r;
     let here = in_mask(at, vec2<f32>(0.0));
     let left = in_mask(at, vec2<f32>(-1.0, 0.0));
@@ -124,10 +127,10 @@ fn mask_colour(at: vec2<f32>, low: vec2<f32>, high: vec2<f32>) -> vec4<f32> {
     let above = in_mask(at, vec2<f32>(0.0, -1.0));
     let below = in_mask(at, vec2<f32>(0.0, 1.0));
     if here && !(left && right && above && below) {
-        return canvas.mask_inner_line;
+        return select(canvas.mask_outer_line, canvas.mask_inner_line, in_dash);
     }
     if !here && (left || right || above || below) {
-        return canvas.mask_outer_line;
+        return select(canvas.mask_inner_line, canvas.mask_outer_line, in_dash);
     }
     return tint;
 }

@@ -1,5 +1,6 @@
 //! Asking for files. Native dialogs block, so each runs on a thread of its own and leaves what was chosen in an inbox.
 
+use crate::pixels::Format;
 use crate::session::Action;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -45,7 +46,8 @@ impl Dialogs for NativeDialogs {
         let (dialog, ending) = if is_project {
             (dialog.add_filter("Sfumato project", &[PROJECT]).add_filter("OpenRaster", &["ora"]), PROJECT)
         } else {
-            (dialog.add_filter("PNG", &["png"]), "png")
+            let kinds = Format::ALL.into_iter();
+            (kinds.fold(dialog, |dialog, kind| dialog.add_filter(kind.name(), kind.endings())), "png")
         };
         let chosen = dialog.save_file()?;
         Some(if chosen.extension().is_none() { chosen.with_extension(ending) } else { chosen })

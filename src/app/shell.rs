@@ -31,13 +31,16 @@ impl App {
         theme::install(&cc.egui_ctx);
         theme::follow(&cc.egui_ctx, session.settings.theme);
         let asking = Asking::new(dialogs);
-        Ok(Self { session, view: ViewState::default(), asking, device: device.to_owned(), title: String::new() })
+        let view = ViewState { marches: render::is_fast(state), ..ViewState::default() };
+        Ok(Self { session, view, asking, device: device.to_owned(), title: String::new() })
     }
 
     fn answer(&mut self, ctx: &Context, ask: &Ask) {
         match ask {
             Ask::OpenPicture => self.asking.ask(ctx, |d| d.picture().map(Action::OpenPicture)),
+            Ask::OpenAsLayer => self.asking.ask(ctx, |d| d.picture().map(Action::OpenAsLayer)),
             Ask::OpenGuide => self.asking.ask(ctx, |d| d.guide().map(Action::OpenGuide)),
+            Ask::SaveMask => self.asking.ask(ctx, |d| d.save("mask.png").map(Action::SaveMask)),
             Ask::OpenMask => self.asking.ask(ctx, |d| d.mask().map(Action::OpenMask)),
             Ask::SavePicture => match *self.session.canvas() {
                 Shown::Result(id, _) | Shown::Part { result: id, .. } => self.apply(ctx, Action::AskWhereToSave(id)),
@@ -48,6 +51,10 @@ impl App {
                 if let Some(picture) = self.session.canvas_picture() {
                     ctx.copy_image(ui::color_image(picture));
                 }
+            }
+            Ask::FullScreen => {
+                let is_full = ctx.input(|i| i.viewport().fullscreen.unwrap_or(false));
+                ctx.send_viewport_cmd(ViewportCommand::Fullscreen(!is_full));
             }
             Ask::Quit => ctx.send_viewport_cmd(ViewportCommand::Close),
         }
@@ -81,7 +88,7 @@ impl App {
         let pasted = ctx.input(|i| {
             i.events.iter().find_map(|event| match event {
                 Event::PasteImage(image) => ui::picture_of(image).map(Action::PastePicture),
-                Event::Paste(text) => file_in(text).map(Action::OpenPicture),
+                Event::Paste(text) => file_in(text).map(Action::OpenAsLayer),
                 _ => None,
             })
         });

@@ -23,8 +23,8 @@ impl Coverage {
         Self { grid, tiles: vec![None; grid.count()], changed: BTreeSet::new() }
     }
 
-    /// Adds a dab that brings each pixel `flow` (0..1) of the way to what the tip covers there.
-    pub(super) fn dab(&mut self, tip: Tip, centre: Point, flow: f32) {
+    /// Adds a dab that brings each pixel `flow` (0..1) of the way to what the tip covers there, of which it covers `most` (0..1).
+    pub(super) fn dab(&mut self, tip: Tip, centre: Point, flow: f32, most: f32) {
         let Some(bounds) = tip.reach(self.grid.extent, centre) else { return };
         for index in self.grid.touched(bounds) {
             let (left, top) = self.grid.corner(index);
@@ -34,7 +34,7 @@ impl Coverage {
             for y in rows {
                 let start = (y - top) as usize * SIDE;
                 let row = &mut tile[start + (first - left) as usize..start + (end - left) as usize];
-                dab_row(row, tip, flow, first as f32 + 0.5 - centre.x, y as f32 + 0.5 - centre.y);
+                dab_row(row, tip, (flow, most), first as f32 + 0.5 - centre.x, y as f32 + 0.5 - centre.y);
             }
             self.changed.insert(index);
         }
@@ -55,12 +55,12 @@ impl Coverage {
 }
 
 /// One row of a dab, `dx` and `dy` pixels from its centre at the first of them. Without branches, for the compiler's vectors.
-fn dab_row(row: &mut [f32], tip: Tip, flow: f32, dx: f32, dy: f32) {
+fn dab_row(row: &mut [f32], tip: Tip, (flow, most): (f32, f32), dx: f32, dy: f32) {
     let (down, slope) = (dy * dy, 1.0 / (tip.outer - tip.inner));
     for (x, coverage) in row.iter_mut().enumerate() {
         let across = dx + x as f32;
         let t = ((tip.outer - (across * across + down).sqrt()) * slope).clamp(0.0, 1.0);
-        let dab = t * t * (3.0 - 2.0 * t);
+        let dab = t * t * (3.0 - 2.0 * t) * most;
         *coverage += flow * (dab - *coverage).max(0.0);
     }
 }

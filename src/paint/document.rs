@@ -1,7 +1,7 @@
 use super::fill::filled;
 use super::history::{Change, History};
 use super::mask_edits::Adjusted;
-use super::{Bucket, Error, Frame, LayerEdit, LayerId, MaskEdit, Painting, Side, Stack, Tiles};
+use super::{Bucket, Error, Frame, LayerEdit, LayerId, LayerLook, MaskEdit, Painting, Side, Stack, Tiles};
 use crate::geom::{Bounds, Extent};
 use crate::pixels::{Mask, Picture};
 use std::sync::{Arc, OnceLock};
@@ -33,6 +33,8 @@ pub enum Edit {
     /// Start from this picture, or from none: it takes the place of all layers. A picture of another extent gives the document its
     /// extent, and an empty mask.
     SetPicture(Option<Arc<Picture>>),
+    /// The same, with how its layer is called, seen and kept.
+    SetLayer(Arc<Picture>, LayerLook),
     /// These layers, all of this size, and perhaps a mask, take the place of what is there.
     TakeLayers {
         /// Their size.
@@ -215,7 +217,8 @@ impl Document {
         };
         let change = match edit {
             Edit::Mask(edit) => return self.edit_mask(edit),
-            Edit::SetPicture(picture) => self.take_picture(picture)?,
+            Edit::SetPicture(picture) => self.take_picture(picture, None)?,
+            Edit::SetLayer(picture, look) => self.take_picture(Some(picture), Some(look))?,
             Edit::TakeLayers { extent, stack, mask } => Some(self.take_all(extent, stack, mask)?),
             Edit::TakePaper(extent) => self.take_layers(extent, Stack::paper(extent))?,
             Edit::Reframe(frame) => self.take_frame(frame)?,
@@ -290,11 +293,19 @@ impl Document {
         flat
     }
 
-    fn take_picture(&mut self, picture: Option<Arc<Picture>>) -> Result<Option<Change>, Error> {
+    fn take_picture(
+        &mut self,
+        picture: Option<Arc<Picture>>,
+        look: Option<LayerLook>,
+    ) -> Result<Option<Change>, Error> {
         let extent = picture.as_ref().map_or(self.extent(), |p| p.extent());
-        let stack = picture.as_ref().map_or_else(Stack::default, |picture| Stack::of_picture(picture));
+        let mut stack = picture.as_ref().map_or_else(Stack::default, |picture| Stack::of_picture(picture));
+        let is_plain = look.is_none();
+        if let (Some(look), Some(layer)) = (look, stack.layers.first_mut()) {
+            Arc::make_mut(layer).look = look.sound();
+        }
         let change = self.take_layers(extent, stack)?;
-        if change.is_some() {
+        if change.is_some() && is_plain {
             self.picture = picture.map_or_else(OnceLock::new, OnceLock::from);
         }
         Ok(change)

@@ -422,7 +422,7 @@ fn all_that_was_done_can_be_taken_back_however_much_it_takes_to_do_it_again() {
     document.apply(Edit::TakePaper(extent)).unwrap();
     for grey in 1..=10 {
         let tiles = Tiles::of(&Picture::filled(extent, [grey, grey, grey, 255]));
-        document.apply(Edit::Layer(LayerEdit::Insert { name: "result".into(), tiles })).unwrap();
+        document.apply(Edit::Layer(LayerEdit::Insert { look: LayerLook::named("result"), tiles })).unwrap();
     }
     while document.undo() {}
     assert!(!document.has_picture());

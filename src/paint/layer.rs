@@ -25,6 +25,9 @@ pub struct LayerLook {
     /// What a model is to paint where it covers others; empty leaves that to them.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub prompt: String,
+    /// How what was applied to it was made, the oldest first, in the words of who applied it: nothing in here reads them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recipes: Vec<serde_json::Value>,
 }
 
 impl LayerLook {
@@ -39,6 +42,7 @@ impl LayerLook {
             locked: false,
             keeps_alpha: false,
             prompt: String::new(),
+            recipes: Vec::new(),
         }
     }
 
@@ -46,8 +50,10 @@ impl LayerLook {
     pub(super) fn sound(mut self) -> Self {
         const LONGEST_NAME: usize = 100;
         const LONGEST_PROMPT: usize = 2000;
+        const MOST_RECIPES: usize = 32;
         self.opacity = if self.opacity.is_nan() { 1.0 } else { self.opacity.clamp(0.0, 1.0) };
         self.name = self.name.chars().take(LONGEST_NAME).collect();
+        self.recipes.drain(..self.recipes.len().saturating_sub(MOST_RECIPES));
         self.prompt = self.prompt.chars().take(LONGEST_PROMPT).collect();
         self
     }

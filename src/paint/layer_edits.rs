@@ -13,8 +13,8 @@ pub enum LayerEdit {
     Add,
     /// A new layer with these pixels, of the document's extent, above all others.
     Insert {
-        /// What it is called.
-        name: String,
+        /// How it is called, seen and kept.
+        look: LayerLook,
         /// What is on it.
         tiles: Tiles,
     },
@@ -41,7 +41,7 @@ pub enum LayerEdit {
     Transform(LayerId, Transform),
     /// Make one layer of this one and the one under it.
     MergeDown(LayerId),
-    /// Make one layer of all that is seen, and leave out what is not.
+    /// Make one layer of all that is seen; what is not stays as it is.
     MergeVisible,
 }
 
@@ -67,12 +67,13 @@ impl Stack {
             LayerEdit::Insert { tiles, .. } if tiles.extent() != extent => {
                 return Err(Error::LayerExtent { expected: extent, found: tiles.extent() });
             }
-            LayerEdit::Insert { name, tiles } => {
+            LayerEdit::Insert { look, tiles } => {
                 stack.active = stack.layers.last().map(|layer| layer.id);
-                stack.insert_above(LayerLook::named(name), tiles)?;
+                stack.insert_above(look.sound(), tiles)?;
             }
             LayerEdit::Delete(id) => {
                 let position = stack.find(id)?;
+                open(&self.layers[position])?;
                 stack.layers.remove(position);
                 if stack.active == Some(id) {
                     let next = stack.layers.get(position.saturating_sub(1));
@@ -115,13 +116,18 @@ impl Stack {
             }
             LayerEdit::MergeDown(id) => stack.merge_down(id)?,
             LayerEdit::MergeVisible => {
-                let seen = stack.layers.iter().filter(|layer| layer.look.visible).count();
-                if seen == 0 || stack.layers.len() == 1 {
-                    return Ok(None);
-                }
-                stack.layers.iter().try_for_each(|layer| open(layer))?;
-                let name = stack.layers[0].look.name.clone();
-                stack = Self::of(&name, self.flattened(extent));
+                let seen = || self.layers.iter().filter(|layer| layer.look.visible);
+                seen().try_for_each(|layer| open(layer))?;
+                let Some(lowest) = seen().next().filter(|_| seen().count() > 1) else { return Ok(None) };
+                let mut look = LayerLook::named(lowest.look.name.clone());
+                seen().for_each(|layer| take_recipes(&mut look, &layer.look));
+                let look = look.sound();
+                let merged = Layer { id: lowest.id, look, tiles: self.flattened(extent) };
+                // Only hidden ones lie under the lowest that is seen.
+                let position = self.position(lowest.id).unwrap_or(0);
+                stack.layers.retain(|layer| !layer.look.visible);
+                stack.layers.insert(position, Arc::new(merged));
+                stack.active = Some(lowest.id);
             }
         }
         Ok((stack != *self).then_some(stack))
@@ -166,10 +172,11 @@ impl Stack {
             }
         }
         let (upper, mut lower) = (self.layers.remove(position), (*self.layers[below]).clone());
+        take_recipes(&mut lower.look, &upper.look);
         let blend = std::mem::take(&mut lower.look.blend);
         let pair = Self { layers: vec![Arc::new(lower.clone()), upper], active: None };
         lower.tiles = pair.flattened(lower.tiles.extent());
-        lower.look = LayerLook { opacity: 1.0, blend, ..lower.look };
+        lower.look = LayerLook { opacity: 1.0, blend, ..lower.look }.sound();
         self.active = Some(lower.id);
         self.layers[below] = Arc::new(lower);
         Ok(())
@@ -183,6 +190,12 @@ impl Stack {
             .find(is_free)
             .expect("there are more numbers than layers")
     }
+}
+
+/// What was merged was made by all of it; a copy of a layer brings nothing new.
+fn take_recipes(look: &mut LayerLook, of: &LayerLook) {
+    let new: Vec<_> = of.recipes.iter().filter(|recipe| !look.recipes.contains(recipe)).cloned().collect();
+    look.recipes.extend(new);
 }
 
 fn open(layer: &Layer) -> Result<(), Error> {

@@ -149,3 +149,18 @@ fn a_layer_that_keeps_its_alpha_is_filled_only_where_it_is() {
     assert_eq!(document.flat().pixel(60, 60), [0, 0, 255, 255]);
     assert_eq!(document.flat().pixel(90, 60)[3], 0);
 }
+
+#[test]
+fn merged_layers_keep_the_newest_recipes_and_none_twice() {
+    let extent = Extent::new(8, 8);
+    let recipes = |range: std::ops::Range<u32>| range.map(|number| serde_json::json!(number)).collect::<Vec<_>>();
+    let with = |id, range| {
+        let look = LayerLook { recipes: recipes(range), ..LayerLook::named("result") };
+        Layer { id: LayerId(id), look, tiles: Tiles::clear(extent) }
+    };
+    let stack = Stack::from_layers([with(1, 0..30), with(2, 20..40)].into_iter(), None);
+    for edit in [LayerEdit::MergeDown(LayerId(2)), LayerEdit::MergeVisible] {
+        let merged = stack.edited(extent, edit).unwrap().unwrap();
+        assert_eq!(merged.layers()[0].look.recipes, recipes(8..40), "at most 32 are kept");
+    }
+}

@@ -31,6 +31,12 @@ pub struct PaintBrush {
     pub pressure_sizes: bool,
     /// Whether pressing harder lets more flow.
     pub pressure_flows: bool,
+    /// Whether pressing harder covers more.
+    #[serde(default)]
+    pub pressure_covers: bool,
+    /// -1..1: how pressure counts. At 0 as the pen tells it, below as though it were pressed harder, above as though more lightly.
+    #[serde(default)]
+    pub firmness: f32,
 }
 
 impl PaintBrush {
@@ -39,7 +45,23 @@ impl PaintBrush {
     /// An even, opaque brush with this tip.
     pub const fn new(tip: Brush) -> Self {
         let (opacity, flow, spacing, smoothing) = (1.0, 1.0, 0.08, 0.3);
-        Self { tip, opacity, flow, spacing, smoothing, pressure_sizes: true, pressure_flows: false }
+        Self {
+            tip,
+            opacity,
+            flow,
+            spacing,
+            smoothing,
+            pressure_sizes: true,
+            pressure_flows: false,
+            pressure_covers: false,
+            firmness: 0.0,
+        }
+    }
+
+    /// How hard it is pressed, 0..1, by its curve: a power from the fourth root to the fourth.
+    fn felt(&self, pressure: f32) -> f32 {
+        let firmness = if self.firmness.is_nan() { 0.0 } else { self.firmness.clamp(-1.0, 1.0) };
+        pressure.powf(4.0_f32.powf(firmness))
     }
 }
 
@@ -276,11 +298,13 @@ fn unit(value: f32) -> f32 {
 
 /// Leaves one dab, and says how far the next one is.
 fn dab(medium: &mut Medium, brush: &PaintBrush, sample: Sample) -> f32 {
-    let size = if brush.pressure_sizes { brush.tip.size * sample.pressure } else { brush.tip.size };
-    let flow = if brush.pressure_flows { brush.flow * sample.pressure } else { brush.flow };
+    let pressure = brush.felt(sample.pressure);
+    let size = if brush.pressure_sizes { brush.tip.size * pressure } else { brush.tip.size };
+    let flow = if brush.pressure_flows { brush.flow * pressure } else { brush.flow };
+    let most = if brush.pressure_covers { pressure } else { 1.0 };
     let tip = Tip::new(Brush { size, ..brush.tip });
     match medium {
-        Medium::Ink(coverage, _) => coverage.dab(tip, sample.at, flow),
+        Medium::Ink(coverage, _) => coverage.dab(tip, sample.at, flow, most),
         Medium::Wet(smudge) => smudge.dab(tip, sample.at),
         Medium::Poured(..) | Medium::Moved { .. } => {}
     }

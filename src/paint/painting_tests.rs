@@ -141,3 +141,22 @@ fn senseless_numbers_do_no_harm() {
         painting.finish();
     }
 }
+
+#[test]
+fn pressing_harder_covers_more_by_the_curve_that_was_chosen() {
+    let alpha = |pressure, firmness| {
+        let mut document = Document::new(Extent::new(64, 64));
+        document.apply(Edit::TakePaper(Extent::new(64, 64))).unwrap();
+        let tip = Brush { size: 20.0, hardness: 1.0 };
+        let brush = PaintBrush { pressure_sizes: false, pressure_covers: true, firmness, ..PaintBrush::new(tip) };
+        let mut painting = Painting::begin(&document, Ink::Colour([0; 3]), brush).unwrap();
+        painting.extend(&[Sample { at: Point::new(32.0, 32.0), pressure }; 3]);
+        painting.finish();
+        document.apply(Edit::Paint(Box::new(painting))).unwrap();
+        document.stack().layers()[1].tiles.pixel(32, 32)[3]
+    };
+    // 0.5, its square root and its square, of 255.
+    assert_eq!([alpha(1.0, 0.0), alpha(0.5, 0.0), alpha(0.0, 0.0)], [255, 128, 0]);
+    assert_eq!([alpha(0.5, -0.5), alpha(0.5, 0.5)], [180, 64]);
+    assert_eq!([alpha(1.0, 1.0), alpha(1.0, -1.0), alpha(1.0, f32::NAN)], [255; 3]);
+}

@@ -55,8 +55,8 @@ pub enum Error {
         /// What the decoder said.
         reason: String,
     },
-    /// A picture could not be put into a PNG file.
-    #[error("the picture could not be written as PNG ({0})")]
+    /// A picture could not be put into a file of the kind that was asked for.
+    #[error("the picture could not be written ({0})")]
     Encode(String),
     /// The file could not be saved.
     #[error(transparent)]

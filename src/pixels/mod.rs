@@ -22,3 +22,4 @@ pub use error::Error;
 pub use mask::Mask;
 pub use picture::Picture;
 pub use texts::{read_texts, texts_in};
+pub use write::Format;

@@ -63,6 +63,29 @@ fn exif_of(bytes: &[u8], format: ImageFormat) -> Option<Vec<u8>> {
     decoder.exif_metadata().ok().flatten()
 }
 
+/// EXIF with a user comment in it, laid out as A1111's piexif lays it out: two directories with one entry each, the text in UTF-16.
+pub(super) fn exif_of_comment(text: &str) -> Vec<u8> {
+    const LONG: u16 = 4;
+    const UNDEFINED: u16 = 7;
+    let mut exif = b"MM\0*".to_vec();
+    exif.extend(8_u32.to_be_bytes());
+    let units: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    let (second_directory, comment) = (26_u32, 44_u32);
+    for (tag, kind, count, value) in
+        [(0x8769_u16, LONG, 1, second_directory), (0x9286, UNDEFINED, 8 + units.len() as u32, comment)]
+    {
+        exif.extend(1_u16.to_be_bytes());
+        exif.extend(tag.to_be_bytes());
+        exif.extend(kind.to_be_bytes());
+        exif.extend(count.to_be_bytes());
+        exif.extend(value.to_be_bytes());
+        exif.extend(0_u32.to_be_bytes());
+    }
+    exif.extend(b"UNICODE\0");
+    exif.extend(units);
+    exif
+}
+
 /// The user comment (tag 0x9286 of the EXIF directory, 0x8769 of the first one; EXIF 2.32, 4.6.5) of a TIFF block.
 fn user_comment(exif: &[u8]) -> Option<String> {
     let exif = exif.strip_prefix(b"Exif\0\0").unwrap_or(exif);

@@ -13,9 +13,11 @@ mod write;
 use crate::files::SaveError;
 use crate::geom::Extent;
 use crate::paint::{LayerId, LayerLook, Stack};
-use crate::pixels::{self, Mask};
+use crate::pixels::{self, Mask, Picture};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::path::Path;
+use std::sync::Arc;
 
 /// What a project file holds: a document without its past.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +28,10 @@ pub struct Project {
     pub stack: Stack,
     /// Where to repaint; none keeps everything.
     pub mask: Option<Mask>,
+    /// The picture that guides what is painted next.
+    pub guide: Option<Arc<Picture>>,
+    /// What is to be painted next, in the words of who saved it; nothing in here reads them. `OpenRaster` files and older ones have none.
+    pub settings: Option<Value>,
 }
 
 /// A project that was read.
@@ -112,6 +118,7 @@ pub enum Error {
 const VERSION: u64 = 1;
 const CONTENTS: &str = "project.json";
 const MASK: &str = "mask.png";
+const GUIDE: &str = "guide.png";
 
 /// What `project.json` says.
 #[derive(Serialize, Deserialize)]
@@ -124,6 +131,11 @@ struct Contents {
     /// The name of the mask's file in the archive.
     #[serde(default)]
     mask: Option<String>,
+    /// The name of the guide's file in the archive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    guide: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    settings: Option<Value>,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -3,14 +3,18 @@ use super::{CONTENTS, Contents, Error, Opened, Project, VERSION};
 use crate::geom::Extent;
 use crate::paint::{Frame, Layer, Stack, Tiles};
 use crate::pixels::{Mask, Picture};
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
+use std::sync::Arc;
 use zip::ZipArchive;
 use zip::result::ZipError;
 
 /// More than the list of two hundred layers takes.
-const MOST_CONTENTS: u64 = 4 << 20;
+pub(super) const MOST_CONTENTS: u64 = 64 << 20;
+/// The longest side of a picture that guides: no larger one is of use.
+const LARGEST_GUIDE: u32 = 4096;
 /// What all layers together may take in memory.
 const MOST_BYTES: usize = 8 << 30;
 
@@ -51,19 +55,29 @@ impl Reader {
         let count = contents.layers.len();
         self.check(extent, count)?;
         let mut layers = Vec::new();
+        // Layers that name one file share its pixels.
+        let mut read: HashMap<String, Tiles> = HashMap::new();
         for entry in contents.layers {
-            let picture = self.picture(&entry.file, extent)?;
-            layers.push(Layer { id: entry.id, look: entry.look, tiles: Tiles::of(&picture) });
+            let tiles = match read.get(&entry.file) {
+                Some(tiles) => tiles.clone(),
+                None => Tiles::of(&self.picture(&entry.file, extent)?),
+            };
+            read.insert(entry.file, tiles.clone());
+            layers.push(Layer { id: entry.id, look: entry.look, tiles });
         }
         let mask = match contents.mask {
             Some(file) => Some(Mask::from_picture(&self.picture(&file, extent)?)),
+            None => None,
+        };
+        let guide = match contents.guide {
+            Some(file) => Some(Arc::new(self.picture_of_any_size(&file)?.thumbnail(LARGEST_GUIDE))),
             None => None,
         };
         let stack = Stack::from_layers(layers.into_iter(), contents.active);
         if stack.layers().len() != count {
             return Err(self.damaged("two layers have one number"));
         }
-        Ok(Project { extent, stack, mask })
+        Ok(Project { extent, stack, mask, guide, settings: contents.settings })
     }
 
     /// Refuses what has no pixels, and what has more than can be held.
@@ -94,13 +108,17 @@ impl Reader {
     }
 
     fn picture(&mut self, file: &str, extent: Extent) -> Result<Picture, Error> {
-        let bytes = self.bytes(file, Self::MOST_PIXELS)?;
-        let picture = Picture::decode(&bytes, file).map_err(|error| self.damaged(&error.to_string()))?;
+        let picture = self.picture_of_any_size(file)?;
         if picture.extent() != extent {
             let what = format!("{file} is {}, and the project {extent}", picture.extent());
             return Err(self.damaged(&what));
         }
         Ok(picture)
+    }
+
+    fn picture_of_any_size(&mut self, file: &str) -> Result<Picture, Error> {
+        let bytes = self.bytes(file, Self::MOST_PIXELS)?;
+        Picture::decode(&bytes, file).map_err(|error| self.damaged(&error.to_string()))
     }
 
     /// A file of the archive, no larger than it may be whatever its header says.

@@ -14,11 +14,14 @@ pub(super) fn project() -> Project {
     let rgba = (0..EXTENT.area()).flat_map(|i| [i as u8, (i / 200) as u8, 9, (i % 255) as u8]).collect();
     let tiles = crate::paint::Tiles::of(&Picture::from_rgba(EXTENT, rgba).unwrap());
     document.apply(Edit::Layer(LayerEdit::Fill(layer, Ink::Colour([9, 8, 7])))).unwrap();
-    document.apply(Edit::Layer(LayerEdit::Insert { name: "<a> & \"b\"".into(), tiles })).unwrap();
-    let look = LayerLook { opacity: 0.25, blend: Blend::Multiply, locked: true, ..LayerLook::named("glaze") };
+    document.apply(Edit::Layer(LayerEdit::Insert { look: LayerLook::named("<a> & \"b\""), tiles })).unwrap();
+    let recipes = vec![serde_json::json!({ "request": { "prompt": "red apple" } })];
+    let look = LayerLook { opacity: 0.25, blend: Blend::Multiply, locked: true, recipes, ..LayerLook::named("glaze") };
     document.apply(Edit::Layer(LayerEdit::Look { layer, look, goes_on: false })).unwrap();
     let mask = Mask::from_coverage(EXTENT, (0..EXTENT.area()).map(|i| i as u8).collect());
-    Project { extent: EXTENT, stack: document.stack().clone(), mask }
+    let guide = Some(Arc::new(Picture::filled(Extent::new(9, 7), [4, 5, 6, 255])));
+    let settings = Some(serde_json::json!({ "prompt": "red apple", "seed": 7 }));
+    Project { extent: EXTENT, stack: document.stack().clone(), mask, guide, settings }
 }
 
 fn saved(folder: &Path, kind: Kind) -> PathBuf {
@@ -59,7 +62,7 @@ fn a_project_comes_back_to_the_last_pixel() {
     let path = saved(folder.path(), Kind::Sfumato);
     assert_eq!(Kind::of(&path), Some(Kind::Sfumato));
     assert_eq!(Project::open(&path).unwrap().project, project());
-    let plain = Project { mask: None, ..project() };
+    let plain = Project { mask: None, guide: None, settings: None, ..project() };
     plain.save(&path, Kind::Sfumato).unwrap();
     assert_eq!(Project::open(&path).unwrap().project, plain);
 }

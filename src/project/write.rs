@@ -1,4 +1,5 @@
-use super::{CONTENTS, Contents, Error, Kind, LayerEntry, MASK, Project, VERSION, ora};
+use super::read::MOST_CONTENTS;
+use super::{CONTENTS, Contents, Error, GUIDE, Kind, LayerEntry, MASK, Project, VERSION, ora};
 use crate::files::save_atomically;
 use std::io::{Cursor, Write};
 use std::path::Path;
@@ -45,20 +46,33 @@ impl Project {
             file: file_of(position),
             look: layer.look.clone(),
         });
-        let contents = Contents {
+        let mut contents = Contents {
             version: VERSION,
             extent: self.extent,
             active: self.stack.active().map(|layer| layer.id),
             layers: entries.collect(),
             mask: self.mask.as_ref().map(|_| MASK.to_owned()),
+            guide: self.guide.as_ref().map(|_| GUIDE.to_owned()),
+            settings: self.settings.clone(),
         };
-        let text = serde_json::to_vec_pretty(&contents).expect("strings, numbers and lists can be written as JSON");
+        let written = |contents: &Contents| {
+            serde_json::to_vec_pretty(contents).expect("strings, numbers and lists can be written as JSON")
+        };
+        let mut text = written(&contents);
+        if text.len() as u64 > MOST_CONTENTS {
+            // What cannot be opened again is worth less than what does not say how it was made.
+            contents.layers.iter_mut().for_each(|layer| layer.look.recipes.clear());
+            text = written(&contents);
+        }
         archive.add(CONTENTS, &text);
         for (position, layer) in self.stack.layers().iter().enumerate() {
             archive.add(&file_of(position), &layer.tiles.to_picture().encode_png(&[])?);
         }
         if let Some(mask) = &self.mask {
             archive.add(MASK, &mask.to_picture().encode_png(&[])?);
+        }
+        if let Some(guide) = &self.guide {
+            archive.add(GUIDE, &guide.encode_png(&[])?);
         }
         Ok(archive.finished())
     }

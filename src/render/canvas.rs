@@ -16,8 +16,8 @@ pub struct CanvasUniforms {
     pub place: [f32; 4],
     /// Width and height of the picture in image pixels; side of a checker cell and reach of the shadow in target pixels.
     pub extent: [f32; 4],
-    /// What to show (0 nothing, 1 the picture, 2 the preview, 3 the preview over the picture, 4 the same where the mask repaints, 5 the picture, and before a column what stands in the preview); 1 to show the mask; shift of the hatching and width of a hatch
-    /// line, in target pixels.
+    /// What to show (0 nothing, 1 the picture, 2 the preview, 3 the preview over the picture, 4 the same where the mask repaints, 5 the picture, and before a column what stands in the preview); 1 to show the mask; how far the
+    /// dashes around it have marched, and the width of a line of its hatching, a quarter of a dash and its gap, in target pixels.
     pub show: [f32; 4],
     /// Left, top, width and height of what the preview stands for, in image pixels.
     pub part: [f32; 4],
@@ -38,9 +38,9 @@ pub struct CanvasUniforms {
     pub mask_tint: Colour,
     /// Over the mask, in the lines of the hatching.
     pub mask_hatch: Colour,
-    /// The mask's edge, inside.
+    /// The mask's edge, inside in a dash and outside between two.
     pub mask_inner_line: Colour,
-    /// The mask's edge, outside.
+    /// The mask's edge, outside in a dash and inside between two.
     pub mask_outer_line: Colour,
 }
 
@@ -214,12 +214,16 @@ fn mask_colour(u: &CanvasUniforms, mask: Texels, at: [f32; 2], low: [f32; 2], hi
         is_inside && coverage(low, std::array::from_fn(|i| low[i] + 1.0 / u.place[i + 2])) >= 0.5
     };
     let period = u.show[3] * 4.0;
-    let along = at[0] + at[1] + u.show[2];
+    let along = at[0] + at[1];
     let in_hatch = along - period * (along / period).floor() < u.show[3];
+    let marched = along + u.show[2];
+    let in_dash = marched - period * (marched / period).floor() < period * 0.5;
+    let (dash, other) =
+        if in_dash { (u.mask_inner_line, u.mask_outer_line) } else { (u.mask_outer_line, u.mask_inner_line) };
     let neighbours = [in_mask(-1.0, 0.0), in_mask(1.0, 0.0), in_mask(0.0, -1.0), in_mask(0.0, 1.0)];
     match in_mask(0.0, 0.0) {
-        true if !neighbours.iter().all(|&n| n) => u.mask_inner_line,
-        false if neighbours.iter().any(|&n| n) => u.mask_outer_line,
+        true if !neighbours.iter().all(|&n| n) => dash,
+        false if neighbours.iter().any(|&n| n) => other,
         _ => scaled(if in_hatch { u.mask_hatch } else { u.mask_tint }, coverage(low, high)),
     }
 }

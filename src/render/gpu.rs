@@ -76,6 +76,11 @@ pub fn install(state: &egui_wgpu::RenderState) {
     state.renderer.write().callback_resources.insert(gpu);
 }
 
+/// Whether a graphics card draws, and not the processor in its place.
+pub fn is_fast(state: &egui_wgpu::RenderState) -> bool {
+    state.adapter.get_info().device_type != wgpu::DeviceType::Cpu
+}
+
 const SLOTS: [Slot; 3] = [Slot::Picture, Slot::Preview, Slot::Mask];
 
 impl CanvasGpu {

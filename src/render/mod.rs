@@ -8,6 +8,6 @@ mod gpu;
 mod shaders;
 mod uploads;
 
-pub use gpu::{CanvasPaint, install};
+pub use gpu::{CanvasPaint, install, is_fast};
 pub use shaders::{SHADERS, Shader};
 pub use uploads::{CanvasPicture, Slot, Upload};

@@ -6,7 +6,8 @@
 use crate::geom::{Bounds, Extent};
 use crate::paint::{TILE_SIDE, Tile, Tiles};
 use crate::pixels::{Mask, Picture};
-use std::sync::{Arc, Mutex};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Which texture is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +48,7 @@ pub struct Upload {
     /// Which box of it.
     pub bounds: Bounds,
     /// The box's texels, rows from the top.
-    pub bytes: Vec<u8>,
+    pub bytes: Arc<Vec<u8>>,
 }
 
 pub(super) type Queue = Arc<Mutex<Vec<Upload>>>;
@@ -91,20 +92,24 @@ impl CanvasPicture {
     }
 
     fn push_changed(&self, slot: Slot, held: Option<&Held>, tiles: &Tiles) {
-        match held {
-            Some(Held::Tiles(held)) if held.extent() == tiles.extent() => {
-                tiles.changed(held).for_each(|index| self.push_tile(slot, tiles, index));
-            }
+        let changed: Vec<usize> = match held {
+            Some(Held::Tiles(held)) if held.extent() == tiles.extent() => tiles.changed(held).collect(),
             // The texture may be as large as it was: then it holds what was shown before.
-            _ => (0..tiles.count()).for_each(|index| self.push_tile(slot, tiles, index)),
+            _ => {
+                self.lock().retain(|upload| upload.slot != slot);
+                (0..tiles.count()).collect()
+            }
+        };
+        // Paper is one tile many times.
+        let mut made: HashMap<(usize, Extent), Arc<Vec<u8>>> = HashMap::new();
+        for index in changed {
+            let (bounds, tile) = (tiles.bounds_of(index), tiles.tile(index));
+            let key = (tile.map_or(0, |tile| Arc::as_ptr(tile).addr()), bounds.extent);
+            let clear = || vec![0; bounds.extent.area() * 4];
+            let make = || Arc::new(tile.map_or_else(clear, |tile| seen_of(tile, bounds.extent)));
+            let bytes = Arc::clone(made.entry(key).or_insert_with(make));
+            self.push(Upload { slot, extent: tiles.extent(), bounds, bytes });
         }
-    }
-
-    fn push_tile(&self, slot: Slot, tiles: &Tiles, index: usize) {
-        let bounds = tiles.bounds_of(index);
-        let bytes =
-            tiles.tile(index).map_or_else(|| vec![0; bounds.extent.area() * 4], |tile| seen_of(tile, bounds.extent));
-        self.push(Upload { slot, extent: tiles.extent(), bounds, bytes });
     }
 
     /// Shows this preview, if it is another than before.
@@ -122,7 +127,7 @@ impl CanvasPicture {
                 if let Some(bounds) = difference(shown, mask) {
                     let bounds = of_whole_texels(bounds, mask.extent());
                     *shown = mask.clone();
-                    let bytes = mask_box(mask, bounds);
+                    let bytes = Arc::new(mask_box(mask, bounds));
                     self.push(Upload { slot: Slot::Mask, extent: mask.extent(), bounds, bytes });
                 }
             }
@@ -143,7 +148,7 @@ impl CanvasPicture {
                     let row = y * width + bounds.left as usize..y * width + bounds.right() as usize;
                     shown.coverage_mut()[row.clone()].copy_from_slice(&mask.coverage()[row]);
                 }
-                let bytes = mask_box(mask, bounds);
+                let bytes = Arc::new(mask_box(mask, bounds));
                 self.push(Upload { slot: Slot::Mask, extent: mask.extent(), bounds, bytes });
             }
             _ => self.set_mask(mask),
@@ -152,7 +157,11 @@ impl CanvasPicture {
 
     /// What the next painted frame will upload.
     pub fn pending(&self) -> Vec<Upload> {
-        self.queue.lock().expect("no thread panics while it holds the queue").clone()
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Upload>> {
+        self.queue.lock().expect("no thread panics while it holds the queue")
     }
 
     pub(super) fn queue(&self) -> Queue {
@@ -160,7 +169,7 @@ impl CanvasPicture {
     }
 
     fn push_whole(&self, slot: Slot, extent: Extent, bytes: Vec<u8>) {
-        self.push(Upload { slot, extent, bounds: Bounds::whole(extent), bytes });
+        self.push(Upload { slot, extent, bounds: Bounds::whole(extent), bytes: Arc::new(bytes) });
     }
 
     fn push(&self, upload: Upload) {
@@ -168,7 +177,7 @@ impl CanvasPicture {
             return;
         }
         let upload = upload.reduced();
-        let mut queue = self.queue.lock().expect("no thread panics while it holds the queue");
+        let mut queue = self.lock();
         if upload.bounds == Bounds::whole(upload.extent) {
             queue.retain(|u| u.slot != upload.slot);
         }
@@ -206,7 +215,7 @@ impl Upload {
                 bytes.extend(sums.iter().map(|sum| ((sum + count / 2) / count) as u8));
             }
         }
-        Self { slot: self.slot, extent: in_texels(self.extent, per_texel), bounds, bytes }
+        Self { slot: self.slot, extent: in_texels(self.extent, per_texel), bounds, bytes: Arc::new(bytes) }
     }
 }
 
@@ -286,7 +295,7 @@ mod tests {
         mask.coverage_mut()[4 * 16 + 7] = 100;
         shown.set_mask(&mask);
         let bounds = Bounds { left: 5, top: 3, extent: Extent::new(3, 2) };
-        let bytes = vec![200, 0, 0, 0, 0, 100];
+        let bytes = Arc::new(vec![200, 0, 0, 0, 0, 100]);
         assert_eq!(shown.pending(), [Upload { slot: Slot::Mask, extent: Extent::new(16, 16), bounds, bytes }]);
         shown.queue.lock().unwrap().clear();
         shown.set_mask(&mask);
@@ -302,7 +311,7 @@ mod tests {
         shown.set_tiles(document.flat());
         assert_eq!(shown.pending().len(), 4);
         assert_eq!(shown.pending()[3].bounds, Bounds { left: 128, top: 128, extent: Extent::new(72, 2) });
-        assert_eq!(shown.pending()[3].bytes, vec![255; 72 * 2 * 4]);
+        assert_eq!(*shown.pending()[3].bytes, vec![255; 72 * 2 * 4]);
         shown.queue.lock().unwrap().clear();
         let brush = PaintBrush::new(Brush { size: 4.0, hardness: 1.0 });
         let mut painting = Painting::begin(&document, Ink::Colour([255, 0, 0]), brush).unwrap();
@@ -336,7 +345,19 @@ mod tests {
         shown.set_mask_box(&mask, Bounds { left: 5, top: 0, extent: Extent::new(1, 1) });
         let bounds = Bounds { left: 2, top: 0, extent: Extent::new(1, 1) };
         let extent = Extent::new(MOST_TEXELS, 2);
-        assert_eq!(shown.pending(), [Upload { slot: Slot::Mask, extent, bounds, bytes: vec![50] }]);
+        assert_eq!(shown.pending(), [Upload { slot: Slot::Mask, extent, bounds, bytes: Arc::new(vec![50]) }]);
+    }
+
+    #[test]
+    fn paper_is_one_tile_however_large_it_is() {
+        let extent = Extent::new(1024, 1024);
+        let mut document = Document::new(extent);
+        document.apply(Edit::TakePaper(extent)).unwrap();
+        let mut shown = CanvasPicture::default();
+        shown.set_tiles(document.flat());
+        let pending = shown.pending();
+        assert_eq!(pending.len(), 64);
+        assert!(pending.iter().all(|upload| Arc::ptr_eq(&upload.bytes, &pending[0].bytes)));
     }
 
     #[test]
@@ -346,6 +367,6 @@ mod tests {
         shown.set_picture(&Arc::new(Picture::filled(Extent::new(1, 1), [200, 100, 0, 128])));
         let pending = shown.pending();
         assert_eq!(pending.len(), 1);
-        assert_eq!(pending[0].bytes, [100, 50, 0, 128]);
+        assert_eq!(*pending[0].bytes, [100, 50, 0, 128]);
     }
 }

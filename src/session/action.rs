@@ -1,4 +1,4 @@
-use super::{Alike, NoticeId, ResultId, Run, Way};
+use super::{Alike, Draft, NoticeId, ResultId, Run, Way};
 use crate::checkpoints::download::Wanted;
 use crate::diffusion::{Input, Stop};
 use crate::engine::JobId;
@@ -7,6 +7,7 @@ use crate::paint::{Brush, Combine, Frame, LayerEdit, LayerId, PaintBrush, Painti
 use crate::pixels::{Mask, Picture};
 use crate::settings::Theme;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Everything a person can do. The panels return these; the session carries them out at the end of the frame.
 #[derive(Clone, Debug)]
@@ -46,8 +47,14 @@ pub enum Action {
     NewerPrompt,
     /// Start from the picture in this file.
     OpenPicture(PathBuf),
-    /// Start from this picture (pasted).
+    /// Put the picture in this file over the layers, in the middle and no larger than they are; where there are none, start from it.
+    OpenAsLayer(PathBuf),
+    /// The same with this picture (pasted).
     PastePicture(Picture),
+    /// White paper of this size under an empty layer takes the place of what is there.
+    NewCanvas(Extent),
+    /// Put back what was to be painted next, and the picture that guides it.
+    TakeSettings(Box<Draft>, Option<Arc<Picture>>),
     /// Start from noise again.
     ClosePicture,
     /// Let the picture in this file guide what is painted.
@@ -66,9 +73,11 @@ pub enum Action {
     OpenMask(PathBuf),
     /// Take this mask.
     ReplaceMask(Mask),
+    /// Write the mask to this PNG file.
+    SaveMask(PathBuf),
     /// Ask the window for a file to write this result to: the session answers with a [`Wish`](super::Wish).
     AskWhereToSave(ResultId),
-    /// Write the shown picture to this file, with its settings if it is a result.
+    /// Write the shown picture to this file, with its settings, or those of the uppermost result in it: PNG, JPEG or WebP by its name.
     SavePicture(PathBuf),
     /// Write the document to this file: `.sfumato` to go on with it, `.ora` for other programs.
     SaveProject(PathBuf),
@@ -108,6 +117,8 @@ pub enum Action {
     Resize(Extent),
     /// Change a layer, or what layers there are.
     EditLayers(LayerEdit),
+    /// Put the settings of what was applied to this layer last into the draft.
+    RecallLayer(LayerId),
     /// Paint on this layer.
     ChooseLayer(LayerId),
     /// Put this result over the document as a layer of its own.

@@ -4,6 +4,7 @@ use super::archive::{self, Purpose};
 use super::document::sentence;
 use super::files::Task;
 use super::models::Added;
+use super::recipe::Recipe;
 use super::results::Unsaved;
 use super::{Action, Kept, ModelState, NotReady, RESTARTS, ResultId, Session, Shown, Viewed, Way, Wish};
 use crate::diffusion::Request;
@@ -56,7 +57,10 @@ impl Session {
                 self.draft.prompt = newer.unwrap_or_else(|| std::mem::take(&mut self.draft.prompt));
             }
             Action::OpenPicture(path) => self.ask_files(Task::OpenPicture(path)),
+            Action::OpenAsLayer(path) => self.ask_files(Task::OpenAsLayer(path)),
             Action::PastePicture(picture) => self.ask_files(Task::TakePicture(picture)),
+            Action::NewCanvas(extent) => self.new_canvas(extent),
+            Action::TakeSettings(draft, guide) => self.take_settings(*draft, guide),
             Action::ClosePicture => self.edit(Edit::SetPicture(None)),
             Action::OpenGuide(path) => self.ask_files(Task::OpenGuide(path)),
             Action::GuideByResult(id) => self.fetch(id, Purpose::Guide),
@@ -76,6 +80,7 @@ impl Session {
             }
             Action::OpenMask(path) => self.ask_files(Task::OpenMask(path)),
             Action::ReplaceMask(mask) => self.take_mask("The mask", mask),
+            Action::SaveMask(path) => self.save_mask(path),
             Action::AskWhereToSave(id) => self.ask_where_to_save(id),
             Action::SavePicture(path) => self.save_shown(path),
             Action::SaveProject(path) => self.save_project(path),
@@ -101,6 +106,7 @@ impl Session {
             Action::Reframe(frame) => self.reframe(frame),
             Action::Resize(extent) => self.resize(extent),
             Action::EditLayers(edit) => self.edit(Edit::Layer(edit)),
+            Action::RecallLayer(layer) => self.recall_layer(layer),
             Action::ChooseLayer(layer) => {
                 self.document.choose_layer(layer);
             }
@@ -319,7 +325,8 @@ impl Session {
             Shown::Result(id, _) | Shown::Part { result: id, .. } => self.fetch(*id, Purpose::SaveTo(path)),
             Shown::Document(_) => {
                 if let Some(picture) = self.document.picture().cloned() {
-                    self.save_to(path, picture, None, None);
+                    let parameters = Recipe::seen_in(&self.document).map(|recipe| recipe.parameters);
+                    self.save_to(path, picture, parameters, None);
                 }
             }
             Shown::Live { picture, .. } => {

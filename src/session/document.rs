@@ -2,17 +2,20 @@
 
 use super::files::{Opened, Task, size_that_fits};
 use super::part::Part;
-use super::{Action, Notices, Offer, Session, Viewed};
+use super::recipe::Recipe;
+use super::{Action, Draft, Notices, Offer, ResultId, Session, Viewed};
 use crate::diffusion::Request;
 use crate::diffusion::Upscale;
 use crate::geom::{Bounds, Extent};
 use crate::metadata::{Found, Imported};
-use crate::paint::{Document, Edit, Frame, LayerEdit, MaskEdit, Painting, Stack, Tiles};
-use crate::pixels::{Mask, Picture};
-use crate::project::{Kind, Project};
+use crate::paint::{Document, Edit, Frame, LayerEdit, LayerId, LayerLook, MaskEdit, Painting, Stack, Tiles};
+use crate::pixels::{Format, Mask, Picture};
+use crate::project::{self, Kind, Project};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// The longest prompt that is taken from a project, in characters.
+const LONGEST_PROMPT: usize = Request::<(), ()>::MAX_PROMPT;
 /// From how many times the pixels that the model paints best a smaller size is offered.
 const MUCH_LARGER: usize = 4;
 
@@ -71,18 +74,24 @@ impl Session {
             _ => extent == was,
         };
         if fits && self.document.has_picture() {
-            let name = self.results.get(*id).map(|item| item.prompt.clone()).unwrap_or_default();
-            self.apply_result(&name, &picture, part.as_ref());
+            let look = self.look_of(*id);
+            self.apply_result(look, &picture, part.as_ref());
             return true;
         }
-        let replaces = self.document.has_picture();
-        self.edit(Edit::SetPicture(Some(picture)));
+        let (replaces, look) = (self.document.has_picture(), self.look_of(*id));
+        self.edit(Edit::SetLayer(picture, look));
         let is_adopted = matches!(self.view.what, Viewed::Document);
         if replaces && is_adopted {
             let undo = Offer { label: "Undo".into(), action: Action::Undo };
             self.notices.passing(format!("The result, {extent}, took the place of the canvas, {was}"), vec![undo]);
         }
         is_adopted
+    }
+
+    /// A layer for a result, which says how that was made as far as it is known.
+    pub(super) fn look_of(&self, id: ResultId) -> LayerLook {
+        let listed = || self.results.get(id).map(|item| item.prompt.clone()).unwrap_or_default();
+        self.results.in_memory(id).map_or_else(|| LayerLook::named(listed()), |finished| finished.look())
     }
 
     /// Makes the document what is painted on: a shown result becomes its picture, and where there is none, it gets paper.
@@ -150,13 +159,13 @@ impl Session {
 
     /// Puts a result over the document as a layer: where it was painted, or all of it scaled to the document; where there is none, it is
     /// the first layer.
-    pub(super) fn apply_result(&mut self, name: &str, picture: &Arc<Picture>, part: Option<&Part>) {
+    pub(super) fn apply_result(&mut self, look: LayerLook, picture: &Arc<Picture>, part: Option<&Part>) {
         if let Some(part) = part.filter(|part| self.fits(part) && part.belongs_over(&self.document, picture)) {
-            self.edit(Edit::Layer(LayerEdit::Insert { name: name.to_owned(), tiles: part.layer(picture) }));
+            self.edit(Edit::Layer(LayerEdit::Insert { look, tiles: part.layer(picture) }));
             return;
         }
         if !self.document.has_picture() {
-            self.edit(Edit::SetPicture(Some(Arc::clone(picture))));
+            self.edit(Edit::SetLayer(Arc::clone(picture), look));
             return;
         }
         let (extent, was) = (self.document.extent(), picture.extent());
@@ -169,7 +178,7 @@ impl Session {
             return;
         }
         let fits = if was == extent { Arc::clone(picture) } else { Arc::new(picture.resized(extent)) };
-        self.edit(Edit::Layer(LayerEdit::Insert { name: name.to_owned(), tiles: Tiles::of(&fits) }));
+        self.edit(Edit::Layer(LayerEdit::Insert { look, tiles: Tiles::of(&fits) }));
         if was != extent {
             self.notices.info(format!("The result is {was}; it was scaled to the picture's {extent}"));
         }
@@ -206,12 +215,7 @@ impl Session {
         let mut said = Vec::new();
         let mut offers = Vec::new();
         if extent != was {
-            let why = if was.width.max(was.height) > extent.width.max(extent.height) + 8 {
-                "the largest that can be painted"
-            } else {
-                "both sides multiples of 8"
-            };
-            said.push(format!("{name} is {was}; it was scaled to {extent}, {why}"));
+            said.push(format!("{name} is {was}; it was scaled to {extent}, the largest that can be opened"));
         }
         if let Some(best) = self.model().map(|model| model.example.extent)
             && extent.area() > best.area() * MUCH_LARGER
@@ -228,6 +232,25 @@ impl Session {
         if !said.is_empty() {
             self.notices.passing(said.join(". "), offers);
         }
+    }
+
+    /// Puts a picture over the layers, in the middle and no larger than they are; where there are none, it is started from.
+    pub(super) fn take_layer(&mut self, opened: Opened) {
+        if !self.document.has_picture() {
+            self.take_picture(opened);
+            return;
+        }
+        let Opened { name, mut picture, was, .. } = opened;
+        let canvas = self.document.extent();
+        let share = |room: u32, side: u32| f64::from(room) / f64::from(side.max(1));
+        let scale = share(canvas.width, was.width).min(share(canvas.height, was.height));
+        if scale < 1.0 {
+            let side = |side: u32| ((f64::from(side) * scale).round() as u32).max(1);
+            picture = Arc::new(picture.resized(Extent::new(side(was.width), side(was.height))));
+            self.notices.passing(format!("{name} is {was}; it was scaled to {}", picture.extent()), Vec::new());
+        }
+        let tiles = Tiles::of(&picture).framed(Frame::anchored(canvas, picture.extent(), 1, 1));
+        self.edit(Edit::Layer(LayerEdit::Insert { look: LayerLook::named(name), tiles }));
     }
 
     /// Scales the open picture to about as many pixels as the chosen model paints best.
@@ -253,8 +276,89 @@ impl Session {
             Kind::Sfumato
         });
         let mask = self.document.has_mask().then(|| self.document.mask().clone());
-        let project = Project { extent: self.document.extent(), stack: self.document.stack().clone(), mask };
+        let project = Project {
+            extent: self.document.extent(),
+            stack: self.document.stack().clone(),
+            mask,
+            guide: self.guide.clone(),
+            settings: serde_json::to_value(self.draft.storable()).ok(),
+        };
         self.ask_files(Task::SaveProject { path, kind, project: Box::new(project) });
+    }
+
+    /// Goes on with a project that was read: its layers, its mask, and, where it has them, its guide and what was to be painted next.
+    pub(super) fn take_project(&mut self, name: &str, opened: project::Opened) {
+        let project::Opened { project: Project { extent, stack, mask, guide, settings }, mut notes } = opened;
+        let revision = self.document.revision();
+        self.edit(Edit::TakeLayers { extent, stack, mask });
+        if self.document.revision() == revision {
+            return;
+        }
+        self.hints.clear();
+        if let Some(settings) = settings {
+            let before = (Box::new(self.draft.clone()), self.guide.clone());
+            let guide = guide.or(self.guide.take());
+            match serde_json::from_value::<Draft>(settings) {
+                Ok(mut draft) => {
+                    draft.prompt = draft.prompt.chars().take(LONGEST_PROMPT).collect();
+                    draft.negative_prompt = draft.negative_prompt.chars().take(LONGEST_PROMPT).collect();
+                    let ends = |start: u32, side: u32| start.checked_add(side).is_some();
+                    let is_sound = |b: &Bounds| ends(b.left, b.extent.width) && ends(b.top, b.extent.height);
+                    draft.bounds = draft.bounds.filter(is_sound);
+                    self.take_settings(draft, guide);
+                    if *before.0 != self.draft {
+                        let action = Action::TakeSettings(before.0, before.1);
+                        let offer = Offer { label: "Keep what was to be painted".into(), action };
+                        self.notices.passing(format!("{name} says what is to be painted next"), vec![offer]);
+                    }
+                }
+                Err(error) => notes.push(format!("what was to be painted next could not be read: {error}")),
+            }
+        }
+        if !notes.is_empty() {
+            self.notices.info(format!("{name} was opened, but {}", notes.join("; ")));
+        }
+    }
+
+    /// Takes over what is to be painted next, and what guides it.
+    pub(super) fn take_settings(&mut self, draft: Draft, guide: Option<Arc<Picture>>) {
+        self.history.remember(&self.draft.prompt);
+        let before = std::mem::replace(&mut self.draft, draft).model;
+        self.guide = guide;
+        self.set_bounds(self.draft.bounds);
+        self.settled_on(before);
+    }
+
+    /// Puts the settings of what was applied to a layer last into the draft.
+    pub(super) fn recall_layer(&mut self, layer: LayerId) {
+        let Some(recipe) = self.document.stack().get(layer).and_then(|layer| Recipe::on(&layer.look)) else {
+            self.notices.info("Nothing is known of how this layer was made");
+            return;
+        };
+        self.hints.clear();
+        self.recall_into_draft(&recipe.request);
+        let of = self.document.extent();
+        let place = recipe.request.place().filter(|place| place.of == of);
+        self.set_bounds(place.map(|place| place.bounds));
+    }
+
+    /// White paper of this size under an empty layer, in the place of what is there.
+    pub(super) fn new_canvas(&mut self, extent: Extent) {
+        self.edit(Edit::TakeLayers { extent, stack: Stack::paper(extent), mask: None });
+        self.hints.clear();
+        self.set_bounds(None);
+    }
+
+    /// Writes the mask to a PNG file, white where it repaints.
+    pub(super) fn save_mask(&mut self, mut path: PathBuf) {
+        if !self.document.has_mask() {
+            self.notices.info("There is no mask to save: paint one first");
+            return;
+        }
+        if Format::of(&path) != Some(Format::Png) {
+            path.as_mut_os_string().push(".png");
+        }
+        self.ask_files(Task::SaveMask { path, mask: Box::new(self.document.mask().clone()) });
     }
 
     pub(super) fn take_mask(&mut self, name: &str, mask: Mask) {

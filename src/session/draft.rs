@@ -2,7 +2,7 @@ use super::part::part_of_guide;
 use crate::checkpoints::memory_needed;
 use crate::diffusion::{
     Borrowed, Control, Defaults, Emphasis, Invalid, MaskedContent, Precision, Prediction, Reproduce, Request,
-    SamplerName, Savings, ScheduleName, Tuning, Upscale, extent_to_paint, last_layer,
+    SamplerName, Savings, ScheduleName, Tuning, Upscale, last_layer,
 };
 use crate::engine::Command;
 use crate::geom::{Bounds, Extent};
@@ -182,7 +182,7 @@ impl Draft {
 
     /// The size that will be painted: an open picture's, else the draft's, rounded.
     pub fn extent_to_paint(&self, document: &Document) -> Extent {
-        if document.has_picture() { document.extent() } else { self.extent.rounded_to(8) }
+        if document.has_picture() { document.extent().rounded_to(8) } else { self.extent.rounded_to(8) }
     }
 
     /// The requests that Generate makes of it, one a picture, their seeds counting up: from noise, or from the document's picture
@@ -215,7 +215,7 @@ impl Draft {
             prompt,
             negative_prompt,
             extent: place
-                .map_or_else(|| self.extent_to_paint(document), |place| extent_to_paint(place.bounds.extent, native)),
+                .map_or_else(|| self.extent_to_paint(document), |place| self.extent_of_part(document, place, native)),
             seed: self.seed,
             reproduce: self.reproduce,
             sampler: self.sampler,

@@ -5,8 +5,9 @@ use super::worker::Worker;
 use super::{ResultId, Wake};
 use crate::diffusion::Request;
 use crate::geom::Extent;
-use crate::metadata::{Imported, PARAMETERS_KEY, from_texts};
-use crate::pixels::{self, Mask, Picture, read_texts};
+use crate::metadata::{Imported, from_texts};
+use crate::paint::Frame;
+use crate::pixels::{self, Format, Mask, Picture, read_texts};
 use crate::project::{self, Kind, Project};
 use crate::settings::{self, Settings};
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ const PREVIEW: u32 = 128;
 /// What is to be done with a file.
 pub(super) enum Task {
     OpenPicture(PathBuf),
+    OpenAsLayer(PathBuf),
     /// A picture that is there already, from the clipboard.
     TakePicture(Picture),
     OpenMask(PathBuf),
@@ -34,11 +36,16 @@ pub(super) enum Task {
     },
     Save {
         path: PathBuf,
+        format: Format,
         picture: Arc<Picture>,
         /// A1111 parameters text.
         parameters: Option<String>,
         /// Which result it is, if it is one.
         result: Option<ResultId>,
+    },
+    SaveMask {
+        path: PathBuf,
+        mask: Box<Mask>,
     },
     SaveProject {
         path: PathBuf,
@@ -54,6 +61,7 @@ pub(super) enum Task {
 /// What became of it.
 pub(super) enum Done {
     Picture(Result<Box<Opened>, pixels::Error>),
+    Layer(Result<Box<Opened>, pixels::Error>),
     Mask { name: String, mask: Result<Mask, pixels::Error> },
     Guide(Result<Arc<Picture>, pixels::Error>),
     Preview { model: String, picture: Result<Arc<Picture>, pixels::Error> },
@@ -64,7 +72,7 @@ pub(super) enum Done {
     Settings(Result<(), settings::Error>),
 }
 
-/// A picture that can be painted from: both sides multiples of 8, neither larger than a request takes.
+/// A picture that can be painted on: as it is, or scaled to the largest that a document may be.
 pub(super) struct Opened {
     pub(super) name: String,
     pub(super) picture: Arc<Picture>,
@@ -82,7 +90,7 @@ pub(super) fn start(wake: Wake) -> Files {
 
 fn carry_out(task: Task) -> Done {
     match task {
-        Task::OpenPicture(path) if Kind::of(&path).is_some() => {
+        Task::OpenPicture(path) | Task::OpenAsLayer(path) if Kind::of(&path).is_some() => {
             Done::Project { name: name_of(&path), project: Project::open(&path).map(Box::new) }
         }
         Task::SaveProject { path, kind, project } => {
@@ -93,7 +101,11 @@ fn carry_out(task: Task) -> Done {
             let found = from_texts(&read_texts(&path));
             Box::new(Opened { found, ..made_to_fit(picture, name_of(&path)) })
         })),
-        Task::TakePicture(picture) => Done::Picture(Ok(Box::new(made_to_fit(picture, "The pasted picture".into())))),
+        Task::OpenAsLayer(path) => {
+            let opened = Picture::load(&path).map(|picture| Box::new(made_to_fit(picture, name_of(&path))));
+            Done::Layer(opened)
+        }
+        Task::TakePicture(picture) => Done::Layer(Ok(Box::new(made_to_fit(picture, "The pasted picture".into())))),
         Task::OpenMask(path) => Done::Mask { name: name_of(&path), mask: Mask::load(&path) },
         Task::OpenGuide(path) => {
             // No larger one is of use, and it goes to disk with the session.
@@ -103,10 +115,13 @@ fn carry_out(task: Task) -> Done {
             Done::Preview { model, picture: Picture::load(&path).map(|picture| Arc::new(picture.thumbnail(PREVIEW))) }
         }
         Task::FindModels { added, places } => Done::Models(FoundModels::look(added, places)),
-        Task::Save { path, picture, parameters, result } => {
-            let texts = parameters.as_deref().map(|text| (PARAMETERS_KEY, text));
-            let outcome = picture.write_png(&path, texts.as_slice());
+        Task::Save { path, format, picture, parameters, result } => {
+            let outcome = picture.write(&path, format, parameters.as_deref());
             Done::Saved { path, result, outcome }
+        }
+        Task::SaveMask { path, mask } => {
+            let outcome = mask.to_picture().write_png(&path, &[]);
+            Done::Saved { path, result: None, outcome }
         }
         Task::SaveSettings { settings, path } => Done::Settings(settings.save(&path)),
     }
@@ -119,8 +134,8 @@ pub(super) fn name_of(path: &Path) -> String {
 
 fn made_to_fit(picture: Picture, name: String) -> Opened {
     let was = picture.extent();
-    let fits = size_that_fits(was, Request::<(), ()>::MAX_SIDE);
-    let picture = if fits == was { picture } else { picture.resized(fits) };
+    let is_too_large = was.width.max(was.height) > Frame::MOST_SIDE;
+    let picture = if is_too_large { picture.resized(size_that_fits(was, Frame::MOST_SIDE)) } else { picture };
     Opened { name, picture: Arc::new(picture), was, found: None }
 }
 
@@ -158,7 +173,7 @@ mod tests {
         Picture::filled(Extent::new(20, 8), [1, 2, 3, 255]).write_png(&path, &[("parameters", text)]).unwrap();
         let Done::Picture(Ok(opened)) = carry_out(Task::OpenPicture(path)) else { panic!("a good file") };
         assert_eq!((opened.name.as_str(), opened.was), ("made elsewhere.png", Extent::new(20, 8)));
-        assert_eq!(opened.picture.extent(), Extent::new(24, 8));
+        assert_eq!(opened.picture.extent(), Extent::new(20, 8));
         let found = opened.found.unwrap().settings;
         assert_eq!((found.prompt.as_deref(), found.seed, found.steps), (Some("a cat"), Some(42), Some(12)));
     }

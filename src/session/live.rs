@@ -187,12 +187,11 @@ impl Session {
 
 /// A request of all of a canvas as one of a part: painted at the size that suits the model. None if it starts from no canvas.
 fn in_its_place(request: Request, native: Extent) -> Option<(Request, Place)> {
-    if let Some(place) = request.place() {
-        return Some((request, place));
-    }
     let input = request.input?;
     let of = input.picture.extent();
-    let place = Place { bounds: Bounds::whole(of), of };
+    let place = input.place.unwrap_or(Place { bounds: Bounds::whole(of), of });
+    let is_whole = place.bounds == Bounds::whole(place.of);
+    let extent = if is_whole { extent_to_paint(place.of, native) } else { request.extent };
     let input = Some(Input { place: Some(place), ..input });
-    Some((Request { extent: extent_to_paint(of, native), input, ..request }, place))
+    Some((Request { extent, input, ..request }, place))
 }

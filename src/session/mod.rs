@@ -28,6 +28,7 @@ mod part;
 mod persist;
 mod poll;
 mod recall;
+mod recipe;
 mod results;
 mod start;
 mod upscale;

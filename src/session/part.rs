@@ -1,9 +1,9 @@
 //! Painting a part of the canvas: which part the next picture is made of, and where a result that is one belongs.
 
 use super::{Draft, NotReady, Session, Shown, Viewed};
-use crate::diffusion::{Input, Place, Region, Request};
+use crate::diffusion::{Input, Place, Region, Request, extent_to_paint};
 use crate::geom::{Bounds, Extent};
-use crate::paint::{Document, Edit, LayerEdit, MaskEdit, Tiles};
+use crate::paint::{Document, Edit, LayerEdit, LayerLook, MaskEdit, Tiles};
 use crate::pixels::{Mask, Picture};
 use std::sync::Arc;
 
@@ -27,26 +27,49 @@ impl Draft {
         let (of, limits) = (document.extent(), self.bounds_in(document));
         let masked = document.has_mask().then(|| document.mask().bounds_within(limits).ok_or(NotReady::NothingMasked));
         let masked = masked.transpose()?;
+        let is_whole = limits == Bounds::whole(of);
+        // What is enlarged afterwards has no place on the canvas.
+        let as_it_is = of == of.rounded_to(8) || self.upscale.is_some();
         let bounds = match masked.filter(|_| self.only_masked) {
             Some(masked) => masked.context_area(self.padding.min(Self::MAX_PADDING), native, limits),
-            None if limits == Bounds::whole(of) && of == of.rounded_to(8) => return Ok(None),
+            None if is_whole && as_it_is && is_paintable(of) => return Ok(None),
             None => limits,
         };
         Ok(Some(Place { bounds, of }))
     }
 
+    /// The size at which a part is painted: all of a canvas as it is, where that can be; anything else as the model paints best.
+    pub(super) fn extent_of_part(&self, document: &Document, place: Place, native: Extent) -> Extent {
+        let is_whole = place.bounds == Bounds::whole(place.of) && !(self.only_masked && document.has_mask());
+        if is_whole && is_paintable(place.of) {
+            place.of.rounded_to(8)
+        } else {
+            extent_to_paint(place.bounds.extent, native)
+        }
+    }
+
     /// What a picture of the document starts from.
     pub(super) fn input(&self, document: &Document, place: Option<Place>) -> Option<Input> {
         let (picture, mask) = match place {
-            None => (Arc::clone(document.picture()?), document.has_mask().then(|| document.mask().clone())),
+            None => {
+                let (picture, mask) = (document.picture()?, document.has_mask().then(|| document.mask()));
+                let (was, to) = (picture.extent(), picture.extent().rounded_to(8));
+                let fits = if was == to { Arc::clone(picture) } else { Arc::new(picture.resized(to)) };
+                (fits, mask.map(|mask| if was == to { mask.clone() } else { mask.resized(to) }))
+            }
             Some(Place { bounds, .. }) => {
                 let mask = document.has_mask().then(|| document.mask().cropped(bounds)).flatten();
                 (Arc::new(document.flat().cropped(bounds)), mask)
             }
         };
         let bounds = place.map_or(Bounds::whole(document.extent()), |place| place.bounds);
+        let mut regions = regions(document, bounds);
+        let to = picture.extent();
+        for region in regions.iter_mut().filter(|region| region.mask.extent() != to) {
+            region.mask = Arc::new(region.mask.resized(to));
+        }
         Some(Input {
-            regions: regions(document, bounds),
+            regions,
             masked: self.masked,
             place,
             match_colours: self.match_colours,
@@ -55,6 +78,12 @@ impl Draft {
             ..Input::new(picture, self.strength, mask.map(Arc::new))
         })
     }
+}
+
+/// Whether all of it can be painted at once.
+fn is_paintable(canvas: Extent) -> bool {
+    let Extent { width, height } = canvas.rounded_to(8);
+    width.max(height) <= Request::<(), ()>::MAX_SIDE
 }
 
 /// The words of the layers that have their own, the uppermost first, and where each covers a box of the document.
@@ -196,7 +225,7 @@ pub(super) fn in_place(
     if let Some(shown) = shown.as_mut().filter(is_current) {
         return shown.tiles.clone();
     }
-    let edit = || LayerEdit::Insert { name: String::new(), tiles: part.layer(picture) };
+    let edit = || LayerEdit::Insert { look: LayerLook::named(""), tiles: part.layer(picture) };
     let belongs = part.belongs_over(document, picture);
     let tiles = if belongs { Some(Arc::new(document.seen_with(edit()).ok()?)) } else { None };
     let (document, picture) = (Arc::clone(document.flat()), Arc::clone(picture));
@@ -278,7 +307,7 @@ mod tests {
                         None => painted,
                     };
                     let mut applied = document.clone();
-                    let edit = LayerEdit::Insert { name: "part".into(), tiles: part.layer(&painted) };
+                    let edit = LayerEdit::Insert { look: LayerLook::named("part"), tiles: part.layer(&painted) };
                     let seen = document.seen_with(edit.clone()).unwrap();
                     applied.apply(Edit::Layer(edit)).unwrap();
                     prop_assert!(seen == **applied.flat());
@@ -314,6 +343,40 @@ mod tests {
         let close = request(Draft { only_masked: true, padding: 8, ..a_draft() });
         let bounds = Bounds { left: 23, top: 33, extent: Extent::new(35, 35) };
         assert_eq!((close.extent, close.place()), (NATIVE, Some(Place { bounds, of: CANVAS })));
+    }
+
+    #[test]
+    fn all_of_a_canvas_is_painted_as_it_is_unless_it_is_too_large() {
+        let request = |extent: Extent, draft: Draft| {
+            let document = Document::restored(Some(Arc::new(noise(extent, 1))), Mask::empty(extent)).unwrap();
+            draft.to_requests(&document, None, NATIVE).unwrap().remove(0)
+        };
+        let odd = Extent::new(1001, 668);
+        let whole = |of| Some(Place { bounds: Bounds::whole(of), of });
+        let painted = request(odd, a_draft());
+        assert_eq!(
+            (painted.extent, painted.place(), painted.picture_extent()),
+            (Extent::new(1000, 672), whole(odd), odd)
+        );
+        let upscale = Some(crate::diffusion::Upscale { upscaler: "sharp".into(), factor: 2.0, refine: None });
+        let enlarged = request(odd, Draft { upscale: upscale.clone(), ..a_draft() });
+        assert_eq!((enlarged.extent, enlarged.place(), enlarged.upscale), (Extent::new(1000, 672), None, upscale));
+        assert_eq!(enlarged.input.unwrap().picture.extent(), Extent::new(1000, 672));
+        let up_close = request(odd, Draft { only_masked: true, ..a_draft() });
+        assert_eq!(up_close.extent, Extent::new(1000, 672), "nothing is masked");
+        let mut document = Document::restored(Some(Arc::new(noise(odd, 1))), Mask::empty(odd)).unwrap();
+        let layer = Arc::clone(&document.stack().layers()[0]);
+        let look = LayerLook { prompt: "a pear".into(), ..layer.look.clone() };
+        document.apply(Edit::Layer(LayerEdit::Look { layer: layer.id, look, goes_on: false })).unwrap();
+        let worded = Draft {
+            upscale: Some(crate::diffusion::Upscale { upscaler: "sharp".into(), factor: 2.0, refine: None }),
+            ..a_draft()
+        };
+        let regions = worded.to_requests(&document, None, NATIVE).unwrap().remove(0).input.unwrap().regions;
+        assert_eq!(regions[0].mask.extent(), Extent::new(1000, 672));
+        let wide = Extent::new(4200, 400);
+        let painted = request(wide, a_draft());
+        assert_eq!((painted.extent, painted.place()), (Extent::new(208, 24), whole(wide)));
     }
 
     #[test]

@@ -4,14 +4,14 @@ use super::archive::{Answer, Fetched, Purpose, Task, Unavailable};
 use super::document::sentence;
 use super::files::{self, Done, name_of};
 use super::part::Part;
+use super::recipe::Recipe;
 use super::results::Finished;
 use super::{Action, Kept, ModelState, NoticeKind, Offer, ResultId, Session, View, Viewed};
 use crate::diffusion::{Painted, Request};
 use crate::engine::{self, Event, JobId, Outcome};
 use crate::gallery::{Deleted, Entry};
 use crate::paint::{Edit, MaskEdit};
-use crate::pixels::Picture;
-use crate::project::{self, Project};
+use crate::pixels::{Format, Picture};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -292,7 +292,9 @@ impl Session {
             }
             (Purpose::Guide, Some(picture), Err(_)) => self.guide_by(picture),
             (Purpose::Apply, Some(picture), Err(_)) => {
-                self.apply_result(&entry.record.prompt, &picture, entry.record.place().map(Part::at).as_ref());
+                let part = entry.record.place().map(Part::at);
+                let look = Recipe { request: entry.record, parameters: entry.parameters }.look();
+                self.apply_result(look, &picture, part.as_ref());
             }
             (
                 Purpose::Show
@@ -316,7 +318,7 @@ impl Session {
             Purpose::Recall => self.recall(&finished.request),
             Purpose::Upscale => self.upscale(finished),
             Purpose::Guide => self.guide_by(Arc::clone(&finished.picture)),
-            Purpose::Apply => self.apply_result(&finished.request.prompt, &finished.picture, part.as_ref()),
+            Purpose::Apply => self.apply_result(finished.look(), &finished.picture, part.as_ref()),
             Purpose::SaveTo(path) => {
                 self.save_to(path, Arc::clone(&finished.picture), Some(finished.parameters.clone()), Some(id));
             }
@@ -339,7 +341,7 @@ impl Session {
         if is_part {
             self.adopt_shown_result();
         } else {
-            self.edit(Edit::SetPicture(Some(picture)));
+            self.edit(Edit::SetLayer(picture, self.look_of(id)));
         }
     }
 
@@ -390,9 +392,14 @@ impl Session {
         self.notices.error(format!("The settings are as they were, but not what it started from: {why}"));
     }
 
-    fn recall_into_draft<P, M>(&mut self, request: &Request<P, M>) {
+    pub(super) fn recall_into_draft<P, M>(&mut self, request: &Request<P, M>) {
         let before = self.draft.model.clone();
         self.draft.recall(request);
+        self.settled_on(before);
+    }
+
+    /// The draft is another, and before it named this model: loads the one that it names now, or keeps this one where that is not there.
+    pub(super) fn settled_on(&mut self, before: String) {
         // Generate is to paint this very seed.
         self.used_seed = None;
         self.forget_missing_upscaler();
@@ -408,7 +415,7 @@ impl Session {
         }
     }
 
-    /// Writes a picture as PNG; a name that says nothing or something else gets the ending.
+    /// Writes a picture in the format that the name's ending says; one that says nothing or something else becomes a PNG file's.
     pub(super) fn save_to(
         &mut self,
         mut path: PathBuf,
@@ -416,20 +423,25 @@ impl Session {
         parameters: Option<String>,
         result: Option<ResultId>,
     ) {
-        if path.extension().is_none_or(|ending| !ending.eq_ignore_ascii_case("png")) {
+        let format = Format::of(&path).unwrap_or_else(|| {
             path.as_mut_os_string().push(".png");
-        }
-        self.ask_files(files::Task::Save { path, picture, parameters, result });
+            Format::Png
+        });
+        self.ask_files(files::Task::Save { path, format, picture, parameters, result });
     }
 
     fn take_file(&mut self, done: Done) {
         match done {
             Done::Picture(Ok(opened)) => self.take_picture(*opened),
+            Done::Layer(Ok(opened)) => self.take_layer(*opened),
             Done::Mask { name, mask: Ok(mask) } => self.take_mask(&name, mask),
             Done::Guide(Ok(picture)) => self.guide_by(picture),
             Done::Preview { model, picture } => self.take_preview(model, picture),
             Done::Models(found) => self.take_found(found),
-            Done::Picture(Err(error)) | Done::Mask { mask: Err(error), .. } | Done::Guide(Err(error)) => {
+            Done::Picture(Err(error))
+            | Done::Layer(Err(error))
+            | Done::Mask { mask: Err(error), .. }
+            | Done::Guide(Err(error)) => {
                 self.notices.error(sentence(&error.to_string()));
             }
             Done::Saved { path, result, outcome: Ok(()) } => {
@@ -446,11 +458,7 @@ impl Session {
                 self.notices.push(NoticeKind::Error, said, result.map(save_as).into_iter().collect());
             }
             Done::Project { name, project: Ok(project) } => {
-                let project::Opened { project: Project { extent, stack, mask }, notes } = *project;
-                self.edit(Edit::TakeLayers { extent, stack, mask });
-                if !notes.is_empty() {
-                    self.notices.info(format!("{name} was opened, but {}", notes.join("; ")));
-                }
+                self.take_project(&name, *project);
             }
             Done::Project { name, project: Err(error) } => {
                 self.notices.error(format!("{name} was not opened: {error}"));

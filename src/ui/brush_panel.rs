@@ -3,7 +3,7 @@
 use super::canvas::BRUSH_SIZES;
 use super::state::{Outbox, ViewState};
 use super::theme::space;
-use super::widgets::{Number, choice_row, heading, slider_row};
+use super::widgets::{Number, choice_row, heading, row, slider_row};
 use super::{colour, layers_panel};
 use crate::paint::{Brush, PaintBrush, Spread, Tool};
 use crate::session::{Action, PaintBox, Session};
@@ -19,6 +19,10 @@ const SIZE: Number = Number {
 };
 const SHARE: Number =
     Number { range: 0.0..=100.0, typed: 0.0..=100.0, step: 1.0, decimals: 0, logarithmic: false, suffix: "%" };
+const SPACING: Number =
+    Number { range: 1.0..=100.0, typed: 1.0..=400.0, step: 1.0, decimals: 0, logarithmic: true, suffix: "%" };
+const FIRMNESS: Number =
+    Number { range: -100.0..=100.0, typed: -100.0..=100.0, step: 1.0, decimals: 0, logarithmic: false, suffix: "%" };
 const TOLERANCE: Number =
     Number { range: 0.0..=255.0, typed: 0.0..=255.0, step: 1.0, decimals: 0, logarithmic: false, suffix: "" };
 
@@ -115,7 +119,31 @@ fn brush_ui(ui: &mut Ui, tool: Tool, palette: &PaintBox, out: &mut Outbox) {
     if tool != Tool::Line {
         share_ui(ui, "Smoothing", &mut changed.smoothing, "How much a shaking hand is steadied");
     }
+    pen_ui(ui, &mut changed);
     if changed != brush {
         out.act(Action::SetPaintBrush(changed));
     }
+}
+
+/// What a pen decides, and how far its dabs lie apart: set once, and out of the way.
+fn pen_ui(ui: &mut Ui, brush: &mut PaintBrush) {
+    ui.collapsing("Pen", |ui| {
+        let mut per_cent = f64::from(brush.spacing * 100.0).round();
+        let about = "How far dabs lie apart, of the brush's size";
+        if slider_row(ui, "Spacing", &mut per_cent, &SPACING).on_hover_text(about).changed() {
+            brush.spacing = per_cent as f32 / 100.0;
+        }
+        let mut per_cent = f64::from(brush.firmness * 100.0).round();
+        let about = "How hard a hand the pen takes: less, and a light one counts for more";
+        if slider_row(ui, "Firmness", &mut per_cent, &FIRMNESS).on_hover_text(about).changed() {
+            brush.firmness = per_cent as f32 / 100.0;
+        }
+        row(ui, "Pressing", |ui, _| {
+            ui.vertical(|ui| {
+                ui.checkbox(&mut brush.pressure_sizes, "widens");
+                ui.checkbox(&mut brush.pressure_covers, "covers more");
+                ui.checkbox(&mut brush.pressure_flows, "lets more flow");
+            });
+        });
+    });
 }

@@ -25,6 +25,7 @@ pub fn canvas_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut
     let shown = session.canvas().clone();
     response.widget_info(|| WidgetInfo::labeled(Role::Image, true, description(session, &shown)));
 
+    view.note_layer(session.document.stack().active().map(|layer| layer.id));
     let extent = shown.extent();
     if view.shown_extent != Some(extent) {
         view.shown_extent = Some(extent);
@@ -46,7 +47,8 @@ pub fn canvas_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut
     let painted = if is_comparing { None } else { paint_with_pointer(ui, &response, &scene, view, out) };
     take_up(session, &shown, painted.as_ref(), view);
     let shows_mask = view.stroke.is_some() || matches!(shown, Shown::Document(_)) && session.document.has_mask();
-    let uniforms = uniforms(ui, &scene, split(&shown, view), shows_mask);
+    let marched = marched(ui, shows_mask, view);
+    let uniforms = uniforms(ui, &scene, split(&shown, view), shows_mask, marched);
     ui.painter().set(under_tools, CanvasPaint::new(&view.canvas, uniforms).into_shape(rect));
 
     if let Shown::Empty(_) = shown {
@@ -182,7 +184,19 @@ fn take_up(session: &Session, shown: &Shown, painted: Option<&Tiles>, view: &mut
     }
 }
 
-fn uniforms(ui: &Ui, scene: &Scene, split: Option<f32>, shows_mask: bool) -> CanvasUniforms {
+/// How far the dashes around a mask have marched, in target pixels; they go on in a moment if the window is looked at.
+fn marched(ui: &Ui, shows_mask: bool, view: &ViewState) -> f32 {
+    const STEPS_A_SECOND: f64 = 8.0;
+    if !(shows_mask && view.marches && ui.input(|i| i.focused)) {
+        return 0.0;
+    }
+    ui.ctx().request_repaint_after_secs(1.0 / STEPS_A_SECOND as f32);
+    // They come back to where they were after eight points.
+    let step = (ui.input(|i| i.time) * STEPS_A_SECOND).floor().rem_euclid(8.0);
+    step as f32 * ui.ctx().pixels_per_point()
+}
+
+fn uniforms(ui: &Ui, scene: &Scene, split: Option<f32>, shows_mask: bool, marched: f32) -> CanvasUniforms {
     let Scene { session, shown, placement } = scene;
     let palette = Palette::of(ui);
     let ppp = placement.pixels_per_point;
@@ -206,7 +220,7 @@ fn uniforms(ui: &Ui, scene: &Scene, split: Option<f32>, shows_mask: bool) -> Can
         ],
         place: [placement.left_top.x, placement.left_top.y, placement.scale, placement.scale],
         extent: [placement.extent.width as f32, placement.extent.height as f32, 8.0 * ppp, 22.0 * ppp],
-        show: [what, f32::from(u8::from(shows_mask)), 0.0, 2.0 * ppp],
+        show: [what, f32::from(u8::from(shows_mask)), marched, 2.0 * ppp],
         part: [part.left, part.top, part.extent.width, part.extent.height].map(|side| side as f32),
         compare: [split.unwrap_or(0.0), ppp, 0.0, 0.0],
         backdrop: channels(palette.backdrop),

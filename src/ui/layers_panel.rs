@@ -83,6 +83,7 @@ fn buttons_ui(ui: &mut Ui, document: &Document, active: &Arc<Layer>, out: &mut O
     let (stack, id) = (document.stack(), active.id);
     let position = stack.position(id).unwrap_or(0);
     let top = stack.layers().len() - 1;
+    let mut recalls = false;
     let mut button = |ui: &mut Ui, icon, name: &str, is_possible: bool, edit: LayerEdit| {
         if sized_icon_button(ui, icon, name, name, Look::enabled_if(is_possible), vec2(27.0, 26.0)).clicked() {
             out.act(Action::EditLayers(edit));
@@ -96,9 +97,17 @@ fn buttons_ui(ui: &mut Ui, document: &Document, active: &Arc<Layer>, out: &mut O
         button(ui, Icon::Down, "Layer down", position > 0, LayerEdit::Move(id, position.saturating_sub(1)));
         button(ui, Icon::MergeDown, "Merge down", position > 0, LayerEdit::MergeDown(id));
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            button(ui, Icon::Trash, "Delete the layer", true, LayerEdit::Delete(id));
+            button(ui, Icon::Trash, "Delete the layer", !active.look.locked, LayerEdit::Delete(id));
+            let name = "Use the settings of this layer's result";
+            let look = Look::enabled_if(!active.look.recipes.is_empty());
+            if sized_icon_button(ui, Icon::Recall, name, name, look, vec2(27.0, 26.0)).clicked() {
+                recalls = true;
+            }
         });
     });
+    if recalls {
+        out.act(Action::RecallLayer(id));
+    }
 }
 
 /// A layer: whether it is seen, what is on it, its name, and what about it must not change.

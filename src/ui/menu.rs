@@ -11,7 +11,9 @@ use crate::settings::Theme;
 use egui::{Align, Button, Layout, MenuBar, Rect, RichText, Ui, vec2};
 
 const FILE: &[Option<Shortcut>] = &[
+    Some(Shortcut::NewCanvas),
     Some(Shortcut::OpenPicture),
+    Some(Shortcut::OpenAsLayer),
     Some(Shortcut::OpenGuide),
     Some(Shortcut::ClosePicture),
     None,
@@ -34,8 +36,11 @@ const EDIT: &[Option<Shortcut>] = &[
     Some(Shortcut::ClearLayer),
     Some(Shortcut::SwapColours),
     None,
+    Some(Shortcut::BoundsOfMask),
     Some(Shortcut::WholeCanvas),
     Some(Shortcut::OpenMask),
+    Some(Shortcut::SaveMask),
+    Some(Shortcut::MaskAll),
     Some(Shortcut::ClearMask),
     Some(Shortcut::InvertMask),
     None,
@@ -72,12 +77,14 @@ const RESULT: &[Option<Shortcut>] = &[
 ];
 const VIEW: &[Option<Shortcut>] = &[
     Some(Shortcut::Fit),
+    Some(Shortcut::FitBounds),
     Some(Shortcut::ActualSize),
     Some(Shortcut::ZoomIn),
     Some(Shortcut::ZoomOut),
     None,
     Some(Shortcut::Gallery),
     Some(Shortcut::Panels),
+    Some(Shortcut::FullScreen),
 ];
 
 /// The bar at the top.

@@ -44,7 +44,7 @@ pub(super) fn paint_in(ui: &Ui, response: &Response, scene: &Scene, view: &mut V
     take_presses(ui, response, scene, view);
     let Some(press) = view.presses.front_mut() else { return };
     if view.painting_in.is_none() {
-        let last = view.last_stroke_end.filter(|_| press.is_straight);
+        let last = view.last_stroke_end.filter(|_| press.held.shift);
         let begins = open_job(session, shown).zip(press.samples.first());
         view.painting_in = begins.and_then(|(running, start)| PaintingIn::begun(scene, running.id, *start, last));
     }

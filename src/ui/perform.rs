@@ -10,7 +10,8 @@ use super::size_window::Sizing;
 use super::state::{Ask, Outbox, ViewState};
 use super::view::CanvasView;
 use crate::diffusion::Stop;
-use crate::paint::{Brush, Ink, LayerEdit, LayerId, PaintBrush, Tool, Transform};
+use crate::geom::{Extent, Point};
+use crate::paint::{Brush, Combine, Ink, LayerEdit, LayerId, PaintBrush, Shape, Tool, Transform};
 use crate::prompt::nudged;
 use crate::session::{Action, ResultId, Session};
 
@@ -21,8 +22,10 @@ pub(super) fn is_possible(shortcut: Shortcut, session: &Session) -> bool {
         Shortcut::ClearQueue => !session.jobs.waiting.is_empty() || !session.jobs.left_over.is_empty(),
         Shortcut::Undo => session.document.can_undo(),
         Shortcut::Redo => session.document.can_redo(),
-        Shortcut::ClearMask => session.document.has_mask(),
-        Shortcut::WholeCanvas => session.draft.bounds.is_some(),
+        Shortcut::ClearMask | Shortcut::SaveMask | Shortcut::BoundsOfMask => session.document.has_mask(),
+        Shortcut::WholeCanvas | Shortcut::FitBounds => session.draft.bounds.is_some(),
+        Shortcut::LayerAbove => neighbour_layer(session, 1).is_some(),
+        Shortcut::LayerBelow => neighbour_layer(session, -1).is_some(),
         Shortcut::ClosePicture
         | Shortcut::SaveProject
         | Shortcut::NewLayer
@@ -35,7 +38,9 @@ pub(super) fn is_possible(shortcut: Shortcut, session: &Session) -> bool {
         Shortcut::MergeDown => active_layer(session).is_some_and(|id| session.document.stack().position(id) > Some(0)),
         Shortcut::Opacity => session.tool.is_paint() || matches!(session.tool, Tool::Bucket | Tool::Gradient),
         Shortcut::MergeVisible => session.document.stack().layers().len() > 1,
-        Shortcut::InvertMask | Shortcut::OpenMask => session.document.has_picture() || session.results.shown.is_some(),
+        Shortcut::InvertMask | Shortcut::OpenMask | Shortcut::MaskAll => {
+            session.document.has_picture() || session.results.shown.is_some()
+        }
         Shortcut::SavePicture | Shortcut::CopyPicture => session.canvas().is_finished(),
         Shortcut::NewerResult => neighbour(session, -1).is_some(),
         Shortcut::OlderResult => neighbour(session, 1).is_some(),
@@ -116,8 +121,11 @@ pub(super) fn perform(
         Shortcut::Live => out.act(Action::SetLive(!session.is_live())),
         Shortcut::PaintIn => out.act(Action::SetPaintsIn(!session.palette.paints_in)),
         Shortcut::RollSeed => out.act(Action::RollSeed),
+        Shortcut::NewCanvas => view.sizing = Some(Sizing::new_canvas(session.canvas().extent())),
         Shortcut::OpenPicture => out.ask(Ask::OpenPicture),
+        Shortcut::OpenAsLayer => out.ask(Ask::OpenAsLayer),
         Shortcut::OpenMask => out.ask(Ask::OpenMask),
+        Shortcut::SaveMask => out.ask(Ask::SaveMask),
         Shortcut::OpenGuide => out.ask(Ask::OpenGuide),
         Shortcut::SavePicture => out.ask(Ask::SavePicture),
         Shortcut::SaveProject => out.ask(Ask::SaveProject),
@@ -146,6 +154,10 @@ pub(super) fn perform(
         | Shortcut::FlipSideways
         | Shortcut::FlipUpsideDown
         | Shortcut::ClearLayer => edit_layers(shortcut, session, out),
+        Shortcut::LayerAbove => out.actions.extend(neighbour_layer(session, 1).map(Action::ChooseLayer)),
+        Shortcut::LayerBelow => out.actions.extend(neighbour_layer(session, -1).map(Action::ChooseLayer)),
+        Shortcut::LastLayer => out.actions.extend(view.layers_used[1].map(Action::ChooseLayer)),
+        Shortcut::BoundsOfMask => out.act(Action::SetBounds(session.document.mask().bounds())),
         Shortcut::Bounds => out.act(Action::SetTool(Tool::Bounds)),
         Shortcut::WholeCanvas => out.act(Action::SetBounds(None)),
         Shortcut::MaskBrush => out.act(Action::SetTool(Tool::MaskBrush)),
@@ -161,10 +173,23 @@ pub(super) fn perform(
         Shortcut::HarderBrush => out.act(with_tip(session, hardened(tip(session), 0.1))),
         Shortcut::Undo => out.act(Action::Undo),
         Shortcut::Redo => out.act(Action::Redo),
+        Shortcut::MaskAll => {
+            let Extent { width, height } = session.canvas().extent();
+            let all = Shape::Rectangle(Point::default(), Point::new(width as f32, height as f32));
+            out.act(Action::MaskShape(all, Combine::Add));
+        }
         Shortcut::ClearMask => out.act(Action::ClearMask),
         Shortcut::InvertMask => out.act(Action::InvertMask),
         Shortcut::Fit => view.view = CanvasView::Fit,
+        Shortcut::FitBounds => {
+            if let (Some(placement), Some(bounds)) = (view.placement, session.draft.bounds) {
+                view.view = placement.fitting(bounds);
+            }
+        }
         Shortcut::ActualSize => zoom_to(view, |_| 1.0),
+        Shortcut::TwiceActualSize => zoom_to(view, |_| 2.0),
+        Shortcut::FourTimesActualSize => zoom_to(view, |_| 4.0),
+        Shortcut::EightTimesActualSize => zoom_to(view, |_| 8.0),
         Shortcut::ZoomIn => zoom_to(view, |placement| placement.next_scale(true)),
         Shortcut::ZoomOut => zoom_to(view, |placement| placement.next_scale(false)),
         Shortcut::NewerResult | Shortcut::OlderResult => {
@@ -175,6 +200,7 @@ pub(super) fn perform(
         Shortcut::Gallery if view.gallery_open => view.gallery_open = false,
         Shortcut::Gallery => view.open_gallery(),
         Shortcut::Panels => view.panels_hidden = !view.panels_hidden,
+        Shortcut::FullScreen => out.ask(Ask::FullScreen),
         Shortcut::Help => view.help_open = !view.help_open,
         Shortcut::ApplyResult
         | Shortcut::StartFromResult
@@ -342,6 +368,13 @@ fn edit_layers(shortcut: Shortcut, session: &Session, out: &mut Outbox) {
         _ => LayerEdit::Add,
     };
     out.act(Action::EditLayers(edit));
+}
+
+/// The layer so many places above the active one.
+fn neighbour_layer(session: &Session, above: isize) -> Option<LayerId> {
+    let stack = session.document.stack();
+    let at = stack.position(active_layer(session)?)?.checked_add_signed(above)?;
+    stack.layers().get(at).map(|layer| layer.id)
 }
 
 fn active_layer(session: &Session) -> Option<LayerId> {

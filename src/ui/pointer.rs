@@ -11,15 +11,15 @@ use super::transform::transform_layer;
 use crate::geom::Point;
 use crate::paint::{Document, Ink, Painting, Sample, StrokePreview, Tiles, Tool};
 use crate::session::{Action, Session, Shown};
-use egui::{PointerButton, Response, Ui};
+use egui::{Modifiers, PointerButton, Response, Ui};
 
 /// A press of a brush, until its stroke is made.
 #[derive(Clone, Debug)]
 pub struct Press {
     /// What of it is to enter the stroke yet.
     pub(super) samples: Vec<Sample>,
-    /// Whether a straight line leads there from where the last stroke ended.
-    pub(super) is_straight: bool,
+    /// What was held: with Shift, a straight line leads there from where the last stroke ended.
+    pub(super) held: Modifiers,
     /// Whether the button was let go.
     pub(super) is_over: bool,
 }
@@ -100,7 +100,7 @@ pub(super) fn led_way(ui: &Ui, scene: &Scene, begins: bool) -> (Vec<Point>, bool
 pub(super) fn take_presses(ui: &Ui, response: &Response, scene: &Scene, view: &mut ViewState) -> bool {
     let sample = |(at, pressure)| Sample { at: scene.placement.to_image(at), pressure };
     let begins = takes_presses(ui, response, scene);
-    let (tracks, is_straight) = ui.input(|i| (tracks(i, &mut view.pressure), i.modifiers.shift));
+    let (tracks, held) = ui.input(|i| (tracks(i, &mut view.pressure), i.modifiers));
     let waited = view.presses.len();
     for Track { start, moves, is_over } in tracks {
         let samples = start.into_iter().chain(moves).map(sample);
@@ -110,7 +110,7 @@ pub(super) fn take_presses(ui: &Ui, response: &Response, scene: &Scene, view: &m
                 press.is_over = is_over;
             }
         } else if begins {
-            view.presses.push_back(Press { samples: samples.collect(), is_straight, is_over });
+            view.presses.push_back(Press { samples: samples.collect(), held, is_over });
         }
     }
     view.presses.len() > waited
@@ -183,7 +183,7 @@ fn paint_on_layer(
             view.presses.pop_front();
             return None;
         };
-        if let Some(at) = view.last_stroke_end.filter(|_| press.is_straight) {
+        if let Some(at) = view.last_stroke_end.filter(|_| press.held.shift) {
             painting.extend(&[Sample { at, ..start }]);
         }
         view.painting = Some(painting);
@@ -232,7 +232,12 @@ fn paint_mask(ui: &Ui, response: &Response, scene: &Scene, view: &mut ViewState,
         view.presses.pop_front();
         return;
     }
-    let last = view.last_stroke_end.filter(|_| press.is_straight);
+    let last = view.last_stroke_end.filter(|_| press.held.shift);
+    let tool = match session.tool {
+        Tool::MaskBrush if press.held.command => Tool::MaskEraser,
+        Tool::MaskEraser if press.held.command => Tool::MaskBrush,
+        tool => tool,
+    };
     let stroke = view.stroke.get_or_insert_with(|| {
         // What is painted on stays on the canvas: a result that comes in the middle of a stroke must not take its place.
         out.act(match shown {
@@ -241,9 +246,9 @@ fn paint_mask(ui: &Ui, response: &Response, scene: &Scene, view: &mut ViewState,
         });
         let first = last.unwrap_or_else(|| press.samples.remove(0).at);
         if session.document.extent() == shown.extent() {
-            StrokePreview::begin(&session.document, session.tool, session.brush, first)
+            StrokePreview::begin(&session.document, tool, session.brush, first)
         } else {
-            StrokePreview::begin(&Document::new(shown.extent()), session.tool, session.brush, first)
+            StrokePreview::begin(&Document::new(shown.extent()), tool, session.brush, first)
         }
     });
     for sample in press.samples.drain(..) {

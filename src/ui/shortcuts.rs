@@ -22,8 +22,11 @@ pub enum Shortcut {
     RollSeed,
     Live,
     PaintIn,
+    NewCanvas,
     OpenPicture,
+    OpenAsLayer,
     OpenMask,
+    SaveMask,
     OpenGuide,
     SavePicture,
     SaveProject,
@@ -52,7 +55,11 @@ pub enum Shortcut {
     MergeVisible,
     FillLayer,
     ClearLayer,
+    LayerAbove,
+    LayerBelow,
+    LastLayer,
     Bounds,
+    BoundsOfMask,
     WholeCanvas,
     MaskBrush,
     MaskEraser,
@@ -67,10 +74,15 @@ pub enum Shortcut {
     HarderBrush,
     Undo,
     Redo,
+    MaskAll,
     ClearMask,
     InvertMask,
     Fit,
+    FitBounds,
     ActualSize,
+    TwiceActualSize,
+    FourTimesActualSize,
+    EightTimesActualSize,
     ZoomIn,
     ZoomOut,
     NewerResult,
@@ -89,6 +101,7 @@ pub enum Shortcut {
     Compare,
     Gallery,
     Panels,
+    FullScreen,
     Help,
 }
 
@@ -216,9 +229,12 @@ table! {
         SwapColours, "Swap the colours", "Paints with the other colour.", Some(Icon::Swap), OutsideText, [PLAIN X];
         NewLayer, "New layer", "A clear layer above the active one.", Some(Icon::Plus), OutsideText, [CTRL_SHIFT N];
         MergeDown, "Merge down", "Makes one layer of the active one and the one under it.", Some(Icon::MergeDown), OutsideText, [CTRL E];
-        MergeVisible, "Merge all that is seen", "Makes one layer of all that are seen, and drops the others.", None, OutsideText, [CTRL_SHIFT E];
+        MergeVisible, "Merge all that is seen", "Makes one layer of all that are seen; hidden ones stay.", None, OutsideText, [CTRL_SHIFT E];
         FillLayer, "Fill the layer", "Covers the active layer with the colour.", None, OutsideText, [];
         ClearLayer, "Clear the layer", "Makes all of the active layer clear.", None, OutsideText, [];
+        LayerAbove, "Layer above", "Paints on the layer above the active one.", None, OutsideText, [ALT CloseBracket];
+        LayerBelow, "Layer below", "Paints on the layer under the active one.", None, OutsideText, [ALT OpenBracket];
+        LastLayer, "Layer before", "Paints on the layer that was active before, and back.", None, OutsideText, [PLAIN Q];
         SmallerBrush, "Smaller brush", "", None, OutsideText, [PLAIN OpenBracket];
         LargerBrush, "Larger brush", "", None, OutsideText, [PLAIN CloseBracket];
         SofterBrush, "Softer brush", "", None, OutsideText, [SHIFT OpenBracket, SHIFT OpenCurlyBracket];
@@ -228,25 +244,33 @@ table! {
     }
     Mask {
         Bounds, "Area to paint", "Drag a box on the canvas: only that is painted, at the size that suits the model. Ctrl drags without a grid.", Some(Icon::Bounds), OutsideText, [PLAIN C];
+        BoundsOfMask, "Area around the mask", "Makes the area to paint as large as the mask.", None, OutsideText, [SHIFT B];
         WholeCanvas, "Paint the whole canvas", "Takes the box away.", None, OutsideText, [];
-        MaskBrush, "Mask brush", "Paints over what is to be painted anew.", Some(Icon::MaskBrush), OutsideText, [PLAIN M];
-        MaskEraser, "Mask eraser", "Takes paint off the mask.", Some(Icon::MaskEraser), OutsideText, [SHIFT M];
+        MaskBrush, "Mask brush", "Paints over what is to be painted anew; with Ctrl it takes off.", Some(Icon::MaskBrush), OutsideText, [PLAIN M];
+        MaskEraser, "Mask eraser", "Takes paint off the mask; with Ctrl it paints.", Some(Icon::MaskEraser), OutsideText, [SHIFT M];
         MaskRectangle, "Mask a box", "Drag; with Ctrl it is taken off the mask, with Ctrl+Shift nothing else stays masked.", Some(Icon::MaskRectangle), OutsideText, [SHIFT R];
         MaskEllipse, "Mask an ellipse", "Drag; with Ctrl it is taken off the mask, with Ctrl+Shift nothing else stays masked.", Some(Icon::MaskEllipse), OutsideText, [SHIFT O];
         MaskLasso, "Mask with a lasso", "Draw around it; with Ctrl it is taken off the mask, with Ctrl+Shift nothing else stays masked.", Some(Icon::MaskLasso), OutsideText, [SHIFT L];
         MaskPolygon, "Mask a polygon", "Click corner after corner; with Ctrl it is taken off the mask, with Ctrl+Shift nothing else stays masked.", Some(Icon::MaskPolygon), OutsideText, [SHIFT P];
         MaskWand, "Mask what looks alike", "Click; with Ctrl it is taken off the mask, with Ctrl+Shift nothing else stays masked.", Some(Icon::MaskWand), OutsideText, [PLAIN W];
-        ClearMask, "Clear the mask", "Removes the mask: the whole picture is painted anew.", Some(Icon::Clear), OutsideText, [SHIFT C];
-        InvertMask, "Invert the mask", "Swaps what is kept and what is painted anew.", Some(Icon::Invert), OutsideText, [SHIFT V];
+        MaskAll, "Mask everything", "All of the picture is painted anew.", None, OutsideText, [CTRL A];
+        ClearMask, "Clear the mask", "Removes the mask: the whole picture is painted anew.", Some(Icon::Clear), OutsideText, [SHIFT C, CTRL D];
+        InvertMask, "Invert the mask", "Swaps what is kept and what is painted anew.", Some(Icon::Invert), OutsideText, [SHIFT V, CTRL_SHIFT I];
         OpenMask, "Open a mask\u{2026}", "White is painted anew, black is kept.", None, OutsideText, [];
+        SaveMask, "Save the mask\u{2026}", "Writes it to a PNG file: white is painted anew, black is kept.", None, OutsideText, [];
     }
     View {
         Fit, "Fit to the window", "Shows the whole picture.", Some(Icon::Fit), Anywhere, [CTRL Num0];
+        FitBounds, "Fit the area to paint", "Shows the box that is painted, as large as fits.", None, Anywhere, [CTRL_SHIFT Num0];
         ActualSize, "Actual size", "One pixel of the picture is one pixel of the screen.", None, Anywhere, [CTRL Num1];
+        TwiceActualSize, "Twice actual size", "", None, Anywhere, [CTRL Num2];
+        FourTimesActualSize, "Four times actual size", "", None, Anywhere, [CTRL Num3];
+        EightTimesActualSize, "Eight times actual size", "", None, Anywhere, [CTRL Num4];
         ZoomIn, "Zoom in", "", Some(Icon::Plus), OutsideText, [PLAIN Plus, CTRL Plus, PLAIN Equals, CTRL Equals];
         ZoomOut, "Zoom out", "", Some(Icon::Minus), OutsideText, [PLAIN Minus, CTRL Minus];
         Gallery, "Gallery", "Everything that was made.", Some(Icon::Grid), OutsideText, [PLAIN G];
         Panels, "Only the picture", "Hides the panels, or shows them again.", Some(Icon::Panels), OutsideText, [PLAIN F];
+        FullScreen, "Full screen", "", None, Anywhere, [PLAIN F11];
         Help, "Keyboard shortcuts", "", Some(Icon::Help), OutsideText, [PLAIN F1, SHIFT Questionmark, SHIFT Slash];
     }
     Results {
@@ -266,10 +290,12 @@ table! {
         HideResult, "Back to the document", "Shows the picture that is being worked on.", None, OutsideText, [PLAIN D];
     }
     File {
+        NewCanvas, "New canvas\u{2026}", "White paper of any size, with a clear layer over it.", None, OutsideText, [CTRL N];
         OpenPicture, "Open\u{2026}", "Starts from a picture instead of noise, or goes on with a project.", Some(Icon::Folder), Anywhere, [CTRL O];
+        OpenAsLayer, "Open as a layer\u{2026}", "Puts a picture over the layers, in the middle; so does pasting one.", None, OutsideText, [];
         OpenGuide, "Open a guide\u{2026}", "The lines of a picture decide the shapes: a drawing, or the edges of anything.", None, OutsideText, [];
         ClosePicture, "Close the picture", "Starts from noise again.", Some(Icon::Close), Anywhere, [CTRL W];
-        SavePicture, "Save as\u{2026}", "Writes the shown picture to a file, with its settings.", Some(Icon::Save), Anywhere, [CTRL S];
+        SavePicture, "Save as\u{2026}", "Writes the shown picture to a PNG, JPEG or WebP file, with its settings.", Some(Icon::Save), Anywhere, [CTRL S];
         SaveProject, "Save the project\u{2026}", "Writes all layers and the mask to a file: .sfumato to go on with, .ora for other programs.", None, OutsideText, [CTRL_SHIFT S];
         CopyPicture, "Copy the picture", "Puts the shown picture on the clipboard.", Some(Icon::Copy), OutsideText, [CTRL C];
         GetModels, "Get models\u{2026}", "Downloads Stable Diffusion models: with their licences, sizes and the memory they need.", Some(Icon::Down), OutsideText, [];

@@ -23,12 +23,19 @@ enum Sized {
     Canvas(u8, u8),
     /// The picture, with its proportions kept or not.
     Picture { is_even: bool },
+    /// A canvas that is not there yet.
+    New,
 }
 
 impl Sizing {
     /// The canvas of this size, about to become another.
     pub(super) const fn canvas(extent: Extent) -> Self {
         Self { of: Sized::Canvas(1, 1), width: extent.width, height: extent.height }
+    }
+
+    /// A canvas that is to be made, of this size to begin with.
+    pub(super) const fn new_canvas(extent: Extent) -> Self {
+        Self { of: Sized::New, width: extent.width, height: extent.height }
     }
 
     /// The picture of this size, about to become another.
@@ -41,6 +48,7 @@ impl Sizing {
         match self.of {
             Sized::Canvas(across, down) => Action::Reframe(Frame::anchored(extent, canvas, across, down)),
             Sized::Picture { .. } => Action::Resize(extent),
+            Sized::New => Action::NewCanvas(extent),
         }
     }
 }
@@ -49,7 +57,11 @@ impl Sizing {
 pub(super) fn size_window(ctx: &Context, session: &Session, view: &mut ViewState, out: &mut Outbox) {
     let Some(mut sizing) = view.sizing else { return };
     let canvas = session.document.extent();
-    let title = if matches!(sizing.of, Sized::Canvas(..)) { "Canvas size" } else { "Scale the picture" };
+    let title = match sizing.of {
+        Sized::Canvas(..) => "Canvas size",
+        Sized::Picture { .. } => "Scale the picture",
+        Sized::New => "New canvas",
+    };
     let (mut applies, mut closes) = (false, ctx.input(|i| i.key_pressed(Key::Escape)));
     let window = Window::new(title).title_bar(false).collapsible(false).resizable(false);
     window.anchor(Align2::CENTER_CENTER, vec2(0.0, 0.0)).show(ctx, |ui| {
@@ -63,12 +75,18 @@ pub(super) fn size_window(ctx: &Context, session: &Session, view: &mut ViewState
             Sized::Picture { is_even } => {
                 row(ui, "", |ui, _| ui.checkbox(is_even, "Keep proportions"));
             }
+            Sized::New => {}
         }
-        let was = format!("It is {} \u{d7} {} now.", canvas.width, canvas.height);
-        row(ui, "", |ui, _| ui.label(RichText::new(was).small().color(Palette::of(ui).text_weak)));
+        let said = match sizing.of {
+            Sized::New if session.document.has_picture() => "What is open can be had back by Undo.".to_owned(),
+            Sized::New => format!("Up to {most} \u{d7} {most}.", most = Frame::MOST_SIDE),
+            _ => format!("It is {} \u{d7} {} now.", canvas.width, canvas.height),
+        };
+        row(ui, "", |ui, _| ui.label(RichText::new(said).small().color(Palette::of(ui).text_weak)));
         ui.add_space(10.0);
         ui.horizontal(|ui| {
-            applies = primary_button(ui, "Apply", 130.0).clicked();
+            let verb = if sizing.of == Sized::New { "Create" } else { "Apply" };
+            applies = primary_button(ui, verb, 130.0).clicked();
             closes |= ui.add(egui::Button::new("Cancel").min_size(vec2(130.0, 38.0))).clicked();
         });
     });

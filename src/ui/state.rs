@@ -37,8 +37,12 @@ impl Outbox {
 pub enum Ask {
     /// Let the person choose a picture to start from.
     OpenPicture,
+    /// Let the person choose a picture to put over the layers.
+    OpenAsLayer,
     /// Let the person choose a mask.
     OpenMask,
+    /// Let the person choose where to save the mask.
+    SaveMask,
     /// Let the person choose a picture that guides.
     OpenGuide,
     /// Let the person choose where to save the shown picture.
@@ -47,6 +51,8 @@ pub enum Ask {
     SaveProject,
     /// Put the shown picture on the clipboard.
     CopyPicture,
+    /// Cover the whole screen, or no longer.
+    FullScreen,
     /// Close.
     Quit,
 }
@@ -75,6 +81,7 @@ pub enum Fold {
 
 /// The window's own state.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a thing of its own")]
 pub struct ViewState {
     /// Where the canvas looks.
     pub view: CanvasView,
@@ -84,6 +91,8 @@ pub struct ViewState {
     pub pointer: Option<Point>,
     /// What the graphics card holds.
     pub canvas: CanvasPicture,
+    /// Whether the edge of the mask marches: where a graphics card draws, and it costs nothing.
+    pub marches: bool,
     /// The stroke that is being made.
     pub stroke: Option<StrokePreview>,
     /// The stroke of the paint brush that is being made.
@@ -136,6 +145,8 @@ pub struct ViewState {
     pub colour_text: Option<String>,
     /// The layer that is being given another name, and that name.
     pub renaming: Option<(LayerId, String)>,
+    /// The layer that is active, and the one that was before it.
+    pub layers_used: [Option<LayerId>; 2],
     /// The layer whose opacity is being dragged.
     pub dragged_opacity: Option<LayerId>,
     /// The layer whose words are being written.
@@ -181,6 +192,13 @@ impl ViewState {
             || self.led.is_some()
             || self.bounds_drag.is_some()
             || !self.shape.is_empty()
+    }
+
+    /// Takes note of which layer is active.
+    pub(super) fn note_layer(&mut self, active: Option<LayerId>) {
+        if active.is_some() && self.layers_used[0] != active {
+            self.layers_used = [active, self.layers_used[0]];
+        }
     }
 
     /// Opens the gallery with the cursor in its search field.

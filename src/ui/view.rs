@@ -1,7 +1,7 @@
 //! Where the canvas looks: the place and the scale of the picture in the window. Lengths here are target pixels (one pixel of
 //! the screen) unless a name says otherwise, so that "100 %" is one to one on every screen.
 
-use crate::geom::{Extent, Point};
+use crate::geom::{Bounds, Extent, Point};
 use egui::{Pos2, Rect, Vec2, vec2};
 
 /// Where the canvas looks.
@@ -95,6 +95,15 @@ impl Placement {
         self.looking_at(scale, anchor, anchor)
     }
 
+    /// The view in which a part of the picture stands in the middle, as large as fits.
+    #[must_use]
+    pub fn fitting(&self, part: Bounds) -> CanvasView {
+        let scale = CanvasView::Fit.placement(self.canvas_in_ui, self.pixels_per_point, part.extent).scale;
+        let middle = |start: u32, side: u32| start as f32 + side as f32 / 2.0;
+        let centre = Point::new(middle(part.left, part.extent.width), middle(part.top, part.extent.height));
+        CanvasView::Free { scale, centre }
+    }
+
     /// The view at `scale` that shows at `to` what is at `from` now.
     fn looking_at(&self, scale: f32, from: Pos2, to: Pos2) -> CanvasView {
         let scale = scale.clamp(self.least_scale(), SCALES.1);
@@ -136,6 +145,16 @@ mod tests {
         let placement = CanvasView::Fit.placement(canvas(), 1.0, Extent::new(128, 128));
         assert!((placement.scale - 4.0).abs() < f32::EPSILON);
         assert_eq!(placement.picture_in_ui().center(), canvas().center());
+    }
+
+    #[test]
+    fn a_part_that_is_fitted_stands_in_the_middle() {
+        let extent = Extent::new(1000, 800);
+        let part = Bounds { left: 100, top: 40, extent: Extent::new(128, 128) };
+        let view = CanvasView::Fit.placement(canvas(), 1.0, extent).fitting(part);
+        let placement = view.placement(canvas(), 1.0, extent);
+        assert!((placement.scale - 4.0).abs() < f32::EPSILON);
+        assert_eq!(placement.to_image(canvas().center()), Point::new(164.0, 104.0));
     }
 
     #[test]

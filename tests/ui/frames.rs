@@ -1,7 +1,7 @@
 //! Transforming a layer, cutting the canvas and making room, as a person would.
 
 use super::*;
-use sfumato::paint::{Combine, LayerEdit, Shape, Tiles};
+use sfumato::paint::{Combine, LayerEdit, LayerLook, Shape, Tiles};
 
 /// A window with a black square from (16, 16) to (32, 32) on a layer over a picture of 64 by 64, shown eight times as large.
 fn square() -> Window {
@@ -9,7 +9,7 @@ fn square() -> Window {
     window.drop_picture(EXTENT);
     let black = Picture::filled(Extent::new(16, 16), [0, 0, 0, 255]);
     let tiles = Tiles::of_part(EXTENT, bounds(16, 16, 16, 16), &black, None);
-    window.apply(Action::EditLayers(LayerEdit::Insert { name: "square".into(), tiles }));
+    window.apply(Action::EditLayers(LayerEdit::Insert { look: LayerLook::named("square"), tiles }));
     window
 }
 

@@ -105,12 +105,15 @@ fn what_cannot_be_opened_is_said_with_its_name() {
 }
 
 #[test]
-fn a_large_picture_is_scaled_to_the_largest_side_and_further_on_request() {
+fn a_large_picture_is_opened_as_it_is_and_scaled_to_the_largest_side_or_on_request() {
     let home = tempfile::tempdir().unwrap();
     let mut stage = stage(home.path());
-    stage.apply(Action::OpenPicture(file(home.path(), "wide.png", Extent::new(4200, 400), 3, &[])));
-    let notice = stage.hears("wide.png is 4200x400; it was scaled to 4096x392");
+    stage.apply(Action::OpenPicture(file(home.path(), "wider.png", Extent::new(9000, 100), 3, &[])));
+    stage.hears("wider.png is 9000x100; it was scaled to 8192x88");
+    stage.apply(Action::OpenPicture(file(home.path(), "wide.png", Extent::new(4201, 401), 3, &[])));
+    let notice = stage.hears("4201x401 takes long");
     assert!(notice.text.contains("16x16"), "{}", notice.text);
+    assert_eq!(stage.session.document.extent(), Extent::new(4201, 401));
     stage.apply(notice.offers[0].action.clone());
     let fitted = stage.session.document.extent();
     assert!(fitted.area() <= 4 * SIZE.area() && fitted.width.is_multiple_of(8) && fitted.height == 8, "{fitted}");

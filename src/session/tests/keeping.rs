@@ -4,7 +4,7 @@ use super::*;
 use crate::diffusion::Input;
 use crate::geom::Bounds;
 use crate::paint::{Frame, Ink, LayerEdit};
-use crate::pixels::composite;
+use crate::pixels::{Mask, composite};
 
 const CLEAR: [u8; 4] = [0; 4];
 
@@ -67,8 +67,7 @@ fn a_masked_result_of_another_picture_as_large_is_shown_and_applied_whole() {
     let mut stage = with_layers(home.path());
     stage.apply(stroke());
     let id = paint(&mut stage, 30);
-    stage.apply(Action::PastePicture(Picture::filled(SIZE, [200, 200, 200, 255])));
-    stage.until(|s| s.document.flat().pixel(0, 0)[0] == 200);
+    stage.apply(Action::TakeInput(Box::new(Input::new(picture(SIZE, 200), 1.0, None))));
     stage.apply(Action::Show(id));
     assert!(matches!(stage.session.canvas(), Shown::Result(..)));
     stage.apply(Action::ApplyResult(id));
@@ -132,4 +131,89 @@ fn a_picture_larger_than_a_document_may_be_is_refused_and_what_is_open_stays() {
     stage.apply(Action::TakeInput(Box::new(Input::new(picture(extent, 7), 1.0, None))));
     stage.hears("no side may be longer than 8192");
     assert_eq!((layers(&stage), stage.session.document.extent()), (2, SIZE));
+}
+
+#[test]
+fn an_applied_result_says_how_it_was_made_wherever_the_picture_goes() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = with_layers(home.path());
+    stage.apply(Action::SetBounds(Some(Bounds { left: 0, top: 0, extent: Extent::new(8, 8) })));
+    let id = paint(&mut stage, 30);
+    stage.apply(Action::ApplyResult(id));
+    stage.apply(Action::EditLayers(LayerEdit::Add));
+    let (project, picture) = (home.path().join("a.sfumato"), home.path().join("a.png"));
+    stage.apply(Action::SavePicture(picture.clone()));
+    stage.hears("a.png");
+    let texts = crate::pixels::read_texts(&picture);
+    assert!(texts.iter().any(|(key, text)| key == "parameters" && text.starts_with("red apple")), "{texts:?}");
+    stage.session.draft.prompt = "green pear".into();
+    stage.session.guide_by(Arc::new(Picture::filled(SIZE, [9, 9, 9, 255])));
+    stage.apply(Action::SetBounds(Some(Bounds { left: 8, top: 8, extent: Extent::new(8, 8) })));
+    stage.apply(Action::SaveProject(project.clone()));
+    stage.hears("a.sfumato");
+    let draft = stage.session.draft.clone();
+    drop(stage);
+
+    let other = tempfile::tempdir().unwrap();
+    let mut stage = super::stage(other.path());
+    let mine = stage.session.draft.clone();
+    stage.apply(Action::OpenPicture(project));
+    stage.until(|s| s.document.has_picture());
+    assert_eq!((&stage.session.draft, layers(&stage)), (&draft, 4));
+    assert_eq!(stage.session.guide.as_ref().unwrap().rgba()[0], 9);
+    let applied = stage.session.document.stack().layers()[2].id;
+    stage.apply(Action::RecallLayer(applied));
+    assert_eq!((stage.session.draft.prompt.as_str(), stage.session.draft.bounds.unwrap().left), ("red apple", 0));
+    stage.apply(Action::RecallLayer(stage.session.document.stack().layers()[0].id));
+    stage.hears("Nothing is known");
+    let offer = stage.hears("says what is to be painted next").offers[0].action.clone();
+    stage.apply(offer);
+    assert_eq!((&stage.session.draft, stage.session.guide.is_none()), (&mine, true));
+}
+
+#[test]
+fn a_pasted_picture_is_a_layer_in_the_middle_and_no_larger_than_the_canvas() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = with_layers(home.path());
+    stage.apply(Action::PastePicture(Picture::filled(Extent::new(4, 2), [1, 2, 3, 255])));
+    stage.until(|s| s.document.stack().layers().len() == 3);
+    let at = |stage: &Stage, x, y| stage.session.document.stack().layers()[2].tiles.pixel(x, y);
+    assert_eq!([at(&stage, 6, 7), at(&stage, 9, 8)], [[1, 2, 3, 255]; 2]);
+    assert_eq!([at(&stage, 5, 7), at(&stage, 10, 8), at(&stage, 6, 6), at(&stage, 9, 9)], [CLEAR; 4]);
+    stage.apply(Action::Undo);
+    stage.apply(Action::PastePicture(Picture::filled(Extent::new(64, 32), [1, 2, 3, 255])));
+    stage.until(|s| s.document.stack().layers().len() == 3);
+    stage.hears("it was scaled to 16x8");
+    assert_eq!([at(&stage, 0, 4), at(&stage, 15, 11), at(&stage, 0, 3)], [[1, 2, 3, 255], [1, 2, 3, 255], CLEAR]);
+}
+
+#[test]
+fn a_mask_is_written_as_it_is_read() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = with_layers(home.path());
+    stage.apply(Action::SaveMask(home.path().join("mask.png")));
+    stage.hears("no mask to save");
+    stage.apply(stroke());
+    let mask = stage.session.document.mask().clone();
+    stage.apply(Action::SaveMask(home.path().join("mask")));
+    stage.hears("mask.png");
+    assert_eq!(Mask::load(&home.path().join("mask.png")).unwrap(), mask);
+}
+
+#[test]
+fn a_new_canvas_has_the_very_size_that_was_asked_for_and_the_old_one_comes_back() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = with_layers(home.path());
+    stage.apply(stroke());
+    stage.apply(Action::NewCanvas(SIZE));
+    assert!(!stage.session.document.has_mask(), "what is new is not masked");
+    stage.apply(Action::Undo);
+    assert!(stage.session.document.has_mask());
+    let extent = Extent::new(Frame::MOST_SIDE, 301);
+    stage.apply(Action::NewCanvas(extent));
+    assert_eq!((stage.session.document.extent(), layers(&stage)), (extent, 2));
+    stage.apply(Action::NewCanvas(Extent::new(Frame::MOST_SIDE + 1, 8)));
+    stage.hears("no side may be longer than 8192");
+    stage.apply(Action::Undo);
+    assert_eq!((stage.session.document.extent(), stage.shown_grey()), (SIZE, Some(90)));
 }

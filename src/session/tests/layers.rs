@@ -59,8 +59,7 @@ fn a_result_is_put_over_the_document_as_one_step_and_scaled_to_it() {
     stage.apply(Action::ApplyResult(id));
     assert_eq!(stage.shown_grey(), Some(60));
     assert_eq!(names(&stage).len(), 1, "where nothing is, it is the first layer");
-    stage.apply(Action::PastePicture(Picture::filled(Extent::new(32, 24), [5, 5, 5, 255])));
-    stage.until(|s| s.document.extent() == Extent::new(32, 24));
+    stage.apply(Action::TakeInput(Box::new(crate::diffusion::Input::new(picture(Extent::new(32, 24), 5), 1.0, None))));
     stage.apply(Action::ApplyResult(id));
     stage.hears("The result is 16x16; it was scaled to the picture's 32x24");
     assert_eq!(names(&stage), ["Picture", "red apple"]);

@@ -149,8 +149,10 @@ fn a_result_is_written_where_the_person_says() {
     stage.apply(Action::SaveResult(id, home.path().join("mine.png")));
     stage.hears("mine.png");
     stage.apply(Action::SavePicture(home.path().join("shown.jpg")));
-    stage.hears("shown.jpg.png");
-    for name in ["mine.png", "shown.jpg.png"] {
+    stage.hears("shown.jpg");
+    stage.apply(Action::SavePicture(home.path().join("shown.gif")));
+    stage.hears("shown.gif.png");
+    for name in ["mine.png", "shown.jpg", "shown.gif.png"] {
         let path = home.path().join(name);
         assert_eq!(Picture::load(&path).unwrap().rgba()[0], 100);
         assert!(read_texts(&path).iter().any(|(key, text)| key == PARAMETERS_KEY && text.starts_with("red apple")));
