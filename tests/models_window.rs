@@ -220,7 +220,6 @@ fn what_a_model_takes_from_elsewhere_is_chosen_beside_it() {
     window.click("taesd_decoder");
     window.click("Parts from");
     window.click("sd-v1-5");
-    window.snapshot("borrowed_light");
     let borrowed = window.session().draft.borrowed.clone();
     assert_eq!((borrowed.vae.as_deref(), borrowed.parts_from.as_deref()), (Some("taesd_decoder"), Some("sd-v1-5")));
     window.click("VAE");
