@@ -23,6 +23,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use tiny_checkpoint::Tiny;
 
+const TOLD: &str = "model.diffusion_model.time_embedding.cond_proj.weight";
 const FIRST: &str = "model.diffusion_model.input_blocks.0.0.weight";
 
 /// What a file is to be listed as: its name, family, format, prediction, and what it is for.
@@ -53,6 +54,7 @@ const EXPECTED: &[Expected] = &[
     ("sd1-folder", "", "diffusers", "epsilon", ""),
     ("sd1-inpainting", "sd1", "safetensors", "epsilon", "inpainting"),
     ("sd1-editing", "sd1", "safetensors", "epsilon", "edits"),
+    ("sd1-told", "sd1", "safetensors", "epsilon", "lcm"),
     ("sd1-alone", "sd1", "safetensors", "epsilon", "lacks"),
     ("sd2-base-512", "sd2", "safetensors", "epsilon", ""),
     ("sd2-v", "sd2", "torch", "v", ""),
@@ -68,6 +70,7 @@ const EXPECTED: &[Expected] = &[
     ("sdxl_lightning_4step", "sdxl", "safetensors", "epsilon", ""),
     ("xl-inpainting", "sdxl", "safetensors", "epsilon", "inpainting"),
     ("xl-editing", "sdxl", "safetensors", "epsilon", "edits"),
+    ("xl-told", "sdxl", "safetensors", "epsilon", "lcm"),
     ("xl-alone", "sdxl", "safetensors", "epsilon", "lacks"),
     ("bk_sdm", "sd1", "safetensors", "epsilon", ""),
     ("bk_sdm-folder", "", "diffusers", "epsilon", ""),
@@ -80,6 +83,16 @@ const EXPECTED: &[Expected] = &[
     ("koala-folder", "", "diffusers", "epsilon", ""),
     ("refiner", "sdxl_refiner", "safetensors", "epsilon", ""),
 ];
+
+/// Latent consistency models that are told the guidance scale.
+fn write_told(models: &Path, tinies: [(&Tiny, &str); 2]) {
+    for (tiny, name) in tinies {
+        let mut told = tiny.tensors();
+        let matrix = weights(TOLD, (told[FIRST].dims()[0], 32)).to_dtype(DType::F16).unwrap();
+        told.insert(TOLD.to_owned(), matrix);
+        save(&told, &models.join(format!("{name}-told.safetensors")));
+    }
+}
 
 /// Writes them all. All are in f16, but for what is quantised and what is in eight bits.
 fn write(models: &Path) {
@@ -125,6 +138,7 @@ fn write(models: &Path) {
     save(&of_v, &models.join("xl-v.safetensors"));
     of_v.insert("ztsnr".to_owned(), of_v["v_pred"].clone());
     save(&of_v, &models.join("xl-zero-snr.safetensors"));
+    write_told(models, [(&sd1, "sd1"), (&xl, "xl")]);
     // What finishes early is told by its name.
     sd1.write_file(models, "lcm-sd1.safetensors");
     sd2.write_file(models, "sd_turbo.safetensors");
@@ -148,8 +162,8 @@ fn each_is_listed_for_what_it_is_and_painted_with() {
         assert_eq!(model["family"].as_str().unwrap_or_default(), family, "{model}");
         assert_eq!((&model["format"], &model["prediction"]), (&format.into(), &prediction.into()), "{model}");
         assert_eq!(
-            (model["inpainting"] == true, model["edits"] == true),
-            (kind == "inpainting", kind == "edits"),
+            (model["inpainting"] == true, model["edits"] == true, model["lcm"] == true),
+            (kind == "inpainting", kind == "edits", kind == "lcm"),
             "{model}"
         );
         assert_eq!(model["lacks"] != Value::Null, kind == "lacks", "{model}");
@@ -182,6 +196,8 @@ fn each_is_listed_for_what_it_is_and_painted_with() {
         let text = &texts.iter().find(|(key, _)| key == "parameters").unwrap().1;
         match kind {
             "edits" => assert!(text.contains("Image CFG scale: 2"), "{text}"),
+            // What such models begin with.
+            "lcm" => assert_eq!((&request["sampler"], &request["guidance_scale"]), (&"lcm".into(), &8.5.into())),
             "lacks" => assert!(text.contains("Sfumato parts from: "), "{text}"),
             _ => {}
         }

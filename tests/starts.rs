@@ -9,14 +9,13 @@ mod hashed;
 #[path = "shared/parity.rs"]
 mod parity;
 #[path = "shared/runs.rs"]
-#[allow(dead_code, reason = "no run is painted to its end here")]
 mod runs;
 #[path = "shared/tiny_checkpoint.rs"]
 #[allow(dead_code, reason = "some of its forms are enough here")]
 mod tiny_checkpoint;
 
 use candle_core::{Device, Tensor};
-use runs::{a_picture, apart, load, request};
+use runs::{a_picture, apart, load, painted, request};
 use sfumato::checkpoints::Model;
 use sfumato::diffusion::{
     Extras, Input, Program, Progress, Reproduce, Request, SamplerName, ScheduleName, Stop, paint,
@@ -80,4 +79,20 @@ fn runs_start_as_in_the_program_that_they_follow() {
             1e-5,
         );
     }
+}
+
+#[test]
+fn words_that_change_are_counted_in_all_steps_where_a1111_is_followed() {
+    let home = tempfile::tempdir().unwrap();
+    let model = load(&Tiny::read("sd1").write_file(home.path(), "tiny.safetensors"));
+    let picture = |when: &str, program| {
+        let prompt = format!("[a red apple:a green hill:{when}]");
+        let input = Some(Input::new(a_picture(), 0.5, None));
+        let reproduce = Reproduce { program, ..Reproduce::default() };
+        painted(&model, &Request { prompt, steps: 8, reproduce, ..request("", input) }).1.picture
+    };
+    // Five of eight steps run there, and four here.
+    assert_eq!(picture("0.5", Program::A1111), picture("4", Program::A1111));
+    assert_ne!(picture("0.5", Program::A1111), picture("2", Program::A1111));
+    assert_eq!(picture("0.5", Program::Diffusers), picture("2", Program::Diffusers));
 }

@@ -127,10 +127,11 @@ impl Training {
             return Err(wrong_betas(&fields, "such that every timestep is noisier than the one before it"));
         }
         // The schedulers that diffusers' Stable Diffusion pipelines of old came with count from 0; the others do not.
-        let leads = fields.get("_class_name").and_then(|class| class.as_str());
-        let leads = matches!(leads, Some("DDIMScheduler" | "PNDMScheduler" | "DDPMScheduler" | "LCMScheduler"));
+        let class = fields.get("_class_name").and_then(|class| class.as_str());
+        let leads = matches!(class, Some("DDIMScheduler" | "PNDMScheduler" | "DDPMScheduler" | "LCMScheduler"));
         Ok(Self {
-            ends_clean: fields.flag("set_alpha_to_one", true)?,
+            // What diffusers' PNDMScheduler does unless it is told, and the others do not.
+            ends_clean: fields.flag("set_alpha_to_one", class != Some("PNDMScheduler"))?,
             alphas_cumprod: alphas
                 .into_iter()
                 .map(|alpha| if alpha > 0.0 { alpha } else { STAND_IN_FOR_ZERO })

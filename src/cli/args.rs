@@ -199,7 +199,7 @@ pub struct TuningArgs {
     #[arg(long, value_name = "X", default_value_t = 0.0, value_parser = sigma_of)]
     pub churn_to: f64,
     /// How the schedules Karras and Polyexponential are bent [default: 7 and 1]
-    #[arg(long, value_name = "X", value_parser = |text: &str| number_between(text, 0.0, Tuning::MAX_RHO))]
+    #[arg(long, value_name = "X", value_parser = |text: &str| number_between(text, Tuning::MIN_RHO, Tuning::MAX_RHO))]
     pub rho: Option<f64>,
     /// The sigma at which schedules that divide the range of sigmas end; 0 is the model's least
     #[arg(long, value_name = "X", default_value_t = 0.0, value_parser = sigma_of)]

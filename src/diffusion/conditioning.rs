@@ -41,13 +41,14 @@ impl Stage {
 }
 
 impl Conditioning {
-    /// Of `prompts`, each with what a person calls it and words of `learned` in it, for `count` steps. Of several the first is negative.
+    /// Of `prompts`, each with what a person calls it and words of `learned` in it, for `count` steps. Of several the first is negative. What
+    /// counts from some step on is counted in `of` steps, at least as many.
     pub(super) fn new(
         model: &Model,
         learned: &[LearnedWord],
         request: &Request,
         prompts: &[(&str, String)],
-        count: usize,
+        (count, of): (usize, usize),
     ) -> Result<Self, Error> {
         let (skipped, mut notes) = layers_to_skip(model, request.clip_skip)?;
         let (learned, passed_over) = fitting(model, learned);
@@ -57,8 +58,8 @@ impl Conditioning {
         let mut encoder = Encoder { model, emphasis, skipped, learned, spelled, known: HashMap::new(), notes };
         // Square brackets are letters in ComfyUI.
         let steps = |text: &str| match emphasis {
-            Emphasis::ComfyUi => vec![without_tags(text); count],
-            _ => at_each_step(text, count as u32),
+            Emphasis::ComfyUi => vec![without_tags(text); of],
+            _ => at_each_step(text, of as u32),
         };
         let at_each_step: Vec<_> = prompts.iter().map(|(_, text)| steps(text)).collect();
         let (mut stages, mut texts_of_stage, mut of_step) = (Vec::new(), Vec::new(), Vec::new());

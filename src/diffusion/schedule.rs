@@ -123,6 +123,8 @@ fn sigmas_turned(name: ScheduleName, training: &TrainingSigmas, steps: u32, tuni
         _ => (min, max),
     };
     let last = trained.len() - 1;
+    let turned = |sigma: f64, end: f64, own: f64| if sigma > 0.0 { training.sigma_to_timestep(end) } else { own };
+    let (from, to) = (turned(tuning.sigma_max, max, last as f64), turned(tuning.sigma_min, min, 0.0));
     let mut sigmas: Vec<f64> = match name {
         ScheduleName::Karras => bent(max, min, steps, tuning.rho.unwrap_or(7.0)).collect(),
         ScheduleName::Polyexponential => {
@@ -132,10 +134,10 @@ fn sigmas_turned(name: ScheduleName, training: &TrainingSigmas, steps: u32, tuni
         }
         ScheduleName::Exponential => evenly(max.ln(), min.ln(), steps).map(f64::exp).collect(),
         ScheduleName::Normal | ScheduleName::Automatic => {
-            evenly(last as f64, 0.0, steps).map(|t| training.timestep_to_sigma(t)).collect()
+            evenly(from, to, steps).map(|t| training.timestep_to_sigma(t)).collect()
         }
         ScheduleName::SgmUniform => {
-            evenly(last as f64, 0.0, steps + 1).take(steps).map(|t| training.timestep_to_sigma(t)).collect()
+            evenly(from, to, steps + 1).take(steps).map(|t| training.timestep_to_sigma(t)).collect()
         }
         ScheduleName::Simple => (0..steps).map(|step| trained[last - step * trained.len() / steps]).collect(),
         ScheduleName::DdimUniform => {

@@ -22,7 +22,7 @@ pub struct Tuning {
     /// How far what guidance makes stronger is taken back to the prompt's own contrast, 0..1 (Lin et al. 2023, section 3.4). diffusers'
     /// `guidance_rescale`.
     pub guidance_rescale: f64,
-    /// How Karras' schedule and the polyexponential one are bent, above 0 and up to 100; none is 7 and 1. A1111's "Schedule rho".
+    /// How Karras' schedule and the polyexponential one are bent, 0.01 to 100; none is 7 and 1. A1111's "Schedule rho".
     pub rho: Option<f64>,
     /// The sigma at which schedules that divide the range of sigmas end, before 0; 0 is the model's least. A1111's "Schedule min sigma".
     pub sigma_min: f64,
@@ -56,6 +56,8 @@ impl Tuning {
     pub const MAX_CHURN: f64 = 100.0;
     /// The most that noise is multiplied by.
     pub const MAX_NOISE: f64 = 2.0;
+    /// The least that schedules are bent: below it there are no numbers.
+    pub const MIN_RHO: f64 = 0.01;
     /// The most that schedules are bent.
     pub const MAX_RHO: f64 = 100.0;
     /// The largest sigma that a limit of churn or of a schedule may have.
@@ -74,8 +76,8 @@ impl Tuning {
             ("least sigma of the schedule", self.sigma_min, Self::MAX_SIGMA),
             ("largest sigma of the schedule", self.sigma_max, Self::MAX_SIGMA),
         ];
-        if self.rho == Some(0.0) {
-            return Some(Invalid::Tuning { what: "rho", value: 0.0, max: Self::MAX_RHO });
+        if let Some(rho) = self.rho.filter(|rho| *rho < Self::MIN_RHO) {
+            return Some(Invalid::Tuning { what: "rho", value: rho, max: Self::MAX_RHO });
         }
         let out_of_range = parts.into_iter().find(|(_, value, max)| !(0.0..=*max).contains(value));
         out_of_range.map(|(what, value, max)| Invalid::Tuning { what, value, max })

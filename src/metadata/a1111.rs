@@ -367,9 +367,12 @@ fn take(found: &mut Found, key: &str, value: &str) -> bool {
         CHURN_FROM => turn(found, finite(value), |tuning, from| tuning.churn_from = from),
         CHURN_TO => turn(found, finite(value), |tuning, to| tuning.churn_to = to),
         NOISE => turn(found, finite(value), |tuning, noise| tuning.noise = noise),
-        RHO => turn(found, finite(value).filter(|rho| *rho > 0.0), |tuning, rho| tuning.rho = Some(rho)),
-        SIGMA_MIN => turn(found, finite(value), |tuning, sigma| tuning.sigma_min = sigma),
-        SIGMA_MAX => turn(found, finite(value), |tuning, sigma| tuning.sigma_max = sigma),
+        RHO => {
+            let rho = finite(value).filter(|rho| (Tuning::MIN_RHO..=Tuning::MAX_RHO).contains(rho));
+            turn(found, rho, |tuning, rho| tuning.rho = Some(rho))
+        }
+        SIGMA_MIN => turn(found, sigma(value), |tuning, sigma| tuning.sigma_min = sigma),
+        SIGMA_MAX => turn(found, sigma(value), |tuning, sigma| tuning.sigma_max = sigma),
         RESCALE => turn(found, finite(value), |tuning, share| tuning.guidance_rescale = share),
         NOISE_SCHEDULE => {
             turn(found, (value == ZERO_TERMINAL_SNR).then_some(true), |tuning, is| tuning.zero_terminal_snr = is)
@@ -409,6 +412,11 @@ fn save<T>(found: &mut Found, value: Option<T>, put: impl FnOnce(&mut Savings, T
 /// As `save`, of how samplers and guidance are turned.
 fn turn<T>(found: &mut Found, value: Option<T>, put: impl FnOnce(&mut Tuning, T)) -> bool {
     value.map(|value| put(found.tuning.get_or_insert_default(), value)).is_some()
+}
+
+/// A sigma that a schedule may be cut at.
+fn sigma(value: &str) -> Option<f64> {
+    finite(value).filter(|sigma| (0.0..=Tuning::MAX_SIGMA).contains(sigma))
 }
 
 fn finite(value: &str) -> Option<f64> {

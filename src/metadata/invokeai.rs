@@ -2,7 +2,7 @@
 //! schedulers on noise of the CPU.
 
 use super::{Found, Imported, differences, json};
-use crate::diffusion::{Emphasis, NoiseSource, Reproduce, Request, SamplerName, Savings, ScheduleName, Tuning};
+use crate::diffusion::{Emphasis, NoiseSource, Reproduce, SamplerName, Savings, ScheduleName, Tuning};
 use crate::geom::Extent;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -33,9 +33,6 @@ const SCHEDULERS: [(&str, SamplerName); 19] = [
     ("lcm", SamplerName::Lcm),
     ("tcd", SamplerName::Tcd),
 ];
-
-/// More is no prompt: in bytes.
-const LONGEST_PROMPT: usize = 4 * Request::<(), ()>::MAX_PROMPT;
 
 /// What is no setting, or is read here.
 const READ: [&str; 22] = [
@@ -216,9 +213,6 @@ fn split(prompts: &str) -> (String, String) {
 
 /// Compel's weights in our grammar: `word+`, `word--`, `(two words)1.3`. Each sign is a tenth more or less.
 fn weighed(prompt: &str) -> String {
-    if prompt.len() > LONGEST_PROMPT {
-        return prompt.to_owned();
-    }
     let mut text = String::new();
     // Where each open bracket stands in it.
     let mut opened = Vec::new();
@@ -296,7 +290,11 @@ struct Reading {
 
 impl Reading {
     fn prompts(&mut self, prompt: &str, negative: &str) {
-        let (weighed, weighed_negative) = (weighed(prompt), weighed(negative));
+        let ((prompt, had_tags), (negative, had_others)) = (json::plain_prompt(prompt), json::plain_prompt(negative));
+        if had_tags || had_others {
+            self.notes.push(json::HAD_TAGS.to_owned());
+        }
+        let (weighed, weighed_negative) = (weighed(&prompt), weighed(&negative));
         let combines = [".blend(", ".and(", ".swap("].iter().any(|how| prompt.contains(how) || negative.contains(how));
         if combines {
             self.notes.push("its prompts are blended or swapped there, and stand as words here".to_owned());

@@ -1,5 +1,6 @@
 //! JSON in pictures, as programs in Python write it; none of it is trusted.
 
+use crate::diffusion::Request;
 use serde_json::Value;
 use std::borrow::Cow;
 
@@ -67,6 +68,46 @@ pub(super) fn model_name(path: &str) -> String {
     endings.into_iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name).to_owned()
 }
 
+/// The longest prompt that is read, in bytes; more is none.
+pub(super) const LONGEST_PROMPT: usize = 4 * Request::<(), ()>::MAX_PROMPT;
+
+/// A prompt of a program to which `AND` is a word and tags of `LoRA`s are letters, so that they mean nothing here either; and whether there
+/// were such tags, which are left out.
+pub(super) fn plain_prompt(text: &str) -> (String, bool) {
+    let end = (0..=LONGEST_PROMPT.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    let (mut plain, mut rest, mut had_tags) = (String::new(), &text[..end], false);
+    let is_part_of_word = |c: char| c.is_alphanumeric() || c == '_';
+    while let Some(at) = rest.find(['<', 'A']) {
+        plain.push_str(&rest[..at]);
+        let from = &rest[at..];
+        let is_tag =
+            ["<lora:", "<lyco:"].iter().any(|tag| from.get(..6).is_some_and(|start| start.eq_ignore_ascii_case(tag)));
+        let length = match from.find('>').filter(|_| is_tag) {
+            Some(close) => {
+                had_tags = true;
+                close + 1
+            }
+            None if from.starts_with("AND")
+                && !plain.ends_with(is_part_of_word)
+                && !from[3..].starts_with(is_part_of_word) =>
+            {
+                // To the text encoder they are the same.
+                plain.push_str("and");
+                3
+            }
+            None => {
+                plain.push_str(&from[..1]);
+                1
+            }
+        };
+        rest = &from[length..];
+    }
+    (plain + rest, had_tags)
+}
+
+/// What to say of tags that were left out.
+pub(super) const HAD_TAGS: &str = "tags of LoRAs in its prompts are letters there, and were left out";
+
 /// What to call a value, in one line.
 pub(super) fn shown(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
@@ -100,6 +141,14 @@ mod tests {
         assert_eq!((whole(&of("-1")), whole(&of("7.0")), whole(&of("7.5"))), (None, Some(7), None));
         assert_eq!((whole(&of("\"12\"")), count(&of("4294967296"))), (Some(12), None));
         assert_eq!((number(&of("\"x\"")), number(&of("\"inf\"")), number(&of("0.5"))), (None, None, Some(0.5)));
+    }
+
+    #[test]
+    fn what_are_words_elsewhere_mean_nothing_here() {
+        let (plain, had_tags) = plain_prompt("cats AND dogs, BRANDY <lora:foo:0.8> <3 ANDY AND");
+        assert_eq!((plain.as_str(), had_tags), ("cats and dogs, BRANDY  <3 ANDY and", true));
+        assert_eq!(plain_prompt("<lora:open é"), ("<lora:open é".to_owned(), false));
+        assert_eq!(plain_prompt(&"é".repeat(LONGEST_PROMPT)).0.len(), LONGEST_PROMPT);
     }
 
     #[test]

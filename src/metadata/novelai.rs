@@ -32,8 +32,9 @@ pub(super) fn read(software: Option<&str>, description: Option<&str>, comment: O
     let caption = |key: &str| value.pointer(&format!("/{key}/caption/base_caption")).and_then(Value::as_str);
     let prompt = caption("v4_prompt").or_else(|| get("prompt").and_then(Value::as_str)).or(description)?;
     let negative = caption("v4_negative_prompt").or_else(|| get("uc").and_then(Value::as_str)).unwrap_or_default();
+    let ((prompt, _), (negative, _)) = (json::plain_prompt(prompt), json::plain_prompt(negative));
     let mut found =
-        Found { prompt: Some(weighed(prompt)), negative_prompt: Some(weighed(negative)), ..Found::default() };
+        Found { prompt: Some(weighed(&prompt)), negative_prompt: Some(weighed(&negative)), ..Found::default() };
     let (mut unknown, mut notes) = (Vec::new(), Vec::new());
     let count = |key: &str| get(key).and_then(json::count);
     found.steps = count("steps");
@@ -89,9 +90,8 @@ fn weighed(prompt: &str) -> String {
     // What each open bracket multiplies by.
     let mut opened: Vec<(char, f64)> = Vec::new();
     while let Some(c) = rest.chars().next() {
-        if let Some((weight, after)) =
-            numbered(rest).filter(|_| !text.ends_with(|c: char| c.is_ascii_digit() || c == '.'))
-        {
+        let is_inside = text.ends_with(|c: char| c.is_ascii_digit() || c == '.');
+        if let Some((weight, after)) = Some(rest).filter(|_| !is_inside).and_then(numbered) {
             text.push('(');
             opened.push((':', weight));
             rest = after;

@@ -4,8 +4,7 @@ use super::files::{Opened, Task, size_that_fits};
 use super::part::Part;
 use super::recipe::Recipe;
 use super::{Action, Draft, Notices, Offer, ResultId, Session, Viewed};
-use crate::diffusion::Request;
-use crate::diffusion::Upscale;
+use crate::diffusion::{Request, Upscale};
 use crate::geom::{Bounds, Extent};
 use crate::metadata::{Found, Imported};
 use crate::paint::{Document, Edit, Frame, LayerEdit, LayerId, LayerLook, MaskEdit, Painting, Stack, Tiles};
@@ -379,31 +378,42 @@ impl Session {
     pub(super) fn use_settings(&mut self) {
         let Some(Imported { settings: found, differences, .. }) = self.found.take() else { return };
         self.found_settings = false;
-        self.draft.take(&found);
         self.used_seed = None;
+        // What suits another model must not take the place of what the picture says.
+        let said = self.choose_model_of(&found);
+        let of = |draft: &Draft| (draft.borrowed.parts_from.clone(), draft.precision);
+        let before = of(&self.draft);
+        self.draft.take(&found);
+        if of(&self.draft) != before {
+            self.load_model();
+        }
         if !differences.is_empty() {
             self.notices.info(format!("What may still differ from that picture: {}", differences.join("; ")));
         }
-        self.use_upscaler(&found);
-        let Some(wanted) = found.model else { return };
-        // What it is counts more than what it is called.
-        let hash = found.model_hash.as_deref();
-        let of_hash = self.models.iter().find(|known| hash.is_some() && known.hash.as_deref() == hash);
-        let known = of_hash.or_else(|| self.models.iter().find(|known| known.name == wanted));
-        match known.map(|known| known.name.clone()) {
-            Some(model) if model == self.draft.model => {}
-            Some(model) => self.choose_model(&model),
-            None => {
-                let mut said =
-                    format!("It was made with {wanted}, which is not on this machine: {} is used", self.draft.model);
-                if hash.is_some() && self.models.iter().any(|model| model.hash.is_none()) {
-                    self.read_all_hashes();
-                    said +=
-                        ". Whether another file is that model is being looked up: use the settings again in a while";
-                }
-                self.notices.info(said);
-            }
+        if let Some(said) = said {
+            self.notices.info(said);
         }
+        self.use_upscaler(&found);
+    }
+
+    /// Chooses the model that a picture's text names: what it is counts more than what it is called. Gives what there is to say.
+    fn choose_model_of(&mut self, found: &Found) -> Option<String> {
+        // Those of old were shorter, and of a part of the file.
+        let hash = found.model_hash.as_deref().filter(|hash| hash.len() == 10);
+        let of_hash = self.models.iter().find(|known| hash.is_some() && known.hash.as_deref() == hash);
+        let of_name = || self.models.iter().find(|known| Some(&known.name) == found.model.as_ref());
+        if let Some(model) = of_hash.or_else(of_name).map(|known| known.name.clone()) {
+            if model != self.draft.model {
+                self.choose_model(&model);
+            }
+            return None;
+        }
+        let wanted = found.model.as_deref().or(hash)?;
+        let mut said = format!("It was made with {wanted}, which is not on this machine: {} is used", self.draft.model);
+        if hash.is_some() && self.read_all_hashes() {
+            said += ". Whether another file is that model is being looked up: use the settings again in a while";
+        }
+        Some(said)
     }
 
     /// The upscaler that a picture's text names, if it is on this machine.

@@ -90,9 +90,12 @@ impl Session {
         self.hashing.worker.send(Task::Recall(paths.collect()));
     }
 
-    /// Somebody looks for a model by its hash.
-    pub(super) fn read_all_hashes(&mut self) {
+    /// Somebody looks for a model by its hash. Gives whether there is something left to read for that.
+    pub(super) fn read_all_hashes(&mut self) -> bool {
         self.hashing.wants_all = true;
+        let paths = self.models.iter().filter(|model| model.hash.is_none()).filter_map(|model| model.details.as_ref());
+        self.hashing.reads.is_some()
+            || paths.map(|of| &of.path).any(|path| path.is_file() && !self.hashing.asked.contains(path))
     }
 
     /// Takes in what was read, and has the next one read.
@@ -119,11 +122,12 @@ impl Session {
         let next =
             chosen.chain(others).filter(|model| model.hash.is_none() && model.problem.is_none()).find_map(|model| {
                 let path = &model.details.as_ref()?.path;
-                (!self.hashing.asked.contains(path) && path.is_file()).then(|| path.clone())
+                (!self.hashing.asked.contains(path)).then(|| path.clone())
             });
         if let Some(path) = next {
             self.hashing.asked.insert(path.clone());
-            if self.hashing.worker.send(Task::Read(path.clone())) {
+            // A folder has none.
+            if path.is_file() && self.hashing.worker.send(Task::Read(path.clone())) {
                 self.hashing.reads = Some(path);
             }
         }

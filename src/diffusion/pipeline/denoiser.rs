@@ -75,7 +75,7 @@ impl Run<'_> {
         let without_picture = picture.map(|_| stage.with_negative_twice()).transpose()?;
         let stage = without_picture.as_ref().unwrap_or(stage);
         let words = unet.prepare_with(&stage.words, stage.about.as_ref())?.merging(savings.merge_tokens);
-        let words = unet.told_guidance(words, self.request.guidance_scale, &model.device)?;
+        let words = unet.told_guidance(words, self.request.guidance_scale, &stage.words)?;
         let control = self.control(&stage.words, lines)?;
         let batch = stage.words.dim(0)?;
         // The prompt alone, for steps without guidance.

@@ -160,7 +160,10 @@ impl<'a> Run<'a> {
             match request.reproduce.program {
                 // It stops before its last timestep would be walked from.
                 Program::A1111 if sigmas.len() > 2 => sigmas.truncate(sigmas.len() - 1),
-                Program::Diffusers if !model.training.ends_clean => {
+                // Where the schedule ends there already, the 0 is what is left to do.
+                Program::Diffusers
+                    if !model.training.ends_clean && sigmas[sigmas.len() - 2] > training.min() * (2.0 - ALMOST) =>
+                {
                     sigmas.truncate(sigmas.len() - 1);
                     sigmas.push(training.min());
                 }
@@ -340,7 +343,13 @@ impl<'a> Run<'a> {
         if self.is_guided() {
             prompts.insert(0, ("negative prompt", self.request.negative_prompt.clone()));
         }
-        Conditioning::new(self.model, self.extras.learned, self.request, &prompts, self.sigmas.len() - 1)
+        let count = self.sigmas.len() - 1;
+        let of = match self.request.reproduce.program {
+            // Also from a picture it counts in all steps, of which the last do not run.
+            Program::A1111 => count.max(self.request.steps as usize),
+            Program::Diffusers | Program::ComfyUi => count,
+        };
+        Conditioning::new(self.model, self.extras.learned, self.request, &prompts, (count, of))
     }
 
     /// The picture's latent (1, C, h, w).
@@ -442,6 +451,8 @@ impl<'a> Run<'a> {
                     (newest.expect("a sampler is only stopped at a step, and a step has an estimate"), true)
                 }
             };
+        // However its program counts them, all were made that was not stopped.
+        let steps_made = if stopped { steps_made } else { self.request.steps_to_run() };
         Ok(Sampled { latent, steps_made, stopped, hints: hints.end(stopped, notes) })
     }
 

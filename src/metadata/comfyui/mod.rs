@@ -100,6 +100,17 @@ enum Beginning<'a> {
     Pass(Box<Pass<'a>>),
 }
 
+/// How many times larger an upscaler makes a picture, by its name: `4x-UltraSharp`, `RealESRGAN_x2plus`.
+fn factor_in(name: &str) -> Option<f64> {
+    let is_factor = |c: char| ('2'..='8').contains(&c);
+    let letters: Vec<char> = name.to_ascii_lowercase().chars().collect();
+    let pair = letters.windows(2).find_map(|pair| match pair {
+        [digit, 'x'] | ['x', digit] if is_factor(*digit) => Some(*digit),
+        _ => None,
+    })?;
+    pair.to_digit(10).map(f64::from)
+}
+
 /// What was read so far.
 struct Reading<'a> {
     graph: &'a Graph<'a>,
@@ -136,7 +147,7 @@ impl<'a> Reading<'a> {
             }
         };
         self.settings(&first, &beginning);
-        self.passes(&later);
+        self.passes(&first, &later);
         self.ended()
     }
 
@@ -158,7 +169,7 @@ impl<'a> Reading<'a> {
         }
         self.tuning.eta = pass.eta.filter(|eta| (0.0..=1.0).contains(eta));
         self.tuning.noise = pass.noise.filter(|noise| (0.0..=Tuning::MAX_NOISE).contains(noise)).unwrap_or(1.0);
-        self.tuning.rho = pass.rho.filter(|rho| *rho > 0.0 && *rho <= Tuning::MAX_RHO);
+        self.tuning.rho = pass.rho.filter(|rho| (Tuning::MIN_RHO..=Tuning::MAX_RHO).contains(rho));
         let [low, high] = pass.ends.map(|end| end.filter(|end| (0.0..=Tuning::MAX_SIGMA).contains(end)).unwrap_or(0.0));
         (self.tuning.sigma_min, self.tuning.sigma_max) = (low, high);
         let mut batch = Batch::default();
@@ -253,7 +264,7 @@ impl<'a> Reading<'a> {
     }
 
     /// What followed the first sampler: painting once more what was enlarged can be said here, other things cannot.
-    fn passes(&mut self, later: &[(Pass<'a>, Vec<Node<'a>>)]) {
+    fn passes(&mut self, first: &Pass<'a>, later: &[(Pass<'a>, Vec<Node<'a>>)]) {
         if let [(pass, between)] = later
             && pass.adds_noise
             && pass.start == 0
@@ -262,9 +273,20 @@ impl<'a> Reading<'a> {
             self.upscaler(*node);
             let scaled = between.iter().find_map(|node| self.graph.count(*node, "width"));
             let width = self.found.extent.map(|extent| extent.width);
-            self.found.upscale_by =
-                scaled.zip(width).map(|(scaled, width)| f64::from(scaled) / f64::from(width.max(1)));
+            let by_size = scaled.zip(width).map(|(scaled, width)| f64::from(scaled) / f64::from(width.max(1)));
+            let by = between.iter().find_map(|node| self.graph.number(*node, "scale_by")).unwrap_or(1.0);
+            let by_name = || self.found.upscaler.as_deref().and_then(factor_in).map(|factor| factor * by);
+            self.found.upscale_by = by_size.or_else(by_name);
             self.found.refine = Some(pass.denoise.clamp(0.0, 1.0));
+            let of = |pass: &Pass<'a>| (pass.seed, pass.steps, pass.guidance_scale, pass.sampler, pass.schedule);
+            if of(first) != of(pass) {
+                let settings = pass.node.settings();
+                self.notes.push(format!(
+                    "it was painted once more with settings of its own, which were not read: {settings}"
+                ));
+            }
+            let is_known = |node: &&Node<'a>| !["ImageScale", "ImageScaleBy"].contains(&node.class);
+            self.after(&between.iter().filter(is_known).copied().collect::<Vec<_>>());
             return;
         }
         for (pass, between) in later.iter().rev() {

@@ -24,6 +24,10 @@ impl<'a> Reading<'a> {
         for _ in 0..LONGEST {
             let Some((node, _)) = next else { break };
             if let Some(file) = FILES.iter().find_map(|key| self.graph.text(node, key)) {
+                // Some load both.
+                if node.has("lora_name") {
+                    self.change_model(node, &mut loras);
+                }
                 self.found.model = Some(json::model_name(file));
                 self.loader = Some(node);
                 break;
@@ -39,8 +43,11 @@ impl<'a> Reading<'a> {
         let graph = self.graph;
         let number = |key: &str| graph.number(node, key);
         if let Some(name) = graph.text(node, "lora_name") {
-            let unet = ["strength_model", "model_weight", "strength"].into_iter().find_map(number).unwrap_or(1.0);
-            loras.push(Lent { node, name, unet, text: 0.0 });
+            let keys = ["strength_model", "model_weight", "lora_model_strength", "strength"];
+            let unet = keys.into_iter().find_map(number).unwrap_or(1.0);
+            if name != "None" {
+                loras.push(Lent { node, name, unet, text: number("lora_clip_strength").unwrap_or(0.0) });
+            }
             return;
         }
         // Of rgthree: as many as one likes in one node.

@@ -167,6 +167,27 @@ fn what_was_enlarged_and_painted_once_more_is_one_request() {
 }
 
 #[test]
+fn what_makes_details_anew_is_no_beginning() {
+    for class in ["FaceDetailer", "UltimateSDUpscale"] {
+        let Imported { settings: found, differences, .. } = imported(&with(&json!({
+            "9": { "class_type": "SaveImage", "inputs": { "images": ["10", 0] } },
+            "10": { "class_type": class, "inputs": {
+                "image": ["8", 0], "model": ["4", 0], "positive": ["6", 0], "negative": ["7", 0], "seed": 1, "steps": 10, "cfg": 8,
+                "sampler_name": "euler", "scheduler": "normal", "denoise": 0.4 } },
+        })));
+        assert_eq!((found.seed, found.steps, found.strength), (Some(156_680_208_700_286), Some(20), None));
+        assert!(differences.iter().any(|line| line.contains(class)), "{differences:?}");
+    }
+}
+
+#[test]
+fn how_much_larger_is_told_by_the_upscalers_name_where_nothing_else_tells() {
+    for (name, expected) in [("4x-UltraSharp", Some(4.0)), ("RealESRGAN_x2plus", Some(2.0)), ("SwinIR", None)] {
+        assert_eq!(factor_in(name), expected);
+    }
+}
+
+#[test]
 fn prompts_that_are_combined_count_by_their_mean() {
     let Imported { settings: found, .. } = imported(&with(&json!({
         "3": { "class_type": "KSampler", "inputs": {

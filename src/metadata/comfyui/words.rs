@@ -2,6 +2,7 @@
 
 use super::Reading;
 use super::graph::{Graph, LONGEST, Node, Output};
+use crate::metadata::json;
 
 /// The most prompts that are read together.
 const MOST: usize = 16;
@@ -50,6 +51,10 @@ impl<'a> Reading<'a> {
         }
         self.visits += 1;
         if let Some(text) = self.own_text(node, side) {
+            let (text, had_tags) = json::plain_prompt(&text);
+            if had_tags {
+                self.notes.push(json::HAD_TAGS.to_owned());
+            }
             texts.push((text, node));
             return;
         }

@@ -11,7 +11,7 @@ const NEVER: u64 = 2;
 const BYPASSED: u64 = 4;
 
 /// The widgets of nodes in the order in which their values stand. `-` is one that the window alone has.
-const WIDGETS: [(&str, &[&str]); 33] = [
+const WIDGETS: [(&str, &[&str]); 35] = [
     ("KSampler", &["seed", "-", "steps", "cfg", "sampler_name", "scheduler", "denoise"]),
     (
         "KSamplerAdvanced",
@@ -22,6 +22,8 @@ const WIDGETS: [(&str, &[&str]); 33] = [
     ("KSamplerSelect", &["sampler_name"]),
     ("BasicScheduler", &["scheduler", "steps", "denoise"]),
     ("KarrasScheduler", &["steps", "sigma_max", "sigma_min", "rho"]),
+    ("PolyexponentialScheduler", &["steps", "sigma_max", "sigma_min", "rho"]),
+    ("BetaSamplingScheduler", &["steps", "alpha", "beta"]),
     ("ExponentialScheduler", &["steps", "sigma_max", "sigma_min"]),
     ("AlignYourStepsScheduler", &["model_type", "steps", "denoise"]),
     ("SDTurboScheduler", &["steps", "denoise"]),

@@ -2,7 +2,7 @@ use super::blocks::{BlockWords, DownBlock, MidBlock, Signal, time_width};
 use super::config::{Addition, UNetConfig};
 use super::{About, Words, side_by_side};
 use crate::kernels::{Activation, Conv2d, Linear, to_channels_last};
-use candle_core::{Device, Result, Tensor};
+use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
 
 /// The way down and the middle: what a U-Net and its `ControlNet`s have alike.
@@ -101,10 +101,11 @@ impl Encoder {
 
     /// For [`Words::guidance`]: (1, channels), or none if the network is not told. diffusers' `get_guidance_scale_embedding`, which takes
     /// what goes beyond no guidance a thousandfold.
-    pub(super) fn guidance(&self, scale: f64, device: &Device) -> Result<Option<Tensor>> {
+    pub(super) fn guidance(&self, scale: f64, like: &Tensor) -> Result<Option<Tensor>> {
         let (Some(width), Some(projection)) = (self.config.guidance_width, &self.guidance) else { return Ok(None) };
         let sinusoid = sinusoid(width, (scale - 1.0) * 1000.0, false, 1.0);
-        projection.forward(&Tensor::from_vec(sinusoid, (1, width), device)?).map(Some)
+        let sinusoid = Tensor::from_vec(sinusoid, (1, width), like.device())?.to_dtype(like.dtype())?;
+        projection.forward(&sinusoid).map(Some)
     }
 
     fn time(&self, timestep: f64, words: &Words, like: &Tensor) -> Result<Tensor> {

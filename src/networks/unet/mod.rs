@@ -10,7 +10,7 @@ mod transformer;
 
 use crate::kernels::{Activation, Conv2d, GroupNorm, by_items, to_channels_first};
 use blocks::{BlockWords, Signal, UpBlock};
-use candle_core::{Device, Result, Tensor};
+use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
 pub use config::{Addition, Level, Middle, UNetConfig};
 pub use controlnet::{Control, ControlNet, ControlNetConfig};
@@ -113,9 +113,10 @@ impl UNet {
         Ok(Words { blocks, added: self.encoder.added(about)?, guidance: None, merged: 0.0 })
     }
 
-    /// The words for a network that is told how far to follow them: a guidance scale, of which 1 is none. Others pass over it.
-    pub fn told_guidance(&self, words: Words, scale: f64, device: &Device) -> Result<Words> {
-        Ok(Words { guidance: self.encoder.guidance(scale, device)?, ..words })
+    /// The words for a network that is told how far to follow them: a guidance scale, of which 1 is none. Others pass over it. `like` is of the
+    /// device and the type that it computes in.
+    pub fn told_guidance(&self, words: Words, scale: f64, like: &Tensor) -> Result<Words> {
+        Ok(Words { guidance: self.encoder.guidance(scale, like)?, ..words })
     }
 
     /// A noisy latent (B, C, h, w), the timestep it is at (0..1000, fractions allowed), the words that condition it and what guides
