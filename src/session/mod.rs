@@ -53,7 +53,7 @@ pub use worker::Wake;
 
 use crate::checkpoints::Library;
 use crate::diffusion::{Hint, Precision, Upscale};
-use crate::engine::{Client, Command};
+use crate::engine::Client;
 use crate::metadata::Imported;
 use crate::paint::{Brush, Document, Tool};
 use crate::pixels::Picture;
