@@ -142,9 +142,12 @@ fn all_forms_of_the_same_weights_paint_the_same_bytes() {
         let file = tiny.write_file(home.path(), "tiny.safetensors");
         let folder = home.path().join("folder");
         tiny.write_folder(&folder, prediction);
+        let pickled = home.path().join("pickled");
+        tiny.write_folder_as(&pickled, prediction, true);
         let of_file = painted(&file, None);
         let forms = [
             ("diffusers folder", folder),
+            ("diffusers folder of .bin", pickled),
             (".ckpt", tiny.write_torch(home.path(), "tiny.ckpt")),
             (".gguf in f16", tiny.write_gguf(home.path(), "tiny.gguf", GgmlDType::F16)),
         ];
@@ -171,8 +174,12 @@ fn a_quantised_file_paints_nearly_the_same() {
     let apart = apart.sum::<f64>() / whole.rgba().len() as f64;
     // Q8_0 keeps seven bits of the largest of 32 numbers.
     assert!(apart > 0.0 && apart < 2.0, "{apart} of 255 on average");
-    let library = Library::discover(&[file]);
-    let summary = library.entries()[0].summary.as_ref().unwrap();
+    let whole_file = home.path().join("tiny.safetensors");
+    let library = Library::discover(&[file, whole_file]);
+    let [summary, whole] = [0, 1].map(|index| library.entries()[index].summary.as_ref().unwrap());
+    // In memory its numbers are f16, as those of the whole file are where they lie.
+    assert!(summary.parameters_bytes < whole.parameters_bytes);
+    assert_eq!((summary.memory_bytes, whole.memory_bytes), (whole.parameters_bytes, whole.parameters_bytes));
     assert_eq!((summary.format, summary.family.map(|family| family.key)), (Format::Gguf, Some("sd1")));
 }
 

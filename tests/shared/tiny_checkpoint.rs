@@ -70,38 +70,17 @@ impl Tiny {
     /// As one file of `torch.save`, wrapped as training programs do.
     pub(crate) fn write_torch(&self, folder: &Path, name: &str) -> PathBuf {
         let path = folder.join(name);
-        let mut archive = zip::ZipWriter::new(std::fs::File::create(&path).unwrap());
-        let stored = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
-        let mut pickle = b"\x80\x02}(".to_vec();
-        text(&mut pickle, "state_dict");
-        pickle.extend(b"ccollections\nOrderedDict\n)R(");
-        for (index, (name, tensor)) in self.tensors().iter().enumerate() {
-            let numbers = tensor.flatten_all().unwrap().to_vec1::<half::f16>().unwrap();
-            text(&mut pickle, name);
-            pickle.extend(b"ctorch._utils\n_rebuild_tensor_v2\n((");
-            text(&mut pickle, "storage");
-            pickle.extend(b"ctorch\nHalfStorage\n");
-            text(&mut pickle, &index.to_string());
-            text(&mut pickle, "cpu");
-            ints(&mut pickle, &[numbers.len()]);
-            pickle.extend(b"tQK\x00(");
-            ints(&mut pickle, tensor.dims());
-            pickle.extend(b"t(");
-            ints(&mut pickle, tensor.stride());
-            pickle.extend(b"t\x89ccollections\nOrderedDict\n)RtR");
-            archive.start_file(format!("archive/data/{index}"), stored).unwrap();
-            let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
-            archive.write_all(&bytes).unwrap();
-        }
-        pickle.extend(b"uu.");
-        archive.start_file("archive/data.pkl", stored).unwrap();
-        archive.write_all(&pickle).unwrap();
-        archive.finish().unwrap();
+        save_torch(&self.tensors(), &path);
         path
     }
 
     /// As a folder in the layout of diffusers, with the tokenizer that goes with it.
     pub(crate) fn write_folder(&self, folder: &Path, prediction: Prediction) {
+        self.write_folder_as(folder, prediction, false);
+    }
+
+    /// The same, with weights `pickled` as folders of old have them, or not.
+    pub(crate) fn write_folder_as(&self, folder: &Path, prediction: Prediction, pickled: bool) {
         let tensors = self.tensors();
         let mut parts: HashMap<&str, HashMap<String, Tensor>> = HashMap::new();
         for (part, name, shape, source, row) in &self.sources {
@@ -117,7 +96,13 @@ impl Tiny {
         for (part, tensors) in parts {
             let stem = if part.starts_with("text_encoder") { "model" } else { "diffusion_pytorch_model" };
             write_json(&folder.join(part).join("config.json"), &self.configs[part]);
-            candle_core::safetensors::save(&tensors, folder.join(part).join(format!("{stem}.safetensors"))).unwrap();
+            if pickled {
+                let stem = if stem == "model" { "pytorch_model" } else { stem };
+                save_torch(&tensors, &folder.join(part).join(format!("{stem}.bin")));
+            } else {
+                let path = folder.join(part).join(format!("{stem}.safetensors"));
+                candle_core::safetensors::save(&tensors, path).unwrap();
+            }
         }
         let mut index = json!({
             "unet": ["diffusers", "UNet2DConditionModel"], "vae": ["diffusers", "AutoencoderKL"],
@@ -152,6 +137,37 @@ impl Tiny {
         });
         write_json(&folder.join("scheduler/scheduler_config.json"), &scheduler);
     }
+}
+
+/// Saves tensors of half precision as `torch.save` does, in a `state_dict`.
+fn save_torch(tensors: &HashMap<String, Tensor>, path: &Path) {
+    let mut archive = zip::ZipWriter::new(std::fs::File::create(path).unwrap());
+    let stored = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    let mut pickle = b"\x80\x02}(".to_vec();
+    text(&mut pickle, "state_dict");
+    pickle.extend(b"ccollections\nOrderedDict\n)R(");
+    for (index, (name, tensor)) in tensors.iter().enumerate() {
+        let numbers = tensor.flatten_all().unwrap().to_vec1::<half::f16>().unwrap();
+        text(&mut pickle, name);
+        pickle.extend(b"ctorch._utils\n_rebuild_tensor_v2\n((");
+        text(&mut pickle, "storage");
+        pickle.extend(b"ctorch\nHalfStorage\n");
+        text(&mut pickle, &index.to_string());
+        text(&mut pickle, "cpu");
+        ints(&mut pickle, &[numbers.len()]);
+        pickle.extend(b"tQK\x00(");
+        ints(&mut pickle, tensor.dims());
+        pickle.extend(b"t(");
+        ints(&mut pickle, tensor.stride());
+        pickle.extend(b"t\x89ccollections\nOrderedDict\n)RtR");
+        archive.start_file(format!("archive/data/{index}"), stored).unwrap();
+        let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+        archive.write_all(&bytes).unwrap();
+    }
+    pickle.extend(b"uu.");
+    archive.start_file("archive/data.pkl", stored).unwrap();
+    archive.write_all(&pickle).unwrap();
+    archive.finish().unwrap();
 }
 
 fn write_tokenizer(tokenizer: &Path, pad: &str) {

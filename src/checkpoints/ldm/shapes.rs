@@ -124,7 +124,8 @@ pub(super) fn unet(shapes: &Shapes<'_>, prefix: &str, family: &Family) -> Result
         } else if down.is_empty() {
             return Err(format!("the tensor {} is missing", unet.of(&format!("{block}.0.in_layers.2.weight"))));
         } else {
-            let channels = unet.side(&format!("input_blocks.{}.0.in_layers.2.weight", index - 1), 0)?;
+            let first = index - down.len();
+            let channels = unet.side(&format!("input_blocks.{first}.0.in_layers.2.weight"), 0)?;
             check_channels(channels, "U-Net")?;
             let heads = heads(family.heads, channels, "U-Net")?;
             levels.push(Level { channels, heads, conditioning_width, down: std::mem::take(&mut down), up: Vec::new() });
