@@ -41,7 +41,11 @@ impl Session {
                 self.jobs.resume();
                 self.dismiss_offers_of(|action| matches!(action, Action::ResumeQueue));
             }
-            Action::SetBounds(bounds) => self.set_bounds(bounds),
+            Action::SetBounds(bounds) => {
+                // What comes back to be painted in lies in the area that came with it.
+                self.hints.clear();
+                self.set_bounds(bounds);
+            }
             Action::SetLive(on) => self.set_live(on),
             Action::KeepLive => self.keep_live(),
             Action::RollSeed => self.roll_seed(),
@@ -174,7 +178,9 @@ impl Session {
         let requests = match draft.to_requests(&self.document, guide, native) {
             Ok(mut requests) => {
                 for request in &mut requests {
-                    request.hints.clone_from(&self.hints);
+                    if !matches!(way, Way::Expand(_)) {
+                        request.hints.clone_from(&self.hints);
+                    }
                     if let Some(input) = request.input.as_mut().filter(|_| way == Way::Remove) {
                         input.regions.clear();
                     }

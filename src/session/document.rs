@@ -334,7 +334,6 @@ impl Session {
             self.notices.info("Nothing is known of how this layer was made");
             return;
         };
-        self.hints.clear();
         self.recall_into_draft(&recipe.request);
         let of = self.document.extent();
         let place = recipe.request.place().filter(|place| place.of == of);
@@ -379,6 +378,7 @@ impl Session {
         let Some(Imported { settings: found, differences, .. }) = self.found.take() else { return };
         self.found_settings = false;
         self.used_seed = None;
+        self.hints.clear();
         // What suits another model must not take the place of what the picture says.
         let said = self.choose_model_of(&found);
         let of = |draft: &Draft| (draft.borrowed.parts_from.clone(), draft.precision);

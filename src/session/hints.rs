@@ -15,13 +15,19 @@ impl Session {
             self.notices.info("The picture had its last step before the stroke ended: nothing was painted in");
             return;
         };
-        let hint = hint_of(&running.request, &strokes);
-        if let Some((hint, into)) = hint.zip(running.hints.as_ref()) {
-            // An engine that is gone is told about elsewhere.
-            into.send(hint).unwrap_or_default();
-            running.painted_in.push(strokes);
-            self.palette.note_use();
-        }
+        let Some((hint, into)) = hint_of(&running.request, &strokes).zip(running.hints.as_ref()) else {
+            if strokes.content().is_some() {
+                self.notices.info("The stroke lies beside what is being painted: nothing was painted in");
+            }
+            return;
+        };
+        // A job that is left unfinished is kept with what was painted into it, at the step for which it came.
+        running.request.hints.push(Hint { step: running.steps_made.max(1), ..hint.clone() });
+        running.painted_in.push(strokes);
+        // An engine that is gone is told about elsewhere.
+        into.send(hint).unwrap_or_default();
+        self.jobs.changes += 1;
+        self.palette.note_use();
     }
 }
 

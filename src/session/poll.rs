@@ -338,6 +338,7 @@ impl Session {
     fn start_from(&mut self, id: ResultId, picture: Arc<Picture>, part: Option<Part>) {
         let is_part = part.as_ref().is_some_and(|part| !part.is_whole() && self.fits(part));
         self.view = View { what: Viewed::Result(id, Arc::clone(&picture), part), stays: false, wanted: None };
+        self.hints.clear();
         if is_part {
             self.adopt_shown_result();
         } else {
@@ -394,6 +395,8 @@ impl Session {
 
     pub(super) fn recall_into_draft<P, M>(&mut self, request: &Request<P, M>) {
         let before = self.draft.model.clone();
+        // What was painted into another picture is no part of these settings.
+        self.hints.clear();
         self.draft.recall(request);
         self.settled_on(before);
     }

@@ -43,7 +43,10 @@ pub(super) fn paint_with_pointer(
     if !is_brush && view.painting.is_none() && view.painting_in.is_none() && view.stroke.is_none() {
         view.presses.clear();
     }
-    if picks_colour(ui, tool) && view.painting.is_none() {
+    if view.painting_in.is_some() {
+        // A stroke that has begun ends as it began, whatever is held or chosen meanwhile.
+        paint_in(ui, response, scene, view, out);
+    } else if picks_colour(ui, tool) && view.painting.is_none() {
         pick_colour(response, scene, out);
     } else if tool == Tool::Bucket {
         if let Some(at) = set_down(ui, response, scene).filter(|at| at.x >= 0.0 && at.y >= 0.0) {
@@ -59,7 +62,7 @@ pub(super) fn paint_with_pointer(
         set_corners(ui, response, scene, view, out);
     } else if tool.is_shape() || !view.shape.is_empty() {
         mask_area(ui, response, scene, view, out);
-    } else if view.painting_in.is_some() || paints_in(scene) {
+    } else if paints_in(scene) {
         paint_in(ui, response, scene, view, out);
     } else if matches!(tool, Tool::Line | Tool::Gradient) || view.led.is_some() {
         return lead(ui, response, scene, view, out);
@@ -102,6 +105,11 @@ pub(super) fn take_presses(ui: &Ui, response: &Response, scene: &Scene, view: &m
     let begins = takes_presses(ui, response, scene);
     let (tracks, held) = ui.input(|i| (tracks(i, &mut view.pressure), i.modifiers));
     let waited = view.presses.len();
+    let end_last = |view: &mut ViewState| view.presses.iter_mut().for_each(|press| press.is_over = true);
+    if tracks.is_empty() {
+        // The button was let go while something else took what the pointer did.
+        end_last(view);
+    }
     for Track { start, moves, is_over } in tracks {
         let samples = start.into_iter().chain(moves).map(sample);
         if start.is_none() {
@@ -110,6 +118,7 @@ pub(super) fn take_presses(ui: &Ui, response: &Response, scene: &Scene, view: &m
                 press.is_over = is_over;
             }
         } else if begins {
+            end_last(view);
             view.presses.push_back(Press { samples: samples.collect(), held, is_over });
         }
     }

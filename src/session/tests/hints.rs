@@ -34,7 +34,8 @@ fn strokes_go_to_the_run_and_are_shown_until_its_estimate_shows_them() {
     stage.tell(Event::JobStep { id: job.id, index: 1, count: 4, preview, hints: 1 });
     let running = stage.session.jobs.running.as_ref().unwrap();
     assert_eq!((running.strokes_on_their_way().len(), running.strokes()), (0, 1));
-    // What lies beside the picture is not sent.
+    // Should the program end now, the job is kept with it.
+    assert_eq!(stage.session.jobs.unfinished().next().unwrap().hints, [Hint { step: 1, ..hint }]);
     stage.apply(Action::PaintIn(job.id, Tiles::clear(SIZE)));
     assert!(job.hints.try_recv().is_err());
     stage.tell(Event::JobPhase { id: job.id, phase: Phase::Decode });
@@ -55,6 +56,9 @@ fn a_stroke_on_a_part_of_the_canvas_is_scaled_to_what_is_painted() {
     assert_eq!(job.request.extent, SIZE);
     stage.apply(Action::PaintIn(job.id, square(canvas, 40, 20)));
     assert_eq!(job.hints.try_recv().unwrap().bounds(), Bounds { left: 4, top: 2, extent: Extent::new(2, 2) });
+    stage.apply(Action::PaintIn(job.id, square(canvas, 4, 4)));
+    assert!(job.hints.try_recv().is_err());
+    stage.hears("lies beside what is being painted");
     // Half of it lies in the box.
     stage.apply(Action::PaintIn(job.id, square(canvas, 30, 16)));
     assert_eq!(job.hints.try_recv().unwrap().bounds(), Bounds { left: 0, top: 0, extent: Extent::new(1, 2) });
@@ -84,6 +88,10 @@ fn what_was_painted_in_comes_back_with_the_settings_also_after_a_restart() {
     let mut third = stage_with(home.path(), vec![Model::new("bozzetto", "", &defaults())]);
     third.apply(Action::Generate);
     assert_eq!(third.job().request.hints, [hint]);
+    let hints = third.session.hints.clone();
     third.apply(Action::ForgetHints);
     assert!(third.session.hints.is_empty());
+    third.session.hints = hints;
+    third.apply(Action::SetBounds(None));
+    assert!(third.session.hints.is_empty(), "they lie in the area that they came with");
 }
