@@ -28,7 +28,9 @@ fn what_is_written_comes_back_to_the_last_pixel() {
     assert_eq!(is.flattened(EXTENT), was.flattened(EXTENT));
     assert_eq!(is.layers().len(), was.layers().len());
     for (is, was) in is.layers().iter().zip(was.layers()) {
-        assert_eq!((&is.look, &is.tiles), (&was.look, &was.tiles));
+        // OpenRaster has no place for how a layer was made.
+        let look = LayerLook { recipes: Vec::new(), ..was.look.clone() };
+        assert_eq!((&is.look, &is.tiles), (&look, &was.tiles));
     }
     assert_eq!(is.active().map(|layer| layer.look.name.clone()), was.active().map(|layer| layer.look.name.clone()));
 }

@@ -106,9 +106,11 @@ impl About<'_> {
         let name = stem(self.path);
         let said = said || self.places.contains_key("ztsnr") || name.contains("ztsnr") || name.contains("zsnr");
         let json = r#"{"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012, "steps_offset": 1,
-            "timestep_spacing": "leading", "set_alpha_to_one": false, "rescale_betas_zero_snr": "#;
+            "timestep_spacing": "leading", "rescale_betas_zero_snr": "#;
         let rescaled = said && prediction == Prediction::VPrediction;
-        let training = Training::from_json(&format!("{json}{rescaled}}}")).expect("it is as diffusers writes it");
+        // Stable Diffusion's own configuration ends DDIM at the first sigma; models of zero terminal SNR end it at no noise.
+        let training = Training::from_json(&format!("{json}{rescaled}, \"set_alpha_to_one\": {rescaled}}}"));
+        let training = training.expect("it is as diffusers writes it");
         Training { prediction, ..training }
     }
 
