@@ -327,7 +327,8 @@ fn a_picture_tells_every_setting_it_was_made_with() {
     let savings = serde_json::json!({ "guidance_start": 0.1, "guidance_end": 0.9, "negative_min_sigma": 0.25, "deep_every": 2, "merge_tokens": 0.5 });
     assert_eq!(settings["savings"], savings);
     let tuning = serde_json::json!({
-        "eta": 0.5, "noise": 0.9, "churn": 0.0, "churn_from": 0.0, "churn_to": 0.0, "guidance_rescale": 0.25, "zero_terminal_snr": true
+        "eta": 0.5, "noise": 0.9, "churn": 0.0, "churn_from": 0.0, "churn_to": 0.0, "guidance_rescale": 0.25,
+        "rho": null, "sigma_min": 0.0, "sigma_max": 0.0, "zero_terminal_snr": true
     });
     assert_eq!(settings["tuning"], tuning);
     assert_eq!(inspected["unknown"], serde_json::json!({}));
