@@ -103,6 +103,50 @@ fn what_is_painted_in_is_seen_where_it_was_painted() {
 }
 
 #[test]
+fn strokes_that_share_a_place_of_the_latent_both_count_and_as_one_stroke_would() {
+    let model = bozzetto();
+    let yellow = [250, 240, 30, 255];
+    // They meet at column 20, in the midst of a place of 8x8 pixels.
+    let (first, second) = (square(4, 4, BLUE), square(20, 4, yellow));
+    let rgba = (0..32 * 16).flat_map(|index| if index % 32 < 16 { BLUE } else { yellow }).collect();
+    let both = Picture::from_rgba(Extent::new(32, 16), rgba).unwrap();
+    let both = painted_into(&model, &request(), &[(3, Hint { picture: Arc::new(both), ..first.clone() })], None);
+    let live = painted_into(&model, &request(), &[(3, first.clone()), (3, second.clone())], None);
+    assert_eq!(live.picture, both.picture);
+    let steps: Vec<_> = live.request.hints.iter().map(|hint| (hint.step, hint.left)).collect();
+    assert_eq!(steps, [(4, 4), (4, 20)]);
+    assert_eq!(live.picture, painted_into(&model, &live.request, &[], None).picture);
+    // The same if one was known before.
+    let known = Request { hints: vec![Hint { step: 4, ..first }], ..request() };
+    assert_eq!(live.picture, painted_into(&model, &known, &[(3, second)], None).picture);
+    // On both sides of where they meet.
+    let plain = painted_into(&model, &request(), &[], None).picture;
+    let strip = |left| Bounds { left, top: 6, extent: Extent::new(4, 12) };
+    for (left, colour) in [(16, BLUE), (20, yellow)] {
+        let [before, after] = [&plain, &live.picture]
+            .map(|picture| apart_in(picture, &Picture::filled(Extent::new(64, 64), colour), strip(left)));
+        assert!(after < before, "column {left}: {after} of {before} apart");
+    }
+}
+
+#[test]
+fn where_memory_is_spared_the_vae_is_given_back_after_something_was_painted_in() {
+    let model = bozzetto();
+    let request = Request { hints: vec![Hint { step: 2, ..square(8, 8, BLUE) }], ..request() };
+    let expected = painted_into(&model, &request, &[], None).picture;
+    let extras = Extras { sparing: true, ..Extras::default() };
+    let mut loaded = Vec::new();
+    let ending = paint(&model, extras, &request, &mut |progress| {
+        if let Progress::Step { .. } = progress {
+            loaded.push(model.vae.is_loaded());
+        }
+        Continue(())
+    });
+    assert_eq!(loaded, [false; 6]);
+    assert!(matches!(ending, Ok(Ending::Finished(painted)) if painted.picture == expected));
+}
+
+#[test]
 fn it_is_repeated_with_masks_guidance_savings_and_more_that_is_painted_in() {
     let model = bozzetto();
     let coverage = (0..64 * 64).map(|index| if index % 64 < 40 { 255 } else { 0 }).collect();

@@ -1,8 +1,9 @@
 //! Painting while a picture is drawn: what a person paints into it during the run enters at the sigma that the run is at, is taken up by
 //! all steps that follow, and is a part of the request, so that the same request paints the same bytes again.
 //!
-//! A hint is laid over the newest estimate of the picture, as it is seen, encoded, and given as much noise as the run still has:
-//! x' = latent + σ·noise where it was painted (Meng et al. 2022, as `SDEdit`, but in the middle of a run and in a part of the picture).
+//! What enters before the same step is laid over the newest estimate of the picture, one hint over the other as it is seen, encoded at
+//! once, and given as much noise as the run still has: x' = latent + σ·noise where it was painted (Meng et al. 2022, as `SDEdit`, but in
+//! the middle of a run and in a part of the picture).
 
 use super::denoiser::is_finite;
 use super::latent::{picture_to_rgb, rgb_to_picture};
@@ -80,31 +81,38 @@ impl<'a> Hints<'a> {
         Self { incoming, extent, to_come: to_come.into(), entered: Vec::new(), fresh: 0, failed: None }
     }
 
-    /// The hints that enter before `step`: `lay` puts one into the latent. Gives the latent with them, if there are any.
+    /// The hints that enter before `step`: `lay` gives the latent with all of them in it, if there are any.
     pub(super) fn enter(
         &mut self,
         step: u32,
-        x: &Tensor,
-        mut lay: impl FnMut(&Hint, &Tensor) -> Result<Tensor, Error>,
+        mut lay: impl FnMut(&[Hint]) -> Result<Tensor, Error>,
     ) -> Result<Option<Tensor>, Error> {
-        let mut with = None::<Tensor>;
+        let mut entering = Vec::new();
         while let Some(hint) = self.to_come.pop_front_if(|hint| hint.step <= step) {
-            with = Some(lay(&hint, with.as_ref().unwrap_or(x))?);
-            self.entered.push(Hint { step, ..hint });
+            entering.push(Hint { step, ..hint });
         }
+        let known = entering.len();
         while let Some(hint) = self.incoming.and_then(|Incoming(next)| next()) {
-            // A picture is worth more than what could not be painted into it.
-            let laid = hint.check(self.extent).map_err(Error::from);
-            match laid.and_then(|()| lay(&hint, with.as_ref().unwrap_or(x))) {
-                Ok(laid) => {
-                    with = Some(laid);
-                    self.entered.push(Hint { step, ..hint });
-                    self.fresh += 1;
-                }
-                Err(error) => self.failed = Some(error),
+            match hint.check(self.extent) {
+                Ok(()) => entering.push(Hint { step, ..hint }),
+                Err(invalid) => self.failed = Some(invalid.into()),
             }
         }
-        Ok(with)
+        if entering.is_empty() {
+            return Ok(None);
+        }
+        let laid = match lay(&entering) {
+            // A picture is worth more than what could not be painted into it.
+            Err(error) if entering.len() > known => {
+                self.failed = Some(error);
+                entering.truncate(known);
+                if entering.is_empty() { None } else { Some(lay(&entering)?) }
+            }
+            laid => Some(laid?),
+        };
+        self.fresh += entering.len() - known;
+        self.entered.append(&mut entering);
+        Ok(laid)
     }
 
     /// What the person should know, and the hints of a request that paints this picture again.
@@ -135,7 +143,7 @@ const AROUND: u32 = 32;
 /// already, so that only the faint rim of a soft brush has to fade.
 const COUNTS: u8 = 32;
 
-/// What a hint enters.
+/// What hints enter.
 pub(super) struct Moment<'a> {
     pub(super) vae: &'a Vae,
     /// The newest estimate of the clean latent (1, C, h, w).
@@ -148,22 +156,23 @@ pub(super) struct Moment<'a> {
 }
 
 impl Moment<'_> {
-    /// `x` (1, C, h, w), at sigma, with a hint in it.
-    pub(super) fn with(&self, hint: &Hint, x: &Tensor) -> Result<Tensor, Error> {
+    /// `x` (1, C, h, w), at sigma, with hints in it, the later over the earlier.
+    pub(super) fn with(&self, hints: &[Hint], x: &Tensor) -> Result<Tensor, Error> {
         let (downscale, device) = (self.vae.downscale(), x.device());
-        let area = around(hint.bounds(), self.extent, downscale as u32);
+        let Some(painted) = hints.iter().map(Hint::bounds).reduce(Bounds::union) else { return Ok(x.clone()) };
+        let area = around(painted, self.extent, downscale as u32);
         let [left, top, width, height] =
             [area.left, area.top, area.extent.width, area.extent.height].map(|side| side as usize / downscale);
         let part = |of: &Tensor| of.narrow(2, top, height)?.narrow(3, left, width)?.contiguous();
-        let mut seen = rgb_to_picture(&self.vae.decode(&part(self.estimate)?)?)?;
-        seen = over(&seen, hint, area);
+        let seen = rgb_to_picture(&self.vae.decode(&part(self.estimate)?)?)?;
+        let seen = over(&seen, hints, area);
         let latent = self.vae.encode(&picture_to_rgb(&seen, device)?)?;
         if !is_finite(&latent)? {
             return Err(Error::PartNotFinite { part: "the picture encoder" });
         }
         let noise = Noise::new(noise_seed(self.seed, self.step)).tensor(x.dims(), device)?;
         let painted = (latent + (part(&noise)? * self.sigma)?)?;
-        let change = (painted - part(x)?)?.broadcast_mul(&coverage(hint, area, downscale, device)?)?;
+        let change = (painted - part(x)?)?.broadcast_mul(&coverage(hints, area, downscale, device)?)?;
         let [.., rows, columns] = *x.dims() else { return Ok(x.clone()) };
         let change = change.pad_with_zeros(2, top, rows - top - height)?;
         let change = change.pad_with_zeros(3, left, columns - left - width)?;
@@ -179,42 +188,46 @@ fn noise_seed(seed: u64, step: u32) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-/// What is encoded of a picture with a hint: a box of whole places of the latent.
-fn around(hint: Bounds, picture: Extent, downscale: u32) -> Bounds {
+/// What is encoded of a picture that was painted into in a box: a box of whole places of the latent.
+fn around(painted: Bounds, picture: Extent, downscale: u32) -> Bounds {
     let start = |at: u32| at.saturating_sub(AROUND) / downscale * downscale;
     let end = |at: u32, most: u32| (at + AROUND).next_multiple_of(downscale).min(most);
-    let (left, top) = (start(hint.left), start(hint.top));
-    let (right, bottom) = (end(hint.right(), picture.width), end(hint.bottom(), picture.height));
+    let (left, top) = (start(painted.left), start(painted.top));
+    let (right, bottom) = (end(painted.right(), picture.width), end(painted.bottom(), picture.height));
     Bounds { left, top, extent: Extent::new(right - left, bottom - top) }
 }
 
-/// A hint over the part of the picture that lies in `area`, which holds it.
-fn over(seen: &Picture, hint: &Hint, area: Bounds) -> Picture {
+/// Hints, one over the other, over the part of the picture that lies in `area`, which holds them.
+fn over(seen: &Picture, hints: &[Hint], area: Bounds) -> Picture {
     let (mut rgba, width) = (seen.rgba().to_vec(), area.extent.width as usize);
-    let (left, top) = ((hint.left - area.left) as usize, (hint.top - area.top) as usize);
-    let rows = hint.picture.rgba().chunks_exact(hint.picture.extent().width as usize * 4);
-    for (y, row) in rows.enumerate() {
-        let under = rgba[((top + y) * width + left) * 4..][..row.len()].as_chunks_mut::<4>().0;
-        for (under, &[r, g, b, alpha]) in under.iter_mut().zip(row.as_chunks::<4>().0) {
-            let alpha = u32::from(alpha);
-            for (under, colour) in under.iter_mut().zip([r, g, b]) {
-                *under = ((u32::from(colour) * alpha + u32::from(*under) * (255 - alpha) + 127) / 255) as u8;
+    for hint in hints {
+        let (left, top) = ((hint.left - area.left) as usize, (hint.top - area.top) as usize);
+        let rows = hint.picture.rgba().chunks_exact(hint.picture.extent().width as usize * 4);
+        for (y, row) in rows.enumerate() {
+            let under = rgba[((top + y) * width + left) * 4..][..row.len()].as_chunks_mut::<4>().0;
+            for (under, &[r, g, b, alpha]) in under.iter_mut().zip(row.as_chunks::<4>().0) {
+                let alpha = u32::from(alpha);
+                for (under, colour) in under.iter_mut().zip([r, g, b]) {
+                    *under = ((u32::from(colour) * alpha + u32::from(*under) * (255 - alpha) + 127) / 255) as u8;
+                }
             }
         }
     }
     Picture::from_rgba(seen.extent(), rgba).unwrap_or_else(|| seen.clone())
 }
 
-/// How much a hint counts at each place of the latent in `area`, (1, 1, h, w) in 0..1: by its most opaque pixel there, so that thin lines
+/// How much hints count at each place of the latent in `area`, (1, 1, h, w) in 0..1: by their most opaque pixel there, so that thin lines
 /// enter whole.
-fn coverage(hint: &Hint, area: Bounds, downscale: usize, device: &Device) -> Result<Tensor, Error> {
+fn coverage(hints: &[Hint], area: Bounds, downscale: usize, device: &Device) -> Result<Tensor, Error> {
     let (columns, rows) = (area.extent.width as usize / downscale, area.extent.height as usize / downscale);
-    let (left, top) = ((hint.left - area.left) as usize, (hint.top - area.top) as usize);
-    let width = hint.picture.extent().width as usize;
     let mut most = vec![0_u8; columns * rows];
-    for (index, pixel) in hint.picture.rgba().as_chunks::<4>().0.iter().enumerate() {
-        let place = &mut most[(top + index / width) / downscale * columns + (left + index % width) / downscale];
-        *place = pixel[3].max(*place);
+    for hint in hints {
+        let (left, top) = ((hint.left - area.left) as usize, (hint.top - area.top) as usize);
+        let width = hint.picture.extent().width as usize;
+        for (index, pixel) in hint.picture.rgba().as_chunks::<4>().0.iter().enumerate() {
+            let place = &mut most[(top + index / width) / downscale * columns + (left + index % width) / downscale];
+            *place = pixel[3].max(*place);
+        }
     }
     let shares: Vec<f32> = most.into_iter().map(|most| f32::from(most.min(COUNTS)) / f32::from(COUNTS)).collect();
     Ok(Tensor::from_vec(shares, (1, 1, rows, columns), device)?)
@@ -243,8 +256,13 @@ mod tests {
         let rgba = [[9, 9, 9, 0], [9, 9, 9, 255], [9, 9, 9, 8], [9, 9, 9, 0]].concat();
         let hint = hint(1, 6, 0, Picture::from_rgba(Extent::new(4, 1), rgba).unwrap());
         let area = Bounds { left: 0, top: 0, extent: Extent::new(24, 8) };
-        let shares = coverage(&hint, area, 8, &Device::Cpu).unwrap();
-        assert_eq!(shares.flatten_all().unwrap().to_vec1::<f32>().unwrap(), [1.0, 0.25, 0.0]);
+        let shares = |hints: &[Hint]| {
+            let shares = coverage(hints, area, 8, &Device::Cpu).unwrap();
+            shares.flatten_all().unwrap().to_vec1::<f32>().unwrap()
+        };
+        assert_eq!(shares(std::slice::from_ref(&hint)), [1.0, 0.25, 0.0]);
+        let fainter = self::hint(1, 7, 3, Picture::filled(Extent::new(2, 1), [9, 9, 9, 16]));
+        assert_eq!(shares(&[hint, fainter]), [1.0, 0.5, 0.0]);
     }
 
     #[test]
@@ -253,28 +271,46 @@ mod tests {
         let rgba = [[200, 100, 0, 255], [200, 100, 0, 51]].concat();
         let hint = hint(1, 9, 17, Picture::from_rgba(Extent::new(2, 1), rgba).unwrap());
         let area = Bounds { left: 8, top: 16, extent: Extent::new(3, 2) };
-        let laid = over(&seen, &hint, area);
+        let laid = over(&seen, std::slice::from_ref(&hint), area);
         let pixels = laid.rgba().as_chunks::<4>().0;
         assert_eq!(pixels[3..], [[100, 0, 200, 255], [200, 100, 0, 255], [120, 20, 160, 255]]);
         assert!(pixels[..3].iter().all(|pixel| *pixel == [100, 0, 200, 255]));
+        // The next one lies over both.
+        let dot = self::hint(1, 10, 17, Picture::filled(Extent::new(1, 1), [0, 120, 60, 255]));
+        let laid = over(&seen, &[hint, dot], area);
+        assert_eq!(laid.rgba().as_chunks::<4>().0[4..], [[200, 100, 0, 255], [0, 120, 60, 255]]);
     }
 
     #[test]
-    fn hints_enter_in_order_at_their_steps_and_what_fails_meanwhile_costs_no_picture() {
+    fn hints_enter_at_once_in_order_at_their_steps_and_what_fails_meanwhile_costs_no_picture() {
         let dot = || Picture::filled(Extent::new(1, 1), [0, 0, 0, 255]);
         let known = vec![hint(3, 0, 0, dot()), hint(0, 1, 0, dot()), hint(9, 2, 0, dot())];
-        let fresh = std::cell::RefCell::new(vec![hint(0, 5, 0, dot()), hint(0, 4, 0, dot())]);
+        let fresh = std::cell::RefCell::new(vec![hint(0, 4, 0, dot()), hint(0, 9, 0, dot()), hint(0, 6, 0, dot())]);
         let next = || fresh.borrow_mut().pop();
         let mut hints = Hints::new(known, Extent::new(8, 8), Some(Incoming(&next)));
-        let x = Tensor::zeros((1, 1, 1, 1), candle_core::DType::F32, &Device::Cpu).unwrap();
-        let lay = |hint: &Hint, x: &Tensor| if hint.left == 5 { Err(Error::NoPictureToEdit) } else { Ok((x + 1.0)?) };
-        let after = |x: Option<Tensor>| x.map(|x| x.flatten_all().unwrap().to_vec1::<f32>().unwrap()[0]);
-        assert_eq!(after(hints.enter(1, &x, lay).unwrap()), Some(2.0));
-        assert_eq!(after(hints.enter(2, &x, lay).unwrap()), None);
-        assert_eq!(after(hints.enter(3, &x, lay).unwrap()), Some(1.0));
+        let calls = std::cell::RefCell::new(Vec::new());
+        let lay = |hints: &[Hint]| {
+            let columns: Vec<_> = hints.iter().map(|hint| hint.left).collect();
+            let fails = columns.contains(&5);
+            calls.borrow_mut().push(columns);
+            if fails {
+                Err(Error::NoPictureToEdit)
+            } else {
+                Ok(Tensor::zeros(1, candle_core::DType::F32, &Device::Cpu)?)
+            }
+        };
+        // The one at column 9 lies beyond the picture.
+        assert!(hints.enter(1, lay).unwrap().is_some());
+        assert!(hints.enter(2, lay).unwrap().is_none());
+        fresh.borrow_mut().extend([hint(0, 5, 0, dot()), hint(0, 7, 0, dot())]);
+        assert!(hints.enter(3, lay).unwrap().is_some());
+        fresh.borrow_mut().push(hint(0, 5, 0, dot()));
+        assert!(hints.enter(4, lay).unwrap().is_none());
+        assert_eq!(*calls.borrow(), [vec![1, 6, 4], vec![0, 7, 5], vec![0], vec![5]]);
         let mut notes = Vec::new();
         let all: Vec<_> = hints.end(false, &mut notes).into_iter().map(|hint| (hint.step, hint.left)).collect();
-        assert_eq!(all, [(1, 1), (1, 4), (3, 0), (9, 2)]);
+        assert_eq!(all, [(1, 1), (1, 6), (1, 4), (3, 0), (9, 2)]);
         assert_eq!(notes.len(), 3, "{notes:?}");
+        assert!(notes[0].starts_with("2 strokes were"), "{notes:?}");
     }
 }

@@ -18,7 +18,7 @@ pub struct Jobs {
     /// What had not been painted when the program last ended. It waits for [`ResumeQueue`](super::Action::ResumeQueue).
     pub left_over: Vec<Waiting>,
     next_id: u64,
-    changes: u64,
+    pub(super) changes: u64,
 }
 
 /// A job that has not begun.

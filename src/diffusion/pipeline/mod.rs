@@ -466,11 +466,13 @@ impl<'a> Run<'a> {
         estimate: &Tensor,
     ) -> Result<Option<Tensor>, Error> {
         let step = u32::try_from(step).unwrap_or(u32::MAX);
-        hints.enter(step, x, |hint, x| {
+        let with = hints.enter(step, |hints| {
             let vae = self.model.vae.get()?;
             let (seed, extent) = (self.request.seed, self.request.extent);
-            Moment { vae: &vae, estimate, sigma, seed, step, extent }.with(hint, x)
-        })
+            Moment { vae: &vae, estimate, sigma, seed, step, extent }.with(hints, x)
+        });
+        self.done_with(&self.model.vae);
+        with
     }
 
     /// A1111 ends its own walks from noise at the model's smallest sigma; from a picture it ends them, as `ComfyUI` always does, at the
