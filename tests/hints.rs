@@ -117,13 +117,13 @@ fn strokes_that_share_a_place_of_the_latent_both_count_and_as_one_stroke_would()
     assert_eq!(steps, [(4, 4), (4, 20)]);
     assert_eq!(live.picture, painted_into(&model, &live.request, &[], None).picture);
     // The same if one was known before.
-    let known = Request { hints: vec![Hint { step: 4, ..first }], ..request() };
-    assert_eq!(live.picture, painted_into(&model, &known, &[(3, second)], None).picture);
-    // On both sides of where they meet.
-    let plain = painted_into(&model, &request(), &[], None).picture;
+    let known = Request { hints: vec![Hint { step: 4, ..first.clone() }], ..request() };
+    assert_eq!(live.picture, painted_into(&model, &known, &[(3, second.clone())], None).picture);
+    // On both sides of where they meet it is nearer to the colour there than with the other stroke alone.
     let strip = |left| Bounds { left, top: 6, extent: Extent::new(4, 12) };
-    for (left, colour) in [(16, BLUE), (20, yellow)] {
-        let [before, after] = [&plain, &live.picture]
+    for (left, colour, other) in [(16, BLUE, second), (20, yellow, first)] {
+        let alone = painted_into(&model, &request(), &[(3, other)], None).picture;
+        let [before, after] = [&alone, &live.picture]
             .map(|picture| apart_in(picture, &Picture::filled(Extent::new(64, 64), colour), strip(left)));
         assert!(after < before, "column {left}: {after} of {before} apart");
     }
