@@ -253,7 +253,8 @@ pub struct Parts {
     sources: Sources,
     configs: Configs,
     device: Device,
-    /// What the networks multiply in.
+    /// What the U-Net multiplies in, and what the other networks do.
+    unet_dtype: DType,
     dtype: DType,
     /// What is added to U-Net and text encoder.
     loras: Vec<(Arc<Lora>, LoraWeights)>,
@@ -269,11 +270,11 @@ impl Parts {
     }
 
     fn open_with(path: &Path, lender: Option<&Path>, device: &Device, precision: Precision) -> Result<Self, Error> {
-        let dtype = precision.dtype(device)?;
+        let (unet_dtype, dtype) = (precision.dtype(device)?, precision.dtype_of_others(device)?);
         let sources = Sources::open(path, lender)?;
         let (configs, _) = sources.configs()?;
         let (loras, layers) = (Vec::new(), Arc::default());
-        Ok(Self { sources, configs, device: device.clone(), dtype, loras, layers })
+        Ok(Self { sources, configs, device: device.clone(), unet_dtype, dtype, loras, layers })
     }
 
     /// Loads what turns ids into conditioning: the first text encoder, or another one.
@@ -295,7 +296,7 @@ impl Parts {
     /// Loads what estimates noise.
     pub fn unet(&self) -> Result<UNet, Error> {
         let config = &self.configs.unet;
-        let of_file = |file: &SingleFile| file.unet(config, self.dtype, &self.device);
+        let of_file = |file: &SingleFile| file.unet(config, self.unet_dtype, &self.device);
         let part = Part { source: &self.sources.own, folder: "unet", stem: STEM, net: Some(Net::Unet) };
         self.network(part, of_file, |weights| UNet::new(config, weights))
     }
@@ -322,7 +323,7 @@ impl Parts {
         let (weights, path) = match source {
             Source::Folder(folder) => {
                 let path = folder.part(part);
-                (Weights::open(&path, stem)?.into_builder(self.dtype, &self.device), path)
+                (Weights::open(&path, stem)?.into_builder(self.dtype_of(net), &self.device), path)
             }
             Source::File(file) => (of_file(file)?, file.path.clone()),
         };
@@ -344,7 +345,11 @@ impl Parts {
             Net::Text | Net::SecondText => Box::new(|_| None),
         };
         let (loras, layers) = (self.loras.clone(), Arc::clone(&self.layers));
-        Adapted { base, net, other_name, loras, layers }.into_builder(self.dtype, &self.device)
+        Adapted { base, net, other_name, loras, layers }.into_builder(self.dtype_of(Some(net)), &self.device)
+    }
+
+    fn dtype_of(&self, net: Option<Net>) -> DType {
+        if net == Some(Net::Unet) { self.unet_dtype } else { self.dtype }
     }
 
     fn layers(&self) -> Vec<Layer> {

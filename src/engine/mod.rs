@@ -76,7 +76,10 @@ impl Error {
     /// What the person can do about it beyond what the sentence itself says, without a full stop.
     pub fn next_step(&self) -> Option<&'static str> {
         match self {
-            Self::Model(crate::checkpoints::Error::NoBf16) | Self::Meaning(_) | Self::Paint(_) | Self::Gone(_) => None,
+            Self::Model(crate::checkpoints::Error::NoPrecision(_))
+            | Self::Meaning(_)
+            | Self::Paint(_)
+            | Self::Gone(_) => None,
             Self::NoDevice(_) => {
                 Some("`--device cpu` computes on the CPU; without `--device` a GPU is used only if there is one")
             }

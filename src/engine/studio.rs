@@ -212,7 +212,7 @@ impl Work for Studio {
         }
         // What is refused must not cost what is loaded.
         if !precision.is_there(&self.device) {
-            return Err(checkpoints::Error::NoBf16.into());
+            return Err(checkpoints::Error::NoPrecision(precision).into());
         }
         // Two models at once may be more than the machine holds.
         self.loaded = None;

@@ -88,6 +88,7 @@ pub(super) fn settings_panel_ui(
         let name = |precision| match precision {
             Precision::F32 => "Exact (f32)",
             Precision::Bf16 => "Fast (bf16)",
+            Precision::Int8 => "Coarse (int8)",
         };
         if let Some(precision) = choice_row(ui, "Precision", draft.precision, precisions, name) {
             draft.precision = precision;
