@@ -36,20 +36,3 @@ pub fn give_back_freed_memory() {
         }
     }
 }
-
-/// The bytes of memory that programs can still have without pressing on others; `None` where the system does not tell: it does on Linux.
-pub fn available_memory() -> Option<u64> {
-    let about = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = about.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
-}
-
-#[cfg(all(test, target_os = "linux"))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn some_memory_is_free() {
-        assert!(available_memory().is_some_and(|bytes| bytes > 1 << 20));
-    }
-}

@@ -22,6 +22,8 @@ use std::ops::Range;
 pub(super) const DEPTH: usize = size_of::<Line>();
 /// Numbers that are multiplied and summed at once.
 const GROUP: usize = 4;
+/// Added to a small number it leaves the nearest whole one in the lowest bits, the even one of two.
+const WHOLE: f32 = (3 << 22) as f32;
 /// Products of which a sum, with what is taken from it again, stays within 32 bits.
 pub(in crate::kernels) const MOST_PRODUCTS: usize = 1 << 15;
 
@@ -118,8 +120,6 @@ impl Levels {
     /// Lays a row out from a line on, each [`DEPTH`] numbers `apart` from the last.
     #[inline(always)]
     pub(super) fn lay_row(self, row: &[f32], lines: &mut [Line], apart: usize) {
-        /// Added to a small number it leaves the nearest whole one in the lowest bits, the even one of two.
-        const WHOLE: f32 = (3 << 22) as f32;
         let (per_step, zero) = (if self.step > 0.0 { self.step.recip() } else { 0.0 }, f32::from(self.zero));
         let level = |x: f32| {
             let level = x * per_step + zero;
@@ -160,16 +160,31 @@ impl Bytes {
         output: impl Fn(usize) -> Option<usize> + Sync,
     ) -> Self {
         assert!(depth * taps <= MOST_PRODUCTS, "more products than a sum can hold");
-        let steps = depth.div_ceil(DEPTH) * taps;
+        let (tiles, of_output) = (depth.div_ceil(DEPTH), depth * taps);
+        let steps = tiles * taps;
         let mut lines = super::shared::zeros::<Line>(panels * steps * STEP);
         let mut columns = vec![(0.0, 0); panels * PANEL];
         let of_panels = lines.par_chunks_mut((steps * STEP).max(1)).zip(columns.par_chunks_mut(PANEL));
         of_panels.enumerate().for_each(|(panel, (lines, columns))| {
-            let mut numbers = vec![0.0; depth * taps];
-            for (column, about) in columns.iter_mut().enumerate() {
+            // Columns without an output and channels beyond the last stay zeros.
+            let (mut numbers, mut bytes) = (vec![0.0; of_output], vec![0; PANEL * tiles * DEPTH * taps]);
+            for ((column, about), bytes) in
+                columns.iter_mut().enumerate().zip(bytes.chunks_exact_mut(tiles * DEPTH * taps))
+            {
                 let Some(output) = output(panel * PANEL + column) else { continue };
-                values.widen(output * depth * taps, &mut numbers);
-                *about = put_column(&numbers, taps, column, lines);
+                values.widen(output * of_output, &mut numbers);
+                *about = super::vector::dispatch(Count { numbers: &numbers, bytes });
+            }
+            for (tile, lines) in lines.chunks_exact_mut(taps * STEP).enumerate() {
+                for (column, bytes) in bytes.chunks_exact(tiles * DEPTH * taps).enumerate() {
+                    let bytes = &bytes[tile * DEPTH * taps..][..DEPTH * taps];
+                    // The compiler unrolls what it knows: nearly all weights are matrices or kernels of 3×3.
+                    match taps {
+                        1 => put_column(bytes, 1, column, lines),
+                        9 => put_column(bytes, 9, column, lines),
+                        taps => put_column(bytes, taps, column, lines),
+                    }
+                }
             }
         });
         Self { lines, columns, steps }
@@ -208,30 +223,45 @@ impl<L: Iterator<Item = Levels>> WithSimd for Widen<'_, L> {
     }
 }
 
-/// Puts an output's numbers (depth, taps) down in its column of a panel; gives what a byte counts, and the sum of all bytes.
-fn put_column(numbers: &[f32], taps: usize, column: usize, lines: &mut [Line]) -> (f32, i32) {
-    let Reach { least, greatest, nothing } = Reach::of(numbers);
-    if !nothing.is_finite() {
-        return (f32::NAN, 0);
+/// Makes an output's numbers into multiples of a 127th of the largest; gives what a byte counts, and the sum of all bytes.
+struct Count<'a> {
+    numbers: &'a [f32],
+    bytes: &'a mut [i8],
+}
+
+impl WithSimd for Count<'_> {
+    type Output = (f32, i32);
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> (f32, i32) {
+        let Reach { least, greatest, nothing } = Reach::of(self.numbers);
+        if !nothing.is_finite() {
+            return (f32::NAN, 0);
+        }
+        let step = greatest.max(-least) / 127.0;
+        if step < f32::MIN_POSITIVE {
+            return (0.0, 0);
+        }
+        let per_step = step.recip();
+        for (byte, x) in self.bytes.iter_mut().zip(self.numbers) {
+            *byte = (x * per_step + WHOLE).to_bits() as i8;
+        }
+        (step, self.bytes.iter().map(|byte| i32::from(*byte)).sum())
     }
-    let step = greatest.max(-least) / 127.0;
-    if step < f32::MIN_POSITIVE {
-        return (0.0, 0);
-    }
-    let (side, column) = (column / SIDE, column % SIDE * GROUP);
-    let per_step = step.recip();
-    let mut total = 0;
-    for (channel, numbers) in numbers.chunks_exact(taps).enumerate() {
-        let (tile, group, place) = (channel / DEPTH, channel % DEPTH / GROUP, channel % GROUP);
-        for (tap, x) in numbers.iter().enumerate() {
-            let byte = (x * per_step).round_ties_even() as i8;
-            let line = &mut lines[(tile * taps + tap) * STEP + side * SIDE + group];
-            let bytes: &mut [i8; DEPTH] = bytemuck::cast_mut(line);
-            bytes[column + place] = byte;
-            total += i32::from(byte);
+}
+
+/// Puts an output's bytes (channels, taps) of a tile down in its column of the steps, in groups of channels.
+#[inline(always)]
+fn put_column(bytes: &[i8], taps: usize, column: usize, steps: &mut [Line]) {
+    let (side, column) = (column / SIDE * SIDE, column % SIDE * GROUP);
+    for (group, bytes) in bytes.chunks_exact(GROUP * taps).enumerate() {
+        for (tap, step) in steps.chunks_exact_mut(STEP).enumerate() {
+            let line: &mut [i8; DEPTH] = bytemuck::cast_mut(&mut step[side + group]);
+            for (place, to) in line[column..][..GROUP].iter_mut().enumerate() {
+                *to = bytes[place * taps + tap];
+            }
         }
     }
-    (step, total)
 }
 
 impl Values<'_> {
