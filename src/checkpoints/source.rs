@@ -121,23 +121,30 @@ impl Source {
 
     /// What is known of its U-Net, and where what the network's output means is from.
     pub(super) fn facts(&self) -> Result<(Facts, PredictionSource), Error> {
-        let folder = match self {
-            Self::File(file) => return file.facts(),
-            Self::Folder(folder) => folder,
+        let (mut facts, source) = match self {
+            Self::File(file) => file.facts()?,
+            Self::Folder(folder) => (Self::facts_of(folder)?, PredictionSource::Config),
         };
+        // One that is told the guidance scale is one whatever it is called.
+        if facts.unet.guidance_width.is_some() {
+            facts.suggestion.distilled = Some(Distilled::Lcm);
+        }
+        Ok((facts, source))
+    }
+
+    fn facts_of(folder: &Folder) -> Result<Facts, Error> {
         let unet = folder.config("unet", "config.json", UNetConfig::from_json)?;
         let is_xl = unet.addition.is_some();
         let scheduler = json_in(&folder.part("scheduler").join("scheduler_config.json"))?;
         let of_scheduler =
             Suggestion { distilled: Distilled::in_scheduler(&scheduler, is_xl), ..Suggestion::default() };
         let of_name = Suggestion::of_names([name_of(&folder.path).as_str()]);
-        let facts = Facts {
+        Ok(Facts {
             empty_is_zero: folder.empty_is_zero.unwrap_or(is_xl),
             unet,
             training: folder.config("scheduler", "scheduler_config.json", Training::from_json)?,
             suggestion: Suggestion::load(&folder.path)?.or(of_name).or(of_scheduler),
-        };
-        Ok((facts, PredictionSource::Config))
+        })
     }
 
     pub(super) fn text_configs(&self) -> Result<Vec<ClipTextConfig>, Error> {
@@ -185,8 +192,10 @@ impl Source {
         match self {
             Self::File(file) => Ok(Some(file.family)),
             Self::Folder(_) => {
-                let (facts, vae) = (self.facts()?.0, self.vae_config()?);
-                Ok(Family::of(facts.unet.conditioning_width(), vae.latent_channels, vae.scaling_factor))
+                let (unet, vae, texts) = (self.facts()?.0.unet, self.vae_config()?, self.text_configs()?);
+                let (channels, scale) = (vae.latent_channels, vae.scaling_factor);
+                let by_width = Family::of(unet.conditioning_width(), channels, scale);
+                Ok(by_width.or_else(|| Family::built_as(&texts, unet.addition.is_some(), channels, scale)))
             }
         }
     }

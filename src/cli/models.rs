@@ -55,23 +55,30 @@ pub(super) fn run(library: &Library, hash: bool, json: bool) -> anyhow::Result<(
     print(&text)
 }
 
-/// What is known of the contents of the models in one file; with `all`, what is not known is read.
+/// Bytes that are read at once for a model's hash, whether somebody asked for it or not: it takes a blink.
+const AT_ONCE: u64 = 64_000_000;
+
+/// What is known of the contents of the models; what is not known is read where it is small, and with `all` whatever it takes.
 fn hashes(entries: &[ModelEntry], all: bool) -> Hashes {
     let Ok(paths) = Paths::from_environment() else {
         return Hashes::default();
     };
     let mut hashes = Hashes::load(&paths.hashes_file());
-    let files = entries.iter().map(|entry| &entry.path).filter(|path| path.is_file());
-    let unknown: Vec<_> = files.filter(|path| all && hashes.of(path).is_none()).collect();
-    for path in &unknown {
+    let save = |hashes: &Hashes| hashes.save().unwrap_or_else(|problem| tracing::warn!("{problem}"));
+    let usable = entries.iter().filter(|entry| entry.summary.is_ok()).map(|entry| &entry.path);
+    let unknown = usable.filter_map(|path| Some((path, Hashes::bytes(path).filter(|_| hashes.of(path).is_none())?)));
+    let unknown: Vec<_> = unknown.filter(|(_, bytes)| all || *bytes <= AT_ONCE).collect();
+    for (path, bytes) in &unknown {
         if let Err(problem) = hashes.read(path) {
             tracing::warn!("{problem}");
         }
+        // What took long is not read again if the next is broken off.
+        if *bytes > AT_ONCE {
+            save(&hashes);
+        }
     }
-    if !unknown.is_empty()
-        && let Err(problem) = hashes.save()
-    {
-        tracing::warn!("{problem}");
+    if !unknown.is_empty() {
+        save(&hashes);
     }
     hashes
 }

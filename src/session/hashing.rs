@@ -1,7 +1,8 @@
-//! Checkpoints in one file by what is in them, as A1111 names them in pictures. To read one takes seconds, so a thread of its own does it, while
+//! Checkpoints by what is in them, as A1111 names them in pictures. To read one takes seconds, so a thread of its own does it, while
 //! nothing is painted: the chosen model first, and the others as soon as somebody looks for one by its hash.
 
 use super::Session;
+use super::draft::Model;
 use super::worker::{Wake, Worker};
 use crate::checkpoints::Hashes;
 use std::collections::HashSet;
@@ -75,6 +76,12 @@ impl Hashing {
         let worker = Worker::spawn("hashes", wake, move || Hashes::load(&file), answer);
         Self { worker, asked: HashSet::new(), reads: None, wants_all: false, flags }
     }
+
+    /// The path of a model that can be used, and that nobody read or asked for yet.
+    fn has_to_read<'a>(&self, model: &'a Model) -> Option<&'a PathBuf> {
+        let path = &model.details.as_ref().filter(|_| model.hash.is_none() && model.problem.is_none())?.path;
+        (!self.asked.contains(path)).then_some(path)
+    }
 }
 
 impl Drop for Hashing {
@@ -93,9 +100,7 @@ impl Session {
     /// Somebody looks for a model by its hash. Gives whether there is something left to read for that.
     pub(super) fn read_all_hashes(&mut self) -> bool {
         self.hashing.wants_all = true;
-        let paths = self.models.iter().filter(|model| model.hash.is_none()).filter_map(|model| model.details.as_ref());
-        self.hashing.reads.is_some()
-            || paths.map(|of| &of.path).any(|path| path.is_file() && !self.hashing.asked.contains(path))
+        self.hashing.reads.is_some() || self.models.iter().any(|model| self.hashing.has_to_read(model).is_some())
     }
 
     /// Takes in what was read, and has the next one read.
@@ -119,15 +124,10 @@ impl Session {
         }
         let chosen = self.models.iter().filter(|model| model.name == self.draft.model);
         let others = self.models.iter().filter(|_| self.hashing.wants_all);
-        let next =
-            chosen.chain(others).filter(|model| model.hash.is_none() && model.problem.is_none()).find_map(|model| {
-                let path = &model.details.as_ref()?.path;
-                (!self.hashing.asked.contains(path)).then(|| path.clone())
-            });
+        let next = chosen.chain(others).find_map(|model| self.hashing.has_to_read(model)).cloned();
         if let Some(path) = next {
             self.hashing.asked.insert(path.clone());
-            // A folder has none.
-            if path.is_file() && self.hashing.worker.send(Task::Read(path.clone())) {
+            if self.hashing.worker.send(Task::Read(path.clone())) {
                 self.hashing.reads = Some(path);
             }
         }
