@@ -236,6 +236,7 @@ fn each_is_listed_for_what_it_is_and_painted_with() {
         assert_eq!(request["model"], name);
         let texts = read_texts(&out);
         let text = &texts.iter().find(|(key, _)| key == "parameters").unwrap().1;
+        assert!(text.contains(&format!("Model hash: {}, Model: {name}", model["hash"].as_str().unwrap())), "{text}");
         match kind {
             "edits" => assert!(text.contains("Image CFG scale: 2"), "{text}"),
             // What such models begin with.

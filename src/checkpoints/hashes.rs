@@ -3,7 +3,8 @@
 //! and kept for as long as the files stay the same.
 
 use super::Error;
-use super::folder::Folder;
+use super::folder::{Folder, STEM};
+use super::weights::weight_files;
 use crate::files::{SaveError, save_atomically};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -98,9 +99,13 @@ fn whole(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
-/// The files whose contents name a model.
+/// The files whose contents name a model or a VAE.
 fn files_of(path: &Path) -> Result<Vec<PathBuf>, Error> {
-    if path.is_dir() { Folder::open(path)?.unet_files() } else { Ok(vec![path.to_owned()]) }
+    match path {
+        _ if !path.is_dir() => Ok(vec![path.to_owned()]),
+        _ if path.join("model_index.json").is_file() => Folder::open(path)?.unet_files(),
+        _ => weight_files(path, STEM),
+    }
 }
 
 /// How many bytes files have, and when one was changed last.

@@ -137,7 +137,7 @@ impl Source {
         let is_xl = unet.addition.is_some();
         let scheduler = json_in(&folder.part("scheduler").join("scheduler_config.json"))?;
         let of_scheduler =
-            Suggestion { distilled: Distilled::in_scheduler(&scheduler, is_xl), ..Suggestion::default() };
+            Suggestion { distilled: Distilled::in_scheduler(&scheduler, &unet), ..Suggestion::default() };
         let of_name = Suggestion::of_names([name_of(&folder.path).as_str()]);
         Ok(Facts {
             empty_is_zero: folder.empty_is_zero.unwrap_or(is_xl),

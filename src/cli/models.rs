@@ -28,9 +28,9 @@ pub(super) struct Chosen {
 
 pub(super) fn run(library: &Library, hash: bool, json: bool) -> anyhow::Result<()> {
     let entries = library.entries();
-    let hashes = hashes(entries, hash);
+    let hashes = hashes(library, hash);
     if json {
-        let models: Vec<_> = entries.iter().map(|entry| hashed_as_json(entry, &hashes)).collect();
+        let models: Vec<_> = entries.iter().map(|entry| with_hash(as_json(entry), &entry.path, &hashes)).collect();
         let upscalers: Vec<_> = library.upscalers().iter().map(upscaler_as_json).collect();
         let controlnets: Vec<_> =
             library.controlnets().iter().map(|entry| controlnet_as_json(entry, library)).collect();
@@ -39,7 +39,7 @@ pub(super) fn run(library: &Library, hash: bool, json: bool) -> anyhow::Result<(
             "version": JSON_VERSION, "models": models, "upscalers": upscalers, "controlnets": controlnets, "clips": clips,
             "loras": library.loras().iter().map(lora_as_json).collect::<Vec<_>>(),
             "embeddings": library.embeddings().iter().map(embedding_as_json).collect::<Vec<_>>(),
-            "vaes": library.vaes().iter().map(vae_as_json).collect::<Vec<_>>(),
+            "vaes": library.vaes().iter().map(|entry| with_hash(vae_as_json(entry), &entry.path, &hashes)).collect::<Vec<_>>(),
         }));
     }
     let mut text: String = entries.iter().map(|entry| as_text(entry, &hashes)).collect();
@@ -58,14 +58,16 @@ pub(super) fn run(library: &Library, hash: bool, json: bool) -> anyhow::Result<(
 /// Bytes that are read at once for a model's hash, whether somebody asked for it or not: it takes a blink.
 const AT_ONCE: u64 = 64_000_000;
 
-/// What is known of the contents of the models; what is not known is read where it is small, and with `all` whatever it takes.
-fn hashes(entries: &[ModelEntry], all: bool) -> Hashes {
+/// What is known of the contents of the models and the VAEs; what is not known is read where it is small, and with `all` whatever it takes.
+fn hashes(library: &Library, all: bool) -> Hashes {
     let Ok(paths) = Paths::from_environment() else {
         return Hashes::default();
     };
     let mut hashes = Hashes::load(&paths.hashes_file());
     let save = |hashes: &Hashes| hashes.save().unwrap_or_else(|problem| tracing::warn!("{problem}"));
-    let usable = entries.iter().filter(|entry| entry.summary.is_ok()).map(|entry| &entry.path);
+    let models = library.entries().iter().filter(|entry| entry.summary.is_ok()).map(|entry| &entry.path);
+    let vaes = library.vaes().iter().filter(|entry| entry.summary.is_ok()).map(|entry| &entry.path);
+    let usable = models.chain(vaes);
     let unknown = usable.filter_map(|path| Some((path, Hashes::bytes(path).filter(|_| hashes.of(path).is_none())?)));
     let unknown: Vec<_> = unknown.filter(|(_, bytes)| all || *bytes <= AT_ONCE).collect();
     for (path, bytes) in &unknown {
@@ -143,9 +145,8 @@ pub(super) fn chosen_clip(
 }
 
 /// An entry with its hash, if that is known.
-fn hashed_as_json(entry: &ModelEntry, hashes: &Hashes) -> Value {
-    let mut object = as_json(entry);
-    object["hash"] = json!(hashes.of(&entry.path));
+fn with_hash(mut object: Value, path: &Path, hashes: &Hashes) -> Value {
+    object["hash"] = json!(hashes.of(path));
     object
 }
 

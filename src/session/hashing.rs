@@ -5,7 +5,9 @@ use super::Session;
 use super::draft::Model;
 use super::worker::{Wake, Worker};
 use crate::checkpoints::Hashes;
-use std::collections::HashSet;
+use crate::diffusion::Request;
+use crate::metadata::FileHashes;
+use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -76,12 +78,6 @@ impl Hashing {
         let worker = Worker::spawn("hashes", wake, move || Hashes::load(&file), answer);
         Self { worker, asked: HashSet::new(), reads: None, wants_all: false, flags }
     }
-
-    /// The path of a model that can be used, and that nobody read or asked for yet.
-    fn has_to_read<'a>(&self, model: &'a Model) -> Option<&'a PathBuf> {
-        let path = &model.details.as_ref().filter(|_| model.hash.is_none() && model.problem.is_none())?.path;
-        (!self.asked.contains(path)).then_some(path)
-    }
 }
 
 impl Drop for Hashing {
@@ -90,17 +86,47 @@ impl Drop for Hashing {
     }
 }
 
+/// Of all models and VAEs: where they lie, and their hashes.
+fn hashes(models: &mut [Model]) -> impl Iterator<Item = (&PathBuf, &mut Option<String>)> {
+    models.iter_mut().flat_map(|Model { details, hash, vaes, .. }| {
+        let own = details.as_ref().map(|details| (&details.path, hash));
+        own.into_iter().chain(vaes.iter_mut().map(|vae| (&vae.path, &mut vae.hash)))
+    })
+}
+
 impl Session {
     /// Asks what is known already, of models that were found.
     pub(super) fn recall_hashes(&mut self) {
-        let paths = self.models.iter().filter_map(|model| Some(model.details.as_ref()?.path.clone()));
-        self.hashing.worker.send(Task::Recall(paths.collect()));
+        let paths: BTreeSet<PathBuf> = hashes(&mut self.models).map(|(path, _)| path.clone()).collect();
+        self.hashing.worker.send(Task::Recall(paths.into_iter().collect()));
+    }
+
+    /// Those of what a request was painted with.
+    pub(super) fn file_hashes(&self, request: &Request) -> FileHashes {
+        let model = self.models.iter().find(|model| model.name == request.model);
+        let vae = request.borrowed.vae.as_deref().and_then(|name| model?.vae(name));
+        FileHashes { model: model.and_then(|model| model.hash.clone()), vae: vae.and_then(|vae| vae.hash.clone()) }
     }
 
     /// Somebody looks for a model by its hash. Gives whether there is something left to read for that.
     pub(super) fn read_all_hashes(&mut self) -> bool {
         self.hashing.wants_all = true;
-        self.hashing.reads.is_some() || self.models.iter().any(|model| self.hashing.has_to_read(model).is_some())
+        self.hashing.reads.is_some() || self.next_to_read().is_some()
+    }
+
+    /// What nobody read or asked for yet: the chosen model and VAE, and all others once somebody wants them.
+    fn next_to_read(&self) -> Option<PathBuf> {
+        let (draft, wants_all) = (&self.draft, self.hashing.wants_all);
+        let chosen = self.models.iter().filter(|model| model.name == draft.model);
+        let others = self.models.iter().filter(|_| wants_all);
+        let files = |model: &'_ Model| -> Vec<PathBuf> {
+            let own = model.details.as_ref().filter(|_| model.hash.is_none() && model.problem.is_none());
+            let chosen = draft.borrowed.vae.as_deref();
+            let vaes = model.vaes.iter().filter(|vae| wants_all || chosen.is_some_and(|name| vae.is_called(name)));
+            let vaes = vaes.filter(|vae| vae.hash.is_none()).map(|vae| &vae.path);
+            own.map(|of| &of.path).into_iter().chain(vaes).cloned().collect()
+        };
+        chosen.chain(others).flat_map(files).find(|path| !self.hashing.asked.contains(path))
     }
 
     /// Takes in what was read, and has the next one read.
@@ -114,18 +140,14 @@ impl Session {
             if self.hashing.reads.as_ref() == Some(&path) {
                 self.hashing.reads = None;
             }
-            for model in self.models.iter_mut().filter(|model| model.details.as_ref().is_some_and(|of| of.path == path))
-            {
-                model.hash.clone_from(&hash);
+            for (_, known) in hashes(&mut self.models).filter(|(of, _)| **of == path) {
+                known.clone_from(&hash);
             }
         }
         if self.hashing.reads.is_some() || self.jobs.running.is_some() {
             return;
         }
-        let chosen = self.models.iter().filter(|model| model.name == self.draft.model);
-        let others = self.models.iter().filter(|_| self.hashing.wants_all);
-        let next = chosen.chain(others).find_map(|model| self.hashing.has_to_read(model)).cloned();
-        if let Some(path) = next {
+        if let Some(path) = self.next_to_read() {
             self.hashing.asked.insert(path.clone());
             if self.hashing.worker.send(Task::Read(path.clone())) {
                 self.hashing.reads = Some(path);

@@ -149,6 +149,7 @@ impl Session {
             }
         }
         self.models = found;
+        self.recall_hashes();
         self.upscalers = upscalers(&library, preferred.as_deref());
         self.controlnets = controlnets(&library);
         self.engine.send(Command::UseLibrary(Arc::clone(&library)));
