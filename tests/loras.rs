@@ -7,12 +7,16 @@
 mod hashed;
 #[path = "shared/parity.rs"]
 mod parity;
+#[path = "shared/runs.rs"]
+#[allow(dead_code, reason = "not all of it is needed here")]
+mod runs;
 #[path = "shared/tiny_checkpoint.rs"]
 #[allow(dead_code, reason = "some of its forms are enough here")]
 mod tiny_checkpoint;
 
 use candle_core::{Device, Tensor};
 use hashed::{wave, weights};
+use runs::{apart, painted, request};
 use serde_json::Value;
 use sfumato::checkpoints::{Library, Lora, LoraWeights, Model, Precision};
 use std::collections::HashMap;
@@ -60,7 +64,11 @@ impl Case {
 }
 
 fn tiny(folder: &Path) -> Model {
-    Model::load(&Tiny::read("sd1").write_file(folder, "tiny.safetensors"), &Device::Cpu, Precision::F32).unwrap()
+    model("sd1", folder)
+}
+
+fn model(name: &str, folder: &Path) -> Model {
+    Model::load(&Tiny::read(name).write_file(folder, "tiny.safetensors"), &Device::Cpu, Precision::F32).unwrap()
 }
 
 /// Every eighth token's conditioning, and the prediction.
@@ -84,7 +92,7 @@ fn every_kind_computes_what_its_makers_compute_and_leaves_the_model_as_it_was() 
     let expected = candle_core::safetensors::load(fixtures().join("loras.safetensors"), &Device::Cpu).unwrap();
     let mut model = tiny(home.path());
     let plain = computed(&model);
-    for name in ["kohya", "peft", "locon", "loha", "lokr", "dora"] {
+    for name in ["kohya", "peft", "locon", "loha", "lokr", "dora", "norms", "processors"] {
         let case = Case::read(name);
         let lora = Arc::new(Lora::open(&case.write(home.path(), "lora.safetensors")).unwrap());
         model = model.with_loras(vec![(lora, case.weights)]).unwrap();
@@ -96,6 +104,59 @@ fn every_kind_computes_what_its_makers_compute_and_leaves_the_model_as_it_was() 
     }
     let bare = computed(&model.with_loras(Vec::new()).unwrap());
     assert!(bare.iter().zip(&plain).all(|(now, before)| distance(now, before) == 0.0));
+}
+
+#[test]
+fn those_of_the_second_generation_and_of_xl_compute_what_diffusers_computes() {
+    let home = tempfile::tempdir().unwrap();
+    let expected = candle_core::safetensors::load(fixtures().join("loras.safetensors"), &Device::Cpu).unwrap();
+    let with = |name: &str| {
+        let case = Case::read(name);
+        let lora = Arc::new(Lora::open(&case.write(home.path(), "lora.safetensors")).unwrap());
+        let plain = model(name, home.path());
+        let refused = tiny(home.path()).check(&lora).unwrap_err().to_string();
+        assert!(refused.contains("it was made for") || refused.contains("it changes layers"), "{refused}");
+        (plain, vec![(lora, case.weights)])
+    };
+    let (plain, loras) = with("sd2");
+    let before = computed(&plain);
+    let changed = computed(&plain.with_loras(loras).unwrap());
+    for (found, key) in changed.iter().zip(["conditioning", "predicted"]) {
+        let worst = distance(found, &expected[&format!("sd2.{key}")]);
+        parity::within("LoRA", "kohya, of Stable Diffusion 2", "diffusers or LyCORIS", f64::from(worst), 1e-4);
+    }
+    assert!(distance(&changed[1], &before[1]) > 0.01);
+
+    let (plain, loras) = with("xl");
+    let before = painted(&plain, &request("", None)).0;
+    let (latents, _) = painted(&plain.with_loras(loras).unwrap(), &request("", None));
+    let off = apart(&latents, &expected["xl.latents"], 14.6146);
+    parity::within(
+        "LoRA",
+        "kohya by names of single files, latents of each step of XL",
+        "diffusers or LyCORIS",
+        off,
+        1e-4,
+    );
+    assert!(apart(&latents, &before, 14.6146) > 0.01);
+}
+
+/// What is changed is f32 on a CPU, whatever it was stored in.
+#[test]
+fn what_they_add_to_memory_is_foretold() {
+    let home = tempfile::tempdir().unwrap();
+    let model = tiny(home.path());
+    let case = Case::read("peft");
+    let lora = Arc::new(Lora::open(&case.write(home.path(), "lora.safetensors")).unwrap());
+    let sides = |end: &str| {
+        case.shapes.iter().filter(|(name, _)| name.ends_with(end)).map(|(_, shape)| shape.clone()).collect()
+    };
+    let (downs, ups): (Vec<Vec<usize>>, Vec<Vec<usize>>) = (sides(".lora_A.weight"), sides(".lora_B.weight"));
+    let numbers: usize = downs.iter().zip(&ups).map(|(down, up)| down[1] * up[0]).sum();
+    let added = |unet, text| model.bytes_added(&[(Arc::clone(&lora), LoraWeights { unet, text })]).unwrap();
+    assert_eq!(added(1.0, 0.5), 2 * numbers as u64);
+    assert!(added(0.0, 0.5) > 0 && added(0.0, 0.5) < added(1.0, 0.0));
+    assert_eq!((added(0.0, 0.0), model.bytes_added(&[]).unwrap()), (0, 0));
 }
 
 #[test]
@@ -165,6 +226,13 @@ fn a_lora_of_another_family_says_so_and_leaves_the_model_alone() {
     misfit(xl, "it was made for Stable Diffusion XL");
 
     candle_core::safetensors::save(&HashMap::from([("model.x".to_owned(), weights("x", 3))]), &path).unwrap();
+    assert!(Lora::open(&path).unwrap_err().to_string().contains("no LoRA that can be used"));
+    let scale = |name: &str| (format!("{name}.alpha"), Tensor::new(2f32, &Device::Cpu).unwrap());
+    let mut lone = pair(64);
+    lone.extend([scale(words), scale(&format!("{words}_2"))]);
+    candle_core::safetensors::save(&lone, &path).unwrap();
+    model.check(&Lora::open(&path).unwrap()).unwrap();
+    candle_core::safetensors::save(&HashMap::from([scale(words)]), &path).unwrap();
     assert!(Lora::open(&path).unwrap_err().to_string().contains("no LoRA that can be used"));
     let half = format!("{words}.lora_down.weight");
     candle_core::safetensors::save(&HashMap::from([(half.clone(), weights(&half, (4, 64)))]), &path).unwrap();
