@@ -214,6 +214,21 @@ fn all_types_of_the_same_numbers_paint_the_same_bytes() {
 }
 
 #[test]
+fn a_file_that_was_changed_since_it_was_opened_is_refused_until_it_is_opened_anew() {
+    let home = tempfile::tempdir().unwrap();
+    let path = Tiny::read("sd1").write_file(home.path(), "tiny.safetensors");
+    let model = Model::open(&path, None, &Device::Cpu, Precision::F32).unwrap();
+    assert!(model.is_current() && model.texts[0].network.get().is_ok());
+    // As long as before, and later.
+    let file = std::fs::File::options().write(true).open(&path).unwrap();
+    file.set_modified(std::time::SystemTime::now() + std::time::Duration::from_secs(5)).unwrap();
+    let error = model.unet.get().unwrap_err().to_string();
+    assert!(error.contains("was changed since it was looked at") && error.ends_with("tiny.safetensors"), "{error}");
+    assert!(!model.is_current());
+    assert!(Model::open(&path, None, &Device::Cpu, Precision::F32).unwrap().unet.get().is_ok());
+}
+
+#[test]
 fn a_quantised_file_paints_nearly_the_same() {
     let home = tempfile::tempdir().unwrap();
     let tiny = Tiny::read("sd1");

@@ -218,6 +218,11 @@ impl Model {
         if grows && !loras.is_empty() { Ok(lora::bytes_added(&self.layers()?, loras)) } else { Ok(0) }
     }
 
+    /// Whether its files are still those that it was opened from.
+    pub fn is_current(&self) -> bool {
+        self.parts.sources.are_current()
+    }
+
     /// Frees the memory of all networks until they are asked for again.
     pub fn give_back(&self) {
         self.texts.iter().for_each(|text| text.network.give_back());

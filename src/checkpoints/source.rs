@@ -112,6 +112,11 @@ impl Source {
         if path.is_file() { SingleFile::open(path).map(Self::File) } else { Folder::open(path).map(Self::Folder) }
     }
 
+    /// Whether what was read of it is still so. Of folders nothing is kept but what configs say.
+    fn is_current(&self) -> bool {
+        matches!(self, Self::Folder(_)) || matches!(self, Self::File(file) if file.check().is_ok())
+    }
+
     pub(super) fn path(&self) -> &Path {
         match self {
             Self::Folder(folder) => &folder.path,
@@ -281,6 +286,11 @@ impl Sources {
         let mut sources = Self { own, lender, vae: None, latent_scale: 0.0 };
         sources.latent_scale = sources.whole_vae().vae_config()?.scaling_factor;
         Ok(sources)
+    }
+
+    /// Whether what was read of them is still so.
+    pub(super) fn are_current(&self) -> bool {
+        self.own.is_current() && self.lender.as_ref().is_none_or(Source::is_current)
     }
 
     /// Where its text encoders are.

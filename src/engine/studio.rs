@@ -217,7 +217,9 @@ impl Work for Studio {
     fn load(&mut self, model: &str, parts_from: Option<&str>, precision: Precision) -> Result<Option<f64>, Error> {
         let path = self.library.find(model)?;
         let lender = self.lender_of(&path, parts_from)?;
-        let is_loaded = self.loaded.as_ref().is_some_and(|(of, loaded, _)| *of == path && *loaded == precision);
+        let is_it =
+            |of: &Path, loaded: Precision, model: &Model| *of == *path && loaded == precision && model.is_current();
+        let is_loaded = self.loaded.as_ref().is_some_and(|(of, loaded, model)| is_it(of, *loaded, model));
         if is_loaded && self.lender == lender {
             return Ok(None);
         }
