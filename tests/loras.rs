@@ -247,6 +247,33 @@ fn a_lora_of_another_family_says_so_and_leaves_the_model_alone() {
 }
 
 #[test]
+fn files_that_a_person_names_are_taken_for_what_they_hold() {
+    let home = tempfile::tempdir().unwrap();
+    let pile = home.path().join("pile");
+    std::fs::create_dir_all(pile.join("deep")).unwrap();
+    Case::read("kohya").write(&pile.join("deep"), "ink.safetensors");
+    Tiny::read("sd1").write_file(&pile, "tiny.safetensors");
+    let fixture = |name: &str| fixtures().join("..").join(name);
+    std::fs::copy(fixture("words/xl.safetensors"), pile.join("charm.safetensors")).unwrap();
+    std::fs::copy(fixture("upscaler/compact_x2.pth"), pile.join("larger.pth")).unwrap();
+    let stranger = pile.join("stranger.safetensors");
+    candle_core::safetensors::save(&HashMap::from([("x".to_owned(), weights("x", (2, 2)))]), &stranger).unwrap();
+    let found = |places: &[&Path]| {
+        let library = Library::discover(&places.iter().map(|place| place.to_path_buf()).collect::<Vec<_>>());
+        let models = library.entries().iter().filter(|entry| entry.path.starts_with(home.path()));
+        let models: Vec<_> = models.map(|entry| (entry.name.clone(), entry.summary.is_ok())).collect();
+        let beside = library.beside_models(home.path()).into_iter();
+        (models, beside.map(|(kind, name)| format!("{kind} {name}")).collect::<Vec<_>>())
+    };
+    let (models, beside) = found(&[&pile]);
+    assert_eq!(models, [("tiny".to_owned(), true)]);
+    assert_eq!(beside, ["LoRA ink", "embedding charm"]);
+    let (models, beside) = found(&[&pile.join("deep/ink.safetensors"), &pile.join("larger.pth"), &stranger]);
+    assert_eq!(models, [("stranger".to_owned(), false)]);
+    assert_eq!(beside, ["LoRA ink", "upscaler larger"]);
+}
+
+#[test]
 fn loras_are_found_where_other_programs_keep_them() {
     let home = tempfile::tempdir().unwrap();
     let deep = home.path().join("Lora/styles");

@@ -64,6 +64,11 @@ impl Summary {
     }
 }
 
+/// Why what lies at this path cannot be painted with.
+pub fn why_no_model(path: PathBuf) -> Error {
+    summary(&path).err().unwrap_or(Error::NotAModel(path))
+}
+
 pub(super) fn summary(path: &Path) -> Result<Summary, Error> {
     let source = Source::open(path)?;
     let lacks = source.lacks();

@@ -96,7 +96,7 @@ pub(super) fn chosen(library: &Library, wish: Option<&str>, used_last: Option<&s
             let folder = found.canonicalize().unwrap_or_else(|_| found.clone());
             let is_it = |entry: &&ModelEntry| entry.path.canonicalize().is_ok_and(|path| path == folder);
             let entry = library.entries().iter().find(is_it);
-            entry.ok_or_else(|| engine::Error::from(checkpoints::Error::NotAModel(found)))?
+            entry.ok_or_else(|| engine::Error::from(checkpoints::why_no_model(found)))?
         }
     };
     match &entry.summary {

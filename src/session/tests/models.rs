@@ -124,6 +124,21 @@ fn the_file_of_the_chosen_model_is_read_in_the_background_and_found_by_what_is_i
 }
 
 #[test]
+fn what_goes_with_models_is_taken_where_it_is_dropped_and_says_how_it_is_used() {
+    let home = tempfile::tempdir().unwrap();
+    let tensor = || candle_core::Tensor::zeros((4, 4), candle_core::DType::F32, &candle_core::Device::Cpu).unwrap();
+    let names = ["lora_down", "lora_up"].map(|part| format!("lora_unet_mid_block_attentions_0_proj_in.{part}.weight"));
+    let lora = home.path().join("ink.safetensors");
+    candle_core::safetensors::save(&names.map(|name| (name, tensor())).into(), &lora).unwrap();
+    let mut stage = stage(home.path());
+    let chosen = stage.session.draft.model.clone();
+    stage.apply(Action::AddModel(lora.clone()));
+    stage.hears("write <lora:ink:1> into the prompt");
+    assert!(stage.session.library.as_ref().unwrap().find_lora("ink").is_ok());
+    assert_eq!((&stage.session.draft.model, &stage.session.settings.model_folders), (&chosen, &vec![lora]));
+}
+
+#[test]
 fn a_model_is_found_by_as_many_of_its_folders_as_tell_it_apart() {
     let home = tempfile::tempdir().unwrap();
     let models = ["model", "xl/model", "v1/model"].map(|name| Model::new(name, "", &defaults()));
