@@ -161,7 +161,7 @@ impl Family {
     }
 
     /// The family of folders with such text encoders and latents, however wide its networks are, if any: the first generation's encoder
-    /// is OpenAI's, the second's is OpenCLIP's, and what `sees_pooled` texts takes one or both.
+    /// is `OpenAI`'s, the second's is `OpenCLIP`'s, and what `sees_pooled` texts takes one or both.
     pub(super) fn built_as(
         texts: &[ClipTextConfig],
         sees_pooled: bool,

@@ -159,6 +159,9 @@ impl Machine<'_> {
             self.push(value);
             return Ok(true);
         }
+        if self.remembers(code)? {
+            return Ok(true);
+        }
         match code {
             0x80 => {
                 let protocol = self.byte()?;
@@ -193,25 +196,6 @@ impl Machine<'_> {
                 let parts = self.pop_to_mark()?;
                 self.set(&parts)?;
             }
-            // How many bytes the next instructions have, which they say themselves.
-            0x95 => drop(self.array::<8>()?),
-            0x94 => self.remember(self.memo.len() as u32)?,
-            b'q' => {
-                let name = u32::from(self.byte()?);
-                self.remember(name)?;
-            }
-            b'r' => {
-                let name = u32::from_le_bytes(self.array()?);
-                self.remember(name)?;
-            }
-            b'h' => {
-                let name = u32::from(self.byte()?);
-                self.recall(name)?;
-            }
-            b'j' => {
-                let name = u32::from_le_bytes(self.array()?);
-                self.recall(name)?;
-            }
             b'c' => {
                 let (module, name) = (self.line()?, self.line()?);
                 self.push(callable(&module, &name)?);
@@ -236,6 +220,26 @@ impl Machine<'_> {
             0x81 => self.make()?,
             b'b' => self.give_state()?,
             other => return Err(Refusal::Instruction(instruction_name(other))),
+        }
+        Ok(true)
+    }
+
+    /// Whether it was an instruction about what is kept for later, which was carried out.
+    fn remembers(&mut self, code: u8) -> Result<bool, Refusal> {
+        let name = match code {
+            b'q' | b'h' => u32::from(self.byte()?),
+            b'r' | b'j' => u32::from_le_bytes(self.array()?),
+            0x94 => self.memo.len() as u32,
+            // How many bytes the next instructions have, which they say themselves.
+            0x95 => {
+                self.take(8)?;
+                return Ok(true);
+            }
+            _ => return Ok(false),
+        };
+        match code {
+            b'h' | b'j' => self.recall(name)?,
+            _ => self.remember(name)?,
         }
         Ok(true)
     }

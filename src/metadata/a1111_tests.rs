@@ -191,8 +191,13 @@ fn a1111s_least_sigma_of_the_negative_prompt_is_read_where_it_skips_all_steps() 
 
 #[test]
 fn a_run_that_was_stopped_says_after_how_many_steps() {
-    let text = text_of(&request(), Some(12), Some("6ce0161689"));
-    assert!(text.contains("Size: 128x192, Model hash: 6ce0161689, Model: bozzetto"), "{text}");
+    let hashes = FileHashes { model: Some("6ce0161689".to_owned()), vae: Some("735e4c3a44".to_owned()) };
+    let borrowed = Borrowed { vae: Some("mse".to_owned()), ..Borrowed::default() };
+    let text = text_of(&Request { borrowed, ..request() }, Some(12), &hashes);
+    let names = "Size: 128x192, Model hash: 6ce0161689, Model: bozzetto, VAE hash: 735e4c3a44, VAE: mse";
+    assert!(text.contains(names), "{text}");
+    // Of a VAE that was not chosen nothing is written.
+    assert!(!text_of(&request(), None, &hashes).contains("VAE"));
     assert_eq!(from_parameters(&text).settings.steps_made, Some(12));
 }
 
