@@ -113,10 +113,9 @@ fn those_of_the_second_generation_and_of_xl_compute_what_diffusers_computes() {
     let with = |name: &str| {
         let case = Case::read(name);
         let lora = Arc::new(Lora::open(&case.write(home.path(), "lora.safetensors")).unwrap());
-        let plain = model(name, home.path());
         let refused = tiny(home.path()).check(&lora).unwrap_err().to_string();
         assert!(refused.contains("it was made for") || refused.contains("it changes layers"), "{refused}");
-        (plain, vec![(lora, case.weights)])
+        (model(name, home.path()), vec![(lora, case.weights)])
     };
     let (plain, loras) = with("sd2");
     let before = computed(&plain);
@@ -257,7 +256,7 @@ fn files_that_a_person_names_are_taken_for_what_they_hold() {
     std::fs::copy(fixture("words/xl.safetensors"), pile.join("charm.safetensors")).unwrap();
     std::fs::copy(fixture("upscaler/compact_x2.pth"), pile.join("larger.pth")).unwrap();
     let stranger = pile.join("stranger.safetensors");
-    candle_core::safetensors::save(&HashMap::from([("x".to_owned(), weights("x", (2, 2)))]), &stranger).unwrap();
+    candle_core::safetensors::save(&HashMap::from([("x".to_owned(), weights("x", (2, 2, 2)))]), &stranger).unwrap();
     let found = |places: &[&Path]| {
         let library = Library::discover(&places.iter().map(|place| place.to_path_buf()).collect::<Vec<_>>());
         let models = library.entries().iter().filter(|entry| entry.path.starts_with(home.path()));
