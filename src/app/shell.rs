@@ -77,9 +77,11 @@ impl App {
     /// What was dropped onto the window or pasted outside of a text field.
     fn take_in(&mut self, ctx: &Context) {
         let dropped: Vec<PathBuf> = ctx.input(|i| i.raw.dropped_files.iter().map(|f| f.path().to_path_buf()).collect());
-        if let Some(path) = dropped.into_iter().find(|p| !p.as_os_str().is_empty()) {
+        let dropped = dropped.into_iter().filter(|path| !path.as_os_str().is_empty());
+        let (models, pictures): (Vec<PathBuf>, Vec<PathBuf>) = dropped.partition(|path| is_model(path));
+        let picture = pictures.into_iter().next().map(Action::OpenPicture);
+        for action in models.into_iter().map(Action::AddModel).chain(picture) {
             self.view.gallery_open = false;
-            let action = if is_model(&path) { Action::AddModel(path) } else { Action::OpenPicture(path) };
             self.apply(ctx, action);
         }
         if ctx.text_edit_focused() {
@@ -163,10 +165,11 @@ fn shortened(prompt: &str) -> String {
     if line.chars().count() <= 60 { line.to_owned() } else { line.chars().take(59).chain(['\u{2026}']).collect() }
 }
 
-/// Whether something that was dropped is a model or a folder of models: what pictures and projects are not.
+/// Whether something that was dropped is a model, what goes with models or a folder of them: what pictures and projects are not.
 fn is_model(path: &Path) -> bool {
     let ending = path.extension().unwrap_or_default();
-    path.is_dir() || ["safetensors", "ckpt", "pt", "gguf"].iter().any(|known| ending.eq_ignore_ascii_case(known))
+    path.is_dir()
+        || ["safetensors", "ckpt", "pt", "gguf", "pth", "bin"].iter().any(|known| ending.eq_ignore_ascii_case(known))
 }
 
 /// The file that a pasted text names, as file managers put it on the clipboard.

@@ -88,6 +88,9 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// A file that was written to after it was looked at.
+    #[error("this file was changed since it was looked at: paint once more, and it is read anew: {}", .0.display())]
+    Changed(PathBuf),
     /// A checkpoint whose tensors do not make the networks.
     #[error("the checkpoint is not whole ({reason}); copy or download the file anew: {}", path.display())]
     Incomplete {

@@ -1,7 +1,7 @@
 use super::folder::{STEM, TEXT_STEM};
 use super::held::Held;
 use super::ldm::{SingleFile, UNetNames};
-use super::lora::{Adapted, Layer, Lora, LoraWeights, Net, OtherName, TEXT_NETS};
+use super::lora::{self, Adapted, Layer, Lora, LoraWeights, Net, OtherName, TEXT_NETS};
 use super::source::{Configs, Source, Sources, native_extent};
 use super::vae::VaeFile;
 use super::weights::Weights;
@@ -209,6 +209,18 @@ impl Model {
     /// Checks that a `LoRA` was made for such a model.
     pub fn check(&self, lora: &Lora) -> Result<(), Error> {
         lora.check(&self.name, &self.layers()?)
+    }
+
+    /// How many bytes more it has in memory with these `LoRA`s than without any.
+    pub fn bytes_added(&self, loras: &[(Arc<Lora>, LoraWeights)]) -> Result<u64, Error> {
+        // What multiplies in bf16 is stored so in the end, and on a GPU as it was.
+        let grows = self.parts.dtype == DType::F32 && self.device.is_cpu();
+        if grows && !loras.is_empty() { Ok(lora::bytes_added(&self.layers()?, loras)) } else { Ok(0) }
+    }
+
+    /// Whether its files are still those that it was opened from.
+    pub fn is_current(&self) -> bool {
+        self.parts.sources.are_current()
     }
 
     /// Frees the memory of all networks until they are asked for again.

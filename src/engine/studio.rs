@@ -35,6 +35,8 @@ pub(super) struct Studio {
     vae: Option<PathBuf>,
     /// Those that are in it.
     loras: Vec<LoraTag>,
+    /// How many bytes they add to it.
+    lora_bytes: u64,
     /// The tiny one that shows steps.
     tiny_vae: Option<(PathBuf, Vae)>,
     /// As for the model.
@@ -55,6 +57,7 @@ impl Studio {
             vae: None,
             tiny_vae: None,
             loras: Vec::new(),
+            lora_bytes: 0,
             upscaler: None,
             controlnet: None,
             eye: None,
@@ -65,7 +68,7 @@ impl Studio {
     fn is_too_large(&self, model: &str) -> bool {
         let entry = self.library.entries().iter().find(|entry| entry.name == model);
         let needed = entry.and_then(|entry| entry.summary.as_ref().ok()).map(|facts| facts.memory(facts.native_extent));
-        needed.zip(available_memory()).is_some_and(|(needed, free)| needed > free)
+        needed.zip(available_memory()).is_some_and(|(needed, free)| needed + self.lora_bytes > free)
     }
 
     /// The CLIP of this name, loaded unless it is.
@@ -170,6 +173,14 @@ impl Studio {
             model.check(&lora)?;
             opened.push((Arc::new(lora), LoraWeights { unet: tag.unet, text: tag.text }));
         }
+        let added = model.bytes_added(&opened)?;
+        // What others added is freed first.
+        let grows_by = added.saturating_sub(self.lora_bytes);
+        if !self.sparing && available_memory().is_some_and(|free| grows_by > free) {
+            self.sparing = true;
+            model.give_back();
+        }
+        self.lora_bytes = added;
         if let Some((path, precision, model)) = self.loaded.take() {
             self.loras.clear();
             self.loaded = Some((path, precision, model.with_loras(opened)?));
@@ -206,7 +217,9 @@ impl Work for Studio {
     fn load(&mut self, model: &str, parts_from: Option<&str>, precision: Precision) -> Result<Option<f64>, Error> {
         let path = self.library.find(model)?;
         let lender = self.lender_of(&path, parts_from)?;
-        let is_loaded = self.loaded.as_ref().is_some_and(|(of, loaded, _)| *of == path && *loaded == precision);
+        let is_it =
+            |of: &Path, loaded: Precision, model: &Model| *of == *path && loaded == precision && model.is_current();
+        let is_loaded = self.loaded.as_ref().is_some_and(|(of, loaded, model)| is_it(of, *loaded, model));
         if is_loaded && self.lender == lender {
             return Ok(None);
         }
@@ -217,6 +230,7 @@ impl Work for Studio {
         // Two models at once may be more than the machine holds.
         self.loaded = None;
         self.loras.clear();
+        self.lora_bytes = 0;
         self.vae = None;
         let started = Instant::now();
         give_back_freed_memory();

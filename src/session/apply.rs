@@ -365,8 +365,8 @@ impl Session {
         };
         if let Some(item) = self.results.get_mut(id).filter(|item| item.kept == Kept::InMemory) {
             item.kept = Kept::Saving;
-            let Unsaved { painted, partial, hash } = unsaved;
-            self.archive.send(archive::Task::Add { result: id, painted, partial, hash });
+            let Unsaved { painted, partial, hashes } = unsaved;
+            self.archive.send(archive::Task::Add { result: id, painted, partial, hashes });
         }
         self.dismiss_offers_of(|action| matches!(action, Action::SaveAgain(offered) if *offered == id));
     }

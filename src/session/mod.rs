@@ -39,7 +39,7 @@ mod worker;
 pub use action::Action;
 pub use canvas::{Shown, Wish};
 pub use downloads::Download;
-pub use draft::{Details, Draft, Model, ModelState, NotReady};
+pub use draft::{Details, Draft, KnownVae, Model, ModelState, NotReady};
 pub use guide::ControlNetChoice;
 pub use history::History;
 pub use jobs::{Jobs, Running, Waiting};
