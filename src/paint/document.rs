@@ -1,4 +1,5 @@
 use super::fill::filled;
+use super::hands::promptly;
 use super::history::{Change, History};
 use super::mask_edits::Adjusted;
 use super::{Bucket, Error, Frame, LayerEdit, LayerId, LayerLook, MaskEdit, Painting, Side, Stack, Tiles};
@@ -16,7 +17,7 @@ pub struct Document {
     /// The same in one piece, once somebody asks for it.
     picture: OnceLock<Arc<Picture>>,
     /// Not there as long as it keeps everything and nobody asks for it.
-    mask: OnceLock<Mask>,
+    mask: OnceLock<Arc<Mask>>,
     masks_something: bool,
     pub(super) adjusted: Option<Adjusted>,
     history: History,
@@ -110,7 +111,7 @@ impl Document {
             flat: Arc::new(stack.flattened(extent)),
             stack,
             masks_something: mask.is_some(),
-            mask: mask.map_or_else(OnceLock::new, OnceLock::from),
+            mask: once(mask),
             ..Self::new(extent)
         })
     }
@@ -150,7 +151,12 @@ impl Document {
 
     /// Where to repaint, of the document's extent.
     pub fn mask(&self) -> &Mask {
-        self.mask.get_or_init(|| Mask::empty(self.extent))
+        self.shared_mask()
+    }
+
+    /// The same, to be kept: it stays as it is, and the document has another one when its mask changes.
+    pub fn shared_mask(&self) -> &Arc<Mask> {
+        self.mask.get_or_init(|| Arc::new(Mask::empty(self.extent)))
     }
 
     /// Whether the mask repaints anything.
@@ -211,6 +217,10 @@ impl Document {
 
     /// Carries out an edit as one step of undo. Returns whether anything changed: what changes nothing is no step.
     pub fn apply(&mut self, edit: Edit) -> Result<bool, Error> {
+        promptly(|| self.carry_out(edit))
+    }
+
+    fn carry_out(&mut self, edit: Edit) -> Result<bool, Error> {
         let look = match &edit {
             Edit::Layer(LayerEdit::Look { layer, goes_on, .. }) => Some((*layer, *goes_on)),
             _ => None,
@@ -387,6 +397,7 @@ impl Document {
                 self.mask();
                 if let Some(mask) = self.mask.get_mut() {
                     let boxed = coverage.chunks_exact_mut(bounds.extent.width as usize);
+                    let mask = Arc::make_mut(mask);
                     for (row, kept) in rows(self.extent, bounds).zip(boxed) {
                         mask.coverage_mut()[row].swap_with_slice(kept);
                     }
@@ -394,8 +405,14 @@ impl Document {
                 self.note_mask(bounds);
                 Change::MaskBox { bounds, coverage }
             }
+            Change::Mask(mask) => {
+                self.mask();
+                let old_mask = self.mask.get_mut().map(|held| std::mem::replace(held, mask));
+                self.note_mask(Bounds::whole(self.extent));
+                Change::Mask(old_mask.expect("it was just asked for"))
+            }
             Change::MaskInverted => {
-                self.mask = OnceLock::from(self.mask().inverted());
+                self.mask = once(Some(self.mask().inverted()));
                 self.note_mask(Bounds::whole(self.extent));
                 Change::MaskInverted
             }
@@ -407,8 +424,8 @@ impl Document {
                 let area = std::mem::replace(&mut self.area, area);
                 let old_extent = std::mem::replace(&mut self.extent, extent);
                 let old_stack = std::mem::replace(&mut self.stack, stack);
-                let mask = mask.map_or_else(OnceLock::new, OnceLock::from);
-                let old_mask = std::mem::replace(&mut self.mask, mask).into_inner().filter(|mask| !mask.is_empty());
+                let old_mask = std::mem::replace(&mut self.mask, once(mask)).into_inner();
+                let old_mask = old_mask.filter(|mask| !mask.is_empty()).map(Arc::unwrap_or_clone);
                 self.flat = Arc::new(self.stack.flattened(extent));
                 self.picture = OnceLock::new();
                 self.dirty = None;
@@ -418,6 +435,10 @@ impl Document {
             }
         }
     }
+}
+
+fn once(mask: Option<Mask>) -> OnceLock<Arc<Mask>> {
+    mask.map_or_else(OnceLock::new, |mask| OnceLock::from(Arc::new(mask)))
 }
 
 /// Layers and mask must be as large as the document.

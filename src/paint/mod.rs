@@ -14,6 +14,7 @@ mod document;
 mod error;
 mod fill;
 mod gradient;
+mod hands;
 mod history;
 mod ink;
 mod layer;
