@@ -146,11 +146,11 @@ fn share_that_differs(extent: Extent, uniforms: CanvasUniforms, tolerance: i32) 
         Scene { shown, uniforms }
     });
     let seen = harness.render().expect("the canvas renders");
-    let texels = |(extent, bytes): &(Extent, Vec<u8>)| Texels { extent: *extent, bytes };
+    let [picture, preview, mask] = [&picture, &preview, &mask].map(|(extent, bytes)| Texels { extent: *extent, bytes });
     let mut differing = 0;
     for (x, y, pixel) in seen.enumerate_pixels() {
         let at = [x as f32 + 0.5, y as f32 + 0.5];
-        let expected = canvas(&told, texels(&picture), texels(&preview), texels(&mask), at);
+        let expected = canvas(&told, picture, preview, mask, at);
         let is_near = (0..3).all(|c| (i32::from(pixel.0[c]) - (expected[c] * 255.0).round() as i32).abs() <= tolerance);
         differing += usize::from(!is_near);
     }

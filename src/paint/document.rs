@@ -2,9 +2,10 @@ use super::fill::filled;
 use super::hands::promptly;
 use super::history::{Change, History};
 use super::mask_edits::Adjusted;
+use super::seen::{Mixed, Mixing, Seen};
 use super::{Bucket, Error, Frame, LayerEdit, LayerId, LayerLook, MaskEdit, Painting, Side, Stack, Tiles};
 use crate::geom::{Bounds, Extent};
-use crate::pixels::{Mask, Picture};
+use crate::pixels::{Mask, Picture, check_room};
 use std::sync::{Arc, OnceLock};
 
 /// What is edited: layers, a mask of the same extent, and how to take changes of both back. Without layers there is no picture.
@@ -12,9 +13,8 @@ use std::sync::{Arc, OnceLock};
 pub struct Document {
     extent: Extent,
     stack: Stack,
-    /// What is seen of the layers.
-    flat: Arc<Tiles>,
-    /// The same in one piece, once somebody asks for it.
+    seen: Seen,
+    /// What is seen of the layers in one piece, once somebody asks for it.
     picture: OnceLock<Arc<Picture>>,
     /// Not there as long as it keeps everything and nobody asks for it.
     mask: OnceLock<Arc<Mask>>,
@@ -82,7 +82,7 @@ impl Document {
         Self {
             extent,
             stack: Stack::default(),
-            flat: Arc::new(Tiles::clear(extent)),
+            seen: Seen::of(&Stack::default(), extent),
             picture: OnceLock::new(),
             mask: OnceLock::new(),
             masks_something: false,
@@ -108,7 +108,7 @@ impl Document {
         check_extents(extent, &stack, mask.as_ref())?;
         let mask = mask.filter(|mask| !mask.is_empty());
         Ok(Self {
-            flat: Arc::new(stack.flattened(extent)),
+            seen: Seen::of(&stack, extent),
             stack,
             masks_something: mask.is_some(),
             mask: once(mask),
@@ -134,8 +134,24 @@ impl Document {
     }
 
     /// What is seen of all layers together; another one whenever something else is seen, and where it changed, its tiles are others.
+    /// After a change of much it may have to be put together first.
     pub fn flat(&self) -> &Arc<Tiles> {
-        &self.flat
+        self.seen.now(&self.stack)
+    }
+
+    /// What was seen of them when it was put together last: what to show without waiting.
+    pub fn last_flat(&self) -> &Arc<Tiles> {
+        self.seen.last()
+    }
+
+    /// What has to be put together until that is what is seen, for [`Self::take_mixed`]. None if it is.
+    pub fn to_mix(&self) -> Option<Mixing> {
+        self.seen.to_mix(&self.stack)
+    }
+
+    /// Takes what was put together meanwhile.
+    pub fn take_mixed(&mut self, mixed: Mixed) {
+        self.seen.take(mixed, &self.stack);
     }
 
     /// Whether there is a picture to start from: whether there are layers.
@@ -146,7 +162,7 @@ impl Document {
     /// The picture to start from: what is seen of all layers together, in one piece. None without layers. It is put together when
     /// it is asked for, and stays the same one until something else is seen.
     pub fn picture(&self) -> Option<&Arc<Picture>> {
-        self.has_picture().then(|| self.picture.get_or_init(|| Arc::new(self.flat.to_picture())))
+        self.has_picture().then(|| self.picture.get_or_init(|| Arc::new(self.flat().to_picture())))
     }
 
     /// Where to repaint, of the document's extent.
@@ -290,17 +306,9 @@ impl Document {
     /// What would be seen after an edit of the layers.
     pub fn seen_with(&self, edit: LayerEdit) -> Result<Tiles, Error> {
         Ok(match self.stack.edited(self.extent, edit)? {
-            Some(stack) => self.flat_of(&stack),
-            None => (*self.flat).clone(),
+            Some(stack) => self.seen.with(&stack),
+            None => (**self.flat()).clone(),
         })
-    }
-
-    /// What is seen of a stack that differs a little from the document's.
-    fn flat_of(&self, stack: &Stack) -> Tiles {
-        let mut flat = (*self.flat).clone();
-        let changed: Vec<_> = (0..flat.count()).filter(|&index| self.stack.differs(stack, index)).collect();
-        flat.set_all(&changed, |index| stack.seen(index));
-        flat
     }
 
     fn take_picture(
@@ -356,6 +364,9 @@ impl Document {
         if extent == self.extent() {
             return Ok(None);
         }
+        // Each layer with anything on it, and what is seen of them.
+        let sheets = self.stack.layers().iter().filter(|layer| !layer.tiles.is_clear()).count() + 1;
+        check_room((extent.area() * 4 * sheets) as u64).map_err(|short| Error::NoRoom { extent, short })?;
         let mask = self.masks_something.then(|| self.mask().resized(extent));
         Ok(Some(self.swap(Change::Canvas {
             extent,
@@ -370,15 +381,14 @@ impl Document {
         let (stack, flat) = painting.into_parts();
         (stack != self.stack).then(|| {
             self.revision += 1;
-            self.take_stack(stack, flat)
+            if self.seen.turn_to(&stack, flat) {
+                self.picture = OnceLock::new();
+            }
+            self.take_stack(stack)
         })
     }
 
-    fn take_stack(&mut self, stack: Stack, flat: Tiles) -> Change {
-        if flat.changed(&self.flat).next().is_some() {
-            self.picture = OnceLock::new();
-            self.flat = Arc::new(flat);
-        }
+    fn take_stack(&mut self, stack: Stack) -> Change {
         let stack = std::mem::replace(&mut self.stack, stack);
         let bytes = stack.bytes_besides(&self.stack);
         Change::Layers { stack, bytes }
@@ -417,8 +427,10 @@ impl Document {
                 Change::MaskInverted
             }
             Change::Layers { stack, .. } => {
-                let flat = self.flat_of(&stack);
-                self.take_stack(stack, flat)
+                if self.seen.turn(&self.stack, &stack) {
+                    self.picture = OnceLock::new();
+                }
+                self.take_stack(stack)
             }
             Change::Canvas { extent, stack, mask, area, .. } => {
                 let area = std::mem::replace(&mut self.area, area);
@@ -426,7 +438,7 @@ impl Document {
                 let old_stack = std::mem::replace(&mut self.stack, stack);
                 let old_mask = std::mem::replace(&mut self.mask, once(mask)).into_inner();
                 let old_mask = old_mask.filter(|mask| !mask.is_empty()).map(Arc::unwrap_or_clone);
-                self.flat = Arc::new(self.stack.flattened(extent));
+                self.seen = Seen::of(&self.stack, extent);
                 self.picture = OnceLock::new();
                 self.dirty = None;
                 self.note_mask(Bounds::whole(extent));

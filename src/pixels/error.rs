@@ -47,6 +47,16 @@ pub enum Error {
         /// The size it claims.
         extent: Extent,
     },
+    /// More than memory holds.
+    #[error("this image is {extent}: {short}: {name}")]
+    NoRoom {
+        /// Which file.
+        name: String,
+        /// Its size.
+        extent: Extent,
+        /// What is there.
+        short: super::NoRoom,
+    },
     /// The file begins like an image and is none, or ends too early.
     #[error("this image is damaged or incomplete ({reason}): try to copy or save it again: {name}")]
     Damaged {

@@ -1,7 +1,7 @@
 //! From image files to pictures. Files come from anywhere: sizes are checked before memory is taken, and a file that ends too
 //! early is refused rather than shown half grey.
 
-use super::{Error, Mask, Picture};
+use super::{Error, Mask, Picture, check_room};
 use crate::geom::Extent;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 use std::io::{self, Cursor, Read};
@@ -47,6 +47,12 @@ impl Picture {
         if !Self::holds(extent) {
             return Err(Error::TooLarge { name: name(), extent });
         }
+        // As it is stored, and as it is kept.
+        check_room(decoder.total_bytes().saturating_add(extent.area() as u64 * 4)).map_err(|short| Error::NoRoom {
+            name: name(),
+            extent,
+            short,
+        })?;
         if format == ImageFormat::Jpeg && !jpeg_is_complete(bytes) {
             return Err(Error::Damaged { name: name(), reason: "it ends too early".into() });
         }
