@@ -135,7 +135,7 @@ def white(path, side):
 def paint(program, home, ends):
     """Paints one picture after the other until it is told to end, stepping back as the window's engine does: at a niceness of 9."""
     while not ends.is_set():
-        command = ["nice", "-n", "9", program, "paint", "red apple", "--steps", "100", "--output", home / "apple.png"]
+        command = ["nice", "-n", "9", program, "paint", "red apple", "--steps", "100", "--out", home / "apple.png"]
         subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
