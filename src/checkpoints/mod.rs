@@ -35,7 +35,6 @@ mod upscaler;
 mod vae;
 mod weights;
 
-pub use crate::networks::available_memory;
 pub use crate::networks::{ControlNet, Vae};
 pub use clip::{Clip, ClipEntry, ClipSummary, Preprocessing};
 pub use controlnet::{ControlNetEntry, ControlNetSummary, load_controlnet};

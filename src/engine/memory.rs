@@ -1,4 +1,4 @@
-//! What is free, how long weights stay in memory, and when what was freed is given back: after a job, or, where memory is spared,
+//! How long weights stay in memory, and when what was freed is given back: after a job, or, where memory is spared,
 //! after each of its phases. glibc would give every large block back to the system as soon as it is free, and get it again,
 //! cleared page by page, a moment later: a picture of 512×512 spends a fifth of its decoding on that.
 

@@ -9,7 +9,6 @@ mod priority;
 mod studio;
 mod thread;
 
-pub use crate::checkpoints::available_memory;
 pub use channel::{Client, Gone, Peer, channel};
 pub use device::{DeviceChoice, choose_device, device, device_name};
 pub use memory::{Memory, give_back_freed_memory, keep_freed_memory};

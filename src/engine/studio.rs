@@ -2,7 +2,7 @@
 
 use super::preview::Previews;
 use super::thread::Work;
-use super::{CancelToken, Error, Event, Job, Memory, Peer, available_memory, device, give_back_freed_memory};
+use super::{CancelToken, Error, Event, Job, Memory, Peer, device, give_back_freed_memory};
 use crate::checkpoints::{
     self, Clip, ControlNet, LearnedWord, Library, Lora, LoraWeights, Model, Upscaler, Vae, load_controlnet,
     load_tiny_vae,
@@ -11,6 +11,7 @@ use crate::diffusion::{
     Control, Ending, Extras, Incoming, Painted, Precision, Progress, Request, Stop, Trace, Upscale, paint, upscale,
 };
 use crate::meaning::{Embedding, Eye, Seen};
+use crate::memory::available_memory;
 use crate::pixels::Picture;
 use crate::prompt::{LoraTag, loras, names};
 use candle_core::Device;

@@ -16,7 +16,6 @@ mod host;
 mod items;
 mod layout;
 mod linear;
-mod memory;
 mod merging;
 mod norm;
 
@@ -27,6 +26,5 @@ pub use host::{BYTES, activations, multiplies_bf16, multiplies_bytes};
 pub use items::by_items;
 pub use layout::{concatenate, enlarged, pixel_shuffle, pixel_unshuffle, to_channels_first, to_channels_last};
 pub use linear::{Embedding, GatedLinear, Linear};
-pub use memory::available_memory;
 pub use merging::Merging;
 pub use norm::{GroupNorm, LayerNorm, Measured};

@@ -1,8 +1,11 @@
 use super::fill::filled;
+use super::hands::promptly;
 use super::history::{Change, History};
 use super::mask_edits::Adjusted;
+use super::seen::{Mixed, Mixing, Seen};
 use super::{Bucket, Error, Frame, LayerEdit, LayerId, LayerLook, MaskEdit, Painting, Side, Stack, Tiles};
 use crate::geom::{Bounds, Extent};
+use crate::memory::check_room;
 use crate::pixels::{Mask, Picture};
 use std::sync::{Arc, OnceLock};
 
@@ -11,12 +14,11 @@ use std::sync::{Arc, OnceLock};
 pub struct Document {
     extent: Extent,
     stack: Stack,
-    /// What is seen of the layers.
-    flat: Arc<Tiles>,
-    /// The same in one piece, once somebody asks for it.
+    seen: Seen,
+    /// What is seen of the layers in one piece, once somebody asks for it.
     picture: OnceLock<Arc<Picture>>,
     /// Not there as long as it keeps everything and nobody asks for it.
-    mask: OnceLock<Mask>,
+    mask: OnceLock<Arc<Mask>>,
     masks_something: bool,
     pub(super) adjusted: Option<Adjusted>,
     history: History,
@@ -81,7 +83,7 @@ impl Document {
         Self {
             extent,
             stack: Stack::default(),
-            flat: Arc::new(Tiles::clear(extent)),
+            seen: Seen::of(&Stack::default(), extent),
             picture: OnceLock::new(),
             mask: OnceLock::new(),
             masks_something: false,
@@ -107,10 +109,10 @@ impl Document {
         check_extents(extent, &stack, mask.as_ref())?;
         let mask = mask.filter(|mask| !mask.is_empty());
         Ok(Self {
-            flat: Arc::new(stack.flattened(extent)),
+            seen: Seen::of(&stack, extent),
             stack,
             masks_something: mask.is_some(),
-            mask: mask.map_or_else(OnceLock::new, OnceLock::from),
+            mask: once(mask),
             ..Self::new(extent)
         })
     }
@@ -133,8 +135,24 @@ impl Document {
     }
 
     /// What is seen of all layers together; another one whenever something else is seen, and where it changed, its tiles are others.
+    /// After a change of much it may have to be put together first.
     pub fn flat(&self) -> &Arc<Tiles> {
-        &self.flat
+        self.seen.now(&self.stack)
+    }
+
+    /// What was seen of them when it was put together last: what to show without waiting.
+    pub fn last_flat(&self) -> &Arc<Tiles> {
+        self.seen.last()
+    }
+
+    /// What has to be put together until that is what is seen, for [`Self::take_mixed`]. None if it is.
+    pub fn to_mix(&self) -> Option<Mixing> {
+        self.seen.to_mix(&self.stack)
+    }
+
+    /// Takes what was put together meanwhile.
+    pub fn take_mixed(&mut self, mixed: Mixed) {
+        self.seen.take(mixed, &self.stack);
     }
 
     /// Whether there is a picture to start from: whether there are layers.
@@ -145,12 +163,17 @@ impl Document {
     /// The picture to start from: what is seen of all layers together, in one piece. None without layers. It is put together when
     /// it is asked for, and stays the same one until something else is seen.
     pub fn picture(&self) -> Option<&Arc<Picture>> {
-        self.has_picture().then(|| self.picture.get_or_init(|| Arc::new(self.flat.to_picture())))
+        self.has_picture().then(|| self.picture.get_or_init(|| Arc::new(self.flat().to_picture())))
     }
 
     /// Where to repaint, of the document's extent.
     pub fn mask(&self) -> &Mask {
-        self.mask.get_or_init(|| Mask::empty(self.extent))
+        self.shared_mask()
+    }
+
+    /// The same, to be kept: it stays as it is, and the document has another one when its mask changes.
+    pub fn shared_mask(&self) -> &Arc<Mask> {
+        self.mask.get_or_init(|| Arc::new(Mask::empty(self.extent)))
     }
 
     /// Whether the mask repaints anything.
@@ -211,6 +234,10 @@ impl Document {
 
     /// Carries out an edit as one step of undo. Returns whether anything changed: what changes nothing is no step.
     pub fn apply(&mut self, edit: Edit) -> Result<bool, Error> {
+        promptly(|| self.carry_out(edit))
+    }
+
+    fn carry_out(&mut self, edit: Edit) -> Result<bool, Error> {
         let look = match &edit {
             Edit::Layer(LayerEdit::Look { layer, goes_on, .. }) => Some((*layer, *goes_on)),
             _ => None,
@@ -280,17 +307,9 @@ impl Document {
     /// What would be seen after an edit of the layers.
     pub fn seen_with(&self, edit: LayerEdit) -> Result<Tiles, Error> {
         Ok(match self.stack.edited(self.extent, edit)? {
-            Some(stack) => self.flat_of(&stack),
-            None => (*self.flat).clone(),
+            Some(stack) => self.seen.with(&stack),
+            None => (**self.flat()).clone(),
         })
-    }
-
-    /// What is seen of a stack that differs a little from the document's.
-    fn flat_of(&self, stack: &Stack) -> Tiles {
-        let mut flat = (*self.flat).clone();
-        let changed: Vec<_> = (0..flat.count()).filter(|&index| self.stack.differs(stack, index)).collect();
-        flat.set_all(&changed, |index| stack.seen(index));
-        flat
     }
 
     fn take_picture(
@@ -346,6 +365,9 @@ impl Document {
         if extent == self.extent() {
             return Ok(None);
         }
+        // Each layer with anything on it, and what is seen of them.
+        let sheets = self.stack.layers().iter().filter(|layer| !layer.tiles.is_clear()).count() + 1;
+        check_room((extent.area() * 4 * sheets) as u64).map_err(|short| Error::NoRoom { extent, short })?;
         let mask = self.masks_something.then(|| self.mask().resized(extent));
         Ok(Some(self.swap(Change::Canvas {
             extent,
@@ -360,15 +382,14 @@ impl Document {
         let (stack, flat) = painting.into_parts();
         (stack != self.stack).then(|| {
             self.revision += 1;
-            self.take_stack(stack, flat)
+            if self.seen.turn_to(&stack, flat) {
+                self.picture = OnceLock::new();
+            }
+            self.take_stack(stack)
         })
     }
 
-    fn take_stack(&mut self, stack: Stack, flat: Tiles) -> Change {
-        if flat.changed(&self.flat).next().is_some() {
-            self.picture = OnceLock::new();
-            self.flat = Arc::new(flat);
-        }
+    fn take_stack(&mut self, stack: Stack) -> Change {
         let stack = std::mem::replace(&mut self.stack, stack);
         let bytes = stack.bytes_besides(&self.stack);
         Change::Layers { stack, bytes }
@@ -387,6 +408,7 @@ impl Document {
                 self.mask();
                 if let Some(mask) = self.mask.get_mut() {
                     let boxed = coverage.chunks_exact_mut(bounds.extent.width as usize);
+                    let mask = Arc::make_mut(mask);
                     for (row, kept) in rows(self.extent, bounds).zip(boxed) {
                         mask.coverage_mut()[row].swap_with_slice(kept);
                     }
@@ -394,22 +416,30 @@ impl Document {
                 self.note_mask(bounds);
                 Change::MaskBox { bounds, coverage }
             }
+            Change::Mask(mask) => {
+                self.mask();
+                let old_mask = self.mask.get_mut().map(|held| std::mem::replace(held, mask));
+                self.note_mask(Bounds::whole(self.extent));
+                Change::Mask(old_mask.expect("it was just asked for"))
+            }
             Change::MaskInverted => {
-                self.mask = OnceLock::from(self.mask().inverted());
+                self.mask = once(Some(self.mask().inverted()));
                 self.note_mask(Bounds::whole(self.extent));
                 Change::MaskInverted
             }
             Change::Layers { stack, .. } => {
-                let flat = self.flat_of(&stack);
-                self.take_stack(stack, flat)
+                if self.seen.turn(&self.stack, &stack) {
+                    self.picture = OnceLock::new();
+                }
+                self.take_stack(stack)
             }
             Change::Canvas { extent, stack, mask, area, .. } => {
                 let area = std::mem::replace(&mut self.area, area);
                 let old_extent = std::mem::replace(&mut self.extent, extent);
                 let old_stack = std::mem::replace(&mut self.stack, stack);
-                let mask = mask.map_or_else(OnceLock::new, OnceLock::from);
-                let old_mask = std::mem::replace(&mut self.mask, mask).into_inner().filter(|mask| !mask.is_empty());
-                self.flat = Arc::new(self.stack.flattened(extent));
+                let old_mask = std::mem::replace(&mut self.mask, once(mask)).into_inner();
+                let old_mask = old_mask.filter(|mask| !mask.is_empty()).map(Arc::unwrap_or_clone);
+                self.seen = Seen::of(&self.stack, extent);
                 self.picture = OnceLock::new();
                 self.dirty = None;
                 self.note_mask(Bounds::whole(extent));
@@ -418,6 +448,10 @@ impl Document {
             }
         }
     }
+}
+
+fn once(mask: Option<Mask>) -> OnceLock<Arc<Mask>> {
+    mask.map_or_else(OnceLock::new, |mask| OnceLock::from(Arc::new(mask)))
 }
 
 /// Layers and mask must be as large as the document.

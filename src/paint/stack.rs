@@ -117,6 +117,11 @@ impl Stack {
         !self.sheets(index).map(key).eq(other.sheets(index).map(key))
     }
 
+    /// How many layers are mixed where a tile is put together; none where one alone is seen.
+    pub(super) fn sheets_to_mix(&self, index: usize) -> usize {
+        Some(self.sheets(index).count()).filter(|&count| count > 1).unwrap_or(0)
+    }
+
     fn sheets(&self, index: usize) -> impl Iterator<Item = Sheet<'_>> {
         let seen = self.layers.iter().filter(|layer| layer.look.visible && layer.look.opacity > 0.0);
         seen.filter_map(move |layer| {

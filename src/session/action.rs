@@ -135,6 +135,8 @@ pub enum Action {
         grow: i32,
         /// The deviation of the Gaussian that softens it, in pixels.
         feather: f32,
+        /// Whether it may be done roughly for now: the next action of another kind makes it exact.
+        is_rough: bool,
     },
     /// Repaint nothing in particular.
     ClearMask,

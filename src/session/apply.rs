@@ -28,6 +28,9 @@ impl Session {
 
     #[expect(clippy::too_many_lines, reason = "a table: an arm for each action")]
     fn carry_out(&mut self, action: Action) {
+        if !matches!(action, Action::AdjustMask { .. }) {
+            self.document.finish_adjusting();
+        }
         match action {
             Action::Generate => self.generate(self.way()),
             Action::PaintAs(way) => self.generate(way),
@@ -120,8 +123,8 @@ impl Session {
             }
             Action::Stroke(stroke) => self.edit_mask(Edit::Mask(MaskEdit::Stroke(stroke))),
             Action::MaskShape(shape, combine) => self.edit_mask(Edit::Mask(MaskEdit::Shape(shape, combine))),
-            Action::AdjustMask { grow, feather } => {
-                self.edit(Edit::Mask(MaskEdit::Adjust { grow, feather, goes_on: true }));
+            Action::AdjustMask { grow, feather, is_rough } => {
+                self.edit(Edit::Mask(MaskEdit::Adjust { grow, feather, goes_on: true, is_rough }));
             }
             Action::ClearMask => self.edit(Edit::Mask(MaskEdit::Clear)),
             Action::InvertMask => self.edit_mask(Edit::Mask(MaskEdit::Invert)),

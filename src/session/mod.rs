@@ -21,6 +21,7 @@ mod keep;
 mod layers;
 mod live;
 mod looking;
+mod mixing;
 mod models;
 mod notices;
 mod paint_box;
@@ -149,6 +150,7 @@ pub struct Session {
     looking: looking::Looking,
     hashing: hashing::Hashing,
     download_thread: downloads::Downloads,
+    mixer: mixing::Mixer,
     keeper: Keeper,
     /// Let go after the keeper has written what waited. None while another program keeps the state.
     #[cfg_attr(not(test), expect(dead_code, reason = "it is held, and there is nothing to ask of it"))]
@@ -253,6 +255,7 @@ impl Session {
             looking: looking::Looking::new(clip),
             download_thread: downloads::Downloads::start(Arc::clone(&wake), None),
             hashing: hashing::Hashing::start(Arc::clone(&wake), paths.hashes_file()),
+            mixer: mixing::start(Arc::clone(&wake)),
             keeper: if claim.is_some() { Keeper::start(folder, wake) } else { Keeper::idle() },
             claim,
             settings,
@@ -365,12 +368,13 @@ impl Session {
 
     /// Works out what the canvas shows now.
     fn refresh(&mut self) {
+        self.mix_on();
         self.look_below_the_mask();
         let preview = self.jobs.running.as_ref().filter(|_| !self.view.stays).and_then(|running| {
             let picture = Arc::clone(running.preview.as_ref()?);
             let part = part::Part::of(&running.request).filter(|part| self.fits(part));
             let extent = part.as_ref().map_or_else(|| running.request.picture_extent(), |part| part.place.of);
-            let over = part.map(|part| (Arc::clone(self.document.flat()), part.place.bounds));
+            let over = part.map(|part| (Arc::clone(self.document.last_flat()), part.place.bounds));
             Some(Shown::Preview { job: running.id, picture, extent, over })
         });
         let shown = preview.or_else(|| self.live_shown()).unwrap_or_else(|| self.viewed());

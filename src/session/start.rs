@@ -46,7 +46,7 @@ impl Session {
             wake,
             entropy,
         });
-        session.memory = engine::available_memory();
+        session.memory = crate::memory::available_memory();
         session.set_hub_token(std::env::var(Hub::TOKEN).ok());
         if let Some(problem) = problem {
             session.notices.error(problem);

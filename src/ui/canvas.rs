@@ -15,6 +15,7 @@ use crate::render::CanvasPaint;
 use crate::render::canvas::CanvasUniforms;
 use crate::session::{Action, Session, Shown};
 use egui::{Align2, Color32, CursorIcon, Key, PointerButton, Rect, Response, Role, Sense, Stroke, Ui, WidgetInfo};
+use std::sync::Arc;
 
 /// The smallest and the largest brush, in image pixels.
 pub const BRUSH_SIZES: std::ops::RangeInclusive<f32> = 1.0..=512.0;
@@ -166,21 +167,21 @@ fn take_up(session: &Session, shown: &Shown, painted: Option<&Tiles>, view: &mut
     if let Some(before) = before(session).filter(|_| view.compare.is_some()) {
         view.canvas.set_before(before);
     }
-    let revision = UploadedMask::Document(session.document.revision());
     if let Some(stroke) = &mut view.stroke {
         let dirty = stroke.take_dirty();
-        if view.uploaded_mask != UploadedMask::Stroke {
+        if !matches!(view.uploaded_mask, UploadedMask::Stroke) {
             view.canvas.set_mask(stroke.mask());
             view.uploaded_mask = UploadedMask::Stroke;
         } else if let Some(dirty) = dirty {
             view.canvas.set_mask_box(stroke.mask(), dirty);
         }
-    } else if matches!(shown, Shown::Document(_) | Shown::Preview { over: Some(_), .. })
-        && session.document.has_mask()
-        && view.uploaded_mask != revision
+    } else if matches!(shown, Shown::Document(_) | Shown::Preview { over: Some(_), .. }) && session.document.has_mask()
     {
-        view.canvas.set_mask(session.document.mask());
-        view.uploaded_mask = revision;
+        let mask = session.document.shared_mask();
+        if !matches!(&view.uploaded_mask, UploadedMask::Document(held) if Arc::ptr_eq(held, mask)) {
+            view.canvas.set_mask(mask);
+            view.uploaded_mask = UploadedMask::Document(Arc::clone(mask));
+        }
     }
 }
 

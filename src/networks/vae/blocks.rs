@@ -1,6 +1,7 @@
 use super::bands::{Rows, through_conv, through_resnet};
 use super::config::AutoencoderKlConfig;
-use crate::kernels::{Activation, Conv2d, GroupNorm, Linear, Mask, Padding, attention, available_memory};
+use crate::kernels::{Activation, Conv2d, GroupNorm, Linear, Mask, Padding, attention};
+use crate::memory::available_memory;
 use crate::networks::resnet::{Groups, Resnet};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
