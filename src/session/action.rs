@@ -14,7 +14,9 @@ use std::sync::Arc;
 pub enum Action {
     /// Paint what the draft says; behind what runs already.
     Generate,
-    /// The same in this way, whatever the draft and the mask ask for.
+    /// The same, in front of all that waits.
+    GenerateNext,
+    /// Paint in this way, whatever the draft and the mask ask for.
     PaintAs(Way),
     /// End the running job.
     Stop(Stop),
@@ -99,6 +101,8 @@ pub enum Action {
     SetColour([u8; 3]),
     /// Paint with the other colour.
     SwapColours,
+    /// Paint with black; the other colour is white.
+    DefaultColours,
     /// Let the document be painted on: take up a shown result, or paper where there is nothing.
     BeginPainting,
     /// A finished stroke of the paint brush or the eraser.
@@ -183,6 +187,8 @@ pub enum Action {
     CancelDownload(String),
     /// Light, dark or as the system has it.
     SetTheme(Theme),
+    /// Give what is called so in the settings these keys, or its usual ones.
+    BindKeys(String, Option<Vec<String>>),
     /// Take a notice away.
     Dismiss(NoticeId),
 }

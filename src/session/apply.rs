@@ -29,8 +29,9 @@ impl Session {
     #[expect(clippy::too_many_lines, reason = "a table: an arm for each action")]
     fn carry_out(&mut self, action: Action) {
         match action {
-            Action::Generate => self.generate(self.way()),
-            Action::PaintAs(way) => self.generate(way),
+            Action::Generate => self.generate(self.way(), false),
+            Action::GenerateNext => self.generate(self.way(), true),
+            Action::PaintAs(way) => self.generate(way, false),
             Action::Stop(how) => self.jobs.stop(how),
             Action::Cancel(id) => self.jobs.cancel(id),
             Action::ClearQueue => {
@@ -99,6 +100,7 @@ impl Session {
             Action::SwapColours => {
                 std::mem::swap(&mut self.palette.colour, &mut self.palette.other_colour);
             }
+            Action::DefaultColours => (self.palette.colour, self.palette.other_colour) = ([0; 3], [255; 3]),
             Action::BeginPainting => {
                 self.begin_painting();
             }
@@ -156,13 +158,20 @@ impl Session {
                 self.settings.theme = theme;
                 self.save_settings();
             }
+            Action::BindKeys(name, keys) => {
+                match keys {
+                    Some(keys) => drop(self.settings.keys.insert(name, keys)),
+                    None => drop(self.settings.keys.remove(&name)),
+                }
+                self.save_settings();
+            }
             Action::Dismiss(id) => self.notices.dismiss(id),
         }
     }
 
     /// Queues what the draft says. The seed shown is the one that is used: another is drawn first if this one was painted, of a variation
-    /// the other seed.
-    fn generate(&mut self, way: Way) {
+    /// the other seed. What `goes_first` is painted before all that waits.
+    fn generate(&mut self, way: Way, goes_first: bool) {
         if !self.prepared_for(way) {
             return;
         }
@@ -210,8 +219,12 @@ impl Session {
         self.used_seed = Some(self.draft.seed);
         self.restarts_left = RESTARTS;
         self.history.remember(&self.draft.prompt);
+        let waited = self.jobs.waiting.len();
         for request in requests {
             self.jobs.push(request);
+        }
+        if goes_first {
+            self.jobs.waiting.rotate_left(waited);
         }
     }
 

@@ -160,6 +160,7 @@ pub struct Session {
     /// The models, where others came since the program began.
     library: Option<Arc<Library>>,
     in_place: Option<part::InPlace>,
+    masked_box: Option<part::MaskedBox>,
     /// Whether there is nothing under the mask, and at which revision of the document that was looked at.
     masks_nothing_below: bool,
     looked_below: Option<u64>,
@@ -262,6 +263,7 @@ impl Session {
             previewed: Vec::new(),
             library: None,
             in_place: None,
+            masked_box: None,
             masks_nothing_below: false,
             looked_below: None,
             live: live::Live::default(),
@@ -366,6 +368,7 @@ impl Session {
     /// Works out what the canvas shows now.
     fn refresh(&mut self) {
         self.look_below_the_mask();
+        self.find_masked_box();
         let preview = self.jobs.running.as_ref().filter(|_| !self.view.stays).and_then(|running| {
             let picture = Arc::clone(running.preview.as_ref()?);
             let part = part::Part::of(&running.request).filter(|part| self.fits(part));

@@ -17,7 +17,7 @@ use crate::session::{Action, Session, Shown};
 use egui::{Align2, Color32, CursorIcon, Key, PointerButton, Rect, Response, Role, Sense, Stroke, Ui, WidgetInfo};
 
 /// The smallest and the largest brush, in image pixels.
-pub const BRUSH_SIZES: std::ops::RangeInclusive<f32> = 1.0..=512.0;
+pub const BRUSH_SIZES: std::ops::RangeInclusive<f32> = 1.0..=2048.0;
 
 /// The canvas, over all that is left of the window.
 pub fn canvas_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut Outbox) {
@@ -114,7 +114,7 @@ fn move_view(ui: &Ui, response: &Response, scene: &Scene, view: &mut ViewState, 
     let (tool, brush, placement) = (scene.session.tool, tip(scene.session), &scene.placement);
     let has_brush = tool.is_mask() || tool.is_paint();
     let (primary, middle, delta) = ui.input(|i| (i.pointer.primary_down(), i.pointer.middle_down(), i.pointer.delta()));
-    let pans = middle || primary && is_panning(ui, tool) && view.stroke.is_none() && view.painting.is_none();
+    let pans = middle || primary && is_panning(ui, tool);
     if response.is_pointer_button_down_on() && pans && delta != egui::Vec2::ZERO {
         view.view = placement.panned(delta);
     }

@@ -111,7 +111,7 @@ pub(super) fn menu_bar_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, 
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if shortcut_button(ui, Shortcut::Help, Look::selected_if(view.help_open)).clicked() {
-                view.help_open = !view.help_open;
+                view.toggle_help();
             }
             theme_button(ui, session.settings.theme, out);
             if shortcut_button(ui, Shortcut::Panels, Look::selected_if(view.panels_hidden)).clicked() {

@@ -14,6 +14,7 @@ mod get_models;
 mod guide_panel;
 mod help;
 pub mod icons;
+mod keys;
 mod layers_panel;
 mod layout;
 mod led;

@@ -102,6 +102,7 @@ pub(super) fn perform(
     }
     match shortcut {
         Shortcut::Generate => out.act(Action::Generate),
+        Shortcut::GenerateNext => out.act(Action::GenerateNext),
         Shortcut::Stop => out.act(Action::Stop(Stop::Keep)),
         Shortcut::StopAndDiscard => out.act(Action::Stop(Stop::Discard)),
         Shortcut::ClearQueue => out.act(Action::ClearQueue),
@@ -147,6 +148,7 @@ pub(super) fn perform(
         Shortcut::Bucket => out.act(Action::SetTool(Tool::Bucket)),
         Shortcut::Eyedropper => out.act(Action::SetTool(Tool::Eyedropper)),
         Shortcut::SwapColours => out.act(Action::SwapColours),
+        Shortcut::DefaultColours => out.act(Action::DefaultColours),
         Shortcut::NewLayer
         | Shortcut::MergeDown
         | Shortcut::MergeVisible
@@ -201,7 +203,7 @@ pub(super) fn perform(
         Shortcut::Gallery => view.open_gallery(),
         Shortcut::Panels => view.panels_hidden = !view.panels_hidden,
         Shortcut::FullScreen => out.ask(Ask::FullScreen),
-        Shortcut::Help => view.help_open = !view.help_open,
+        Shortcut::Help => view.toggle_help(),
         Shortcut::ApplyResult
         | Shortcut::StartFromResult
         | Shortcut::RecallResult

@@ -161,6 +161,10 @@ pub struct ViewState {
     pub gallery_open: bool,
     /// Whether the help window is open.
     pub help_open: bool,
+    /// What is looked for in it.
+    pub help_search: String,
+    /// What the next key that is pressed will be bound to.
+    pub binding: Option<super::shortcuts::Shortcut>,
     /// What models are looked for by in the list of them, while it is open.
     pub model_search: Option<String>,
     /// The name of a model on the hub that is being typed in the window in which models are downloaded, while it is open.
@@ -199,6 +203,13 @@ impl ViewState {
         if active.is_some() && self.layers_used[0] != active {
             self.layers_used = [active, self.layers_used[0]];
         }
+    }
+
+    /// Opens the help with the cursor in its search field, or closes it.
+    pub(super) fn toggle_help(&mut self) {
+        self.help_open = !self.help_open;
+        self.help_search.clear();
+        self.wants_focus = self.help_open.then(super::help::search_id);
     }
 
     /// Opens the gallery with the cursor in its search field.
