@@ -1,7 +1,7 @@
 use super::fill::filled;
 use super::history::{Change, History};
 use super::mask_edits::Adjusted;
-use super::{Bucket, Error, Frame, LayerEdit, LayerId, LayerLook, MaskEdit, Painting, Side, Stack, Tiles};
+use super::{Bucket, Combine, Error, Frame, LayerEdit, LayerId, LayerKind, LayerLook, MaskEdit, Painting, Side, Stack, Tiles};
 use crate::geom::{Bounds, Extent};
 use crate::pixels::{Mask, Picture};
 use std::sync::{Arc, OnceLock};
@@ -13,7 +13,9 @@ pub struct Document {
     stack: Stack,
     /// What is seen of the layers.
     flat: Arc<Tiles>,
-    /// The same in one piece, once somebody asks for it.
+    /// The same with what lies over the picture; the same tiles where that is nothing.
+    shown: Arc<Tiles>,
+    /// The picture in one piece, once somebody asks for it.
     picture: OnceLock<Arc<Picture>>,
     /// Not there as long as it keeps everything and nobody asks for it.
     mask: OnceLock<Mask>,
@@ -70,6 +72,10 @@ pub enum Edit {
     },
     /// A change of one layer, or of what layers there are.
     Layer(LayerEdit),
+    /// Put the mask onto a layer of its own above all others, to be painted on next; nothing is masked besides it then.
+    MaskToLayer,
+    /// Take what this layer covers as the mask, and the layer away.
+    LayerToMask(LayerId),
 }
 
 impl Document {
@@ -78,10 +84,12 @@ impl Document {
 
     /// A document of this size without a picture, its mask empty.
     pub fn new(extent: Extent) -> Self {
+        let flat = Arc::new(Tiles::clear(extent));
         Self {
             extent,
             stack: Stack::default(),
-            flat: Arc::new(Tiles::clear(extent)),
+            shown: Arc::clone(&flat),
+            flat,
             picture: OnceLock::new(),
             mask: OnceLock::new(),
             masks_something: false,
@@ -106,8 +114,10 @@ impl Document {
         Frame { extent, left: 0, top: 0 }.check()?;
         check_extents(extent, &stack, mask.as_ref())?;
         let mask = mask.filter(|mask| !mask.is_empty());
+        let flat = Arc::new(stack.flattened(extent));
         Ok(Self {
-            flat: Arc::new(stack.flattened(extent)),
+            shown: Self::new(extent).shown_of(&stack, &flat),
+            flat,
             stack,
             masks_something: mask.is_some(),
             mask: mask.map_or_else(OnceLock::new, OnceLock::from),
@@ -135,6 +145,34 @@ impl Document {
     /// What is seen of all layers together; another one whenever something else is seen, and where it changed, its tiles are others.
     pub fn flat(&self) -> &Arc<Tiles> {
         &self.flat
+    }
+
+    /// The same with what is seen over the picture: layers of masks, and those that guide.
+    pub fn shown(&self) -> &Arc<Tiles> {
+        &self.shown
+    }
+
+    /// The same document as a model is to paint on: what is on layers of masks that are seen is masked, too. It has no past. None where
+    /// that makes no difference.
+    pub fn with_mask_layers(&self) -> Option<Self> {
+        let layers = self.stack.masked(self.extent)?;
+        let mask = if self.masks_something { Combine::Add.of(self.mask(), &layers) } else { layers };
+        let masks_something = !mask.is_empty();
+        Some(Self {
+            stack: self.stack.clone(),
+            flat: Arc::clone(&self.flat),
+            picture: self.picture.clone(),
+            mask: OnceLock::from(mask),
+            masks_something,
+            area: self.area,
+            revision: self.revision,
+            ..Self::new(self.extent)
+        })
+    }
+
+    /// Whether anything is masked, be it on a layer.
+    pub fn masks_anything(&self) -> bool {
+        self.has_mask() || self.stack.layers().iter().any(|layer| layer.counts_as(LayerKind::Mask))
     }
 
     /// Whether there is a picture to start from: whether there are layers.
@@ -230,6 +268,18 @@ impl Document {
                 let painting = filled(self, bucket, x, y)?;
                 self.take_painting(painting)
             }
+            Edit::MaskToLayer => {
+                let look = LayerLook { kind: LayerKind::Mask, ..LayerLook::named("Mask") };
+                let tiles = Tiles::covering(self.mask(), LayerKind::MASK_COLOUR);
+                let stack = self.stack.edited(self.extent, LayerEdit::Insert { look, tiles })?;
+                stack.map(|stack| self.swap_canvas(stack, None))
+            }
+            Edit::LayerToMask(id) => {
+                let layer = self.stack.get(id).ok_or(Error::NoLayer)?;
+                let mask = layer.coverage(Bounds::whole(self.extent));
+                let stack = self.stack.edited(self.extent, LayerEdit::Delete(id))?;
+                stack.map(|stack| self.swap_canvas(stack, (!mask.is_empty()).then_some(mask)))
+            }
             Edit::Layer(edit) => {
                 let stack = self.stack.edited(self.extent, edit)?;
                 stack.map(|stack| self.swap(Change::Layers { stack, bytes: 0 }))
@@ -283,6 +333,29 @@ impl Document {
             Some(stack) => self.flat_of(&stack),
             None => (*self.flat).clone(),
         })
+    }
+
+    /// Layers of the same size and another mask, or none, in one.
+    fn swap_canvas(&mut self, stack: Stack, mask: Option<Mask>) -> Change {
+        self.swap(Change::Canvas { extent: self.extent, stack, mask, area: self.area, bytes: 0 })
+    }
+
+    /// What is shown of a stack of which the picture is `flat`.
+    fn shown_of(&self, stack: &Stack, flat: &Arc<Tiles>) -> Arc<Tiles> {
+        if !stack.has_more_than_the_picture() {
+            return Arc::clone(flat);
+        }
+        let count = flat.count();
+        let is_as_large = self.extent == flat.extent();
+        let mut shown = if is_as_large { (*self.shown).clone() } else { (**flat).clone() };
+        let changed: Vec<_> = if is_as_large {
+            let moved: std::collections::HashSet<_> = flat.changed(&self.flat).collect();
+            (0..count).filter(|index| moved.contains(index) || self.stack.differs_over(stack, *index)).collect()
+        } else {
+            (0..count).collect()
+        };
+        shown.set_all(&changed, |index| stack.shown(index, flat.tile(index).cloned()));
+        Arc::new(shown)
     }
 
     /// What is seen of a stack that differs a little from the document's.
@@ -357,17 +430,25 @@ impl Document {
     }
 
     fn take_painting(&mut self, painting: Painting) -> Option<Change> {
-        let (stack, flat) = painting.into_parts();
+        let (stack, shown) = painting.into_parts();
         (stack != self.stack).then(|| {
             self.revision += 1;
-            self.take_stack(stack, flat)
+            if !stack.has_more_than_the_picture() {
+                return self.take_stack(stack, shown, None);
+            }
+            let flat = self.flat_of(&stack);
+            self.take_stack(stack, flat, Some(Arc::new(shown)))
         })
     }
 
-    fn take_stack(&mut self, stack: Stack, flat: Tiles) -> Change {
-        if flat.changed(&self.flat).next().is_some() {
+    /// `shown`, where there is more than the picture and it is known already.
+    fn take_stack(&mut self, stack: Stack, flat: Tiles, shown: Option<Arc<Tiles>>) -> Change {
+        let is_another = flat.changed(&self.flat).next().is_some();
+        let flat = if is_another { Arc::new(flat) } else { Arc::clone(&self.flat) };
+        self.shown = shown.unwrap_or_else(|| self.shown_of(&stack, &flat));
+        if is_another {
             self.picture = OnceLock::new();
-            self.flat = Arc::new(flat);
+            self.flat = flat;
         }
         let stack = std::mem::replace(&mut self.stack, stack);
         let bytes = stack.bytes_besides(&self.stack);
@@ -401,15 +482,18 @@ impl Document {
             }
             Change::Layers { stack, .. } => {
                 let flat = self.flat_of(&stack);
-                self.take_stack(stack, flat)
+                self.take_stack(stack, flat, None)
             }
             Change::Canvas { extent, stack, mask, area, .. } => {
                 let area = std::mem::replace(&mut self.area, area);
+                let flat = if extent == self.extent { self.flat_of(&stack) } else { stack.flattened(extent) };
+                let flat = Arc::new(flat);
+                self.shown = self.shown_of(&stack, &flat);
+                self.flat = flat;
                 let old_extent = std::mem::replace(&mut self.extent, extent);
                 let old_stack = std::mem::replace(&mut self.stack, stack);
                 let mask = mask.map_or_else(OnceLock::new, OnceLock::from);
                 let old_mask = std::mem::replace(&mut self.mask, mask).into_inner().filter(|mask| !mask.is_empty());
-                self.flat = Arc::new(self.stack.flattened(extent));
                 self.picture = OnceLock::new();
                 self.dirty = None;
                 self.note_mask(Bounds::whole(extent));

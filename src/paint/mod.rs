@@ -37,7 +37,7 @@ pub use error::Error;
 pub use fill::Bucket;
 pub use gradient::{Gradient, Spread};
 pub use ink::Ink;
-pub use layer::{Layer, LayerId, LayerLook};
+pub use layer::{Layer, LayerId, LayerKind, LayerLook};
 pub use layer_edits::LayerEdit;
 pub use mask_edits::MaskEdit;
 pub use painting::{PaintBrush, Painting};

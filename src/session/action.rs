@@ -140,6 +140,8 @@ pub enum Action {
         /// The deviation of the Gaussian that softens it, in pixels.
         feather: f32,
     },
+    /// Paint the mask with all brushes: put it onto a layer of its own; or, where such a layer is painted on, take what is on it as the mask.
+    QuickMask,
     /// Repaint nothing in particular.
     ClearMask,
     /// Repaint what was kept and keep what was repainted.

@@ -125,6 +125,7 @@ impl Session {
             Action::AdjustMask { grow, feather } => {
                 self.edit(Edit::Mask(MaskEdit::Adjust { grow, feather, goes_on: true }));
             }
+            Action::QuickMask => self.quick_mask(),
             Action::ClearMask => self.edit(Edit::Mask(MaskEdit::Clear)),
             Action::InvertMask => self.edit_mask(Edit::Mask(MaskEdit::Invert)),
             Action::Undo => self.undo(),
@@ -182,9 +183,11 @@ impl Session {
                 _ => self.draft.seed = rolled,
             }
         }
-        let (native, guide) = (self.native_extent(), self.guide.as_ref().filter(|_| way != Way::Remove));
-        let draft = self.draft.painted_as(way, &self.document, native);
-        let requests = match draft.to_requests(&self.document, guide, native) {
+        let (native, guide) = (self.native_extent(), self.guide_now().filter(|_| way != Way::Remove));
+        let masked = self.document.with_mask_layers();
+        let document = masked.as_ref().unwrap_or(&self.document);
+        let draft = self.draft.painted_as(way, document, native);
+        let requests = match draft.to_requests(document, guide.as_ref(), native) {
             Ok(mut requests) => {
                 for request in &mut requests {
                     if !matches!(way, Way::Expand(_)) {

@@ -7,7 +7,7 @@ use super::{Action, Draft, Notices, Offer, ResultId, Session, Viewed};
 use crate::diffusion::{Request, Upscale};
 use crate::geom::{Bounds, Extent};
 use crate::metadata::{Found, Imported};
-use crate::paint::{Document, Edit, Frame, LayerEdit, LayerId, LayerLook, MaskEdit, Painting, Stack, Tiles};
+use crate::paint::{Document, Edit, Frame, LayerEdit, LayerId, LayerKind, LayerLook, MaskEdit, Painting, Stack, Tiles, Tool};
 use crate::pixels::{Format, Mask, Picture};
 use crate::project::{self, Kind, Project};
 use std::path::PathBuf;
@@ -43,10 +43,32 @@ impl Session {
     pub(super) fn edit(&mut self, edit: Edit) {
         self.document.keep_area(self.draft.bounds);
         match self.document.apply(edit) {
-            Ok(_) => self.view_document(),
+            Ok(_) => {
+                self.view_document();
+                self.settle_guide();
+            }
             Err(error) => {
                 self.notices.error(sentence(&error.to_string()));
             }
+        }
+    }
+
+    /// Puts the mask onto a layer that all brushes paint on; or takes what is on such a layer as the mask, if it is painted on now.
+    pub(super) fn quick_mask(&mut self) {
+        if !self.adopt_shown_result() {
+            return;
+        }
+        let Some(active) = self.document.stack().active().cloned() else {
+            self.notices.info("There is nothing to mask yet: paint or open a picture first");
+            return;
+        };
+        if active.look.kind == LayerKind::Mask {
+            self.edit(Edit::LayerToMask(active.id));
+            return;
+        }
+        self.edit(Edit::MaskToLayer);
+        if !(self.tool.is_paint() || matches!(self.tool, Tool::Bucket | Tool::Gradient)) {
+            self.tool = Tool::Brush;
         }
     }
 
@@ -90,7 +112,8 @@ impl Session {
     /// A layer for a result, which says how that was made as far as it is known.
     pub(super) fn look_of(&self, id: ResultId) -> LayerLook {
         let listed = || self.results.get(id).map(|item| item.prompt.clone()).unwrap_or_default();
-        self.results.in_memory(id).map_or_else(|| LayerLook::named(listed()), |finished| finished.look())
+        let named = || LayerLook { kind: LayerKind::Result, ..LayerLook::named(listed()) };
+        self.results.in_memory(id).map_or_else(named, |finished| finished.look())
     }
 
     /// Makes the document what is painted on: a shown result becomes its picture, and where there is none, it gets paper.

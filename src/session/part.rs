@@ -213,7 +213,7 @@ impl Session {
     /// What the view shows: a result that is a part of a canvas as large as the document lies in its place over it.
     pub(super) fn viewed(&mut self) -> Shown {
         match &self.view.what {
-            Viewed::Document if self.document.has_picture() => Shown::Document(Arc::clone(self.document.flat())),
+            Viewed::Document if self.document.has_picture() => Shown::Document(Arc::clone(self.document.shown())),
             Viewed::Document => Shown::Empty(self.draft.extent.rounded_to(8)),
             Viewed::Result(id, picture, part) => {
                 let fitting = part.as_ref().filter(|part| self.fits(part));

@@ -152,6 +152,7 @@ fn take_up(session: &Session, shown: &Shown, painted: Option<&Tiles>, view: &mut
         Shown::Empty(_) => {}
         Shown::Document(tiles) => {
             let painted = painted.or(view.painting.as_ref().map(Painting::flat));
+            let tiles = if view.hides_overlays { session.document.flat() } else { tiles };
             view.canvas.set_tiles(painted.unwrap_or(tiles));
         }
         Shown::Result(_, picture) => view.canvas.set_picture(picture),

@@ -41,6 +41,7 @@ const EDIT: &[Option<Shortcut>] = &[
     Some(Shortcut::OpenMask),
     Some(Shortcut::SaveMask),
     Some(Shortcut::MaskAll),
+    Some(Shortcut::QuickMask),
     Some(Shortcut::ClearMask),
     Some(Shortcut::InvertMask),
     None,
@@ -83,6 +84,7 @@ const VIEW: &[Option<Shortcut>] = &[
     Some(Shortcut::ZoomOut),
     None,
     Some(Shortcut::Gallery),
+    Some(Shortcut::PictureLayers),
     Some(Shortcut::Panels),
     Some(Shortcut::FullScreen),
 ];

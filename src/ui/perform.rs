@@ -38,7 +38,7 @@ pub(super) fn is_possible(shortcut: Shortcut, session: &Session) -> bool {
         Shortcut::MergeDown => active_layer(session).is_some_and(|id| session.document.stack().position(id) > Some(0)),
         Shortcut::Opacity => session.tool.is_paint() || matches!(session.tool, Tool::Bucket | Tool::Gradient),
         Shortcut::MergeVisible => session.document.stack().layers().len() > 1,
-        Shortcut::InvertMask | Shortcut::OpenMask | Shortcut::MaskAll => {
+        Shortcut::InvertMask | Shortcut::OpenMask | Shortcut::MaskAll | Shortcut::QuickMask => {
             session.document.has_picture() || session.results.shown.is_some()
         }
         Shortcut::SavePicture | Shortcut::CopyPicture => session.canvas().is_finished(),
@@ -180,6 +180,8 @@ pub(super) fn perform(
             let all = Shape::Rectangle(Point::default(), Point::new(width as f32, height as f32));
             out.act(Action::MaskShape(all, Combine::Add));
         }
+        Shortcut::QuickMask => out.act(Action::QuickMask),
+        Shortcut::PictureLayers => view.hides_overlays = !view.hides_overlays,
         Shortcut::ClearMask => out.act(Action::ClearMask),
         Shortcut::InvertMask => out.act(Action::InvertMask),
         Shortcut::Fit => view.view = CanvasView::Fit,

@@ -61,6 +61,7 @@ pub enum Shortcut {
     LayerAbove,
     LayerBelow,
     LastLayer,
+    PictureLayers,
     Bounds,
     BoundsOfMask,
     WholeCanvas,
@@ -78,6 +79,7 @@ pub enum Shortcut {
     Undo,
     Redo,
     MaskAll,
+    QuickMask,
     ClearMask,
     InvertMask,
     Fit,
@@ -246,7 +248,8 @@ table! {
         ClearLayer, "Clear the layer", "Makes all of the active layer clear.", None, OutsideText, [];
         LayerAbove, "Layer above", "Paints on the layer above the active one.", None, OutsideText, [ALT CloseBracket];
         LayerBelow, "Layer below", "Paints on the layer under the active one.", None, OutsideText, [ALT OpenBracket];
-        LastLayer, "Layer before", "Paints on the layer that was active before, and back.", None, OutsideText, [PLAIN Q];
+        LastLayer, "Layer before", "Paints on the layer that was active before, and back.", None, OutsideText, [SHIFT Q];
+        PictureLayers, "Only the picture's layers", "Shows no masks and no guides over the picture, or shows them again.", None, OutsideText, [SHIFT H];
         SmallerBrush, "Smaller brush", "", None, OutsideText, [PLAIN OpenBracket];
         LargerBrush, "Larger brush", "", None, OutsideText, [PLAIN CloseBracket];
         SofterBrush, "Softer brush", "", None, OutsideText, [SHIFT OpenBracket, SHIFT OpenCurlyBracket];
@@ -266,6 +269,7 @@ table! {
         MaskPolygon, "Mask a polygon", "Click corner after corner; with Ctrl it is taken off the mask, with Ctrl+Shift nothing else stays masked.", Some(Icon::MaskPolygon), OutsideText, [SHIFT P];
         MaskWand, "Mask what looks alike", "Click; with Ctrl it is taken off the mask, with Ctrl+Shift nothing else stays masked.", Some(Icon::MaskWand), OutsideText, [PLAIN W];
         MaskAll, "Mask everything", "All of the picture is painted anew.", None, OutsideText, [CTRL A];
+        QuickMask, "Mask with any brush", "Puts the mask onto a layer that all brushes paint on; again, and what is on that is the mask.", Some(Icon::QuickMask), OutsideText, [PLAIN Q];
         ClearMask, "Clear the mask", "Removes the mask: the whole picture is painted anew.", Some(Icon::Clear), OutsideText, [SHIFT C, CTRL D];
         InvertMask, "Invert the mask", "Swaps what is kept and what is painted anew.", Some(Icon::Invert), OutsideText, [SHIFT V, CTRL_SHIFT I];
         OpenMask, "Open a mask\u{2026}", "White is painted anew, black is kept.", None, OutsideText, [];

@@ -119,6 +119,8 @@ pub struct ViewState {
     pub combine: Combine,
     /// The digit that was typed last for an opacity, and when.
     pub digit: Option<(u8, f64)>,
+    /// Whether masks and guides on layers are not seen over the picture.
+    pub hides_overlays: bool,
     /// The layer that is being transformed.
     pub moving: Option<super::transform::Moving>,
     /// A layer, and the box of what is on it.
