@@ -4,6 +4,7 @@ use super::mask_edits::Adjusted;
 use super::{Bucket, Combine, Error, Frame, LayerEdit, LayerId, LayerKind, LayerLook, MaskEdit, Painting, Side, Stack, Tiles};
 use crate::geom::{Bounds, Extent};
 use crate::pixels::{Mask, Picture};
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 /// What is edited: layers, a mask of the same extent, and how to take changes of both back. Without layers there is no picture.
@@ -23,8 +24,20 @@ pub struct Document {
     pub(super) adjusted: Option<Adjusted>,
     history: History,
     dirty: Option<Bounds>,
-    area: Option<Bounds>,
+    beside: Beside,
+    mask_revision: u64,
     revision: u64,
+}
+
+/// What is kept with a document and is no part of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Beside {
+    /// The box that is painted.
+    pub area: Option<Bounds>,
+    /// The file that it is saved in.
+    pub file: Option<Arc<Path>>,
+    /// Another number for each that was opened or begun.
+    pub opened: u64,
 }
 
 /// A change of the document. One edit is one step of undo.
@@ -35,7 +48,7 @@ pub enum Edit {
     /// Start from this picture, or from none: it takes the place of all layers. A picture of another extent gives the document its
     /// extent, and an empty mask.
     SetPicture(Option<Arc<Picture>>),
-    /// The same, with how its layer is called, seen and kept.
+    /// The same with a result, and with how its layer is called, seen and kept. A mask of the same proportions is scaled along.
     SetLayer(Arc<Picture>, LayerLook),
     /// These layers, all of this size, and perhaps a mask, take the place of what is there.
     TakeLayers {
@@ -96,7 +109,8 @@ impl Document {
             adjusted: None,
             history: History::new(Self::HISTORY_BYTES),
             dirty: Some(Bounds::whole(extent)),
-            area: None,
+            beside: Beside::default(),
+            mask_revision: 0,
             revision: 0,
         }
     }
@@ -164,7 +178,7 @@ impl Document {
             picture: self.picture.clone(),
             mask: OnceLock::from(mask),
             masks_something,
-            area: self.area,
+            beside: self.beside.clone(),
             revision: self.revision,
             ..Self::new(self.extent)
         })
@@ -207,14 +221,19 @@ impl Document {
         self.dirty.take()
     }
 
-    /// A box that is kept with the document: what takes a change of its size back takes it back, too.
-    pub fn area(&self) -> Option<Bounds> {
-        self.area
+    /// What is kept with the document: what takes a change of all of it back takes that back, too.
+    pub fn beside(&self) -> &Beside {
+        &self.beside
     }
 
-    /// Keeps another box, or none. That is no step of undo.
-    pub fn keep_area(&mut self, area: Option<Bounds>) {
-        self.area = area;
+    /// Keeps something else with it. That is no step of undo.
+    pub fn keep_beside(&mut self, beside: Beside) {
+        self.beside = beside;
+    }
+
+    /// A number that grows with every change of the mask.
+    pub fn mask_revision(&self) -> u64 {
+        self.mask_revision
     }
 
     /// Whether there is something to take back.
@@ -258,7 +277,7 @@ impl Document {
             Edit::SetPicture(picture) => self.take_picture(picture, None)?,
             Edit::SetLayer(picture, look) => self.take_picture(Some(picture), Some(look))?,
             Edit::TakeLayers { extent, stack, mask } => Some(self.take_all(extent, stack, mask)?),
-            Edit::TakePaper(extent) => self.take_layers(extent, Stack::paper(extent))?,
+            Edit::TakePaper(extent) => self.take_layers(extent, Stack::paper(extent), false)?,
             Edit::Reframe(frame) => self.take_frame(frame)?,
             Edit::Expand { side, room } => self.take_room(side, room)?,
             Edit::SetExtent(extent) => self.take_extent(extent)?,
@@ -300,8 +319,8 @@ impl Document {
         }
     }
 
-    /// Takes the newest change back for good.
-    pub(super) fn forget_newest(&mut self) {
+    /// Takes the newest change back for good: it cannot be done again.
+    pub fn forget_newest(&mut self) {
         if let Some(change) = self.history.pop_done() {
             self.swap(change);
         }
@@ -337,7 +356,7 @@ impl Document {
 
     /// Layers of the same size and another mask, or none, in one.
     fn swap_canvas(&mut self, stack: Stack, mask: Option<Mask>) -> Change {
-        self.swap(Change::Canvas { extent: self.extent, stack, mask, area: self.area, bytes: 0 })
+        self.swap(Change::Canvas { extent: self.extent, stack, mask, beside: self.beside.clone(), bytes: 0 })
     }
 
     /// What is shown of a stack of which the picture is `flat`.
@@ -377,26 +396,34 @@ impl Document {
         if let (Some(look), Some(layer)) = (look, stack.layers.first_mut()) {
             Arc::make_mut(layer).look = look.sound();
         }
-        let change = self.take_layers(extent, stack)?;
+        let change = self.take_layers(extent, stack, !is_plain)?;
         if change.is_some() && is_plain {
             self.picture = picture.map_or_else(OnceLock::new, OnceLock::from);
         }
         Ok(change)
     }
 
-    /// Takes these layers in the place of all that are there. The mask stays if they are as large.
-    fn take_layers(&mut self, extent: Extent, stack: Stack) -> Result<Option<Change>, Error> {
+    /// Takes these layers in the place of all that are there. The mask stays if they are as large, or if it is to be scaled along and they
+    /// have its proportions.
+    fn take_layers(&mut self, extent: Extent, stack: Stack, scales_mask: bool) -> Result<Option<Change>, Error> {
         Frame { extent, left: 0, top: 0 }.check()?;
-        if extent != self.extent() {
-            return Ok(Some(self.swap(Change::Canvas { extent, stack, mask: None, area: self.area, bytes: 0 })));
+        let was = self.extent();
+        if extent == was && stack == self.stack {
+            return Ok(None);
         }
-        Ok((stack != self.stack).then(|| self.swap(Change::Layers { stack, bytes: 0 })))
+        // As a column of pixels more or less would be.
+        let (a, b) = (f64::from(extent.width) * f64::from(was.height), f64::from(extent.height) * f64::from(was.width));
+        let is_alike = (a - b).abs() <= f64::from(extent.width.max(was.width).max(extent.height).max(was.height));
+        let stays = self.masks_something && (extent == was || scales_mask && is_alike);
+        let mask = stays.then(|| if extent == was { self.mask().clone() } else { self.mask().resized(extent) });
+        let beside = self.beside.clone();
+        Ok(Some(self.swap(Change::Canvas { extent, stack, mask, beside, bytes: 0 })))
     }
 
     fn take_all(&mut self, extent: Extent, stack: Stack, mask: Option<Mask>) -> Result<Change, Error> {
         Frame { extent, left: 0, top: 0 }.check()?;
         check_extents(extent, &stack, mask.as_ref())?;
-        Ok(self.swap(Change::Canvas { extent, stack, mask, area: self.area, bytes: 0 }))
+        Ok(self.swap(Change::Canvas { extent, stack, mask, beside: self.beside.clone(), bytes: 0 }))
     }
 
     fn take_frame(&mut self, frame: Frame) -> Result<Option<Change>, Error> {
@@ -409,7 +436,7 @@ impl Document {
             extent: frame.extent,
             stack: frame.stack(&self.stack),
             mask,
-            area: self.area,
+            beside: self.beside.clone(),
             bytes: 0,
         })))
     }
@@ -424,7 +451,7 @@ impl Document {
             extent,
             stack: self.stack.resized(extent),
             mask,
-            area: self.area,
+            beside: self.beside.clone(),
             bytes: 0,
         })))
     }
@@ -456,6 +483,7 @@ impl Document {
     }
 
     fn note_mask(&mut self, changed: Bounds) {
+        self.mask_revision += 1;
         self.dirty = Some(self.dirty.map_or(changed, |dirty| dirty.union(changed)));
         self.masks_something = self.mask.get().is_some_and(|mask| !mask.is_empty());
     }
@@ -484,8 +512,8 @@ impl Document {
                 let flat = self.flat_of(&stack);
                 self.take_stack(stack, flat, None)
             }
-            Change::Canvas { extent, stack, mask, area, .. } => {
-                let area = std::mem::replace(&mut self.area, area);
+            Change::Canvas { extent, stack, mask, beside, .. } => {
+                let beside = std::mem::replace(&mut self.beside, beside);
                 let flat = if extent == self.extent { self.flat_of(&stack) } else { stack.flattened(extent) };
                 let flat = Arc::new(flat);
                 self.shown = self.shown_of(&stack, &flat);
@@ -498,7 +526,7 @@ impl Document {
                 self.dirty = None;
                 self.note_mask(Bounds::whole(extent));
                 let bytes = old_stack.bytes_besides(&self.stack);
-                Change::Canvas { extent: old_extent, stack: old_stack, mask: old_mask, area, bytes }
+                Change::Canvas { extent: old_extent, stack: old_stack, mask: old_mask, beside, bytes }
             }
         }
     }

@@ -32,7 +32,7 @@ mod tip;
 mod transform;
 
 pub use blend::Blend;
-pub use document::{Document, Edit};
+pub use document::{Beside, Document, Edit};
 pub use error::Error;
 pub use fill::Bucket;
 pub use gradient::{Gradient, Spread};

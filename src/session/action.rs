@@ -53,6 +53,10 @@ pub enum Action {
     OpenAsLayer(PathBuf),
     /// The same with this picture (pasted).
     PastePicture(Picture),
+    /// Put only the settings of the picture in this file into the draft.
+    ReadSettings(PathBuf),
+    /// Put the settings that this text says, as A1111 writes them, into the draft.
+    TakeText(String),
     /// White paper of this size under an empty layer takes the place of what is there.
     NewCanvas(Extent),
     /// Put back what was to be painted next, and the picture that guides it.

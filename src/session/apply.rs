@@ -9,6 +9,7 @@ use super::results::Unsaved;
 use super::{Action, Kept, ModelState, NotReady, RESTARTS, ResultId, Session, Shown, Viewed, Way, Wish};
 use crate::diffusion::Request;
 use crate::engine::Command;
+use crate::metadata::{PARAMETERS_KEY, from_texts};
 use crate::paint::{Edit, MaskEdit};
 use crate::prompt::Wildcards;
 use std::path::PathBuf;
@@ -64,9 +65,16 @@ impl Session {
             Action::OpenPicture(path) => self.ask_files(Task::OpenPicture(path)),
             Action::OpenAsLayer(path) => self.ask_files(Task::OpenAsLayer(path)),
             Action::PastePicture(picture) => self.ask_files(Task::TakePicture(picture)),
+            Action::ReadSettings(path) => self.ask_files(Task::ReadSettings(path)),
+            Action::TakeText(text) => {
+                self.take_found_settings("The pasted text", from_texts(&[(PARAMETERS_KEY.to_owned(), text)]));
+            }
             Action::NewCanvas(extent) => self.new_canvas(extent),
             Action::TakeSettings(draft, guide) => self.take_settings(*draft, guide),
-            Action::ClosePicture => self.edit(Edit::SetPicture(None)),
+            Action::ClosePicture => {
+                self.edit(Edit::SetPicture(None));
+                self.begin_with(None);
+            }
             Action::OpenGuide(path) => self.ask_files(Task::OpenGuide(path)),
             Action::GuideByResult(id) => self.fetch(id, Purpose::Guide),
             Action::GuideByPicture => {
@@ -205,7 +213,7 @@ impl Session {
             Ok(requests) => requests,
             Err(why) => {
                 if matches!(way, Way::Expand(_)) {
-                    self.undo();
+                    self.forget_newest();
                 }
                 self.notices.error(sentence(&why.to_string()));
                 return;

@@ -5,6 +5,7 @@ use super::{Draft, PaintBox, Session, Viewed};
 use crate::gallery::EntryId;
 use crate::paint::{Brush, Tool};
 use crate::pixels::Mask;
+use std::path::Path;
 use std::sync::Arc;
 
 /// What tells whether something changed since the last snapshot.
@@ -23,6 +24,8 @@ struct Signs {
     /// Likewise.
     hints: Vec<usize>,
     shown: Option<EntryId>,
+    file: Option<Arc<Path>>,
+    is_behind: bool,
 }
 
 /// What was handed to the keeper last.
@@ -64,6 +67,8 @@ impl Session {
                 Viewed::Result(id, ..) => self.results.place(id).map(|place| place.entry),
                 Viewed::Document => None,
             },
+            file: self.file.clone(),
+            is_behind: self.is_behind(),
         };
         if self.handed.signs.as_ref() == Some(&signs) {
             return;
@@ -84,6 +89,8 @@ impl Session {
             hints: self.hints.clone(),
             shown: signs.shown,
             queue: self.jobs.unfinished().cloned().collect(),
+            file: self.file.as_ref().map(|file| file.to_path_buf()),
+            is_behind: signs.is_behind,
         });
         self.handed.signs = Some(signs);
     }

@@ -9,6 +9,7 @@ mod apply;
 mod archive;
 mod canvas;
 mod document;
+mod current;
 mod downloads;
 mod draft;
 mod files;
@@ -54,7 +55,7 @@ pub use worker::Wake;
 
 use crate::checkpoints::Library;
 use crate::diffusion::{Hint, Precision, Upscale};
-use crate::engine::Client;
+use crate::engine::{Client, available_memory};
 use crate::metadata::Imported;
 use crate::paint::{Brush, Document, Tool};
 use crate::pixels::Picture;
@@ -62,6 +63,7 @@ use crate::prompt::{Style, Wildcards};
 use crate::settings::{Paths, Settings};
 use persist::{Keeper, Snapshot};
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What a session is made from.
@@ -172,6 +174,14 @@ pub struct Session {
     used_seed: Option<u64>,
     entropy: u64,
     handed: keep::Handed,
+    /// The project's file, if the document has one.
+    file: Option<Arc<Path>>,
+    /// The document as it was opened or saved last.
+    kept: Option<current::Sign>,
+    saving: Option<(PathBuf, current::Sign)>,
+    /// Grows with every document that is opened or begun, and the number of this one.
+    documents: u64,
+    opened: u64,
 }
 
 /// What the canvas shows while nothing is being painted, and what it goes back to.
@@ -219,6 +229,7 @@ impl Session {
         }
         let document =
             document::restored(snapshot.layers, snapshot.mask.as_deref(), snapshot.draft.extent, &mut notices);
+        let document = document.with_history_bytes(current::undo_bytes(settings.undo_megabytes, available_memory()));
         let mut jobs = Jobs::default();
         jobs.leave_over(snapshot.queue);
         let mut session = Self {
@@ -272,7 +283,15 @@ impl Session {
             used_seed: snapshot.used_seed,
             entropy,
             handed: keep::Handed::default(),
+            file: snapshot.file.map(Arc::from),
+            kept: None,
+            saving: None,
+            documents: 0,
+            opened: 0,
         };
+        if !snapshot.is_behind {
+            session.kept = Some(session.sign());
+        }
         session.begin();
         if let Some(entry) = snapshot.shown {
             let id = session.results.name_of(entry);
@@ -336,7 +355,7 @@ impl Session {
     }
 
     /// The folder that results are kept in.
-    pub fn gallery_folder(&self) -> std::path::PathBuf {
+    pub fn gallery_folder(&self) -> PathBuf {
         self.paths.gallery_folder(&self.settings)
     }
 
@@ -409,6 +428,8 @@ fn first_snapshot(draft: Draft) -> Snapshot {
         hints: Vec::new(),
         shown: None,
         queue: Vec::new(),
+        file: None,
+        is_behind: true,
     }
 }
 

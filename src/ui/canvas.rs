@@ -79,7 +79,7 @@ pub fn canvas_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut
     }
     response.context_menu(|ui| context_menu(ui, &shown, view, out));
     if ui.input(|i| !i.raw.hovered_files.is_empty()) {
-        drop_hint(ui, rect);
+        drop_hint(ui, rect, session.document.has_picture());
     }
 }
 
@@ -274,12 +274,18 @@ fn empty_text(session: &Session, key: &str) -> (String, Vec<String>) {
     ("Nothing on the canvas".into(), vec![format!("Click a result below, or press {key}.")])
 }
 
-fn drop_hint(ui: &Ui, rect: Rect) {
+fn drop_hint(ui: &Ui, rect: Rect, has_document: bool) {
     let palette = Palette::of(ui);
     let frame = rect.shrink(12.0);
     ui.painter().rect_filled(frame, 10.0, palette.backdrop.gamma_multiply(0.8));
     ui.painter().rect_stroke(frame, 10.0, Stroke::new(2.0, palette.accent), egui::StrokeKind::Inside);
-    painted_text(ui, frame.center(), Align2::CENTER_CENTER, "Drop to start from this picture", 18.0, palette.text);
+    let (said, more) = if has_document {
+        ("Drop it here", "Then say what it is: a layer, what to start from, a mask, a guide, or only settings.")
+    } else {
+        ("Drop to start from this picture", "Of several, the others become layers over it. Models are used where they lie.")
+    };
+    painted_text(ui, frame.center(), Align2::CENTER_CENTER, said, 18.0, palette.text);
+    painted_text(ui, frame.center() + egui::vec2(0.0, 26.0), Align2::CENTER_CENTER, more, 13.5, palette.text_weak);
 }
 
 /// The brush as two circles, one dark and one light, so that it is seen on any picture.

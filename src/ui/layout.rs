@@ -4,7 +4,7 @@
 use super::state::{Outbox, ViewState};
 use super::theme::{Palette, space};
 use super::{
-    brush_panel, canvas, filmstrip, gallery, get_models, guide_panel, help, keys, menu, notices, paint_in, perform,
+    brush_panel, canvas, drop_window, filmstrip, gallery, get_models, guide_panel, help, keys, menu, notices, paint_in, perform,
     prompt_panel, settings_panel, shortcuts, size_window, start_panel, status, toolbar, tools,
 };
 use crate::paint::Tool;
@@ -84,6 +84,7 @@ pub fn window_ui(ui: &mut Ui, session: &mut Session, view: &mut ViewState, devic
             canvas::canvas_ui(ui, session, view, &mut out);
         }
     });
+    drop_window::drop_window(&ctx, session, view, &mut out);
     size_window::size_window(&ctx, session, view, &mut out);
     help::help_window(&ctx, view, &mut out);
     get_models::get_models_window(&ctx, session, view, &mut out);

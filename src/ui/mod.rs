@@ -7,6 +7,7 @@ mod brush_panel;
 pub mod canvas;
 mod colour;
 mod compare;
+mod drop_window;
 mod filmstrip;
 mod finer_panel;
 mod gallery;
@@ -45,6 +46,7 @@ mod view;
 mod way_bar;
 mod widgets;
 
+pub use drop_window::take_dropped;
 pub use layout::window_ui;
 pub use state::{Ask, Outbox, ViewState};
 pub use thumbnails::{color_image, picture_of};

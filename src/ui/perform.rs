@@ -4,6 +4,7 @@ use super::areas::close_polygon;
 use super::bounds::crop;
 use super::canvas::BRUSH_SIZES;
 use super::compare::{Compare, before};
+use super::drop_window::take_as_layers;
 use super::prompt_panel::{negative_id, prompt_id, selection};
 use super::shortcuts::{Shortcut, take_digit};
 use super::size_window::Sizing;
@@ -27,7 +28,7 @@ pub(super) fn is_possible(shortcut: Shortcut, session: &Session) -> bool {
         Shortcut::LayerAbove => neighbour_layer(session, 1).is_some(),
         Shortcut::LayerBelow => neighbour_layer(session, -1).is_some(),
         Shortcut::ClosePicture
-        | Shortcut::SaveProject
+        | Shortcut::SaveProjectAs
         | Shortcut::NewLayer
         | Shortcut::FillLayer
         | Shortcut::FlipSideways
@@ -41,6 +42,7 @@ pub(super) fn is_possible(shortcut: Shortcut, session: &Session) -> bool {
         Shortcut::InvertMask | Shortcut::OpenMask | Shortcut::MaskAll | Shortcut::QuickMask => {
             session.document.has_picture() || session.results.shown.is_some()
         }
+        Shortcut::SaveProject => session.document.has_picture() || session.canvas().is_finished(),
         Shortcut::SavePicture | Shortcut::CopyPicture => session.canvas().is_finished(),
         Shortcut::NewerResult => neighbour(session, -1).is_some(),
         Shortcut::OlderResult => neighbour(session, 1).is_some(),
@@ -75,7 +77,7 @@ pub(super) fn perform(
     if shortcut == Shortcut::Stop && close_something(view) {
         return;
     }
-    if shortcut == Shortcut::ApplyResult && finish_something(ctx, view, out) {
+    if shortcut == Shortcut::ApplyResult && finish_something(ctx, session, view, out) {
         return;
     }
     if shortcut == Shortcut::Undo && view.moving.take().is_some() {
@@ -129,7 +131,8 @@ pub(super) fn perform(
         Shortcut::SaveMask => out.ask(Ask::SaveMask),
         Shortcut::OpenGuide => out.ask(Ask::OpenGuide),
         Shortcut::SavePicture => out.ask(Ask::SavePicture),
-        Shortcut::SaveProject => out.ask(Ask::SaveProject),
+        Shortcut::SaveProject => save(session, out),
+        Shortcut::SaveProjectAs => out.ask(Ask::SaveProject),
         Shortcut::CopyPicture => out.ask(Ask::CopyPicture),
         Shortcut::ClosePicture => out.act(Action::ClosePicture),
         Shortcut::GetModels => view.repo_text = Some(String::new()),
@@ -220,6 +223,15 @@ pub(super) fn perform(
     }
 }
 
+/// Saves the project to its file. Where there are no layers the shown picture is what there is.
+fn save(session: &Session, out: &mut Outbox) {
+    match session.file() {
+        _ if !session.document.has_picture() => out.ask(Ask::SavePicture),
+        Some(path) => out.act(Action::SaveProject(path.to_owned())),
+        None => out.ask(Ask::SaveProject),
+    }
+}
+
 /// Lets the words at the cursor of the prompt that is being written weigh more or less.
 fn weigh(ctx: &egui::Context, by: f64, session: &Session, view: &mut ViewState, out: &mut Outbox) {
     let focused = ctx.memory(egui::Memory::focused);
@@ -274,7 +286,14 @@ pub(super) fn toggle_compare(view: &mut ViewState) {
 }
 
 /// Enter first carries out what is under way on the canvas.
-fn finish_something(ctx: &egui::Context, view: &mut ViewState, out: &mut Outbox) -> bool {
+fn finish_something(ctx: &egui::Context, session: &Session, view: &mut ViewState, out: &mut Outbox) -> bool {
+    if take_as_layers(view, out) {
+        return true;
+    }
+    if let Some(sizing) = view.sizing.take() {
+        out.act(sizing.action(session.document.extent()));
+        return true;
+    }
     if let Some(moving) = &mut view.moving {
         moving.apply();
         ctx.request_repaint();
@@ -298,6 +317,8 @@ fn close_something(view: &mut ViewState) -> bool {
         | view.painting.take().is_some()
         | view.paints_from.take().is_some();
     ends_stroke
+        || view.sizing.take().is_some()
+        || !std::mem::take(&mut view.dropped).is_empty()
         || std::mem::take(&mut view.help_open)
         || view.repo_text.take().is_some()
         || std::mem::take(&mut view.gallery_open)

@@ -32,6 +32,7 @@ pub enum Shortcut {
     OpenGuide,
     SavePicture,
     SaveProject,
+    SaveProjectAs,
     CopyPicture,
     ClosePicture,
     GetModels,
@@ -311,8 +312,9 @@ table! {
         OpenAsLayer, "Open as a layer\u{2026}", "Puts a picture over the layers, in the middle; so does pasting one.", None, OutsideText, [];
         OpenGuide, "Open a guide\u{2026}", "The lines of a picture decide the shapes: a drawing, or the edges of anything.", None, OutsideText, [];
         ClosePicture, "Close the picture", "Starts from noise again.", Some(Icon::Close), Anywhere, [CTRL W];
-        SavePicture, "Save as\u{2026}", "Writes the shown picture to a PNG, JPEG or WebP file, with its settings.", Some(Icon::Save), Anywhere, [CTRL S];
-        SaveProject, "Save the project\u{2026}", "Writes all layers and the mask to a file: .sfumato to go on with, .ora for other programs.", None, OutsideText, [CTRL_SHIFT S];
+        SaveProject, "Save", "Writes all layers, the mask and what is to be painted next to the project's file; asks for one where there is none.", Some(Icon::Save), Anywhere, [CTRL S];
+        SaveProjectAs, "Save as\u{2026}", "Writes the project to another file: .sfumato to go on with, .ora for other programs.", None, Anywhere, [CTRL_SHIFT S];
+        SavePicture, "Save the picture\u{2026}", "Writes the shown picture to a PNG, JPEG or WebP file, with its settings.", None, Anywhere, [CTRL_ALT S];
         CopyPicture, "Copy the picture", "Puts the shown picture on the clipboard.", Some(Icon::Copy), OutsideText, [CTRL C];
         GetModels, "Get models\u{2026}", "Downloads Stable Diffusion models: with their licences, sizes and the memory they need.", Some(Icon::Down), OutsideText, [];
         Quit, "Quit", "", None, Anywhere, [CTRL Q];

@@ -159,6 +159,8 @@ pub struct ViewState {
     pub document_thumbnail: Option<(Arc<Tiles>, Arc<Picture>)>,
     /// The pictures to start from and to be guided by, and their thumbnails.
     pub small: Vec<(Arc<Picture>, Arc<Picture>)>,
+    /// Pictures that were dropped on a document: it is asked what they are.
+    pub dropped: Vec<std::path::PathBuf>,
     /// Whether the gallery is open instead of the canvas.
     pub gallery_open: bool,
     /// Whether the help window is open.
