@@ -192,5 +192,5 @@ fn masks_and_guides_are_no_part_of_the_picture_and_merge_only_with_their_like() 
     assert_eq!(mixed.drawn_on(LayerKind::Control, EXTENT).pixel(5, 5), [0, 0, 0, 255]);
     let hidden = LayerLook { visible: false, ..mixed.get(ids[3]).unwrap().look.clone() };
     let one = edited(&mixed, LayerEdit::Look { layer: ids[3], look: hidden, goes_on: false });
-    assert_eq!(one.drawn_on(LayerKind::Control, EXTENT).pixel(5, 5), [129, 129, 130, 255]);
+    assert_eq!(one.drawn_on(LayerKind::Control, EXTENT).pixel(5, 5), [129, 130, 130, 255]);
 }
