@@ -55,7 +55,9 @@ fn start_log() {
 fn open_window(files: Vec<std::path::PathBuf>) -> anyhow::Result<u8> {
     if let Some(gone) = files.iter().find(|file| !file.is_file()) {
         let gone = gone.display();
-        anyhow::bail!(Usage(format!("there is no file {gone} to open, and no subcommand of that name: see `sfumato --help`")));
+        anyhow::bail!(Usage(format!(
+            "there is no file {gone} to open, and no subcommand of that name: see `sfumato --help`"
+        )));
     }
     let displays = ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"];
     let has_display = displays.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));

@@ -47,7 +47,8 @@ impl App {
                 _ => self.asking.ask(ctx, |d| d.save("picture.png").map(Action::SavePicture)),
             },
             Ask::SaveProject => {
-                let name = self.session.file().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+                let name =
+                    self.session.file().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
                 let name = name.unwrap_or_else(|| "painting.sfumato".into());
                 self.asking.ask(ctx, move |d| d.save(&name).map(Action::SaveProject));
             }

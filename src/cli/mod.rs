@@ -18,7 +18,8 @@ mod reproducing;
 mod upscale;
 
 pub use args::{
-    BenchArgs, ControlArgs, GetArgs, HintArg, MaskingArgs, PaintArgs, RankArgs, SavingsArgs, SearchArgs, TuningArgs, UpscaleArgs,
+    BenchArgs, ControlArgs, GetArgs, HintArg, MaskingArgs, PaintArgs, RankArgs, SavingsArgs, SearchArgs, TuningArgs,
+    UpscaleArgs,
 };
 pub use compute::ComputeArgs;
 pub use describe::sentence;

@@ -1,7 +1,9 @@
 use super::fill::filled;
 use super::history::{Change, History};
 use super::mask_edits::Adjusted;
-use super::{Bucket, Combine, Error, Frame, LayerEdit, LayerId, LayerKind, LayerLook, MaskEdit, Painting, Side, Stack, Tiles};
+use super::{
+    Bucket, Combine, Error, Frame, LayerEdit, LayerId, LayerKind, LayerLook, MaskEdit, Painting, Side, Stack, Tiles,
+};
 use crate::geom::{Bounds, Extent};
 use crate::pixels::{Mask, Picture};
 use std::path::Path;

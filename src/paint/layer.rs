@@ -55,13 +55,12 @@ impl LayerKind {
         let towards = |from: u8, to: u8| ((u16::from(from) + 2 * u16::from(to)) / 3) as u8;
         match self {
             Self::Picture | Self::Result => [r, g, b, alpha],
-            Self::Mask if alpha == 0 => [0; 4],
+            Self::Mask | Self::Control if alpha == 0 => [0; 4],
             Self::Mask => {
                 let [r, g, b] = Self::MASK_COLOUR;
                 [r, g, b, ((u16::from(alpha) * 3 + 2) / 5) as u8]
             }
             // As with a blue pencil: what it draws is not printed.
-            Self::Control if alpha == 0 => [0; 4],
             Self::Control => [towards(r, 36), towards(g, 132), towards(b, 240), alpha],
         }
     }

@@ -173,7 +173,8 @@ fn of_kind(stack: &Stack, layer: LayerId, kind: LayerKind) -> Stack {
 #[test]
 fn masks_and_guides_are_no_part_of_the_picture_and_merge_only_with_their_like() {
     let normal = |colour| (colour, Blend::Normal, 1.0);
-    let plain = stack(&[normal([9, 8, 7, 255]), normal([1, 2, 3, 255]), normal([4, 5, 6, 128]), normal([0, 0, 0, 255])]);
+    let plain =
+        stack(&[normal([9, 8, 7, 255]), normal([1, 2, 3, 255]), normal([4, 5, 6, 128]), normal([0, 0, 0, 255])]);
     let ids: Vec<_> = plain.layers().iter().map(|layer| layer.id).collect();
     let mut mixed = of_kind(&plain, ids[1], LayerKind::Result);
     for (id, kind) in [(ids[2], LayerKind::Control), (ids[3], LayerKind::Control)] {

@@ -7,7 +7,9 @@ use super::{Action, Draft, Notices, Offer, ResultId, Session, Viewed};
 use crate::diffusion::{Request, Upscale};
 use crate::geom::{Bounds, Extent};
 use crate::metadata::{Found, Imported};
-use crate::paint::{Beside, Document, Edit, Frame, LayerEdit, LayerId, LayerKind, LayerLook, MaskEdit, Painting, Stack, Tiles, Tool};
+use crate::paint::{
+    Beside, Document, Edit, Frame, LayerEdit, LayerId, LayerKind, LayerLook, MaskEdit, Painting, Stack, Tiles, Tool,
+};
 use crate::pixels::{Format, Mask, Picture};
 use crate::project::{self, Kind, Project};
 use std::path::PathBuf;

@@ -200,7 +200,10 @@ mod tests {
             clip: Some("ViT-L-14".into()),
             hub: Some("http://127.0.0.1:8080".into()),
             undo_megabytes: Some(512),
-            keys: BTreeMap::from([("merge_down".into(), vec!["Ctrl+E".into(), "F8".into()]), ("redo".into(), Vec::new())]),
+            keys: BTreeMap::from([
+                ("merge_down".into(), vec!["Ctrl+E".into(), "F8".into()]),
+                ("redo".into(), Vec::new()),
+            ]),
             ..Settings::default()
         }
     }

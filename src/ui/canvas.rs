@@ -282,7 +282,10 @@ fn drop_hint(ui: &Ui, rect: Rect, has_document: bool) {
     let (said, more) = if has_document {
         ("Drop it here", "Then say what it is: a layer, what to start from, a mask, a guide, or only settings.")
     } else {
-        ("Drop to start from this picture", "Of several, the others become layers over it. Models are used where they lie.")
+        (
+            "Drop to start from this picture",
+            "Of several, the others become layers over it. Models are used where they lie.",
+        )
     };
     painted_text(ui, frame.center(), Align2::CENTER_CENTER, said, 18.0, palette.text);
     painted_text(ui, frame.center() + egui::vec2(0.0, 26.0), Align2::CENTER_CENTER, more, 13.5, palette.text_weak);

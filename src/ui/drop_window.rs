@@ -74,7 +74,8 @@ pub(super) fn drop_window(ctx: &Context, session: &Session, view: &mut ViewState
         [one] => one.file_name().map_or_else(|| one.display().to_string(), |name| name.to_string_lossy().into_owned()),
         several => format!("{} pictures", several.len()),
     };
-    let window = Window::new("What was dropped").title_bar(false).collapsible(false).resizable(false).order(Order::Foreground);
+    let window =
+        Window::new("What was dropped").title_bar(false).collapsible(false).resizable(false).order(Order::Foreground);
     window.anchor(Align2::CENTER_CENTER, vec2(0.0, 0.0)).show(ctx, |ui| {
         ui.horizontal(|ui| {
             ui.heading(title);
@@ -129,7 +130,8 @@ fn field(ui: &mut Ui, icon: Icon, name: &str, about: &str, is_possible: bool) ->
     let (rect, response) = ui.allocate_exact_size(FIELD, if is_possible { Sense::click() } else { Sense::hover() });
     response.widget_info(|| WidgetInfo::labeled(Role::Button, is_possible, name));
     let is_hot = is_possible && (response.hovered() || response.has_focus());
-    let (fill, line) = if is_hot { (palette.button_hovered, palette.accent) } else { (palette.button, palette.field_line) };
+    let (fill, line) =
+        if is_hot { (palette.button_hovered, palette.accent) } else { (palette.button, palette.field_line) };
     ui.painter().rect(rect, CornerRadius::same(8), fill, Stroke::new(1.0, line), StrokeKind::Inside);
     let colour = if is_possible { palette.text } else { palette.text_weak.gamma_multiply(0.5) };
     let middle = rect.center();

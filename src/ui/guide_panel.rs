@@ -37,12 +37,11 @@ pub(super) fn guide_panel_ui(ui: &mut Ui, session: &mut Session, view: &mut View
 
 fn guided_ui(ui: &mut Ui, session: &mut Session, view: &mut ViewState, out: &mut Outbox) {
     heading(ui, "Guided by");
-    match session.guide.clone().filter(|_| !session.is_guided_by_layers()) {
-        Some(guide) => picture_ui(ui, &guide, view, out),
-        None => {
-            let said = "What is drawn on layers of the kind \u{201c}Control\u{201d}. Hide them, and they guide no more.";
-            ui.label(RichText::new(said).color(Palette::of(ui).text_weak));
-        }
+    if let Some(guide) = session.guide.clone().filter(|_| !session.is_guided_by_layers()) {
+        picture_ui(ui, &guide, view, out);
+    } else {
+        let said = "What is drawn on layers of the kind \u{201c}Control\u{201d}. Hide them, and they guide no more.";
+        ui.label(RichText::new(said).color(Palette::of(ui).text_weak));
     }
     control_ui(ui, session);
 }

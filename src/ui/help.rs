@@ -110,7 +110,8 @@ fn head_ui(ui: &mut Ui, view: &mut ViewState, out: &mut Outbox) {
             }
         } else {
             let hint = RichText::new("Search").color(weak);
-            let field = TextEdit::singleline(&mut view.help_search).id(search_id()).hint_text(hint).desired_width(180.0);
+            let field =
+                TextEdit::singleline(&mut view.help_search).id(search_id()).hint_text(hint).desired_width(180.0);
             let response = ui.add(field).accessible_name("Search the keys");
             if view.wants_focus.take_if(|id| *id == response.id).is_some() {
                 response.request_focus();

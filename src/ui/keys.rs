@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Keys by what they do.
-pub type Bound = BTreeMap<String, Vec<String>>;
+pub(super) type Bound = BTreeMap<String, Vec<String>>;
 
 /// What each key does now.
 #[derive(Debug, PartialEq)]
@@ -25,8 +25,11 @@ impl Keys {
         let mut is_bound = vec![false; TABLE.len()];
         let mut lines: Vec<Vec<_>> = TABLE.iter().map(|entry| entry.keys.to_vec()).collect();
         for (name, keys) in bound {
-            let Some(at) = TABLE.iter().position(|entry| entry.is_bindable() && name_of(entry.shortcut) == *name) else {
-                problems.push(format!("The settings bind a key to {name}, and nothing is called so: F1 lists what there is"));
+            let Some(at) = TABLE.iter().position(|entry| entry.is_bindable() && name_of(entry.shortcut) == *name)
+            else {
+                problems.push(format!(
+                    "The settings bind a key to {name}, and nothing is called so: F1 lists what there is"
+                ));
                 continue;
             };
             is_bound[at] = true;
@@ -85,9 +88,7 @@ fn id() -> Id {
 
 /// What each key does now.
 pub(super) fn now(ctx: &Context) -> Arc<Keys> {
-    ctx.data_mut(|data| {
-        Arc::clone(data.get_temp_mut_or_insert_with(id(), || Arc::new(Keys::new(&Bound::new()))))
-    })
+    ctx.data_mut(|data| Arc::clone(data.get_temp_mut_or_insert_with(id(), || Arc::new(Keys::new(&Bound::new())))))
 }
 
 /// Lets these keys count from now on. Gives what there is to say of them, once.
@@ -217,7 +218,10 @@ mod tests {
     #[test]
     fn of_two_that_want_one_key_the_first_of_the_table_has_it() {
         let keys = bound(&[("eraser", &["F9"]), ("brush", &["F9"])]);
-        assert_eq!((texts(&keys, Shortcut::Brush), texts(&keys, Shortcut::Eraser)), (vec!["F9".to_owned()], Vec::new()));
+        assert_eq!(
+            (texts(&keys, Shortcut::Brush), texts(&keys, Shortcut::Eraser)),
+            (vec!["F9".to_owned()], Vec::new())
+        );
         assert_eq!(keys.problems.len(), 1);
     }
 

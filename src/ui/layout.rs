@@ -4,8 +4,8 @@
 use super::state::{Outbox, ViewState};
 use super::theme::{Palette, space};
 use super::{
-    brush_panel, canvas, drop_window, filmstrip, gallery, get_models, guide_panel, help, keys, menu, notices, paint_in, perform,
-    prompt_panel, settings_panel, shortcuts, size_window, start_panel, status, toolbar, tools,
+    brush_panel, canvas, drop_window, filmstrip, gallery, get_models, guide_panel, help, keys, menu, notices, paint_in,
+    perform, prompt_panel, settings_panel, shortcuts, size_window, start_panel, status, toolbar, tools,
 };
 use crate::paint::Tool;
 use crate::session::Session;

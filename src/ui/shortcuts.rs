@@ -386,7 +386,7 @@ pub fn pressed(ctx: &Context, in_gallery: bool) -> Vec<Shortcut> {
     let in_popup = egui::Popup::is_any_open(ctx);
     let counts = |entry: &Entry, key: &KeyboardShortcut| match entry.scope {
         // Escape closes a menu before it stops anything, and what writes a letter writes it in a field.
-        Scope::Anywhere => !(in_popup && key.logical_key == Key::Escape) && !(in_text && writes(key)),
+        Scope::Anywhere => !(in_popup && key.logical_key == Key::Escape || in_text && writes(*key)),
         Scope::OutsideText => !in_text && (!in_gallery || entry.shortcut.counts_in_gallery()),
         Scope::Unfocused => !focused && !in_popup,
     };
@@ -430,7 +430,7 @@ pub(super) fn take_digit(ctx: &Context) -> Option<u8> {
 }
 
 /// Whether a text field makes something of it: it types, or moves the cursor.
-fn writes(key: &KeyboardShortcut) -> bool {
+fn writes(key: KeyboardShortcut) -> bool {
     let is_function = key.logical_key.name().strip_prefix('F').is_some_and(|n| n.parse::<u8>().is_ok());
     !key.modifiers.command && !key.modifiers.alt && !is_function && key.logical_key != Key::Escape
 }

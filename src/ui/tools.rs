@@ -41,9 +41,7 @@ pub(super) fn tools_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out
 fn shortcuts(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut Outbox) {
     ui.spacing_mut().item_spacing.x = 3.0;
     let is_painted = session.document.stack().active().is_some_and(|layer| layer.look.kind == LayerKind::Mask);
-    for shortcut in
-        [Shortcut::Undo, Shortcut::Redo, Shortcut::QuickMask, Shortcut::ClearMask, Shortcut::InvertMask]
-    {
+    for shortcut in [Shortcut::Undo, Shortcut::Redo, Shortcut::QuickMask, Shortcut::ClearMask, Shortcut::InvertMask] {
         if shortcut == Shortcut::QuickMask {
             gap(ui);
         }
