@@ -101,7 +101,7 @@ impl Window {
         self.harness.step();
         let laid_out = begins.elapsed();
         self.harness.render().expect("the adapter draws");
-        [laid_out, begins.elapsed() - laid_out]
+        [laid_out, begins.elapsed().saturating_sub(laid_out)]
     }
 
     /// A stroke from the left to the right, up and down; what each event took.

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# One sitting at the canvas on one sheet, assets/screenshots/sitting.png: sketch, mask, generate inside it, compare, apply, expand to the
-# right, undo all, redo all, kill -9, open again. The real window on a virtual display, used like a person would. Fails
-# where what is on the canvas after redoing or reopening is not what was there, to the pixel.
-# Needs what packaging/test.sh installs, and ImageMagick. Usage: [pause=SECS painting=SECS patience=SECS] packaging/contact-sheet.sh [PATH_OF_SFUMATO],
+# One sitting at the canvas on one sheet, assets/screenshots/sitting.png: open a project, sketch, mask, generate inside it, compare, apply,
+# expand to the right, undo all, redo all, save, kill -9, open again, and open the file elsewhere. The real window on a virtual display, used
+# like a person would. Fails where what is on the canvas after undoing all, redoing or reopening is not what was there, to the pixel, and where
+# the layers of the file that was saved are not those of one that is saved again after it was opened.
+# Needs what packaging/test.sh installs, ImageMagick, zip and unzip. Usage: [pause=SECS painting=SECS patience=SECS] packaging/contact-sheet.sh [PATH_OF_SFUMATO],
 # with longer waits for a slow machine.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -25,7 +26,7 @@ stop() {
 trap stop EXIT
 
 open_window() {
-    "$sfumato" &
+    "$sfumato" "$@" &
     window=$!
     for _ in $(seq 150); do
         id=$(xdotool search --onlyvisible --name Sfumato | head -n 1) && [ -n "$id" ] && break
@@ -88,9 +89,28 @@ same() {
     apart=$(compare -metric AE "$home/a.png" "$home/b.png" null: 2>&1 || true)
     [ "$apart" = 0 ] || { echo "$3: $apart pixels of the canvas differ" >&2; exit 1; }
 }
+# The layers of a project, one above the other in one picture, and its mask.
+layers() {
+    rm -rf "$2"
+    unzip -q -d "$2" "$1"
+    convert "$2"/layers/*.png $([ ! -f "$2/mask.png" ] || echo "$2/mask.png") -alpha set -append "$2/all.png"
+}
 labels=()
 
-open_window
+# A project of white paper under a clear layer, as any program can make one.
+project=$home/sitting.sfumato
+mkdir -p "$home/blank/layers"
+convert -size 128x128 xc:white PNG32:"$home/blank/layers/0.png"
+convert -size 128x128 xc:none PNG32:"$home/blank/layers/1.png"
+look='"opacity":1.0,"blend":"normal","visible":true,"locked":false,"keeps_alpha":false'
+cat > "$home/blank/project.json" <<END
+{"version":1,"extent":{"width":128,"height":128},"active":2,"layers":[
+ {"id":1,"file":"layers/0.png","name":"Paper",$look},{"id":2,"file":"layers/1.png","name":"Layer 1",$look}]}
+END
+(cd "$home/blank" && zip -q -0 -r "$project" project.json layers)
+
+open_window "$project"
+shot "a blank project"
 # Blue into white by a gradient, grass, and a red ball.
 keys b
 sleep 0.5
@@ -134,16 +154,38 @@ keys shift+c h
 shot "applied"
 again ctrl+z 60
 shot "undo all"
+# The last of it was to open the project.
+keys ctrl+shift+z
+shot "as it began"
+same "$shots/01.png" "$shots/11.png" "after undoing all"
 again ctrl+shift+z 60
 shot "redo all"
-same "$shots/08.png" "$shots/10.png" "after redoing all"
+same "$shots/09.png" "$shots/12.png" "after redoing all"
+keys ctrl+s
+sleep 2
+shot "save"
+cp "$project" "$home/saved.sfumato"
+layers "$home/saved.sfumato" "$home/saved"
+[ "$(identify -format %h "$home/saved/layers/0.png")" = 128 ] || { echo "nothing was saved" >&2; exit 1; }
 sleep 3
 kill -9 "$window"
 wait "$window" 2>/dev/null || true
 sleep 1
 open_window
 shot "killed, and opened again"
-same "$shots/10.png" "$shots/11.png" "after kill -9"
+same "$shots/12.png" "$shots/14.png" "after kill -9"
+kill "$window"
+wait "$window" 2>/dev/null || true
+export SFUMATO_HOME=$home/elsewhere
+open_window "$project"
+shot "the file, opened elsewhere"
+same "$shots/12.png" "$shots/15.png" "the file, opened elsewhere"
+keys ctrl+s
+sleep 2
+[ "$project" -nt "$home/saved.sfumato" ] || { echo "it was not saved again" >&2; exit 1; }
+layers "$project" "$home/again"
+apart=$(compare -metric AE "$home/saved/all.png" "$home/again/all.png" null: 2>&1 || true)
+[ "$apart" = 0 ] || { echo "the saved layers: $apart pixels differ" >&2; exit 1; }
 
 arguments=()
 for index in "${!labels[@]}"; do

@@ -3,6 +3,8 @@
 use clap::Parser;
 use sfumato::cli::{Cli, ComputeArgs, Usage, sentence};
 use sfumato::engine::choose_device;
+#[cfg(feature = "gui")]
+use sfumato::session::Action;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -15,7 +17,7 @@ fn main() -> ExitCode {
             start_log();
             device.map_or(Ok(()), choose_device).map_err(Into::into).and_then(|()| command.run())
         }
-        None => open_window(),
+        None => open_window(cli.files),
     };
     match result {
         Ok(code) => ExitCode::from(code),
@@ -50,7 +52,13 @@ fn start_log() {
 }
 
 #[cfg(feature = "gui")]
-fn open_window() -> anyhow::Result<u8> {
+fn open_window(files: Vec<std::path::PathBuf>) -> anyhow::Result<u8> {
+    if let Some(gone) = files.iter().find(|file| !file.is_file()) {
+        let gone = gone.display();
+        anyhow::bail!(Usage(format!(
+            "there is no file {gone} to open, and no subcommand of that name: see `sfumato --help`"
+        )));
+    }
     let displays = ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"];
     let has_display = displays.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
     if cfg!(all(unix, not(target_os = "macos"))) && !has_display {
@@ -64,12 +72,23 @@ fn open_window() -> anyhow::Result<u8> {
     set_threads(settings.threads);
     start_log();
     let device = sfumato::engine::device_name();
-    sfumato::app::run(move |wake| sfumato::session::Session::start(paths, settings, problem, wake), &device)?;
+    // The window may be elsewhere when they are read.
+    let files: Vec<_> = files.into_iter().map(|file| std::path::absolute(&file).unwrap_or(file)).collect();
+    let open = move |wake| {
+        let mut session = sfumato::session::Session::start(paths, settings, problem, wake);
+        let mut files = files.into_iter();
+        if let Some(first) = files.next() {
+            session.apply(Action::OpenPicture(first));
+        }
+        files.for_each(|file| session.apply(Action::OpenAsLayer(file)));
+        session
+    };
+    sfumato::app::run(open, &device)?;
     Ok(0)
 }
 
 #[cfg(not(feature = "gui"))]
-fn open_window() -> anyhow::Result<u8> {
+fn open_window(_files: Vec<std::path::PathBuf>) -> anyhow::Result<u8> {
     anyhow::bail!(Usage(
         "this build has no window: paint with `sfumato paint \"red apple\"`, see `sfumato --help`, or build it with the feature gui"
             .to_owned()

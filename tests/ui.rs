@@ -49,6 +49,8 @@ impl Dialogs for Chosen {
 mod finer;
 #[path = "ui/frames.rs"]
 mod frames;
+#[path = "ui/keys.rs"]
+mod keys;
 #[path = "ui/paint_in.rs"]
 mod paint_in;
 #[path = "ui/tools.rs"]
@@ -1248,7 +1250,7 @@ fn the_button_by_the_canvas_says_what_it_will_do_and_its_menu_has_other_ways() {
     let job = window.job();
     assert_eq!(job.request.input.as_ref().unwrap().strength.to_bits(), 0.75_f64.to_bits());
     window.finish(&job);
-    window.press(Modifiers::NONE, Key::D);
+    window.press(Modifiers::SHIFT, Key::D);
     window.press(Modifiers::SHIFT, Key::R);
     drag_over_picture(&mut window, [50.0, 40.0], [90.0, 70.0]);
     window.click("Other ways to paint");

@@ -46,7 +46,12 @@ impl App {
                 Shown::Result(id, _) | Shown::Part { result: id, .. } => self.apply(ctx, Action::AskWhereToSave(id)),
                 _ => self.asking.ask(ctx, |d| d.save("picture.png").map(Action::SavePicture)),
             },
-            Ask::SaveProject => self.asking.ask(ctx, |d| d.save("painting.sfumato").map(Action::SaveProject)),
+            Ask::SaveProject => {
+                let name =
+                    self.session.file().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+                let name = name.unwrap_or_else(|| "painting.sfumato".into());
+                self.asking.ask(ctx, move |d| d.save(&name).map(Action::SaveProject));
+            }
             Ask::CopyPicture => {
                 if let Some(picture) = self.session.canvas_picture() {
                     ctx.copy_image(ui::color_image(picture));
@@ -77,11 +82,8 @@ impl App {
     /// What was dropped onto the window or pasted outside of a text field.
     fn take_in(&mut self, ctx: &Context) {
         let dropped: Vec<PathBuf> = ctx.input(|i| i.raw.dropped_files.iter().map(|f| f.path().to_path_buf()).collect());
-        let dropped = dropped.into_iter().filter(|path| !path.as_os_str().is_empty());
-        let (models, pictures): (Vec<PathBuf>, Vec<PathBuf>) = dropped.partition(|path| is_model(path));
-        let picture = pictures.into_iter().next().map(Action::OpenPicture);
-        for action in models.into_iter().map(Action::AddModel).chain(picture) {
-            self.view.gallery_open = false;
+        let dropped = dropped.into_iter().filter(|path| !path.as_os_str().is_empty()).collect();
+        for action in ui::take_dropped(dropped, &self.session, &mut self.view) {
             self.apply(ctx, action);
         }
         if ctx.text_edit_focused() {
@@ -90,7 +92,12 @@ impl App {
         let pasted = ctx.input(|i| {
             i.events.iter().find_map(|event| match event {
                 Event::PasteImage(image) => ui::picture_of(image).map(Action::PastePicture),
-                Event::Paste(text) => file_in(text).map(Action::OpenAsLayer),
+                Event::Paste(text) => {
+                    let file = file_in(text).map(Action::OpenAsLayer);
+                    // As A1111 and many others write it, and nobody else.
+                    let says_settings = text.lines().any(|line| line.starts_with("Steps: "));
+                    file.or_else(|| says_settings.then(|| Action::TakeText(text.clone())))
+                }
                 _ => None,
             })
         });
@@ -100,13 +107,7 @@ impl App {
     }
 
     fn show_title(&mut self, ctx: &Context) {
-        let title = match &self.session.jobs.running {
-            Some(running) => format!("{:.0} % \u{b7} Sfumato", running.progress() * 100.0),
-            None => match self.session.results.shown.and_then(|id| self.session.results.get(id)) {
-                Some(result) => format!("{} \u{b7} Sfumato", shortened(&result.prompt)),
-                None => "Sfumato".to_owned(),
-            },
-        };
+        let title = title_of(&self.session);
         if title != self.title {
             ctx.send_viewport_cmd(ViewportCommand::Title(title.clone()));
             self.title = title;
@@ -159,17 +160,21 @@ impl eframe::App for App {
     }
 }
 
+/// How far a picture is, what is looked at, and the project with a dot where it has more in it than its file.
+fn title_of(session: &Session) -> String {
+    let progress = session.jobs.running.as_ref().map(|running| format!("{:.0} %", running.progress() * 100.0));
+    let result = session.results.shown.and_then(|id| session.results.get(id)).filter(|_| progress.is_none());
+    let name = |file: &Path| file.file_name().map(|name| name.to_string_lossy().into_owned());
+    let dot = if session.is_behind() { " \u{2022}" } else { "" };
+    let project = session.file().and_then(name).map(|name| format!("{name}{dot}"));
+    let parts = [progress, result.map(|result| shortened(&result.prompt)), project, Some("Sfumato".to_owned())];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(" \u{b7} ")
+}
+
 /// As much of a prompt as a title bar has room for.
 fn shortened(prompt: &str) -> String {
     let line = prompt.lines().next().unwrap_or_default();
     if line.chars().count() <= 60 { line.to_owned() } else { line.chars().take(59).chain(['\u{2026}']).collect() }
-}
-
-/// Whether something that was dropped is a model, what goes with models or a folder of them: what pictures and projects are not.
-fn is_model(path: &Path) -> bool {
-    let ending = path.extension().unwrap_or_default();
-    path.is_dir()
-        || ["safetensors", "ckpt", "pt", "gguf", "pth", "bin"].iter().any(|known| ending.eq_ignore_ascii_case(known))
 }
 
 /// The file that a pasted text names, as file managers put it on the clipboard.

@@ -12,6 +12,7 @@ use crate::diffusion::{
 use crate::geom::Extent;
 use clap::Args;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// What `sfumato models get` is told.
 #[derive(Args, Debug)]
@@ -121,6 +122,10 @@ pub struct PaintArgs {
     /// What guides it.
     #[command(flatten)]
     pub control: ControlArgs,
+    /// Paint what is on this picture into the one that is being drawn, before a step, with its corner at X,Y, as the brush does in the
+    /// window; may stand several times [default corner: 0,0]
+    #[arg(long = "hint", value_name = "STEP[@X,Y]=FILE")]
+    pub hints: Vec<HintArg>,
     /// Enlarge each picture with an upscaler as `sfumato models` lists it [without a name: the one that comes with the model]
     #[arg(long, value_name = "NAME", num_args = 0..=1)]
     pub upscale: Option<Option<String>>,
@@ -147,6 +152,34 @@ pub struct PaintArgs {
     /// Print one JSON object on standard output when done
     #[arg(long)]
     pub json: bool,
+}
+
+/// What is painted into a picture while it is drawn, as `STEP[@X,Y]=FILE`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HintArg {
+    /// Before which step, counted from 0.
+    pub step: u32,
+    /// Its first column, in pixels.
+    pub left: u32,
+    /// Its first row.
+    pub top: u32,
+    /// The picture, clear where nothing is painted.
+    pub file: PathBuf,
+}
+
+impl FromStr for HintArg {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let read = || {
+            let (place, file) = text.split_once('=').filter(|(_, file)| !file.is_empty())?;
+            let (step, corner) = place.split_once('@').unwrap_or((place, "0,0"));
+            let (left, top) = corner.split_once(',')?;
+            let number = |text: &str| text.trim().parse().ok();
+            Some(Self { step: number(step)?, left: number(left)?, top: number(top)?, file: file.into() })
+        };
+        read().ok_or("write it as STEP=FILE or STEP@X,Y=FILE, for example 7@32,48=stroke.png")
+    }
 }
 
 /// How what a mask covers is painted.

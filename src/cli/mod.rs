@@ -18,7 +18,8 @@ mod reproducing;
 mod upscale;
 
 pub use args::{
-    BenchArgs, ControlArgs, GetArgs, MaskingArgs, PaintArgs, RankArgs, SavingsArgs, SearchArgs, TuningArgs, UpscaleArgs,
+    BenchArgs, ControlArgs, GetArgs, HintArg, MaskingArgs, PaintArgs, RankArgs, SavingsArgs, SearchArgs, TuningArgs,
+    UpscaleArgs,
 };
 pub use compute::ComputeArgs;
 pub use describe::sentence;
@@ -37,8 +38,11 @@ const EXIT_CODES: &str = "Exit codes:\n  0    done\n  1    failed: the sentence 
 
 /// Paint with diffusion models on your own machine. Without a subcommand: opens the window.
 #[derive(Debug, Parser)]
-#[command(name = "sfumato", version, after_help = EXIT_CODES)]
+#[command(name = "sfumato", version, after_help = EXIT_CODES, args_conflicts_with_subcommands = true)]
 pub struct Cli {
+    /// Projects and pictures to open in the window: the first is worked on, further pictures are layers over it
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
     /// What to do.
     #[command(subcommand)]
     pub command: Option<Command>,

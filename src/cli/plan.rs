@@ -1,9 +1,9 @@
 //! From the command line to requests that are checked: everything that can be wrong is found here, before a model is loaded.
 
-use super::{ControlArgs, PaintArgs, Usage};
+use super::{ControlArgs, HintArg, PaintArgs, Usage};
 use crate::checkpoints::Library;
 use crate::diffusion::{
-    Borrowed, Control, Defaults, Error as DiffusionError, Input, Preprocessor, Request, Savings, Tuning, Upscale,
+    Borrowed, Control, Defaults, Error as DiffusionError, Hint, Input, Preprocessor, Request, Savings, Tuning, Upscale,
 };
 use crate::engine;
 use crate::geom::Extent;
@@ -80,7 +80,12 @@ impl Plan {
             .transpose()?;
         let control =
             guide.map(|guide| control(&args.control, library, &request.model, guide, &mut notes)).transpose()?;
-        let request = Request { input, control, upscale, ..request };
+        let hint = |hint: &HintArg| {
+            let HintArg { step, left, top, .. } = *hint;
+            Ok(Hint { step, left, top, picture: Arc::new(Picture::load(&hint.file)?) })
+        };
+        let hints = args.hints.iter().map(hint).collect::<Result<_, crate::pixels::Error>>()?;
+        let request = Request { input, control, upscale, hints, ..request };
         let request = request.checked().map_err(|invalid| Usage(invalid.to_string()))?;
         let wildcards = Wildcards::new(folders);
 

@@ -3,10 +3,13 @@ use super::hands::promptly;
 use super::history::{Change, History};
 use super::mask_edits::Adjusted;
 use super::seen::{Mixed, Mixing, Seen};
-use super::{Bucket, Error, Frame, LayerEdit, LayerId, LayerLook, MaskEdit, Painting, Side, Stack, Tiles};
+use super::{
+    Bucket, Combine, Error, Frame, LayerEdit, LayerId, LayerKind, LayerLook, MaskEdit, Painting, Side, Stack, Tiles,
+};
 use crate::geom::{Bounds, Extent};
 use crate::memory::check_room;
 use crate::pixels::{Mask, Picture};
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 /// What is edited: layers, a mask of the same extent, and how to take changes of both back. Without layers there is no picture.
@@ -15,7 +18,7 @@ pub struct Document {
     extent: Extent,
     stack: Stack,
     seen: Seen,
-    /// What is seen of the layers in one piece, once somebody asks for it.
+    /// The picture in one piece, once somebody asks for it.
     picture: OnceLock<Arc<Picture>>,
     /// Not there as long as it keeps everything and nobody asks for it.
     mask: OnceLock<Arc<Mask>>,
@@ -23,8 +26,20 @@ pub struct Document {
     pub(super) adjusted: Option<Adjusted>,
     history: History,
     dirty: Option<Bounds>,
-    area: Option<Bounds>,
+    beside: Beside,
+    mask_revision: u64,
     revision: u64,
+}
+
+/// What is kept with a document and is no part of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Beside {
+    /// The box that is painted.
+    pub area: Option<Bounds>,
+    /// The file that it is saved in.
+    pub file: Option<Arc<Path>>,
+    /// Another number for each that was opened or begun.
+    pub opened: u64,
 }
 
 /// A change of the document. One edit is one step of undo.
@@ -35,7 +50,7 @@ pub enum Edit {
     /// Start from this picture, or from none: it takes the place of all layers. A picture of another extent gives the document its
     /// extent, and an empty mask.
     SetPicture(Option<Arc<Picture>>),
-    /// The same, with how its layer is called, seen and kept.
+    /// The same with a result, and with how its layer is called, seen and kept. A mask of the same proportions is scaled along.
     SetLayer(Arc<Picture>, LayerLook),
     /// These layers, all of this size, and perhaps a mask, take the place of what is there.
     TakeLayers {
@@ -72,6 +87,10 @@ pub enum Edit {
     },
     /// A change of one layer, or of what layers there are.
     Layer(LayerEdit),
+    /// Put the mask onto a layer of its own above all others, to be painted on next; nothing is masked besides it then.
+    MaskToLayer,
+    /// Take what this layer covers as the mask, and the layer away.
+    LayerToMask(LayerId),
 }
 
 impl Document {
@@ -90,7 +109,8 @@ impl Document {
             adjusted: None,
             history: History::new(Self::HISTORY_BYTES),
             dirty: Some(Bounds::whole(extent)),
-            area: None,
+            beside: Beside::default(),
+            mask_revision: 0,
             revision: 0,
         }
     }
@@ -134,15 +154,15 @@ impl Document {
         &self.stack
     }
 
-    /// What is seen of all layers together; another one whenever something else is seen, and where it changed, its tiles are others.
-    /// After a change of much it may have to be put together first.
+    /// The picture: what is seen of all layers together that are a part of it; another one whenever something else is seen, and where it changed,
+    /// its tiles are others. After a change of much it may have to be put together first.
     pub fn flat(&self) -> &Arc<Tiles> {
-        self.seen.now(&self.stack)
+        &self.seen.now(&self.stack).picture
     }
 
-    /// What was seen of them when it was put together last: what to show without waiting.
+    /// The picture as it was put together last: what to show without waiting.
     pub fn last_flat(&self) -> &Arc<Tiles> {
-        self.seen.last()
+        &self.seen.last().picture
     }
 
     /// What has to be put together until that is what is seen, for [`Self::take_mixed`]. None if it is.
@@ -153,6 +173,39 @@ impl Document {
     /// Takes what was put together meanwhile.
     pub fn take_mixed(&mut self, mixed: Mixed) {
         self.seen.take(mixed, &self.stack);
+    }
+
+    /// As [`Self::flat`], with what is seen over the picture: layers of masks, and those that guide. The same tiles where there is nothing.
+    pub fn shown(&self) -> &Arc<Tiles> {
+        &self.seen.now(&self.stack).shown
+    }
+
+    /// As [`Self::last_flat`], with what is seen over the picture.
+    pub fn last_shown(&self) -> &Arc<Tiles> {
+        &self.seen.last().shown
+    }
+
+    /// The same document as a model is to paint on: what is on layers of masks that are seen is masked, too. It has no past. None where
+    /// that makes no difference.
+    pub fn with_mask_layers(&self) -> Option<Self> {
+        let layers = self.stack.masked(self.extent)?;
+        let mask = if self.masks_something { Combine::Add.of(self.mask(), &layers) } else { layers };
+        let masks_something = !mask.is_empty();
+        Some(Self {
+            stack: self.stack.clone(),
+            seen: self.seen.clone(),
+            picture: self.picture.clone(),
+            mask: once(Some(mask)),
+            masks_something,
+            beside: self.beside.clone(),
+            revision: self.revision,
+            ..Self::new(self.extent)
+        })
+    }
+
+    /// Whether anything is masked, be it on a layer.
+    pub fn masks_anything(&self) -> bool {
+        self.has_mask() || self.stack.layers().iter().any(|layer| layer.counts_as(LayerKind::Mask))
     }
 
     /// Whether there is a picture to start from: whether there are layers.
@@ -192,14 +245,19 @@ impl Document {
         self.dirty.take()
     }
 
-    /// A box that is kept with the document: what takes a change of its size back takes it back, too.
-    pub fn area(&self) -> Option<Bounds> {
-        self.area
+    /// What is kept with the document: what takes a change of all of it back takes that back, too.
+    pub fn beside(&self) -> &Beside {
+        &self.beside
     }
 
-    /// Keeps another box, or none. That is no step of undo.
-    pub fn keep_area(&mut self, area: Option<Bounds>) {
-        self.area = area;
+    /// Keeps something else with it. That is no step of undo.
+    pub fn keep_beside(&mut self, beside: Beside) {
+        self.beside = beside;
+    }
+
+    /// A number that grows with every change of the mask.
+    pub fn mask_revision(&self) -> u64 {
+        self.mask_revision
     }
 
     /// Whether there is something to take back.
@@ -247,7 +305,7 @@ impl Document {
             Edit::SetPicture(picture) => self.take_picture(picture, None)?,
             Edit::SetLayer(picture, look) => self.take_picture(Some(picture), Some(look))?,
             Edit::TakeLayers { extent, stack, mask } => Some(self.take_all(extent, stack, mask)?),
-            Edit::TakePaper(extent) => self.take_layers(extent, Stack::paper(extent))?,
+            Edit::TakePaper(extent) => self.take_layers(extent, Stack::paper(extent), false)?,
             Edit::Reframe(frame) => self.take_frame(frame)?,
             Edit::Expand { side, room } => self.take_room(side, room)?,
             Edit::SetExtent(extent) => self.take_extent(extent)?,
@@ -256,6 +314,18 @@ impl Document {
             Edit::Fill { bucket, x, y } => {
                 let painting = filled(self, bucket, x, y)?;
                 self.take_painting(painting)
+            }
+            Edit::MaskToLayer => {
+                let look = LayerLook { kind: LayerKind::Mask, ..LayerLook::named("Mask") };
+                let tiles = Tiles::covering(self.mask(), LayerKind::MASK_COLOUR);
+                let stack = self.stack.edited(self.extent, LayerEdit::Insert { look, tiles })?;
+                stack.map(|stack| self.swap_canvas(stack, None))
+            }
+            Edit::LayerToMask(id) => {
+                let layer = self.stack.get(id).ok_or(Error::NoLayer)?;
+                let mask = layer.coverage(Bounds::whole(self.extent));
+                let stack = self.stack.edited(self.extent, LayerEdit::Delete(id))?;
+                stack.map(|stack| self.swap_canvas(stack, (!mask.is_empty()).then_some(mask)))
             }
             Edit::Layer(edit) => {
                 let stack = self.stack.edited(self.extent, edit)?;
@@ -277,8 +347,8 @@ impl Document {
         }
     }
 
-    /// Takes the newest change back for good.
-    pub(super) fn forget_newest(&mut self) {
+    /// Takes the newest change back for good: it cannot be done again.
+    pub fn forget_newest(&mut self) {
         if let Some(change) = self.history.pop_done() {
             self.swap(change);
         }
@@ -307,9 +377,14 @@ impl Document {
     /// What would be seen after an edit of the layers.
     pub fn seen_with(&self, edit: LayerEdit) -> Result<Tiles, Error> {
         Ok(match self.stack.edited(self.extent, edit)? {
-            Some(stack) => self.seen.with(&stack),
+            Some(stack) => Arc::unwrap_or_clone(self.seen.with(&stack)),
             None => (**self.flat()).clone(),
         })
+    }
+
+    /// Layers of the same size and another mask, or none, in one.
+    fn swap_canvas(&mut self, stack: Stack, mask: Option<Mask>) -> Change {
+        self.swap(Change::Canvas { extent: self.extent, stack, mask, beside: self.beside.clone(), bytes: 0 })
     }
 
     fn take_picture(
@@ -323,26 +398,34 @@ impl Document {
         if let (Some(look), Some(layer)) = (look, stack.layers.first_mut()) {
             Arc::make_mut(layer).look = look.sound();
         }
-        let change = self.take_layers(extent, stack)?;
+        let change = self.take_layers(extent, stack, !is_plain)?;
         if change.is_some() && is_plain {
             self.picture = picture.map_or_else(OnceLock::new, OnceLock::from);
         }
         Ok(change)
     }
 
-    /// Takes these layers in the place of all that are there. The mask stays if they are as large.
-    fn take_layers(&mut self, extent: Extent, stack: Stack) -> Result<Option<Change>, Error> {
+    /// Takes these layers in the place of all that are there. The mask stays if they are as large, or if it is to be scaled along and they
+    /// have its proportions.
+    fn take_layers(&mut self, extent: Extent, stack: Stack, scales_mask: bool) -> Result<Option<Change>, Error> {
         Frame { extent, left: 0, top: 0 }.check()?;
-        if extent != self.extent() {
-            return Ok(Some(self.swap(Change::Canvas { extent, stack, mask: None, area: self.area, bytes: 0 })));
+        let was = self.extent();
+        if extent == was && stack == self.stack {
+            return Ok(None);
         }
-        Ok((stack != self.stack).then(|| self.swap(Change::Layers { stack, bytes: 0 })))
+        // As a column of pixels more or less would be.
+        let (a, b) = (f64::from(extent.width) * f64::from(was.height), f64::from(extent.height) * f64::from(was.width));
+        let is_alike = (a - b).abs() <= f64::from(extent.width.max(was.width).max(extent.height).max(was.height));
+        let stays = self.masks_something && (extent == was || scales_mask && is_alike);
+        let mask = stays.then(|| if extent == was { self.mask().clone() } else { self.mask().resized(extent) });
+        let beside = self.beside.clone();
+        Ok(Some(self.swap(Change::Canvas { extent, stack, mask, beside, bytes: 0 })))
     }
 
     fn take_all(&mut self, extent: Extent, stack: Stack, mask: Option<Mask>) -> Result<Change, Error> {
         Frame { extent, left: 0, top: 0 }.check()?;
         check_extents(extent, &stack, mask.as_ref())?;
-        Ok(self.swap(Change::Canvas { extent, stack, mask, area: self.area, bytes: 0 }))
+        Ok(self.swap(Change::Canvas { extent, stack, mask, beside: self.beside.clone(), bytes: 0 }))
     }
 
     fn take_frame(&mut self, frame: Frame) -> Result<Option<Change>, Error> {
@@ -355,7 +438,7 @@ impl Document {
             extent: frame.extent,
             stack: frame.stack(&self.stack),
             mask,
-            area: self.area,
+            beside: self.beside.clone(),
             bytes: 0,
         })))
     }
@@ -373,16 +456,16 @@ impl Document {
             extent,
             stack: self.stack.resized(extent),
             mask,
-            area: self.area,
+            beside: self.beside.clone(),
             bytes: 0,
         })))
     }
 
     fn take_painting(&mut self, painting: Painting) -> Option<Change> {
-        let (stack, flat) = painting.into_parts();
+        let (stack, shown) = painting.into_parts();
         (stack != self.stack).then(|| {
             self.revision += 1;
-            if self.seen.turn_to(&stack, flat) {
+            if self.seen.turn_to(&stack, shown) {
                 self.picture = OnceLock::new();
             }
             self.take_stack(stack)
@@ -396,6 +479,7 @@ impl Document {
     }
 
     fn note_mask(&mut self, changed: Bounds) {
+        self.mask_revision += 1;
         self.dirty = Some(self.dirty.map_or(changed, |dirty| dirty.union(changed)));
         self.masks_something = self.mask.get().is_some_and(|mask| !mask.is_empty());
     }
@@ -433,18 +517,22 @@ impl Document {
                 }
                 self.take_stack(stack)
             }
-            Change::Canvas { extent, stack, mask, area, .. } => {
-                let area = std::mem::replace(&mut self.area, area);
+            Change::Canvas { extent, stack, mask, beside, .. } => {
+                let beside = std::mem::replace(&mut self.beside, beside);
                 let old_extent = std::mem::replace(&mut self.extent, extent);
                 let old_stack = std::mem::replace(&mut self.stack, stack);
                 let old_mask = std::mem::replace(&mut self.mask, once(mask)).into_inner();
                 let old_mask = old_mask.filter(|mask| !mask.is_empty()).map(Arc::unwrap_or_clone);
-                self.seen = Seen::of(&self.stack, extent);
-                self.picture = OnceLock::new();
+                if extent != old_extent {
+                    self.seen = Seen::of(&self.stack, extent);
+                    self.picture = OnceLock::new();
+                } else if self.seen.turn(&old_stack, &self.stack) {
+                    self.picture = OnceLock::new();
+                }
                 self.dirty = None;
                 self.note_mask(Bounds::whole(extent));
                 let bytes = old_stack.bytes_besides(&self.stack);
-                Change::Canvas { extent: old_extent, stack: old_stack, mask: old_mask, area, bytes }
+                Change::Canvas { extent: old_extent, stack: old_stack, mask: old_mask, beside, bytes }
             }
         }
     }

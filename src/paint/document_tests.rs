@@ -1,7 +1,7 @@
 use super::super::mask_edits::difference;
 use super::super::{
-    Blend, Brush, Combine, Gradient, Ink, Layer, LayerLook, MaskEdit, PaintBrush, Sample, Shape, Spread, Stroke,
-    StrokePreview, Tool, Transform,
+    Blend, Brush, Combine, Gradient, Ink, Layer, LayerKind, LayerLook, MaskEdit, PaintBrush, Sample, Shape, Spread,
+    Stroke, StrokePreview, Tool, Transform,
 };
 use super::*;
 use crate::geom::Point;
@@ -22,6 +22,10 @@ fn state(document: &Document) -> (Extent, Vec<Arc<Layer>>, Mask) {
         document.stack().flattened(document.extent()),
         "what is seen is not what the layers show"
     );
+    let shown = Document::with_layers(document.extent(), document.stack().clone(), None);
+    if let Ok(again) = shown {
+        assert_eq!(**document.shown(), **again.shown(), "what is shown over the picture is not what the layers show");
+    }
     if let Some(picture) = document.picture() {
         assert_eq!(**picture, document.flat().to_picture());
     }
@@ -91,6 +95,8 @@ fn carry_out(document: &mut Document, act: Act) -> Result<bool, Error> {
                 9 => LayerEdit::Clear(id),
                 10 => LayerEdit::Fill(id, Ink::Colour([number as u8, 90, 200])),
                 11 => LayerEdit::MergeDown(id),
+                14 => look(LayerLook { kind: LayerKind::ALL[number % 4], ..was }),
+                15 => return document.apply(Edit::LayerToMask(id)),
                 12 => {
                     let content = Bounds { left: 2, top: 1, extent: Extent::new(9, number as u32 + 1) };
                     LayerEdit::Transform(id, Transform { angle: number as f32 / 3.0, ..Transform::flip(content, true) })
@@ -131,7 +137,7 @@ fn any_act() -> impl Strategy<Value = Act> {
         2 => (brush, path).prop_map(|(brush, path)| Act::Smudge(brush, path)),
         2 => gradient.prop_map(Act::Pour),
         2 => transform.prop_map(Act::Move),
-        6 => (0u8..14, 0usize..20).prop_map(|(kind, number)| Act::Layer(kind, number)),
+        7 => (0u8..16, 0usize..20).prop_map(|(kind, number)| Act::Layer(kind, number)),
         1 => fill.prop_map(Act::Edit),
         1 => (0usize..6).prop_map(Act::Choose),
     ]
@@ -165,6 +171,7 @@ fn any_edit() -> impl Strategy<Value = Edit> {
             let mask = masks.then(|| Mask::empty(extent).inverted());
             Edit::TakeLayers { extent, stack: Stack::paper(extent), mask }
         }),
+        1 => Just(Edit::MaskToLayer),
         1 => Just(Edit::SetPicture(None)),
         1 => (8u32..30, 8u32..30, any::<u8>())
             .prop_map(|(w, h, grey)| Edit::SetPicture(Some(Arc::new(Picture::filled(Extent::new(w, h), [grey; 4]))))),
@@ -427,4 +434,55 @@ fn all_that_was_done_can_be_taken_back_however_much_it_takes_to_do_it_again() {
     while document.undo() {}
     assert!(!document.has_picture());
     assert!(document.redo() && document.redo(), "what is nearest can be done again");
+}
+
+#[test]
+fn the_mask_goes_onto_a_layer_and_comes_back_with_what_was_painted_there() {
+    let mut document = Document::new(EXTENT);
+    document.apply(Edit::TakePaper(EXTENT)).unwrap();
+    document.apply(Edit::Mask(MaskEdit::Stroke(stroke(Tool::MaskBrush, &[(6.0, 8.0)])))).unwrap();
+    let (masked, flat) = (document.mask().clone(), Arc::clone(document.flat()));
+    assert!(document.apply(Edit::MaskToLayer).unwrap());
+    assert!(!document.has_mask() && document.masks_anything());
+    assert_eq!(document.with_mask_layers().unwrap().mask(), &masked);
+    assert_eq!((&**document.flat(), document.shown().pixel(6, 8)), (&*flat, [236, 131, 145, 255]), "3/5 over white");
+    // Any colour masks, and the eraser does the opposite.
+    let brush = PaintBrush::new(Brush { size: 4.0, hardness: 1.0 });
+    let strokes = [(Ink::Colour([0; 3]), (20.0, 8.0)), (Ink::Erase, (6.0, 8.0))];
+    for (ink, at) in strokes {
+        let painting = Painting::begin(&document, ink, brush).unwrap();
+        document.apply(drawn(painting, vec![at])).unwrap();
+    }
+    assert_eq!(**document.flat(), *flat, "the picture is as it was");
+    let layer = document.stack().active().unwrap().id;
+    assert!(document.apply(Edit::LayerToMask(layer)).unwrap());
+    let covers = |document: &Document, x: usize| document.mask().coverage()[8 * 24 + x];
+    assert_eq!((covers(&document, 20), covers(&document, 6), document.stack().layers().len()), (255, 0, 2));
+    assert!(Arc::ptr_eq(document.shown(), document.flat()));
+    for _ in 0..4 {
+        document.undo();
+    }
+    assert_eq!((document.mask(), document.stack().layers().len()), (&masked, 2));
+}
+
+#[test]
+fn a_result_of_the_same_proportions_brings_the_mask_along_and_a_picture_does_not() {
+    let masked = |document: &mut Document| {
+        document.apply(Edit::TakePaper(EXTENT)).unwrap();
+        document.apply(Edit::Mask(MaskEdit::Stroke(stroke(Tool::MaskBrush, &[(6.0, 8.0)])))).unwrap();
+    };
+    let larger = Extent::new(48, 32);
+    let picture = Arc::new(Picture::filled(larger, [7; 4]));
+    let mut document = Document::new(EXTENT);
+    masked(&mut document);
+    let expected = document.mask().resized(larger);
+    document.apply(Edit::SetLayer(Arc::clone(&picture), LayerLook::named("upscaled"))).unwrap();
+    assert_eq!(document.mask(), &expected);
+    document.undo();
+    document.apply(Edit::SetPicture(Some(picture))).unwrap();
+    assert!(!document.has_mask(), "it is of something else");
+    document.undo();
+    let other = Arc::new(Picture::filled(Extent::new(48, 40), [7; 4]));
+    document.apply(Edit::SetLayer(other, LayerLook::named("other"))).unwrap();
+    assert!(!document.has_mask(), "it has other proportions");
 }

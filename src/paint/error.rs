@@ -41,6 +41,9 @@ pub enum Error {
     /// Nothing to merge with.
     #[error("there is no layer under this one to merge it with")]
     NothingBelow,
+    /// Layers for different things.
+    #[error("the layer \u{201c}{0}\u{201d} is no part of the picture as the other one is: merge layers of one kind")]
+    OtherKind(String),
     /// A layer that must not change.
     #[error("the layer \u{201c}{0}\u{201d} is locked: unlock it, or choose another")]
     Locked(String),

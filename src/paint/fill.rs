@@ -32,7 +32,7 @@ pub(super) fn filled(document: &Document, bucket: Bucket, x: u32, y: u32) -> Res
     }
     let empty = Tiles::clear(extent);
     let layer = document.stack().active().map_or(&empty, |layer| &layer.tiles);
-    let seen = if bucket.sees_all_layers { painting.flat().clone() } else { layer.clone() };
+    let seen = if bucket.sees_all_layers { (**document.flat()).clone() } else { layer.clone() };
     let alike = alike_to(&seen, (x, y), bucket.tolerance);
     if bucket.connected {
         let (reached, bounds) = connected(extent, (x, y), alike);

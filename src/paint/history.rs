@@ -1,7 +1,7 @@
 //! Undo and redo. A change is kept as what it replaced, and taking it back swaps the two: the same step serves both ways, and a
 //! stroke costs no more than the box of the mask, or the tiles of the layer, that it changed.
 
-use super::{LayerId, Stack};
+use super::{Beside, LayerId, Stack};
 use crate::geom::{Bounds, Extent};
 use crate::pixels::Mask;
 use std::collections::VecDeque;
@@ -18,8 +18,8 @@ pub(super) enum Change {
     MaskInverted,
     /// The layers. What they hold that the ones in their place do not share takes `bytes`.
     Layers { stack: Stack, bytes: usize },
-    /// Layers and mask of another extent, and the area that was kept with them; a mask that keeps everything need not be there.
-    Canvas { extent: Extent, stack: Stack, mask: Option<Mask>, area: Option<Bounds>, bytes: usize },
+    /// Layers and mask of another extent, and what was kept with them; a mask that keeps everything need not be there.
+    Canvas { extent: Extent, stack: Stack, mask: Option<Mask>, beside: Beside, bytes: usize },
 }
 
 impl Change {

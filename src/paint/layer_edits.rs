@@ -2,7 +2,7 @@
 
 use super::ink::{Coat, laid};
 use super::tiles::{TILE_AREA, Tile};
-use super::{Error, Ink, Layer, LayerId, LayerLook, Stack, Tiles, Transform};
+use super::{Error, Ink, Layer, LayerId, LayerKind, LayerLook, Stack, Tiles, Transform};
 use crate::geom::Extent;
 use std::sync::Arc;
 
@@ -116,16 +116,17 @@ impl Stack {
             }
             LayerEdit::MergeDown(id) => stack.merge_down(id)?,
             LayerEdit::MergeVisible => {
-                let seen = || self.layers.iter().filter(|layer| layer.look.visible);
+                let is_seen = |layer: &&Arc<Layer>| layer.look.visible && layer.look.kind.is_of_the_picture();
+                let seen = || self.layers.iter().filter(is_seen);
                 seen().try_for_each(|layer| open(layer))?;
                 let Some(lowest) = seen().next().filter(|_| seen().count() > 1) else { return Ok(None) };
                 let mut look = LayerLook::named(lowest.look.name.clone());
                 seen().for_each(|layer| take_recipes(&mut look, &layer.look));
                 let look = look.sound();
                 let merged = Layer { id: lowest.id, look, tiles: self.flattened(extent) };
-                // Only hidden ones lie under the lowest that is seen.
+                // What lies under the lowest that is seen stays.
                 let position = self.position(lowest.id).unwrap_or(0);
-                stack.layers.retain(|layer| !layer.look.visible);
+                stack.layers.retain(|layer| !is_seen(&layer));
                 stack.layers.insert(position, Arc::new(merged));
                 stack.active = Some(lowest.id);
             }
@@ -171,12 +172,18 @@ impl Stack {
                 return Err(Error::Hidden(layer.look.name.clone()));
             }
         }
-        let (upper, mut lower) = (self.layers.remove(position), (*self.layers[below]).clone());
+        let kinds = [below, position].map(|at| self.layers[at].look.kind);
+        if kinds[0] != kinds[1] && !kinds.iter().all(|kind| kind.is_of_the_picture()) {
+            return Err(Error::OtherKind(self.layers[position].look.name.clone()));
+        }
+        let (mut upper, mut lower) = ((*self.layers.remove(position)).clone(), (*self.layers[below]).clone());
         take_recipes(&mut lower.look, &upper.look);
         let blend = std::mem::take(&mut lower.look.blend);
-        let pair = Self { layers: vec![Arc::new(lower.clone()), upper], active: None };
+        (lower.look.kind, upper.look.kind) = (LayerKind::Picture, LayerKind::Picture);
+        let pair = Self { layers: vec![Arc::new(lower.clone()), Arc::new(upper)], active: None };
         lower.tiles = pair.flattened(lower.tiles.extent());
-        lower.look = LayerLook { opacity: 1.0, blend, ..lower.look }.sound();
+        let kind = if kinds[0] == kinds[1] { kinds[0] } else { LayerKind::Picture };
+        lower.look = LayerLook { opacity: 1.0, blend, kind, ..lower.look }.sound();
         self.active = Some(lower.id);
         self.layers[below] = Arc::new(lower);
         Ok(())

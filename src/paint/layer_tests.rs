@@ -164,3 +164,34 @@ fn merged_layers_keep_the_newest_recipes_and_none_twice() {
         assert_eq!(merged.layers()[0].look.recipes, recipes(8..40), "at most 32 are kept");
     }
 }
+
+fn of_kind(stack: &Stack, layer: LayerId, kind: LayerKind) -> Stack {
+    let look = LayerLook { kind, ..stack.get(layer).unwrap().look.clone() };
+    edited(stack, LayerEdit::Look { layer, look, goes_on: false })
+}
+
+#[test]
+fn masks_and_guides_are_no_part_of_the_picture_and_merge_only_with_their_like() {
+    let normal = |colour| (colour, Blend::Normal, 1.0);
+    let plain =
+        stack(&[normal([9, 8, 7, 255]), normal([1, 2, 3, 255]), normal([4, 5, 6, 128]), normal([0, 0, 0, 255])]);
+    let ids: Vec<_> = plain.layers().iter().map(|layer| layer.id).collect();
+    let mut mixed = of_kind(&plain, ids[1], LayerKind::Result);
+    for (id, kind) in [(ids[2], LayerKind::Control), (ids[3], LayerKind::Control)] {
+        mixed = of_kind(&mixed, id, kind);
+    }
+    assert_eq!(seen(&mixed), [1, 2, 3, 255], "a result is a part of the picture");
+    assert!(matches!(mixed.edited(EXTENT, LayerEdit::MergeDown(ids[2])), Err(Error::OtherKind(_))));
+    let guides = edited(&mixed, LayerEdit::MergeDown(ids[3]));
+    let merged = guides.get(ids[2]).unwrap();
+    assert_eq!((merged.look.kind, merged.tiles.pixel(5, 5)), (LayerKind::Control, [0, 0, 0, 255]));
+    let merged = edited(&mixed, LayerEdit::MergeDown(ids[1]));
+    assert_eq!(merged.get(ids[0]).unwrap().look.kind, LayerKind::Picture);
+    let merged = edited(&mixed, LayerEdit::MergeVisible);
+    assert_eq!((merged.layers().len(), seen(&merged)), (3, [1, 2, 3, 255]));
+    // Lines that are drawn guide as though on paper.
+    assert_eq!(mixed.drawn_on(LayerKind::Control, EXTENT).pixel(5, 5), [0, 0, 0, 255]);
+    let hidden = LayerLook { visible: false, ..mixed.get(ids[3]).unwrap().look.clone() };
+    let one = edited(&mixed, LayerEdit::Look { layer: ids[3], look: hidden, goes_on: false });
+    assert_eq!(one.drawn_on(LayerKind::Control, EXTENT).pixel(5, 5), [129, 130, 130, 255]);
+}

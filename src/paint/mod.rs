@@ -34,12 +34,12 @@ mod tip;
 mod transform;
 
 pub use blend::Blend;
-pub use document::{Document, Edit};
+pub use document::{Beside, Document, Edit};
 pub use error::Error;
 pub use fill::Bucket;
 pub use gradient::{Gradient, Spread};
 pub use ink::Ink;
-pub use layer::{Layer, LayerId, LayerLook};
+pub use layer::{Layer, LayerId, LayerKind, LayerLook};
 pub use layer_edits::LayerEdit;
 pub use mask_edits::MaskEdit;
 pub use painting::{PaintBrush, Painting};

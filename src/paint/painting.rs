@@ -120,7 +120,7 @@ impl Painting {
     }
 
     fn with(document: &Document, brush: PaintBrush, medium: impl FnOnce(&Arc<Layer>) -> Medium) -> Result<Self, Error> {
-        let (stack, flat) = (document.stack().clone(), (**document.flat()).clone());
+        let (stack, flat) = (document.stack().clone(), (**document.shown()).clone());
         let before = Arc::clone(stack.paintable()?);
         Ok(Self {
             brush: PaintBrush { flow: unit(brush.flow), ..brush },
@@ -182,7 +182,7 @@ impl Painting {
         if let Some(layer) = stack.layer_mut(before.id) {
             layer.tiles.set_all(&changed, filled);
         }
-        flat.set_all(&changed, |index| stack.seen(index));
+        flat.set_all(&changed, |index| stack.shown(index, stack.seen(index)));
     }
 
     /// Leads a gradient elsewhere: it has to be poured anew.
@@ -234,7 +234,7 @@ impl Painting {
         }
     }
 
-    /// What is seen of all layers with the stroke among them.
+    /// What is seen of all layers with the stroke among them, and of what lies over the picture.
     pub fn flat(&self) -> &Tiles {
         &self.flat
     }
@@ -288,7 +288,7 @@ impl Painting {
         if let Some(layer) = stack.layer_mut(before.id) {
             layer.tiles.set_all(changed, laid);
         }
-        flat.set_all(changed, |index| stack.seen(index));
+        flat.set_all(changed, |index| stack.shown(index, stack.seen(index)));
     }
 }
 

@@ -64,7 +64,7 @@ impl Document {
             extent: frame.extent,
             stack,
             mask: Some(mask),
-            area: self.area(),
+            beside: self.beside().clone(),
             bytes: 0,
         })))
     }

@@ -16,14 +16,23 @@ pub(super) struct Seen {
     /// What was put together before.
     known: Mixed,
     /// What is seen of the layers as they are, once it is put together.
-    now: OnceLock<Arc<Tiles>>,
+    now: OnceLock<Sight>,
+}
+
+/// What is seen of some layers.
+#[derive(Clone, Debug)]
+pub(super) struct Sight {
+    /// Of those that are a part of the picture.
+    pub(super) picture: Arc<Tiles>,
+    /// The same with what lies over the picture; the same tiles where that is nothing.
+    pub(super) shown: Arc<Tiles>,
 }
 
 /// Layers, and what is seen of them.
 #[derive(Clone, Debug)]
 pub struct Mixed {
     stack: Stack,
-    tiles: Arc<Tiles>,
+    sight: Sight,
 }
 
 /// Layers of which is to be found out what is seen, on whatever thread.
@@ -36,46 +45,61 @@ pub struct Mixing {
 impl Mixing {
     /// Puts together what is seen.
     pub fn mix(self) -> Mixed {
-        let tiles = Arc::new(self.from.tiles_of(&self.stack));
-        Mixed { stack: self.stack, tiles }
+        let sight = self.from.sight_of(&self.stack);
+        Mixed { stack: self.stack, sight }
     }
 }
 
 impl Mixed {
     /// What is seen of layers that differ a little from these.
-    fn tiles_of(&self, stack: &Stack) -> Tiles {
-        let mut tiles = (*self.tiles).clone();
-        for some in self.differing(stack).chunks(IN_A_ROW) {
-            tiles.set_all(some, |index| stack.seen(index));
+    fn sight_of(&self, stack: &Stack) -> Sight {
+        let others: Vec<usize> = (0..self.count()).filter(|&index| self.stack.differs(stack, index)).collect();
+        let mut picture = Arc::clone(&self.sight.picture);
+        for some in others.chunks(IN_A_ROW) {
+            Arc::make_mut(&mut picture).set_all(some, |index| stack.seen(index));
         }
-        tiles
+        if !stack.has_more_than_the_picture() {
+            return Sight { shown: Arc::clone(&picture), picture };
+        }
+        let mut shown = (*self.sight.shown).clone();
+        for some in self.differing(stack).chunks(IN_A_ROW) {
+            shown.set_all(some, |index| stack.shown(index, picture.tile(index).cloned()));
+        }
+        Sight { picture, shown: Arc::new(shown) }
     }
 
     /// The tiles in which others may look different.
     fn differing(&self, stack: &Stack) -> Vec<usize> {
-        (0..self.tiles.count()).filter(|&index| self.stack.differs(stack, index)).collect()
+        let differ = |&index: &usize| self.stack.differs(stack, index) || self.stack.differs_over(stack, index);
+        (0..self.count()).filter(differ).collect()
+    }
+
+    fn count(&self) -> usize {
+        self.sight.picture.count()
     }
 }
 
 impl Seen {
     pub(super) fn of(stack: &Stack, extent: Extent) -> Self {
-        let tiles = Arc::new(stack.flattened(extent));
-        Self { known: Mixed { stack: stack.clone(), tiles: Arc::clone(&tiles) }, now: OnceLock::from(tiles) }
+        let nothing = Arc::new(Tiles::clear(extent));
+        let nothing = Sight { picture: Arc::clone(&nothing), shown: nothing };
+        let sight = Mixed { stack: Stack::default(), sight: nothing }.sight_of(stack);
+        Self { known: Mixed { stack: stack.clone(), sight: sight.clone() }, now: OnceLock::from(sight) }
     }
 
     /// What is seen of `stack`, which is the document's.
-    pub(super) fn now(&self, stack: &Stack) -> &Arc<Tiles> {
-        self.now.get_or_init(|| Arc::new(self.known.tiles_of(stack)))
+    pub(super) fn now(&self, stack: &Stack) -> &Sight {
+        self.now.get_or_init(|| self.known.sight_of(stack))
     }
 
     /// What was seen when it was put together last.
-    pub(super) fn last(&self) -> &Arc<Tiles> {
-        self.now.get().unwrap_or(&self.known.tiles)
+    pub(super) fn last(&self) -> &Sight {
+        self.now.get().unwrap_or(&self.known.sight)
     }
 
-    /// What would be seen of other layers.
-    pub(super) fn with(&self, stack: &Stack) -> Tiles {
-        self.known.tiles_of(stack)
+    /// The picture that would be seen of other layers.
+    pub(super) fn with(&self, stack: &Stack) -> Arc<Tiles> {
+        self.known.sight_of(stack).picture
     }
 
     /// What is to be put together, if anything is.
@@ -85,36 +109,43 @@ impl Seen {
 
     /// Takes what was put together meanwhile, of these layers or of earlier ones.
     pub(super) fn take(&mut self, mixed: Mixed, stack: &Stack) {
-        if self.now.get().is_none() && mixed.tiles.extent() == self.known.tiles.extent() {
+        if self.now.get().is_none() && mixed.sight.picture.extent() == self.known.sight.picture.extent() {
             if mixed.differing(stack).is_empty() {
-                self.now = OnceLock::from(Arc::clone(&mixed.tiles));
+                self.now = OnceLock::from(mixed.sight.clone());
             }
             self.known = mixed;
         }
     }
 
-    /// Other layers take the place of these. Returns whether something else may be seen.
+    /// Other layers take the place of these. Returns whether another picture may be seen.
     pub(super) fn turn(&mut self, from: &Stack, to: &Stack) -> bool {
         let now = self.now.take();
         let was_known = now.is_some();
-        if let Some(tiles) = now {
-            self.known = Mixed { stack: from.clone(), tiles };
+        if let Some(sight) = now {
+            self.known = Mixed { stack: from.clone(), sight };
         }
         let changed = self.known.differing(to);
+        let is_same = was_known && !changed.iter().any(|&index| self.known.stack.differs(to, index));
         if changed.is_empty() {
-            self.now = OnceLock::from(Arc::clone(&self.known.tiles));
+            self.now = OnceLock::from(self.known.sight.clone());
         } else if changed.iter().map(|&index| to.sheets_to_mix(index)).sum::<usize>() <= AT_ONCE {
-            self.now = OnceLock::from(Arc::new(self.known.tiles_of(to)));
+            self.now = OnceLock::from(self.known.sight_of(to));
         }
-        !(was_known && changed.is_empty())
+        !is_same
     }
 
-    /// Other layers take the place of these, and what is seen of them is known. Returns whether something else is seen.
-    pub(super) fn turn_to(&mut self, stack: &Stack, tiles: Tiles) -> bool {
-        let is_same = self.now.get().is_some_and(|now| tiles.changed(now).next().is_none());
-        let tiles = self.now.take().filter(|_| is_same).unwrap_or_else(|| Arc::new(tiles));
-        self.known = Mixed { stack: stack.clone(), tiles: Arc::clone(&tiles) };
-        self.now = OnceLock::from(tiles);
+    /// Other layers take the place of these, and what is shown of them is known. Returns whether another picture is seen.
+    pub(super) fn turn_to(&mut self, stack: &Stack, shown: Tiles) -> bool {
+        let before = self.now.take().map(|sight| sight.picture);
+        let shown = Arc::new(shown);
+        let picture = if stack.has_more_than_the_picture() { self.with(stack) } else { Arc::clone(&shown) };
+        let same = before.filter(|before| picture.changed(before).next().is_none());
+        let is_same = same.is_some();
+        let picture = same.unwrap_or(picture);
+        let shown = if stack.has_more_than_the_picture() { shown } else { Arc::clone(&picture) };
+        let sight = Sight { picture, shown };
+        self.known = Mixed { stack: stack.clone(), sight: sight.clone() };
+        self.now = OnceLock::from(sight);
         !is_same
     }
 }

@@ -2,10 +2,11 @@
 //! which shares with the old one what did not change.
 
 use super::blend::{premultiplied, straight};
+use super::shape::Combine;
 use super::tiles::{TILE_AREA, Tile};
-use super::{Blend, Layer, LayerId, LayerLook, Tiles};
-use crate::geom::Extent;
-use crate::pixels::Picture;
+use super::{Blend, Layer, LayerId, LayerKind, LayerLook, Tiles};
+use crate::geom::{Bounds, Extent};
+use crate::pixels::{Mask, Picture};
 use std::cell::RefCell;
 use std::sync::Arc;
 
@@ -87,7 +88,7 @@ impl Stack {
         self.layers.iter().position(|layer| layer.id == id)
     }
 
-    /// What is seen of all layers together.
+    /// The picture: what is seen of all layers together that are a part of it.
     pub fn flattened(&self, extent: Extent) -> Tiles {
         let mut flat = Tiles::clear(extent);
         let all: Vec<usize> = (0..flat.count()).collect();
@@ -95,7 +96,68 @@ impl Stack {
         flat
     }
 
-    /// What is seen of one tile.
+    /// What those layers of this kind that are seen make together, over white.
+    pub fn drawn_on(&self, kind: LayerKind, extent: Extent) -> Tiles {
+        let of_kind = |layer: &&Arc<Layer>| layer.look.kind == kind && layer.look.visible;
+        let as_picture = |layer: &Arc<Layer>| {
+            let look = LayerLook { kind: LayerKind::Picture, blend: Blend::Normal, ..layer.look.clone() };
+            Arc::new(Layer { look, ..(**layer).clone() })
+        };
+        let mut stack = Self::of("", Tiles::filled(extent, [255; 4]));
+        stack.layers.extend(self.layers.iter().filter(of_kind).map(as_picture));
+        stack.flattened(extent)
+    }
+
+    /// What layers of masks that are seen cover together; none if that is nothing.
+    pub(super) fn masked(&self, extent: Extent) -> Option<Mask> {
+        let masks = self.layers.iter().filter(|layer| layer.counts_as(LayerKind::Mask));
+        masks.map(|layer| layer.coverage(Bounds::whole(extent))).reduce(|a, b| Combine::Add.of(&a, &b))
+    }
+
+    /// Whether something that is no part of the picture is seen over it.
+    pub(super) fn has_more_than_the_picture(&self) -> bool {
+        self.over_the_picture().next().is_some()
+    }
+
+    fn over_the_picture(&self) -> impl Iterator<Item = &Arc<Layer>> {
+        self.layers.iter().filter(|layer| {
+            let look = &layer.look;
+            !look.kind.is_of_the_picture() && look.visible && look.opacity > 0.0
+        })
+    }
+
+    /// What is seen of one tile of the picture, and of what lies over it.
+    pub(super) fn shown(&self, index: usize, picture: Option<Arc<Tile>>) -> Option<Arc<Tile>> {
+        let over = self.over_the_picture().filter_map(|layer| {
+            let tile = layer.tiles.tile(index)?;
+            let mut tinted = Tile::filled([0; 4]);
+            for (to, from) in tinted.pixels_mut().iter_mut().zip(tile.pixels()) {
+                *to = layer.look.kind.tinted(*from);
+            }
+            Some((Arc::new(tinted), layer.look.opacity))
+        });
+        let all: Vec<_> = picture.into_iter().map(|tile| (tile, 1.0)).chain(over).collect();
+        let sheets: Vec<_> =
+            all.iter().map(|(tile, opacity)| Sheet { tile, opacity: *opacity, blend: Blend::Normal }).collect();
+        match sheets.as_slice() {
+            [] => None,
+            [Sheet { tile, opacity, .. }] if *opacity >= 1.0 => Some(Arc::clone(tile)),
+            [first, others @ ..] => Some(Arc::new(mixed(*first, others))),
+        }
+    }
+
+    /// Whether what lies over the picture may look different in a tile.
+    pub(super) fn differs_over(&self, other: &Self, index: usize) -> bool {
+        fn keys(stack: &Stack, index: usize) -> impl Iterator<Item = (usize, u32, LayerKind)> {
+            stack.over_the_picture().filter_map(move |layer| {
+                let tile = Arc::as_ptr(layer.tiles.tile(index)?).addr();
+                Some((tile, layer.look.opacity.to_bits(), layer.look.kind))
+            })
+        }
+        !keys(self, index).eq(keys(other, index))
+    }
+
+    /// What is seen of one tile of the picture.
     pub(super) fn seen(&self, index: usize) -> Option<Arc<Tile>> {
         let sheets: Vec<_> = self.sheets(index).collect();
         let covers = |sheet: &Sheet| {
@@ -119,11 +181,15 @@ impl Stack {
 
     /// How many layers are mixed where a tile is put together; none where one alone is seen.
     pub(super) fn sheets_to_mix(&self, index: usize) -> usize {
-        Some(self.sheets(index).count()).filter(|&count| count > 1).unwrap_or(0)
+        let over = self.over_the_picture().filter(|layer| layer.tiles.tile(index).is_some());
+        Some(self.sheets(index).count() + over.count()).filter(|&count| count > 1).unwrap_or(0)
     }
 
     fn sheets(&self, index: usize) -> impl Iterator<Item = Sheet<'_>> {
-        let seen = self.layers.iter().filter(|layer| layer.look.visible && layer.look.opacity > 0.0);
+        let seen = self.layers.iter().filter(|layer| {
+            let look = &layer.look;
+            look.visible && look.opacity > 0.0 && look.kind.is_of_the_picture()
+        });
         seen.filter_map(move |layer| {
             let tile = layer.tiles.tile(index)?;
             Some(Sheet { tile, opacity: layer.look.opacity, blend: layer.look.blend })

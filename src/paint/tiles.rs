@@ -163,6 +163,13 @@ impl Tiles {
         made
     }
 
+    /// One colour, as opaque as a mask covers.
+    pub(super) fn covering(mask: &Mask, [r, g, b]: [u8; 3]) -> Self {
+        let pixel = |&covers: &u8| if covers == 0 { [0; 4] } else { [r, g, b, covers] };
+        let rgba = mask.coverage().iter().flat_map(pixel).collect();
+        Self::of(&Picture::from_rgba(mask.extent(), rgba).expect("four bytes a pixel"))
+    }
+
     /// What lies in a box, as much of it as lies within.
     pub fn cropped(&self, to: Bounds) -> Picture {
         let bounds =

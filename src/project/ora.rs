@@ -44,7 +44,8 @@ fn stack_xml(project: &Project) -> String {
 
 fn layer_xml(layer: &Layer, file: &str, is_active: bool) -> String {
     let look = &layer.look;
-    let visibility = if look.visible { "visible" } else { "hidden" };
+    // Other programs know of no layers that are not a part of the picture.
+    let visibility = if look.visible && look.kind.is_of_the_picture() { "visible" } else { "hidden" };
     let locked = if look.locked { " edit-locked=\"true\"" } else { "" };
     let selected = if is_active { " selected=\"true\"" } else { "" };
     format!(

@@ -16,7 +16,14 @@ pub(super) fn project() -> Project {
     document.apply(Edit::Layer(LayerEdit::Fill(layer, Ink::Colour([9, 8, 7])))).unwrap();
     document.apply(Edit::Layer(LayerEdit::Insert { look: LayerLook::named("<a> & \"b\""), tiles })).unwrap();
     let recipes = vec![serde_json::json!({ "request": { "prompt": "red apple" } })];
-    let look = LayerLook { opacity: 0.25, blend: Blend::Multiply, locked: true, recipes, ..LayerLook::named("glaze") };
+    let look = LayerLook {
+        kind: crate::paint::LayerKind::Control,
+        opacity: 0.25,
+        blend: Blend::Multiply,
+        locked: true,
+        recipes,
+        ..LayerLook::named("glaze")
+    };
     document.apply(Edit::Layer(LayerEdit::Look { layer, look, goes_on: false })).unwrap();
     let mask = Mask::from_coverage(EXTENT, (0..EXTENT.area()).map(|i| i as u8).collect());
     let guide = Some(Arc::new(Picture::filled(Extent::new(9, 7), [4, 5, 6, 255])));

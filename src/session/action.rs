@@ -14,7 +14,9 @@ use std::sync::Arc;
 pub enum Action {
     /// Paint what the draft says; behind what runs already.
     Generate,
-    /// The same in this way, whatever the draft and the mask ask for.
+    /// The same, in front of all that waits.
+    GenerateNext,
+    /// Paint in this way, whatever the draft and the mask ask for.
     PaintAs(Way),
     /// End the running job.
     Stop(Stop),
@@ -51,6 +53,10 @@ pub enum Action {
     OpenAsLayer(PathBuf),
     /// The same with this picture (pasted).
     PastePicture(Picture),
+    /// Put only the settings of the picture in this file into the draft.
+    ReadSettings(PathBuf),
+    /// Put the settings that this text says, as A1111 writes them, into the draft.
+    TakeText(String),
     /// White paper of this size under an empty layer takes the place of what is there.
     NewCanvas(Extent),
     /// Put back what was to be painted next, and the picture that guides it.
@@ -99,6 +105,8 @@ pub enum Action {
     SetColour([u8; 3]),
     /// Paint with the other colour.
     SwapColours,
+    /// Paint with black; the other colour is white.
+    DefaultColours,
     /// Let the document be painted on: take up a shown result, or paper where there is nothing.
     BeginPainting,
     /// A finished stroke of the paint brush or the eraser.
@@ -138,6 +146,8 @@ pub enum Action {
         /// Whether it may be done roughly for now: the next action of another kind makes it exact.
         is_rough: bool,
     },
+    /// Paint the mask with all brushes: put it onto a layer of its own; or, where such a layer is painted on, take what is on it as the mask.
+    QuickMask,
     /// Repaint nothing in particular.
     ClearMask,
     /// Repaint what was kept and keep what was repainted.
@@ -185,6 +195,8 @@ pub enum Action {
     CancelDownload(String),
     /// Light, dark or as the system has it.
     SetTheme(Theme),
+    /// Give what is called so in the settings these keys, or its usual ones.
+    BindKeys(String, Option<Vec<String>>),
     /// Take a notice away.
     Dismiss(NoticeId),
 }

@@ -9,6 +9,7 @@ use super::results::Unsaved;
 use super::{Action, Kept, ModelState, NotReady, RESTARTS, ResultId, Session, Shown, Viewed, Way, Wish};
 use crate::diffusion::Request;
 use crate::engine::Command;
+use crate::metadata::{PARAMETERS_KEY, from_texts};
 use crate::paint::{Edit, MaskEdit};
 use crate::prompt::Wildcards;
 use std::path::PathBuf;
@@ -32,8 +33,9 @@ impl Session {
             self.document.finish_adjusting();
         }
         match action {
-            Action::Generate => self.generate(self.way()),
-            Action::PaintAs(way) => self.generate(way),
+            Action::Generate => self.generate(self.way(), false),
+            Action::GenerateNext => self.generate(self.way(), true),
+            Action::PaintAs(way) => self.generate(way, false),
             Action::Stop(how) => self.jobs.stop(how),
             Action::Cancel(id) => self.jobs.cancel(id),
             Action::ClearQueue => {
@@ -66,9 +68,16 @@ impl Session {
             Action::OpenPicture(path) => self.ask_files(Task::OpenPicture(path)),
             Action::OpenAsLayer(path) => self.ask_files(Task::OpenAsLayer(path)),
             Action::PastePicture(picture) => self.ask_files(Task::TakePicture(picture)),
+            Action::ReadSettings(path) => self.ask_files(Task::ReadSettings(path)),
+            Action::TakeText(text) => {
+                self.take_found_settings("The pasted text", from_texts(&[(PARAMETERS_KEY.to_owned(), text)]));
+            }
             Action::NewCanvas(extent) => self.new_canvas(extent),
             Action::TakeSettings(draft, guide) => self.take_settings(*draft, guide),
-            Action::ClosePicture => self.edit(Edit::SetPicture(None)),
+            Action::ClosePicture => {
+                self.edit(Edit::SetPicture(None));
+                self.begin_with(None);
+            }
             Action::OpenGuide(path) => self.ask_files(Task::OpenGuide(path)),
             Action::GuideByResult(id) => self.fetch(id, Purpose::Guide),
             Action::GuideByPicture => {
@@ -102,6 +111,7 @@ impl Session {
             Action::SwapColours => {
                 std::mem::swap(&mut self.palette.colour, &mut self.palette.other_colour);
             }
+            Action::DefaultColours => (self.palette.colour, self.palette.other_colour) = ([0; 3], [255; 3]),
             Action::BeginPainting => {
                 self.begin_painting();
             }
@@ -126,6 +136,7 @@ impl Session {
             Action::AdjustMask { grow, feather, is_rough } => {
                 self.edit(Edit::Mask(MaskEdit::Adjust { grow, feather, goes_on: true, is_rough }));
             }
+            Action::QuickMask => self.quick_mask(),
             Action::ClearMask => self.edit(Edit::Mask(MaskEdit::Clear)),
             Action::InvertMask => self.edit_mask(Edit::Mask(MaskEdit::Invert)),
             Action::Undo => self.undo(),
@@ -159,13 +170,20 @@ impl Session {
                 self.settings.theme = theme;
                 self.save_settings();
             }
+            Action::BindKeys(name, keys) => {
+                match keys {
+                    Some(keys) => drop(self.settings.keys.insert(name, keys)),
+                    None => drop(self.settings.keys.remove(&name)),
+                }
+                self.save_settings();
+            }
             Action::Dismiss(id) => self.notices.dismiss(id),
         }
     }
 
     /// Queues what the draft says. The seed shown is the one that is used: another is drawn first if this one was painted, of a variation
-    /// the other seed.
-    fn generate(&mut self, way: Way) {
+    /// the other seed. What `goes_first` is painted before all that waits.
+    fn generate(&mut self, way: Way, goes_first: bool) {
         if !self.prepared_for(way) {
             return;
         }
@@ -176,9 +194,11 @@ impl Session {
                 _ => self.draft.seed = rolled,
             }
         }
-        let (native, guide) = (self.native_extent(), self.guide.as_ref().filter(|_| way != Way::Remove));
-        let draft = self.draft.painted_as(way, &self.document, native);
-        let requests = match draft.to_requests(&self.document, guide, native) {
+        let (native, guide) = (self.native_extent(), self.guide_now().filter(|_| way != Way::Remove));
+        let masked = self.document.with_mask_layers();
+        let document = masked.as_ref().unwrap_or(&self.document);
+        let draft = self.draft.painted_as(way, document, native);
+        let requests = match draft.to_requests(document, guide.as_ref(), native) {
             Ok(mut requests) => {
                 for request in &mut requests {
                     if !matches!(way, Way::Expand(_)) {
@@ -196,7 +216,7 @@ impl Session {
             Ok(requests) => requests,
             Err(why) => {
                 if matches!(way, Way::Expand(_)) {
-                    self.undo();
+                    self.forget_newest();
                 }
                 self.notices.error(sentence(&why.to_string()));
                 return;
@@ -213,8 +233,12 @@ impl Session {
         self.used_seed = Some(self.draft.seed);
         self.restarts_left = RESTARTS;
         self.history.remember(&self.draft.prompt);
+        let waited = self.jobs.waiting.len();
         for request in requests {
             self.jobs.push(request);
+        }
+        if goes_first {
+            self.jobs.waiting.rotate_left(waited);
         }
     }
 

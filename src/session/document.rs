@@ -7,7 +7,9 @@ use super::{Action, Draft, Notices, Offer, ResultId, Session, Viewed};
 use crate::diffusion::{Request, Upscale};
 use crate::geom::{Bounds, Extent};
 use crate::metadata::{Found, Imported};
-use crate::paint::{Document, Edit, Frame, LayerEdit, LayerId, LayerLook, MaskEdit, Painting, Stack, Tiles};
+use crate::paint::{
+    Beside, Document, Edit, Frame, LayerEdit, LayerId, LayerKind, LayerLook, MaskEdit, Painting, Stack, Tiles, Tool,
+};
 use crate::pixels::{Format, Mask, Picture};
 use crate::project::{self, Kind, Project};
 use std::path::PathBuf;
@@ -41,12 +43,38 @@ pub(super) fn restored(
 impl Session {
     /// Carries out an edit and shows the document; what cannot be done is told.
     pub(super) fn edit(&mut self, edit: Edit) {
-        self.document.keep_area(self.draft.bounds);
+        self.document.keep_beside(self.beside());
         match self.document.apply(edit) {
-            Ok(_) => self.view_document(),
+            Ok(_) => {
+                self.view_document();
+                self.settle_guide();
+            }
             Err(error) => {
                 self.notices.error(sentence(&error.to_string()));
             }
+        }
+    }
+
+    fn beside(&self) -> Beside {
+        Beside { area: self.draft.bounds, file: self.file.clone(), opened: self.opened }
+    }
+
+    /// Puts the mask onto a layer that all brushes paint on; or takes what is on such a layer as the mask, if it is painted on now.
+    pub(super) fn quick_mask(&mut self) {
+        if !self.adopt_shown_result() {
+            return;
+        }
+        let Some(active) = self.document.stack().active().cloned() else {
+            self.notices.info("There is nothing to mask yet: paint or open a picture first");
+            return;
+        };
+        if active.look.kind == LayerKind::Mask {
+            self.edit(Edit::LayerToMask(active.id));
+            return;
+        }
+        self.edit(Edit::MaskToLayer);
+        if !(self.tool.is_paint() || matches!(self.tool, Tool::Bucket | Tool::Gradient)) {
+            self.tool = Tool::Brush;
         }
     }
 
@@ -90,7 +118,8 @@ impl Session {
     /// A layer for a result, which says how that was made as far as it is known.
     pub(super) fn look_of(&self, id: ResultId) -> LayerLook {
         let listed = || self.results.get(id).map(|item| item.prompt.clone()).unwrap_or_default();
-        self.results.in_memory(id).map_or_else(|| LayerLook::named(listed()), |finished| finished.look())
+        let named = || LayerLook { kind: LayerKind::Result, ..LayerLook::named(listed()) };
+        self.results.in_memory(id).map_or_else(named, |finished| finished.look())
     }
 
     /// Makes the document what is painted on: a shown result becomes its picture, and where there is none, it gets paper.
@@ -191,26 +220,48 @@ impl Session {
     }
 
     pub(super) fn undo(&mut self) {
-        self.document.keep_area(self.draft.bounds);
+        self.document.keep_beside(self.beside());
         if self.document.undo() {
-            self.draft.bounds = self.document.area();
-            self.view_document();
+            self.take_beside();
         }
     }
 
     pub(super) fn redo(&mut self) {
-        self.document.keep_area(self.draft.bounds);
+        self.document.keep_beside(self.beside());
         if self.document.redo() {
-            self.draft.bounds = self.document.area();
-            self.view_document();
+            self.take_beside();
         }
+    }
+
+    fn take_beside(&mut self) {
+        let Beside { area, file, opened } = self.document.beside().clone();
+        self.draft.bounds = area;
+        if self.opened != opened {
+            // Another document is back, with its file.
+            (self.file, self.opened) = (file, opened);
+        }
+        self.view_document();
+    }
+
+    /// Takes the newest change back as though it had not been made.
+    pub(super) fn forget_newest(&mut self) {
+        self.document.keep_beside(self.beside());
+        self.document.forget_newest();
+        self.take_beside();
     }
 
     /// Starts from a picture that was opened, and says what was done to it.
     pub(super) fn take_picture(&mut self, opened: Opened) {
         let Opened { name, picture, was, found } = opened;
-        let extent = picture.extent();
+        let (extent, revision) = (picture.extent(), self.document.revision());
+        let loses = self.is_behind();
         self.edit(Edit::SetPicture(Some(picture)));
+        if self.document.revision() != revision {
+            self.begin_with(None);
+            if loses {
+                self.tell_of_replaced(&name);
+            }
+        }
         let mut said = Vec::new();
         let mut offers = Vec::new();
         if extent != was {
@@ -282,16 +333,22 @@ impl Session {
             guide: self.guide.clone(),
             settings: serde_json::to_value(self.draft.storable()).ok(),
         };
+        self.saves(&path, kind);
         self.ask_files(Task::SaveProject { path, kind, project: Box::new(project) });
     }
 
     /// Goes on with a project that was read: its layers, its mask, and, where it has them, its guide and what was to be painted next.
-    pub(super) fn take_project(&mut self, name: &str, opened: project::Opened) {
+    pub(super) fn take_project(&mut self, name: &str, file: Option<PathBuf>, opened: project::Opened) {
         let project::Opened { project: Project { extent, stack, mask, guide, settings }, mut notes } = opened;
         let revision = self.document.revision();
+        let loses = self.is_behind();
         self.edit(Edit::TakeLayers { extent, stack, mask });
         if self.document.revision() == revision {
             return;
+        }
+        self.begin_with(file.map(Arc::from));
+        if loses {
+            self.tell_of_replaced(name);
         }
         self.hints.clear();
         if let Some(settings) = settings {
@@ -342,7 +399,12 @@ impl Session {
 
     /// White paper of this size under an empty layer, in the place of what is there.
     pub(super) fn new_canvas(&mut self, extent: Extent) {
+        let loses = self.is_behind();
         self.edit(Edit::TakeLayers { extent, stack: Stack::paper(extent), mask: None });
+        self.begin_with(None);
+        if loses {
+            self.tell_of_replaced("The new canvas");
+        }
         self.hints.clear();
         self.set_bounds(None);
     }
@@ -372,6 +434,16 @@ impl Session {
             return;
         }
         self.edit_mask(Edit::Mask(MaskEdit::Replace(mask)));
+    }
+
+    /// Puts settings that were found into the draft.
+    pub(super) fn take_found_settings(&mut self, name: &str, found: Option<Imported>) {
+        if found.is_none() {
+            self.notices.info(format!("{name} does not say how a picture was made"));
+            return;
+        }
+        self.found = found;
+        self.use_settings();
     }
 
     pub(super) fn use_settings(&mut self) {

@@ -22,6 +22,7 @@ pub(super) enum Task {
     OpenAsLayer(PathBuf),
     /// A picture that is there already, from the clipboard.
     TakePicture(Picture),
+    ReadSettings(PathBuf),
     OpenMask(PathBuf),
     OpenGuide(PathBuf),
     /// Read the picture that is kept with a model.
@@ -64,10 +65,11 @@ pub(super) enum Done {
     Layer(Result<Box<Opened>, pixels::Error>),
     Mask { name: String, mask: Result<Mask, pixels::Error> },
     Guide(Result<Arc<Picture>, pixels::Error>),
+    Found { name: String, found: Box<Option<Imported>> },
     Preview { model: String, picture: Result<Arc<Picture>, pixels::Error> },
     Models(FoundModels),
     Saved { path: PathBuf, result: Option<ResultId>, outcome: Result<(), pixels::Error> },
-    Project { name: String, project: Result<Box<project::Opened>, project::Error> },
+    Project { path: PathBuf, project: Result<Box<project::Opened>, project::Error> },
     ProjectSaved { path: PathBuf, outcome: Result<(), project::Error> },
     Settings(Result<(), settings::Error>),
 }
@@ -91,7 +93,8 @@ pub(super) fn start(wake: Wake) -> Files {
 fn carry_out(task: Task) -> Done {
     match task {
         Task::OpenPicture(path) | Task::OpenAsLayer(path) if Kind::of(&path).is_some() => {
-            Done::Project { name: name_of(&path), project: Project::open(&path).map(Box::new) }
+            let project = Project::open(&path).map(Box::new);
+            Done::Project { path, project }
         }
         Task::SaveProject { path, kind, project } => {
             let outcome = project.save(&path, kind);
@@ -106,6 +109,9 @@ fn carry_out(task: Task) -> Done {
             Done::Layer(opened)
         }
         Task::TakePicture(picture) => Done::Layer(Ok(Box::new(made_to_fit(picture, "The pasted picture".into())))),
+        Task::ReadSettings(path) => {
+            Done::Found { name: name_of(&path), found: Box::new(from_texts(&read_texts(&path))) }
+        }
         Task::OpenMask(path) => Done::Mask { name: name_of(&path), mask: Mask::load(&path) },
         Task::OpenGuide(path) => {
             // No larger one is of use, and it goes to disk with the session.

@@ -2,6 +2,7 @@
 
 use super::Session;
 use crate::diffusion::{Control, Preprocessor};
+use crate::paint::LayerKind;
 use crate::pixels::Picture;
 use std::sync::Arc;
 
@@ -15,6 +16,29 @@ pub struct ControlNetChoice {
 }
 
 impl Session {
+    /// Whether a layer guides what is painted: one of that kind is seen, and there is something on it.
+    pub fn is_guided_by_layers(&self) -> bool {
+        self.document.stack().layers().iter().any(|layer| layer.counts_as(LayerKind::Control))
+    }
+
+    /// What guides now: what is drawn on the layers for it, or where there is none, the picture.
+    pub(super) fn guide_now(&self) -> Option<Arc<Picture>> {
+        let document = &self.document;
+        let drawn = || Arc::new(document.stack().drawn_on(LayerKind::Control, document.extent()).to_picture());
+        if self.is_guided_by_layers() { Some(drawn()) } else { self.guide.clone() }
+    }
+
+    /// Lets a layer of lines be seen as suits it, once there is one.
+    pub(super) fn settle_guide(&mut self) {
+        if self.draft.control.is_none() && self.is_guided_by_layers() {
+            let before = self.guide.take();
+            if let Some(drawn) = self.guide_now() {
+                self.guide_by(drawn);
+            }
+            self.guide = before;
+        }
+    }
+
     /// The `ControlNet`s that can guide the chosen model.
     pub fn fitting_controlnets(&self) -> impl Iterator<Item = &str> {
         let fits = |choice: &&ControlNetChoice| choice.models.contains(&self.draft.model);

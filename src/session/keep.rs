@@ -4,6 +4,7 @@ use super::persist::Snapshot;
 use super::{Draft, PaintBox, Session, Viewed};
 use crate::gallery::EntryId;
 use crate::paint::{Brush, Tool};
+use std::path::Path;
 use std::sync::Arc;
 
 /// What tells whether something changed since the last snapshot.
@@ -22,6 +23,8 @@ struct Signs {
     /// Likewise.
     hints: Vec<usize>,
     shown: Option<EntryId>,
+    file: Option<Arc<Path>>,
+    is_behind: bool,
 }
 
 /// What was handed to the keeper last.
@@ -61,6 +64,8 @@ impl Session {
                 Viewed::Result(id, ..) => self.results.place(id).map(|place| place.entry),
                 Viewed::Document => None,
             },
+            file: self.file.clone(),
+            is_behind: self.is_behind(),
         };
         if self.handed.signs.as_ref() == Some(&signs) {
             return;
@@ -78,6 +83,8 @@ impl Session {
             hints: self.hints.clone(),
             shown: signs.shown,
             queue: self.jobs.unfinished().cloned().collect(),
+            file: self.file.as_ref().map(|file| file.to_path_buf()),
+            is_behind: signs.is_behind,
         });
         self.handed.signs = Some(signs);
     }

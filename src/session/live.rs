@@ -97,7 +97,9 @@ impl Session {
     }
 
     fn start_live(&mut self) {
-        let requests = self.live_draft().to_requests(&self.document, self.guide.as_ref(), self.native_extent());
+        let (masked, guide) = (self.document.with_mask_layers(), self.guide_now());
+        let document = masked.as_ref().unwrap_or(&self.document);
+        let requests = self.live_draft().to_requests(document, guide.as_ref(), self.native_extent());
         let request = requests
             .and_then(|requests| self.completed(requests))
             .map(|mut requests| in_its_place(requests.remove(0), self.native_extent()));

@@ -8,6 +8,7 @@ mod action;
 mod apply;
 mod archive;
 mod canvas;
+mod current;
 mod document;
 mod downloads;
 mod draft;
@@ -56,6 +57,7 @@ pub use worker::Wake;
 use crate::checkpoints::Library;
 use crate::diffusion::{Hint, Precision, Upscale};
 use crate::engine::Client;
+use crate::memory::available_memory;
 use crate::metadata::Imported;
 use crate::paint::{Brush, Document, Tool};
 use crate::pixels::Picture;
@@ -63,6 +65,7 @@ use crate::prompt::{Style, Wildcards};
 use crate::settings::{Paths, Settings};
 use persist::{Keeper, Snapshot};
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What a session is made from.
@@ -162,6 +165,7 @@ pub struct Session {
     /// The models, where others came since the program began.
     library: Option<Arc<Library>>,
     in_place: Option<part::InPlace>,
+    masked_box: Option<part::MaskedBox>,
     /// Whether there is nothing under the mask, and at which revision of the document that was looked at.
     masks_nothing_below: bool,
     looked_below: Option<u64>,
@@ -173,6 +177,14 @@ pub struct Session {
     used_seed: Option<u64>,
     entropy: u64,
     handed: keep::Handed,
+    /// The project's file, if the document has one.
+    file: Option<Arc<Path>>,
+    /// The document as it was opened or saved last.
+    kept: Option<current::Sign>,
+    saving: Option<(PathBuf, current::Sign)>,
+    /// Grows with every document that is opened or begun, and the number of this one.
+    documents: u64,
+    opened: u64,
 }
 
 /// What the canvas shows while nothing is being painted, and what it goes back to.
@@ -220,6 +232,7 @@ impl Session {
         }
         let document =
             document::restored(snapshot.layers, snapshot.mask.as_deref(), snapshot.draft.extent, &mut notices);
+        let document = document.with_history_bytes(current::undo_bytes(settings.undo_megabytes, available_memory()));
         let mut jobs = Jobs::default();
         jobs.leave_over(snapshot.queue);
         let mut session = Self {
@@ -265,6 +278,7 @@ impl Session {
             previewed: Vec::new(),
             library: None,
             in_place: None,
+            masked_box: None,
             masks_nothing_below: false,
             looked_below: None,
             live: live::Live::default(),
@@ -273,7 +287,15 @@ impl Session {
             used_seed: snapshot.used_seed,
             entropy,
             handed: keep::Handed::default(),
+            file: snapshot.file.map(Arc::from),
+            kept: None,
+            saving: None,
+            documents: 0,
+            opened: 0,
         };
+        if !snapshot.is_behind {
+            session.kept = Some(session.sign());
+        }
         session.begin();
         if let Some(entry) = snapshot.shown {
             let id = session.results.name_of(entry);
@@ -337,7 +359,7 @@ impl Session {
     }
 
     /// The folder that results are kept in.
-    pub fn gallery_folder(&self) -> std::path::PathBuf {
+    pub fn gallery_folder(&self) -> PathBuf {
         self.paths.gallery_folder(&self.settings)
     }
 
@@ -370,6 +392,7 @@ impl Session {
     fn refresh(&mut self) {
         self.mix_on();
         self.look_below_the_mask();
+        self.find_masked_box();
         let preview = self.jobs.running.as_ref().filter(|_| !self.view.stays).and_then(|running| {
             let picture = Arc::clone(running.preview.as_ref()?);
             let part = part::Part::of(&running.request).filter(|part| self.fits(part));
@@ -410,6 +433,8 @@ fn first_snapshot(draft: Draft) -> Snapshot {
         hints: Vec::new(),
         shown: None,
         queue: Vec::new(),
+        file: None,
+        is_behind: true,
     }
 }
 

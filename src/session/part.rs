@@ -154,6 +154,14 @@ impl Part {
     }
 }
 
+/// The box of the mask, and what it was found for.
+#[derive(Debug)]
+pub(super) struct MaskedBox {
+    revision: u64,
+    limits: Bounds,
+    of: Option<Bounds>,
+}
+
 /// What the canvas shows of a result that is a part, and of what it was put together.
 #[derive(Debug)]
 pub(super) struct InPlace {
@@ -175,6 +183,26 @@ impl Session {
         (width.min(height) / 8).max(8)
     }
 
+    /// What the model will be shown of the canvas where only the mask is painted, and up close: the mask and what lies around it.
+    pub fn context_area(&self) -> Option<Bounds> {
+        let masked = self.masked_box.as_ref()?.of?;
+        let (padding, limits) = (self.draft.padding.min(Draft::MAX_PADDING), self.draft.bounds_in(&self.document));
+        Some(masked.context_area(padding, self.native_extent(), limits))
+    }
+
+    /// Looks again for the box of the mask, once the document or the box to paint has changed, where it counts.
+    pub(super) fn find_masked_box(&mut self) {
+        if !(self.draft.only_masked && self.document.has_picture() && self.document.has_mask()) {
+            self.masked_box = None;
+            return;
+        }
+        let (revision, limits) = (self.document.revision(), self.draft.bounds_in(&self.document));
+        if self.masked_box.as_ref().is_none_or(|known| (known.revision, known.limits) != (revision, limits)) {
+            let of = self.document.mask().bounds_within(limits);
+            self.masked_box = Some(MaskedBox { revision, limits, of });
+        }
+    }
+
     /// Paints only this box of the canvas from now on; all of it, if there is no smaller one.
     pub(super) fn set_bounds(&mut self, bounds: Option<Bounds>) {
         let whole = Bounds::whole(self.document.extent());
@@ -185,7 +213,7 @@ impl Session {
     /// What the view shows: a result that is a part of a canvas as large as the document lies in its place over it.
     pub(super) fn viewed(&mut self) -> Shown {
         match &self.view.what {
-            Viewed::Document if self.document.has_picture() => Shown::Document(Arc::clone(self.document.last_flat())),
+            Viewed::Document if self.document.has_picture() => Shown::Document(Arc::clone(self.document.last_shown())),
             Viewed::Document => Shown::Empty(self.draft.extent.rounded_to(8)),
             Viewed::Result(id, picture, part) => {
                 let fitting = part.as_ref().filter(|part| self.fits(part));

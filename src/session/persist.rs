@@ -53,6 +53,10 @@ pub(super) struct Snapshot {
     /// The result on the canvas; none is the document.
     pub(super) shown: Option<EntryId>,
     pub(super) queue: Vec<Request>,
+    /// The project's file.
+    pub(super) file: Option<PathBuf>,
+    /// Whether the document has more in it than that file, or than what was opened.
+    pub(super) is_behind: bool,
 }
 
 /// How it is written down.
@@ -82,6 +86,15 @@ struct State {
     /// By its number in the gallery.
     shown: Option<i64>,
     queue: Vec<Record>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    file: Option<PathBuf>,
+    /// States of before it was known do not say.
+    #[serde(default = "yes")]
+    is_behind: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// The right to keep the state in a folder: the first program's that has it open, until it ends, however it ends.
@@ -169,6 +182,8 @@ pub(super) fn restore(folder: &Path) -> Restored {
         hints,
         shown: state.shown.map(EntryId),
         queue,
+        file: state.file,
+        is_behind: state.is_behind,
     };
     Restored { snapshot: Some(snapshot), complaints }
 }
@@ -451,6 +466,8 @@ impl Writer {
             hints,
             shown: snapshot.shown.map(|EntryId(number)| number),
             queue,
+            file: snapshot.file,
+            is_behind: snapshot.is_behind,
         };
         let text = serde_json::to_vec_pretty(&state).expect("strings, numbers and lists can be written as JSON");
         save_atomically(&self.file, &text)?;

@@ -27,6 +27,8 @@ fn a_snapshot() -> Snapshot {
         mask: Some(mask),
         shown: Some(EntryId(3)),
         queue: vec![a_request("green pear"), Request { extent, input: Some(input), ..a_request("red apple") }],
+        file: Some("/home/someone/painting.sfumato".into()),
+        is_behind: true,
     }
 }
 

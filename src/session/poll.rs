@@ -12,6 +12,7 @@ use crate::engine::{self, Event, JobId, Outcome};
 use crate::gallery::{Deleted, Entry};
 use crate::paint::{Edit, MaskEdit};
 use crate::pixels::{Format, Picture};
+use crate::project::Kind;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -438,6 +439,7 @@ impl Session {
             Done::Layer(Ok(opened)) => self.take_layer(*opened),
             Done::Mask { name, mask: Ok(mask) } => self.take_mask(&name, mask),
             Done::Guide(Ok(picture)) => self.guide_by(picture),
+            Done::Found { name, found } => self.take_found_settings(&name, *found),
             Done::Preview { model, picture } => self.take_preview(model, picture),
             Done::Models(found) => self.take_found(found),
             Done::Picture(Err(error))
@@ -459,14 +461,16 @@ impl Session {
                 let save_as = |id| Offer { label: "Save as …".into(), action: Action::AskWhereToSave(id) };
                 self.notices.push(NoticeKind::Error, said, result.map(save_as).into_iter().collect());
             }
-            Done::Project { name, project: Ok(project) } => {
-                self.take_project(&name, *project);
+            Done::Project { path, project: Ok(project) } => {
+                let name = name_of(&path);
+                self.take_project(&name, (Kind::of(&path) == Some(Kind::Sfumato)).then_some(path), *project);
             }
-            Done::Project { name, project: Err(error) } => {
-                self.notices.error(format!("{name} was not opened: {error}"));
+            Done::Project { path, project: Err(error) } => {
+                self.notices.error(format!("{} was not opened: {error}", name_of(&path)));
             }
             Done::ProjectSaved { path, outcome: Ok(()) } => {
-                self.notices.info(format!("Saved as {}", path.display()));
+                self.was_saved(&path);
+                self.notices.passing(format!("Saved as {}", path.display()), Vec::new());
             }
             Done::ProjectSaved { path, outcome: Err(error) } => {
                 self.notices.error(format!("{} was not saved: {error}", name_of(&path)));

@@ -39,12 +39,28 @@ impl Session {
 /// what is there anyway.
 fn with_words(input: &Input) -> Stack {
     let (extent, picture) = (input.picture.extent(), &input.picture);
-    let base = Layer { id: LayerId(1), look: LayerLook::named("Picture"), tiles: Tiles::of(picture) };
+    let base = Layer { id: LayerId(1), look: LayerLook::named("Picture"), tiles: Tiles::of(&under(input)) };
     let worded = input.regions.iter().rev().enumerate().map(|(index, region)| {
         let look = LayerLook { prompt: region.prompt.clone(), ..LayerLook::named(name_of(&region.prompt)) };
         Layer { id: LayerId(index as u32 + 2), look, tiles: Tiles::of(&covering(picture, region, extent)) }
     });
-    Stack::from_layers(std::iter::once(base).chain(worded), None)
+    // What is painted next is painted on the picture: on the layers over it, it would widen their words.
+    Stack::from_layers(std::iter::once(base).chain(worded), Some(LayerId(1)))
+}
+
+/// The picture as opaque as it must be under the layers with words, which have its colours, so that all together are as opaque as it was.
+fn under(input: &Input) -> Picture {
+    let mut rgba = input.picture.rgba().to_vec();
+    for (index, pixel) in rgba.as_chunks_mut::<4>().0.iter_mut().enumerate().filter(|(_, pixel)| pixel[3] < 255) {
+        let clear = |covers: u8| 1.0 - f32::from(covers) / 255.0;
+        let over: f32 = input.regions.iter().map(|region| clear(region.mask.coverage()[index])).product();
+        let alpha = if over > 0.0 { (1.0 - clear(pixel[3]) / over).max(0.0) } else { 0.0 };
+        pixel[3] = (alpha * 255.0).round() as u8;
+        if pixel[3] == 0 {
+            *pixel = [0; 4];
+        }
+    }
+    Picture::from_rgba(input.picture.extent(), rgba).expect("as many bytes as before")
 }
 
 /// A picture, as opaque as words count.
@@ -57,4 +73,24 @@ fn covering(picture: &Picture, region: &Region, extent: Extent) -> Picture {
 /// The first words.
 fn name_of(prompt: &str) -> String {
     prompt.chars().take(40).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pixels::Mask;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_clear_picture_comes_back_as_it_was_under_layers_with_words() {
+        let extent = Extent::new(4, 1);
+        let pixels = [[10, 20, 30, 255], [10, 20, 30, 128], [10, 20, 30, 128], [0; 4]];
+        let picture = Arc::new(Picture::from_rgba(extent, pixels.concat()).unwrap());
+        // Over all of it, over half of what is there, over exactly what is there, over nothing.
+        let mask = Mask::from_coverage(extent, vec![255, 64, 128, 0]).unwrap();
+        let regions = vec![Region { prompt: "a pear".into(), mask: Arc::new(mask) }];
+        let stack = with_words(&Input { regions, ..Input::new(Arc::clone(&picture), 0.5, None) });
+        assert_eq!(stack.flattened(extent).to_picture(), *picture);
+        assert_eq!(stack.active().unwrap().id, LayerId(1));
+    }
 }

@@ -3,7 +3,7 @@
 
 use super::results::Finished;
 use crate::diffusion::Record;
-use crate::paint::{Document, LayerLook};
+use crate::paint::{Document, LayerKind, LayerLook};
 use serde::{Deserialize, Serialize};
 
 /// How one result was made.
@@ -37,7 +37,7 @@ impl Recipe {
     /// A layer for what was made so, called by its prompt.
     pub(super) fn look(&self) -> LayerLook {
         let recipe = serde_json::to_value(self).expect("strings, numbers and lists can be written as JSON");
-        LayerLook { recipes: vec![recipe], ..LayerLook::named(self.request.prompt.clone()) }
+        LayerLook { kind: LayerKind::Result, recipes: vec![recipe], ..LayerLook::named(self.request.prompt.clone()) }
     }
 }
 

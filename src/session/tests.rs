@@ -6,6 +6,7 @@ mod failures;
 mod guide;
 mod hints;
 mod keeping;
+mod kinds;
 mod layers;
 mod live;
 mod looking;

@@ -91,7 +91,7 @@ impl Session {
     /// The way in which Generate paints now: on from a picture, or the mask anew where there is nothing under it or at strength 1.
     pub fn way(&self) -> Way {
         let is_whole = self.draft.strength >= 1.0;
-        match (self.document.has_picture(), self.document.has_mask()) {
+        match (self.document.has_picture(), self.document.masks_anything()) {
             (false, _) => Way::Generate,
             (true, _) if self.model().is_some_and(|model| model.edits) => Way::Edit,
             (true, true) if is_whole || self.masks_nothing_below => Way::Fill,
@@ -102,7 +102,7 @@ impl Session {
 
     /// The ways that are possible now beside that, in the order in which they are offered.
     pub fn other_ways(&self) -> Vec<Way> {
-        let mut ways = match (self.document.has_picture(), self.document.has_mask()) {
+        let mut ways = match (self.document.has_picture(), self.document.masks_anything()) {
             (false, _) => Vec::new(),
             _ if self.way() == Way::Edit => return Vec::new(),
             (true, false) => vec![Way::Refine, Way::Generate],

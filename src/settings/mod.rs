@@ -9,6 +9,7 @@ pub use crate::files::{SaveError, save_atomically};
 pub use paths::{NoHome, Paths};
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -45,6 +46,11 @@ pub struct Settings {
     pub clip: Option<String>,
     /// The address of the hub that models are downloaded from; none is Hugging Face's.
     pub hub: Option<String>,
+    /// How many megabytes of what was done are kept to be taken back; none is a share of the memory that is free.
+    pub undo_megabytes: Option<u32>,
+    /// Keys that were bound anew, by the names of what they do.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub keys: BTreeMap<String, Vec<String>>,
     /// Keys of the file that this version does not know.
     #[serde(skip)]
     unknown: toml::Table,
@@ -77,6 +83,8 @@ impl Default for Settings {
             last_model: None,
             clip: None,
             hub: None,
+            undo_megabytes: None,
+            keys: BTreeMap::new(),
             unknown: toml::Table::new(),
         }
     }
@@ -86,8 +94,18 @@ impl Settings {
     /// The version of the layout that is written.
     pub const VERSION: u32 = 1;
 
-    const KEYS: [&str; 8] =
-        ["version", "theme", "model_folders", "gallery_folder", "threads", "last_model", "clip", "hub"];
+    const KEYS: [&str; 10] = [
+        "version",
+        "theme",
+        "model_folders",
+        "gallery_folder",
+        "threads",
+        "last_model",
+        "clip",
+        "hub",
+        "undo_megabytes",
+        "keys",
+    ];
 
     /// Reads the settings. Where there is no file, defaults. Where it cannot be read or understood, defaults too, with a notice
     /// that names the file and the line; the file itself is put aside as `.bad`.
@@ -181,6 +199,11 @@ mod tests {
             last_model: Some("bozzetto".into()),
             clip: Some("ViT-L-14".into()),
             hub: Some("http://127.0.0.1:8080".into()),
+            undo_megabytes: Some(512),
+            keys: BTreeMap::from([
+                ("merge_down".into(), vec!["Ctrl+E".into(), "F8".into()]),
+                ("redo".into(), Vec::new()),
+            ]),
             ..Settings::default()
         }
     }

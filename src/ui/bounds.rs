@@ -8,7 +8,7 @@ use super::view::Placement;
 use crate::diffusion::extent_to_paint;
 use crate::geom::{Bounds, Extent, Point};
 use crate::paint::{Frame, Tool};
-use crate::session::{Action, Session};
+use crate::session::{Action, Session, Shown};
 use egui::{Color32, CursorIcon, Pos2, Rect, Response, RichText, Stroke, StrokeKind, Ui, vec2};
 
 /// How near to a handle a press counts for it, in points.
@@ -213,7 +213,8 @@ pub(super) fn cursor(session: &Session, view: &ViewState, placement: &Placement,
     }
 }
 
-/// Shows the box, if there is one or its tool is at hand: what lies around it is darker. With the tool that cuts, its box.
+/// Shows the box, if there is one or its tool is at hand: what lies around it is darker. With the tool that cuts, its box. Where the mask is
+/// painted up close, a dashed line is around what the model will see.
 pub(super) fn show_bounds(ui: &Ui, scene: &Scene, view: &ViewState) {
     let Scene { session, placement, .. } = scene;
     let whole = Bounds::whole(session.document.extent());
@@ -233,6 +234,14 @@ pub(super) fn show_bounds(ui: &Ui, scene: &Scene, view: &ViewState) {
             show_box(ui, placement, session.draft.bounds_in(&session.document), 90, tool == Tool::Bounds);
         }
         _ => {}
+    }
+    let is_over_the_document = matches!(scene.shown, Shown::Document(_)) && view.stroke.is_none();
+    if let Some(area) = session.context_area().filter(|_| is_over_the_document && session.tool != Tool::Crop) {
+        let rect = in_ui(placement, area);
+        let corners = [rect.left_top(), rect.right_top(), rect.right_bottom(), rect.left_bottom(), rect.left_top()];
+        let painter = ui.painter_at(placement.canvas_in_ui);
+        painter.add(egui::Shape::line(corners.to_vec(), Stroke::new(2.0, Color32::from_black_alpha(150))));
+        painter.extend(egui::Shape::dashed_line(&corners, Stroke::new(1.0, Color32::WHITE), 6.0, 4.0));
     }
 }
 

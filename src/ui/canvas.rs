@@ -18,7 +18,7 @@ use egui::{Align2, Color32, CursorIcon, Key, PointerButton, Rect, Response, Role
 use std::sync::Arc;
 
 /// The smallest and the largest brush, in image pixels.
-pub const BRUSH_SIZES: std::ops::RangeInclusive<f32> = 1.0..=512.0;
+pub const BRUSH_SIZES: std::ops::RangeInclusive<f32> = 1.0..=2048.0;
 
 /// The canvas, over all that is left of the window.
 pub fn canvas_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut Outbox) {
@@ -80,7 +80,7 @@ pub fn canvas_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut
     }
     response.context_menu(|ui| context_menu(ui, &shown, view, out));
     if ui.input(|i| !i.raw.hovered_files.is_empty()) {
-        drop_hint(ui, rect);
+        drop_hint(ui, rect, session.document.has_picture());
     }
 }
 
@@ -115,7 +115,7 @@ fn move_view(ui: &Ui, response: &Response, scene: &Scene, view: &mut ViewState, 
     let (tool, brush, placement) = (scene.session.tool, tip(scene.session), &scene.placement);
     let has_brush = tool.is_mask() || tool.is_paint();
     let (primary, middle, delta) = ui.input(|i| (i.pointer.primary_down(), i.pointer.middle_down(), i.pointer.delta()));
-    let pans = middle || primary && is_panning(ui, tool) && view.stroke.is_none() && view.painting.is_none();
+    let pans = middle || primary && is_panning(ui, tool);
     if response.is_pointer_button_down_on() && pans && delta != egui::Vec2::ZERO {
         view.view = placement.panned(delta);
     }
@@ -153,6 +153,7 @@ fn take_up(session: &Session, shown: &Shown, painted: Option<&Tiles>, view: &mut
         Shown::Empty(_) => {}
         Shown::Document(tiles) => {
             let painted = painted.or(view.painting.as_ref().map(Painting::flat));
+            let tiles = if view.hides_overlays { session.document.last_flat() } else { tiles };
             view.canvas.set_tiles(painted.unwrap_or(tiles));
         }
         Shown::Result(_, picture) => view.canvas.set_picture(picture),
@@ -274,12 +275,21 @@ fn empty_text(session: &Session, key: &str) -> (String, Vec<String>) {
     ("Nothing on the canvas".into(), vec![format!("Click a result below, or press {key}.")])
 }
 
-fn drop_hint(ui: &Ui, rect: Rect) {
+fn drop_hint(ui: &Ui, rect: Rect, has_document: bool) {
     let palette = Palette::of(ui);
     let frame = rect.shrink(12.0);
     ui.painter().rect_filled(frame, 10.0, palette.backdrop.gamma_multiply(0.8));
     ui.painter().rect_stroke(frame, 10.0, Stroke::new(2.0, palette.accent), egui::StrokeKind::Inside);
-    painted_text(ui, frame.center(), Align2::CENTER_CENTER, "Drop to start from this picture", 18.0, palette.text);
+    let (said, more) = if has_document {
+        ("Drop it here", "Then say what it is: a layer, what to start from, a mask, a guide, or only settings.")
+    } else {
+        (
+            "Drop to start from this picture",
+            "Of several, the others become layers over it. Models are used where they lie.",
+        )
+    };
+    painted_text(ui, frame.center(), Align2::CENTER_CENTER, said, 18.0, palette.text);
+    painted_text(ui, frame.center() + egui::vec2(0.0, 26.0), Align2::CENTER_CENTER, more, 13.5, palette.text_weak);
 }
 
 /// The brush as two circles, one dark and one light, so that it is seen on any picture.

@@ -6,15 +6,17 @@ use super::state::{Ask, Outbox, ViewState};
 use super::theme::{Palette, space};
 use super::widgets::{Look, Number, choice_row, heading, row, sized_icon_button, slider_row};
 use crate::diffusion::Preprocessor;
+use crate::pixels::Picture;
 use crate::session::{Action, Session};
 use egui::{Align, CornerRadius, DragValue, Image, Layout, RichText, TextStyle, Ui, vec2};
+use std::sync::Arc;
 
 const WEIGHT: Number =
     Number { range: 0.0..=2.0, typed: 0.0..=2.0, step: 0.05, decimals: 2, logarithmic: false, suffix: "" };
 
 /// What guides, or the ways to let something guide. Nothing where nothing could.
 pub(super) fn guide_panel_ui(ui: &mut Ui, session: &mut Session, view: &mut ViewState, out: &mut Outbox) {
-    if session.guide.is_some() {
+    if session.guide.is_some() || session.is_guided_by_layers() {
         ui.add_space(space::GROUP);
         guided_ui(ui, session, view, out);
     } else if session.fitting_controlnets().next().is_some() {
@@ -34,9 +36,19 @@ pub(super) fn guide_panel_ui(ui: &mut Ui, session: &mut Session, view: &mut View
 }
 
 fn guided_ui(ui: &mut Ui, session: &mut Session, view: &mut ViewState, out: &mut Outbox) {
-    let Some(guide) = &session.guide else { return };
-    let palette = Palette::of(ui);
     heading(ui, "Guided by");
+    if let Some(guide) = session.guide.clone().filter(|_| !session.is_guided_by_layers()) {
+        picture_ui(ui, &guide, view, out);
+    } else {
+        let said = "What is drawn on layers of the kind \u{201c}Control\u{201d}. Hide them, and they guide no more.";
+        ui.label(RichText::new(said).color(Palette::of(ui).text_weak));
+    }
+    control_ui(ui, session);
+}
+
+/// The picture that guides.
+fn picture_ui(ui: &mut Ui, guide: &Arc<Picture>, view: &mut ViewState, out: &mut Outbox) {
+    let palette = Palette::of(ui);
     ui.horizontal(|ui| {
         let texture = view.thumbnail(ui.ctx(), guide);
         let size = texture.size_vec2();
@@ -55,6 +67,11 @@ fn guided_ui(ui: &mut Ui, session: &mut Session, view: &mut ViewState, out: &mut
             }
         });
     });
+}
+
+/// How it guides.
+fn control_ui(ui: &mut Ui, session: &mut Session) {
+    let palette = Palette::of(ui);
     let fitting: Vec<String> = session.fitting_controlnets().map(str::to_owned).collect();
     let Some(control) = &mut session.draft.control else { return };
     if let Some(picked) = choice_row(ui, "Lines", control.preprocessor, Preprocessor::ALL, lines_in_words) {

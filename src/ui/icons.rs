@@ -52,6 +52,7 @@ pub enum Icon {
     MaskLasso,
     MaskPolygon,
     MaskWand,
+    QuickMask,
     Smudge,
     Line,
     Gradient,
@@ -128,7 +129,8 @@ pub fn paint(painter: &Painter, icon: Icon, rect: Rect, colour: Color32) {
         Icon::Hand | Icon::Brush | Icon::Eraser | Icon::Undo | Icon::Redo | Icon::Clear | Icon::Invert => {
             paint_tool(&pen, icon);
         }
-        Icon::MaskBrush
+        Icon::QuickMask
+        | Icon::MaskBrush
         | Icon::MaskEraser
         | Icon::Bucket
         | Icon::Pipette

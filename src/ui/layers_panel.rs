@@ -1,10 +1,11 @@
 //! The layers, the highest first, and what can be done to the one that is painted on.
 
 use super::icons::{self, Icon};
+use super::shortcuts::Shortcut;
 use super::state::{Outbox, ViewState};
 use super::theme::Palette;
-use super::widgets::{Look, Number, choice_row, heading, row, sized_icon_button, slider_row};
-use crate::paint::{Blend, Document, Layer, LayerEdit, LayerLook};
+use super::widgets::{Look, Number, choice_row, heading, note, row, sized_icon_button, slider_row};
+use crate::paint::{Blend, Document, Layer, LayerEdit, LayerKind, LayerLook};
 use crate::session::Action;
 use egui::{
     Align, Color32, CornerRadius, Layout, Rect, Role, ScrollArea, Sense, Stroke, StrokeKind, TextEdit, Ui, UiBuilder,
@@ -49,7 +50,11 @@ fn look_edit(layer: &Layer, look: LayerLook, goes_on: bool) -> Action {
 /// How the active layer meets those under it.
 fn active_ui(ui: &mut Ui, active: &Arc<Layer>, view: &mut ViewState, out: &mut Outbox) {
     let look = &active.look;
-    if let Some(blend) = choice_row(ui, "Mode", look.blend, &Blend::ALL, Blend::name) {
+    if let Some(kind) = choice_row(ui, "Kind", look.kind, &LayerKind::ALL, LayerKind::name) {
+        out.act(look_edit(active, LayerLook { kind, ..look.clone() }, false));
+    }
+    let is_of_the_picture = look.kind.is_of_the_picture();
+    if is_of_the_picture && let Some(blend) = choice_row(ui, "Mode", look.blend, &Blend::ALL, Blend::name) {
         out.act(look_edit(active, LayerLook { blend, ..look.clone() }, false));
     }
     let mut per_cent = f64::from(look.opacity * 100.0).round();
@@ -61,6 +66,19 @@ fn active_ui(ui: &mut Ui, active: &Arc<Layer>, view: &mut ViewState, out: &mut O
     }
     if !ui.input(|i| i.pointer.any_down()) {
         view.dragged_opacity = None;
+    }
+    if look.kind == LayerKind::Mask {
+        row(ui, "", |ui, _| {
+            let about = Shortcut::QuickMask.tooltip(ui.ctx());
+            if ui.button("Take as the mask").on_hover_text(about).clicked() {
+                out.act(Action::QuickMask);
+            }
+        });
+    } else if look.kind == LayerKind::Control {
+        note(ui, "Its lines guide the shapes while it is seen.", Palette::of(ui).text_weak);
+    }
+    if !is_of_the_picture {
+        return;
     }
     row(ui, "Words", |ui, id| {
         let mut prompt = look.prompt.clone();
@@ -196,10 +214,11 @@ fn name_ui(ui: &mut Ui, layer: &Arc<Layer>, view: &mut ViewState, out: &mut Outb
 
 /// What of a layer is not as usual.
 fn said(look: &LayerLook) -> String {
+    let kind = (look.kind != LayerKind::Picture).then(|| look.kind.name().to_owned());
     let opacity = (look.opacity < 1.0).then(|| format!("{:.0} %", look.opacity * 100.0));
     let blend = (look.blend != Blend::Normal).then(|| look.blend.name().to_owned());
     let words = (!look.prompt.is_empty()).then(|| format!("\u{201c}{}\u{201d}", look.prompt));
-    opacity.into_iter().chain(blend).chain(words).collect::<Vec<_>>().join("  ")
+    kind.into_iter().chain(opacity).chain(blend).chain(words).collect::<Vec<_>>().join("  ")
 }
 
 fn thumbnail_ui(ui: &mut Ui, layer: &Arc<Layer>, view: &mut ViewState) {

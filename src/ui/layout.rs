@@ -4,8 +4,8 @@
 use super::state::{Outbox, ViewState};
 use super::theme::{Palette, space};
 use super::{
-    brush_panel, canvas, filmstrip, gallery, get_models, guide_panel, help, menu, notices, paint_in, perform,
-    prompt_panel, settings_panel, shortcuts, size_window, start_panel, status, toolbar, tools,
+    brush_panel, canvas, drop_window, filmstrip, gallery, get_models, guide_panel, help, keys, menu, notices, paint_in,
+    perform, prompt_panel, settings_panel, shortcuts, size_window, start_panel, status, toolbar, tools,
 };
 use crate::paint::Tool;
 use crate::session::Session;
@@ -27,6 +27,10 @@ pub fn window_ui(ui: &mut Ui, session: &mut Session, view: &mut ViewState, devic
     if let Some((field, selected)) = view.wants_selection.take() {
         prompt_panel::select(&ctx, field, selected);
     }
+    for said in keys::bind(&ctx, &session.settings.keys) {
+        session.notices.error(said);
+    }
+    help::take_key(&ctx, view, &mut out);
     for shortcut in shortcuts::pressed(&ctx, view.gallery_open) {
         perform::perform(&ctx, shortcut, session, view, &mut out);
     }
@@ -80,8 +84,9 @@ pub fn window_ui(ui: &mut Ui, session: &mut Session, view: &mut ViewState, devic
             canvas::canvas_ui(ui, session, view, &mut out);
         }
     });
+    drop_window::drop_window(&ctx, session, view, &mut out);
     size_window::size_window(&ctx, session, view, &mut out);
-    help::help_window(&ctx, &mut view.help_open);
+    help::help_window(&ctx, view, &mut out);
     get_models::get_models_window(&ctx, session, view, &mut out);
     gallery::end_search_with_the_gallery(session, view, &mut out);
     view.thumbnails.end_frame();

@@ -17,8 +17,9 @@ const FILE: &[Option<Shortcut>] = &[
     Some(Shortcut::OpenGuide),
     Some(Shortcut::ClosePicture),
     None,
-    Some(Shortcut::SavePicture),
     Some(Shortcut::SaveProject),
+    Some(Shortcut::SaveProjectAs),
+    Some(Shortcut::SavePicture),
     Some(Shortcut::CopyPicture),
     None,
     Some(Shortcut::GetModels),
@@ -41,6 +42,7 @@ const EDIT: &[Option<Shortcut>] = &[
     Some(Shortcut::OpenMask),
     Some(Shortcut::SaveMask),
     Some(Shortcut::MaskAll),
+    Some(Shortcut::QuickMask),
     Some(Shortcut::ClearMask),
     Some(Shortcut::InvertMask),
     None,
@@ -83,6 +85,7 @@ const VIEW: &[Option<Shortcut>] = &[
     Some(Shortcut::ZoomOut),
     None,
     Some(Shortcut::Gallery),
+    Some(Shortcut::PictureLayers),
     Some(Shortcut::Panels),
     Some(Shortcut::FullScreen),
 ];
@@ -111,7 +114,7 @@ pub(super) fn menu_bar_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, 
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if shortcut_button(ui, Shortcut::Help, Look::selected_if(view.help_open)).clicked() {
-                view.help_open = !view.help_open;
+                view.toggle_help();
             }
             theme_button(ui, session.settings.theme, out);
             if shortcut_button(ui, Shortcut::Panels, Look::selected_if(view.panels_hidden)).clicked() {

@@ -15,6 +15,10 @@ pub(super) fn brush_like(pen: &Pen, icon: Icon) {
                 pen.line(&[(8.2, 12.0), (15.8, 12.0)]);
             }
         }
+        Icon::QuickMask => {
+            pen.frame((3.5, 4.5), (20.5, 19.5), 1.5);
+            pen.dot((12.0, 12.0), 4.6);
+        }
         Icon::Smudge => {
             // A finger that leaves a trail.
             pen.line(&[(9.0, 16.8), (5.6, 12.2), (6.2, 10.6), (7.8, 10.4), (10.4, 12.8)]);

@@ -4,6 +4,7 @@ use super::areas::close_polygon;
 use super::bounds::crop;
 use super::canvas::BRUSH_SIZES;
 use super::compare::{Compare, before};
+use super::drop_window::take_as_layers;
 use super::prompt_panel::{negative_id, prompt_id, selection};
 use super::shortcuts::{Shortcut, take_digit};
 use super::size_window::Sizing;
@@ -27,7 +28,7 @@ pub(super) fn is_possible(shortcut: Shortcut, session: &Session) -> bool {
         Shortcut::LayerAbove => neighbour_layer(session, 1).is_some(),
         Shortcut::LayerBelow => neighbour_layer(session, -1).is_some(),
         Shortcut::ClosePicture
-        | Shortcut::SaveProject
+        | Shortcut::SaveProjectAs
         | Shortcut::NewLayer
         | Shortcut::FillLayer
         | Shortcut::FlipSideways
@@ -38,9 +39,10 @@ pub(super) fn is_possible(shortcut: Shortcut, session: &Session) -> bool {
         Shortcut::MergeDown => active_layer(session).is_some_and(|id| session.document.stack().position(id) > Some(0)),
         Shortcut::Opacity => session.tool.is_paint() || matches!(session.tool, Tool::Bucket | Tool::Gradient),
         Shortcut::MergeVisible => session.document.stack().layers().len() > 1,
-        Shortcut::InvertMask | Shortcut::OpenMask | Shortcut::MaskAll => {
+        Shortcut::InvertMask | Shortcut::OpenMask | Shortcut::MaskAll | Shortcut::QuickMask => {
             session.document.has_picture() || session.results.shown.is_some()
         }
+        Shortcut::SaveProject => session.document.has_picture() || session.canvas().is_finished(),
         Shortcut::SavePicture | Shortcut::CopyPicture => session.canvas().is_finished(),
         Shortcut::NewerResult => neighbour(session, -1).is_some(),
         Shortcut::OlderResult => neighbour(session, 1).is_some(),
@@ -75,7 +77,7 @@ pub(super) fn perform(
     if shortcut == Shortcut::Stop && close_something(view) {
         return;
     }
-    if shortcut == Shortcut::ApplyResult && finish_something(ctx, view, out) {
+    if shortcut == Shortcut::ApplyResult && finish_something(ctx, session, view, out) {
         return;
     }
     if shortcut == Shortcut::Undo && view.moving.take().is_some() {
@@ -102,6 +104,7 @@ pub(super) fn perform(
     }
     match shortcut {
         Shortcut::Generate => out.act(Action::Generate),
+        Shortcut::GenerateNext => out.act(Action::GenerateNext),
         Shortcut::Stop => out.act(Action::Stop(Stop::Keep)),
         Shortcut::StopAndDiscard => out.act(Action::Stop(Stop::Discard)),
         Shortcut::ClearQueue => out.act(Action::ClearQueue),
@@ -128,7 +131,8 @@ pub(super) fn perform(
         Shortcut::SaveMask => out.ask(Ask::SaveMask),
         Shortcut::OpenGuide => out.ask(Ask::OpenGuide),
         Shortcut::SavePicture => out.ask(Ask::SavePicture),
-        Shortcut::SaveProject => out.ask(Ask::SaveProject),
+        Shortcut::SaveProject => save(session, out),
+        Shortcut::SaveProjectAs => out.ask(Ask::SaveProject),
         Shortcut::CopyPicture => out.ask(Ask::CopyPicture),
         Shortcut::ClosePicture => out.act(Action::ClosePicture),
         Shortcut::GetModels => view.repo_text = Some(String::new()),
@@ -147,6 +151,7 @@ pub(super) fn perform(
         Shortcut::Bucket => out.act(Action::SetTool(Tool::Bucket)),
         Shortcut::Eyedropper => out.act(Action::SetTool(Tool::Eyedropper)),
         Shortcut::SwapColours => out.act(Action::SwapColours),
+        Shortcut::DefaultColours => out.act(Action::DefaultColours),
         Shortcut::NewLayer
         | Shortcut::MergeDown
         | Shortcut::MergeVisible
@@ -178,6 +183,8 @@ pub(super) fn perform(
             let all = Shape::Rectangle(Point::default(), Point::new(width as f32, height as f32));
             out.act(Action::MaskShape(all, Combine::Add));
         }
+        Shortcut::QuickMask => out.act(Action::QuickMask),
+        Shortcut::PictureLayers => view.hides_overlays = !view.hides_overlays,
         Shortcut::ClearMask => out.act(Action::ClearMask),
         Shortcut::InvertMask => out.act(Action::InvertMask),
         Shortcut::Fit => view.view = CanvasView::Fit,
@@ -201,7 +208,7 @@ pub(super) fn perform(
         Shortcut::Gallery => view.open_gallery(),
         Shortcut::Panels => view.panels_hidden = !view.panels_hidden,
         Shortcut::FullScreen => out.ask(Ask::FullScreen),
-        Shortcut::Help => view.help_open = !view.help_open,
+        Shortcut::Help => view.toggle_help(),
         Shortcut::ApplyResult
         | Shortcut::StartFromResult
         | Shortcut::RecallResult
@@ -213,6 +220,15 @@ pub(super) fn perform(
         | Shortcut::CopySeed
         | Shortcut::DeleteResult
         | Shortcut::HideResult => {}
+    }
+}
+
+/// Saves the project to its file. Where there are no layers the shown picture is what there is.
+fn save(session: &Session, out: &mut Outbox) {
+    match session.file() {
+        _ if !session.document.has_picture() => out.ask(Ask::SavePicture),
+        Some(path) => out.act(Action::SaveProject(path.to_owned())),
+        None => out.ask(Ask::SaveProject),
     }
 }
 
@@ -270,7 +286,14 @@ pub(super) fn toggle_compare(view: &mut ViewState) {
 }
 
 /// Enter first carries out what is under way on the canvas.
-fn finish_something(ctx: &egui::Context, view: &mut ViewState, out: &mut Outbox) -> bool {
+fn finish_something(ctx: &egui::Context, session: &Session, view: &mut ViewState, out: &mut Outbox) -> bool {
+    if take_as_layers(view, out) {
+        return true;
+    }
+    if let Some(sizing) = view.sizing.take() {
+        out.act(sizing.action(session.document.extent()));
+        return true;
+    }
     if let Some(moving) = &mut view.moving {
         moving.apply();
         ctx.request_repaint();
@@ -294,6 +317,8 @@ fn close_something(view: &mut ViewState) -> bool {
         | view.painting.take().is_some()
         | view.paints_from.take().is_some();
     ends_stroke
+        || view.sizing.take().is_some()
+        || !std::mem::take(&mut view.dropped).is_empty()
         || std::mem::take(&mut view.help_open)
         || view.repo_text.take().is_some()
         || std::mem::take(&mut view.gallery_open)

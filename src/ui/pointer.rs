@@ -6,7 +6,7 @@ use super::canvas::{Scene, is_panning};
 use super::led::lead;
 use super::paint_in::{paint_in, paints_in};
 use super::state::{Outbox, ViewState};
-use super::track::{Track, tracks};
+use super::track::{Straight, Track, tracks};
 use super::transform::transform_layer;
 use crate::geom::Point;
 use crate::paint::{Document, Ink, Painting, Sample, StrokePreview, Tiles, Tool};
@@ -22,7 +22,37 @@ pub struct Press {
     pub(super) held: Modifiers,
     /// Whether the button was let go.
     pub(super) is_over: bool,
+    /// Where it is.
+    last: Option<Point>,
+    /// The line that it is kept on, while Shift is held.
+    straight: Option<Straight>,
 }
+
+impl Press {
+    const fn new(held: Modifiers, is_over: bool) -> Self {
+        Self { samples: Vec::new(), held, is_over, last: None, straight: None }
+    }
+
+    /// Goes on along these places, or if it is to be straight, along the line nearest to them, once they are `slack` away from where it is.
+    fn extend(&mut self, samples: impl Iterator<Item = Sample>, is_straight: bool, slack: f32) {
+        if !is_straight {
+            self.straight = None;
+        }
+        for sample in samples {
+            let at = match self.last.filter(|_| is_straight) {
+                Some(last) => self.straight.get_or_insert(Straight::from(last)).kept(sample.at, slack),
+                None => Some(sample.at),
+            };
+            if let Some(at) = at {
+                self.last = Some(at);
+                self.samples.push(Sample { at, ..sample });
+            }
+        }
+    }
+}
+
+/// How far the pointer goes before a stroke with Shift has a direction, in points.
+const STRAIGHT_FROM: f32 = 4.0;
 
 /// Lets the tool work. What a stroke that ended just now left is returned, to be shown until the document has it.
 pub(super) fn paint_with_pointer(
@@ -103,6 +133,9 @@ pub(super) fn led_way(ui: &Ui, scene: &Scene, begins: bool) -> (Vec<Point>, bool
 pub(super) fn take_presses(ui: &Ui, response: &Response, scene: &Scene, view: &mut ViewState) -> bool {
     let sample = |(at, pressure)| Sample { at: scene.placement.to_image(at), pressure };
     let begins = takes_presses(ui, response, scene);
+    // With Space the picture moves along under the pointer, in the middle of a stroke as well.
+    let is_panning = is_panning(ui, scene.session.tool);
+    let slack = STRAIGHT_FROM * scene.placement.pixels_per_point / scene.placement.scale;
     let (tracks, held) = ui.input(|i| (tracks(i, &mut view.pressure), i.modifiers));
     let waited = view.presses.len();
     let end_last = |view: &mut ViewState| view.presses.iter_mut().for_each(|press| press.is_over = true);
@@ -114,12 +147,16 @@ pub(super) fn take_presses(ui: &Ui, response: &Response, scene: &Scene, view: &m
         let samples = start.into_iter().chain(moves).map(sample);
         if start.is_none() {
             if let Some(press) = view.presses.back_mut().filter(|press| !press.is_over) {
-                press.samples.extend(samples);
+                if !is_panning {
+                    press.extend(samples, held.shift, slack);
+                }
                 press.is_over = is_over;
             }
         } else if begins {
             end_last(view);
-            view.presses.push_back(Press { samples: samples.collect(), held, is_over });
+            let mut press = Press::new(held, is_over);
+            press.extend(samples, held.shift, slack);
+            view.presses.push_back(press);
         }
     }
     view.presses.len() > waited

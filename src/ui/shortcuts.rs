@@ -4,6 +4,7 @@
 //! Single letters are inert while a text field has the focus, and arrows, Delete and Enter while anything has it.
 
 use super::icons::Icon;
+use super::keys;
 use egui::{Context, Event, Id, Key, KeyboardShortcut, Modifiers};
 
 /// What a key or a menu item does.
@@ -11,6 +12,7 @@ use egui::{Context, Event, Id, Key, KeyboardShortcut, Modifiers};
 #[expect(missing_docs, reason = "the table below says what each does")]
 pub enum Shortcut {
     Generate,
+    GenerateNext,
     Stop,
     StopAndDiscard,
     ClearQueue,
@@ -30,6 +32,7 @@ pub enum Shortcut {
     OpenGuide,
     SavePicture,
     SaveProject,
+    SaveProjectAs,
     CopyPicture,
     ClosePicture,
     GetModels,
@@ -50,6 +53,7 @@ pub enum Shortcut {
     CanvasSize,
     PictureSize,
     SwapColours,
+    DefaultColours,
     NewLayer,
     MergeDown,
     MergeVisible,
@@ -58,6 +62,7 @@ pub enum Shortcut {
     LayerAbove,
     LayerBelow,
     LastLayer,
+    PictureLayers,
     Bounds,
     BoundsOfMask,
     WholeCanvas,
@@ -75,6 +80,7 @@ pub enum Shortcut {
     Undo,
     Redo,
     MaskAll,
+    QuickMask,
     ClearMask,
     InvertMask,
     Fit,
@@ -165,8 +171,15 @@ pub struct Entry {
     pub icon: Option<Icon>,
     /// When its keys count.
     pub scope: Scope,
-    /// Its keys, the first of which is shown.
+    /// Its usual keys, the first of which is shown.
     pub keys: &'static [KeyboardShortcut],
+}
+
+impl Entry {
+    /// Whether the person can give it other keys: a digit is also a number.
+    pub fn is_bindable(&self) -> bool {
+        self.shortcut != Shortcut::Opacity
+    }
 }
 
 const CTRL: Modifiers = Modifiers::COMMAND;
@@ -198,8 +211,9 @@ macro_rules! table {
 table! {
     Paint {
         Generate, "Generate", "Paints what the prompt says; queues behind what is being painted.", Some(Icon::Play), Anywhere, [CTRL Enter];
+        GenerateNext, "Generate next", "Paints what the prompt says, in front of all that waits.", None, Anywhere, [CTRL_SHIFT Enter];
         Stop, "Stop and keep", "Ends the running picture after this step and keeps what there is.", Some(Icon::Stop), Anywhere, [PLAIN Escape];
-        StopAndDiscard, "Stop and discard", "Ends the running picture and throws it away.", None, Anywhere, [SHIFT Escape];
+        StopAndDiscard, "Stop and discard", "Ends the running picture and throws it away.", None, Anywhere, [SHIFT Escape, ALT Enter];
         ClearQueue, "Clear the queue", "Takes out everything that waits; what is being painted goes on.", None, OutsideText, [CTRL_SHIFT X];
         FocusPrompt, "Write the prompt", "", None, Anywhere, [ALT A];
         OlderPrompt, "Earlier prompt", "", None, Anywhere, [ALT ArrowUp];
@@ -227,6 +241,7 @@ table! {
         CanvasSize, "Canvas size\u{2026}", "Makes room at the sides of the canvas, or cuts them off.", None, OutsideText, [CTRL_ALT C];
         PictureSize, "Scale the picture\u{2026}", "Makes all layers larger or smaller.", None, OutsideText, [CTRL_ALT I];
         SwapColours, "Swap the colours", "Paints with the other colour.", Some(Icon::Swap), OutsideText, [PLAIN X];
+        DefaultColours, "Black and white", "Paints with black; the other colour is white.", None, OutsideText, [PLAIN D];
         NewLayer, "New layer", "A clear layer above the active one.", Some(Icon::Plus), OutsideText, [CTRL_SHIFT N];
         MergeDown, "Merge down", "Makes one layer of the active one and the one under it.", Some(Icon::MergeDown), OutsideText, [CTRL E];
         MergeVisible, "Merge all that is seen", "Makes one layer of all that are seen; hidden ones stay.", None, OutsideText, [CTRL_SHIFT E];
@@ -234,7 +249,8 @@ table! {
         ClearLayer, "Clear the layer", "Makes all of the active layer clear.", None, OutsideText, [];
         LayerAbove, "Layer above", "Paints on the layer above the active one.", None, OutsideText, [ALT CloseBracket];
         LayerBelow, "Layer below", "Paints on the layer under the active one.", None, OutsideText, [ALT OpenBracket];
-        LastLayer, "Layer before", "Paints on the layer that was active before, and back.", None, OutsideText, [PLAIN Q];
+        LastLayer, "Layer before", "Paints on the layer that was active before, and back.", None, OutsideText, [SHIFT Q];
+        PictureLayers, "Only the picture's layers", "Shows no masks and no guides over the picture, or shows them again.", None, OutsideText, [SHIFT H];
         SmallerBrush, "Smaller brush", "", None, OutsideText, [PLAIN OpenBracket];
         LargerBrush, "Larger brush", "", None, OutsideText, [PLAIN CloseBracket];
         SofterBrush, "Softer brush", "", None, OutsideText, [SHIFT OpenBracket, SHIFT OpenCurlyBracket];
@@ -254,6 +270,7 @@ table! {
         MaskPolygon, "Mask a polygon", "Click corner after corner; with Ctrl it is taken off the mask, with Ctrl+Shift nothing else stays masked.", Some(Icon::MaskPolygon), OutsideText, [SHIFT P];
         MaskWand, "Mask what looks alike", "Click; with Ctrl it is taken off the mask, with Ctrl+Shift nothing else stays masked.", Some(Icon::MaskWand), OutsideText, [PLAIN W];
         MaskAll, "Mask everything", "All of the picture is painted anew.", None, OutsideText, [CTRL A];
+        QuickMask, "Mask with any brush", "Puts the mask onto a layer that all brushes paint on; again, and what is on that is the mask.", Some(Icon::QuickMask), OutsideText, [PLAIN Q];
         ClearMask, "Clear the mask", "Removes the mask: the whole picture is painted anew.", Some(Icon::Clear), OutsideText, [SHIFT C, CTRL D];
         InvertMask, "Invert the mask", "Swaps what is kept and what is painted anew.", Some(Icon::Invert), OutsideText, [SHIFT V, CTRL_SHIFT I];
         OpenMask, "Open a mask\u{2026}", "White is painted anew, black is kept.", None, OutsideText, [];
@@ -287,7 +304,7 @@ table! {
         RevealResult, "Show the file", "Opens the file manager where the picture lies.", Some(Icon::Folder), OutsideText, [];
         DeleteResult, "Move to the trash", "", Some(Icon::Trash), Unfocused, [PLAIN Delete];
         Compare, "Before and after", "A line over the canvas: what was there at its left, this picture at its right. A tap of Space shows what was there, and this again.", None, OutsideText, [PLAIN Y];
-        HideResult, "Back to the document", "Shows the picture that is being worked on.", None, OutsideText, [PLAIN D];
+        HideResult, "Back to the document", "Shows the picture that is being worked on.", None, OutsideText, [SHIFT D];
     }
     File {
         NewCanvas, "New canvas\u{2026}", "White paper of any size, with a clear layer over it.", None, OutsideText, [CTRL N];
@@ -295,8 +312,9 @@ table! {
         OpenAsLayer, "Open as a layer\u{2026}", "Puts a picture over the layers, in the middle; so does pasting one.", None, OutsideText, [];
         OpenGuide, "Open a guide\u{2026}", "The lines of a picture decide the shapes: a drawing, or the edges of anything.", None, OutsideText, [];
         ClosePicture, "Close the picture", "Starts from noise again.", Some(Icon::Close), Anywhere, [CTRL W];
-        SavePicture, "Save as\u{2026}", "Writes the shown picture to a PNG, JPEG or WebP file, with its settings.", Some(Icon::Save), Anywhere, [CTRL S];
-        SaveProject, "Save the project\u{2026}", "Writes all layers and the mask to a file: .sfumato to go on with, .ora for other programs.", None, OutsideText, [CTRL_SHIFT S];
+        SaveProject, "Save", "Writes all layers, the mask and what is to be painted next to the project's file; asks for one where there is none.", Some(Icon::Save), Anywhere, [CTRL S];
+        SaveProjectAs, "Save as\u{2026}", "Writes the project to another file: .sfumato to go on with, .ora for other programs.", None, Anywhere, [CTRL_SHIFT S];
+        SavePicture, "Save the picture\u{2026}", "Writes the shown picture to a PNG, JPEG or WebP file, with its settings.", None, Anywhere, [CTRL_ALT S];
         CopyPicture, "Copy the picture", "Puts the shown picture on the clipboard.", Some(Icon::Copy), OutsideText, [CTRL C];
         GetModels, "Get models\u{2026}", "Downloads Stable Diffusion models: with their licences, sizes and the memory they need.", Some(Icon::Down), OutsideText, [];
         Quit, "Quit", "", None, Anywhere, [CTRL Q];
@@ -311,7 +329,7 @@ impl Shortcut {
 
     /// Its first key, written for people; empty if it has none.
     pub fn key_text(self, ctx: &Context) -> String {
-        self.entry().keys.first().map_or_else(String::new, |key| written(ctx, key))
+        keys::now(ctx).of(self).first().map_or_else(String::new, |key| written(ctx, key))
     }
 
     /// Whether a key that is inert in a text field counts while the gallery is open: not what belongs to the canvas.
@@ -367,19 +385,23 @@ pub fn pressed(ctx: &Context, in_gallery: bool) -> Vec<Shortcut> {
     let focused = ctx.memory(|m| m.focused().is_some());
     let in_popup = egui::Popup::is_any_open(ctx);
     let counts = |entry: &Entry, key: &KeyboardShortcut| match entry.scope {
-        // Escape closes a menu before it stops anything.
-        Scope::Anywhere => !(in_popup && key.logical_key == Key::Escape),
+        // Escape closes a menu before it stops anything, and what writes a letter writes it in a field.
+        Scope::Anywhere => !(in_popup && key.logical_key == Key::Escape || in_text && writes(*key)),
         Scope::OutsideText => !in_text && (!in_gallery || entry.shortcut.counts_in_gallery()),
         Scope::Unfocused => !focused && !in_popup,
     };
     let mut found = Vec::new();
     let mut digits: Vec<u8> = Vec::new();
+    let bound = keys::now(ctx);
     ctx.input_mut(|input| {
         input.events.retain(|event| {
             let hit = match event {
-                Event::Key { key, modifiers, pressed: true, .. } => TABLE
-                    .iter()
-                    .find(|e| e.keys.iter().any(|k| k.logical_key == *key && matches(*modifiers, *k) && counts(e, k))),
+                Event::Key { key, modifiers, pressed: true, .. } => {
+                    let is_hit = |entry: &Entry, k: &KeyboardShortcut| {
+                        k.logical_key == *key && matches(*modifiers, *k) && counts(entry, k)
+                    };
+                    bound.lines().find(|(entry, keys)| keys.iter().any(|k| is_hit(entry, k))).map(|(entry, _)| entry)
+                }
                 // The window system turns Ctrl+C into this.
                 Event::Copy if !in_text => Some(Shortcut::CopyPicture.entry()),
                 _ => None,
@@ -405,6 +427,12 @@ pub(super) fn take_digit(ctx: &Context) -> Option<u8> {
         let digits = data.get_temp_mut_or_default::<Vec<u8>>(digits_id());
         (!digits.is_empty()).then(|| digits.remove(0))
     })
+}
+
+/// Whether a text field makes something of it: it types, or moves the cursor.
+fn writes(key: KeyboardShortcut) -> bool {
+    let is_function = key.logical_key.name().strip_prefix('F').is_some_and(|n| n.parse::<u8>().is_ok());
+    !key.modifiers.command && !key.modifiers.alt && !is_function && key.logical_key != Key::Escape
 }
 
 /// Exactly these modifiers; but a plus, which many keyboards have only with Shift, counts with and without.

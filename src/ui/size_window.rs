@@ -6,7 +6,7 @@ use super::widgets::{primary_button, row};
 use crate::geom::Extent;
 use crate::paint::Frame;
 use crate::session::{Action, Session};
-use egui::{Align2, Context, DragValue, Key, RichText, Sense, Stroke, StrokeKind, Ui, Window, vec2};
+use egui::{Align2, Context, DragValue, RichText, Sense, Stroke, StrokeKind, Ui, Window, vec2};
 
 /// What is being typed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +43,8 @@ impl Sizing {
         Self { of: Sized::Picture { is_even: true }, width: extent.width, height: extent.height }
     }
 
-    fn action(self, canvas: Extent) -> Action {
+    /// What makes it so.
+    pub(super) fn action(self, canvas: Extent) -> Action {
         let extent = Extent::new(self.width, self.height);
         match self.of {
             Sized::Canvas(across, down) => Action::Reframe(Frame::anchored(extent, canvas, across, down)),
@@ -62,7 +63,7 @@ pub(super) fn size_window(ctx: &Context, session: &Session, view: &mut ViewState
         Sized::Picture { .. } => "Scale the picture",
         Sized::New => "New canvas",
     };
-    let (mut applies, mut closes) = (false, ctx.input(|i| i.key_pressed(Key::Escape)));
+    let (mut applies, mut closes) = (false, false);
     let window = Window::new(title).title_bar(false).collapsible(false).resizable(false);
     window.anchor(Align2::CENTER_CENTER, vec2(0.0, 0.0)).show(ctx, |ui| {
         ui.set_width(280.0);
@@ -90,7 +91,6 @@ pub(super) fn size_window(ctx: &Context, session: &Session, view: &mut ViewState
             closes |= ui.add(egui::Button::new("Cancel").min_size(vec2(130.0, 38.0))).clicked();
         });
     });
-    applies |= ctx.input(|i| i.key_pressed(Key::Enter)) && ctx.memory(|m| m.focused().is_none());
     if applies {
         out.act(sizing.action(canvas));
     }

@@ -119,6 +119,8 @@ pub struct ViewState {
     pub combine: Combine,
     /// The digit that was typed last for an opacity, and when.
     pub digit: Option<(u8, f64)>,
+    /// Whether masks and guides on layers are not seen over the picture.
+    pub hides_overlays: bool,
     /// The layer that is being transformed.
     pub moving: Option<super::transform::Moving>,
     /// A layer, and the box of what is on it.
@@ -157,10 +159,16 @@ pub struct ViewState {
     pub document_thumbnail: Option<(Arc<Tiles>, Arc<Picture>)>,
     /// The pictures to start from and to be guided by, and their thumbnails.
     pub small: Vec<(Arc<Picture>, Arc<Picture>)>,
+    /// Pictures that were dropped on a document: it is asked what they are.
+    pub dropped: Vec<std::path::PathBuf>,
     /// Whether the gallery is open instead of the canvas.
     pub gallery_open: bool,
     /// Whether the help window is open.
     pub help_open: bool,
+    /// What is looked for in it.
+    pub help_search: String,
+    /// What the next key that is pressed will be bound to.
+    pub binding: Option<super::shortcuts::Shortcut>,
     /// What models are looked for by in the list of them, while it is open.
     pub model_search: Option<String>,
     /// The name of a model on the hub that is being typed in the window in which models are downloaded, while it is open.
@@ -199,6 +207,13 @@ impl ViewState {
         if active.is_some() && self.layers_used[0] != active {
             self.layers_used = [active, self.layers_used[0]];
         }
+    }
+
+    /// Opens the help with the cursor in its search field, or closes it.
+    pub(super) fn toggle_help(&mut self) {
+        self.help_open = !self.help_open;
+        self.help_search.clear();
+        self.wants_focus = self.help_open.then(super::help::search_id);
     }
 
     /// Opens the gallery with the cursor in its search field.

@@ -6,7 +6,7 @@ use super::shortcuts::Shortcut;
 use super::state::{Outbox, ViewState};
 use super::theme::Palette;
 use super::widgets::{Look, shortcut_button};
-use crate::paint::Tool;
+use crate::paint::{LayerKind, Tool};
 use crate::session::Session;
 use egui::Ui;
 
@@ -40,11 +40,15 @@ pub(super) fn tools_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out
 
 fn shortcuts(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut Outbox) {
     ui.spacing_mut().item_spacing.x = 3.0;
-    for shortcut in [Shortcut::Undo, Shortcut::Redo, Shortcut::ClearMask, Shortcut::InvertMask] {
-        if shortcut == Shortcut::ClearMask {
+    let is_painted = session.document.stack().active().is_some_and(|layer| layer.look.kind == LayerKind::Mask);
+    for shortcut in [Shortcut::Undo, Shortcut::Redo, Shortcut::QuickMask, Shortcut::ClearMask, Shortcut::InvertMask] {
+        if shortcut == Shortcut::QuickMask {
             gap(ui);
         }
-        let look = Look::enabled_if(is_possible(shortcut, session));
+        let look = match shortcut {
+            Shortcut::QuickMask if is_painted => Look::Selected,
+            _ => Look::enabled_if(is_possible(shortcut, session)),
+        };
         if shortcut_button(ui, shortcut, look).clicked() {
             let ctx = ui.ctx().clone();
             perform(&ctx, shortcut, session, view, out);

@@ -1,7 +1,9 @@
 //! What the primary button did in a frame, press by press: a slow frame may hold all of a tap, or the end of one stroke and the
 //! beginning of the next.
 
+use crate::geom::Point;
 use egui::{Event, InputState, PointerButton, Pos2};
+use std::f32::consts::FRAC_PI_4;
 
 /// The pointer's way from a press to where the button was let go, or as far as it went.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -58,6 +60,35 @@ fn tracks_of(events: &[Event], is_held_now: bool, pressure: &mut f32) -> Vec<Tra
     tracks
 }
 
+/// A line along which a stroke is kept: to one of eight sides from where it was when that began.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Straight {
+    from: Point,
+    /// A step of length 1 along it, once the pointer has told which it is.
+    along: Option<(f32, f32)>,
+}
+
+impl Straight {
+    /// From here on.
+    pub(super) const fn from(from: Point) -> Self {
+        Self { from, along: None }
+    }
+
+    /// The place on the line that is nearest; none until the pointer went further than `slack`, and it is known which line that is.
+    pub(super) fn kept(&mut self, at: Point, slack: f32) -> Option<Point> {
+        let (x, y) = (at.x - self.from.x, at.y - self.from.y);
+        if self.along.is_none() && x.hypot(y) < slack {
+            return None;
+        }
+        let (across, down) = *self.along.get_or_insert_with(|| {
+            let side = (y.atan2(x) / FRAC_PI_4).round() * FRAC_PI_4;
+            (side.cos(), side.sin())
+        });
+        let length = x * across + y * down;
+        Some(Point::new(self.from.x + length * across, self.from.y + length * down))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,5 +137,18 @@ mod tests {
         let drawn = tracks_of(&events, false, &mut pressure);
         assert_eq!((drawn[0].start, &drawn[0].moves[..]), (Some((pos2(1.0, 0.0), 0.25)), &[(pos2(2.0, 0.0), 0.5)][..]));
         assert_eq!(tracks_of(&[button(3.0, true)], true, &mut pressure), [track(Some(3.0), &[], false)]);
+    }
+
+    #[test]
+    fn a_straight_stroke_stays_on_the_line_that_it_began_on() {
+        let mut straight = Straight::from(Point::new(10.0, 10.0));
+        assert_eq!(straight.kept(Point::new(11.0, 12.0), 4.0), None);
+        let kept = straight.kept(Point::new(30.0, 26.0), 4.0).unwrap();
+        assert!((kept.x - 28.0).abs() < 1e-4 && (kept.y - 28.0).abs() < 1e-4, "{kept:?}");
+        // It has decided for the diagonal, whatever comes.
+        let kept = straight.kept(Point::new(50.0, 10.0), 4.0).unwrap();
+        assert!((kept.x - 30.0).abs() < 1e-4 && (kept.y - 30.0).abs() < 1e-4, "{kept:?}");
+        let kept = Straight::from(Point::new(0.0, 0.0)).kept(Point::new(-20.0, 3.0), 4.0).unwrap();
+        assert!((kept.x + 20.0).abs() < 1e-4 && kept.y.abs() < 1e-4, "{kept:?}");
     }
 }

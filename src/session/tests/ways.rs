@@ -45,6 +45,16 @@ fn the_way_follows_from_what_is_there_and_from_the_strength() {
 }
 
 #[test]
+fn an_expansion_that_cannot_be_painted_leaves_nothing_to_redo() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = over_grey(home.path());
+    stage.session.draft.prompt = "__nowhere__".into();
+    stage.apply(Action::PaintAs(Way::Expand(Side::Right)));
+    assert_eq!(stage.session.document.extent(), Extent::new(64, 48));
+    assert!(!stage.session.document.can_redo() && !stage.said().is_empty(), "{:?}", stage.said());
+}
+
+#[test]
 fn where_there_is_nothing_under_the_mask_it_is_filled() {
     let home = tempfile::tempdir().unwrap();
     let mut stage = over_grey(home.path());

@@ -1,0 +1,182 @@
+//! Layers for masks and guides, and the file that a document is saved in.
+
+use super::*;
+use crate::diffusion::Preprocessor;
+use crate::paint::{Ink, LayerEdit, LayerId, LayerKind, LayerLook, PaintBrush, Painting, Sample};
+
+/// A grey canvas, painted next on a clear layer over it.
+fn over_grey(home: &Path) -> Stage {
+    let mut stage = stage(home);
+    stage.apply(Action::PastePicture(Picture::filled(SIZE, [90, 90, 90, 255])));
+    stage.until(|s| s.document.has_picture());
+    stage.apply(Action::EditLayers(LayerEdit::Add));
+    stage
+}
+
+fn active(stage: &Stage) -> LayerId {
+    stage.session.document.stack().active().unwrap().id
+}
+
+fn make(stage: &mut Stage, kind: LayerKind) {
+    let layer = stage.session.document.stack().active().unwrap().clone();
+    let look = LayerLook { kind, ..layer.look.clone() };
+    stage.apply(Action::EditLayers(LayerEdit::Look { layer: layer.id, look, goes_on: false }));
+}
+
+fn dab(stage: &mut Stage, ink: Ink) {
+    let brush = PaintBrush::new(Brush { size: 4.0, hardness: 1.0 });
+    let mut painting = Painting::begin(&stage.session.document, ink, brush).unwrap();
+    painting.extend(&[Sample::at(8.0, 8.0)]);
+    painting.finish();
+    stage.apply(Action::Paint(Box::new(painting)));
+}
+
+#[test]
+fn a_mask_that_is_painted_with_the_brush_is_painted_anew_as_any_mask() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = over_grey(home.path());
+    stage.session.draft.strength = 1.0;
+    let before = active(&stage);
+    stage.apply(Action::QuickMask);
+    assert_eq!((stage.session.tool, stage.session.way()), (Tool::Brush, Way::Generate));
+    dab(&mut stage, Ink::Colour([1, 2, 3]));
+    assert_eq!(stage.session.way(), Way::Fill);
+    stage.apply(Action::Generate);
+    let job = stage.job();
+    let input = job.request.input.as_ref().unwrap();
+    let covers = |mask: &crate::pixels::Mask| (mask.coverage()[8 * 16 + 8], mask.coverage()[0]);
+    assert_eq!(covers(input.mask.as_ref().unwrap()), (255, 0));
+    assert_eq!(input.picture.rgba()[4 * (8 * 16 + 8)], 90, "the mask is no part of the picture");
+    stage.end(&job, Outcome::Cancelled);
+
+    stage.apply(Action::QuickMask);
+    assert_eq!(covers(stage.session.document.mask()), (255, 0));
+    assert_eq!((active(&stage), stage.session.document.stack().layers().len()), (before, 2));
+    stage.apply(Action::Undo);
+    stage.apply(Action::Undo);
+    stage.apply(Action::Undo);
+    assert!(!stage.session.document.masks_anything());
+}
+
+#[test]
+fn lines_on_a_layer_guide_while_it_is_seen() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = over_grey(home.path());
+    make(&mut stage, LayerKind::Control);
+    assert!(stage.session.draft.control.is_none(), "there is nothing on it");
+    dab(&mut stage, Ink::Colour([0; 3]));
+    assert!(stage.session.is_guided_by_layers() && stage.session.guide.is_none());
+    let guided = |stage: &mut Stage| {
+        stage.apply(Action::Generate);
+        let job = stage.job();
+        stage.end(&job, Outcome::Cancelled);
+        (job.request.control.clone(), job.request.input.clone().unwrap().picture)
+    };
+    let (control, started_from) = guided(&mut stage);
+    let control = control.unwrap();
+    assert_eq!((control.controlnet.as_str(), control.preprocessor), ("Bozzetto lines", Preprocessor::Invert));
+    let at = |picture: &Picture, x: usize, y: usize| picture.rgba()[4 * (y * 16 + x)];
+    assert_eq!((at(&control.picture, 8, 8), at(&control.picture, 0, 0)), (0, 255));
+    assert_eq!(at(&started_from, 8, 8), 90, "lines that guide are not painted");
+    let layer = stage.session.document.stack().active().unwrap().clone();
+    let look = LayerLook { visible: false, ..layer.look.clone() };
+    stage.apply(Action::EditLayers(LayerEdit::Look { layer: layer.id, look, goes_on: false }));
+    assert_eq!(guided(&mut stage).0, None);
+}
+
+#[test]
+fn an_applied_result_is_told_from_what_was_painted_by_hand() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = over_grey(home.path());
+    let id = stage.paint(30);
+    stage.apply(Action::ApplyResult(id));
+    let kinds: Vec<_> = stage.session.document.stack().layers().iter().map(|layer| layer.look.kind).collect();
+    assert_eq!(kinds, [LayerKind::Picture, LayerKind::Picture, LayerKind::Result]);
+}
+
+#[test]
+fn a_project_has_a_file_and_says_when_that_is_behind() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = over_grey(home.path());
+    let (first, second) = (home.path().join("first.sfumato"), home.path().join("second.sfumato"));
+    assert!(stage.session.is_behind() && stage.session.file().is_none());
+    let save = |stage: &mut Stage, path: &Path| {
+        stage.apply(Action::SaveProject(path.to_owned()));
+        let path = path.to_owned();
+        stage.until(move |s| s.file() == Some(&*path) && !s.is_behind());
+    };
+    save(&mut stage, &first);
+    dab(&mut stage, Ink::Colour([1, 2, 3]));
+    assert!(stage.session.is_behind());
+    stage.apply(Action::Undo);
+    assert!(!stage.session.is_behind(), "what is there is what was saved");
+    stage.apply(stroke());
+    assert!(stage.session.is_behind(), "the mask is a part of it");
+    // What other programs get is another file.
+    stage.apply(Action::SaveProject(home.path().join("export.ora")));
+    stage.hears("export.ora");
+    assert_eq!(stage.session.file(), Some(&*first));
+    save(&mut stage, &second);
+    // Making room does not bring the first file back when it is undone.
+    stage.apply(Action::Resize(Extent::new(32, 32)));
+    stage.apply(Action::Undo);
+    assert_eq!(stage.session.file(), Some(&*second));
+
+    dab(&mut stage, Ink::Colour([7, 2, 3]));
+    stage.apply(Action::OpenPicture(first.clone()));
+    stage.hears("took the place of what was not saved");
+    assert_eq!((stage.session.file(), stage.session.is_behind()), (Some(&*first), false));
+    stage.apply(Action::Undo);
+    assert_eq!((stage.session.file(), stage.session.is_behind()), (Some(&*second), true));
+    stage.apply(Action::Redo);
+    assert_eq!(stage.session.file(), Some(&*first));
+    stage.session.save();
+    drop(stage);
+    let again = super::stage(home.path());
+    assert_eq!(again.session.file(), Some(&*first));
+}
+
+#[test]
+fn keys_that_are_bound_are_kept_in_the_settings() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = stage(home.path());
+    stage.apply(Action::BindKeys("brush".into(), Some(vec!["F8".into()])));
+    stage.apply(Action::BindKeys("redo".into(), Some(Vec::new())));
+    stage.apply(Action::BindKeys("redo".into(), None));
+    let bound = std::collections::BTreeMap::from([("brush".to_owned(), vec!["F8".to_owned()])]);
+    assert_eq!(stage.session.settings.keys, bound);
+    let file = Paths::in_one_folder(home.path()).settings_file();
+    stage.until(|_| Settings::load(&file).0.keys == bound);
+}
+
+#[test]
+fn what_is_asked_for_next_goes_before_what_waits() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = stage(home.path());
+    for prompt in ["first", "second", "third"] {
+        stage.session.draft.prompt = prompt.into();
+        stage.apply(if prompt == "third" { Action::GenerateNext } else { Action::Generate });
+    }
+    let waiting: Vec<_> = stage.session.jobs.waiting.iter().map(|job| job.request.prompt.clone()).collect();
+    assert_eq!(waiting, ["third", "second"]);
+}
+
+#[test]
+fn settings_are_taken_from_a_text_or_a_file_without_its_picture() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = over_grey(home.path());
+    let text = "a cat\nSteps: 12, Sampler: Euler a, CFG scale: 6.5, Seed: 42, Size: 64x32";
+    stage.apply(Action::TakeText(text.into()));
+    assert_eq!((stage.session.draft.prompt.as_str(), stage.session.draft.seed), ("a cat", 42));
+    stage.apply(Action::TakeText("Steps: are many".into()));
+    let path = home.path().join("made elsewhere.png");
+    let parameters = text.replace("a cat", "a dog");
+    Picture::filled(SIZE, [1; 4]).write_png(&path, &[("parameters", &parameters)]).unwrap();
+    stage.apply(Action::ReadSettings(path));
+    stage.until(|s| s.draft.prompt == "a dog");
+    assert_eq!(stage.session.document.stack().layers().len(), 2, "the layers are as they were");
+    let plain = home.path().join("plain.png");
+    Picture::filled(SIZE, [1; 4]).write_png(&plain, &[]).unwrap();
+    stage.apply(Action::ReadSettings(plain));
+    stage.hears("plain.png does not say how a picture was made");
+}

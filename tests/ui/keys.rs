@@ -1,0 +1,80 @@
+//! Keys bound anew, what dropped pictures are to be, and layers that are no part of the picture.
+
+use super::*;
+use sfumato::paint::{Brush, LayerKind, PaintBrush};
+
+#[test]
+fn a_key_is_bound_anew_in_the_help_and_works_at_once() {
+    let mut window = window();
+    window.press(Modifiers::NONE, Key::F1);
+    assert!(window.harness.get_by_label("Search the keys").is_focused());
+    window.harness.get_by_label("Search the keys").type_text("bucket");
+    window.harness.run_ok();
+    assert!(window.harness.query_by_label("Key of Quit: Ctrl+Q").is_none(), "it is not looked for");
+    window.click("Key of Bucket: K");
+    snapshot(&mut window, "keys_dark");
+    window.press(Modifiers::SHIFT, Key::F8);
+    assert_eq!(window.session().settings.keys["bucket"], ["Shift+F8"]);
+    window.press(Modifiers::NONE, Key::Escape);
+    window.press(Modifiers::NONE, Key::K);
+    assert_ne!(window.session().tool, Tool::Bucket, "the usual key is free");
+    window.press(Modifiers::SHIFT, Key::F8);
+    assert_eq!(window.session().tool, Tool::Bucket);
+    // A key that had another meaning is taken from it, and that is said.
+    window.apply(Action::BindKeys("bucket".into(), Some(vec!["B".into()])));
+    window.harness.get_by_label_contains("and no longer to \u{201c}Brush\u{201d}");
+    window.apply(Action::BindKeys("bucket".into(), None));
+    window.press(Modifiers::NONE, Key::B);
+    assert_eq!(window.session().tool, Tool::Brush);
+}
+
+#[test]
+fn the_mask_is_painted_with_the_brush_and_is_the_mask_again() {
+    let mut window = window_of([1280.0, 800.0], Theme::Light, None);
+    window.drop_picture(EXTENT);
+    let flat = Arc::clone(window.session().document.flat());
+    window.apply(Action::SetPaintBrush(PaintBrush::new(Brush { size: 12.0, hardness: 0.5 })));
+    window.press(Modifiers::NONE, Key::Q);
+    assert_eq!(window.session().tool, Tool::Brush);
+    window.drag([-160.0, -60.0], [160.0, 60.0]);
+    let layer = window.session().document.stack().active().unwrap().clone();
+    assert_eq!((layer.look.kind, &**window.session().document.flat()), (LayerKind::Mask, &*flat));
+    snapshot(&mut window, "quick_mask_light");
+    window.click("Take as the mask");
+    let document = &window.session().document;
+    assert!(document.has_mask() && document.stack().layers().len() == 1);
+    assert_eq!(document.mask().coverage()[32 * 64 + 32], 255);
+}
+
+#[test]
+fn what_is_dropped_on_a_document_is_asked_about() {
+    let mut window = window();
+    window.drop_picture(EXTENT);
+    window.drop_picture(Extent::new(32, 24));
+    assert_eq!(window.session().document.stack().layers().len(), 1, "nothing is done yet");
+    snapshot(&mut window, "dropped_dark");
+    window.press(Modifiers::NONE, Key::Escape);
+    assert!(window.harness.query_by_label("Start from it").is_none());
+    window.drop_picture(Extent::new(32, 24));
+    window.press(Modifiers::NONE, Key::Enter);
+    window.wait("the layer", |session| session.document.stack().layers().len() == 2);
+    window.drop_picture(EXTENT);
+    window.click("Mask");
+    window.wait("the mask", |session| session.document.has_mask());
+    window.drop_picture(Extent::new(32, 24));
+    window.click("Start from it");
+    window.wait("the picture", |session| session.document.extent() == Extent::new(32, 24));
+}
+
+#[test]
+fn ctrl_s_saves_to_the_file_and_asks_for_one_only_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("work.sfumato");
+    let mut window = window_of([1280.0, 800.0], Theme::Dark, Some(path.clone()));
+    window.drop_picture(EXTENT);
+    window.press(Modifiers::COMMAND, Key::S);
+    window.wait("the file", |session| session.file().is_some());
+    std::fs::remove_file(&path).unwrap();
+    window.press(Modifiers::COMMAND, Key::S);
+    window.wait("the file again", |_| path.is_file());
+}
