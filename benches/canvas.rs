@@ -1,12 +1,14 @@
 //! What a painter's hand waits for on a large canvas: `cargo bench --bench canvas`.
 
 use divan::{Bencher, black_box};
+use eframe::egui_wgpu::{CallbackTrait, RenderState, RendererOptions, ScreenDescriptor, wgpu};
+use egui_kittest::wgpu::{create_render_state, default_wgpu_setup};
 use sfumato::geom::{Extent, Point};
 use sfumato::paint::{
     Blend, Brush, Bucket, Document, Edit, Ink, LayerEdit, LayerLook, PaintBrush, Painting, Sample, Tiles, Transform,
 };
 use sfumato::pixels::{Mask, Picture};
-use sfumato::render::CanvasPicture;
+use sfumato::render::{CanvasPaint, CanvasPicture, install};
 
 fn main() {
     divan::main();
@@ -136,6 +138,60 @@ fn texture_upload_of_a_piece_of_a_stroke(bencher: Bencher<'_, '_>) {
     });
 }
 
+/// The same, and the tiles of it brought to the memory of an adapter that is software, until it is done with it.
+#[divan::bench(sample_count = 100)]
+fn texture_upload_of_a_piece_of_a_stroke_to_an_adapter(bencher: Bencher<'_, '_>) {
+    let document = stack_of(1, 255);
+    let mut painting = Painting::begin(&document, INK, soft(200.0)).expect("the layer is open");
+    let mut adapter = Adapter::new();
+    adapter.show(document.flat());
+    let mut x = 100.0;
+    bencher.bench_local(|| {
+        x = if x > 3900.0 { 100.0 } else { x + 20.0 };
+        painting.extend(&[Sample::at(x, 2000.0)]);
+        adapter.show(painting.flat());
+    });
+}
+
+/// The first frame of a canvas of which every pixel is another one.
+#[divan::bench(sample_count = 5)]
+fn texture_upload_of_all_of_it_to_an_adapter(bencher: Bencher<'_, '_>) {
+    let document = stack_of(1, 255);
+    let mut adapter = Adapter::new();
+    bencher.bench_local(|| {
+        adapter.shown = CanvasPicture::default();
+        adapter.show(document.flat());
+    });
+}
+
+/// What draws the canvas, without a window.
+struct Adapter {
+    state: RenderState,
+    shown: CanvasPicture,
+}
+
+impl Adapter {
+    fn new() -> Self {
+        let state = create_render_state(default_wgpu_setup(), RendererOptions::default());
+        install(&state);
+        Self { state, shown: CanvasPicture::default() }
+    }
+
+    /// Brings what is not there yet to the adapter.
+    fn show(&mut self, tiles: &Tiles) {
+        self.shown.set_tiles(tiles);
+        let paint = CanvasPaint::new(&self.shown, bytemuck::Zeroable::zeroed());
+        let RenderState { device, queue, renderer, .. } = &self.state;
+        let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let screen = ScreenDescriptor { size_in_pixels: [1, 1], pixels_per_point: 1.0 };
+        let resources = &mut renderer.write().callback_resources;
+        let mut commands = paint.prepare(device, queue, &screen, &mut encoder, resources);
+        commands.push(encoder.finish());
+        queue.submit(commands);
+        device.poll(wgpu::PollType::wait_indefinitely()).expect("the adapter is there");
+    }
+}
+
 /// A layer turned a little, as it is laid when it is applied.
 #[divan::bench(sample_count = 3)]
 fn transform_of_a_layer(bencher: Bencher<'_, '_>) {
@@ -148,9 +204,19 @@ fn transform_of_a_layer(bencher: Bencher<'_, '_>) {
     });
 }
 
-#[divan::bench(sample_count = 3)]
-fn feather_of_a_mask_by_64_pixels(bencher: Bencher<'_, '_>) {
+fn striped() -> Mask {
     let coverage = (0..LARGE.area()).map(|i| if (i / 512) % 2 == 0 { 255 } else { 0 }).collect();
-    let mask = Mask::from_coverage(LARGE, coverage).expect("one byte a pixel");
+    Mask::from_coverage(LARGE, coverage).expect("one byte a pixel")
+}
+
+#[divan::bench(sample_count = 5)]
+fn feather_of_a_mask_by_64_pixels(bencher: Bencher<'_, '_>) {
+    let mask = striped();
     bencher.bench_local(|| mask.feathered(64.0));
+}
+
+#[divan::bench(sample_count = 5)]
+fn growing_of_a_mask_by_64_pixels(bencher: Bencher<'_, '_>) {
+    let mask = striped();
+    bencher.bench_local(|| mask.grown(64));
 }

@@ -43,10 +43,14 @@ fn main() {
         Model::load(&folder, &Device::Cpu, precision).expect("the model that ships can be loaded")
     };
     let exact = load(Precision::F32);
-    let rounding = Precision::Bf16.is_there(&Device::Cpu).then(|| load(Precision::Bf16));
+    let coarser: Vec<(String, Model, Precision)> = [Precision::Bf16, Precision::Int8]
+        .into_iter()
+        .filter(|precision| precision.is_there(&Device::Cpu))
+        .map(|precision| (format!("--precision {}", precision.name()), load(precision), precision))
+        .collect();
     let mut ways: Vec<(&str, &Model, Precision, Savings)> =
         SAVINGS.iter().map(|(name, savings)| (*name, &exact, Precision::F32, *savings)).collect();
-    ways.extend(rounding.as_ref().map(|model| ("--precision bf16", model, Precision::Bf16, NONE)));
+    ways.extend(coarser.iter().map(|(name, model, precision)| (name.as_str(), model, *precision, NONE)));
 
     let mut of_way = vec![(Vec::new(), Vec::new(), Vec::new()); ways.len()];
     for prompt in PROMPTS {

@@ -1,9 +1,10 @@
 // The canvas: backdrop, shadow and border, checkerboard, picture, mask.
 //
 // One rule decides every pixel of the picture and of the mask: a screen pixel shows the average of the image area that it
-// covers. Magnified, that is nearest-neighbour with clean edges between texels; reduced, it is an exact box filter, so that
-// nothing shimmers when the view moves. Previews are far smaller than what they stand for and are drawn through a cubic
-// B-spline instead, which has no visible grid.
+// covers. Magnified, that is nearest-neighbour with clean edges between texels; reduced, it is a box filter, so that
+// nothing shimmers when the view moves. It reads the level of the textures whose texels are half a screen pixel wide to a whole
+// one: few of them lie under a pixel, however large the picture is. Previews are far smaller than what they stand for and are
+// drawn through a cubic B-spline instead, which has no visible grid.
 //
 // The CPU twin is render::canvas::canvas; a test holds the two against each other. No sampler, no storage buffer and no
 // compute pass: it runs on WebGL2-class hardware. Colours are premultiplied and stay in gamma space, as egui blends.
@@ -19,7 +20,8 @@ struct Canvas {
     show: vec4<f32>,
     // Left, top, width and height of what the preview stands for, in image pixels.
     part: vec4<f32>,
-    // Before and after: up to which column of the picture there is what was before; half the width of the line there, in target pixels.
+    // Before and after: up to which column of the picture there is what was before; half the width of the line there, in target pixels. The
+    // level that is read.
     compare: vec4<f32>,
     backdrop: vec4<f32>,
     border: vec4<f32>,
@@ -51,11 +53,17 @@ fn stride_of(span: i32) -> i32 {
     return max(1, (span + MAX_TAPS - 1) / MAX_TAPS);
 }
 
-// The average of a texture between two places, each texel weighted by how much of it lies there.
+// Image pixels across a texel of the level that is read.
+fn texel_side() -> f32 {
+    return f32(1u << u32(canvas.compare.z));
+}
+
+// The average of a texture between two places of the level that is read, each texel weighted by how much of it lies there.
 fn area(source: texture_2d<f32>, low: vec2<f32>, high: vec2<f32>) -> vec4<f32> {
-    let size = vec2<i32>(textureDimensions(source));
-    let first = clamp(vec2<i32>(floor(low)), vec2<i32>(0), size - vec2<i32>(1));
-    let last = clamp(vec2<i32>(ceil(high)) - vec2<i32>(1), first, size - vec2<i32>(1));
+    let level = i32(canvas.compare.z);
+    let end = vec2<i32>(ceil(canvas.extent.xy / texel_side())) - vec2<i32>(1);
+    let first = clamp(vec2<i32>(floor(low)), vec2<i32>(0), end);
+    let last = clamp(vec2<i32>(ceil(high)) - vec2<i32>(1), first, end);
     let stride_x = stride_of(last.x - first.x + 1);
     let stride_y = stride_of(last.y - first.y + 1);
     var sum = vec4<f32>(0.0);
@@ -64,7 +72,7 @@ fn area(source: texture_2d<f32>, low: vec2<f32>, high: vec2<f32>) -> vec4<f32> {
         let height = max(min(high.y, f32(y + 1)) - max(low.y, f32(y)), 1e-4);
         for (var x = first.x; x <= last.x; x += stride_x) {
             let weight = height * max(min(high.x, f32(x + 1)) - max(low.x, f32(x)), 1e-4);
-            sum += weight * textureLoad(source, vec2<i32>(x, y), 0);
+            sum += weight * textureLoad(source, vec2<i32>(x, y), level);
             total += weight;
         }
     }
@@ -102,25 +110,23 @@ fn over(top: vec4<f32>, bottom: vec4<f32>) -> vec4<f32> {
     return top + bottom * (1.0 - top.a);
 }
 
-// Whether the middle of the target pixel that is `shift` pixels away lies in the mask.
+// Whether the texel under the middle of the target pixel that is `shift` pixels away lies in the mask.
 fn in_mask(at: vec2<f32>, shift: vec2<f32>) -> bool {
-    let pixel = at + shift;
-    if any(pixel < canvas.place.xy) || any(pixel >= canvas.place.xy + canvas.extent.xy * canvas.place.zw) {
+    let place = (at + shift - canvas.place.xy) / canvas.place.zw;
+    if any(place < vec2<f32>(0.0)) || any(place >= canvas.extent.xy) {
         return false;
     }
-    let low = (pixel - vec2<f32>(0.5) - canvas.place.xy) / canvas.place.zw;
-    return area(mask, low, low + vec2<f32>(1.0) / canvas.place.zw).r >= 0.5;
+    return textureLoad(mask, vec2<i32>(place / texel_side()), i32(canvas.compare.z)).r >= 0.5;
 }
 
 // The mask's tint, hatched with another so that it is seen on any colour, and around it two lines, whose two tones swap from dash to
 // dash and march along it.
-fn mask_colour(at: vec2<f32>, low: vec2<f32>, high: vec2<f32>) -> vec4<f32> {
+fn mask_colour(at: vec2<f32>, first: vec2<f32>, end: vec2<f32>) -> vec4<f32> {
     let period = canvas.show.w * 4.0;
     let along = at.x + at.y;
     let in_hatch = along - period * floor(along / period) < canvas.show.w;
     let marched = along + canvas.show.z;
     let in_dash = marched - period * floor(marched / period) < period * 0.5;
-    let tint = select(canvas.mask_tint, canvas.mask_hatch, in_hatch) * area(mask, low, high).r;
     let here = in_mask(at, vec2<f32>(0.0));
     let left = in_mask(at, vec2<f32>(-1.0, 0.0));
     let right = in_mask(at, vec2<f32>(1.0, 0.0));
@@ -132,7 +138,7 @@ fn mask_colour(at: vec2<f32>, low: vec2<f32>, high: vec2<f32>) -> vec4<f32> {
     if !here && (left || right || above || below) {
         return select(canvas.mask_inner_line, canvas.mask_outer_line, in_dash);
     }
-    return tint;
+    return select(canvas.mask_tint, canvas.mask_hatch, in_hatch) * area(mask, first, end).r;
 }
 
 @fragment
@@ -162,22 +168,24 @@ fn fragment(@builtin(position) position: vec4<f32>) -> @location(0) vec4<f32> {
     let ground = inside;
     // Before and after: what was there stands in the preview, texel by texel.
     let split = top_left.x + canvas.compare.x * canvas.place.z;
+    let first = low / texel_side();
+    let end = high / texel_side();
     if canvas.show.x > 4.5 && at.x < split {
-        inside = over(area(preview, low, high), inside);
+        inside = over(area(preview, first, end), inside);
     } else if canvas.show.x < 1.5 || canvas.show.x > 2.5 {
-        inside = over(area(picture, low, high), inside);
+        inside = over(area(picture, first, end), inside);
     }
     let place = (low + high) * 0.5;
     if canvas.show.x > 1.5 && canvas.show.x < 4.5 && all(place >= canvas.part.xy) && all(place < canvas.part.xy + canvas.part.zw) {
         let estimate = over(preview_spline(place), ground);
         if canvas.show.x > 3.5 {
-            inside = mix(inside, estimate, area(mask, low, high).r);
+            inside = mix(inside, estimate, area(mask, first, end).r);
         } else {
             inside = estimate;
         }
     }
     if canvas.show.y > 0.5 {
-        inside = over(mask_colour(at, low, high), inside);
+        inside = over(mask_colour(at, first, end), inside);
     }
     if canvas.show.x > 4.5 && canvas.compare.x > 0.0 && canvas.compare.x < canvas.extent.x {
         let away = abs(at.x - split);

@@ -1,10 +1,12 @@
 //! Saving a file so that a crash, a full disk or a power cut leaves either the old file or the new one, never a half:
 //! the bytes go to a second file in the same folder, are synced to the disk, and take the name in one step.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use tempfile::NamedTempFile;
+use std::sync::{Mutex, MutexGuard};
+use tempfile::{NamedTempFile, TempPath};
 
 /// Why a file could not be saved. What was at that path before is still there, untouched.
 #[derive(Debug, thiserror::Error)]
@@ -44,27 +46,92 @@ pub fn save_atomically(path: &Path, bytes: &[u8]) -> Result<(), SaveError> {
             if target.is_dir() {
                 return Err(ErrorKind::IsADirectory.into());
             }
-            let (file, folder) = written_beside(&target, bytes)?;
+            let (file, folder) = written_beside(&target, bytes, true)?;
             file.persist(&target).map_err(|e| e.error)?;
             sync_folder(folder);
             Ok(())
         })
-        .map_err(|source| SaveError { path: path.to_owned(), source })
+        .map_err(of(path))
 }
 
 /// Writes a file in one step where there is none yet. With a file there, fails with [`ErrorKind::AlreadyExists`].
 pub fn save_new(path: &Path, bytes: &[u8]) -> Result<(), SaveError> {
-    written_beside(path, bytes)
+    written_beside(path, bytes, true)
         .and_then(|(file, folder)| {
             file.persist_noclobber(path).map_err(|e| e.error)?;
             sync_folder(folder);
             Ok(())
         })
-        .map_err(|source| SaveError { path: path.to_owned(), source })
+        .map_err(of(path))
 }
 
-/// The bytes in a synced temporary file next to where they shall go, which deletes itself unless it gets a name.
-fn written_beside<'a>(path: &'a Path, bytes: &[u8]) -> io::Result<(NamedTempFile, &'a Path)> {
+/// Files that come to be together: each is written aside, and they get their names when all of them are on the disk. For many it is one
+/// request to the disk instead of two for each.
+#[derive(Debug, Default)]
+pub struct Together {
+    written: Mutex<Vec<(TempPath, PathBuf)>>,
+}
+
+impl Together {
+    /// So many are synced one by one; for more, the whole file system is, which may have to write what others left to be written.
+    const FEW: usize = 16;
+
+    /// Writes one of them aside, on whatever thread.
+    pub fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), SaveError> {
+        let (file, _) = written_beside(path, bytes, false).map_err(of(path))?;
+        self.lock().push((file.into_temp_path(), path.to_owned()));
+        Ok(())
+    }
+
+    /// Gives them their names. If that fails, some may have theirs: each is whole.
+    pub fn finish(self) -> Result<(), SaveError> {
+        let written = std::mem::take(&mut *self.lock());
+        let folders: BTreeSet<&Path> = written.iter().filter_map(|(_, path)| path.parent()).collect();
+        let is_synced = written.len() > Self::FEW && folders.iter().all(|folder| sync_file_system(folder).is_ok());
+        if !is_synced {
+            for (aside, path) in &written {
+                File::open(aside).and_then(|file| file.sync_all()).map_err(of(path))?;
+            }
+        }
+        let folders: BTreeSet<PathBuf> = folders.into_iter().map(Path::to_owned).collect();
+        for (aside, path) in written {
+            aside.persist(&path).map_err(|error| of(&path)(error.error))?;
+        }
+        for folder in &folders {
+            sync_folder(folder);
+        }
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(TempPath, PathBuf)>> {
+        self.written.lock().expect("no thread panics while it holds the list")
+    }
+}
+
+fn of(path: &Path) -> impl Fn(io::Error) -> SaveError {
+    move |source| SaveError { path: path.to_owned(), source }
+}
+
+/// Writes all that waits to be written to the disk that a folder lies on, where the system can do that.
+fn sync_file_system(folder: &Path) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::fd::AsRawFd;
+        let folder = File::open(folder)?;
+        #[expect(unsafe_code, reason = "it is a function of C that the standard library does not have")]
+        // SAFETY: it takes a descriptor, which is open as long as `folder` is.
+        let synced = unsafe { libc::syncfs(folder.as_raw_fd()) };
+        if synced == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = folder;
+        Err(ErrorKind::Unsupported.into())
+    }
+}
+
+/// The bytes in a temporary file next to where they shall go, synced or not, which deletes itself unless it gets a name.
+fn written_beside<'a>(path: &'a Path, bytes: &[u8], is_synced: bool) -> io::Result<(NamedTempFile, &'a Path)> {
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -76,7 +143,9 @@ fn written_beside<'a>(path: &'a Path, bytes: &[u8]) -> io::Result<(NamedTempFile
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut file = builder.tempfile_in(folder)?;
     file.write_all(bytes)?;
-    file.as_file().sync_all()?;
+    if is_synced {
+        file.as_file().sync_all()?;
+    }
     Ok((file, folder))
 }
 
@@ -142,6 +211,25 @@ mod tests {
         assert_eq!(error.source.kind(), ErrorKind::AlreadyExists);
         assert_eq!(std::fs::read(&path).unwrap(), b"first");
         assert_eq!(names_in(dir.path()), ["a"]);
+    }
+
+    #[test]
+    fn many_files_get_their_names_together_or_not_at_all() {
+        for count in [3, 40] {
+            let dir = tempfile::tempdir().unwrap();
+            let paths: Vec<_> = (0..count).map(|i| dir.path().join(format!("folder/{i}"))).collect();
+            let together = Together::default();
+            for (i, path) in paths.iter().enumerate() {
+                together.write(path, &[i as u8; 3]).unwrap();
+            }
+            assert!(!paths.iter().any(|path| path.exists()));
+            together.finish().unwrap();
+            assert!(paths.iter().enumerate().all(|(i, path)| std::fs::read(path).unwrap() == [i as u8; 3]));
+            let let_go = Together::default();
+            let_go.write(&dir.path().join("folder/other"), b"x").unwrap();
+            drop(let_go);
+            assert_eq!(names_in(&dir.path().join("folder")).len(), count);
+        }
     }
 
     #[test]

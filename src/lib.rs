@@ -10,6 +10,7 @@ pub mod gallery;
 pub mod geom;
 pub mod kernels;
 pub mod meaning;
+pub mod memory;
 pub mod metadata;
 pub mod networks;
 pub mod paint;

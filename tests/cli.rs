@@ -599,7 +599,7 @@ fn a_checkpoint_in_one_file_is_listed_and_painted_with_by_its_path() {
         ("sd2", "safetensors", "v", "family")
     );
     let text = String::from_utf8(desk.run(&["models"]).stdout).unwrap();
-    assert!(text.contains("Zinnober\tStable Diffusion 2 v-prediction\t768x768\t"), "{text}");
+    assert!(text.contains("]\tStable Diffusion 2 v-prediction\t768x768\t"), "{text}");
     let paint = |more: &[&str]| {
         let small = ["--model", "models/checkpoints/Zinnober.safetensors", "--size", "64x64", "--seed", "1"];
         file_of(&desk.paint(&[&small, more].concat()), 0)

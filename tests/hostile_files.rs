@@ -9,13 +9,17 @@ mod hashed;
 #[expect(dead_code, reason = "its folder is not needed here")]
 mod tiny_checkpoint;
 
-use candle_core::Device;
 use candle_core::quantized::GgmlDType;
+use candle_core::{Device, Tensor};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
-use sfumato::checkpoints::{LearnedWord, Library, Lora, Model, Precision, Upscaler};
+use serde_json::{Value, json};
+use sfumato::checkpoints::{
+    LearnedWord, Library, Lora, LoraWeights, Model, Precision, Prediction, Upscaler, load_tiny_vae,
+};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use tiny_checkpoint::Tiny;
 
 /// What is done to a file; places are shares of its length, most of them near its beginning, where headers are.
@@ -72,6 +76,31 @@ fn fixture(name: &str) -> Vec<u8> {
     std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)).unwrap()
 }
 
+fn saved(tensors: &HashMap<String, Tensor>, folder: &Path) -> Vec<u8> {
+    let path = folder.join("saved.safetensors");
+    candle_core::safetensors::save(tensors, &path).unwrap();
+    std::fs::read(path).unwrap()
+}
+
+/// One of every kind, each of one layer.
+fn lora() -> HashMap<String, Tensor> {
+    let layer = |index: usize| format!("lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn{index}_to_q");
+    let parts: [(usize, &str, &[usize]); 11] = [
+        (1, "lora_down.weight", &[4, 32]),
+        (1, "lora_up.weight", &[32, 4]),
+        (1, "alpha", &[1]),
+        (1, "dora_scale", &[32, 1]),
+        (2, "hada_w1_a", &[32, 2]),
+        (2, "hada_w1_b", &[2, 32]),
+        (2, "hada_w2_a", &[32, 2]),
+        (2, "hada_w2_b", &[2, 32]),
+        (3, "lokr_w1", &[4, 4]),
+        (3, "lokr_w2_a", &[8, 2]),
+        (3, "lokr_w2_b", &[2, 8]),
+    ];
+    parts.map(|(index, part, shape)| (format!("{}.{part}", layer(index)), hashed::weights(part, shape))).into()
+}
+
 /// Whole files, by the names by which they are looked for.
 fn files() -> &'static [(&'static str, Vec<u8>)] {
     static FILES: OnceLock<Vec<(&str, Vec<u8>)>> = OnceLock::new();
@@ -79,6 +108,7 @@ fn files() -> &'static [(&'static str, Vec<u8>)] {
         let folder = tempfile::tempdir().unwrap();
         let tiny = Tiny::read("sd1");
         let read = |path: PathBuf| std::fs::read(path).unwrap();
+        let vae = tiny.tensors().into_iter().filter(|(name, _)| name.starts_with("first_stage_model.")).collect();
         vec![
             ("a.safetensors", read(tiny.write_file(folder.path(), "a.safetensors"))),
             ("a.ckpt", read(tiny.write_torch(folder.path(), "a.ckpt"))),
@@ -92,6 +122,14 @@ fn files() -> &'static [(&'static str, Vec<u8>)] {
             ("b.png", fixture("words/chunk.png")),
             ("xl.safetensors", fixture("words/xl.safetensors")),
             ("a.pth", fixture("upscaler/compact_x2.pth")),
+            ("protocol-4.ckpt", fixture("checkpoints/strides.ckpt")),
+            ("lora.safetensors", saved(&lora(), folder.path())),
+            ("vae.safetensors", saved(&vae, folder.path())),
+            ("blocks.gguf", {
+                let path = folder.path().join("blocks.gguf");
+                tiny_checkpoint::save_gguf(&tiny.unet(), &path, GgmlDType::Q4K);
+                read(path)
+            }),
         ]
     })
 }
@@ -109,14 +147,45 @@ fn look_at(path: &Path) -> Vec<String> {
     said.extend(LearnedWord::open(path).err().map(|error| error.to_string()));
     said.extend(Lora::open(path).err().map(|error| error.to_string()));
     said.extend(Upscaler::load(path, &Device::Cpu).err().map(|error| error.to_string()));
+    said.extend(load_tiny_vae(path, &Device::Cpu).err().map(|error| error.to_string()));
+    if let Ok(lora) = Lora::open(path) {
+        let weights = LoraWeights { unet: 1.0, text: 1.0 };
+        // What does not fit is refused before anything is read.
+        if model().check(&lora).is_ok() {
+            let mut adapted = Model::load(&model_file(), &Device::Cpu, Precision::F32).unwrap();
+            adapted = match adapted.with_loras(vec![(Arc::new(lora), weights)]) {
+                Ok(adapted) => adapted,
+                Err(error) => {
+                    assert!(error.to_string().contains("LoRA"), "{error}");
+                    return said;
+                }
+            };
+            adapted.unet.get().unwrap();
+        }
+    }
     said
+}
+
+fn model_file() -> PathBuf {
+    static HOME: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
+    let written = || {
+        let home = tempfile::tempdir().unwrap();
+        let file = Tiny::read("sd1").write_file(home.path(), "tiny.safetensors");
+        (home, file)
+    };
+    HOME.get_or_init(written).1.clone()
+}
+
+fn model() -> &'static Model {
+    static MODEL: OnceLock<Model> = OnceLock::new();
+    MODEL.get_or_init(|| Model::load(&model_file(), &Device::Cpu, Precision::F32).unwrap())
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: Some(Box::new(FileFailurePersistence::Direct("proptest-regressions/hostile_files.txt"))), ..ProptestConfig::default() })]
 
     #[test]
-    fn no_damaged_file_brings_a_loader_down(which in 0..12usize, harms in prop::collection::vec(Harm::any(), 1..5)) {
+    fn no_damaged_file_brings_a_loader_down(which in 0..files().len(), harms in prop::collection::vec(Harm::any(), 1..5)) {
         let (name, whole) = &files()[which];
         let mut bytes = whole.clone();
         for harm in &harms {
@@ -131,30 +200,133 @@ proptest! {
     }
 }
 
-/// `tests/fixtures/generate_hostile.py`: what each does is its name.
+/// The configs of a folder.
+const CONFIGS: [&str; 5] = [
+    "model_index.json",
+    "unet/config.json",
+    "vae/config.json",
+    "text_encoder/config.json",
+    "scheduler/scheduler_config.json",
+];
+
+/// What stands in the place of something in a config.
+fn absurd() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(Value::Null),
+        Just(json!(true)),
+        Just(json!("")),
+        Just(json!("../../x")),
+        Just(json!([])),
+        Just(json!({})),
+        Just(json!([[], [0], -1])),
+        Just(json!(vec![2; 100])),
+        Just(json!(-1)),
+        Just(json!(0)),
+        Just(json!(0.5)),
+        Just(json!(1e308)),
+        Just(json!(u64::MAX)),
+        Just(json!(1u64 << 32)),
+        (1..200u32).prop_map(|number| json!(number)),
+    ]
+}
+
+/// Puts `new` in the place of the value that is found after `nth` others.
+fn replace(value: &mut Value, nth: &mut usize, new: &Value) -> bool {
+    if *nth == 0 {
+        *value = new.clone();
+        return true;
+    }
+    *nth -= 1;
+    match value {
+        Value::Array(items) => items.iter_mut().any(|item| replace(item, nth, new)),
+        Value::Object(fields) => fields.values_mut().any(|field| replace(field, nth, new)),
+        _ => false,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: Some(Box::new(FileFailurePersistence::Direct("proptest-regressions/hostile_folders.txt"))), ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_damaged_config_brings_a_folder_down(which in 0..CONFIGS.len(), changes in prop::collection::vec((1..40usize, absurd()), 1..3)) {
+        static HOME: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
+        let (_, whole) = HOME.get_or_init(|| {
+            let home = tempfile::tempdir().unwrap();
+            let folder = home.path().join("whole");
+            Tiny::read("sd1").write_folder(&folder, Prediction::Epsilon);
+            (home, folder)
+        });
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("damaged");
+        for entry in std::fs::read_dir(whole).unwrap().map(|entry| entry.unwrap().path()) {
+            let to = folder.join(entry.file_name().unwrap());
+            std::fs::create_dir_all(if entry.is_dir() { &to } else { &folder }).unwrap();
+            let files = if entry.is_dir() { std::fs::read_dir(&entry).unwrap().map(|file| file.unwrap().path()).collect() } else { vec![entry] };
+            for file in files {
+                let to = folder.join(file.strip_prefix(whole).unwrap());
+                std::fs::hard_link(&file, &to).or_else(|_| std::fs::copy(&file, &to).map(drop)).unwrap();
+            }
+        }
+        let path = folder.join(CONFIGS[which]);
+        let mut config: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        for (nth, new) in changes {
+            replace(&mut config, &mut nth.clone(), &new);
+        }
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, config.to_string()).unwrap();
+        let library = Library::discover(std::slice::from_ref(&folder));
+        let entry = library.entries().iter().find(|entry| entry.path == folder).unwrap();
+        let problem = match &entry.summary {
+            Ok(_) => Model::load(&folder, &Device::Cpu, Precision::F32).err().map(|error| error.to_string()),
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(sentence) = problem {
+            prop_assert!(sentence.contains("damaged") && !sentence.contains('\n'), "{sentence}");
+        }
+    }
+}
+
+/// What each file of the corpus does, which is its name, and what is said of it. They are made by `tests/fixtures/generate_hostile.py`.
+const CORPUS: [(&str, &str); 23] = [
+    ("backwards.safetensors", "its offsets 8..4 do not fit its shape [1] of F32"),
+    ("builtins.ckpt", "it asks to call builtins.eval"),
+    ("cut.safetensors", "bytes instead of 4171"),
+    ("dimensions.gguf", "claims to have 2147483648 dimensions"),
+    ("empty.safetensors", "it holds no tensor"),
+    ("endless-header.safetensors", "its header claims to be 4611686018427387904 bytes long"),
+    ("itself.ckpt", "it holds no dictionary of tensors"),
+    ("long-name.gguf", "a name in it claims to be 1152921504606846976 bytes long"),
+    ("long-text.ckpt", "it ends too early"),
+    ("more-than-there-is.safetensors", "do not fit its shape [9223372036854775808, 9223372036854775808] of F32"),
+    ("nested.ckpt", "its instructions make no sense"),
+    ("nested.safetensors", "its header is not valid JSON"),
+    ("no-end.ckpt", "it ends too early"),
+    ("no-length.safetensors", "3 bytes instead of 8"),
+    ("no-pickle.ckpt", "an archive of something else than weights"),
+    ("of-old.pt", "a pickle, but not one of torch"),
+    ("offset.gguf", "bytes instead of 9223372036854776000"),
+    ("overlap.safetensors", "the tensors a and b lie at the same bytes"),
+    ("runs.ckpt", "it asks to call posix.system"),
+    ("strange-numbers.safetensors", "its type C64 is not supported"),
+    ("tensors.gguf", "its header does not end"),
+    ("twice.safetensors", "it has two tensors called a"),
+    ("values.gguf", "its header does not end"),
+];
+
 #[test]
-fn each_file_of_the_corpus_is_refused_by_its_name() {
+fn each_file_of_the_corpus_is_refused_by_its_name_and_for_what_it_does() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
-    let mut files: Vec<PathBuf> = std::fs::read_dir(corpus).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    assert_eq!(files.len(), 23);
-    for path in files {
-        let name = path.file_name().unwrap().to_str().unwrap();
+    assert_eq!(std::fs::read_dir(&corpus).unwrap().count(), CORPUS.len());
+    for (name, reason) in CORPUS {
+        let path = corpus.join(name);
         let library = Library::discover(std::slice::from_ref(&path));
-        let is_taken = library.entries().iter().any(|entry| entry.path == path && entry.summary.is_ok());
-        assert!(!is_taken && Lora::open(&path).is_err() && LearnedWord::open(&path).is_err(), "{name} was taken");
-        let said = look_at(&path);
-        for sentence in &said {
+        let entry = library.entries().iter().find(|entry| entry.path == path).unwrap();
+        let problem = entry.summary.as_ref().unwrap_err().to_string();
+        assert!(problem.contains(reason) && problem.ends_with(name), "{name}: {problem}");
+        for sentence in look_at(&path) {
             assert!(sentence.contains(name), "{name}: {sentence}");
         }
-        let says = |words: &str| said.iter().any(|sentence| sentence.contains(words));
-        match name {
-            "overlap.safetensors" => assert!(says("a and b lie at the same bytes"), "{said:?}"),
-            "twice.safetensors" => assert!(says("two tensors called a"), "{said:?}"),
-            "runs.ckpt" => assert!(says("posix.system"), "{said:?}"),
-            "builtins.ckpt" => assert!(says("builtins.eval"), "{said:?}"),
-            _ => {}
-        }
+        assert!(Lora::open(&path).is_err() && LearnedWord::open(&path).is_err(), "{name} was taken");
     }
 }
 

@@ -7,12 +7,16 @@
 mod hashed;
 #[path = "shared/parity.rs"]
 mod parity;
+#[path = "shared/runs.rs"]
+#[allow(dead_code, reason = "not all of it is needed here")]
+mod runs;
 #[path = "shared/tiny_checkpoint.rs"]
 #[allow(dead_code, reason = "some of its forms are enough here")]
 mod tiny_checkpoint;
 
 use candle_core::{Device, Tensor};
 use hashed::{wave, weights};
+use runs::{apart, painted, request};
 use serde_json::Value;
 use sfumato::checkpoints::{Library, Lora, LoraWeights, Model, Precision};
 use std::collections::HashMap;
@@ -60,7 +64,11 @@ impl Case {
 }
 
 fn tiny(folder: &Path) -> Model {
-    Model::load(&Tiny::read("sd1").write_file(folder, "tiny.safetensors"), &Device::Cpu, Precision::F32).unwrap()
+    model("sd1", folder)
+}
+
+fn model(name: &str, folder: &Path) -> Model {
+    Model::load(&Tiny::read(name).write_file(folder, "tiny.safetensors"), &Device::Cpu, Precision::F32).unwrap()
 }
 
 /// Every eighth token's conditioning, and the prediction.
@@ -84,7 +92,7 @@ fn every_kind_computes_what_its_makers_compute_and_leaves_the_model_as_it_was() 
     let expected = candle_core::safetensors::load(fixtures().join("loras.safetensors"), &Device::Cpu).unwrap();
     let mut model = tiny(home.path());
     let plain = computed(&model);
-    for name in ["kohya", "peft", "locon", "loha", "lokr", "dora"] {
+    for name in ["kohya", "peft", "locon", "loha", "lokr", "dora", "norms", "processors"] {
         let case = Case::read(name);
         let lora = Arc::new(Lora::open(&case.write(home.path(), "lora.safetensors")).unwrap());
         model = model.with_loras(vec![(lora, case.weights)]).unwrap();
@@ -96,6 +104,58 @@ fn every_kind_computes_what_its_makers_compute_and_leaves_the_model_as_it_was() 
     }
     let bare = computed(&model.with_loras(Vec::new()).unwrap());
     assert!(bare.iter().zip(&plain).all(|(now, before)| distance(now, before) == 0.0));
+}
+
+#[test]
+fn those_of_the_second_generation_and_of_xl_compute_what_diffusers_computes() {
+    let home = tempfile::tempdir().unwrap();
+    let expected = candle_core::safetensors::load(fixtures().join("loras.safetensors"), &Device::Cpu).unwrap();
+    let with = |name: &str| {
+        let case = Case::read(name);
+        let lora = Arc::new(Lora::open(&case.write(home.path(), "lora.safetensors")).unwrap());
+        let refused = tiny(home.path()).check(&lora).unwrap_err().to_string();
+        assert!(refused.contains("it was made for") || refused.contains("it changes layers"), "{refused}");
+        (model(name, home.path()), vec![(lora, case.weights)])
+    };
+    let (plain, loras) = with("sd2");
+    let before = computed(&plain);
+    let changed = computed(&plain.with_loras(loras).unwrap());
+    for (found, key) in changed.iter().zip(["conditioning", "predicted"]) {
+        let worst = distance(found, &expected[&format!("sd2.{key}")]);
+        parity::within("LoRA", "kohya, of Stable Diffusion 2", "diffusers or LyCORIS", f64::from(worst), 1e-4);
+    }
+    assert!(distance(&changed[1], &before[1]) > 0.01);
+
+    let (plain, loras) = with("xl");
+    let before = painted(&plain, &request("", None)).0;
+    let (latents, _) = painted(&plain.with_loras(loras).unwrap(), &request("", None));
+    let off = apart(&latents, &expected["xl.latents"], 14.6146);
+    parity::within(
+        "LoRA",
+        "kohya by names of single files, latents of each step of XL",
+        "diffusers or LyCORIS",
+        off,
+        1e-4,
+    );
+    assert!(apart(&latents, &before, 14.6146) > 0.01);
+}
+
+/// What is changed is f32 on a CPU, whatever it was stored in.
+#[test]
+fn what_they_add_to_memory_is_foretold() {
+    let home = tempfile::tempdir().unwrap();
+    let model = tiny(home.path());
+    let case = Case::read("peft");
+    let lora = Arc::new(Lora::open(&case.write(home.path(), "lora.safetensors")).unwrap());
+    let sides = |end: &str| {
+        case.shapes.iter().filter(|(name, _)| name.ends_with(end)).map(|(_, shape)| shape.clone()).collect()
+    };
+    let (downs, ups): (Vec<Vec<usize>>, Vec<Vec<usize>>) = (sides(".lora_A.weight"), sides(".lora_B.weight"));
+    let numbers: usize = downs.iter().zip(&ups).map(|(down, up)| down[1] * up[0]).sum();
+    let added = |unet, text| model.bytes_added(&[(Arc::clone(&lora), LoraWeights { unet, text })]).unwrap();
+    assert_eq!(added(1.0, 0.5), 2 * numbers as u64);
+    assert!(added(0.0, 0.5) > 0 && added(0.0, 0.5) < added(1.0, 0.0));
+    assert_eq!((added(0.0, 0.0), model.bytes_added(&[]).unwrap()), (0, 0));
 }
 
 #[test]
@@ -166,6 +226,13 @@ fn a_lora_of_another_family_says_so_and_leaves_the_model_alone() {
 
     candle_core::safetensors::save(&HashMap::from([("model.x".to_owned(), weights("x", 3))]), &path).unwrap();
     assert!(Lora::open(&path).unwrap_err().to_string().contains("no LoRA that can be used"));
+    let scale = |name: &str| (format!("{name}.alpha"), Tensor::new(2f32, &Device::Cpu).unwrap());
+    let mut lone = pair(64);
+    lone.extend([scale(words), scale(&format!("{words}_2"))]);
+    candle_core::safetensors::save(&lone, &path).unwrap();
+    model.check(&Lora::open(&path).unwrap()).unwrap();
+    candle_core::safetensors::save(&HashMap::from([scale(words)]), &path).unwrap();
+    assert!(Lora::open(&path).unwrap_err().to_string().contains("no LoRA that can be used"));
     let half = format!("{words}.lora_down.weight");
     candle_core::safetensors::save(&HashMap::from([(half.clone(), weights(&half, (4, 64)))]), &path).unwrap();
     let error = Lora::open(&path).unwrap_err().to_string();
@@ -176,6 +243,33 @@ fn a_lora_of_another_family_says_so_and_leaves_the_model_alone() {
     let odd = Arc::new(Lora::open(&path).unwrap());
     let error = model.with_loras(vec![(odd, LoraWeights { unet: 1.0, text: 1.0 })]).unwrap_err().to_string();
     assert!(error.contains("what the LoRA other adds to") && !error.contains('\n'), "{error}");
+}
+
+#[test]
+fn files_that_a_person_names_are_taken_for_what_they_hold() {
+    let home = tempfile::tempdir().unwrap();
+    let pile = home.path().join("pile");
+    std::fs::create_dir_all(pile.join("deep")).unwrap();
+    Case::read("kohya").write(&pile.join("deep"), "ink.safetensors");
+    Tiny::read("sd1").write_file(&pile, "tiny.safetensors");
+    let fixture = |name: &str| fixtures().join("..").join(name);
+    std::fs::copy(fixture("words/xl.safetensors"), pile.join("charm.safetensors")).unwrap();
+    std::fs::copy(fixture("upscaler/compact_x2.pth"), pile.join("larger.pth")).unwrap();
+    let stranger = pile.join("stranger.safetensors");
+    candle_core::safetensors::save(&HashMap::from([("x".to_owned(), weights("x", (2, 2, 2)))]), &stranger).unwrap();
+    let found = |places: &[&Path]| {
+        let library = Library::discover(&places.iter().map(|place| place.to_path_buf()).collect::<Vec<_>>());
+        let models = library.entries().iter().filter(|entry| entry.path.starts_with(home.path()));
+        let models: Vec<_> = models.map(|entry| (entry.name.clone(), entry.summary.is_ok())).collect();
+        let beside = library.beside_models(home.path()).into_iter();
+        (models, beside.map(|(kind, name)| format!("{kind} {name}")).collect::<Vec<_>>())
+    };
+    let (models, beside) = found(&[&pile]);
+    assert_eq!(models, [("tiny".to_owned(), true)]);
+    assert_eq!(beside, ["LoRA ink", "embedding charm"]);
+    let (models, beside) = found(&[&pile.join("deep/ink.safetensors"), &pile.join("larger.pth"), &stranger]);
+    assert_eq!(models, [("stranger".to_owned(), false)]);
+    assert_eq!(beside, ["LoRA ink", "upscaler larger"]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use sfumato::checkpoints::download::Progress;
 use sfumato::diffusion::{Defaults, Precision, SamplerName, ScheduleName};
 use sfumato::engine::{self, Command, Peer};
 use sfumato::geom::Extent;
-use sfumato::session::{Action, Details, Download, Model, Opening, Session};
+use sfumato::session::{Action, Details, Download, KnownVae, Model, Opening, Session};
 use sfumato::settings::{Paths, Settings, Theme};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -204,13 +204,17 @@ fn a_model_that_is_dropped_is_used_and_looked_for_from_then_on() {
     });
 }
 
+fn vae(name: &str) -> KnownVae {
+    KnownVae { name: name.to_owned(), path: name.into(), hash: None }
+}
+
 #[test]
 fn what_a_model_takes_from_elsewhere_is_chosen_beside_it() {
     let mut window = window(Theme::Light);
     assert!(window.harness.query_by_label("VAE").is_none());
     let session = &mut window.harness.state_mut().session;
     session.models.push(Model {
-        vaes: vec!["vae-ft-mse-840000-ema-pruned".into(), "taesd_decoder".into()],
+        vaes: ["vae-ft-mse-840000-ema-pruned", "taesd_decoder"].map(vae).to_vec(),
         lenders: vec!["dreamshaper_8".into(), "sd-v1-5".into()],
         ..model("sd-v1-5-Q4_0", "Stable Diffusion 1", 486, 512, None)
     });

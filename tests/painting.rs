@@ -106,28 +106,31 @@ fn a_run_that_spares_memory_paints_the_same_and_keeps_no_weights() {
 }
 
 #[test]
-fn a_picture_in_bf16_is_nearly_that_of_f32_and_the_same_with_any_number_of_threads() {
-    if !Precision::Bf16.is_there(&Device::Cpu) {
-        let error = Model::load(&folder(), &Device::Cpu, Precision::Bf16).unwrap_err().to_string();
-        assert!(error.contains("choose f32"), "{error}");
-        return;
+fn a_picture_in_coarser_numbers_is_nearly_that_of_f32_and_the_same_with_any_number_of_threads() {
+    // Decibels; a wrong sum anywhere costs far more.
+    for (precision, at_least) in [(Precision::Bf16, 40.0), (Precision::Int8, 25.0)] {
+        if !precision.is_there(&Device::Cpu) {
+            let error = Model::load(&folder(), &Device::Cpu, precision).unwrap_err().to_string();
+            assert!(error.contains("choose f32"), "{error}");
+            continue;
+        }
+        let model = Model::load(&folder(), &Device::Cpu, precision).unwrap();
+        let guided = Request { guidance_scale: 3.5, precision, ..request() };
+        let on_threads = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| finished(&model, &guided).picture)
+        };
+        let picture = on_threads(1);
+        for threads in [2, 3] {
+            assert_eq!(picture, on_threads(threads), "{precision:?} on {threads} threads");
+        }
+        let exact = finished(&bozzetto(), &guided).picture;
+        assert_ne!(picture, exact);
+        let apart = picture.rgba().iter().zip(exact.rgba()).map(|(a, b)| f64::from(a.abs_diff(*b)).powi(2));
+        let mean = apart.sum::<f64>() / exact.rgba().len() as f64;
+        let decibels = 10.0 * (255.0 * 255.0 / mean).log10();
+        assert!(decibels > at_least, "{precision:?}: {decibels} dB");
     }
-    let model = Model::load(&folder(), &Device::Cpu, Precision::Bf16).unwrap();
-    let guided = Request { guidance_scale: 3.5, precision: Precision::Bf16, ..request() };
-    let on_threads = |threads: usize| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| finished(&model, &guided).picture)
-    };
-    let picture = on_threads(1);
-    for threads in [2, 3] {
-        assert_eq!(picture, on_threads(threads));
-    }
-    let exact = finished(&bozzetto(), &guided).picture;
-    assert_ne!(picture, exact);
-    let apart = picture.rgba().iter().zip(exact.rgba()).map(|(a, b)| f64::from(a.abs_diff(*b)).powi(2));
-    let mean = apart.sum::<f64>() / exact.rgba().len() as f64;
-    // 40 dB; a wrong sum anywhere costs far more.
-    assert!(mean < 255.0 * 255.0 / 1e4, "{mean}");
 }
 
 #[test]

@@ -6,9 +6,10 @@
 
 use egui_kittest::Harness;
 use sfumato::geom::Extent;
+use sfumato::paint::Tiles;
 use sfumato::pixels::{Mask, Picture};
 use sfumato::render::canvas::{CanvasUniforms, Texels, canvas};
-use sfumato::render::{CanvasPaint, CanvasPicture, SHADERS, install};
+use sfumato::render::{CanvasPaint, CanvasPicture, SHADERS, Slot, install};
 use std::sync::Arc;
 
 const VIEWPORT: [u32; 2] = [96, 80];
@@ -80,11 +81,6 @@ fn mask(extent: Extent) -> Mask {
     Mask::from_coverage(extent, coverage).unwrap()
 }
 
-fn premultiplied(picture: &Picture) -> Vec<u8> {
-    let by = |c: u8, a: u8| ((u32::from(c) * u32::from(a) + 127) / 255) as u8;
-    picture.rgba().chunks_exact(4).flat_map(|p| [by(p[0], p[3]), by(p[1], p[3]), by(p[2], p[3]), p[3]]).collect()
-}
-
 struct Scene {
     shown: CanvasPicture,
     uniforms: CanvasUniforms,
@@ -127,29 +123,34 @@ fn share_that_differs(extent: Extent, uniforms: CanvasUniforms, tolerance: i32) 
         (0..12u8).flat_map(|i| [i * 20, 255 - i * 20, (i % 2) * 200, 255]).collect(),
     )
     .unwrap();
-    // Before and after are pictures of one size.
-    let preview = if uniforms.show[0] > 4.5 { picture.inverted() } else { small };
     let mut shown = CanvasPicture::default();
-    shown.set_picture(&Arc::new(picture.clone()));
-    shown.set_preview(&Arc::new(preview.clone()));
+    shown.set_picture(&Arc::new(picture));
+    if uniforms.show[0] > 4.5 {
+        // Before and after are pictures of one size.
+        shown.set_before(&Tiles::of(&small.resized(extent)));
+    } else {
+        shown.set_preview(&Arc::new(small));
+    }
     shown.set_mask(&mask);
+    let told = uniforms.in_texels();
+    let held: Vec<_> = shown.pending();
+    let level_of = |slot| {
+        let levels = held.iter().rfind(|upload| upload.slot == slot).unwrap().levels();
+        let level = levels.get(told.compare[2] as usize).unwrap_or(&levels[0]);
+        (level.0.extent, level.1.clone())
+    };
+    let [picture, preview, mask] = [Slot::Picture, Slot::Preview, Slot::Mask].map(level_of);
     let size = egui::vec2(VIEWPORT[0] as f32, VIEWPORT[1] as f32);
     let mut harness = Harness::builder().with_size(size).with_render_cursor(false).wgpu().build_eframe(move |cc| {
         install(cc.wgpu_render_state.as_ref().expect("a graphics adapter"));
         Scene { shown, uniforms }
     });
     let seen = harness.render().expect("the canvas renders");
-    let (picture_bytes, preview_bytes) = (premultiplied(&picture), premultiplied(&preview));
-    let texels = |extent, bytes| Texels { extent, bytes };
+    let [picture, preview, mask] = [&picture, &preview, &mask].map(|(extent, bytes)| Texels { extent: *extent, bytes });
     let mut differing = 0;
     for (x, y, pixel) in seen.enumerate_pixels() {
-        let expected = canvas(
-            &uniforms,
-            texels(extent, &picture_bytes),
-            texels(preview.extent(), &preview_bytes),
-            texels(extent, mask.coverage()),
-            [x as f32 + 0.5, y as f32 + 0.5],
-        );
+        let at = [x as f32 + 0.5, y as f32 + 0.5];
+        let expected = canvas(&told, picture, preview, mask, at);
         let is_near = (0..3).all(|c| (i32::from(pixel.0[c]) - (expected[c] * 255.0).round() as i32).abs() <= tolerance);
         differing += usize::from(!is_near);
     }
@@ -164,15 +165,18 @@ fn the_canvas_shader_paints_what_its_twin_computes_magnified() {
 
 #[test]
 fn the_canvas_shader_paints_what_its_twin_computes_reduced_and_between_pixels() {
-    let extent = Extent::new(300, 260);
-    assert!(share_that_differs(extent, uniforms(extent, [9.3, 7.7], 0.23, 1.0, false), 1) == 0.0);
+    let extent = Extent::new(301, 259);
+    for scale in [0.7, 0.5, 0.23, 0.125, 0.1] {
+        assert!(share_that_differs(extent, uniforms(extent, [9.3, 7.7], scale, 1.0, false), 1) == 0.0, "{scale}");
+    }
 }
 
 /// Where coverage is one half to the last bit, the two may round to different sides of the mask's line.
 #[test]
 fn the_canvas_shader_paints_what_its_twin_computes_with_a_mask() {
-    let extent = Extent::new(40, 32);
-    assert!(share_that_differs(extent, uniforms(extent, [8.4, 6.6], 1.7, 1.0, true), 2) < 0.002);
+    for (extent, scale) in [(Extent::new(40, 32), 1.7), (Extent::new(301, 259), 0.23)] {
+        assert!(share_that_differs(extent, uniforms(extent, [8.4, 6.6], scale, 1.0, true), 2) < 0.002, "{scale}");
+    }
 }
 
 #[test]
@@ -194,7 +198,7 @@ fn the_canvas_shader_paints_what_its_twin_computes_for_a_preview_over_a_part() {
 #[test]
 fn the_canvas_shader_paints_what_its_twin_computes_for_before_and_after() {
     let (extent, before) = (Extent::new(40, 32), [0.0, 4.0, 13.3, 27.75, 40.0]);
-    for (column, scale) in before.into_iter().flat_map(|column| [(column, 2.0), (column, 0.7)]) {
+    for (column, scale) in before.into_iter().flat_map(|column| [2.0, 0.7, 0.3].map(|scale| (column, scale))) {
         let uniforms =
             CanvasUniforms { compare: [column, 1.0, 0.0, 0.0], ..uniforms(extent, [8.0, 8.5], scale, 5.0, false) };
         assert!(share_that_differs(extent, uniforms, 1) == 0.0, "{column} {scale}");

@@ -8,6 +8,7 @@ mod hashed;
 #[path = "shared/parity.rs"]
 mod parity;
 #[path = "shared/tiny_checkpoint.rs"]
+#[allow(dead_code, reason = "not all of it is needed here")]
 mod tiny_checkpoint;
 
 use candle_core::quantized::GgmlDType;
@@ -25,7 +26,7 @@ use std::collections::HashMap;
 use std::ops::ControlFlow::Continue;
 use std::path::Path;
 use std::sync::Arc;
-use tiny_checkpoint::{Tiny, fixtures};
+use tiny_checkpoint::{Tiny, fixtures, save_gguf, shard};
 
 fn assert_near(found: &Tensor, expected: &Tensor, name: &str, what: &str) {
     assert_eq!(found.dims(), expected.dims(), "{what}");
@@ -132,35 +133,99 @@ fn gaps_in_the_numbers_of_a_small_file_change_nothing() {
     assert_eq!(painted(&path, None), painted(&tiny.write_file(home.path(), "whole.safetensors"), None));
 }
 
+fn same_bytes(of_file: &Picture, other: &Picture, case: &str) {
+    assert_eq!(of_file.extent(), other.extent());
+    let differ = of_file.rgba().iter().zip(other.rgba()).filter(|(a, b)| a != b).count();
+    parity::within("bytes of pictures, differing", case, "the same weights", differ as f64, 0.0);
+}
+
+/// How weights are called in the folders of all parts but text encoders.
+const STEM: &str = "diffusion_pytorch_model";
+
 #[test]
 fn all_forms_of_the_same_weights_paint_the_same_bytes() {
-    for (name, prediction) in
-        [("sd1", Prediction::Epsilon), ("bk_sdm", Prediction::Epsilon), ("sd2", Prediction::VPrediction)]
-    {
+    let families = ["sd1", "bk_sdm", "sd2", "xl", "xl_refiner", "ssd1b", "koala"];
+    for name in families {
+        let prediction = if name == "sd2" { Prediction::VPrediction } else { Prediction::Epsilon };
         let home = tempfile::tempdir().unwrap();
         let tiny = Tiny::read(name);
         let file = tiny.write_file(home.path(), "tiny.safetensors");
         let folder = home.path().join("folder");
         tiny.write_folder(&folder, prediction);
-        let pickled = home.path().join("pickled");
+        let [pickled, sharded, of_halves] = ["pickled", "sharded", "halves"].map(|name| home.path().join(name));
         tiny.write_folder_as(&pickled, prediction, true);
+        tiny.write_folder(&sharded, prediction);
+        shard(&sharded.join("unet"), STEM);
+        tiny.write_folder(&of_halves, prediction);
+        for part in ["unet", "vae"] {
+            let at = |ending: &str| of_halves.join(part).join(format!("{STEM}{ending}"));
+            std::fs::rename(at(".safetensors"), at(".fp16.safetensors")).unwrap();
+        }
         let of_file = painted(&file, None);
         let forms = [
             ("diffusers folder", folder),
             ("diffusers folder of .bin", pickled),
+            ("diffusers folder in shards", sharded),
+            ("diffusers folder of fp16", of_halves),
             (".ckpt", tiny.write_torch(home.path(), "tiny.ckpt")),
             (".gguf in f16", tiny.write_gguf(home.path(), "tiny.gguf", GgmlDType::F16)),
         ];
         for (form, path) in forms {
-            let other = painted(&path, None);
-            let differ = of_file.rgba().iter().zip(other.rgba()).filter(|(a, b)| a != b).count();
-            let case = format!("{name}: {form} against .safetensors");
-            parity::within("bytes of pictures, differing", &case, "the same weights", differ as f64, 0.0);
+            same_bytes(&of_file, &painted(&path, None), &format!("{name}: {form} against .safetensors"));
         }
         // What the output means is another fact than the weights, and can be said by hand.
         assert_eq!(of_file, painted(&file, Some(prediction)), "{name}");
         assert_ne!(of_file, painted(&file, Some(Prediction::Sample)), "{name}");
     }
+}
+
+/// However numbers are stored: as the same numbers in f16, or in f32 where f16 has not all of them.
+#[test]
+fn all_types_of_the_same_numbers_paint_the_same_bytes() {
+    let home = tempfile::tempdir().unwrap();
+    let at = |name: &str| home.path().join(name);
+    let save = |tensors: &HashMap<String, Tensor>, name: &str| {
+        candle_core::safetensors::save(tensors, at(name)).unwrap();
+        at(name)
+    };
+    for name in ["sd1", "xl"] {
+        let halves = Tiny::read(name).tensors();
+        let to = |tensors: &HashMap<String, Tensor>, dtype| -> HashMap<String, Tensor> {
+            tensors.iter().map(|(name, tensor)| (name.clone(), tensor.to_dtype(dtype).unwrap())).collect()
+        };
+        let of_halves = painted(&save(&halves, "f16.safetensors"), None);
+        let wide = save(&to(&halves, DType::F32), "f32.safetensors");
+        same_bytes(&of_halves, &painted(&wide, None), &format!("{name}: f32 against the same numbers in f16"));
+        for (dtype, form, plain) in [(DType::BF16, "bf16", DType::F32), (DType::F8E4M3, "fp8 (e4m3)", DType::F16)] {
+            let narrow = to(&halves, dtype);
+            let plain = save(&to(&narrow, plain), "plain.safetensors");
+            let narrow = save(&narrow, "narrow.safetensors");
+            let (plain, narrow) = (painted(&plain, None), painted(&narrow, None));
+            assert!(plain != of_halves, "{name}: {form} loses nothing");
+            same_bytes(&plain, &narrow, &format!("{name}: {form} against the same numbers"));
+        }
+        for kind in [GgmlDType::Q8_0, GgmlDType::Q4_0, GgmlDType::Q5_0, GgmlDType::Q4K, GgmlDType::Q6K] {
+            let read = save_gguf(&halves, &at("blocks.gguf"), kind);
+            let (plain, blocks) = (painted(&save(&read, "read.safetensors"), None), painted(&at("blocks.gguf"), None));
+            assert!(plain != of_halves, "{name}: {kind:?} loses nothing");
+            same_bytes(&plain, &blocks, &format!("{name}: .gguf in {kind:?} against the same numbers"));
+        }
+    }
+}
+
+#[test]
+fn a_file_that_was_changed_since_it_was_opened_is_refused_until_it_is_opened_anew() {
+    let home = tempfile::tempdir().unwrap();
+    let path = Tiny::read("sd1").write_file(home.path(), "tiny.safetensors");
+    let model = Model::open(&path, None, &Device::Cpu, Precision::F32).unwrap();
+    assert!(model.is_current() && model.texts[0].network.get().is_ok());
+    // As long as before, and later.
+    let file = std::fs::File::options().write(true).open(&path).unwrap();
+    file.set_modified(std::time::SystemTime::now() + std::time::Duration::from_secs(5)).unwrap();
+    let error = model.unet.get().unwrap_err().to_string();
+    assert!(error.contains("was changed since it was looked at") && error.ends_with("tiny.safetensors"), "{error}");
+    assert!(!model.is_current());
+    assert!(Model::open(&path, None, &Device::Cpu, Precision::F32).unwrap().unet.get().is_ok());
 }
 
 #[test]
@@ -228,7 +293,7 @@ fn a_folder_of_folders_and_files_is_listed_with_what_each_is() {
     assert_eq!(found("sepia-512-base"), Some(expected));
     let expected = (Some("sd2"), Format::Torch, Prediction::VPrediction, PredictionSource::Family, 768);
     assert_eq!(found("zinnober"), Some(expected));
-    let expected = (None, Format::Folder, Prediction::VPrediction, PredictionSource::Config, 64);
+    let expected = (Some("sd1"), Format::Folder, Prediction::VPrediction, PredictionSource::Config, 64);
     assert_eq!(found("folder"), Some(expected));
     let broken = library.entries().iter().find(|entry| entry.name == "broken").unwrap();
     assert!(broken.summary.as_ref().unwrap_err().to_string().ends_with("broken.safetensors"));

@@ -1184,9 +1184,9 @@ fn boxes_ellipses_loops_and_what_looks_alike_are_masked_and_the_mask_is_grown() 
     window.drag([50.0, 50.0], [150.0, 150.0]);
     let both = covered(&window);
     assert!(both > box_ + 0.5 * side * side && both < box_ + 0.9 * side * side, "{both} with an ellipse");
-    window.apply(Action::AdjustMask { grow: 3, feather: 0.0 });
+    window.apply(Action::AdjustMask { grow: 3, feather: 0.0, is_rough: false });
     assert!(covered(&window) > both);
-    window.apply(Action::AdjustMask { grow: 0, feather: 0.0 });
+    window.apply(Action::AdjustMask { grow: 0, feather: 0.0, is_rough: false });
     assert!((covered(&window) - both).abs() < 1e-6);
     window.press(Modifiers::SHIFT, Key::C);
     window.press(Modifiers::NONE, Key::W);

@@ -31,10 +31,11 @@ RIVALS = {
     "torch-bf16": ("torch_worker.py", {"PRECISION": "bf16", **KEEP_MEMORY}),
     "sd.cpp": ("sdcpp_worker.py", {}),
 }
-# Name: what its environment has. Where the processor does not multiply bf16, the second says so and does not run; the third leaves AMX's tiles out.
+# Name: what its environment has. Where the processor does not multiply bf16 or bytes, those say so and do not run; the last leaves AMX's tiles out.
 OURS = {
     "sfumato": {"PRECISION": "f32"},
     "sfumato-bf16": {"PRECISION": "bf16"},
+    "sfumato-int8": {"PRECISION": "int8"},
     "sfumato-vectors": {"PRECISION": "f32", "SFUMATO_VECTORS": "avx512"},
 }
 
@@ -215,7 +216,7 @@ def table(case, figures, differences, gflop, limit):
     limit, vectors = limit
     lines = [
         f"**{case}**: {gflop:.0f} GFLOP; the machine's limit is {limit:.0f} GFLOP/s (multiply-adds with {vectors}), {gflop / limit:.2f} s\n",
-        "| | median s | range | to the fastest rival | to the fastest without bf16 | GFLOP/s | of the limit | load s | peak MiB | apart from torch, rms / largest |",
+        "| | median s | range | to the fastest rival | to the fastest of f32 | GFLOP/s | of the limit | load s | peak MiB | apart from torch, rms / largest |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name, figure in sorted(figures.items(), key=lambda item: item[1]["median_s"]):

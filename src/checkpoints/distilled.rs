@@ -1,6 +1,7 @@
 //! Models that were taught to finish in a few steps, without guidance. No tensor shows it: their names do, what is written into their
 //! files, or the scheduler that came with them.
 
+use crate::networks::UNetConfig;
 use serde_json::Value;
 
 /// How a model was taught to finish early, which decides how it is sampled.
@@ -62,21 +63,28 @@ impl Distilled {
         (words.iter().enumerate().find_map(kind), steps)
     }
 
-    /// What `scheduler_config.json` says: the class of the scheduler, and for those of Turbo, which others share, that it is set as Turbo's.
-    pub(super) fn in_scheduler(config: &Value, is_xl: bool) -> Option<Self> {
+    /// What `scheduler_config.json` says: the class of the scheduler, and for those of Turbo, which others share, that scheduler and U-Net
+    /// are set as Turbo's: SDXL Turbo and SD Turbo paint 512 pixels a side, the latter with the words of the second generation.
+    pub(super) fn in_scheduler(config: &Value, unet: &UNetConfig) -> Option<Self> {
         let text = |field: &str| config.get(field).and_then(Value::as_str).unwrap_or_default();
         let is_rescaled = config.get("rescale_betas_zero_snr").and_then(Value::as_bool).unwrap_or(false);
-        let trails = text("timestep_spacing") == "trailing" && !is_rescaled;
-        match (text("_class_name"), is_xl) {
-            ("LCMScheduler", _) => Some(Self::Lcm),
-            ("TCDScheduler", _) => Some(Self::Tcd),
-            ("EulerAncestralDiscreteScheduler", true) | ("EulerDiscreteScheduler", false) if trails => {
+        let estimates_noise = ["", "epsilon"].contains(&text("prediction_type"));
+        let trails = text("timestep_spacing") == "trailing" && estimates_noise && !is_rescaled;
+        let could_be_turbo = trails && unet.sample_size == Some((64, 64));
+        match text("_class_name") {
+            "LCMScheduler" => Some(Self::Lcm),
+            "TCDScheduler" => Some(Self::Tcd),
+            "EulerAncestralDiscreteScheduler" if could_be_turbo && unet.addition.is_some() => Some(Self::Turbo),
+            "EulerDiscreteScheduler" if could_be_turbo && unet.conditioning_width() == WORDS_OF_SD_2 => {
                 Some(Self::Turbo)
             }
             _ => None,
         }
     }
 }
+
+/// How wide the conditioning of Stable Diffusion 2 is.
+const WORDS_OF_SD_2: usize = 1024;
 
 /// Whether a name is that of SDXL Turbo itself, which paints 512 pixels a side; what others made of it paints what XL paints.
 pub(super) fn is_sdxl_turbo(name: &str) -> bool {
@@ -139,17 +147,38 @@ mod tests {
 
     #[test]
     fn schedulers_say_it_by_their_class_and_turbos_by_how_they_are_set() {
-        let said = |class: &str, spacing: &str, rescaled: bool, is_xl: bool| {
-            let config =
-                json!({ "_class_name": class, "timestep_spacing": spacing, "rescale_betas_zero_snr": rescaled });
-            Distilled::in_scheduler(&config, is_xl)
+        let unet = |width: usize, side: usize, is_xl: bool| {
+            let addition = json!({ "addition_embed_type": "text_time", "addition_time_embed_dim": 256, "projection_class_embeddings_input_dim": 2816 });
+            let mut config = json!({
+                "block_out_channels": [32], "down_block_types": ["CrossAttnDownBlock2D"], "up_block_types": ["CrossAttnUpBlock2D"],
+                "cross_attention_dim": width, "sample_size": side,
+            });
+            if is_xl {
+                config.as_object_mut().unwrap().extend(addition.as_object().unwrap().clone());
+            }
+            UNetConfig::from_json(&config.to_string()).unwrap()
         };
-        assert_eq!(said("LCMScheduler", "leading", false, false), Some(Distilled::Lcm));
-        assert_eq!(said("TCDScheduler", "leading", false, true), Some(Distilled::Tcd));
-        assert_eq!(said("EulerAncestralDiscreteScheduler", "trailing", false, true), Some(Distilled::Turbo));
-        assert_eq!(said("EulerDiscreteScheduler", "trailing", false, false), Some(Distilled::Turbo));
-        assert_eq!(said("EulerDiscreteScheduler", "trailing", true, false), None);
-        assert_eq!(said("EulerAncestralDiscreteScheduler", "leading", false, true), None);
-        assert_eq!(said("EulerDiscreteScheduler", "trailing", false, true), None);
+        let said = |class: &str, more: Value, unet: &UNetConfig| {
+            let mut config = json!({ "_class_name": class, "timestep_spacing": "trailing" });
+            config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            Distilled::in_scheduler(&config, unet)
+        };
+        let (second, xl) = (unet(1024, 64, false), unet(2048, 64, true));
+        assert_eq!(said("LCMScheduler", json!({ "timestep_spacing": "leading" }), &second), Some(Distilled::Lcm));
+        assert_eq!(said("TCDScheduler", json!({}), &xl), Some(Distilled::Tcd));
+        let (of_xl, of_second) = ("EulerAncestralDiscreteScheduler", "EulerDiscreteScheduler");
+        assert_eq!(said(of_xl, json!({}), &xl), Some(Distilled::Turbo));
+        assert_eq!(said(of_second, json!({ "prediction_type": "epsilon" }), &second), Some(Distilled::Turbo));
+        for (class, more, unet) in [
+            (of_second, json!({ "rescale_betas_zero_snr": true }), &second),
+            (of_second, json!({ "prediction_type": "v_prediction" }), &second),
+            (of_second, json!({ "timestep_spacing": "leading" }), &second),
+            (of_second, json!({}), &unet(1024, 96, false)),
+            (of_second, json!({}), &unet(768, 64, false)),
+            (of_second, json!({}), &xl),
+            (of_xl, json!({}), &unet(2048, 128, true)),
+        ] {
+            assert_eq!(said(class, more.clone(), unet), None, "{class} {more}");
+        }
     }
 }

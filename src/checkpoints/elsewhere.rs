@@ -197,6 +197,16 @@ other_ui:
         assert_eq!(of_fooocus("a prompt", Path::new("/f")), []);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn whatever_stands_in_them_is_read(text in "([ \t]{0,6}(a111|base_path|loras|unet|\\||:|\"|'|#|~|é|/|\n|.){0,4}\n?){0,12}", at in 0..400usize) {
+            for text in [text.clone(), [&COMFY[..at], &text, &COMFY[at..]].concat()] {
+                of_comfy(&text, Path::new("/"));
+                of_fooocus(&text, Path::new("/"));
+            }
+        }
+    }
+
     #[test]
     fn the_cache_gives_the_state_that_is_main() {
         let cache = tempfile::tempdir().unwrap();

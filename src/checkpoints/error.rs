@@ -1,3 +1,4 @@
+use super::Precision;
 use crate::networks::{ConfigError, NotAnUpscaler};
 use std::path::{Path, PathBuf};
 
@@ -14,9 +15,10 @@ pub enum Error {
     },
     /// A precision that the machine does not multiply in.
     #[error(
-        "this machine does not multiply in bf16, which takes a processor with AVX-512 BF16: choose f32 as the precision"
+        "this machine does not multiply in {}, which takes a processor with {}: choose f32 as the precision",
+        .0.name(), if *.0 == Precision::Int8 { "AVX-VNNI or AVX-512 VNNI" } else { "AVX-512 BF16" }
     )]
-    NoBf16,
+    NoPrecision(Precision),
     /// The model is not there.
     #[error("there is no such file or folder: {}", .0.display())]
     NoFolder(PathBuf),
@@ -86,6 +88,9 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// A file that was written to after it was looked at.
+    #[error("this file was changed since it was looked at: paint once more, and it is read anew: {}", .0.display())]
+    Changed(PathBuf),
     /// A checkpoint whose tensors do not make the networks.
     #[error("the checkpoint is not whole ({reason}); copy or download the file anew: {}", path.display())]
     Incomplete {

@@ -1,5 +1,6 @@
 use super::{LatentToRgb, Prediction};
-use crate::networks::Output;
+use crate::kernels::Activation;
+use crate::networks::{ClipTextConfig, Output};
 
 /// What is known of a kind of model beyond its files.
 #[derive(Clone, Debug, PartialEq)]
@@ -157,6 +158,24 @@ impl Family {
     /// The family of networks that take this conditioning and make these latents, if any.
     pub fn of(conditioning_width: usize, latent_channels: usize, latent_scale: f64) -> Option<&'static Self> {
         Self::with_latents(latent_channels, latent_scale).find(|family| family.conditioning_width == conditioning_width)
+    }
+
+    /// The family of folders with such text encoders and latents, however wide its networks are, if any: the first generation's encoder
+    /// is `OpenAI`'s, the second's is `OpenCLIP`'s, and what `sees_pooled` texts takes one or both.
+    pub(super) fn built_as(
+        texts: &[ClipTextConfig],
+        sees_pooled: bool,
+        latent_channels: usize,
+        latent_scale: f64,
+    ) -> Option<&'static Self> {
+        let is_of = |(part, text): (&TextPart, &ClipTextConfig)| {
+            (part.layout == TextLayout::Transformers) == (text.layers.hidden_act == Activation::QuickGelu)
+        };
+        Self::with_latents(latent_channels, latent_scale).find(|family| {
+            (family.output == Output::Penultimate) == sees_pooled
+                && family.texts.len() == texts.len()
+                && std::iter::zip(family.texts, texts).all(is_of)
+        })
     }
 
     /// The map to previews of the families with such latents.

@@ -239,7 +239,7 @@ fn place(
     let end = start.checked_add(bytes).ok_or("its offset is out of range")?;
     let narrow = |number: u64| usize::try_from(number).map_err(|_| "it is too large for this machine".to_owned());
     let shape = shape.into_iter().map(narrow).collect::<Result<_, _>>()?;
-    Ok((Place { stored, shape, start, bytes: narrow(bytes)? }, end))
+    Ok((Place { stored, shape, start, bytes: narrow(bytes)?, strides: None }, end))
 }
 
 #[cfg(test)]

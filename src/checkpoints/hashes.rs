@@ -1,7 +1,10 @@
-//! Checkpoints by what is in them, as A1111 names them in pictures: the first ten digits of a file's SHA-256. To read a whole checkpoint
-//! takes seconds, so it is done when somebody asks, and kept for as long as the file stays the same.
+//! Checkpoints by what is in them, as A1111 names them in pictures: the first ten digits of a file's SHA-256. Of a folder it is that of
+//! its U-Net's weights, of all files of them in their order. To read a whole checkpoint takes seconds, so it is done when somebody asks,
+//! and kept for as long as the files stay the same.
 
 use super::Error;
+use super::folder::{Folder, STEM};
+use super::weights::weight_files;
 use crate::files::{SaveError, save_atomically};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -40,12 +43,17 @@ impl Hashes {
     /// The short hash of a file that was read and did not change since.
     pub fn of(&self, path: &Path) -> Option<&str> {
         let known = self.known.get(&whole(path))?;
-        let (bytes, modified) = about(path)?;
+        let (bytes, modified) = about(&files_of(path).ok()?)?;
         let is_same = (bytes, modified) == (known.bytes, known.modified);
         known.sha256.get(..SHORT).filter(|_| is_same)
     }
 
-    /// The short hash of a file, which is read if it must be.
+    /// How many bytes are to be read for a hash that is not known.
+    pub fn bytes(path: &Path) -> Option<u64> {
+        about(&files_of(path).ok()?).map(|(bytes, _)| bytes)
+    }
+
+    /// The short hash of a file or a folder, which is read if it must be.
     pub fn read(&mut self, path: &Path) -> Result<String, Error> {
         Ok(self.read_while(path, &|| true)?.expect("nobody breaks it off"))
     }
@@ -55,18 +63,21 @@ impl Hashes {
         if let Some(known) = self.of(path) {
             return Ok(Some(known.to_owned()));
         }
-        let read = |source| Error::Read { path: path.to_owned(), source };
+        let files = files_of(path)?;
         // What it was before it is read: if it changes meanwhile, it is read again the next time.
-        let before = about(path);
-        let (mut file, mut hash) = (File::open(path).map_err(read)?, Sha256::new());
-        let mut some = vec![0; 1 << 20];
-        loop {
-            if !goes_on() {
-                return Ok(None);
-            }
-            match file.read(&mut some).map_err(read)? {
-                0 => break,
-                count => hash.update(&some[..count]),
+        let before = about(&files);
+        let (mut hash, mut some) = (Sha256::new(), vec![0; 1 << 20]);
+        for path in files {
+            let read = |source| Error::Read { path: path.clone(), source };
+            let mut file = File::open(&path).map_err(read)?;
+            loop {
+                if !goes_on() {
+                    return Ok(None);
+                }
+                match file.read(&mut some).map_err(read)? {
+                    0 => break,
+                    count => hash.update(&some[..count]),
+                }
             }
         }
         let sha256 = format!("{:x}", hash.finalize());
@@ -88,11 +99,22 @@ fn whole(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
-/// How many bytes a file has, and when it was changed.
-fn about(path: &Path) -> Option<(u64, u64)> {
-    let about = path.metadata().ok()?;
-    let modified = about.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
-    Some((about.len(), u64::try_from(modified.as_nanos()).ok()?))
+/// The files whose contents name a model or a VAE.
+fn files_of(path: &Path) -> Result<Vec<PathBuf>, Error> {
+    match path {
+        _ if !path.is_dir() => Ok(vec![path.to_owned()]),
+        _ if path.join("model_index.json").is_file() => Folder::open(path)?.unet_files(),
+        _ => weight_files(path, STEM),
+    }
+}
+
+/// How many bytes files have, and when one was changed last.
+fn about(files: &[PathBuf]) -> Option<(u64, u64)> {
+    files.iter().try_fold((0, 0), |(bytes, last), path| {
+        let about = path.metadata().ok()?;
+        let modified = about.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+        Some((bytes + about.len(), last.max(u64::try_from(modified.as_nanos()).ok()?)))
+    })
 }
 
 #[cfg(test)]
@@ -117,6 +139,28 @@ mod tests {
         assert_eq!(again.of(&path), None);
         std::fs::write(&path, "").unwrap();
         assert_eq!(again.read(&path).unwrap(), "e3b0c44298");
+    }
+
+    #[test]
+    fn a_folder_is_named_by_the_weights_of_its_u_net() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, kept) = (folder.path().join("model"), folder.path().join("hashes.json"));
+        let unet = path.join("unet");
+        std::fs::create_dir_all(&unet).unwrap();
+        let index = r#"{"text_encoder": ["transformers", "CLIPTextModel"], "tokenizer": ["transformers", "CLIPTokenizer"],
+            "unet": ["diffusers", "UNet2DConditionModel"], "vae": ["diffusers", "AutoencoderKL"]}"#;
+        std::fs::write(path.join("model_index.json"), index).unwrap();
+        let mut hashes = Hashes::load(&kept);
+        assert!(hashes.read(&path).unwrap_err().to_string().contains("diffusion_pytorch_model.safetensors"));
+        let shards = r#"{"weight_map": {"x": "1.safetensors", "y": "2.safetensors"}}"#;
+        std::fs::write(unet.join("diffusion_pytorch_model.safetensors.index.json"), shards).unwrap();
+        std::fs::write(unet.join("1.safetensors"), "a").unwrap();
+        std::fs::write(unet.join("2.safetensors"), "bc").unwrap();
+        // As the file above, which has the same letters.
+        assert_eq!(hashes.read(&path).unwrap(), "ba7816bf8f");
+        assert_eq!((hashes.of(&path), Hashes::bytes(&path)), (Some("ba7816bf8f"), Some(3)));
+        std::fs::write(unet.join("2.safetensors"), "bcd").unwrap();
+        assert_eq!(hashes.of(&path), None);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::fmt::Formatter;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::time::SystemTime;
 
 /// A header longer than this is none: the largest models need a few megabytes. The safetensors library has the same limit.
 pub(super) const MAX_HEADER_BYTES: u64 = 100_000_000;
@@ -19,6 +20,26 @@ pub(super) fn read_places(path: &Path) -> Result<BTreeMap<String, Place>, Error>
         Format::Torch => torch::read_places(path),
         Format::Gguf => gguf::read_places(path),
         Format::Safetensors | Format::Folder => read_header(path),
+    }
+}
+
+/// What tells whether a file is still the one whose header was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    bytes: u64,
+    modified: Option<SystemTime>,
+}
+
+impl Stamp {
+    /// Of a file as it is now.
+    pub(super) fn of(path: &Path) -> Result<Self, Error> {
+        let about = path.metadata().map_err(|source| Error::Read { path: path.to_owned(), source })?;
+        Ok(Self { bytes: about.len(), modified: about.modified().ok() })
+    }
+
+    /// Refuses a file that is another by now: what was read of it says nothing about this one.
+    pub(super) fn check(self, path: &Path) -> Result<(), Error> {
+        if Self::of(path)? == self { Ok(()) } else { Err(Error::Changed(path.to_owned())) }
     }
 }
 
@@ -101,7 +122,10 @@ pub(super) struct Place {
     pub(super) shape: Vec<usize>,
     /// Bytes from the start of the file.
     pub(super) start: u64,
+    /// From its first number to behind its last.
     pub(super) bytes: usize,
+    /// How many numbers lie between those that follow one another along each side, where they are not in rows as they should be.
+    pub(super) strides: Option<Box<[usize]>>,
 }
 
 impl Place {
@@ -271,6 +295,7 @@ fn place_of(Entry { dtype: name, shape, data_offsets }: &Entry, data_start: u64)
         shape: shape.iter().copied().map(narrow).collect::<Result<_, _>>()?,
         start: data_start + start,
         bytes: narrow(end - start)?,
+        strides: None,
     };
     Ok((place, end_in_file))
 }
@@ -312,8 +337,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let bytes = whole();
         let places = read_header(&written(&folder, &bytes)).unwrap();
-        let b =
-            Place { stored: Stored::Numbers(DType::F32), shape: vec![4], start: bytes.len() as u64 - 16, bytes: 16 };
+        let b = Place {
+            stored: Stored::Numbers(DType::F32),
+            shape: vec![4],
+            start: bytes.len() as u64 - 16,
+            bytes: 16,
+            strides: None,
+        };
         assert_eq!(places["b"], b);
         assert_eq!(places["a"].shape, [2, 3]);
     }

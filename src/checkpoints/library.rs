@@ -4,7 +4,7 @@ use super::controlnet::{ControlNetEntry, ControlNetSummary};
 use super::elsewhere::cached_name;
 use super::learned::LearnedWordEntry;
 use super::lora::LoraEntry;
-use super::names::{add, add_apart, named};
+use super::names::{Entry, add, add_apart, named};
 use super::places::{
     Kind, built_in_places, embeddings_in, folders_in, loras_in, meant_by, models_in, preview_of, upscalers_in, vaes_in,
 };
@@ -59,27 +59,27 @@ impl Library {
     /// is installed in several places the first is taken. Upscalers are `upscaler/model.safetensors` in a model's folder,
     /// and .safetensors and .pth files in a folder `upscalers` beside models; `ControlNet`s are `controlnet` in a model's folder and the
     /// folders in a folder `controlnet` beside models; CLIPs likewise, called `clip`; `LoRA`s are in a folder `loras`, however deep, and
-    /// learned words in a folder `embeddings`.
+    /// learned words in a folder `embeddings`. Of the files that `extra` names, and of those in plain folders that it names, each is taken for
+    /// what it holds.
     /// Configs, headers and embeddings are read, weights are not; what cannot be used is listed with the reason.
     pub fn discover(extra: &[PathBuf]) -> Self {
         Self::look_in(extra, &built_in_places())
     }
 
     fn look_in(named: &[PathBuf], installed: &[PathBuf]) -> Self {
-        let mut entries: Vec<ModelEntry> = Vec::new();
+        let (mut entries, mut others): (Vec<ModelEntry>, Vec<ModelEntry>) = Default::default();
         let mut places: Vec<PathBuf> = named.iter().flat_map(|place| meant_by(place)).collect();
         let named_places = places.len();
         places.extend(installed.iter().flat_map(|place| meant_by(place)));
         for (index, place) in places.iter().enumerate() {
             let (folders, files) = models_in(place);
-            let files = entries_of(&files).into_iter();
-            // What is something else than a checkpoint is no broken model, but at home elsewhere.
-            let is_one = |entry: &ModelEntry| {
-                named.contains(&entry.path) || !matches!(entry.summary, Err(Error::NotACheckpoint { .. }))
-            };
+            // What is something else than a checkpoint is no broken model, but at home elsewhere, or what a person has in folders of their own.
+            let is_other = |entry: &ModelEntry| matches!(entry.summary, Err(Error::NotACheckpoint { .. }));
+            let (strays, files): (Vec<_>, Vec<_>) = entries_of(&files).into_iter().partition(is_other);
+            others.extend(strays.into_iter().filter(|_| index < named_places));
             let before: Vec<String> = entries.iter().map(|entry| entry.name.clone()).collect();
             let is_new = |entry: &ModelEntry| index < named_places || !before.contains(&entry.name);
-            let found = folders.into_iter().map(ModelEntry::of).chain(files.filter(is_one));
+            let found = folders.into_iter().map(ModelEntry::of).chain(files);
             add_apart(&mut entries, found.filter(is_new));
         }
         let mut library = Self { entries, ..Self::default() };
@@ -101,8 +101,48 @@ impl Library {
             add(&mut library.embeddings, embeddings_in(place).into_iter().filter_map(LearnedWordEntry::of_file));
             add_apart(&mut library.vaes, vaes_in(place).into_iter().filter_map(VaeEntry::found));
         }
+        for entry in others {
+            if !library.take_in(&entry.path) && named.contains(&entry.path) {
+                add_apart(&mut library.entries, std::iter::once(entry));
+            }
+        }
         library.find_lenders();
         library
+    }
+
+    /// Adds a file that is no checkpoint as what it holds, if that is something that is used.
+    fn take_in(&mut self, path: &Path) -> bool {
+        let lora = Some(LoraEntry::of_file(path.to_owned())).filter(|entry| entry.summary.is_ok());
+        let vae = || VaeEntry::found(path.to_owned()).filter(|entry| entry.summary.is_ok());
+        let word = || LearnedWordEntry::of_file(path.to_owned()).filter(|entry| entry.summary.is_ok());
+        let upscaler = || Some(UpscalerEntry::of_file(path.to_owned())).filter(|entry| entry.summary.is_ok());
+        if let Some(entry) = lora {
+            add_apart(&mut self.loras, std::iter::once(entry));
+        } else if let Some(entry) = vae() {
+            add_apart(&mut self.vaes, std::iter::once(entry));
+        } else if let Some(entry) = word() {
+            add_apart(&mut self.embeddings, std::iter::once(entry));
+        } else if let Some(entry) = upscaler() {
+            add_apart(&mut self.upscalers, std::iter::once(entry));
+        } else {
+            return false;
+        }
+        true
+    }
+
+    /// What goes with models, at a path and below it: what it is, and its name.
+    pub fn beside_models(&self, path: &Path) -> Vec<(&'static str, &str)> {
+        fn those<'a, T: Entry>(entries: &'a [T], kind: &'static str, path: &Path) -> Vec<(&'static str, &'a str)> {
+            let here = entries.iter().filter(|entry| entry.path().starts_with(path));
+            here.map(|entry| (kind, entry.name())).collect()
+        }
+        [
+            those(&self.loras, "LoRA", path),
+            those(&self.vaes, "VAE", path),
+            those(&self.embeddings, "embedding", path),
+            those(&self.upscalers, "upscaler", path),
+        ]
+        .concat()
     }
 
     /// Says of models that lack parts that they cannot be used, where there is none to take them from; of the others, what they take.

@@ -53,7 +53,7 @@ pub use precision::Precision;
 pub use preview::LatentToRgb;
 pub use source::{Format, tokenizer};
 pub use suggestion::Suggestion;
-pub use summary::Summary;
+pub use summary::{Summary, why_no_model};
 pub use training::{Prediction, PredictionSource, Spacing, Training};
 pub use upscaler::{Upscaler, UpscalerEntry, UpscalerSummary};
 pub use vae::{VaeEntry, VaeSummary, load_tiny_vae};

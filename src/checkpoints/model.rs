@@ -1,7 +1,7 @@
 use super::folder::{STEM, TEXT_STEM};
 use super::held::Held;
 use super::ldm::{SingleFile, UNetNames};
-use super::lora::{Adapted, Layer, Lora, LoraWeights, Net, OtherName, TEXT_NETS};
+use super::lora::{self, Adapted, Layer, Lora, LoraWeights, Net, OtherName, TEXT_NETS};
 use super::source::{Configs, Source, Sources, native_extent};
 use super::vae::VaeFile;
 use super::weights::Weights;
@@ -211,6 +211,18 @@ impl Model {
         lora.check(&self.name, &self.layers()?)
     }
 
+    /// How many bytes more it has in memory with these `LoRA`s than without any.
+    pub fn bytes_added(&self, loras: &[(Arc<Lora>, LoraWeights)]) -> Result<u64, Error> {
+        // What multiplies in bf16 is stored so in the end, and on a GPU as it was.
+        let grows = self.parts.dtype == DType::F32 && self.device.is_cpu();
+        if grows && !loras.is_empty() { Ok(lora::bytes_added(&self.layers()?, loras)) } else { Ok(0) }
+    }
+
+    /// Whether its files are still those that it was opened from.
+    pub fn is_current(&self) -> bool {
+        self.parts.sources.are_current()
+    }
+
     /// Frees the memory of all networks until they are asked for again.
     pub fn give_back(&self) {
         self.texts.iter().for_each(|text| text.network.give_back());
@@ -253,7 +265,8 @@ pub struct Parts {
     sources: Sources,
     configs: Configs,
     device: Device,
-    /// What the networks multiply in.
+    /// What the U-Net multiplies in, and what the other networks do.
+    unet_dtype: DType,
     dtype: DType,
     /// What is added to U-Net and text encoder.
     loras: Vec<(Arc<Lora>, LoraWeights)>,
@@ -269,11 +282,11 @@ impl Parts {
     }
 
     fn open_with(path: &Path, lender: Option<&Path>, device: &Device, precision: Precision) -> Result<Self, Error> {
-        let dtype = precision.dtype(device)?;
+        let (unet_dtype, dtype) = (precision.dtype(device)?, precision.dtype_of_others(device)?);
         let sources = Sources::open(path, lender)?;
         let (configs, _) = sources.configs()?;
         let (loras, layers) = (Vec::new(), Arc::default());
-        Ok(Self { sources, configs, device: device.clone(), dtype, loras, layers })
+        Ok(Self { sources, configs, device: device.clone(), unet_dtype, dtype, loras, layers })
     }
 
     /// Loads what turns ids into conditioning: the first text encoder, or another one.
@@ -295,7 +308,7 @@ impl Parts {
     /// Loads what estimates noise.
     pub fn unet(&self) -> Result<UNet, Error> {
         let config = &self.configs.unet;
-        let of_file = |file: &SingleFile| file.unet(config, self.dtype, &self.device);
+        let of_file = |file: &SingleFile| file.unet(config, self.unet_dtype, &self.device);
         let part = Part { source: &self.sources.own, folder: "unet", stem: STEM, net: Some(Net::Unet) };
         self.network(part, of_file, |weights| UNet::new(config, weights))
     }
@@ -322,7 +335,7 @@ impl Parts {
         let (weights, path) = match source {
             Source::Folder(folder) => {
                 let path = folder.part(part);
-                (Weights::open(&path, stem)?.into_builder(self.dtype, &self.device), path)
+                (Weights::open(&path, stem)?.into_builder(self.dtype_of(net), &self.device), path)
             }
             Source::File(file) => (of_file(file)?, file.path.clone()),
         };
@@ -344,7 +357,11 @@ impl Parts {
             Net::Text | Net::SecondText => Box::new(|_| None),
         };
         let (loras, layers) = (self.loras.clone(), Arc::clone(&self.layers));
-        Adapted { base, net, other_name, loras, layers }.into_builder(self.dtype, &self.device)
+        Adapted { base, net, other_name, loras, layers }.into_builder(self.dtype_of(Some(net)), &self.device)
+    }
+
+    fn dtype_of(&self, net: Option<Net>) -> DType {
+        if net == Some(Net::Unet) { self.unet_dtype } else { self.dtype }
     }
 
     fn layers(&self) -> Vec<Layer> {

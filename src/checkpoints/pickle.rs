@@ -1,8 +1,8 @@
 //! Pickles that hold the weights of a network, read without running anything.
 //!
 //! A pickle is a program for a small stack machine, and Python's own reader lets it call whatever it names. This machine knows only the
-//! instructions that dictionaries, lists, texts and numbers are made with (protocol 2, which torch writes), and for calls only the names
-//! in [`CALLABLES`], which here are descriptions of data, not functions. Everything else ends the reading, by its name.
+//! instructions that dictionaries, lists, texts and numbers are made with (of protocol 2, which torch writes, and of 4, which some ask it
+//! for), and for calls only the names in [`CALLABLES`], which here are descriptions of data, not functions. Everything else ends the reading, by its name.
 //!
 //! Values lie in one list and name each other by their places in it, so that neither a value that holds itself nor one that is deeply
 //! nested can recurse, and a value that is used often is there once. candle has a reader of pickles too, which panics on calls with too
@@ -78,11 +78,15 @@ const CALLABLES: &[(&str, &str, Callable)] = &[
     ("torch", "IntStorage", Callable::Storage(DType::I32)),
     ("torch", "ShortStorage", Callable::Storage(DType::I16)),
     ("torch", "ByteStorage", Callable::Storage(DType::U8)),
+    ("torch", "BoolStorage", Callable::Storage(DType::U8)),
     ("torch", "float32", Callable::Unmade),
     ("torch", "float16", Callable::Unmade),
     ("pytorch_lightning.callbacks.model_checkpoint", "ModelCheckpoint", Callable::Unmade),
     ("__builtin__", "set", Callable::Unmade),
     ("numpy", "dtype", Callable::Unmade),
+    ("numpy", "ndarray", Callable::Unmade),
+    ("numpy.core.multiarray", "_reconstruct", Callable::Unmade),
+    ("numpy._core.multiarray", "_reconstruct", Callable::Unmade),
     ("numpy.core.multiarray", "scalar", Callable::Unmade),
     ("numpy._core.multiarray", "scalar", Callable::Unmade),
     ("_codecs", "encode", Callable::Unmade),
@@ -155,6 +159,9 @@ impl Machine<'_> {
             self.push(value);
             return Ok(true);
         }
+        if self.remembers(code)? {
+            return Ok(true);
+        }
         match code {
             0x80 => {
                 let protocol = self.byte()?;
@@ -189,27 +196,17 @@ impl Machine<'_> {
                 let parts = self.pop_to_mark()?;
                 self.set(&parts)?;
             }
-            b'q' => {
-                let name = u32::from(self.byte()?);
-                self.remember(name)?;
-            }
-            b'r' => {
-                let name = u32::from_le_bytes(self.array()?);
-                self.remember(name)?;
-            }
-            b'h' => {
-                let name = u32::from(self.byte()?);
-                self.recall(name)?;
-            }
-            b'j' => {
-                let name = u32::from_le_bytes(self.array()?);
-                self.recall(name)?;
-            }
             b'c' => {
                 let (module, name) = (self.line()?, self.line()?);
-                let known = CALLABLES.iter().find(|known| (known.0, known.1) == (module.as_str(), name.as_str()));
-                let (_, _, callable) = known.ok_or_else(|| Refusal::Name(shown(&format!("{module}.{name}"))))?;
-                self.push(Value::Callable(*callable));
+                self.push(callable(&module, &name)?);
+            }
+            0x93 => {
+                let (name, module) = (self.pop()?, self.pop()?);
+                let (Value::Text(module), Value::Text(name)) = (&self.values[module.0], &self.values[name.0]) else {
+                    return Err(SENSELESS);
+                };
+                let found = callable(module, name)?;
+                self.push(found);
             }
             b'Q' => {
                 let name = self.pop()?;
@@ -223,6 +220,26 @@ impl Machine<'_> {
             0x81 => self.make()?,
             b'b' => self.give_state()?,
             other => return Err(Refusal::Instruction(instruction_name(other))),
+        }
+        Ok(true)
+    }
+
+    /// Whether it was an instruction about what is kept for later, which was carried out.
+    fn remembers(&mut self, code: u8) -> Result<bool, Refusal> {
+        let name = match code {
+            b'q' | b'h' => u32::from(self.byte()?),
+            b'r' | b'j' => u32::from_le_bytes(self.array()?),
+            0x94 => self.memo.len() as u32,
+            // How many bytes the next instructions have, which they say themselves.
+            0x95 => {
+                self.take(8)?;
+                return Ok(true);
+            }
+            _ => return Ok(false),
+        };
+        match code {
+            b'h' | b'j' => self.recall(name)?,
+            _ => self.remember(name)?,
         }
         Ok(true)
     }
@@ -246,14 +263,33 @@ impl Machine<'_> {
             }
             b'X' => {
                 let length = u32::from_le_bytes(self.array()?) as usize;
-                let text = str::from_utf8(self.take(length)?).map_err(|_| Refusal::Damaged("a text is no UTF-8"))?;
-                Value::Text(text.to_owned())
+                self.text(length)?
+            }
+            0x8c => {
+                let length = usize::from(self.byte()?);
+                self.text(length)?
+            }
+            // Bytes, which are no weights.
+            b'C' => {
+                let length = usize::from(self.byte()?);
+                self.take(length)?;
+                Value::Opaque
+            }
+            b'B' => {
+                let length = u32::from_le_bytes(self.array()?) as usize;
+                self.take(length)?;
+                Value::Opaque
             }
             b')' => Value::Tuple(Vec::new()),
             b'}' => Value::Dict(Vec::new()),
             b']' => Value::List(Vec::new()),
             _ => return Ok(None),
         }))
+    }
+
+    fn text(&mut self, length: usize) -> Result<Value, Refusal> {
+        let text = str::from_utf8(self.take(length)?).map_err(|_| Refusal::Damaged("a text is no UTF-8"))?;
+        Ok(Value::Text(text.to_owned()))
     }
 
     /// Makes an object without its state.
@@ -418,6 +454,13 @@ impl Machine<'_> {
     }
 }
 
+/// What a name stands for, which is one of those that are known or the end of the reading.
+fn callable(module: &str, name: &str) -> Result<Value, Refusal> {
+    let known = CALLABLES.iter().find(|known| (known.0, known.1) == (module, name));
+    let (_, _, callable) = known.ok_or_else(|| Refusal::Name(shown(&format!("{module}.{name}"))))?;
+    Ok(Value::Callable(*callable))
+}
+
 /// A whole number of any length, little-endian, if it fits.
 fn long(bytes: &[u8]) -> Option<i64> {
     let mut number = [if bytes.last().is_some_and(|last| last & 0x80 != 0) { 0xff } else { 0 }; 8];
@@ -436,7 +479,6 @@ fn instruction_name(code: u8) -> String {
         (0x83, "EXT2"),
         (0x84, "EXT4"),
         (0x92, "NEWOBJ_EX"),
-        (0x93, "STACK_GLOBAL"),
     ];
     let name = names.iter().find(|(known, _)| *known == code);
     name.map_or_else(|| format!("0x{code:02x}"), |(_, name)| (*name).to_owned())

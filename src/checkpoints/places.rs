@@ -86,10 +86,16 @@ fn folders_below(place: &Path, depth: usize) -> Vec<PathBuf> {
     folders_of(place).into_iter().flat_map(with_those_in_it).collect()
 }
 
-/// Whether a folder is nothing but a person's own order: no program's, and no cache.
+/// The folders of what is a checkpoint, or of what is none.
+fn known_folders(of_checkpoints: bool) -> impl Iterator<Item = &'static str> {
+    let of_kind = FOLDERS.iter().filter(move |(kind, _)| (*kind == Kind::Checkpoint) == of_checkpoints);
+    of_kind.flat_map(|(_, names)| *names).copied()
+}
+
+/// Whether a folder is nothing but a person's own order, beside which there may be folders of what is no checkpoint: no program's, and no
+/// cache.
 fn is_plain(place: &Path) -> bool {
-    let known = FOLDERS.iter().flat_map(|(_, names)| *names).chain(&INVOKE_FAMILIES);
-    let known: Vec<&str> = known.copied().chain(["models", "hub"]).collect();
+    let known: Vec<&str> = known_folders(true).chain(INVOKE_FAMILIES).chain(["models", "hub"]).collect();
     folders_of(place)
         .iter()
         .filter_map(|folder| folder.file_name()?.to_str())
@@ -167,9 +173,16 @@ pub(super) fn models_in(place: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
     let depth = if is_plain(place) { PLAIN_DEPTH } else { 0 };
     let in_cache = folders_of(place).into_iter().filter_map(|folder| snapshot_of(&folder));
     let (pipelines, others): (Vec<_>, Vec<_>) = in_cache.partition(|path| is_whole(path));
-    let below = folders_below(place, depth).into_iter().chain(kept.iter().flat_map(|folder| folders_of(folder)));
+    // What lies in a folder of something else is no checkpoint.
+    let is_elsewhere = |path: &Path| {
+        let inner = path.strip_prefix(place).unwrap_or(path);
+        inner.components().any(|part| known_folders(false).any(|name| part.as_os_str() == name))
+    };
+    let own = folders_below(place, depth).into_iter().filter(|folder| !is_elsewhere(folder));
+    let below = own.chain(kept.iter().flat_map(|folder| folders_of(folder)));
     let models = below.filter(|path| is_model(path)).chain(pipelines).flat_map(with_those_in_it);
     let mut files = files_in(&[place.to_owned()], &CHECKPOINT_ENDINGS, depth);
+    files.retain(|file| !is_elsewhere(file));
     files.extend(files_in(&kept, &CHECKPOINT_ENDINGS, MAX_DEPTH));
     files.extend(files_in(&others, &CHECKPOINT_ENDINGS, 0));
     // What lies in a folder that is a model is a part of it.
@@ -229,6 +242,29 @@ pub(super) fn built_in_places() -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_of_loras_beside_models_hides_none_of_them() {
+        let place = tempfile::tempdir().unwrap();
+        let at = |name: &str| place.path().join(name);
+        let write = |name: &str| {
+            std::fs::create_dir_all(at(name).parent().unwrap()).unwrap();
+            std::fs::write(at(name), "").unwrap();
+        };
+        for file in ["sd15/a.safetensors", "xl/anime/b.safetensors", "loras/c.safetensors", "xl/Lora/d.safetensors"] {
+            write(file);
+        }
+        write("xl/whole/model_index.json");
+        let found = || models_in(place.path());
+        let expected = (vec![at("xl/whole")], vec![at("sd15/a.safetensors"), at("xl/anime/b.safetensors")]);
+        assert_eq!(found(), expected);
+        // Four folders deep is nobody's order.
+        write("1/2/3/4/e.safetensors");
+        assert_eq!(found(), expected);
+        // That of a program is not searched beside its own folders.
+        write("checkpoints/f.safetensors");
+        assert_eq!(found(), (Vec::new(), vec![at("checkpoints/f.safetensors")]));
+    }
 
     #[test]
     fn a_model_is_told_by_the_picture_beside_it_or_in_it() {

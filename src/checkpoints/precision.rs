@@ -1,5 +1,5 @@
 use super::Error;
-use crate::networks::multiplies_bf16;
+use crate::networks::{BYTES, multiplies_bf16, multiplies_bytes};
 use candle_core::{DType, Device};
 use serde::{Deserialize, Serialize};
 
@@ -12,17 +12,20 @@ pub enum Precision {
     F32,
     /// 8 significant bits: several times faster on processors that multiply them, and not quite the same picture.
     Bf16,
+    /// 8-bit integers in the large layers of U-Net and `ControlNet`, in half of the memory of f16, and bf16 or f32 in the rest: another picture of the same kind.
+    Int8,
 }
 
 impl Precision {
     /// All of them, the usual one first.
-    pub const ALL: &[Self] = &[Self::F32, Self::Bf16];
+    pub const ALL: &[Self] = &[Self::F32, Self::Bf16, Self::Int8];
 
     /// How it is shown and spelled, everywhere.
     pub const fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",
             Self::Bf16 => "bf16",
+            Self::Int8 => "int8",
         }
     }
 
@@ -33,15 +36,29 @@ impl Precision {
 
     /// Whether networks on `device` can multiply in it.
     pub fn is_there(self, device: &Device) -> bool {
-        self == Self::F32 || multiplies_bf16(device)
+        match self {
+            Self::F32 => true,
+            Self::Bf16 => multiplies_bf16(device),
+            Self::Int8 => multiplies_bytes(device),
+        }
     }
 
-    /// What the weights are told to multiply in, where the device can.
+    /// What the weights of what estimates noise are told to multiply in, where the device can.
     pub(super) fn dtype(self, device: &Device) -> Result<DType, Error> {
         match self {
+            _ if !self.is_there(device) => Err(Error::NoPrecision(self)),
             Self::F32 => Ok(DType::F32),
-            Self::Bf16 if self.is_there(device) => Ok(DType::BF16),
-            Self::Bf16 => Err(Error::NoBf16),
+            Self::Bf16 => Ok(DType::BF16),
+            Self::Int8 => Ok(BYTES),
+        }
+    }
+
+    /// What those of all other networks are told to: they are small, or what they lose is seen.
+    pub(super) fn dtype_of_others(self, device: &Device) -> Result<DType, Error> {
+        match self {
+            Self::Int8 if self.is_there(device) && !multiplies_bf16(device) => Ok(DType::F32),
+            Self::Int8 if self.is_there(device) => Ok(DType::BF16),
+            precision => precision.dtype(device),
         }
     }
 }

@@ -112,6 +112,11 @@ impl Source {
         if path.is_file() { SingleFile::open(path).map(Self::File) } else { Folder::open(path).map(Self::Folder) }
     }
 
+    /// Whether what was read of it is still so. Of folders nothing is kept but what configs say.
+    fn is_current(&self) -> bool {
+        matches!(self, Self::Folder(_)) || matches!(self, Self::File(file) if file.check().is_ok())
+    }
+
     pub(super) fn path(&self) -> &Path {
         match self {
             Self::Folder(folder) => &folder.path,
@@ -121,23 +126,30 @@ impl Source {
 
     /// What is known of its U-Net, and where what the network's output means is from.
     pub(super) fn facts(&self) -> Result<(Facts, PredictionSource), Error> {
-        let folder = match self {
-            Self::File(file) => return file.facts(),
-            Self::Folder(folder) => folder,
+        let (mut facts, source) = match self {
+            Self::File(file) => file.facts()?,
+            Self::Folder(folder) => (Self::facts_of(folder)?, PredictionSource::Config),
         };
+        // One that is told the guidance scale is one whatever it is called.
+        if facts.unet.guidance_width.is_some() {
+            facts.suggestion.distilled = Some(Distilled::Lcm);
+        }
+        Ok((facts, source))
+    }
+
+    fn facts_of(folder: &Folder) -> Result<Facts, Error> {
         let unet = folder.config("unet", "config.json", UNetConfig::from_json)?;
         let is_xl = unet.addition.is_some();
         let scheduler = json_in(&folder.part("scheduler").join("scheduler_config.json"))?;
         let of_scheduler =
-            Suggestion { distilled: Distilled::in_scheduler(&scheduler, is_xl), ..Suggestion::default() };
+            Suggestion { distilled: Distilled::in_scheduler(&scheduler, &unet), ..Suggestion::default() };
         let of_name = Suggestion::of_names([name_of(&folder.path).as_str()]);
-        let facts = Facts {
+        Ok(Facts {
             empty_is_zero: folder.empty_is_zero.unwrap_or(is_xl),
             unet,
             training: folder.config("scheduler", "scheduler_config.json", Training::from_json)?,
             suggestion: Suggestion::load(&folder.path)?.or(of_name).or(of_scheduler),
-        };
-        Ok((facts, PredictionSource::Config))
+        })
     }
 
     pub(super) fn text_configs(&self) -> Result<Vec<ClipTextConfig>, Error> {
@@ -185,8 +197,10 @@ impl Source {
         match self {
             Self::File(file) => Ok(Some(file.family)),
             Self::Folder(_) => {
-                let (facts, vae) = (self.facts()?.0, self.vae_config()?);
-                Ok(Family::of(facts.unet.conditioning_width(), vae.latent_channels, vae.scaling_factor))
+                let (unet, vae, texts) = (self.facts()?.0.unet, self.vae_config()?, self.text_configs()?);
+                let (channels, scale) = (vae.latent_channels, vae.scaling_factor);
+                let by_width = Family::of(unet.conditioning_width(), channels, scale);
+                Ok(by_width.or_else(|| Family::built_as(&texts, unet.addition.is_some(), channels, scale)))
             }
         }
     }
@@ -272,6 +286,11 @@ impl Sources {
         let mut sources = Self { own, lender, vae: None, latent_scale: 0.0 };
         sources.latent_scale = sources.whole_vae().vae_config()?.scaling_factor;
         Ok(sources)
+    }
+
+    /// Whether what was read of them is still so.
+    pub(super) fn are_current(&self) -> bool {
+        self.own.is_current() && self.lender.as_ref().is_none_or(Source::is_current)
     }
 
     /// Where its text encoders are.

@@ -4,7 +4,7 @@ use super::header::{Place, read_places};
 use super::ldm::DOWNSCALE;
 use super::memory::memory_needed;
 use super::source::{Source, Sources, native_extent};
-use super::{Distilled, Error, Family, Format, PredictionSource, Suggestion, Training};
+use super::{Error, Family, Format, PredictionSource, Suggestion, Training};
 use crate::geom::Extent;
 use crate::networks::{UNetConfig, VaeConfig};
 use std::collections::BTreeMap;
@@ -48,9 +48,7 @@ pub struct Summary {
 impl Summary {
     /// How it was taught to finish early, and what it is for where that is not pictures of whatever, to stand behind the family's name.
     pub fn use_alone(&self) -> String {
-        // One that is told the guidance scale is one whatever it is called.
-        let told = self.unet.guidance_width.map(|_| Distilled::Lcm);
-        let distilled = told.or(self.suggestion.distilled);
+        let distilled = self.suggestion.distilled;
         let distilled = distilled.map_or_else(String::new, |distilled| format!(" {}", distilled.name()));
         let purpose = match (self.unet.sees_mask(), self.unet.sees_picture()) {
             (true, _) => " inpainting",
@@ -64,6 +62,11 @@ impl Summary {
     pub fn memory(&self, extent: Extent) -> u64 {
         memory_needed(self.memory_bytes + self.lent_bytes, extent, self.vae_width)
     }
+}
+
+/// Why what lies at this path cannot be painted with.
+pub fn why_no_model(path: PathBuf) -> Error {
+    summary(&path).err().unwrap_or(Error::NotAModel(path))
 }
 
 pub(super) fn summary(path: &Path) -> Result<Summary, Error> {

@@ -240,30 +240,48 @@ fn places_in(
         if count.checked_mul(dtype.size_in_bytes()).is_none_or(|size| size as u64 > bytes) {
             return damaged(format!("the storage {key} is shorter than it says"));
         }
-        let Some(place) = place_of(tensor, dtype, count, start) else {
-            return damaged(format!("the tensor {name} does not lie in its storage in one piece"));
-        };
-        places.insert(name.to_owned(), place);
+        match place_of(tensor, dtype, count, start) {
+            Ok(place) => drop(places.insert(name.to_owned(), place)),
+            Err(Misplaced::Repeated) => {}
+            Err(Misplaced::Outside) => return damaged(format!("the tensor {name} lies outside of its storage")),
+        }
     }
     if places.is_empty() { damaged("it holds no tensor") } else { Ok(places) }
 }
 
-/// Of a tensor in a storage of `count` numbers that begins at `start`. None if it leaves the storage, or its numbers do not follow one
-/// another row by row.
-fn place_of(tensor: &Tensor, dtype: DType, count: usize, start: u64) -> Option<Place> {
-    let mut numbers: usize = 1;
-    for (&side, &stride) in tensor.shape.iter().zip(&tensor.strides).rev() {
-        if side > 1 && stride != numbers {
-            return None;
-        }
-        numbers = numbers.checked_mul(side)?;
+/// Why a tensor has no place.
+enum Misplaced {
+    /// It leaves its storage.
+    Outside,
+    /// It has more numbers than its storage, as no weights have.
+    Repeated,
+}
+
+/// Of a tensor in a storage of `count` numbers that begins at `start`.
+fn place_of(tensor: &Tensor, dtype: DType, count: usize, start: u64) -> Result<Place, Misplaced> {
+    let sides = || tensor.shape.iter().zip(&tensor.strides);
+    let (mut numbers, mut in_rows) = (1usize, true);
+    for (&side, &stride) in sides().rev() {
+        in_rows &= side <= 1 || stride == numbers;
+        numbers = numbers.checked_mul(side).ok_or(Misplaced::Outside)?;
     }
-    tensor.offset.checked_add(numbers).filter(|end| *end <= count)?;
+    // From the first of its numbers to behind the last.
+    let span = if numbers == 0 {
+        Some(0)
+    } else {
+        sides().try_fold(1usize, |span, (side, stride)| span.checked_add((side - 1).checked_mul(*stride)?))
+    };
+    let span = span.filter(|span| tensor.offset.checked_add(*span).is_some_and(|end| end <= count));
+    let span = span.ok_or(Misplaced::Outside)?;
+    if numbers > count {
+        return Err(Misplaced::Repeated);
+    }
     let size = dtype.size_in_bytes();
-    Some(Place {
+    Ok(Place {
         stored: Stored::Numbers(dtype),
         shape: tensor.shape.clone(),
-        start: start.checked_add((tensor.offset * size) as u64)?,
-        bytes: numbers * size,
+        start: start.checked_add((tensor.offset * size) as u64).ok_or(Misplaced::Outside)?,
+        bytes: span * size,
+        strides: (!in_rows).then(|| tensor.strides.clone().into()),
     })
 }

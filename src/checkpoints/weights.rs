@@ -93,6 +93,24 @@ impl Weights {
     }
 }
 
+/// The numbers of a tensor, of so many bytes each, in rows; there, they lie `strides` apart along the sides of `shape`.
+fn in_rows(bytes: &[u8], shape: &[usize], strides: &[usize], size: usize) -> Vec<u8> {
+    let count = shape.iter().product();
+    let (mut rows, mut index) = (Vec::with_capacity(count * size), vec![0; shape.len()]);
+    for _ in 0..count {
+        let at = size * index.iter().zip(strides).map(|(index, stride)| index * stride).sum::<usize>();
+        rows.extend_from_slice(&bytes[at..at + size]);
+        for (index, side) in index.iter_mut().zip(shape).rev() {
+            *index += 1;
+            if *index < *side {
+                break;
+            }
+            *index = 0;
+        }
+    }
+    rows
+}
+
 /// Bytes that a thread reads at once.
 const PIECE: usize = 1 << 20;
 
@@ -135,6 +153,10 @@ impl SimpleBackend for Weights {
         let count = shape.iter().product::<usize>();
         // What is most of every file is read in place.
         let tensor = match place.stored {
+            Stored::Numbers(dtype) if let Some(strides) = &place.strides => {
+                let bytes = in_rows(&self.bytes(*file, place)?, shape, strides, dtype.size_in_bytes());
+                Tensor::from_raw_buffer(&bytes, dtype, shape, &Device::Cpu)?
+            }
             Stored::Numbers(DType::F32) => {
                 let mut numbers = vec![0f32; count];
                 self.read(*file, place.start, bytemuck::cast_slice_mut(&mut numbers))?;
@@ -267,6 +289,26 @@ mod tests {
         };
         assert_eq!(numbers("a"), [448.0, 1.0 / 512.0, 1.0, -2.0]);
         assert_eq!(numbers("b"), [57344.0, 1.0 / 65536.0, 1.0, -2.0]);
+    }
+
+    /// `tests/fixtures/generate_checkpoints.py`, by the instructions of protocol 4: what torch turned, cut and laid out by channels.
+    #[test]
+    fn what_does_not_lie_in_rows_is_read_in_rows() {
+        let at = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/checkpoints").join(name);
+        let expected = candle_core::safetensors::load(at("strides.safetensors"), &Device::Cpu).unwrap();
+        let places = read_places(&at("strides.ckpt")).unwrap();
+        let mut names: Vec<&str> = places.keys().map(String::as_str).collect();
+        // What is one number over and over again is left out.
+        assert_eq!(names, ["channels_last", "cut", "mask", "turned"]);
+        names.retain(|name| *name != "mask");
+        assert!(names.iter().all(|name| places[*name].strides.is_some()));
+        let weights = Weights::open_file(&at("strides.ckpt"), places.clone()).unwrap();
+        let weights = weights.into_builder(DType::F32, &Device::Cpu);
+        for name in names {
+            let (found, expected) = (weights.get(expected[name].shape(), name).unwrap(), &expected[name]);
+            let numbers = |tensor: &Tensor| tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            assert_eq!(numbers(&found), numbers(expected), "{name}");
+        }
     }
 
     #[test]

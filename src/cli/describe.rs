@@ -65,6 +65,7 @@ pub(super) fn found(found: &Found) -> Value {
     put("model", found.model.clone().map(Value::from));
     put("model_hash", found.model_hash.clone().map(Value::from));
     put("vae", found.borrowed.vae.clone().map(Value::from));
+    put("vae_hash", found.vae_hash.clone().map(Value::from));
     put("parts_from", found.borrowed.parts_from.clone().map(Value::from));
     put("prompt", found.prompt.clone().map(Value::from));
     put("negative_prompt", found.negative_prompt.clone().map(Value::from));

@@ -105,8 +105,10 @@ fn model(folder: &Path) -> anyhow::Result<(Value, String)> {
         Err(error) => bail!("{error}"),
     };
     let mut parts = Vec::new();
-    let mut text = format!("model {}, paints {} best\n", entry.name, summary.native_extent);
-    for part in ["text_encoder", "unet", "vae"] {
+    let kind = super::models::kind(summary);
+    let kind = if kind.is_empty() { kind } else { format!(", {kind}") };
+    let mut text = format!("model {}{kind}, paints {} best\n", entry.name, summary.native_extent);
+    for part in ["text_encoder", "text_encoder_2", "unet", "vae"] {
         for file in safetensors_in(&folder.join(part))? {
             let header = Header::read(&file)?;
             text += &line(part, &header.in_words());
@@ -116,6 +118,7 @@ fn model(folder: &Path) -> anyhow::Result<(Value, String)> {
     let object = json!({
         "version": JSON_VERSION,
         "kind": "model",
+        "model": super::models::as_json(entry),
         "name": entry.name,
         "path": describe::absolute(folder),
         "extent": { "width": summary.native_extent.width, "height": summary.native_extent.height },

@@ -28,9 +28,9 @@ pub(super) struct Chosen {
 
 pub(super) fn run(library: &Library, hash: bool, json: bool) -> anyhow::Result<()> {
     let entries = library.entries();
-    let hashes = hashes(entries, hash);
+    let hashes = hashes(library, hash);
     if json {
-        let models: Vec<_> = entries.iter().map(|entry| hashed_as_json(entry, &hashes)).collect();
+        let models: Vec<_> = entries.iter().map(|entry| with_hash(as_json(entry), &entry.path, &hashes)).collect();
         let upscalers: Vec<_> = library.upscalers().iter().map(upscaler_as_json).collect();
         let controlnets: Vec<_> =
             library.controlnets().iter().map(|entry| controlnet_as_json(entry, library)).collect();
@@ -39,7 +39,7 @@ pub(super) fn run(library: &Library, hash: bool, json: bool) -> anyhow::Result<(
             "version": JSON_VERSION, "models": models, "upscalers": upscalers, "controlnets": controlnets, "clips": clips,
             "loras": library.loras().iter().map(lora_as_json).collect::<Vec<_>>(),
             "embeddings": library.embeddings().iter().map(embedding_as_json).collect::<Vec<_>>(),
-            "vaes": library.vaes().iter().map(vae_as_json).collect::<Vec<_>>(),
+            "vaes": library.vaes().iter().map(|entry| with_hash(vae_as_json(entry), &entry.path, &hashes)).collect::<Vec<_>>(),
         }));
     }
     let mut text: String = entries.iter().map(|entry| as_text(entry, &hashes)).collect();
@@ -55,23 +55,32 @@ pub(super) fn run(library: &Library, hash: bool, json: bool) -> anyhow::Result<(
     print(&text)
 }
 
-/// What is known of the contents of the models in one file; with `all`, what is not known is read.
-fn hashes(entries: &[ModelEntry], all: bool) -> Hashes {
+/// Bytes that are read at once for a model's hash, whether somebody asked for it or not: it takes a blink.
+const AT_ONCE: u64 = 64_000_000;
+
+/// What is known of the contents of the models and the VAEs; what is not known is read where it is small, and with `all` whatever it takes.
+fn hashes(library: &Library, all: bool) -> Hashes {
     let Ok(paths) = Paths::from_environment() else {
         return Hashes::default();
     };
     let mut hashes = Hashes::load(&paths.hashes_file());
-    let files = entries.iter().map(|entry| &entry.path).filter(|path| path.is_file());
-    let unknown: Vec<_> = files.filter(|path| all && hashes.of(path).is_none()).collect();
-    for path in &unknown {
+    let save = |hashes: &Hashes| hashes.save().unwrap_or_else(|problem| tracing::warn!("{problem}"));
+    let models = library.entries().iter().filter(|entry| entry.summary.is_ok()).map(|entry| &entry.path);
+    let vaes = library.vaes().iter().filter(|entry| entry.summary.is_ok()).map(|entry| &entry.path);
+    let usable = models.chain(vaes);
+    let unknown = usable.filter_map(|path| Some((path, Hashes::bytes(path).filter(|_| hashes.of(path).is_none())?)));
+    let unknown: Vec<_> = unknown.filter(|(_, bytes)| all || *bytes <= AT_ONCE).collect();
+    for (path, bytes) in &unknown {
         if let Err(problem) = hashes.read(path) {
             tracing::warn!("{problem}");
         }
+        // What took long is not read again if the next is broken off.
+        if *bytes > AT_ONCE {
+            save(&hashes);
+        }
     }
-    if !unknown.is_empty()
-        && let Err(problem) = hashes.save()
-    {
-        tracing::warn!("{problem}");
+    if !unknown.is_empty() {
+        save(&hashes);
     }
     hashes
 }
@@ -87,7 +96,7 @@ pub(super) fn chosen(library: &Library, wish: Option<&str>, used_last: Option<&s
             let folder = found.canonicalize().unwrap_or_else(|_| found.clone());
             let is_it = |entry: &&ModelEntry| entry.path.canonicalize().is_ok_and(|path| path == folder);
             let entry = library.entries().iter().find(is_it);
-            entry.ok_or_else(|| engine::Error::from(checkpoints::Error::NotAModel(found)))?
+            entry.ok_or_else(|| engine::Error::from(checkpoints::why_no_model(found)))?
         }
     };
     match &entry.summary {
@@ -136,9 +145,8 @@ pub(super) fn chosen_clip(
 }
 
 /// An entry with its hash, if that is known.
-fn hashed_as_json(entry: &ModelEntry, hashes: &Hashes) -> Value {
-    let mut object = as_json(entry);
-    object["hash"] = json!(hashes.of(&entry.path));
+fn with_hash(mut object: Value, path: &Path, hashes: &Hashes) -> Value {
+    object["hash"] = json!(hashes.of(path));
     object
 }
 

@@ -3,7 +3,7 @@
 use super::Usage;
 use crate::diffusion::Painted;
 use crate::files;
-use crate::metadata::{PARAMETERS_KEY, describe};
+use crate::metadata::{FileHashes, PARAMETERS_KEY, describe};
 use anyhow::{anyhow, bail};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -43,8 +43,8 @@ impl Output {
     }
 
     /// Writes a picture with its settings, and says where.
-    pub(super) fn write(&self, painted: &Painted) -> anyhow::Result<PathBuf> {
-        let text = describe(painted);
+    pub(super) fn write(&self, painted: &Painted, hashes: &FileHashes) -> anyhow::Result<PathBuf> {
+        let text = describe(painted, hashes);
         let texts = [(PARAMETERS_KEY, text.as_str())];
         let seed = painted.request.seed;
         match self {

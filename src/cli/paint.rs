@@ -6,9 +6,11 @@ use super::output::{Output, make_folder};
 use super::plan::Plan;
 use super::report::{Reporter, steps_in_words};
 use super::{PaintArgs, Usage, describe, places, print, print_json};
-use crate::checkpoints::Library;
+use crate::checkpoints::{Hashes, Library};
 use crate::diffusion::{Painted, Precision, Request, Stop};
 use crate::engine::{self, CancelToken, Client, Command, Event, Job, JobId, Memory, Outcome, Priority};
+use crate::metadata::FileHashes;
+use crate::settings::Paths;
 use anyhow::{anyhow, bail};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -84,6 +86,7 @@ fn paint_all(args: &PaintArgs, done: &mut Done) -> anyhow::Result<()> {
         reporter.note(&format!("seed {} (drawn; give it with --seed for the same picture)", plan.requests[0].seed));
     }
     done.notes.clone_from(&plan.notes);
+    let hashes = hashes(&library, &plan.requests[0]);
     // For one picture alone nothing is loaded twice.
     let memory = if plan.requests.len() == 1 { Memory::Sparing } else { Memory::Plenty };
     let client = engine::spawn(library, Priority::Normal, memory, || {});
@@ -92,7 +95,7 @@ fn paint_all(args: &PaintArgs, done: &mut Done) -> anyhow::Result<()> {
         reporter.begin(index, &in_words(&job.request));
         let Ended { picture, trace_failed } =
             paint_one(&client, job, args.trace.clone(), &mut |event| reporter.event(event))?;
-        let written = picture.map(|(painted, stopped)| keep(&output, painted, stopped)).transpose()?;
+        let written = picture.map(|(painted, stopped)| keep(&output, painted, stopped, &hashes)).transpose()?;
         if let Some(written) = written {
             reporter.end(&written);
             if !args.json && !args.rank {
@@ -142,8 +145,20 @@ fn rank(clip: &ChosenClip, done: &mut Done, reporter: &Reporter) -> anyhow::Resu
     Ok(())
 }
 
-fn keep(output: &Output, painted: Painted, stopped: bool) -> anyhow::Result<Written> {
-    let file = output.write(&painted)?;
+/// What is known already of the contents of a request's model and VAE.
+fn hashes(library: &Library, request: &Request) -> FileHashes {
+    let Ok(paths) = Paths::from_environment() else { return FileHashes::default() };
+    let known = Hashes::load(&paths.hashes_file());
+    let of = |path: PathBuf| known.of(&path).map(str::to_owned);
+    let vae = request.borrowed.vae.as_deref().and_then(|name| library.find_vae(name).ok());
+    FileHashes {
+        model: library.find(&request.model).ok().and_then(of),
+        vae: vae.map(|entry| entry.path.clone()).and_then(of),
+    }
+}
+
+fn keep(output: &Output, painted: Painted, stopped: bool, hashes: &FileHashes) -> anyhow::Result<Written> {
+    let file = output.write(&painted, hashes)?;
     Ok(Written { file, painted, stopped, fit: None })
 }
 

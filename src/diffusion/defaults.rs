@@ -103,8 +103,19 @@ mod tests {
             (found.steps, found.sampler, found.schedule, found.guidance_scale.to_bits())
         };
         let none = 1f64.to_bits();
-        let turbo = Suggestion { distilled: Some(Distilled::Turbo), ..Suggestion::default() };
-        assert_eq!(of(turbo), (4, SamplerName::EulerAncestral, ScheduleName::Turbo, none));
+        let kind = |distilled| Suggestion { distilled: Some(distilled), ..Suggestion::default() };
+        for (distilled, expected) in [
+            (Distilled::Turbo, (4, SamplerName::EulerAncestral, ScheduleName::Turbo)),
+            (Distilled::Lcm, (4, SamplerName::Lcm, ScheduleName::Lcm)),
+            (Distilled::Lightning, (4, SamplerName::Euler, ScheduleName::Turbo)),
+            (Distilled::Hyper, (8, SamplerName::Ddim, ScheduleName::Turbo)),
+            (Distilled::Dmd, (4, SamplerName::Lcm, ScheduleName::Turbo)),
+            (Distilled::Tcd, (4, SamplerName::Tcd, ScheduleName::Lcm)),
+        ] {
+            let (steps, sampler, schedule) = expected;
+            assert_eq!(of(kind(distilled)), (steps, sampler, schedule, none), "{distilled:?}");
+        }
+        let turbo = kind(Distilled::Turbo);
         let lcm = Suggestion { distilled: Some(Distilled::Lcm), steps: Some(8), ..Suggestion::default() };
         assert_eq!(of(lcm), (8, SamplerName::Lcm, ScheduleName::Lcm, none));
         let guided = Suggestion { guidance_scale: Some(2.0), ..turbo };

@@ -11,7 +11,7 @@ mod thread;
 
 pub use channel::{Client, Gone, Peer, channel};
 pub use device::{DeviceChoice, choose_device, device, device_name};
-pub use memory::{Memory, available_memory, give_back_freed_memory, keep_freed_memory};
+pub use memory::{Memory, give_back_freed_memory, keep_freed_memory};
 pub use messages::{CancelToken, Command, Event, Job, JobId, LookId, Outcome};
 pub use priority::Priority;
 
@@ -76,7 +76,10 @@ impl Error {
     /// What the person can do about it beyond what the sentence itself says, without a full stop.
     pub fn next_step(&self) -> Option<&'static str> {
         match self {
-            Self::Model(crate::checkpoints::Error::NoBf16) | Self::Meaning(_) | Self::Paint(_) | Self::Gone(_) => None,
+            Self::Model(crate::checkpoints::Error::NoPrecision(_))
+            | Self::Meaning(_)
+            | Self::Paint(_)
+            | Self::Gone(_) => None,
             Self::NoDevice(_) => {
                 Some("`--device cpu` computes on the CPU; without `--device` a GPU is used only if there is one")
             }

@@ -2,7 +2,7 @@
 
 use super::preview::Previews;
 use super::thread::Work;
-use super::{CancelToken, Error, Event, Job, Memory, Peer, available_memory, device, give_back_freed_memory};
+use super::{CancelToken, Error, Event, Job, Memory, Peer, device, give_back_freed_memory};
 use crate::checkpoints::{
     self, Clip, ControlNet, LearnedWord, Library, Lora, LoraWeights, Model, Upscaler, Vae, load_controlnet,
     load_tiny_vae,
@@ -11,6 +11,7 @@ use crate::diffusion::{
     Control, Ending, Extras, Incoming, Painted, Precision, Progress, Request, Stop, Trace, Upscale, paint, upscale,
 };
 use crate::meaning::{Embedding, Eye, Seen};
+use crate::memory::available_memory;
 use crate::pixels::Picture;
 use crate::prompt::{LoraTag, loras, names};
 use candle_core::Device;
@@ -35,6 +36,8 @@ pub(super) struct Studio {
     vae: Option<PathBuf>,
     /// Those that are in it.
     loras: Vec<LoraTag>,
+    /// How many bytes they add to it.
+    lora_bytes: u64,
     /// The tiny one that shows steps.
     tiny_vae: Option<(PathBuf, Vae)>,
     /// As for the model.
@@ -55,6 +58,7 @@ impl Studio {
             vae: None,
             tiny_vae: None,
             loras: Vec::new(),
+            lora_bytes: 0,
             upscaler: None,
             controlnet: None,
             eye: None,
@@ -65,7 +69,7 @@ impl Studio {
     fn is_too_large(&self, model: &str) -> bool {
         let entry = self.library.entries().iter().find(|entry| entry.name == model);
         let needed = entry.and_then(|entry| entry.summary.as_ref().ok()).map(|facts| facts.memory(facts.native_extent));
-        needed.zip(available_memory()).is_some_and(|(needed, free)| needed > free)
+        needed.zip(available_memory()).is_some_and(|(needed, free)| needed + self.lora_bytes > free)
     }
 
     /// The CLIP of this name, loaded unless it is.
@@ -170,6 +174,14 @@ impl Studio {
             model.check(&lora)?;
             opened.push((Arc::new(lora), LoraWeights { unet: tag.unet, text: tag.text }));
         }
+        let added = model.bytes_added(&opened)?;
+        // What others added is freed first.
+        let grows_by = added.saturating_sub(self.lora_bytes);
+        if !self.sparing && available_memory().is_some_and(|free| grows_by > free) {
+            self.sparing = true;
+            model.give_back();
+        }
+        self.lora_bytes = added;
         if let Some((path, precision, model)) = self.loaded.take() {
             self.loras.clear();
             self.loaded = Some((path, precision, model.with_loras(opened)?));
@@ -206,17 +218,20 @@ impl Work for Studio {
     fn load(&mut self, model: &str, parts_from: Option<&str>, precision: Precision) -> Result<Option<f64>, Error> {
         let path = self.library.find(model)?;
         let lender = self.lender_of(&path, parts_from)?;
-        let is_loaded = self.loaded.as_ref().is_some_and(|(of, loaded, _)| *of == path && *loaded == precision);
+        let is_it =
+            |of: &Path, loaded: Precision, model: &Model| *of == *path && loaded == precision && model.is_current();
+        let is_loaded = self.loaded.as_ref().is_some_and(|(of, loaded, model)| is_it(of, *loaded, model));
         if is_loaded && self.lender == lender {
             return Ok(None);
         }
         // What is refused must not cost what is loaded.
         if !precision.is_there(&self.device) {
-            return Err(checkpoints::Error::NoBf16.into());
+            return Err(checkpoints::Error::NoPrecision(precision).into());
         }
         // Two models at once may be more than the machine holds.
         self.loaded = None;
         self.loras.clear();
+        self.lora_bytes = 0;
         self.vae = None;
         let started = Instant::now();
         give_back_freed_memory();

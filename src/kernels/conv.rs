@@ -1,5 +1,5 @@
-use super::cpu::{Conv, Epilogue, Tiled, Tiling, Values};
-use super::host::{Host, filled, serves, tiling, tiling_of, widened, with_values};
+use super::cpu::{Conv, Epilogue, Products, Tiled, Values};
+use super::host::{Host, filled, products, products_of, serves, widened, with_values};
 use super::layout::{enlarged, to_channels_first, to_channels_last};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
@@ -64,7 +64,7 @@ impl Conv2d {
         weights: VarBuilder<'_>,
     ) -> Result<Self> {
         let weight = weights.get((outputs, inputs, kernel, kernel), "weight")?;
-        Self::from_tensors(weight, weights.get(outputs, "bias")?, stride, padding, tiling(&weights))
+        Self::from_tensors(weight, weights.get(outputs, "bias")?, stride, padding, products(&weights))
     }
 
     /// As [`Self::strided`], where the file has no `bias`.
@@ -78,7 +78,7 @@ impl Conv2d {
     ) -> Result<Self> {
         let weight = weights.get((outputs, inputs, kernel, kernel), "weight")?;
         let bias = Tensor::zeros(outputs, weight.dtype(), weight.device())?;
-        Self::from_tensors(weight, bias, stride, padding, tiling(&weights))
+        Self::from_tensors(weight, bias, stride, padding, products(&weights))
     }
 
     fn from_tensors(
@@ -86,14 +86,14 @@ impl Conv2d {
         bias: Tensor,
         stride: usize,
         padding: Padding,
-        tiling: Option<Tiling>,
+        products: Option<Products>,
     ) -> Result<Self> {
         let (outputs, inputs, side, _) = weight.dims4()?;
         let around = (padding.before, padding.after);
-        let kernel = match tiling_of(tiling, weight.elem_count()) {
+        let kernel = match products_of(products, weight.elem_count(), inputs * side * side) {
             _ if !serves(&weight) => Kernel::Candle { weight, bias, stride, padding },
-            Some(tiling) => {
-                let conv = |values: Values<'_>| Conv::tiled(tiling, values, outputs, inputs, side, stride, around);
+            Some(products) => {
+                let conv = |values: Values<'_>| Conv::tiled(products, values, outputs, inputs, side, stride, around);
                 Kernel::Tiled { conv: Arc::new(with_values(&weight, conv)?), bias: widened(&bias)? }
             }
             None => {

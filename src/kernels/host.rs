@@ -1,6 +1,6 @@
 //! Between candle's tensors and the kernels in `cpu`, which know only slices.
 
-use super::cpu::{Kind, Parts, Tiling, Values, zeros};
+use super::cpu::{ByteKind, Kind, MOST_PRODUCTS, Parts, Products, Tiling, Values, zeros};
 use candle_core::{CpuStorage, DType, Device, Result, Shape, Storage, Tensor};
 use candle_nn::VarBuilder;
 use half::bf16;
@@ -17,26 +17,42 @@ pub fn multiplies_bf16(device: &Device) -> bool {
     device.is_cpu() && Kind::best().is_some()
 }
 
-/// How a network of these weights multiplies by tiles; none if it does so by vectors of f32.
-pub(super) fn tiling(weights: &VarBuilder<'_>) -> Option<Tiling> {
-    if !weights.device().is_cpu() {
-        return None;
-    }
-    if weights.dtype() == DType::BF16 { Tiling::of_bf16() } else { Tiling::of_f32() }
+/// What the weights of a network are told to multiply in for 8-bit integers: candle has no type for what has none of its own in memory.
+pub const BYTES: DType = DType::U8;
+
+/// Whether networks on this device can multiply 8-bit integers.
+pub fn multiplies_bytes(device: &Device) -> bool {
+    device.is_cpu() && ByteKind::best().is_some()
 }
 
-/// Numbers of a weight from which f32 is multiplied by tiles. Below, there is little to gain, and sums of few products show what
+/// How a network of these weights multiplies by tiles; none if it does so by vectors of f32.
+pub(super) fn products(weights: &VarBuilder<'_>) -> Option<Products> {
+    match weights.dtype() {
+        _ if !weights.device().is_cpu() => None,
+        BYTES => ByteKind::best().map(Products::Bytes),
+        DType::BF16 => Tiling::of_bf16().map(Products::from),
+        _ => Tiling::of_f32().map(Products::from),
+    }
+}
+
+/// Numbers of a weight from which f32 is multiplied by tiles and anything by bytes. Below, there is little to gain, and sums of few products show what
 /// splitting loses; the smallest that count in Stable Diffusion have 320 · 320.
 const WORTH_SPLITTING: usize = 100_000;
 
-/// What `tiling` is for a weight of so many numbers.
-pub(super) fn tiling_of(tiling: Option<Tiling>, numbers: usize) -> Option<Tiling> {
-    tiling.filter(|tiling| tiling.parts == Parts::One || numbers >= WORTH_SPLITTING)
+/// What `products` are for a weight of so many numbers and products to each output.
+pub(super) fn products_of(products: Option<Products>, numbers: usize, to_each: usize) -> Option<Products> {
+    match products? {
+        Products::Bf16(Tiling { parts: Parts::Two, .. }) if numbers < WORTH_SPLITTING => None,
+        Products::Bytes(_) if numbers < WORTH_SPLITTING || to_each > MOST_PRODUCTS => {
+            Tiling::of_bf16().map(Products::from)
+        }
+        products => Some(products),
+    }
 }
 
 /// Whether a network of these weights rounds to bf16 what will be multiplied and nothing else.
 pub(super) fn rounds(weights: &VarBuilder<'_>) -> bool {
-    tiling(weights).is_some_and(|tiling| tiling.parts == Parts::One)
+    products(weights).is_some_and(Products::rounds)
 }
 
 /// What the numbers are that a network of these weights adds up: on the CPU f32, whatever it multiplies.

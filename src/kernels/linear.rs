@@ -1,6 +1,6 @@
 use super::Activation;
-use super::cpu::{self, Epilogue, Matrix, Packed, PackedGated, Tiled, TiledGated, Tiling, Values, Walk};
-use super::host::{Host, activations, filled, filled_rounded, serves, tiling, tiling_of, widened, with_values};
+use super::cpu::{self, Epilogue, Matrix, Packed, PackedGated, Products, Tiled, TiledGated, Values, Walk};
+use super::host::{Host, activations, filled, filled_rounded, products, products_of, serves, widened, with_values};
 use candle_core::{D, DType, Result, Tensor};
 use candle_nn::VarBuilder;
 use std::sync::Arc;
@@ -34,34 +34,34 @@ impl Linear {
     /// Reads `weight` (outputs, inputs) and `bias` (outputs).
     pub fn new(inputs: usize, outputs: usize, weights: VarBuilder<'_>) -> Result<Self> {
         let (weight, bias) = (weights.get((outputs, inputs), "weight")?, weights.get(outputs, "bias")?);
-        Self::from_tensors(weight, Some(bias), tiling(&weights))
+        Self::from_tensors(weight, Some(bias), products(&weights))
     }
 
     /// Reads `weight` (outputs, inputs) alone.
     pub fn new_without_bias(inputs: usize, outputs: usize, weights: VarBuilder<'_>) -> Result<Self> {
-        Self::from_tensors(weights.get((outputs, inputs), "weight")?, None, tiling(&weights))
+        Self::from_tensors(weights.get((outputs, inputs), "weight")?, None, products(&weights))
     }
 
     /// Reads a 1×1 convolution, `weight` (outputs, inputs, 1, 1) and `bias` (outputs), which on tokens is the same thing.
     pub fn from_pointwise_conv(inputs: usize, outputs: usize, weights: VarBuilder<'_>) -> Result<Self> {
         let weight = weights.get((outputs, inputs, 1, 1), "weight")?.reshape((outputs, inputs))?;
-        Self::from_tensors(weight, Some(weights.get(outputs, "bias")?), tiling(&weights))
+        Self::from_tensors(weight, Some(weights.get(outputs, "bias")?), products(&weights))
     }
 
     /// Reads a convolution without bias whose stride is its kernel's side, `weight` (outputs, channels, side, side): on squares of a
     /// picture that [`pixel_unshuffle`](super::pixel_unshuffle) has laid out it is the same thing.
     pub fn from_patches(channels: usize, side: usize, outputs: usize, weights: VarBuilder<'_>) -> Result<Self> {
         let weight = weights.get((outputs, channels, side, side), "weight")?;
-        Self::from_tensors(weight.reshape((outputs, channels * side * side))?, None, tiling(&weights))
+        Self::from_tensors(weight.reshape((outputs, channels * side * side))?, None, products(&weights))
     }
 
-    fn from_tensors(weight: Tensor, bias: Option<Tensor>, tiling: Option<Tiling>) -> Result<Self> {
+    fn from_tensors(weight: Tensor, bias: Option<Tensor>, products: Option<Products>) -> Result<Self> {
         let (outputs, inputs) = weight.dims2()?;
         let widened = |bias: Option<Tensor>| bias.as_ref().map(widened).transpose();
-        let matrix = match tiling_of(tiling, weight.elem_count()) {
+        let matrix = match products_of(products, weight.elem_count(), inputs) {
             _ if !serves(&weight) => Stored::Candle { weight, bias },
-            Some(tiling) => {
-                let packed = with_values(&weight, |values| Tiled::new(tiling, values, outputs, inputs))?;
+            Some(products) => {
+                let packed = with_values(&weight, |values| Tiled::new(products, values, outputs, inputs))?;
                 Stored::Tiled { weight: Arc::new(packed), bias: widened(bias)? }
             }
             None => {
@@ -159,9 +159,11 @@ impl GatedLinear {
         let matrix = if serves(&weight) {
             let bias = widened(&bias)?;
             let bias = bias.numbers();
-            with_values(&weight, |values| match tiling_of(tiling(&weights), weight.elem_count()) {
+            with_values(&weight, |values| match products_of(products(&weights), weight.elem_count(), inputs) {
                 None => StoredGated::Own(Arc::new(PackedGated::new(values, &bias, outputs, inputs))),
-                Some(tiling) => StoredGated::Tiled(Arc::new(TiledGated::new(tiling, values, &bias, outputs, inputs))),
+                Some(products) => {
+                    StoredGated::Tiled(Arc::new(TiledGated::new(products, values, &bias, outputs, inputs)))
+                }
             })?
         } else {
             StoredGated::Candle(Linear::from_tensors(weight, Some(bias), None)?)

@@ -22,7 +22,7 @@ mod norm;
 pub use activation::{Activation, Rectifier};
 pub use attention::{Mask, attention};
 pub use conv::{Conv2d, Padding};
-pub use host::{activations, multiplies_bf16};
+pub use host::{BYTES, activations, multiplies_bf16, multiplies_bytes};
 pub use items::by_items;
 pub use layout::{concatenate, enlarged, pixel_shuffle, pixel_unshuffle, to_channels_first, to_channels_last};
 pub use linear::{Embedding, GatedLinear, Linear};

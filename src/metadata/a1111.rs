@@ -2,7 +2,7 @@
 //! the keys are those that stable-diffusion-webui 1.10 writes and reads, so that a picture made here opens there and the other
 //! way round. What A1111 has no key for stands under keys of our own behind its keys; it passes over them.
 
-use super::{Found, Imported, differences, masking, pairs, reproducing};
+use super::{FileHashes, Found, Imported, differences, masking, pairs, reproducing};
 use crate::diffusion::{
     Control, Emphasis, Painted, Precision, Prediction, Preprocessor, Request, SamplerName, Savings, ScheduleName,
     Tuning, Upscale, last_layer,
@@ -11,8 +11,9 @@ use crate::geom::Extent;
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
-/// Of A1111, written where the file was read.
+/// Of A1111, written where the files were read.
 const MODEL_HASH: &str = "Model hash";
+const VAE_HASH: &str = "VAE hash";
 const NEGATIVE: &str = "Negative prompt:";
 /// The prompt in full, written only where A1111's trimming of lines would change it.
 const EXACT_PROMPT: &str = "Sfumato prompt";
@@ -77,21 +78,16 @@ const VERSION: &str = concat!("sfumato ", env!("CARGO_PKG_VERSION"));
 /// A request as text. [`from_parameters`] gives every setting back exactly, numbers to the last bit; pixels that a run started
 /// from are not part of it.
 pub fn to_parameters<P, M>(request: &Request<P, M>) -> String {
-    text_of(request, None, None)
+    text_of(request, None, &FileHashes::default())
 }
 
-/// A result as text: its request, and how many steps were made if it was stopped early.
-pub fn describe(painted: &Painted) -> String {
-    describe_with_hash(painted, None)
-}
-
-/// As [`describe`], with the first ten digits of the SHA-256 of the model's file, where they are known.
-pub fn describe_with_hash(painted: &Painted, hash: Option<&str>) -> String {
+/// A result as text: its request, the files that it was painted with, and how many steps were made if it was stopped early.
+pub fn describe(painted: &Painted, hashes: &FileHashes) -> String {
     let stopped = painted.steps_made < painted.request.steps_to_run();
-    text_of(&painted.request, stopped.then_some(painted.steps_made), hash)
+    text_of(&painted.request, stopped.then_some(painted.steps_made), hashes)
 }
 
-fn text_of<P, M>(request: &Request<P, M>, steps_made: Option<u32>, hash: Option<&str>) -> String {
+fn text_of<P, M>(request: &Request<P, M>, steps_made: Option<u32>, hashes: &FileHashes) -> String {
     let mut keys = vec![
         pairs::write("Steps", &request.steps.to_string()),
         pairs::write("Sampler", request.sampler.label()),
@@ -100,12 +96,13 @@ fn text_of<P, M>(request: &Request<P, M>, steps_made: Option<u32>, hash: Option<
         pairs::write("Seed", &request.seed.to_string()),
         pairs::write("Size", &request.extent.to_string()),
     ];
-    keys.extend(hash.map(|hash| pairs::write(MODEL_HASH, hash)));
+    keys.extend(hashes.model.as_ref().map(|hash| pairs::write(MODEL_HASH, hash)));
     keys.push(pairs::write("Model", &request.model));
-    keys.extend(reproducing::seed_text(&request.reproduce));
     if let Some(vae) = &request.borrowed.vae {
+        keys.extend(hashes.vae.as_ref().map(|hash| pairs::write(VAE_HASH, hash)));
         keys.push(pairs::write(VAE, vae));
     }
+    keys.extend(reproducing::seed_text(&request.reproduce));
     if let Some(input) = &request.input {
         keys.push(pairs::write(STRENGTH, &input.strength.to_string()));
         keys.extend(input.image_guidance.map(|scale| pairs::write(IMAGE_GUIDANCE, &scale.to_string())));
@@ -347,6 +344,7 @@ fn take(found: &mut Found, key: &str, value: &str) -> bool {
         "Seed" => set(&mut found.seed, value.parse().ok()),
         "Size" => set(&mut found.extent, parse_extent(value)),
         MODEL_HASH => set(&mut found.model_hash, Some(value.to_ascii_lowercase())),
+        VAE_HASH => set(&mut found.vae_hash, Some(value.to_ascii_lowercase())),
         "Model" => set(&mut found.model, Some(value.to_owned())),
         VAE => set(&mut found.borrowed.vae, Some(value.to_owned()).filter(|name| !NO_VAE.contains(&name.as_str()))),
         PARTS_FROM => set(&mut found.borrowed.parts_from, Some(value.to_owned())),

@@ -101,7 +101,8 @@ fn keys_stand_in_the_order_in_which_a1111_writes_them() {
 #[test]
 fn a_text_of_a1111_is_read_with_its_defaults() {
     let text = "masterpiece, (apple:1.2),\n a bowl\nNegative prompt: ugly,\nblurry\nSteps: 25, Sampler: Euler a, CFG scale: 7, \
-                Seed: 1234567890, Size: 512x768, Model hash: 6ce0161689, Model: v1-5-pruned-emaonly, Clip skip: 2, \
+                Seed: 1234567890, Size: 512x768, Model hash: 6ce0161689, Model: v1-5-pruned-emaonly, VAE hash: 735E4C3A44, \
+                VAE: vae-ft-mse-840000-ema-pruned.safetensors, Clip skip: 2, \
                 Lora hashes: \"add: 1f2e, b: 33\", Version: v1.9.4";
     let Imported { settings, unknown, .. } = from_parameters(text);
     assert_eq!(settings.prompt.as_deref(), Some("masterpiece, (apple:1.2),\na bowl"));
@@ -113,6 +114,8 @@ fn a_text_of_a1111_is_read_with_its_defaults() {
     let keys: Vec<_> = unknown.iter().map(|(key, _)| key.as_str()).collect();
     assert_eq!(keys, ["Lora hashes", "Version"]);
     assert_eq!(settings.model_hash.as_deref(), Some("6ce0161689"));
+    assert_eq!(settings.vae_hash.as_deref(), Some("735e4c3a44"));
+    assert_eq!(settings.borrowed.vae.as_deref(), Some("vae-ft-mse-840000-ema-pruned.safetensors"));
     assert_eq!(settings.clip_skip, Some(2));
 }
 
@@ -188,8 +191,13 @@ fn a1111s_least_sigma_of_the_negative_prompt_is_read_where_it_skips_all_steps() 
 
 #[test]
 fn a_run_that_was_stopped_says_after_how_many_steps() {
-    let text = text_of(&request(), Some(12), Some("6ce0161689"));
-    assert!(text.contains("Size: 128x192, Model hash: 6ce0161689, Model: bozzetto"), "{text}");
+    let hashes = FileHashes { model: Some("6ce0161689".to_owned()), vae: Some("735e4c3a44".to_owned()) };
+    let borrowed = Borrowed { vae: Some("mse".to_owned()), ..Borrowed::default() };
+    let text = text_of(&Request { borrowed, ..request() }, Some(12), &hashes);
+    let names = "Size: 128x192, Model hash: 6ce0161689, Model: bozzetto, VAE hash: 735e4c3a44, VAE: mse";
+    assert!(text.contains(names), "{text}");
+    // Of a VAE that was not chosen nothing is written.
+    assert!(!text_of(&request(), None, &hashes).contains("VAE"));
     assert_eq!(from_parameters(&text).settings.steps_made, Some(12));
 }
 

@@ -1,7 +1,7 @@
 //! What may still differ when a picture is painted again by what its text says, in words for the person who wonders.
 
 use super::{Found, reproducing};
-use crate::diffusion::{NoiseSource, SamplerName};
+use crate::diffusion::{Emphasis, NoiseSource, SamplerName};
 
 /// Keys whose loss changes nothing.
 const HARMLESS: [&str; 12] = [
@@ -55,6 +55,11 @@ pub(super) fn of(found: &Found, all: &[(String, String)], unknown: &[(String, St
         say(
             is_old(value("Version")) && has_bracket(found),
             "versions before 1.6.0 counted the steps of [from:to:when] otherwise".to_owned(),
+        );
+        say(
+            found.emphasis.is_none_or(|emphasis| emphasis == Emphasis::Original) && is_edited_and_weighted(found),
+            "brackets that weigh are evened out over all texts of an edited prompt there, and over each by itself here"
+                .to_owned(),
         );
         say(
             found.strength.is_some(),
@@ -112,6 +117,15 @@ fn is_old(version: Option<&str>) -> bool {
 
 fn has_bracket(found: &Found) -> bool {
     [&found.prompt, &found.negative_prompt].into_iter().flatten().any(|prompt| prompt.contains('['))
+}
+
+/// Whether a prompt is edited as it is painted (`[a:b:0.5]`, `[a|b]`) and has words that weigh more or less.
+fn is_edited_and_weighted(found: &Found) -> bool {
+    let prompts = [&found.prompt, &found.negative_prompt].into_iter().flatten();
+    prompts.into_iter().any(|prompt| {
+        let edits = prompt.split('[').skip(1).filter_map(|rest| rest.split(']').next());
+        prompt.contains('(') && edits.into_iter().any(|edit| edit.contains([':', '|']))
+    })
 }
 
 /// At most what can be read in passing.
@@ -174,6 +188,12 @@ mod tests {
             "there is no setting here for: Face restoration CodeFormer",
         ];
         assert_eq!(all, expected);
+        let weighted = |prompt: &str| {
+            let text =
+                format!("{prompt}\nSteps: 20, Seed: 1, CFG scale: 7, Sampler: Euler a, RNG: CPU, Version: v1.10.1");
+            from_parameters(&text).differences.iter().any(|line| line.starts_with("brackets that weigh"))
+        };
+        assert!(weighted("a (big:1.2) [cat:dog:0.5]") && !weighted("a [cat:dog:0.5]") && !weighted("a (big) [cat]"));
         let few = lines(", Sampler: Euler a, RNG: CPU, Version: v1.10.1");
         assert_eq!(few.len(), 2, "{few:?}");
         assert!(lines(", Sampler: Euler a, RNG: CPU, Version: sfumato 0.1.0").is_empty());

@@ -32,7 +32,7 @@ pub(super) fn read(text: &str) -> Option<Imported> {
     let mut prompt = whole("full_prompt", "prompt").filter(|_| get("base_model").is_some())?;
     let (mut unknown, mut notes) = (Vec::new(), Vec::new());
     for lora in get("loras").and_then(Value::as_array).into_iter().flatten() {
-        let name = lora.get(0).and_then(Value::as_str).map(json::model_name).unwrap_or_default();
+        let name = lora.get(0).and_then(Value::as_str).map(json::file_name).unwrap_or_default();
         let weight = lora.get(1).and_then(json::number).unwrap_or(1.0);
         match json::lora_tag(&name, weight, weight) {
             Some(tag) => prompt.extend([" ", &tag]),
@@ -43,6 +43,7 @@ pub(super) fn read(text: &str) -> Option<Imported> {
     let (sampler, schedule) = (label("sampler"), label("scheduler"));
     let found = Found {
         model: get("base_model").and_then(json::text).map(json::model_name),
+        model_hash: get("base_model_hash").and_then(Value::as_str).map(str::to_ascii_lowercase),
         prompt: Some(prompt),
         negative_prompt: Some(whole("full_negative_prompt", "negative_prompt").unwrap_or_default()),
         extent: get("resolution").and_then(Value::as_str).and_then(extent),
@@ -58,7 +59,7 @@ pub(super) fn read(text: &str) -> Option<Imported> {
         savings: Some(Savings::default()),
         ..Found::default()
     };
-    let vae = get("vae").and_then(json::text).filter(|name| *name != OWN_VAE).map(json::model_name);
+    let vae = get("vae").and_then(json::text).filter(|name| *name != OWN_VAE).map(json::file_name);
     let found = Found { borrowed: crate::diffusion::Borrowed { vae, ..found.borrowed }, ..found };
     for (key, label, is_known) in
         [("sampler", sampler, found.sampler.is_some()), ("scheduler", schedule, found.schedule.is_some())]

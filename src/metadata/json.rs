@@ -61,11 +61,17 @@ pub(super) fn count(value: &Value) -> Option<u32> {
     whole(value)?.try_into().ok()
 }
 
-/// A model's name, as `sfumato models` would list it: without folders, and without the ending of a file of weights.
+/// What a file of weights is called, without folders and without its ending.
+pub(super) fn file_name(path: &str) -> String {
+    let path = model_name(path);
+    path.rsplit('/').next().unwrap_or(&path).to_owned()
+}
+
+/// A model's name behind its folders, with a `/` behind each, and without the ending of a file of weights.
 pub(super) fn model_name(path: &str) -> String {
-    let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
+    let name = path.replace('\\', "/");
     let endings = [".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".gguf", ".sft"];
-    endings.into_iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name).to_owned()
+    endings.into_iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name).to_owned()
 }
 
 /// The longest prompt that is read, in bytes; more is none.
@@ -153,8 +159,9 @@ mod tests {
 
     #[test]
     fn a_model_is_called_as_it_is_listed() {
-        assert_eq!(model_name("XL\\cats\\dreamer_v1.5.safetensors"), "dreamer_v1.5");
-        assert_eq!(model_name("plain"), "plain");
+        let path = "XL\\cats\\dreamer_v1.5.safetensors";
+        assert_eq!((model_name(path).as_str(), file_name(path).as_str()), ("XL/cats/dreamer_v1.5", "dreamer_v1.5"));
+        assert_eq!((model_name("plain"), file_name("plain")), ("plain".to_owned(), "plain".to_owned()));
         assert_eq!(lora_tag("a:b", 1.0, 1.0), None);
         assert_eq!(lora_tag("a", 0.5, 1.0).unwrap(), "<lora:a:0.5:1>");
     }

@@ -15,7 +15,7 @@ mod novelai;
 mod pairs;
 mod reproducing;
 
-pub use a1111::{describe, describe_with_hash, from_parameters, to_parameters, upscaling_text, with_upscaling};
+pub use a1111::{describe, from_parameters, to_parameters, upscaling_text, with_upscaling};
 pub use masking::Masking;
 
 use crate::diffusion::{
@@ -59,10 +59,12 @@ pub struct Imported {
 /// The settings that a text named; `None` where it was silent or said something that this program does not have.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Found {
-    /// The model's name.
+    /// The model's name, behind the folders that it lay in where the text has them, with a `/` behind each.
     pub model: Option<String>,
     /// The first ten digits of the SHA-256 of its file, as A1111 has them.
     pub model_hash: Option<String>,
+    /// That of the VAE's, if one was chosen.
+    pub vae_hash: Option<String>,
     /// The prompt.
     pub prompt: Option<String>,
     /// The negative prompt; empty where the text names settings but no negative prompt.
@@ -115,7 +117,21 @@ pub struct Found {
     pub steps_made: Option<u32>,
 }
 
+/// The first ten digits of the SHA-256 of the files that a picture was painted with, where they are known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FileHashes {
+    /// Of the model.
+    pub model: Option<String>,
+    /// Of the VAE, where one was chosen.
+    pub vae: Option<String>,
+}
+
 impl Found {
+    /// What the model may be called here: its name behind all of its folders, behind fewer and fewer, and alone.
+    pub fn model_names(&self) -> impl Iterator<Item = &str> {
+        std::iter::successors(self.model.as_deref(), |name| name.split_once('/').map(|(_, rest)| rest))
+    }
+
     /// Whether the text named nothing at all.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

@@ -1,10 +1,13 @@
 use super::fill::filled;
+use super::hands::promptly;
 use super::history::{Change, History};
 use super::mask_edits::Adjusted;
+use super::seen::{Mixed, Mixing, Seen};
 use super::{
     Bucket, Combine, Error, Frame, LayerEdit, LayerId, LayerKind, LayerLook, MaskEdit, Painting, Side, Stack, Tiles,
 };
 use crate::geom::{Bounds, Extent};
+use crate::memory::check_room;
 use crate::pixels::{Mask, Picture};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -14,14 +17,11 @@ use std::sync::{Arc, OnceLock};
 pub struct Document {
     extent: Extent,
     stack: Stack,
-    /// What is seen of the layers.
-    flat: Arc<Tiles>,
-    /// The same with what lies over the picture; the same tiles where that is nothing.
-    shown: Arc<Tiles>,
+    seen: Seen,
     /// The picture in one piece, once somebody asks for it.
     picture: OnceLock<Arc<Picture>>,
     /// Not there as long as it keeps everything and nobody asks for it.
-    mask: OnceLock<Mask>,
+    mask: OnceLock<Arc<Mask>>,
     masks_something: bool,
     pub(super) adjusted: Option<Adjusted>,
     history: History,
@@ -99,12 +99,10 @@ impl Document {
 
     /// A document of this size without a picture, its mask empty.
     pub fn new(extent: Extent) -> Self {
-        let flat = Arc::new(Tiles::clear(extent));
         Self {
             extent,
             stack: Stack::default(),
-            shown: Arc::clone(&flat),
-            flat,
+            seen: Seen::of(&Stack::default(), extent),
             picture: OnceLock::new(),
             mask: OnceLock::new(),
             masks_something: false,
@@ -130,13 +128,11 @@ impl Document {
         Frame { extent, left: 0, top: 0 }.check()?;
         check_extents(extent, &stack, mask.as_ref())?;
         let mask = mask.filter(|mask| !mask.is_empty());
-        let flat = Arc::new(stack.flattened(extent));
         Ok(Self {
-            shown: Self::new(extent).shown_of(&stack, &flat),
-            flat,
+            seen: Seen::of(&stack, extent),
             stack,
             masks_something: mask.is_some(),
-            mask: mask.map_or_else(OnceLock::new, OnceLock::from),
+            mask: once(mask),
             ..Self::new(extent)
         })
     }
@@ -158,14 +154,35 @@ impl Document {
         &self.stack
     }
 
-    /// What is seen of all layers together; another one whenever something else is seen, and where it changed, its tiles are others.
+    /// The picture: what is seen of all layers together that are a part of it; another one whenever something else is seen, and where it changed,
+    /// its tiles are others. After a change of much it may have to be put together first.
     pub fn flat(&self) -> &Arc<Tiles> {
-        &self.flat
+        &self.seen.now(&self.stack).picture
     }
 
-    /// The same with what is seen over the picture: layers of masks, and those that guide.
+    /// The picture as it was put together last: what to show without waiting.
+    pub fn last_flat(&self) -> &Arc<Tiles> {
+        &self.seen.last().picture
+    }
+
+    /// What has to be put together until that is what is seen, for [`Self::take_mixed`]. None if it is.
+    pub fn to_mix(&self) -> Option<Mixing> {
+        self.seen.to_mix(&self.stack)
+    }
+
+    /// Takes what was put together meanwhile.
+    pub fn take_mixed(&mut self, mixed: Mixed) {
+        self.seen.take(mixed, &self.stack);
+    }
+
+    /// As [`Self::flat`], with what is seen over the picture: layers of masks, and those that guide. The same tiles where there is nothing.
     pub fn shown(&self) -> &Arc<Tiles> {
-        &self.shown
+        &self.seen.now(&self.stack).shown
+    }
+
+    /// As [`Self::last_flat`], with what is seen over the picture.
+    pub fn last_shown(&self) -> &Arc<Tiles> {
+        &self.seen.last().shown
     }
 
     /// The same document as a model is to paint on: what is on layers of masks that are seen is masked, too. It has no past. None where
@@ -176,9 +193,9 @@ impl Document {
         let masks_something = !mask.is_empty();
         Some(Self {
             stack: self.stack.clone(),
-            flat: Arc::clone(&self.flat),
+            seen: self.seen.clone(),
             picture: self.picture.clone(),
-            mask: OnceLock::from(mask),
+            mask: once(Some(mask)),
             masks_something,
             beside: self.beside.clone(),
             revision: self.revision,
@@ -199,12 +216,17 @@ impl Document {
     /// The picture to start from: what is seen of all layers together, in one piece. None without layers. It is put together when
     /// it is asked for, and stays the same one until something else is seen.
     pub fn picture(&self) -> Option<&Arc<Picture>> {
-        self.has_picture().then(|| self.picture.get_or_init(|| Arc::new(self.flat.to_picture())))
+        self.has_picture().then(|| self.picture.get_or_init(|| Arc::new(self.flat().to_picture())))
     }
 
     /// Where to repaint, of the document's extent.
     pub fn mask(&self) -> &Mask {
-        self.mask.get_or_init(|| Mask::empty(self.extent))
+        self.shared_mask()
+    }
+
+    /// The same, to be kept: it stays as it is, and the document has another one when its mask changes.
+    pub fn shared_mask(&self) -> &Arc<Mask> {
+        self.mask.get_or_init(|| Arc::new(Mask::empty(self.extent)))
     }
 
     /// Whether the mask repaints anything.
@@ -270,6 +292,10 @@ impl Document {
 
     /// Carries out an edit as one step of undo. Returns whether anything changed: what changes nothing is no step.
     pub fn apply(&mut self, edit: Edit) -> Result<bool, Error> {
+        promptly(|| self.carry_out(edit))
+    }
+
+    fn carry_out(&mut self, edit: Edit) -> Result<bool, Error> {
         let look = match &edit {
             Edit::Layer(LayerEdit::Look { layer, goes_on, .. }) => Some((*layer, *goes_on)),
             _ => None,
@@ -351,40 +377,14 @@ impl Document {
     /// What would be seen after an edit of the layers.
     pub fn seen_with(&self, edit: LayerEdit) -> Result<Tiles, Error> {
         Ok(match self.stack.edited(self.extent, edit)? {
-            Some(stack) => self.flat_of(&stack),
-            None => (*self.flat).clone(),
+            Some(stack) => Arc::unwrap_or_clone(self.seen.with(&stack)),
+            None => (**self.flat()).clone(),
         })
     }
 
     /// Layers of the same size and another mask, or none, in one.
     fn swap_canvas(&mut self, stack: Stack, mask: Option<Mask>) -> Change {
         self.swap(Change::Canvas { extent: self.extent, stack, mask, beside: self.beside.clone(), bytes: 0 })
-    }
-
-    /// What is shown of a stack of which the picture is `flat`.
-    fn shown_of(&self, stack: &Stack, flat: &Arc<Tiles>) -> Arc<Tiles> {
-        if !stack.has_more_than_the_picture() {
-            return Arc::clone(flat);
-        }
-        let count = flat.count();
-        let is_as_large = self.extent == flat.extent();
-        let mut shown = if is_as_large { (*self.shown).clone() } else { (**flat).clone() };
-        let changed: Vec<_> = if is_as_large {
-            let moved: std::collections::HashSet<_> = flat.changed(&self.flat).collect();
-            (0..count).filter(|index| moved.contains(index) || self.stack.differs_over(stack, *index)).collect()
-        } else {
-            (0..count).collect()
-        };
-        shown.set_all(&changed, |index| stack.shown(index, flat.tile(index).cloned()));
-        Arc::new(shown)
-    }
-
-    /// What is seen of a stack that differs a little from the document's.
-    fn flat_of(&self, stack: &Stack) -> Tiles {
-        let mut flat = (*self.flat).clone();
-        let changed: Vec<_> = (0..flat.count()).filter(|&index| self.stack.differs(stack, index)).collect();
-        flat.set_all(&changed, |index| stack.seen(index));
-        flat
     }
 
     fn take_picture(
@@ -448,6 +448,9 @@ impl Document {
         if extent == self.extent() {
             return Ok(None);
         }
+        // Each layer with anything on it, and what is seen of them.
+        let sheets = self.stack.layers().iter().filter(|layer| !layer.tiles.is_clear()).count() + 1;
+        check_room((extent.area() * 4 * sheets) as u64).map_err(|short| Error::NoRoom { extent, short })?;
         let mask = self.masks_something.then(|| self.mask().resized(extent));
         Ok(Some(self.swap(Change::Canvas {
             extent,
@@ -462,23 +465,14 @@ impl Document {
         let (stack, shown) = painting.into_parts();
         (stack != self.stack).then(|| {
             self.revision += 1;
-            if !stack.has_more_than_the_picture() {
-                return self.take_stack(stack, shown, None);
+            if self.seen.turn_to(&stack, shown) {
+                self.picture = OnceLock::new();
             }
-            let flat = self.flat_of(&stack);
-            self.take_stack(stack, flat, Some(Arc::new(shown)))
+            self.take_stack(stack)
         })
     }
 
-    /// `shown`, where there is more than the picture and it is known already.
-    fn take_stack(&mut self, stack: Stack, flat: Tiles, shown: Option<Arc<Tiles>>) -> Change {
-        let is_another = flat.changed(&self.flat).next().is_some();
-        let flat = if is_another { Arc::new(flat) } else { Arc::clone(&self.flat) };
-        self.shown = shown.unwrap_or_else(|| self.shown_of(&stack, &flat));
-        if is_another {
-            self.picture = OnceLock::new();
-            self.flat = flat;
-        }
+    fn take_stack(&mut self, stack: Stack) -> Change {
         let stack = std::mem::replace(&mut self.stack, stack);
         let bytes = stack.bytes_besides(&self.stack);
         Change::Layers { stack, bytes }
@@ -498,6 +492,7 @@ impl Document {
                 self.mask();
                 if let Some(mask) = self.mask.get_mut() {
                     let boxed = coverage.chunks_exact_mut(bounds.extent.width as usize);
+                    let mask = Arc::make_mut(mask);
                     for (row, kept) in rows(self.extent, bounds).zip(boxed) {
                         mask.coverage_mut()[row].swap_with_slice(kept);
                     }
@@ -505,26 +500,35 @@ impl Document {
                 self.note_mask(bounds);
                 Change::MaskBox { bounds, coverage }
             }
+            Change::Mask(mask) => {
+                self.mask();
+                let old_mask = self.mask.get_mut().map(|held| std::mem::replace(held, mask));
+                self.note_mask(Bounds::whole(self.extent));
+                Change::Mask(old_mask.expect("it was just asked for"))
+            }
             Change::MaskInverted => {
-                self.mask = OnceLock::from(self.mask().inverted());
+                self.mask = once(Some(self.mask().inverted()));
                 self.note_mask(Bounds::whole(self.extent));
                 Change::MaskInverted
             }
             Change::Layers { stack, .. } => {
-                let flat = self.flat_of(&stack);
-                self.take_stack(stack, flat, None)
+                if self.seen.turn(&self.stack, &stack) {
+                    self.picture = OnceLock::new();
+                }
+                self.take_stack(stack)
             }
             Change::Canvas { extent, stack, mask, beside, .. } => {
                 let beside = std::mem::replace(&mut self.beside, beside);
-                let flat = if extent == self.extent { self.flat_of(&stack) } else { stack.flattened(extent) };
-                let flat = Arc::new(flat);
-                self.shown = self.shown_of(&stack, &flat);
-                self.flat = flat;
                 let old_extent = std::mem::replace(&mut self.extent, extent);
                 let old_stack = std::mem::replace(&mut self.stack, stack);
-                let mask = mask.map_or_else(OnceLock::new, OnceLock::from);
-                let old_mask = std::mem::replace(&mut self.mask, mask).into_inner().filter(|mask| !mask.is_empty());
-                self.picture = OnceLock::new();
+                let old_mask = std::mem::replace(&mut self.mask, once(mask)).into_inner();
+                let old_mask = old_mask.filter(|mask| !mask.is_empty()).map(Arc::unwrap_or_clone);
+                if extent != old_extent {
+                    self.seen = Seen::of(&self.stack, extent);
+                    self.picture = OnceLock::new();
+                } else if self.seen.turn(&old_stack, &self.stack) {
+                    self.picture = OnceLock::new();
+                }
                 self.dirty = None;
                 self.note_mask(Bounds::whole(extent));
                 let bytes = old_stack.bytes_besides(&self.stack);
@@ -532,6 +536,10 @@ impl Document {
             }
         }
     }
+}
+
+fn once(mask: Option<Mask>) -> OnceLock<Arc<Mask>> {
+    mask.map_or_else(OnceLock::new, |mask| OnceLock::from(Arc::new(mask)))
 }
 
 /// Layers and mask must be as large as the document.

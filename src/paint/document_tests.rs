@@ -165,7 +165,7 @@ fn any_edit() -> impl Strategy<Value = Edit> {
             Edit::Mask(MaskEdit::Shape(shapes[shape].clone(), how))
         }),
         2 => (-5i32..5, 0.0f32..4.0).prop_map(|(grow, feather)| {
-            Edit::Mask(MaskEdit::Adjust { grow, feather, goes_on: false })
+            Edit::Mask(MaskEdit::Adjust { grow, feather, goes_on: false, is_rough: false })
         }),
         1 => (8u32..30, any::<bool>()).prop_map(|(side, masks)| {
             let extent = Extent::new(side, side);
@@ -390,7 +390,7 @@ fn a_stroke_that_was_begun_on_something_else_is_refused() {
 fn the_largest_document_is_small_as_long_as_it_is_empty() {
     let document = Document::new(Extent::new(8192, 8192));
     assert!(document.mask.get().is_none() && document.picture.get().is_none());
-    assert_eq!(document.flat.bytes_besides(None), 0);
+    assert_eq!(document.flat().bytes_besides(None), 0);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 use super::{Frame, Stack};
 use crate::geom::Extent;
+use crate::memory::NoRoom;
 
 /// Why an edit cannot be applied. The document is as it was.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +27,14 @@ pub enum Error {
     /// More pixels than can be edited.
     #[error("a picture of {0} is too large: no side may be longer than {most} pixels", most = Frame::MOST_SIDE)]
     TooLarge(Extent),
+    /// More than memory holds.
+    #[error("the layers at {extent} do not fit: {short}")]
+    NoRoom {
+        /// The size.
+        extent: Extent,
+        /// What is there.
+        short: NoRoom,
+    },
     /// Nothing to work on.
     #[error("there is no such layer: add one, or choose another")]
     NoLayer,

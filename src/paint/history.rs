@@ -5,12 +5,15 @@ use super::{Beside, LayerId, Stack};
 use crate::geom::{Bounds, Extent};
 use crate::pixels::Mask;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// What a change replaced.
 #[derive(Clone, Debug)]
 pub(super) enum Change {
     /// The coverage of a box of the mask, row by row.
     MaskBox { bounds: Bounds, coverage: Vec<u8> },
+    /// The whole mask.
+    Mask(Arc<Mask>),
     /// Nothing: inverting again takes it back.
     MaskInverted,
     /// The layers. What they hold that the ones in their place do not share takes `bytes`.
@@ -24,6 +27,7 @@ impl Change {
         size_of::<Self>()
             + match self {
                 Self::MaskBox { coverage, .. } => coverage.len(),
+                Self::Mask(mask) => mask.coverage().len(),
                 Self::MaskInverted => 0,
                 Self::Layers { bytes, .. } => *bytes,
                 Self::Canvas { mask, bytes, .. } => mask.as_ref().map_or(0, |mask| mask.coverage().len()) + bytes,

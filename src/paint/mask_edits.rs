@@ -2,10 +2,12 @@
 
 use super::brush::Dabs;
 use super::document::{Document, rows};
+use super::hands::promptly;
 use super::history::Change;
 use super::{Combine, Error, Shape, Stroke};
 use crate::geom::{Bounds, Extent};
 use crate::pixels::Mask;
+use std::sync::Arc;
 
 /// A change of the mask.
 #[derive(Clone, Debug)]
@@ -28,6 +30,8 @@ pub enum MaskEdit {
         feather: f32,
         /// Whether that takes the place of the adjustment before it, if nothing was done in between: a slider that is being dragged.
         goes_on: bool,
+        /// Whether a large mask may be adjusted roughly, so that it is seen at once, until [`Document::finish_adjusting`].
+        is_rough: bool,
     },
 }
 
@@ -35,11 +39,12 @@ pub enum MaskEdit {
 #[derive(Clone, Debug)]
 pub(super) struct Adjusted {
     /// What the mask was.
-    base: Mask,
+    base: Arc<Mask>,
     grow: i32,
     feather: f32,
     /// Whether that is a step of undo: what changes nothing is none.
     is_step: bool,
+    is_rough: bool,
     /// Of the document after it.
     revision: u64,
 }
@@ -68,34 +73,43 @@ impl Document {
                 let area = shape.mask(self.flat());
                 self.take_mask(&combine.of(self.mask(), &area))
             }
-            MaskEdit::Adjust { grow, feather, goes_on } => return Ok(self.adjust_mask(grow, feather, goes_on)),
+            MaskEdit::Adjust { grow, feather, goes_on, is_rough } => {
+                return Ok(self.adjust_mask((grow, feather), goes_on, is_rough));
+            }
         };
         let changed = change.is_some();
         self.remember(change);
         Ok(changed)
     }
 
-    fn adjust_mask(&mut self, grow: i32, feather: f32, goes_on: bool) -> bool {
+    /// Makes an adjustment exact that was made roughly, if it is the newest change. Returns whether it was.
+    pub fn finish_adjusting(&mut self) -> bool {
+        let rough = self.newest_adjustment().filter(|adjusted| adjusted.is_rough);
+        let Some((grow, feather)) = rough.map(|adjusted| (adjusted.grow, adjusted.feather)) else { return false };
+        promptly(|| self.adjust_mask((grow, feather), true, false));
+        true
+    }
+
+    fn adjust_mask(&mut self, (grow, feather): (i32, f32), goes_on: bool, is_rough: bool) -> bool {
         let earlier = self.newest_adjustment().filter(|_| goes_on).cloned();
         if earlier.is_none() && !self.has_mask() {
             return false;
         }
-        let before = self.mask().clone();
+        let before = Arc::clone(self.shared_mask());
         if earlier.as_ref().is_some_and(|earlier| earlier.is_step) {
             self.forget_newest();
         }
-        let base = earlier.map_or_else(|| before.clone(), |earlier| earlier.base);
-        let grown = if grow < 0 {
-            base.inverted().grown(grow.unsigned_abs()).inverted()
-        } else {
-            base.grown(grow.unsigned_abs())
-        };
-        let change = self.take_mask(&grown.feathered(feather));
-        let is_step = change.is_some();
-        self.remember(change);
+        let base = earlier.map_or_else(|| Arc::clone(&before), |earlier| earlier.base);
+        let by = if is_rough { (base.extent().area() as f64 / ROUGH_AREA as f64).sqrt().ceil() as u32 } else { 1 };
+        let after = base.roughly(by, |mask| adjusted(mask, grow, feather, by));
+        let is_step = after != *base;
+        if is_step {
+            let change = self.swap(Change::Mask(Arc::new(after)));
+            self.remember(Some(change));
+        }
         let revision = self.revision();
-        self.adjusted = Some(Adjusted { base, grow, feather, is_step, revision });
-        *self.mask() != before
+        self.adjusted = Some(Adjusted { base, grow, feather, is_step, is_rough: by > 1, revision });
+        *self.mask() != *before
     }
 
     fn paint_mask(&mut self, stroke: &Stroke) -> Option<Change> {
@@ -114,15 +128,29 @@ impl Document {
     /// Takes over what is different in `after`, which differs in `bounds` at most.
     fn take_mask_within(&mut self, after: &Mask, bounds: Bounds) -> Option<Change> {
         let bounds = difference(self.mask(), after, bounds)?;
-        let coverage = rows(after.extent(), bounds).flat_map(|row| &after.coverage()[row]).copied().collect();
+        let mut coverage = Vec::with_capacity(bounds.extent.area());
+        rows(after.extent(), bounds).for_each(|row| coverage.extend_from_slice(&after.coverage()[row]));
         Some(self.swap(Change::MaskBox { bounds, coverage }))
     }
+}
+
+/// How many pixels are adjusted fast enough to follow a slider.
+const ROUGH_AREA: usize = 1 << 20;
+
+/// A mask that reaches further and is softened, where one of its pixels stands for `by` across and down.
+fn adjusted(mask: &Mask, grow: i32, feather: f32, by: u32) -> Mask {
+    let reach = (f64::from(grow.unsigned_abs()) / f64::from(by)).round() as u32;
+    let grown = if grow < 0 { mask.inverted().grown(reach).inverted() } else { mask.grown(reach) };
+    grown.feathered(feather / by as f32)
 }
 
 /// The smallest box within `bounds` outside of which two masks of one extent agree. `None` if they agree everywhere.
 pub(super) fn difference(before: &Mask, after: &Mask, bounds: Bounds) -> Option<Bounds> {
     let mut found: Option<Bounds> = None;
     for (y, row) in (bounds.top..).zip(rows(before.extent(), bounds)) {
+        if before.coverage()[row.clone()] == after.coverage()[row.clone()] {
+            continue;
+        }
         let mut differing = before.coverage()[row.clone()].iter().zip(&after.coverage()[row]).map(|(a, b)| a != b);
         if let Some(first) = differing.clone().position(|differs| differs) {
             let last = differing.rposition(|differs| differs).unwrap_or(first);
@@ -150,7 +178,7 @@ mod tests {
     }
 
     fn adjust(document: &mut Document, grow: i32, feather: f32) -> bool {
-        document.apply(Edit::Mask(MaskEdit::Adjust { grow, feather, goes_on: true })).unwrap()
+        document.apply(Edit::Mask(MaskEdit::Adjust { grow, feather, goes_on: true, is_rough: false })).unwrap()
     }
 
     #[test]
@@ -190,5 +218,27 @@ mod tests {
         assert_eq!(*document.mask(), inverted.grown(3));
         document.undo();
         assert_eq!(*document.mask(), inverted);
+    }
+
+    #[test]
+    fn a_large_mask_is_adjusted_roughly_while_it_is_dragged_and_exactly_in_the_end() {
+        let mut document = Document::new(Extent::new(1500, 1400));
+        let ellipse = Shape::Ellipse(Point::new(300.0, 300.0), Point::new(900.0, 800.0));
+        document.apply(Edit::Mask(MaskEdit::Shape(ellipse, Combine::Add))).unwrap();
+        let before = document.mask().clone();
+        let exact = before.grown(30).feathered(12.0);
+        for grow in [10, 20, 30] {
+            let rough = MaskEdit::Adjust { grow, feather: 12.0, goes_on: true, is_rough: true };
+            assert!(document.apply(Edit::Mask(rough)).unwrap());
+        }
+        assert_ne!(*document.mask(), exact);
+        let apart = document.mask().coverage().iter().zip(exact.coverage()).map(|(a, b)| a.abs_diff(*b)).max();
+        assert!(apart.unwrap() < 40, "{apart:?}");
+        assert!(document.finish_adjusting() && !document.finish_adjusting());
+        assert_eq!((document.mask(), document.mask_adjustment()), (&exact, (30, 12.0)));
+        assert!(document.undo());
+        assert_eq!(*document.mask(), before, "it is one step");
+        assert!(document.redo());
+        assert_eq!(*document.mask(), exact);
     }
 }

@@ -82,7 +82,7 @@ impl Document {
             for x in (0..width).step_by(stride as usize).filter(|x| row[*x as usize] > 0) {
                 let coverage = u64::from(row[x as usize]);
                 all += coverage;
-                clear += coverage * u64::from(255 - self.flat().pixel(x, y)[3]) / 255;
+                clear += coverage * u64::from(255 - self.last_flat().pixel(x, y)[3]) / 255;
             }
         }
         clear * 2 > all

@@ -179,6 +179,12 @@ impl Stack {
         !self.sheets(index).map(key).eq(other.sheets(index).map(key))
     }
 
+    /// How many layers are mixed where a tile is put together; none where one alone is seen.
+    pub(super) fn sheets_to_mix(&self, index: usize) -> usize {
+        let over = self.over_the_picture().filter(|layer| layer.tiles.tile(index).is_some());
+        Some(self.sheets(index).count() + over.count()).filter(|&count| count > 1).unwrap_or(0)
+    }
+
     fn sheets(&self, index: usize) -> impl Iterator<Item = Sheet<'_>> {
         let seen = self.layers.iter().filter(|layer| {
             let look = &layer.look;

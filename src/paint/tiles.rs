@@ -2,6 +2,7 @@
 //! and two pictures are told apart by comparing addresses. A tile that is not there is clear.
 
 use super::blend::{premultiplied, straight};
+use super::hands::promptly;
 use crate::geom::{Bounds, Extent};
 use crate::pixels::{Mask, Picture};
 use rayon::prelude::*;
@@ -132,7 +133,7 @@ impl Tiles {
     /// The pixels of a picture.
     pub fn of(picture: &Picture) -> Self {
         let grid = Grid::new(picture.extent());
-        let tiles = (0..grid.count()).into_par_iter().map(|index| cut(picture, grid, index)).collect();
+        let tiles = promptly(|| (0..grid.count()).into_par_iter().map(|index| cut(picture, grid, index)).collect());
         Self { grid, tiles }
     }
 
@@ -194,7 +195,7 @@ impl Tiles {
         let extent = self.extent();
         let mut rgba = vec![0; extent.area() * 4];
         let band = extent.width as usize * 4 * SIDE;
-        rgba.par_chunks_mut(band.max(1)).enumerate().for_each(|(row, bytes)| {
+        let lay = |(row, bytes): (usize, &mut [u8])| {
             let columns = self.grid.columns as usize;
             for (column, tile) in self.tiles[row * columns..(row + 1) * columns].iter().enumerate() {
                 let Some(tile) = tile else { continue };
@@ -206,7 +207,8 @@ impl Tiles {
                     to[..width].copy_from_slice(&from.as_flattened()[..width]);
                 }
             }
-        });
+        };
+        promptly(|| rgba.par_chunks_mut(band.max(1)).enumerate().for_each(lay));
         Picture::from_rgba(extent, rgba).expect("as many bytes as the extent says")
     }
 
@@ -300,7 +302,10 @@ impl Tiles {
 
     /// The tiles in these places, made by `make`, on all threads. A clear one is left out.
     pub(super) fn set_all(&mut self, indices: &[usize], make: impl Fn(usize) -> Option<Arc<Tile>> + Sync) {
-        let made: Vec<_> = indices.par_iter().map(|&index| (index, make(index))).collect();
+        let made: Vec<_> = match indices {
+            [index] => vec![(*index, make(*index))],
+            _ => promptly(|| indices.par_iter().map(|&index| (index, make(index))).collect()),
+        };
         for (index, tile) in made {
             self.tiles[index] = tile;
         }

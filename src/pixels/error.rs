@@ -1,5 +1,6 @@
 use crate::files::SaveError;
 use crate::geom::Extent;
+use crate::memory::NoRoom;
 use std::io;
 
 /// Why an image could not be read or written, in words for the person who chose it. `name` is the file, or what stands for it.
@@ -46,6 +47,16 @@ pub enum Error {
         name: String,
         /// The size it claims.
         extent: Extent,
+    },
+    /// More than memory holds.
+    #[error("this image is {extent}: {short}: {name}")]
+    NoRoom {
+        /// Which file.
+        name: String,
+        /// Its size.
+        extent: Extent,
+        /// What is there.
+        short: NoRoom,
     },
     /// The file begins like an image and is none, or ends too early.
     #[error("this image is damaged or incomplete ({reason}): try to copy or save it again: {name}")]

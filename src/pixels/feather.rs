@@ -6,8 +6,10 @@ use crate::geom::Bounds;
 use rayon::prelude::*;
 
 const PASSES: usize = 3;
-/// How many columns are blurred together.
-const STRIP: usize = 16;
+/// How many lines are blurred beside each other: for the compiler's vectors, and so that what is read of a row while columns are
+/// blurred is used before it is gone from the cache.
+const LANES: usize = 16;
+type Lanes = [f32; LANES];
 
 impl Mask {
     /// The mask blurred by a Gaussian of standard deviation `radius`, in image pixels, as A1111's mask blur counts. Beyond the
@@ -31,34 +33,36 @@ impl Mask {
 
         let (across, down) = (columns.len(), rows.len());
         let mut plane = vec![0.0; across * down];
-        plane.par_chunks_exact_mut(across).zip(rows.clone()).for_each(|(row, y)| {
-            for (value, &coverage) in row.iter_mut().zip(&self.coverage()[y * width..][columns.clone()]) {
-                *value = f32::from(coverage);
+        plane.par_chunks_mut(across * LANES).enumerate().for_each(|(group, lines)| {
+            let mut lanes = vec![[0.0; LANES]; across];
+            for lane in 0..lines.len() / across {
+                let row = &self.coverage()[(rows.start + group * LANES + lane) * width..][columns.clone()];
+                lanes.iter_mut().zip(row).for_each(|(to, &coverage)| to[lane] = f32::from(coverage));
             }
-            blur(row, half_widths);
+            blur(&mut lanes, half_widths);
+            for (lane, line) in lines.chunks_exact_mut(across).enumerate() {
+                line.iter_mut().zip(&lanes).for_each(|(to, from)| *to = from[lane]);
+            }
         });
-        // A few columns beside each other, so that what is read of a row is used before it is gone from the cache.
-        let strips: Vec<Vec<f32>> = (0..across)
+        let strips: Vec<Vec<[u8; LANES]>> = (0..across)
             .into_par_iter()
-            .step_by(STRIP)
+            .step_by(LANES)
             .map(|first| {
-                let count = STRIP.min(across - first);
-                let mut strip = vec![0.0; count * down];
-                for y in 0..down {
-                    for (x, &value) in plane[y * across + first..][..count].iter().enumerate() {
-                        strip[x * down + y] = value;
-                    }
+                let count = LANES.min(across - first);
+                let mut lanes = vec![[0.0; LANES]; down];
+                for (to, row) in lanes.iter_mut().zip(plane.chunks_exact(across)) {
+                    to[..count].copy_from_slice(&row[first..first + count]);
                 }
-                strip.chunks_exact_mut(down).for_each(|column| blur(column, half_widths));
-                strip
+                blur(&mut lanes, half_widths);
+                lanes.iter().map(|lanes| lanes.map(|value| (value + 0.5) as u8)).collect()
             })
             .collect();
 
         let mut feathered = self.clone();
         let lines = feathered.coverage_mut().par_chunks_exact_mut(width).skip(rows.start).take(down);
         lines.enumerate().for_each(|(y, line)| {
-            for (x, coverage) in line[columns.clone()].iter_mut().enumerate() {
-                *coverage = strips[x / STRIP][x % STRIP * down + y].round() as u8;
+            for (to, strip) in line[columns.clone()].chunks_mut(LANES).zip(&strips) {
+                to.copy_from_slice(&strip[y][..to.len()]);
             }
         });
         feathered
@@ -79,19 +83,26 @@ fn box_half_widths(sigma: f32) -> [usize; PASSES] {
     std::array::from_fn(|pass| if pass < narrow_passes { narrow / 2 } else { narrow / 2 + 1 })
 }
 
-/// Box after box over one line, the ends held.
-fn blur(line: &mut [f32], half_widths: [usize; PASSES]) {
-    let mut source = line.to_vec();
+/// Box after box over lines beside each other, the ends held.
+fn blur(lines: &mut [Lanes], half_widths: [usize; PASSES]) {
+    let (Some(&first), Some(&last)) = (lines.first(), lines.last()) else { return };
+    let mut held = Vec::new();
     for half in half_widths.into_iter().filter(|&half| half > 0) {
-        let held = |i: isize| f64::from(source[i.clamp(0, source.len() as isize - 1) as usize]);
-        let half = half as isize;
-        let mut sum: f64 = (-half..=half).map(held).sum();
-        let scale = 1.0 / (2 * half + 1) as f64;
-        for (i, value) in (0..).zip(line.iter_mut()) {
-            *value = (sum * scale) as f32;
-            sum += held(i + half + 1) - held(i - half);
+        held.clear();
+        held.resize(half, first);
+        held.extend_from_slice(lines);
+        held.resize(lines.len() + 2 * half + 1, last);
+        let mut sums = [0.0; LANES];
+        for lanes in &held[..=2 * half] {
+            sums.iter_mut().zip(lanes).for_each(|(sum, &value)| *sum += f64::from(value));
         }
-        source.copy_from_slice(line);
+        let scale = 1.0 / (2 * half + 1) as f64;
+        for ((to, out), into) in lines.iter_mut().zip(&held).zip(&held[2 * half + 1..]) {
+            for lane in 0..LANES {
+                to[lane] = (sums[lane] * scale) as f32;
+                sums[lane] += f64::from(into[lane]) - f64::from(out[lane]);
+            }
+        }
     }
 }
 

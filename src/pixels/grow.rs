@@ -1,8 +1,13 @@
 //! Masks that reach further: each pixel takes the strongest coverage within a disc around it (a grey dilation), so that soft edges
-//! stay as soft as they are. Along a row the strongest of a window is found as van Herk 1992 does, at a cost that does not grow with it.
+//! stay as soft as they are. A disc is a stretch in each of its rows, the longer the nearer to the middle: each row of the mask is
+//! widened bit by bit, and what it is at each length is what it gives to the rows that far above and below it.
 
 use super::Mask;
+use crate::geom::Bounds;
 use rayon::prelude::*;
+
+/// How many rows one thread takes on at once.
+const BAND: usize = 256;
 
 impl Mask {
     /// The mask grown by `radius` pixels in every direction.
@@ -12,43 +17,53 @@ impl Mask {
             return self.clone();
         };
         let (width, height) = (self.extent().width as usize, self.extent().height as usize);
-        let radius = radius.min(self.extent().width.max(self.extent().height));
-        let (reach, squared) = (i64::from(radius), (f64::from(radius) + 0.5).powi(2));
+        let reach = radius.min(self.extent().width.max(self.extent().height)) as usize;
+        let squared = (reach as f64 + 0.5).powi(2);
+        // How far to each side the disc goes, so many rows from its middle.
+        let halves: Vec<usize> = (0..=reach).map(|down| (squared - (down * down) as f64).sqrt() as usize).collect();
+        let Bounds { left, top, .. } = bounds;
+        let columns = (left as usize).saturating_sub(reach)..(bounds.right() as usize + reach).min(width);
+        let rows = (top as usize).saturating_sub(reach)..(bounds.bottom() as usize + reach).min(height);
         let mut grown = Self::empty(self.extent());
-        let rows = i64::from(bounds.top) - reach..i64::from(bounds.bottom()) + reach;
-        grown.coverage_mut().par_chunks_mut(width).enumerate().filter(|(y, _)| rows.contains(&(*y as i64))).for_each(
-            |(y, row)| {
-                for dy in -reach..=reach {
-                    let from = y as i64 + dy;
-                    if from < i64::from(bounds.top) || from >= i64::from(bounds.bottom()).min(height as i64) {
-                        continue;
+        let reached = &mut grown.coverage_mut()[rows.start * width..rows.end * width];
+        reached.par_chunks_mut(BAND * width).enumerate().for_each(|(band, lines)| {
+            let first = rows.start + band * BAND;
+            let end = first + lines.len() / width;
+            let near = first.saturating_sub(reach).max(top as usize)..(end + reach).min(bounds.bottom() as usize);
+            let (mut row, mut wider) = (vec![0; columns.len()], vec![0; columns.len()]);
+            for y in near {
+                row.copy_from_slice(&self.coverage()[y * width..][columns.clone()]);
+                if row.iter().fold(0, |all, &coverage| all | coverage) == 0 {
+                    continue;
+                }
+                let mut half = 0;
+                for (down, &wanted) in halves.iter().enumerate().rev() {
+                    while half < wanted {
+                        widen(&row, &mut wider);
+                        std::mem::swap(&mut row, &mut wider);
+                        half += 1;
                     }
-                    let half = (squared - (dy * dy) as f64).max(0.0).sqrt() as usize;
-                    let source = &self.coverage()[from as usize * width..(from as usize + 1) * width];
-                    for (to, strongest) in row.iter_mut().zip(strongest_around(source, half)) {
-                        *to = (*to).max(strongest);
+                    let below = (down > 0).then_some(y + down);
+                    for y in [y.checked_sub(down), below].into_iter().flatten().filter(|y| (first..end).contains(y)) {
+                        strengthen(&mut lines[(y - first) * width..][columns.clone()], &row);
                     }
                 }
-            },
-        );
+            }
+        });
         grown
     }
 }
 
-/// For each value the largest of those at most `half` places away.
-fn strongest_around(values: &[u8], half: usize) -> Vec<u8> {
-    let (length, window) = (values.len(), 2 * half + 1);
-    let at = |i: usize| if i < half || i - half >= length { 0 } else { values[i - half] };
-    let padded = length + 2 * half;
-    let (mut from_left, mut from_right) = (vec![0; padded], vec![0; padded]);
-    for i in 0..padded {
-        from_left[i] = if i % window == 0 { at(i) } else { at(i).max(from_left[i - 1]) };
-    }
-    for i in (0..padded).rev() {
-        let ends = i + 1 == padded || (i + 1) % window == 0;
-        from_right[i] = if ends { at(i) } else { at(i).max(from_right[i + 1]) };
-    }
-    (0..length).map(|i| from_right[i].max(from_left[i + window - 1])).collect()
+/// Each value the largest of itself and its two neighbours.
+fn widen(from: &[u8], to: &mut [u8]) {
+    to.copy_from_slice(from);
+    let others = from.len().saturating_sub(1);
+    strengthen(&mut to[..others], &from[from.len() - others..]);
+    strengthen(&mut to[from.len() - others..], &from[..others]);
+}
+
+fn strengthen(values: &mut [u8], with: &[u8]) {
+    values.iter_mut().zip(with).for_each(|(value, &other)| *value = (*value).max(other));
 }
 
 #[cfg(test)]

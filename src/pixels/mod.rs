@@ -11,6 +11,7 @@ mod grow;
 mod mask;
 mod picture;
 mod read;
+mod rough;
 mod seam;
 mod texts;
 mod write;

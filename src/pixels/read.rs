@@ -3,6 +3,7 @@
 
 use super::{Error, Mask, Picture};
 use crate::geom::Extent;
+use crate::memory::check_room;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 use std::io::{self, Cursor, Read};
 use std::path::Path;
@@ -47,6 +48,12 @@ impl Picture {
         if !Self::holds(extent) {
             return Err(Error::TooLarge { name: name(), extent });
         }
+        // As it is stored, and as it is kept.
+        check_room(decoder.total_bytes().saturating_add(extent.area() as u64 * 4)).map_err(|short| Error::NoRoom {
+            name: name(),
+            extent,
+            short,
+        })?;
         if format == ImageFormat::Jpeg && !jpeg_is_complete(bytes) {
             return Err(Error::Damaged { name: name(), reason: "it ends too early".into() });
         }

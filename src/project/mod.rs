@@ -107,6 +107,14 @@ pub enum Error {
         /// How many layers.
         layers: usize,
     },
+    /// More than memory holds.
+    #[error("a layer does not fit into memory: {short}: {name}")]
+    NoRoom {
+        /// The file's name.
+        name: String,
+        /// What is there.
+        short: crate::memory::NoRoom,
+    },
     /// A layer's pixels could not be made a PNG file.
     #[error(transparent)]
     Pixels(#[from] pixels::Error),

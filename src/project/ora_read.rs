@@ -134,7 +134,7 @@ impl Canvas<'_> {
     fn pixels(&mut self, node: Node, sheet: &Sheet) -> Result<Tiles, Error> {
         let Some(file) = node.attribute("src") else { return Ok(Tiles::clear(self.extent)) };
         let bytes = self.reader.bytes(file, Reader::MOST_PIXELS)?;
-        let picture = Picture::decode(&bytes, file).map_err(|error| self.reader.damaged(&error.to_string()))?;
+        let picture = Picture::decode(&bytes, file).map_err(|error| self.reader.undecoded(&error))?;
         let frame = Frame { extent: self.extent, left: sheet.left, top: sheet.top };
         Ok(Tiles::of(&picture).framed(frame))
     }

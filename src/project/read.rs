@@ -2,7 +2,7 @@ use super::ora_read::STACK;
 use super::{CONTENTS, Contents, Error, Opened, Project, VERSION};
 use crate::geom::Extent;
 use crate::paint::{Frame, Layer, Stack, Tiles};
-use crate::pixels::{Mask, Picture};
+use crate::pixels::{self, Mask, Picture};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -118,7 +118,7 @@ impl Reader {
 
     fn picture_of_any_size(&mut self, file: &str) -> Result<Picture, Error> {
         let bytes = self.bytes(file, Self::MOST_PIXELS)?;
-        Picture::decode(&bytes, file).map_err(|error| self.damaged(&error.to_string()))
+        Picture::decode(&bytes, file).map_err(|error| self.undecoded(&error))
     }
 
     /// A file of the archive, no larger than it may be whatever its header says.
@@ -133,6 +133,14 @@ impl Reader {
             return Err(self.damaged(&format!("{file} is too large")));
         }
         Ok(bytes)
+    }
+
+    /// Why a picture in it could not be decoded: for lack of memory, or because it is damaged.
+    pub(super) fn undecoded(&self, error: &pixels::Error) -> Error {
+        match error {
+            pixels::Error::NoRoom { short, .. } => Error::NoRoom { name: self.name.clone(), short: *short },
+            _ => self.damaged(&error.to_string()),
+        }
     }
 
     pub(super) fn damaged(&self, what: &str) -> Error {

@@ -1,6 +1,7 @@
 //! What shaders/canvas.wgsl is told, and its CPU twin: [`canvas`] computes the colour of one screen pixel in the same steps.
 //! The file explains the rules; here they are again in Rust so that a test can hold one against the other.
 
+use super::levels::{level_at, pixels_per_texel};
 use crate::geom::Extent;
 
 /// A premultiplied colour in gamma space, each channel 0..1.
@@ -22,7 +23,7 @@ pub struct CanvasUniforms {
     /// Left, top, width and height of what the preview stands for, in image pixels.
     pub part: [f32; 4],
     /// For before and after: up to which column of the picture there is what was before; half the width of the line there, in target
-    /// pixels; two zeros.
+    /// pixels. Then the level of the textures that is read, which [`Self::in_texels`] puts in, and a zero.
     pub compare: [f32; 4],
     /// Around the picture.
     pub backdrop: Colour,
@@ -45,22 +46,25 @@ pub struct CanvasUniforms {
 }
 
 impl CanvasUniforms {
-    /// The same view where a texel stands for `count` pixels across and down: to the shader, the texels are the image pixels.
-    pub(super) fn with_pixels_per_texel(self, count: f32) -> Self {
-        let [left, top, across, down] = self.place;
+    /// The same view as the shader is told of it: where a texture cannot hold as many texels, texels are to it the image pixels; and
+    /// the level is chosen of which few texels lie under a target pixel.
+    #[must_use]
+    pub fn in_texels(self) -> Self {
         let [width, height, cell, reach] = self.extent;
+        let count = pixels_per_texel(Extent::new(width as u32, height as u32)) as f32;
+        let [left, top, across, down] = self.place;
         let [split, line, ..] = self.compare;
         Self {
             place: [left, top, across * count, down * count],
             extent: [width / count, height / count, cell, reach],
             part: self.part.map(|length| length / count),
-            compare: [split / count, line, 0.0, 0.0],
+            compare: [split / count, line, level_at(across * count) as f32, 0.0],
             ..self
         }
     }
 }
 
-/// Texels as the GPU holds them: `channels` bytes each, rows from the top.
+/// A level of a texture as the GPU holds it: rows from the top.
 #[derive(Clone, Copy, Debug)]
 pub struct Texels<'a> {
     /// How many there are.
@@ -88,7 +92,8 @@ impl Texels<'_> {
 
 const MAX_TAPS: i32 = 32;
 
-/// The colour of the screen pixel whose middle is `at`, in target pixels from the viewport's top left corner.
+/// The colour of the screen pixel whose middle is `at`, in target pixels from the viewport's top left corner. The textures are given at the
+/// level that `u` names, a preview that is drawn through a spline at its only one.
 pub fn canvas(u: &CanvasUniforms, picture: Texels, preview: Texels, mask: Texels, at: [f32; 2]) -> Colour {
     let top_left = [u.place[0], u.place[1]];
     let scale = [u.place[2], u.place[3]];
@@ -114,10 +119,12 @@ pub fn canvas(u: &CanvasUniforms, picture: Texels, preview: Texels, mask: Texels
     let checker = if cell - 2.0 * (cell / 2.0).floor() < 0.5 { u.checker_light } else { u.checker_dark };
     let mut inside = checker;
     let split = top_left[0] + u.compare[0] * scale[0];
+    let side = (1 << u.compare[2] as u32) as f32;
+    let (first, end) = (low.map(|at| at / side), high.map(|at| at / side));
     if u.show[0] > 4.5 && at[0] < split {
-        inside = over(average(preview.last(), low, high, |x, y| preview.colour(x, y)), inside);
+        inside = over(average(preview.last(), first, end, |x, y| preview.colour(x, y)), inside);
     } else if u.show[0] < 1.5 || u.show[0] > 2.5 {
-        inside = over(average(picture.last(), low, high, |x, y| picture.colour(x, y)), inside);
+        inside = over(average(picture.last(), first, end, |x, y| picture.colour(x, y)), inside);
     }
     let place: [f32; 2] = std::array::from_fn(|i| (low[i] + high[i]) * 0.5);
     if u.show[0] > 1.5
@@ -125,11 +132,11 @@ pub fn canvas(u: &CanvasUniforms, picture: Texels, preview: Texels, mask: Texels
         && (0..2).all(|i| place[i] >= u.part[i] && place[i] < u.part[i] + u.part[i + 2])
     {
         let estimate = over(spline(preview, u.part, place), checker);
-        let [shown] = if u.show[0] > 3.5 { average(mask.last(), low, high, |x, y| [mask.value(x, y)]) } else { [1.0] };
+        let [shown] = if u.show[0] > 3.5 { average(mask.last(), first, end, |x, y| [mask.value(x, y)]) } else { [1.0] };
         inside = std::array::from_fn(|c| inside[c] * (1.0 - shown) + estimate[c] * shown);
     }
     if u.show[1] > 0.5 {
-        inside = over(mask_colour(u, mask, at, low, high), inside);
+        inside = over(mask_colour(u, mask, at, first, end), inside);
     }
     if u.show[0] > 4.5 && u.compare[0] > 0.0 && u.compare[0] < u.extent[0] {
         let away = (at[0] - split).abs();
@@ -205,13 +212,14 @@ fn spline_weights(f: f32) -> [f32; 4] {
     ]
 }
 
-fn mask_colour(u: &CanvasUniforms, mask: Texels, at: [f32; 2], low: [f32; 2], high: [f32; 2]) -> Colour {
-    let coverage = |low, high| average(mask.last(), low, high, |x, y| [mask.value(x, y)])[0];
+/// `first` and `end` are the box under the pixel, in texels.
+fn mask_colour(u: &CanvasUniforms, mask: Texels, at: [f32; 2], first: [f32; 2], end: [f32; 2]) -> Colour {
+    let side = (1 << u.compare[2] as u32) as f32;
     let in_mask = |dx: f32, dy: f32| {
         let pixel = [at[0] + dx, at[1] + dy];
-        let is_inside = (0..2).all(|i| pixel[i] >= u.place[i] && pixel[i] < u.place[i] + u.extent[i] * u.place[i + 2]);
-        let low: [f32; 2] = std::array::from_fn(|i| (pixel[i] - 0.5 - u.place[i]) / u.place[i + 2]);
-        is_inside && coverage(low, std::array::from_fn(|i| low[i] + 1.0 / u.place[i + 2])) >= 0.5
+        let place: [f32; 2] = std::array::from_fn(|i| (pixel[i] - u.place[i]) / u.place[i + 2]);
+        let is_inside = (0..2).all(|i| place[i] >= 0.0 && place[i] < u.extent[i]);
+        is_inside && mask.value((place[0] / side) as i32, (place[1] / side) as i32) >= 0.5
     };
     let period = u.show[3] * 4.0;
     let along = at[0] + at[1];
@@ -224,7 +232,10 @@ fn mask_colour(u: &CanvasUniforms, mask: Texels, at: [f32; 2], low: [f32; 2], hi
     match in_mask(0.0, 0.0) {
         true if !neighbours.iter().all(|&n| n) => dash,
         false if neighbours.iter().any(|&n| n) => other,
-        _ => scaled(if in_hatch { u.mask_hatch } else { u.mask_tint }, coverage(low, high)),
+        _ => {
+            let [coverage] = average(mask.last(), first, end, |x, y| [mask.value(x, y)]);
+            scaled(if in_hatch { u.mask_hatch } else { u.mask_tint }, coverage)
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! The textures and the pipeline of the canvas, and the callback that draws it inside egui's render pass.
 
 use super::canvas::CanvasUniforms;
+use super::levels::{Content, Slot, Upload};
 use super::shaders::CANVAS;
-use super::uploads::{CanvasPicture, Queue, Slot, Upload, pixels_per_texel};
+use super::uploads::{CanvasPicture, Queue};
 use crate::geom::Extent;
 use eframe::egui::{PaintCallbackInfo, Rect, Shape};
 use eframe::egui_wgpu::{self, wgpu};
@@ -16,9 +17,7 @@ pub struct CanvasPaint {
 impl CanvasPaint {
     /// A frame that shows `shown` as `uniforms` say.
     pub fn new(shown: &CanvasPicture, uniforms: CanvasUniforms) -> Self {
-        let [width, height, ..] = uniforms.extent;
-        let per_texel = pixels_per_texel(Extent::new(width as u32, height as u32));
-        Self { uniforms: uniforms.with_pixels_per_texel(per_texel as f32), queue: shown.queue() }
+        Self { uniforms: uniforms.in_texels(), queue: shown.queue() }
     }
 
     /// The frame as something for egui to draw, over `rect` of the window.
@@ -116,38 +115,42 @@ impl CanvasGpu {
             usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
-        let textures = SLOTS.map(|slot| new_texture(device, slot, Extent::new(1, 1)));
+        let textures = SLOTS.map(|slot| new_texture(device, slot, Extent::new(1, 1), 1));
         let bind_group = bind(device, &pipeline, &uniforms, &textures);
         Self { pipeline, bind_group, uniforms, textures }
     }
 
     fn take(&mut self, device: &wgpu::Device, queue: &wgpu::Queue, upload: &Upload) {
         let index = SLOTS.iter().position(|&s| s == upload.slot).expect("SLOTS lists every slot");
-        let Extent { width, height } = upload.extent;
-        if (self.textures[index].width(), self.textures[index].height()) != (width, height) {
-            self.textures[index] = new_texture(device, upload.slot, upload.extent);
+        let (extent, levels) = (upload.texture_extent(), upload.level_count());
+        let texture = &self.textures[index];
+        let is_so =
+            (texture.width(), texture.height(), texture.mip_level_count()) == (extent.width, extent.height, levels);
+        if !is_so || matches!(upload.content, Content::Nothing) {
+            self.textures[index] = new_texture(device, upload.slot, extent, levels);
             self.bind_group = bind(device, &self.pipeline, &self.uniforms, &self.textures);
         }
-        let bounds = upload.bounds;
-        queue.write_texture(
-            wgpu::TexelCopyTextureInfo {
-                texture: &self.textures[index],
-                mip_level: 0,
-                origin: wgpu::Origin3d { x: bounds.left, y: bounds.top, z: 0 },
-                aspect: wgpu::TextureAspect::All,
-            },
-            &upload.bytes,
-            wgpu::TexelCopyBufferLayout {
-                offset: 0,
-                bytes_per_row: Some(bounds.extent.width * upload.slot.texel_bytes() as u32),
-                rows_per_image: None,
-            },
-            wgpu::Extent3d { width: bounds.extent.width, height: bounds.extent.height, depth_or_array_layers: 1 },
-        );
+        for (level, (bounds, bytes)) in (0..).zip(upload.levels()) {
+            queue.write_texture(
+                wgpu::TexelCopyTextureInfo {
+                    texture: &self.textures[index],
+                    mip_level: level,
+                    origin: wgpu::Origin3d { x: bounds.left, y: bounds.top, z: 0 },
+                    aspect: wgpu::TextureAspect::All,
+                },
+                &bytes,
+                wgpu::TexelCopyBufferLayout {
+                    offset: 0,
+                    bytes_per_row: Some(bounds.extent.width * upload.slot.texel_bytes() as u32),
+                    rows_per_image: None,
+                },
+                wgpu::Extent3d { width: bounds.extent.width, height: bounds.extent.height, depth_or_array_layers: 1 },
+            );
+        }
     }
 }
 
-fn new_texture(device: &wgpu::Device, slot: Slot, extent: Extent) -> wgpu::Texture {
+fn new_texture(device: &wgpu::Device, slot: Slot, extent: Extent, levels: u32) -> wgpu::Texture {
     device.create_texture(&wgpu::TextureDescriptor {
         label: Some(match slot {
             Slot::Picture => "canvas picture",
@@ -155,7 +158,7 @@ fn new_texture(device: &wgpu::Device, slot: Slot, extent: Extent) -> wgpu::Textu
             Slot::Mask => "canvas mask",
         }),
         size: wgpu::Extent3d { width: extent.width, height: extent.height, depth_or_array_layers: 1 },
-        mip_level_count: 1,
+        mip_level_count: levels,
         sample_count: 1,
         dimension: wgpu::TextureDimension::D2,
         // egui blends in gamma space into a target without sRGB conversion: the textures stay as they are, too.

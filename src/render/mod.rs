@@ -5,9 +5,11 @@
 
 pub mod canvas;
 mod gpu;
+mod levels;
 mod shaders;
 mod uploads;
 
 pub use gpu::{CanvasPaint, install, is_fast};
+pub use levels::{Content, Slot, Upload};
 pub use shaders::{SHADERS, Shader};
-pub use uploads::{CanvasPicture, Slot, Upload};
+pub use uploads::CanvasPicture;

@@ -145,6 +145,8 @@ pub enum Action {
         grow: i32,
         /// The deviation of the Gaussian that softens it, in pixels.
         feather: f32,
+        /// Whether it may be done roughly for now: the next action of another kind makes it exact.
+        is_rough: bool,
     },
     /// Paint the mask with all brushes: put it onto a layer of its own; or, where such a layer is painted on, take what is on it as the mask.
     QuickMask,

@@ -29,6 +29,9 @@ impl Session {
 
     #[expect(clippy::too_many_lines, reason = "a table: an arm for each action")]
     fn carry_out(&mut self, action: Action) {
+        if !matches!(action, Action::AdjustMask { .. }) {
+            self.document.finish_adjusting();
+        }
         match action {
             Action::Generate => self.generate(self.way(), false),
             Action::GenerateNext => self.generate(self.way(), true),
@@ -131,8 +134,8 @@ impl Session {
             }
             Action::Stroke(stroke) => self.edit_mask(Edit::Mask(MaskEdit::Stroke(stroke))),
             Action::MaskShape(shape, combine) => self.edit_mask(Edit::Mask(MaskEdit::Shape(shape, combine))),
-            Action::AdjustMask { grow, feather } => {
-                self.edit(Edit::Mask(MaskEdit::Adjust { grow, feather, goes_on: true }));
+            Action::AdjustMask { grow, feather, is_rough } => {
+                self.edit(Edit::Mask(MaskEdit::Adjust { grow, feather, goes_on: true, is_rough }));
             }
             Action::QuickMask => self.quick_mask(),
             Action::ClearMask => self.edit(Edit::Mask(MaskEdit::Clear)),
@@ -390,8 +393,8 @@ impl Session {
         };
         if let Some(item) = self.results.get_mut(id).filter(|item| item.kept == Kept::InMemory) {
             item.kept = Kept::Saving;
-            let Unsaved { painted, partial, hash } = unsaved;
-            self.archive.send(archive::Task::Add { result: id, painted, partial, hash });
+            let Unsaved { painted, partial, hashes } = unsaved;
+            self.archive.send(archive::Task::Add { result: id, painted, partial, hashes });
         }
         self.dismiss_offers_of(|action| matches!(action, Action::SaveAgain(offered) if *offered == id));
     }

@@ -6,7 +6,7 @@ use super::{ResultId, Wake};
 use crate::diffusion::{Painted, Request};
 use crate::gallery::{Deleted, Entry, EntryId, Error, Gallery, NewEntry};
 use crate::meaning::{Embedding, Seen};
-use crate::metadata::describe_with_hash;
+use crate::metadata::{FileHashes, describe};
 use crate::pixels::Picture;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,13 +30,7 @@ pub(super) enum Task {
     /// List the next [`PAGE`] after the first `offset` that hold these words.
     List { search: String, offset: usize },
     /// Keep a result.
-    Add {
-        result: ResultId,
-        painted: Box<Painted>,
-        partial: bool,
-        /// Of the model's file, where it is known.
-        hash: Option<String>,
-    },
+    Add { result: ResultId, painted: Box<Painted>, partial: bool, hashes: FileHashes },
     /// Read a result.
     Fetch { result: ResultId, entry: EntryId, purpose: Purpose },
     /// Move a result to the trash.
@@ -182,9 +176,9 @@ fn carry_out(gallery: &mut Gallery, task: Task, tell: &dyn Fn(Answer)) {
             let page = list(gallery, &search, offset).map_err(Unavailable::from);
             tell(Answer::Listed { search, page });
         }
-        Task::Add { result, painted, partial, hash } => {
+        Task::Add { result, painted, partial, hashes } => {
             tell(thumbnail_of(result, &painted));
-            let parameters = describe_with_hash(&painted, hash.as_deref());
+            let parameters = describe(&painted, &hashes);
             let Painted { picture, request, steps_made, seconds, .. } = *painted;
             let new = NewEntry { picture, request: *request, parameters, steps_made, seconds, partial };
             let entry = gallery.add(new).map(Box::new).map_err(Unavailable::from);

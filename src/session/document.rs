@@ -456,13 +456,14 @@ impl Session {
         let of = |draft: &Draft| (draft.borrowed.parts_from.clone(), draft.precision);
         let before = of(&self.draft);
         self.draft.take(&found);
+        let said_of_vae = self.find_vae_of(&found);
         if of(&self.draft) != before {
             self.load_model();
         }
         if !differences.is_empty() {
             self.notices.info(format!("What may still differ from that picture: {}", differences.join("; ")));
         }
-        if let Some(said) = said {
+        for said in said.into_iter().chain(said_of_vae) {
             self.notices.info(said);
         }
         self.use_upscaler(&found);
@@ -473,7 +474,8 @@ impl Session {
         // Those of old were shorter, and of a part of the file.
         let hash = found.model_hash.as_deref().filter(|hash| hash.len() == 10);
         let of_hash = self.models.iter().find(|known| hash.is_some() && known.hash.as_deref() == hash);
-        let of_name = || self.models.iter().find(|known| Some(&known.name) == found.model.as_ref());
+        let named = |name: &str| self.models.iter().find(|known| known.name == name);
+        let of_name = || found.model_names().find_map(named);
         if let Some(model) = of_hash.or_else(of_name).map(|known| known.name.clone()) {
             if model != self.draft.model {
                 self.choose_model(&model);
@@ -484,6 +486,24 @@ impl Session {
         let mut said = format!("It was made with {wanted}, which is not on this machine: {} is used", self.draft.model);
         if hash.is_some() && self.read_all_hashes() {
             said += ". Whether another file is that model is being looked up: use the settings again in a while";
+        }
+        Some(said)
+    }
+
+    /// Where there is no VAE of the name that a picture's text has, one of the same contents. Gives what there is to say.
+    fn find_vae_of(&mut self, found: &Found) -> Option<String> {
+        let (name, model) = (found.borrowed.vae.as_deref()?, self.model()?);
+        if model.vae(name).is_some() {
+            return None;
+        }
+        let hash = found.vae_hash.as_ref();
+        if let Some(vae) = model.vaes.iter().find(|vae| hash.is_some() && vae.hash.as_ref() == hash) {
+            self.draft.borrowed.vae = Some(vae.name.clone());
+            return None;
+        }
+        let mut said = format!("The VAE {name} is not on this machine: choose another under “VAE”");
+        if hash.is_some() && self.read_all_hashes() {
+            said += ". Whether another file is that VAE is being looked up: use the settings again in a while";
         }
         Some(said)
     }

@@ -403,12 +403,12 @@ pub struct Model {
     pub details: Option<Details>,
     /// Whether it can leave layers of its text encoder out.
     pub skips_layers: bool,
-    /// Of a checkpoint in one file, the hash by which A1111 names it, once it was read.
+    /// The hash by which A1111 names it, once it was read.
     pub hash: Option<String>,
     /// Whether it edits pictures by instruction.
     pub edits: bool,
     /// The VAEs that it can paint with instead of its own.
-    pub vaes: Vec<String>,
+    pub vaes: Vec<KnownVae>,
     /// The models from which it can take what it lacks; none where it is whole.
     pub lenders: Vec<String>,
     /// Why it cannot be used, if it can't.
@@ -447,6 +447,11 @@ impl Model {
         }
     }
 
+    /// The VAE of this name, or of this file name, as A1111 calls it.
+    pub fn vae(&self, name: &str) -> Option<&KnownVae> {
+        self.vaes.iter().find(|vae| vae.is_called(name))
+    }
+
     /// A model that cannot be used, and why.
     pub fn unusable(name: impl Into<String>, description: impl Into<String>, problem: impl Into<String>) -> Self {
         let (name, description) = (name.into(), description.into());
@@ -465,6 +470,24 @@ impl Model {
             problem: Some(problem.into()),
             state: ModelState::OnDisk,
         }
+    }
+}
+
+/// A VAE that models can paint with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownVae {
+    /// Its name, as in requests.
+    pub name: String,
+    /// Where it lies.
+    pub path: PathBuf,
+    /// The hash by which A1111 names it, once it was read.
+    pub hash: Option<String>,
+}
+
+impl KnownVae {
+    /// Whether a request or a picture's text means it by this.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.name == name || self.path.file_name().is_some_and(|file| file == name)
     }
 }
 

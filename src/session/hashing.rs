@@ -1,10 +1,13 @@
-//! Checkpoints in one file by what is in them, as A1111 names them in pictures. To read one takes seconds, so a thread of its own does it, while
+//! Checkpoints by what is in them, as A1111 names them in pictures. To read one takes seconds, so a thread of its own does it, while
 //! nothing is painted: the chosen model first, and the others as soon as somebody looks for one by its hash.
 
 use super::Session;
+use super::draft::Model;
 use super::worker::{Wake, Worker};
 use crate::checkpoints::Hashes;
-use std::collections::HashSet;
+use crate::diffusion::Request;
+use crate::metadata::FileHashes;
+use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -83,19 +86,47 @@ impl Drop for Hashing {
     }
 }
 
+/// Of all models and VAEs: where they lie, and their hashes.
+fn hashes(models: &mut [Model]) -> impl Iterator<Item = (&PathBuf, &mut Option<String>)> {
+    models.iter_mut().flat_map(|Model { details, hash, vaes, .. }| {
+        let own = details.as_ref().map(|details| (&details.path, hash));
+        own.into_iter().chain(vaes.iter_mut().map(|vae| (&vae.path, &mut vae.hash)))
+    })
+}
+
 impl Session {
     /// Asks what is known already, of models that were found.
     pub(super) fn recall_hashes(&mut self) {
-        let paths = self.models.iter().filter_map(|model| Some(model.details.as_ref()?.path.clone()));
-        self.hashing.worker.send(Task::Recall(paths.collect()));
+        let paths: BTreeSet<PathBuf> = hashes(&mut self.models).map(|(path, _)| path.clone()).collect();
+        self.hashing.worker.send(Task::Recall(paths.into_iter().collect()));
+    }
+
+    /// Those of what a request was painted with.
+    pub(super) fn file_hashes(&self, request: &Request) -> FileHashes {
+        let model = self.models.iter().find(|model| model.name == request.model);
+        let vae = request.borrowed.vae.as_deref().and_then(|name| model?.vae(name));
+        FileHashes { model: model.and_then(|model| model.hash.clone()), vae: vae.and_then(|vae| vae.hash.clone()) }
     }
 
     /// Somebody looks for a model by its hash. Gives whether there is something left to read for that.
     pub(super) fn read_all_hashes(&mut self) -> bool {
         self.hashing.wants_all = true;
-        let paths = self.models.iter().filter(|model| model.hash.is_none()).filter_map(|model| model.details.as_ref());
-        self.hashing.reads.is_some()
-            || paths.map(|of| &of.path).any(|path| path.is_file() && !self.hashing.asked.contains(path))
+        self.hashing.reads.is_some() || self.next_to_read().is_some()
+    }
+
+    /// What nobody read or asked for yet: the chosen model and VAE, and all others once somebody wants them.
+    fn next_to_read(&self) -> Option<PathBuf> {
+        let (draft, wants_all) = (&self.draft, self.hashing.wants_all);
+        let chosen = self.models.iter().filter(|model| model.name == draft.model);
+        let others = self.models.iter().filter(|_| wants_all);
+        let files = |model: &'_ Model| -> Vec<PathBuf> {
+            let own = model.details.as_ref().filter(|_| model.hash.is_none() && model.problem.is_none());
+            let chosen = draft.borrowed.vae.as_deref();
+            let vaes = model.vaes.iter().filter(|vae| wants_all || chosen.is_some_and(|name| vae.is_called(name)));
+            let vaes = vaes.filter(|vae| vae.hash.is_none()).map(|vae| &vae.path);
+            own.map(|of| &of.path).into_iter().chain(vaes).cloned().collect()
+        };
+        chosen.chain(others).flat_map(files).find(|path| !self.hashing.asked.contains(path))
     }
 
     /// Takes in what was read, and has the next one read.
@@ -109,25 +140,16 @@ impl Session {
             if self.hashing.reads.as_ref() == Some(&path) {
                 self.hashing.reads = None;
             }
-            for model in self.models.iter_mut().filter(|model| model.details.as_ref().is_some_and(|of| of.path == path))
-            {
-                model.hash.clone_from(&hash);
+            for (_, known) in hashes(&mut self.models).filter(|(of, _)| **of == path) {
+                known.clone_from(&hash);
             }
         }
         if self.hashing.reads.is_some() || self.jobs.running.is_some() {
             return;
         }
-        let chosen = self.models.iter().filter(|model| model.name == self.draft.model);
-        let others = self.models.iter().filter(|_| self.hashing.wants_all);
-        let next =
-            chosen.chain(others).filter(|model| model.hash.is_none() && model.problem.is_none()).find_map(|model| {
-                let path = &model.details.as_ref()?.path;
-                (!self.hashing.asked.contains(path)).then(|| path.clone())
-            });
-        if let Some(path) = next {
+        if let Some(path) = self.next_to_read() {
             self.hashing.asked.insert(path.clone());
-            // A folder has none.
-            if path.is_file() && self.hashing.worker.send(Task::Read(path.clone())) {
+            if self.hashing.worker.send(Task::Read(path.clone())) {
                 self.hashing.reads = Some(path);
             }
         }

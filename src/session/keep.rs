@@ -4,7 +4,6 @@ use super::persist::Snapshot;
 use super::{Draft, PaintBox, Session, Viewed};
 use crate::gallery::EntryId;
 use crate::paint::{Brush, Tool};
-use crate::pixels::Mask;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -32,8 +31,6 @@ struct Signs {
 #[derive(Debug, Default)]
 pub(super) struct Handed {
     signs: Option<Signs>,
-    /// The mask as it was then; none if it kept everything.
-    mask: Option<Arc<Mask>>,
 }
 
 impl Session {
@@ -73,9 +70,6 @@ impl Session {
         if self.handed.signs.as_ref() == Some(&signs) {
             return;
         }
-        if self.handed.signs.as_ref().is_none_or(|handed| handed.document != signs.document) {
-            self.handed.mask = self.document.has_mask().then(|| Arc::new(self.document.mask().clone()));
-        }
         self.keeper.keep(Snapshot {
             draft: signs.draft.clone(),
             used_seed: self.used_seed,
@@ -84,7 +78,7 @@ impl Session {
             palette: self.palette.clone(),
             history: self.history.clone(),
             layers: self.document.has_picture().then(|| (self.document.extent(), self.document.stack().clone())),
-            mask: self.handed.mask.clone(),
+            mask: self.document.has_mask().then(|| Arc::clone(self.document.shared_mask())),
             guide: self.guide.clone(),
             hints: self.hints.clone(),
             shown: signs.shown,

@@ -176,7 +176,7 @@ impl Session {
                 job: *job,
                 picture: Arc::clone(picture),
                 extent: place.of,
-                over: Some((Arc::clone(self.document.flat()), place.bounds)),
+                over: Some((Arc::clone(self.document.last_flat()), place.bounds)),
             }),
             Seen::Painted(painted) => {
                 let part = Part::of(&painted.request).filter(|part| self.fits(part))?;

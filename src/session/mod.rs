@@ -22,6 +22,7 @@ mod keep;
 mod layers;
 mod live;
 mod looking;
+mod mixing;
 mod models;
 mod notices;
 mod paint_box;
@@ -40,7 +41,7 @@ mod worker;
 pub use action::Action;
 pub use canvas::{Shown, Wish};
 pub use downloads::Download;
-pub use draft::{Details, Draft, Model, ModelState, NotReady};
+pub use draft::{Details, Draft, KnownVae, Model, ModelState, NotReady};
 pub use guide::ControlNetChoice;
 pub use history::History;
 pub use jobs::{Jobs, Running, Waiting};
@@ -55,7 +56,8 @@ pub use worker::Wake;
 
 use crate::checkpoints::Library;
 use crate::diffusion::{Hint, Precision, Upscale};
-use crate::engine::{Client, available_memory};
+use crate::engine::Client;
+use crate::memory::available_memory;
 use crate::metadata::Imported;
 use crate::paint::{Brush, Document, Tool};
 use crate::pixels::Picture;
@@ -151,6 +153,7 @@ pub struct Session {
     looking: looking::Looking,
     hashing: hashing::Hashing,
     download_thread: downloads::Downloads,
+    mixer: mixing::Mixer,
     keeper: Keeper,
     /// Let go after the keeper has written what waited. None while another program keeps the state.
     #[cfg_attr(not(test), expect(dead_code, reason = "it is held, and there is nothing to ask of it"))]
@@ -265,6 +268,7 @@ impl Session {
             looking: looking::Looking::new(clip),
             download_thread: downloads::Downloads::start(Arc::clone(&wake), None),
             hashing: hashing::Hashing::start(Arc::clone(&wake), paths.hashes_file()),
+            mixer: mixing::start(Arc::clone(&wake)),
             keeper: if claim.is_some() { Keeper::start(folder, wake) } else { Keeper::idle() },
             claim,
             settings,
@@ -386,13 +390,14 @@ impl Session {
 
     /// Works out what the canvas shows now.
     fn refresh(&mut self) {
+        self.mix_on();
         self.look_below_the_mask();
         self.find_masked_box();
         let preview = self.jobs.running.as_ref().filter(|_| !self.view.stays).and_then(|running| {
             let picture = Arc::clone(running.preview.as_ref()?);
             let part = part::Part::of(&running.request).filter(|part| self.fits(part));
             let extent = part.as_ref().map_or_else(|| running.request.picture_extent(), |part| part.place.of);
-            let over = part.map(|part| (Arc::clone(self.document.flat()), part.place.bounds));
+            let over = part.map(|part| (Arc::clone(self.document.last_flat()), part.place.bounds));
             Some(Shown::Preview { job: running.id, picture, extent, over })
         });
         let shown = preview.or_else(|| self.live_shown()).unwrap_or_else(|| self.viewed());

@@ -37,7 +37,10 @@ impl FoundModels {
         if let Added::Dropped(path) = &added {
             let with_it = Library::discover(&[slice::from_ref(path), &places].concat());
             let has = |entry: &ModelEntry| library.entries().iter().any(|known| known.path == entry.path);
-            is_known = places.iter().any(|place| path.starts_with(place)) && entries_in(&with_it, path).all(has);
+            let beside = |library: &Library| library.beside_models(path).len();
+            is_known = places.iter().any(|place| path.starts_with(place))
+                && entries_in(&with_it, path).all(has)
+                && beside(&library) == beside(&with_it);
             if !is_known {
                 library = with_it;
             }
@@ -93,7 +96,14 @@ impl Session {
         let usable: Vec<String> =
             found.iter().filter(|entry| entry.summary.is_ok()).map(|entry| entry.name.clone()).collect();
         let problem = found.first().and_then(|entry| entry.summary.as_ref().err()).map(ToString::to_string);
+        let beside = said_of(&library.beside_models(&path), &path);
         let [first, rest @ ..] = usable.as_slice() else {
+            if let Some(said) = beside {
+                self.use_library(library);
+                self.notices.info(said);
+                self.remember_place(path, is_known);
+                return;
+            }
             let why = problem.unwrap_or_else(|| format!("there is no model in {}", path.display()));
             self.notices.error(sentence(&why));
             return;
@@ -105,6 +115,14 @@ impl Session {
             let text = format!("{} models were found in {}: choose one under “Model”", usable.len(), path.display());
             self.notices.passing(text, Vec::new());
         }
+        if let Some(said) = beside {
+            self.notices.passing(said, Vec::new());
+        }
+        self.remember_place(path, is_known);
+    }
+
+    /// What was found at a path is looked for there from now on.
+    fn remember_place(&mut self, path: PathBuf, is_known: bool) {
         if !is_known {
             // Before the others: where two have one name, the one that was added last is meant, now and the next time.
             self.settings.model_folders.insert(0, path);
@@ -149,6 +167,7 @@ impl Session {
             }
         }
         self.models = found;
+        self.recall_hashes();
         self.upscalers = upscalers(&library, preferred.as_deref());
         self.controlnets = controlnets(&library);
         self.engine.send(Command::UseLibrary(Arc::clone(&library)));
@@ -156,6 +175,25 @@ impl Session {
         self.look_at_styles();
         if is_replaced {
             self.load_model();
+        }
+    }
+}
+
+/// What to say of what goes with models and was found at a path: how it is used, or how much it is.
+fn said_of(found: &[(&'static str, &str)], path: &Path) -> Option<String> {
+    match found {
+        [] => None,
+        [("LoRA", name)] => Some(format!("The LoRA {name} is there: write <lora:{name}:1> into the prompt")),
+        [("embedding", name)] => Some(format!("The embedding {name} is there: write its name into a prompt")),
+        [("upscaler", name)] => Some(format!("The upscaler {name} is there: choose it beside “Upscale”")),
+        [(kind, name)] => Some(format!("The {kind} {name} is there: choose it under “{kind}”")),
+        found => {
+            let count = |kind: &str| found.iter().filter(|(of, _)| *of == kind).count();
+            let kinds = ["LoRA", "VAE", "embedding", "upscaler"].map(|kind| (kind, count(kind)));
+            let said = kinds.into_iter().filter(|(_, count)| *count > 0);
+            let said: Vec<_> =
+                said.map(|(kind, count)| format!("{count} {kind}{}", if count == 1 { "" } else { "s" })).collect();
+            Some(format!("There are {} in {}", said.join(", "), path.display()))
         }
     }
 }

@@ -213,7 +213,7 @@ impl Session {
     /// What the view shows: a result that is a part of a canvas as large as the document lies in its place over it.
     pub(super) fn viewed(&mut self) -> Shown {
         match &self.view.what {
-            Viewed::Document if self.document.has_picture() => Shown::Document(Arc::clone(self.document.shown())),
+            Viewed::Document if self.document.has_picture() => Shown::Document(Arc::clone(self.document.last_shown())),
             Viewed::Document => Shown::Empty(self.draft.extent.rounded_to(8)),
             Viewed::Result(id, picture, part) => {
                 let fitting = part.as_ref().filter(|part| self.fits(part));
@@ -248,15 +248,16 @@ pub(super) fn in_place(
     part: &Part,
     picture: &Arc<Picture>,
 ) -> Option<Arc<Tiles>> {
-    let is_current =
-        |shown: &&mut InPlace| Arc::ptr_eq(&shown.document, document.flat()) && Arc::ptr_eq(&shown.picture, picture);
+    let is_current = |shown: &&mut InPlace| {
+        Arc::ptr_eq(&shown.document, document.last_flat()) && Arc::ptr_eq(&shown.picture, picture)
+    };
     if let Some(shown) = shown.as_mut().filter(is_current) {
         return shown.tiles.clone();
     }
     let edit = || LayerEdit::Insert { look: LayerLook::named(""), tiles: part.layer(picture) };
     let belongs = part.belongs_over(document, picture);
     let tiles = if belongs { Some(Arc::new(document.seen_with(edit()).ok()?)) } else { None };
-    let (document, picture) = (Arc::clone(document.flat()), Arc::clone(picture));
+    let (document, picture) = (Arc::clone(document.last_flat()), Arc::clone(picture));
     *shown = Some(InPlace { document, picture, tiles: tiles.clone() });
     tiles
 }

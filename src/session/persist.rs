@@ -6,7 +6,7 @@
 use super::layers::{self, LayersState};
 use super::{Draft, History, PaintBox, Wake};
 use crate::diffusion::{Hint, Record, Request};
-use crate::files::{SaveError, make_folder, save_atomically};
+use crate::files::{SaveError, Together, make_folder, save_atomically};
 use crate::gallery::EntryId;
 use crate::geom::Extent;
 use crate::paint::{Brush, Stack, Tile, Tool};
@@ -310,6 +310,8 @@ struct Named {
     /// Keeps the address from being used for something else.
     _held: Held,
     in_use: bool,
+    /// Whether the file has its name already.
+    is_there: bool,
 }
 
 enum Held {
@@ -335,23 +337,24 @@ impl Held {
         }
     }
 
-    fn write(&self, file: &Path) -> Result<(), pixels::Error> {
+    fn encode(&self) -> Result<Vec<u8>, pixels::Error> {
         match self {
-            Self::Picture(picture) => picture.write_png(file, &[]),
-            Self::Mask(mask) => mask.to_picture().write_png(file, &[]),
-            Self::Tile(tile) => tile.to_picture().write_png(file, &[]),
+            Self::Picture(picture) => picture.encode_png(&[]),
+            Self::Mask(mask) => mask.to_picture().encode_png(&[]),
+            Self::Tile(tile) => tile.to_picture().encode_png(&[]),
         }
     }
 }
 
-/// Makes sure that these pixels lie in the folder, and says under which name.
-fn written(held: &Held, pixels: &Path) -> Result<String, pixels::Error> {
+/// Makes sure that these pixels lie in the folder when `files` do, and says under which name.
+fn written(held: Held, pixels: &Path, files: &Together) -> Result<Named, WriteError> {
     let digest = held.digest();
     let file = pixel_file(pixels, &digest);
-    if !file.exists() {
-        held.write(&file)?;
+    let is_there = file.exists();
+    if !is_there {
+        files.write(&file, &held.encode()?)?;
     }
-    Ok(digest)
+    Ok(Named { digest, _held: held, in_use: true, is_there })
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -428,20 +431,26 @@ impl Writer {
     }
 
     fn try_write(&mut self, snapshot: Snapshot) -> Result<(), WriteError> {
+        // What could not be written last time is not there.
+        self.named.retain(|_, named| named.is_there);
         self.named.values_mut().for_each(|named| named.in_use = false);
-        let layers = snapshot.layers.map(|(extent, stack)| self.name_layers(extent, &stack)).transpose()?;
-        let mask = snapshot.mask.map(|m| self.name(Held::Mask(m))).transpose()?;
-        let guide = snapshot.guide.map(|p| self.name(Held::Picture(p))).transpose()?;
-        let named = |hint: Hint| hint.map_picture(|picture| self.name(Held::Picture(picture)));
+        let files = Together::default();
+        let layers = snapshot.layers.map(|(extent, stack)| self.name_layers(extent, &stack, &files)).transpose()?;
+        let mask = snapshot.mask.map(|m| self.name(Held::Mask(m), &files)).transpose()?;
+        let guide = snapshot.guide.map(|p| self.name(Held::Picture(p), &files)).transpose()?;
+        let named = |hint: Hint| hint.map_picture(|picture| self.name(Held::Picture(picture), &files));
         let hints = snapshot.hints.into_iter().map(named).collect::<Result<_, _>>()?;
         let mut queue = Vec::new();
         for request in snapshot.queue {
             // One borrow at a time: the two closures cannot both hold the writer.
             let writer = std::cell::RefCell::new(&mut *self);
-            let picture = |p| writer.borrow_mut().name(Held::Picture(p));
-            let mask = |m| writer.borrow_mut().name(Held::Mask(m));
+            let picture = |p| writer.borrow_mut().name(Held::Picture(p), &files);
+            let mask = |m| writer.borrow_mut().name(Held::Mask(m), &files);
             queue.push(request.map_pixels(picture, mask)?);
         }
+        // What names them comes after them.
+        files.finish()?;
+        self.named.values_mut().for_each(|named| named.is_there = true);
         let state = State {
             version: VERSION,
             draft: snapshot.draft,
@@ -467,32 +476,29 @@ impl Writer {
         Ok(())
     }
 
-    /// Makes sure that these pixels lie in the folder, and says under which name.
-    fn name(&mut self, held: Held) -> Result<String, WriteError> {
+    /// Makes sure that these pixels lie in the folder when `files` do, and says under which name.
+    fn name(&mut self, held: Held, files: &Together) -> Result<String, WriteError> {
         let address = held.address();
         if let Some(named) = self.named.get_mut(&address) {
             named.in_use = true;
             return Ok(named.digest.clone());
         }
-        let digest = written(&held, &self.pixels)?;
-        self.named.insert(address, Named { digest: digest.clone(), _held: held, in_use: true });
+        let named = written(held, &self.pixels, files)?;
+        let digest = named.digest.clone();
+        self.named.insert(address, named);
         Ok(digest)
     }
 
     /// As [`Self::name`], for all tiles of all layers. Those that are new are written on all threads.
-    fn name_layers(&mut self, extent: Extent, stack: &Stack) -> Result<LayersState, WriteError> {
+    fn name_layers(&mut self, extent: Extent, stack: &Stack, files: &Together) -> Result<LayersState, WriteError> {
         let tiles: HashMap<usize, &Arc<Tile>> =
             layers::tiles_of(stack).map(|tile| (Arc::as_ptr(tile).addr(), tile)).collect();
         let new: Vec<_> = tiles.iter().filter(|(address, _)| !self.named.contains_key(address)).collect();
         let pixels = &self.pixels;
         let named: Vec<_> = new
             .into_par_iter()
-            .map(|(&address, &tile)| {
-                let held = Held::Tile(Arc::clone(tile));
-                let digest = written(&held, pixels)?;
-                Ok::<_, pixels::Error>((address, Named { digest, _held: held, in_use: true }))
-            })
-            .collect::<Result<_, _>>()?;
+            .map(|(&address, &tile)| Ok((address, written(Held::Tile(Arc::clone(tile)), pixels, files)?)))
+            .collect::<Result<_, WriteError>>()?;
         self.named.extend(named);
         Ok(layers::state_of(extent, stack, |tile| {
             let named = self.named.get_mut(&Arc::as_ptr(tile).addr()).expect("all tiles were named just before");

@@ -131,13 +131,12 @@ impl Session {
         }
         let (picture, part) = (Arc::clone(&painted.picture), Part::of(&painted.request));
         let to_save = Box::new(painted.clone());
-        let hash =
-            self.models.iter().find(|model| model.name == painted.request.model).and_then(|model| model.hash.clone());
-        let id = self.results.add(painted, partial, hash.clone());
+        let hashes = self.file_hashes(&painted.request);
+        let id = self.results.add(painted, partial, hashes.clone());
         if !self.view.stays {
             self.view = View { what: Viewed::Result(id, picture, part), stays: false, wanted: None };
         }
-        if !self.archive.send(Task::Add { result: id, painted: to_save, partial, hash }) {
+        if !self.archive.send(Task::Add { result: id, painted: to_save, partial, hashes }) {
             self.not_saved(id, "the thread of the gallery has ended: save it to a file and start Sfumato again");
         }
     }

@@ -2,7 +2,7 @@ use super::archive::Listed;
 use crate::diffusion::{Painted, Request};
 use crate::gallery::{Entry, EntryId};
 use crate::geom::Extent;
-use crate::metadata::describe_with_hash;
+use crate::metadata::{FileHashes, describe};
 use crate::pixels::Picture;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
@@ -111,8 +111,7 @@ pub(super) struct Place {
 pub(super) struct Unsaved {
     pub(super) painted: Box<Painted>,
     pub(super) partial: bool,
-    /// Of the model's file, where it is known.
-    pub(super) hash: Option<String>,
+    pub(super) hashes: FileHashes,
 }
 
 /// A picture with all that decided it.
@@ -176,8 +175,8 @@ impl Results {
 
     /// A result that is in memory, whether the gallery has it or not.
     pub(super) fn in_memory(&self, id: ResultId) -> Option<Arc<Finished>> {
-        if let Some(Unsaved { painted, hash, .. }) = self.unsaved.get(&id) {
-            return Some(Arc::new(Finished::of(painted, hash.as_deref())));
+        if let Some(Unsaved { painted, hashes, .. }) = self.unsaved.get(&id) {
+            return Some(Arc::new(Finished::of(painted, hashes)));
         }
         self.recent.iter().find(|(recent, _)| *recent == id).map(|(_, finished)| Arc::clone(finished))
     }
@@ -191,7 +190,7 @@ impl Results {
     }
 
     /// Lists a new result first and holds it until the gallery has it.
-    pub(super) fn add(&mut self, painted: Painted, partial: bool, hash: Option<String>) -> ResultId {
+    pub(super) fn add(&mut self, painted: Painted, partial: bool, hashes: FileHashes) -> ResultId {
         let id = self.new_id();
         self.items.insert(
             0,
@@ -209,14 +208,14 @@ impl Results {
                 fit: None,
             },
         );
-        self.unsaved.insert(id, Unsaved { painted: Box::new(painted), partial, hash });
+        self.unsaved.insert(id, Unsaved { painted: Box::new(painted), partial, hashes });
         id
     }
 
     /// The gallery has it now.
     pub(super) fn saved(&mut self, id: ResultId, entry: &Entry) {
-        if let Some(Unsaved { painted, hash, .. }) = self.unsaved.remove(&id) {
-            self.hold(id, Finished::of(&painted, hash.as_deref()));
+        if let Some(Unsaved { painted, hashes, .. }) = self.unsaved.remove(&id) {
+            self.hold(id, Finished::of(&painted, &hashes));
         }
         self.ids.insert(entry.id, id);
         self.locate(id, entry);
@@ -326,11 +325,11 @@ impl Results {
 }
 
 impl Finished {
-    pub(super) fn of(painted: &Painted, hash: Option<&str>) -> Self {
+    pub(super) fn of(painted: &Painted, hashes: &FileHashes) -> Self {
         Self {
             picture: Arc::clone(&painted.picture),
             request: painted.request.clone(),
-            parameters: describe_with_hash(painted, hash),
+            parameters: describe(painted, hashes),
             steps_made: painted.steps_made,
         }
     }

@@ -1,8 +1,8 @@
 //! How the program makes a session: from what the user configured and the models that are found.
 
-use super::{Clip, ControlNetChoice, Details, Model, Opening, Session, Wake};
+use super::{Clip, ControlNetChoice, Details, KnownVae, Model, Opening, Session, Wake};
 use crate::checkpoints::download::Hub;
-use crate::checkpoints::{Library, ModelEntry, PredictionSource};
+use crate::checkpoints::{Library, ModelEntry, PredictionSource, VaeEntry};
 use crate::diffusion::{Defaults, Precision, TrainingSigmas, Upscale};
 use crate::engine::{self, Memory, Priority};
 use crate::settings::{Paths, Settings};
@@ -46,7 +46,7 @@ impl Session {
             wake,
             entropy,
         });
-        session.memory = engine::available_memory();
+        session.memory = crate::memory::available_memory();
         session.set_hub_token(std::env::var(Hub::TOKEN).ok());
         if let Some(problem) = problem {
             session.notices.error(problem);
@@ -103,6 +103,10 @@ pub(super) fn controlnets(library: &Library) -> Vec<ControlNetChoice> {
     choices
 }
 
+fn known_vae(entry: &VaeEntry) -> KnownVae {
+    KnownVae { name: entry.name.clone(), path: entry.path.clone(), hash: None }
+}
+
 fn model(library: &Library, entry: &ModelEntry) -> Model {
     let title = entry.display_name.as_ref().unwrap_or(&entry.name);
     match &entry.summary {
@@ -132,7 +136,7 @@ fn model(library: &Library, entry: &ModelEntry) -> Model {
                     preview: entry.preview(),
                 }),
                 guessed: is_guessed.then_some(summary.training.prediction),
-                vaes: library.vaes_for(&entry.name).into_iter().map(|vae| vae.name.clone()).collect(),
+                vaes: library.vaes_for(&entry.name).into_iter().map(known_vae).collect(),
                 lenders: library.lenders(&entry.path).map(|lender| lender.name.clone()).collect(),
                 skips_layers: summary.family.is_some_and(|family| family.skips_layers),
                 edits,

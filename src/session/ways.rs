@@ -139,7 +139,7 @@ impl Session {
     /// Looks again at what is under the mask, once the document has changed.
     pub(super) fn look_below_the_mask(&mut self) {
         let revision = self.document.revision();
-        if self.looked_below != Some(revision) {
+        if self.looked_below != Some(revision) && self.document.to_mix().is_none() {
             self.looked_below = Some(revision);
             self.masks_nothing_below = self.document.masks_nothing_below();
         }

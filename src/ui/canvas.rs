@@ -15,6 +15,7 @@ use crate::render::CanvasPaint;
 use crate::render::canvas::CanvasUniforms;
 use crate::session::{Action, Session, Shown};
 use egui::{Align2, Color32, CursorIcon, Key, PointerButton, Rect, Response, Role, Sense, Stroke, Ui, WidgetInfo};
+use std::sync::Arc;
 
 /// The smallest and the largest brush, in image pixels.
 pub const BRUSH_SIZES: std::ops::RangeInclusive<f32> = 1.0..=2048.0;
@@ -152,7 +153,7 @@ fn take_up(session: &Session, shown: &Shown, painted: Option<&Tiles>, view: &mut
         Shown::Empty(_) => {}
         Shown::Document(tiles) => {
             let painted = painted.or(view.painting.as_ref().map(Painting::flat));
-            let tiles = if view.hides_overlays { session.document.flat() } else { tiles };
+            let tiles = if view.hides_overlays { session.document.last_flat() } else { tiles };
             view.canvas.set_tiles(painted.unwrap_or(tiles));
         }
         Shown::Result(_, picture) => view.canvas.set_picture(picture),
@@ -167,21 +168,21 @@ fn take_up(session: &Session, shown: &Shown, painted: Option<&Tiles>, view: &mut
     if let Some(before) = before(session).filter(|_| view.compare.is_some()) {
         view.canvas.set_before(before);
     }
-    let revision = UploadedMask::Document(session.document.revision());
     if let Some(stroke) = &mut view.stroke {
         let dirty = stroke.take_dirty();
-        if view.uploaded_mask != UploadedMask::Stroke {
+        if !matches!(view.uploaded_mask, UploadedMask::Stroke) {
             view.canvas.set_mask(stroke.mask());
             view.uploaded_mask = UploadedMask::Stroke;
         } else if let Some(dirty) = dirty {
             view.canvas.set_mask_box(stroke.mask(), dirty);
         }
-    } else if matches!(shown, Shown::Document(_) | Shown::Preview { over: Some(_), .. })
-        && session.document.has_mask()
-        && view.uploaded_mask != revision
+    } else if matches!(shown, Shown::Document(_) | Shown::Preview { over: Some(_), .. }) && session.document.has_mask()
     {
-        view.canvas.set_mask(session.document.mask());
-        view.uploaded_mask = revision;
+        let mask = session.document.shared_mask();
+        if !matches!(&view.uploaded_mask, UploadedMask::Document(held) if Arc::ptr_eq(held, mask)) {
+            view.canvas.set_mask(mask);
+            view.uploaded_mask = UploadedMask::Document(Arc::clone(mask));
+        }
     }
 }
 

@@ -22,7 +22,7 @@ const TAP_SECS: f64 = 0.3;
 /// What was there before the shown result: none where that is no part of it, nor as large as it.
 pub(super) fn before(session: &Session) -> Option<&Tiles> {
     let has_result = session.canvas().result().is_some() && session.document.has_picture();
-    let flat = session.document.flat();
+    let flat = session.document.last_flat();
     (has_result && flat.extent() == session.canvas().extent()).then_some(&**flat)
 }
 

@@ -50,9 +50,9 @@ pub fn take_dropped(dropped: Vec<PathBuf>, session: &Session, view: &mut ViewSta
     actions
 }
 
-/// Whether something that was dropped is a model or a folder of models: what pictures and projects are not.
+/// Whether something that was dropped is a model, what goes with models or a folder of them: what pictures and projects are not.
 fn is_model(path: &Path) -> bool {
-    path.is_dir() || has_ending(path, &["safetensors", "ckpt", "pt", "gguf"])
+    path.is_dir() || has_ending(path, &["safetensors", "ckpt", "pt", "gguf", "pth", "bin"])
 }
 
 fn is_document(path: &Path) -> bool {

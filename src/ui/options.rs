@@ -77,13 +77,14 @@ fn adjust_ui(ui: &mut Ui, session: &Session, out: &mut Outbox) {
     let label = weak(ui, "Grow");
     let number = DragValue::new(&mut grow).range(-FARTHEST..=FARTHEST).suffix(" px").speed(0.25);
     let about = "Lets the mask reach so many pixels further, or less far if they are negative";
-    let grown = ui.add(number).labelled_by(label.id).on_hover_text(about).changed();
+    let grown = ui.add(number).labelled_by(label.id).on_hover_text(about);
     let label = weak(ui, "Soften");
     let number = DragValue::new(&mut feather).range(0.0..=FARTHEST as f32).suffix(" px").speed(0.25).max_decimals(1);
     let about = "Softens the edge of the mask by so many pixels";
-    let softened = ui.add(number).labelled_by(label.id).on_hover_text(about).changed();
-    if grown || softened {
-        out.act(Action::AdjustMask { grow, feather });
+    let softened = ui.add(number).labelled_by(label.id).on_hover_text(about);
+    if grown.changed() || softened.changed() || grown.drag_stopped() || softened.drag_stopped() {
+        let is_rough = grown.dragged() || softened.dragged();
+        out.act(Action::AdjustMask { grow, feather, is_rough });
     }
 }
 

@@ -88,6 +88,7 @@ pub(super) fn settings_panel_ui(
         let name = |precision| match precision {
             Precision::F32 => "Exact (f32)",
             Precision::Bf16 => "Fast (bf16)",
+            Precision::Int8 => "Coarse (int8)",
         };
         if let Some(precision) = choice_row(ui, "Precision", draft.precision, precisions, name) {
             draft.precision = precision;
@@ -109,15 +110,17 @@ pub(super) fn settings_panel_ui(
 fn borrowed_rows(ui: &mut Ui, draft: &mut Draft, models: &[Model]) {
     let Some(model) = models.iter().find(|model| model.name == draft.model) else { return };
     let about = "What turns the finished latent into a picture. A tiny one (TAESD) is fast and not as fine.";
-    name_row(ui, "VAE", &mut draft.borrowed.vae, &model.vaes, "The model's own", about);
+    let vaes: Vec<&str> = model.vaes.iter().map(|vae| vae.name.as_str()).collect();
+    name_row(ui, "VAE", &mut draft.borrowed.vae, &vaes, "The model's own", about);
     if let Some(first) = model.lenders.first() {
         let about = "This checkpoint is a U-Net alone: text encoders and VAE are those of this model.";
-        name_row(ui, "Parts from", &mut draft.borrowed.parts_from, &model.lenders, first, about);
+        let lenders: Vec<&str> = model.lenders.iter().map(String::as_str).collect();
+        name_row(ui, "Parts from", &mut draft.borrowed.parts_from, &lenders, first, about);
     }
 }
 
 /// A choice of one of some names, or none of them, which is called `usual`; shown where there are any, or one is chosen.
-fn name_row(ui: &mut Ui, label: &str, chosen: &mut Option<String>, names: &[String], usual: &str, about: &str) {
+fn name_row(ui: &mut Ui, label: &str, chosen: &mut Option<String>, names: &[&str], usual: &str, about: &str) {
     if names.is_empty() && chosen.is_none() {
         return;
     }
@@ -129,9 +132,9 @@ fn name_row(ui: &mut Ui, label: &str, chosen: &mut Option<String>, names: &[Stri
             if ui.selectable_label(chosen.is_none(), usual).clicked() {
                 *chosen = None;
             }
-            for name in names.iter().filter(|name| *name != usual) {
-                if ui.selectable_label(chosen.as_ref() == Some(name), name).clicked() {
-                    *chosen = Some(name.clone());
+            for name in names.iter().filter(|name| **name != usual) {
+                if ui.selectable_label(chosen.as_deref() == Some(*name), *name).clicked() {
+                    *chosen = Some((*name).to_owned());
                 }
             }
         });

@@ -22,7 +22,7 @@ pub(super) fn start_panel_ui(ui: &mut Ui, session: &mut Session, view: &mut View
     }
     heading(ui, "Start from");
     ui.horizontal(|ui| {
-        let small = view.flat_thumbnail(document.flat());
+        let small = view.flat_thumbnail(document.last_flat());
         let texture = view.thumbnails.get(ui.ctx(), &small);
         let size = texture.size_vec2();
         let scale = 56.0 / size.max_elem().max(1.0);

@@ -4,7 +4,7 @@ use super::thumbnails::Thumbnails;
 use super::view::{CanvasView, Placement};
 use crate::geom::{Bounds, Extent, Point};
 use crate::paint::{Combine, Layer, LayerId, Painting, StrokePreview, Tile, Tiles};
-use crate::pixels::Picture;
+use crate::pixels::{Mask, Picture};
 use crate::render::CanvasPicture;
 use crate::session::{Action, ResultId};
 use std::collections::VecDeque;
@@ -58,13 +58,13 @@ pub enum Ask {
 }
 
 /// Which mask the graphics card holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub enum UploadedMask {
     /// None that is still right.
     #[default]
     None,
-    /// The document's, at this revision.
-    Document(u64),
+    /// This one, of the document.
+    Document(Arc<Mask>),
     /// The one of the stroke that is being made.
     Stroke,
 }

@@ -56,15 +56,14 @@ impl Tiny {
     /// As one GGUF file: matrices whose rows are whole blocks in `kind`, everything else in half precision.
     pub(crate) fn write_gguf(&self, folder: &Path, name: &str, kind: GgmlDType) -> PathBuf {
         let path = folder.join(name);
-        let quantised = |(name, tensor): (String, Tensor)| {
-            let is_matrix = tensor.rank() == 2 && tensor.dims()[1].is_multiple_of(kind.block_size());
-            let kind = if is_matrix { kind } else { GgmlDType::F16 };
-            (name, QTensor::quantize(&tensor.to_dtype(DType::F32).unwrap(), kind).unwrap())
-        };
-        let tensors: Vec<_> = self.tensors().into_iter().map(quantised).collect();
-        let named: Vec<_> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
-        gguf_file::write(&mut std::fs::File::create(&path).unwrap(), &[], &named).unwrap();
+        save_gguf(&self.tensors(), &path, kind);
         path
+    }
+
+    /// The U-Net's alone, as files of it alone name them.
+    pub(crate) fn unet(&self) -> HashMap<String, Tensor> {
+        let tensors = self.tensors().into_iter();
+        tensors.filter_map(|(name, of)| Some((name.strip_prefix("model.diffusion_model.")?.to_owned(), of))).collect()
     }
 
     /// As one file of `torch.save`, wrapped as training programs do.
@@ -139,8 +138,45 @@ impl Tiny {
     }
 }
 
+/// Saves tensors as GGUF: matrices whose rows are whole blocks in `kind`, everything else in half precision. Gives all as they are read.
+///
+/// # Panics
+/// If there is no such matrix.
+pub(crate) fn save_gguf(tensors: &HashMap<String, Tensor>, path: &Path, kind: GgmlDType) -> HashMap<String, Tensor> {
+    let in_blocks = |tensor: &Tensor| tensor.rank() == 2 && tensor.dims()[1].is_multiple_of(kind.block_size());
+    assert!(tensors.values().any(in_blocks), "nothing in it can be {kind:?}");
+    let quantised = |(name, tensor): (&String, &Tensor)| {
+        let kind = if in_blocks(tensor) { kind } else { GgmlDType::F16 };
+        (name.clone(), QTensor::quantize(&tensor.to_dtype(DType::F32).unwrap(), kind).unwrap())
+    };
+    let quantised: Vec<_> = tensors.iter().map(quantised).collect();
+    let named: Vec<_> = quantised.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+    gguf_file::write(&mut std::fs::File::create(path).unwrap(), &[], &named).unwrap();
+    let read = |(name, tensor): (String, QTensor)| {
+        (name, tensor.dequantize(&candle_core::Device::Cpu).unwrap().to_dtype(DType::F16).unwrap())
+    };
+    quantised.into_iter().map(read).collect()
+}
+
+/// Makes a folder's part one of two files and an index, as large models have it.
+pub(crate) fn shard(part: &Path, stem: &str) {
+    let whole = part.join(format!("{stem}.safetensors"));
+    let mut tensors: Vec<_> =
+        candle_core::safetensors::load(&whole, &candle_core::Device::Cpu).unwrap().into_iter().collect();
+    tensors.sort_by(|a, b| a.0.cmp(&b.0));
+    let second = tensors.split_off(tensors.len() / 2);
+    let mut map = serde_json::Map::new();
+    for (index, half) in [tensors, second].into_iter().enumerate() {
+        let file = format!("{stem}-{:05}-of-00002.safetensors", index + 1);
+        map.extend(half.iter().map(|(name, _)| (name.clone(), json!(file))));
+        candle_core::safetensors::save(&half.into_iter().collect::<HashMap<_, _>>(), part.join(file)).unwrap();
+    }
+    write_json(&part.join(format!("{stem}.safetensors.index.json")), &json!({ "metadata": {}, "weight_map": map }));
+    std::fs::remove_file(whole).unwrap();
+}
+
 /// Saves tensors of half precision as `torch.save` does, in a `state_dict`.
-fn save_torch(tensors: &HashMap<String, Tensor>, path: &Path) {
+pub(crate) fn save_torch(tensors: &HashMap<String, Tensor>, path: &Path) {
     let mut archive = zip::ZipWriter::new(std::fs::File::create(path).unwrap());
     let stored = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
     let mut pickle = b"\x80\x02}(".to_vec();

@@ -155,7 +155,7 @@ fn growing_and_softening_are_seen_live_and_dragged_back() {
     window.drag([-80.0, -80.0], [80.0, 80.0]);
     let before = window.session().document.mask().clone();
     for grow in [1, 5, 9] {
-        window.apply(Action::AdjustMask { grow, feather: 2.0 });
+        window.apply(Action::AdjustMask { grow, feather: 2.0, is_rough: false });
     }
     assert_eq!(*window.session().document.mask(), before.grown(9).feathered(2.0));
     assert!(window.harness.query_by_label_contains("Soften").is_some());

@@ -157,7 +157,7 @@ mod tests {
         ask: impl FnOnce(&About<'_>) -> T,
     ) -> T {
         let metadata = metadata.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        let place = Place { stored: Stored::Numbers(DType::F32), shape: vec![1], start: 0, bytes: 4 };
+        let place = Place { stored: Stored::Numbers(DType::F32), shape: vec![1], start: 0, bytes: 4, strides: None };
         let places = tensors.iter().map(|name| ((*name).to_owned(), place.clone())).collect();
         ask(&About {
             path: Path::new(name),

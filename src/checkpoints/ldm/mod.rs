@@ -6,7 +6,7 @@ mod names;
 mod shapes;
 
 use super::families::{Family, TextLayout, TextPart};
-use super::header::{Place, kind_of, read_metadata, read_places};
+use super::header::{Place, Stamp, kind_of, read_metadata, read_places};
 use super::open_clip::OpenClipNames;
 use super::renamed::Renamed;
 use super::source::{Facts, Format};
@@ -28,6 +28,8 @@ pub(super) struct SingleFile {
     pub(super) path: PathBuf,
     pub(super) family: &'static Family,
     pub(super) format: Format,
+    /// Of the file as it was when its header was read.
+    stamp: Stamp,
     places: BTreeMap<String, Place>,
     /// What stands before the names of the U-Net: nothing where it is alone.
     unet_prefix: &'static str,
@@ -63,6 +65,7 @@ pub(super) const DOWNSCALE: usize = 8;
 impl SingleFile {
     /// Reads the header of a file.
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
+        let stamp = Stamp::of(path)?;
         let mut places = read_places(path)?;
         if names::is_unet_of_diffusers(&places) {
             places =
@@ -101,6 +104,7 @@ impl SingleFile {
             path: path.to_owned(),
             family,
             format: kind_of(path),
+            stamp,
             unet_prefix,
             text_prefixes,
             vae_prefix,
@@ -235,7 +239,13 @@ impl SingleFile {
         Ok(Renamed::new(self.weights()?, names).into_builder(dtype, device))
     }
 
+    /// Refuses a file that was changed since.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        self.stamp.check(&self.path)
+    }
+
     fn weights(&self) -> Result<Weights, Error> {
+        self.check()?;
         Weights::open_file(&self.path, self.places.clone())
     }
 }

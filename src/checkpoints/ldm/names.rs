@@ -260,7 +260,7 @@ mod tests {
     use candle_core::DType;
 
     fn place() -> Place {
-        Place { stored: Stored::Numbers(DType::F32), shape: vec![1], start: 0, bytes: 4 }
+        Place { stored: Stored::Numbers(DType::F32), shape: vec![1], start: 0, bytes: 4, strides: None }
     }
 
     #[test]

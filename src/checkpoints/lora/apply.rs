@@ -30,8 +30,8 @@ impl SimpleBackend for Adapted {
             return Ok(base);
         };
         let other = (self.other_name)(layer);
-        if kind == "weight" && base.rank() > 1 {
-            let layer = Layer::new(self.net, layer, other.as_deref(), base.dims().to_vec());
+        if kind == "weight" {
+            let layer = Layer::new(self.net, layer, other.as_deref(), &base);
             self.layers.lock().unwrap_or_else(PoisonError::into_inner).push(layer);
         }
         let names: Vec<String> =
@@ -50,7 +50,7 @@ impl SimpleBackend for Adapted {
                 None => base.to_dtype(DType::F32)?,
             };
             let next = match kind {
-                "weight" if so_far.rank() > 1 => adapted(&so_far, &tensors, weight),
+                "weight" => adapted(&so_far, &tensors, weight),
                 "bias" => adapted_bias(&so_far, &tensors, weight),
                 _ => Ok(so_far),
             };

@@ -28,7 +28,7 @@ pub(super) fn adapted_bias(base: &Tensor, tensors: &Tensors, weight: f64) -> Res
     }
 }
 
-/// What is added to a weight of this shape; none if only its bias changes.
+/// What is added to a weight of this shape, which may be that of a norm; none if only its bias changes.
 fn delta(tensors: &Tensors, shape: &[usize]) -> Result<Option<Tensor>> {
     let get = |role| tensors.get(&role);
     let product = if let (Some(down), Some(up)) = (get(Role::Down), get(Role::Up)) {

@@ -28,7 +28,7 @@ pub(super) enum Role {
     KronCore,
     /// `DoRA`'s lengths.
     Magnitude,
-    /// The difference itself, of weight and bias.
+    /// The difference itself, of weight and bias; `LyCORIS` calls those of norms otherwise.
     Difference,
     BiasDifference,
 }
@@ -56,6 +56,8 @@ const ENDS: &[(&str, Role)] = &[
     (".dora_scale", Role::Magnitude),
     (".diff", Role::Difference),
     (".diff_b", Role::BiasDifference),
+    (".w_norm", Role::Difference),
+    (".b_norm", Role::BiasDifference),
     (".hada_w1_a", Role::Hada(Side::One, Half::A)),
     (".hada_w1_b", Role::Hada(Side::One, Half::B)),
     (".hada_w2_a", Role::Hada(Side::Two, Half::A)),
@@ -158,6 +160,13 @@ mod tests {
         }
         let second = (Net::SecondText, "encoder_layers_0_mlp_fc1".to_owned(), Role::Alpha);
         assert_eq!(of("lora_te2_text_model_encoder_layers_0_mlp_fc1.alpha"), second);
+        for (end, role) in [("w_norm", Role::Difference), ("b_norm", Role::BiasDifference), ("diff", Role::Difference)]
+        {
+            assert_eq!(
+                of(&format!("lora_unet_down_blocks_0_resnets_0_norm1.{end}")),
+                unet("down_blocks_0_resnets_0_norm1", role)
+            );
+        }
         for name in ["lora_unet_x.weight", "model.x.alpha"] {
             assert_eq!(parse(name), None, "{name}");
         }

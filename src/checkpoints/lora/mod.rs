@@ -10,12 +10,13 @@ use super::header::{Place, read_metadata, read_places};
 use super::weights::Weights;
 use super::{Error, library};
 pub(super) use apply::{Adapted, OtherName};
-use candle_core::{DType, Device};
+use candle_core::{DType, Device, Tensor};
 use candle_nn::var_builder::SimpleBackend;
 use keys::{Half, Role, Side, joined, parse};
 pub(super) use keys::{Net, TEXT_NETS};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A `LoRA` on this machine.
 #[derive(Debug)]
@@ -85,19 +86,37 @@ impl LoraWeights {
     }
 }
 
-/// A layer of a network: its names, and the shape of its weight.
+/// A layer of a network: its names, the shape of its weight, and in which numbers that is loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Layer {
     pub(super) net: Net,
     pub(super) names: Vec<String>,
     pub(super) shape: Vec<usize>,
+    dtype: DType,
 }
 
 impl Layer {
-    /// That of the weight that diffusers calls `layer`, which latent-diffusion calls `other`.
-    pub(super) fn new(net: Net, layer: &str, other: Option<&str>, shape: Vec<usize>) -> Self {
-        Self { net, names: [Some(layer), other].into_iter().flatten().map(|name| joined(net, name)).collect(), shape }
+    /// That of this weight, which diffusers calls `layer` and latent-diffusion `other`.
+    pub(super) fn new(net: Net, layer: &str, other: Option<&str>, weight: &Tensor) -> Self {
+        let names = [Some(layer), other].into_iter().flatten().map(|name| joined(net, name)).collect();
+        Self { net, names, shape: weight.dims().to_vec(), dtype: weight.dtype() }
     }
+}
+
+/// How many bytes more some layers have in memory once they were changed on a CPU: the sum of a weight and what is added to it is f32.
+pub(super) fn bytes_added(layers: &[Layer], loras: &[(Arc<Lora>, LoraWeights)]) -> u64 {
+    let is_changed = |layer: &&Layer| {
+        let adds = |(lora, weights): &(Arc<Lora>, LoraWeights)| {
+            let names = || layer.names.iter().map(|name| (layer.net, name.clone()));
+            weights.of(layer.net) != 0.0 && names().any(|name| lora.layers.contains_key(&name))
+        };
+        loras.iter().any(adds)
+    };
+    let added = |layer: &Layer| {
+        let wider = DType::F32.size_in_bytes().saturating_sub(layer.dtype.size_in_bytes());
+        (layer.shape.iter().product::<usize>() * wider) as u64
+    };
+    layers.iter().filter(is_changed).map(added).sum()
 }
 
 /// Whether these are all parts of what is added to a layer.
@@ -139,6 +158,8 @@ impl Lora {
                 layers.entry((net, layer)).or_default().insert(role, (name.clone(), place.clone()));
             }
         }
+        // Some programs leave the scale of what they added nothing to.
+        layers.retain(|_, tensors| tensors.keys().any(|role| *role != Role::Alpha));
         let is_of_xl = places.keys().any(|name| name.starts_with("lora_te2_") || name.starts_with("text_encoder_2."));
         if layers.is_empty() {
             return Err(Error::NotALora(path.to_owned()));

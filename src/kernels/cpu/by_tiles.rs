@@ -1,13 +1,14 @@
-//! Products and convolutions by tiles of bf16 ([`super::tiles`]), for networks of bf16, where numbers are rounded to 8 significant bits,
-//! and for those of f32, where numbers are split in two. Products are summed in f32. A task lays a block of its picture out in tiles, padded with zeros, so that for each place
+//! Products and convolutions by tiles: of bf16 ([`super::tiles`]), for networks of bf16, where numbers are rounded to 8 significant bits,
+//! and for those of f32, where numbers are split in two, both summed in f32; or of bytes ([`super::bytes`]). A task lays a block of its picture out in tiles, padded with zeros, so that for each place
 //! of the kernel the same tiles are read from another line on, and nothing is unfolded; then the weight's panels pass over it.
 //! Each output is summed in one go, so that nothing but its shape decides its bytes.
 
+use super::bytes::Levels;
 use super::gemm::{Epilogue, WORTH_A_THREAD};
 use super::rounding::{Number, lay_row, lay_row_split};
 use super::shared::{Shared, each, threads, with_scratch};
 use super::tiled::{Tiled, TiledGated};
-use super::tiles::{AT_ONCE, DEPTH, Line, PANEL, Parts, Rows, SIDE, STEP, Sums};
+use super::tiles::{AT_ONCE, Line, PANEL, Parts, Products, Rows, SIDE, STEP, Sums, Tiling};
 use super::vector::{dispatch, gelu, take};
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
@@ -37,6 +38,11 @@ impl Walk {
 
     fn outputs(&self) -> usize {
         self.batch * self.output.0 * self.output.1
+    }
+
+    /// Whether each output sees a pixel of its own, and no other does.
+    fn is_by_pixels(&self) -> bool {
+        (self.kernel, self.stride, self.scale, self.before) == (1, 1, 1, 0)
     }
 }
 
@@ -72,10 +78,10 @@ pub(in crate::kernels) fn multiply_gated_by_tiles<X: Number, Y: Number>(
 }
 
 /// Bytes of a block in tiles, at most: most of a second cache of 2 MiB, or half of it beside a weight that is being split.
-const fn block_bytes(parts: Parts) -> usize {
-    match parts {
-        Parts::One => 3 << 19,
-        Parts::Two => 1 << 20,
+const fn block_bytes(products: Products) -> usize {
+    match products {
+        Products::Bf16(Tiling { parts: Parts::One, .. }) | Products::Bytes(_) => 3 << 19,
+        Products::Bf16(Tiling { parts: Parts::Two, .. }) => 1 << 20,
     }
 }
 
@@ -92,6 +98,8 @@ struct Block {
     picture: usize,
     lines: Range<usize>,
     columns: Range<usize>,
+    /// Of the whole picture, where bytes are multiplied and pixels have none of their own.
+    levels: Option<Levels>,
 }
 
 /// What is done with the sums of a panel: whose rows of the output they are, [`usize::MAX`] for those that are none.
@@ -111,26 +119,34 @@ fn over_blocks<X: Number>(x: &[X], walk: Walk, weight: &Tiled, put: impl Fn(&Sum
     let by_lines = walk.outputs() >= weight.outputs * weight.taps && batch * output.0 >= threads;
     let columns_each =
         output.1.div_ceil(output.1.div_ceil(BLOCK_WIDTH)).next_multiple_of(if output.1 > SIDE { SIDE } else { 1 });
-    let of_pixel = weight.depth.next_multiple_of(DEPTH) * size_of::<u16>() * weight.tiling.parts as usize;
+    let of_pixel = weight.depth.div_ceil(weight.products.depth()) * weight.products.lines() * size_of::<Line>();
     let line_bytes = columns_each * walk.stride * walk.stride * of_pixel;
     let fewest = BLOCK_OUTPUTS.div_ceil(columns_each);
-    let lines_at_most = (block_bytes(weight.tiling.parts) / line_bytes.max(1)).saturating_sub(kernel - 1).max(fewest);
+    let lines_at_most = (block_bytes(weight.products) / line_bytes.max(1)).saturating_sub(kernel - 1).max(fewest);
     let pieces = output.0.div_ceil(lines_at_most);
     let pieces = if by_lines && batch < threads { pieces.next_multiple_of(threads) } else { pieces };
     let lines_each = output.0.div_ceil(pieces);
     let lines_each = if output.1 == 1 { lines_each.next_multiple_of(SIDE) } else { lines_each };
     let (down, across) = (output.0.div_ceil(lines_each), output.1.div_ceil(columns_each));
     let blocks = batch * down * across;
+    let levels: Vec<Levels> = match weight.products {
+        Products::Bytes(_) if !walk.is_by_pixels() => {
+            x.chunks_exact(height * width * weight.depth).map(Levels::of_picture).collect()
+        }
+        _ => Vec::new(),
+    };
     let parts = if by_lines || blocks.is_multiple_of(threads) { 1 } else { threads.min(panels) };
     let panels_each = panels.div_ceil(parts);
     each(blocks * parts, threads > 1, |index| {
         let (block, part) = (index / parts, index % parts);
         let panels = (part * panels_each).min(panels)..((part + 1) * panels_each).min(panels);
         let (line, column) = (block / across % down * lines_each, block % across * columns_each);
+        let picture = block / across / down;
         let block = Block {
-            picture: block / across / down,
+            picture,
             lines: line..(line + lines_each).min(output.0),
             columns: column..(column + columns_each).min(output.1),
+            levels: levels.get(picture).copied(),
         };
         multiply_block(x, walk, weight, &block, panels, &put);
     });
@@ -143,7 +159,7 @@ fn multiply_block<X: Number>(x: &[X], walk: Walk, weight: &Tiled, block: &Block,
     let (height, width) = (block.lines.len() + reach, block.columns.len() + reach);
     // The last tile reads past the block; an odd number of lines spreads planes over the cache.
     let plane = (stride * stride * height * width + SIDE) | 1;
-    let tiles = weight.depth.div_ceil(DEPTH);
+    let tiles = weight.depth.div_ceil(weight.products.depth());
     let place = |tap: usize| {
         let (down, across) = (tap / kernel, tap % kernel);
         let remainder = down % stride * stride + across % stride;
@@ -154,37 +170,53 @@ fn multiply_block<X: Number>(x: &[X], walk: Walk, weight: &Tiled, block: &Block,
     let (starts, rows) = rows_of(walk, block, width);
     let low = tiles * plane;
     let size = (height, width);
-    let parts = weight.tiling.parts;
     // What is split passes over the whole block before more of it is, and sums wait for it.
-    let (left_lines, split_lines, at_once) = match parts {
-        Parts::One => (low, 0, steps.len().max(1)),
-        Parts::Two => (2 * low, STEPS_AT_ONCE * 2 * STEP, STEPS_AT_ONCE),
+    let (split_lines, at_once) = match weight.products {
+        Products::Bf16(Tiling { parts: Parts::Two, .. }) => (STEPS_AT_ONCE * 2 * STEP, STEPS_AT_ONCE),
+        _ => (0, steps.len().max(1)),
     };
     let wait = at_once < steps.len();
     let sums_lines = if wait { starts.len().div_ceil(AT_ONCE) } else { 1 } * size_of::<Sums>() / size_of::<Line>();
-    with_lines(left_lines + split_lines + sums_lines, |lines| {
-        let (left, lines) = lines.split_at_mut(left_lines);
+    let mut of_pixels = vec![Levels::default(); if block.levels.is_none() { plane } else { 0 }];
+    with_lines(weight.products.lines() * low + split_lines + sums_lines, |lines| {
+        let (left, lines) = lines.split_at_mut(weight.products.lines() * low);
         let (scratch, sums) = lines.split_at_mut(split_lines);
         let sums: &mut [Sums] = bytemuck::cast_slice_mut(sums);
-        let lacking = (parts == Parts::Two).then_some(low);
-        dispatch(Lay { x, walk, depth: weight.depth, block, size, plane, low: lacking, lines: left });
+        let laid = match (weight.products, block.levels) {
+            (Products::Bf16(Tiling { parts: Parts::One, .. }), _) => Laid::Rounded,
+            (Products::Bf16(Tiling { parts: Parts::Two, .. }), _) => Laid::Split { low },
+            (Products::Bytes(_), Some(levels)) => Laid::Bytes(levels),
+            (Products::Bytes(_), None) => Laid::BytesOfPixels(&mut of_pixels),
+        };
+        dispatch(Lay { x, walk, depth: weight.depth, block, size, plane, laid, lines: left });
         let left = &*left;
-        weight.tiling.kind.with(|| {
+        weight.products.with(|| {
             for panel in panels {
                 for first in (0..steps.len()).step_by(at_once) {
                     let range = first..(first + at_once).min(steps.len());
                     let (steps_of, last) = (&steps[range.clone()], range.end == steps.len());
-                    let right = match parts {
-                        Parts::One => weight.rounded(panel, range),
-                        Parts::Two => weight.split(panel, range, scratch),
+                    let right = match weight.products {
+                        Products::Bf16(Tiling { parts: Parts::One, .. }) => weight.rounded(panel, range),
+                        Products::Bf16(Tiling { parts: Parts::Two, .. }) => weight.split(panel, range, scratch),
+                        Products::Bytes(_) => weight.bytes().steps(panel, range),
                     };
                     let rows = starts.chunks(AT_ONCE).zip(rows.chunks(AT_ONCE * SIDE));
                     for (index, (starts, rows)) in rows.enumerate() {
                         let sums = &mut sums[if wait { index } else { 0 }];
-                        let (kind, left) = (weight.tiling.kind, Rows { lines: left, starts, steps: steps_of });
-                        match parts {
-                            Parts::One => kind.multiply(left, right, sums, first > 0),
-                            Parts::Two => kind.multiply_split(left, low, right, sums, first > 0),
+                        let left = Rows { lines: left, starts, steps: steps_of };
+                        match weight.products {
+                            Products::Bf16(Tiling { kind, parts: Parts::One }) => {
+                                kind.multiply(left, right, sums, first > 0);
+                            }
+                            Products::Bf16(Tiling { kind, parts: Parts::Two }) => {
+                                kind.multiply_split(left, low, right, sums, first > 0);
+                            }
+                            Products::Bytes(kind) => {
+                                kind.multiply(left, right, sums);
+                                let of =
+                                    |pixel: usize| block.levels.or(of_pixels.get(pixel).copied()).unwrap_or_default();
+                                weight.bytes().widen(panel, left.numbers().map(of), sums);
+                            }
                         }
                         if last {
                             put(sums, rows, panel);
@@ -227,7 +259,26 @@ pub(super) fn with_lines<T>(count: usize, work: impl FnOnce(&mut [Line]) -> T) -
     with_scratch(count * size_of::<Line>() / size_of::<f32>(), |scratch| work(bytemuck::cast_slice_mut(scratch)))
 }
 
-/// Lays a block out: for each [`DEPTH`] channels a plane of lines, one for each pixel.
+/// As what a block's pixels are laid out.
+enum Laid<'a> {
+    Rounded,
+    /// So many lines behind stands what is lacking.
+    Split {
+        low: usize,
+    },
+    Bytes(Levels),
+    /// Each by levels of its own, which are put down here.
+    BytesOfPixels(&'a mut [Levels]),
+}
+
+impl Laid<'_> {
+    /// A line of zeros.
+    fn zeros(&self) -> Line {
+        if let Self::Bytes(levels) = self { levels.zeros() } else { Line::ZERO }
+    }
+}
+
+/// Lays a block out: for as many channels as a line holds a plane of lines, one for each pixel.
 struct Lay<'a, X> {
     x: &'a [X],
     walk: Walk,
@@ -236,8 +287,7 @@ struct Lay<'a, X> {
     /// Height and width of a remainder's part of a plane.
     size: (usize, usize),
     plane: usize,
-    /// How many lines behind stands what is lacking, if numbers are split.
-    low: Option<usize>,
+    laid: Laid<'a>,
     lines: &'a mut [Line],
 }
 
@@ -246,7 +296,7 @@ impl<X: Number> WithSimd for Lay<'_, X> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { x, walk, depth, block, size, plane, low, lines } = self;
+        let Self { x, walk, depth, block, size, plane, mut laid, lines } = self;
         let (stride, scale) = (walk.stride, walk.scale);
         for remainder in 0..stride * stride {
             let along = |at: usize, first: usize, remainder: usize, side: usize| {
@@ -263,13 +313,21 @@ impl<X: Number> WithSimd for Lay<'_, X> {
                     if let Some((y, left)) = pixel {
                         let at = ((block.picture * walk.height + y) * walk.width + left) * depth;
                         let row = &x[at..at + depth];
-                        match low {
-                            Some(low) => lay_row_split(&X::widened(row), &mut lines[to..], plane, low),
-                            None => lay_row(simd, row, &mut lines[to..], plane),
+                        let lines = &mut lines[to..];
+                        match &mut laid {
+                            Laid::Rounded => lay_row(simd, row, lines, plane),
+                            Laid::Split { low } => lay_row_split(&X::widened(row), lines, plane, *low),
+                            Laid::Bytes(levels) => levels.lay_row(&X::widened(row), lines, plane),
+                            Laid::BytesOfPixels(levels) => {
+                                let row = X::widened(row);
+                                levels[to] = Levels::of_row(&row);
+                                levels[to].lay_row(&row, lines, plane);
+                            }
                         }
                     } else {
                         // The planes of what is lacking follow on the others.
-                        lines[to..].iter_mut().step_by(plane).for_each(|line| *line = Line::ZERO);
+                        let zeros = laid.zeros();
+                        lines[to..].iter_mut().step_by(plane).for_each(|line| *line = zeros);
                     }
                 }
             }

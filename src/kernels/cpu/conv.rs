@@ -6,7 +6,7 @@ use super::gemm::{Epilogue, Matrix, Rows, multiply};
 use super::packed::{Packed, Values};
 use super::rounding::Number;
 use super::tiled::Tiled;
-use super::tiles::Tiling;
+use super::tiles::Products;
 use super::winograd;
 
 /// A convolution of a square kernel, with a weight that is packed for one precision.
@@ -40,7 +40,7 @@ impl Conv<Tiled> {
     /// By tiles. `weight` is (outputs, inputs, kernel, kernel), as files store it; `padding` is before and after.
     #[expect(clippy::too_many_arguments, reason = "they are what a convolution is")]
     pub(in crate::kernels) fn tiled(
-        tiling: Tiling,
+        products: impl Into<Products>,
         weight: Values<'_>,
         outputs: usize,
         inputs: usize,
@@ -48,7 +48,7 @@ impl Conv<Tiled> {
         stride: usize,
         (before, after): (usize, usize),
     ) -> Self {
-        let weight = Tiled::of_taps(tiling, weight, outputs, inputs, kernel * kernel);
+        let weight = Tiled::of_taps(products.into(), weight, outputs, inputs, kernel * kernel);
         Self { weight, kernel, stride, before, after }
     }
 

@@ -15,6 +15,7 @@ mod activation;
 mod attention;
 mod attention_by_tiles;
 mod by_tiles;
+mod bytes;
 mod conv;
 mod gemm;
 mod merging;
@@ -31,6 +32,7 @@ pub(super) use activation::{activate, rectify};
 pub(super) use attention::{AttentionShape, attention};
 pub(super) use attention_by_tiles::attention_by_tiles;
 pub(super) use by_tiles::{Walk, multiply_by_tiles, multiply_gated_by_tiles};
+pub(super) use bytes::{Kind as ByteKind, MOST_PRODUCTS};
 pub(super) use conv::Conv;
 pub(super) use gemm::{Epilogue, Matrix, multiply, multiply_gated};
 pub(super) use merging::{add_rows, means, most_alike};
@@ -38,7 +40,7 @@ pub(super) use norm::{Moments, PictureShape, layer_norm, measure, normalise, pix
 pub(super) use packed::{Packed, PackedGated, Values};
 pub(super) use shared::{alone, zeros};
 pub(super) use tiled::{Tiled, TiledGated};
-pub(super) use tiles::{Kind, Parts, Tiling};
+pub(super) use tiles::{Kind, Parts, Products, Tiling};
 
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,9 @@
 //! Weights in tiles ([`super::tiles`]), packed once.
 
+use super::bytes::Bytes;
 use super::packed::{Values, WIDE};
 use super::rounding::{round_halves, rounded, split, split_halves};
-use super::tiles::{AT_ONCE, DEPTH, Line, PANEL, Parts, SIDE, STEP, Tiling};
+use super::tiles::{AT_ONCE, DEPTH, Line, PANEL, Parts, Products, SIDE, STEP};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -11,7 +12,7 @@ use std::ops::Range;
 #[derive(Debug)]
 pub(in crate::kernels) struct Tiled {
     lines: Lines,
-    pub(super) tiling: Tiling,
+    pub(super) products: Products,
     pub(super) outputs: usize,
     pub(super) taps: usize,
     pub(super) depth: usize,
@@ -25,25 +26,31 @@ enum Lines {
     Split(Vec<Line>),
     /// Of f16, as it is stored, to be split when it is used: half the memory, and half of what has to be read.
     Halves(Vec<Line>),
+    Bytes(Bytes),
 }
 
 impl Tiled {
     /// Of a matrix (outputs, inputs), as files store it.
-    pub(in crate::kernels) fn new(tiling: Tiling, weight: Values<'_>, outputs: usize, inputs: usize) -> Self {
-        Self::of_taps(tiling, weight, outputs, inputs, 1)
+    pub(in crate::kernels) fn new(
+        products: impl Into<Products>,
+        weight: Values<'_>,
+        outputs: usize,
+        inputs: usize,
+    ) -> Self {
+        Self::of_taps(products.into(), weight, outputs, inputs, 1)
     }
 
     /// Of a kernel (outputs, depth, taps), as files store it.
-    pub(super) fn of_taps(tiling: Tiling, weight: Values<'_>, outputs: usize, depth: usize, taps: usize) -> Self {
+    pub(super) fn of_taps(products: Products, weight: Values<'_>, outputs: usize, depth: usize, taps: usize) -> Self {
         assert_eq!(weight.len(), outputs * depth * taps, "a weight of another size than its shape");
         let output = |column: usize| (column < outputs).then_some(column);
-        let lines = Lines::new(tiling.parts, weight, outputs.div_ceil(PANEL), taps, depth, output);
-        Self { lines, tiling, outputs, taps, depth }
+        let lines = Lines::new(products, weight, outputs.div_ceil(PANEL), taps, depth, output);
+        Self { lines, products, outputs, taps, depth }
     }
 
-    /// Whether numbers are rounded, not split.
+    /// As [`Products::rounds`].
     pub(in crate::kernels) fn rounds(&self) -> bool {
-        self.tiling.parts == Parts::One
+        self.products.rounds()
     }
 
     pub(super) fn panels(&self) -> usize {
@@ -51,13 +58,18 @@ impl Tiled {
     }
 
     fn steps(&self) -> usize {
-        self.depth.div_ceil(DEPTH) * self.taps
+        self.depth.div_ceil(self.products.depth()) * self.taps
     }
 
     /// Some steps of a panel of what is rounded.
     pub(super) fn rounded(&self, panel: usize, steps: Range<usize>) -> &[Line] {
-        let Lines::Rounded(lines) = &self.lines else { unreachable!("what is split is not asked for what is rounded") };
+        let Lines::Rounded(lines) = &self.lines else { unreachable!("only what is rounded is asked for it") };
         &lines[(panel * self.steps() + steps.start) * STEP..][..steps.len() * STEP]
+    }
+
+    pub(super) fn bytes(&self) -> &Bytes {
+        let Lines::Bytes(bytes) = &self.lines else { unreachable!("only what is of bytes is asked for them") };
+        bytes
     }
 
     /// Some steps of a panel, split; `scratch` has 2 · [`STEP`] lines for each.
@@ -82,6 +94,7 @@ impl Tiled {
                 }
                 &scratch[..steps.len() * 2 * STEP]
             }
+            Lines::Bytes(_) => unreachable!("bytes are not split"),
         }
     }
 }
@@ -97,14 +110,14 @@ pub(in crate::kernels) struct TiledGated {
 }
 
 impl TiledGated {
-    /// Whether numbers are rounded, not split.
+    /// As [`Products::rounds`].
     pub(in crate::kernels) fn rounds(&self) -> bool {
         self.matrix.rounds()
     }
 
     /// `weight` (2 · outputs, inputs) and `bias` (2 · outputs), as files store them.
     pub(in crate::kernels) fn new(
-        tiling: Tiling,
+        products: impl Into<Products>,
         weight: Values<'_>,
         bias: &[f32],
         outputs: usize,
@@ -112,21 +125,22 @@ impl TiledGated {
     ) -> Self {
         assert_eq!(weight.len(), 2 * outputs * inputs, "a weight of another size than its shape");
         assert_eq!(bias.len(), 2 * outputs, "a bias of another size than its matrix");
+        let products = products.into();
         let panels = outputs.div_ceil(SIDE);
         let source = |column: usize| {
             let output = column / PANEL * SIDE + column % SIDE;
             (output < outputs).then_some(output + column % PANEL / SIDE * outputs)
         };
-        let lines = Lines::new(tiling.parts, weight, panels, 1, inputs, source);
+        let lines = Lines::new(products, weight, panels, 1, inputs, source);
         let bias = (0..panels * PANEL).map(|column| source(column).map_or(0.0, |output| bias[output])).collect();
-        Self { matrix: Tiled { lines, tiling, outputs: panels * PANEL, taps: 1, depth: inputs }, bias, outputs }
+        Self { matrix: Tiled { lines, products, outputs: panels * PANEL, taps: 1, depth: inputs }, bias, outputs }
     }
 }
 
 impl Lines {
     /// In panels; `output` says which output stands in a column, zeros where it gives none.
     fn new(
-        parts: Parts,
+        products: Products,
         weight: Values<'_>,
         panels: usize,
         taps: usize,
@@ -135,6 +149,10 @@ impl Lines {
     ) -> Self {
         let shape = (panels, taps, depth);
         let as_it_is = |_: &mut [Line]| {};
+        let parts = match products {
+            Products::Bf16(tiling) => tiling.parts,
+            Products::Bytes(_) => return Self::Bytes(Bytes::new(weight, shape, output)),
+        };
         match (parts, weight) {
             (Parts::One, Values::F32(values)) => {
                 Self::Rounded(arrange(values, shape, output, |x| [rounded(x)], as_it_is))

@@ -4,6 +4,7 @@
 //! On the left a tile is 16 rows of 32 numbers. On the right it is 16 columns of as many, in pairs: first the pair 0, 1 of each
 //! column, then 2, 3. Both are 16 lines of the cache, and both kinds of instructions read them as they lie.
 
+use super::bytes;
 #[cfg(target_arch = "x86_64")]
 use super::vector::Vectors;
 
@@ -34,6 +35,19 @@ pub(super) struct Sums(pub(super) [[f32; PANEL]; AT_ONCE * SIDE]);
 
 impl Sums {
     pub(super) const ZERO: Self = Self([[0.0; PANEL]; AT_ONCE * SIDE]);
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) use x86::{Tiles, tiles_of_bytes};
+
+/// Whether this machine has tiles of bytes. Asks the system for them.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn has_tiles_of_bytes() -> bool {
+    #[cfg(target_os = "linux")]
+    let has = Vectors::allowed() == Vectors::All && x86::takes_tiles(x86::AMX_INT8);
+    #[cfg(not(target_os = "linux"))]
+    let has = false;
+    has
 }
 
 /// Whether this machine has vectors of bf16.
@@ -83,6 +97,53 @@ impl Tiling {
     }
 }
 
+/// What a weight is multiplied in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::kernels) enum Products {
+    Bf16(Tiling),
+    Bytes(bytes::Kind),
+}
+
+impl Products {
+    /// Numbers of a row that a line of the cache holds.
+    pub(super) fn depth(self) -> usize {
+        match self {
+            Self::Bf16(_) => DEPTH,
+            Self::Bytes(_) => bytes::DEPTH,
+        }
+    }
+
+    /// Lines of as many.
+    pub(super) fn lines(self) -> usize {
+        match self {
+            Self::Bf16(tiling) => tiling.parts as usize,
+            Self::Bytes(_) => 1,
+        }
+    }
+
+    /// Whether numbers lose nothing by being rounded to bf16 before.
+    pub(in crate::kernels) fn rounds(self) -> bool {
+        match self {
+            Self::Bf16(tiling) => tiling.parts == Parts::One,
+            Self::Bytes(_) => Kind::best().is_some(),
+        }
+    }
+
+    /// Does `work`, which may multiply.
+    pub(super) fn with<T>(self, work: impl FnOnce() -> T) -> T {
+        match self {
+            Self::Bf16(tiling) => tiling.kind.with(work),
+            Self::Bytes(kind) => kind.with(work),
+        }
+    }
+}
+
+impl From<Tiling> for Products {
+    fn from(tiling: Tiling) -> Self {
+        Self::Bf16(tiling)
+    }
+}
+
 /// How tiles are multiplied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::kernels) enum Kind {
@@ -118,7 +179,7 @@ impl Kind {
                 return None;
             }
             let all = Vectors::allowed() == Vectors::All;
-            Some(if all && x86::takes_tiles() { Kind::Tiles } else { Kind::Vectors })
+            Some(if all && x86::takes_tiles(x86::AMX_BF16) { Kind::Tiles } else { Kind::Vectors })
         });
         *BEST
     }
@@ -174,7 +235,7 @@ pub(super) struct Rows<'a> {
 
 impl Rows<'_> {
     /// That all lines are there, and those that are `low` behind.
-    fn check(self, low: usize) {
+    pub(super) fn check(self, low: usize) {
         assert!(self.starts.len() == 1 || self.starts.len() == AT_ONCE, "one or two tiles of rows");
         let furthest = |of: Option<usize>| of.unwrap_or_default();
         let step = furthest(self.steps.iter().map(|step| *step as usize).max());
@@ -182,7 +243,8 @@ impl Rows<'_> {
         assert!(self.lines.len() >= last + SIDE, "too few rows");
     }
 
-    fn numbers(self) -> impl Iterator<Item = usize> {
+    /// The first line of each row, one after the other.
+    pub(super) fn numbers(self) -> impl Iterator<Item = usize> {
         self.starts.iter().flat_map(|start| *start..start + SIDE)
     }
 }
@@ -235,14 +297,19 @@ mod x86 {
         _mm512_storeu_ps,
     };
 
-    /// Whether the processor has tiles of bf16 and the system lets this process use them (Linux 5.16, "Using XSTATE features in
-    /// user space applications").
+    /// As the processor tells what its tiles multiply.
     #[cfg(target_os = "linux")]
-    pub(super) fn takes_tiles() -> bool {
+    pub(super) const AMX_BF16: u32 = 1 << 22;
+    #[cfg(target_os = "linux")]
+    pub(super) const AMX_INT8: u32 = 1 << 25;
+
+    /// Whether the processor has tiles that multiply `what` and the system lets this process use them (Linux 5.16, "Using XSTATE features
+    /// in user space applications").
+    #[cfg(target_os = "linux")]
+    pub(super) fn takes_tiles(what: u32) -> bool {
         const REQUEST_PERMISSION: libc::c_ulong = 0x1023;
         const TILE_DATA: libc::c_ulong = 18;
         const FEATURES: u32 = 7;
-        const AMX_BF16: u32 = 1 << 22;
         const AMX_TILE: u32 = 1 << 24;
         let found = if std::arch::x86_64::__cpuid(0).eax < FEATURES {
             0
@@ -250,12 +317,12 @@ mod x86 {
             std::arch::x86_64::__cpuid_count(FEATURES, 0).edx
         };
         // SAFETY: the call takes two numbers and changes nothing but what instructions this process may use.
-        found & (AMX_BF16 | AMX_TILE) == AMX_BF16 | AMX_TILE
+        found & (what | AMX_TILE) == what | AMX_TILE
             && unsafe { libc::syscall(libc::SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) } == 0
     }
 
     /// While it lives, this thread's eight tiles have [`SIDE`] rows of a line each.
-    pub(super) struct Tiles(());
+    pub(in crate::kernels::cpu) struct Tiles(());
 
     /// As `ldtilecfg` reads it: palette 1, then bytes of a row and rows of each tile.
     #[repr(C, align(64))]
@@ -267,7 +334,7 @@ mod x86 {
     }
 
     impl Tiles {
-        pub(super) fn configured() -> Self {
+        pub(in crate::kernels::cpu) fn configured() -> Self {
             let (mut row_bytes, mut rows) = ([0; 16], [0; 16]);
             row_bytes[..8].fill(size_of::<Line>() as u16);
             rows[..8].fill(SIDE as u8);
@@ -285,9 +352,11 @@ mod x86 {
         }
     }
 
+    macro_rules! by_tiles {
+        ($name:ident, $multiply:literal) => {
     /// # Safety
     /// As [`super::Kind::multiply`] checks; the tiles must be configured.
-    pub(super) unsafe fn tiles(
+    pub(in crate::kernels::cpu) unsafe fn $name(
         Rows { lines, starts, steps }: Rows<'_>,
         right: *const Line,
         sums: &mut Sums,
@@ -322,13 +391,13 @@ mod x86 {
                     "add {at}, {left}",
                     "tileloadd tmm6, [{right} + {line}*1]",
                     "tileloadd tmm4, [{at} + {line}*1]",
-                    "tdpbf16ps tmm0, tmm4, tmm6",
+                    concat!($multiply, " tmm0, tmm4, tmm6"),
                     "tileloadd tmm7, [{right} + {line}*1 + 1024]",
-                    "tdpbf16ps tmm1, tmm4, tmm7",
+                    concat!($multiply, " tmm1, tmm4, tmm7"),
                     "add {at}, {apart}",
                     "tileloadd tmm5, [{at} + {line}*1]",
-                    "tdpbf16ps tmm2, tmm5, tmm6",
-                    "tdpbf16ps tmm3, tmm5, tmm7",
+                    concat!($multiply, " tmm2, tmm5, tmm6"),
+                    concat!($multiply, " tmm3, tmm5, tmm7"),
                     "add {right}, 2048",
                     "add {step}, 4",
                     "cmp {step}, {end}",
@@ -359,9 +428,9 @@ mod x86 {
                     "add {at}, {left}",
                     "tileloadd tmm6, [{right} + {line}*1]",
                     "tileloadd tmm4, [{at} + {line}*1]",
-                    "tdpbf16ps tmm0, tmm4, tmm6",
+                    concat!($multiply, " tmm0, tmm4, tmm6"),
                     "tileloadd tmm7, [{right} + {line}*1 + 1024]",
-                    "tdpbf16ps tmm1, tmm4, tmm7",
+                    concat!($multiply, " tmm1, tmm4, tmm7"),
                     "add {right}, 2048",
                     "add {step}, 4",
                     "cmp {step}, {end}",
@@ -376,6 +445,12 @@ mod x86 {
             }
         }
     }
+        };
+    }
+
+    by_tiles!(tiles, "tdpbf16ps");
+    // Of bytes without sign on the left and with one on the right.
+    by_tiles!(tiles_of_bytes, "tdpbusd");
 
     /// # Safety
     /// As [`super::Kind::multiply_split`] checks; the tiles must be configured.

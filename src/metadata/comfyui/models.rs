@@ -104,7 +104,7 @@ impl<'a> Reading<'a> {
         self.found.clip_skip = Some(skip.map_or(1, |layer| layer.abs().clamp(1.0, 12.0) as u32));
         let mut tags = String::new();
         for Lent { name, unet, text, .. } in loras {
-            match json::lora_tag(&json::model_name(name), text, unet) {
+            match json::lora_tag(&json::file_name(name), text, unet) {
                 Some(tag) => tags.extend([" ", &tag]),
                 None => self.unknown("LoRA", name),
             }
@@ -116,7 +116,7 @@ impl<'a> Reading<'a> {
     pub(super) fn vae(&mut self, decoder: Node<'a>) {
         let Some((node, _)) = self.graph.link(decoder, "vae") else { return };
         if let Some(name) = self.graph.text(node, "vae_name").filter(|name| !name.starts_with("Baked")) {
-            self.found.borrowed.vae = Some(json::model_name(name));
+            self.found.borrowed.vae = Some(json::file_name(name));
         }
     }
 }

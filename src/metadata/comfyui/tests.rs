@@ -39,7 +39,7 @@ fn the_usual_graph_is_read_whole() {
     let Imported { settings: found, unknown, differences } = imported(&usual());
     assert_eq!(found.prompt.as_deref(), Some("a (glass:1.2) [bottle]"));
     assert_eq!(found.negative_prompt.as_deref(), Some("watermark"));
-    assert_eq!(found.model.as_deref(), Some("dreamer_8"));
+    assert_eq!(found.model.as_deref(), Some("sd15/dreamer_8"));
     assert_eq!((found.extent, found.strength), (Some(Extent::new(512, 768)), None));
     assert_eq!((found.seed, found.steps, found.guidance_scale), (Some(156_680_208_700_286), Some(20), Some(8.0)));
     assert_eq!(found.sampler, Some(SamplerName::DpmPlusPlus2MSde));

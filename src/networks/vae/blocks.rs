@@ -1,6 +1,7 @@
 use super::bands::{Rows, through_conv, through_resnet};
 use super::config::AutoencoderKlConfig;
 use crate::kernels::{Activation, Conv2d, GroupNorm, Linear, Mask, Padding, attention};
+use crate::memory::available_memory;
 use crate::networks::resnet::{Groups, Resnet};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
@@ -70,7 +71,7 @@ impl Encoder {
     /// (B, H, W, 3) to (B, h, w, 2C): means, then logarithms of variances.
     pub(super) fn forward(&self, rgb: &Tensor) -> Result<Tensor> {
         let (batch, height, width, _) = rgb.dims4()?;
-        if self.goes_in_bands((batch, height, width)) {
+        if self.goes_in_bands((batch, height, width), available_memory) {
             return self.in_bands(rgb);
         }
         let mut x = self.conv_in.forward(rgb)?;
@@ -85,8 +86,8 @@ impl Encoder {
         self.conv_out.forward(&self.norm_out.forward(&self.mid.forward(&x)?)?)
     }
 
-    fn goes_in_bands(&self, (batch, height, width): (usize, usize, usize)) -> bool {
-        goes_in_bands(&self.norm_out, batch, height * width * self.finest)
+    fn goes_in_bands(&self, (batch, height, width): (usize, usize, usize), free: Free) -> bool {
+        goes_in_bands(&self.norm_out, batch, height * width * self.finest, free)
     }
 
     /// As [`Self::forward`], of a large picture.
@@ -104,12 +105,20 @@ impl Encoder {
     }
 }
 
-/// Numbers of the finest feature map above which a picture goes in bands: 1.5 megapixels of Stable Diffusion.
+/// Numbers of the finest feature map up to which a picture is never worth bands: 1.5 megapixels of Stable Diffusion.
 const LARGE: usize = 128 * (3 << 19);
+/// Feature maps of the finest level, of f32, that are in memory at once where nothing goes in bands.
+const MAPS: u64 = 6;
 
-/// Whether a picture is too large to be held whole between the layers of its finest level.
-fn goes_in_bands(norm: &GroupNorm, batch: usize, numbers: usize) -> bool {
-    batch == 1 && numbers > LARGE && norm.measured().is_some()
+/// Tells how much memory is free, in bytes.
+type Free = fn() -> Option<u64>;
+
+/// Whether a picture is too large for the memory that is free to be held whole between the layers of its finest level. In bands it takes half of the
+/// time more, or all of it. `numbers` has the finest feature map.
+fn goes_in_bands(norm: &GroupNorm, batch: usize, numbers: usize, free: Free) -> bool {
+    let needed = (numbers * size_of::<f32>()) as u64 * MAPS;
+    let may = batch == 1 && numbers > LARGE && norm.measured().is_some();
+    may && free().is_none_or(|free| needed > free / 4 * 3)
 }
 
 /// Latent to picture.
@@ -150,7 +159,7 @@ impl Decoder {
     /// (B, h, w, C) to (B, H, W, 3).
     pub(super) fn forward(&self, latent: &Tensor) -> Result<Tensor> {
         let (batch, height, width, _) = latent.dims4()?;
-        if self.goes_in_bands((batch, height, width)) {
+        if self.goes_in_bands((batch, height, width), available_memory) {
             return self.in_bands(latent);
         }
         let mut x = self.mid.forward(&self.conv_in.forward(latent)?)?;
@@ -167,9 +176,9 @@ impl Decoder {
     }
 
     /// Whether the picture of a latent of these sizes does.
-    fn goes_in_bands(&self, (batch, height, width): (usize, usize, usize)) -> bool {
+    fn goes_in_bands(&self, (batch, height, width): (usize, usize, usize), free: Free) -> bool {
         let pixels = (height * width) << (2 * (self.levels.len() - 1));
-        goes_in_bands(&self.norm_out, batch, pixels * self.finest)
+        goes_in_bands(&self.norm_out, batch, pixels * self.finest, free)
     }
 
     /// As [`Self::forward`], of a large picture.
@@ -301,8 +310,11 @@ mod tests {
             let noise = Init::Randn { mean: 0.0, stdev: 1.0 };
             noise.var(shape, DType::F32, &Device::Cpu).unwrap().as_detached_tensor()
         };
-        assert!(decoder.goes_in_bands((1, 2048, 385)) && !decoder.goes_in_bands((1, 2048, 384)));
-        assert!(encoder.goes_in_bands((1, 3072, 1025)) && !encoder.goes_in_bands((2, 3072, 1025)));
+        // Where memory is short, or may be, and from a size on: maps of 3 · 2²⁶ numbers, six of which take 4.5 GiB.
+        let (unknown, short, enough): (Free, Free, Free) = (|| None, || Some(5 << 30), || Some(7 << 30));
+        assert!(decoder.goes_in_bands((1, 2048, 385), short) && !decoder.goes_in_bands((1, 2048, 384), short));
+        assert!(encoder.goes_in_bands((1, 3072, 1025), short) && !encoder.goes_in_bands((2, 3072, 1025), short));
+        assert!(decoder.goes_in_bands((1, 2048, 385), unknown) && !decoder.goes_in_bands((1, 2048, 385), enough));
         let latent = noise((1, 75, 8, 4));
         assert_eq!(bytes(&decoder.in_bands(&latent).unwrap()), bytes(&decoder.forward(&latent).unwrap()));
         let rgb = noise((1, 150, 16, 3));

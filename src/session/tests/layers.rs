@@ -116,3 +116,26 @@ fn a_project_is_saved_and_opened_again_as_one_step() {
     stage.apply(Action::SaveProject(home.path().join("layers.ora")));
     stage.hears("nothing to save");
 }
+
+#[test]
+fn a_change_of_large_layers_is_seen_once_it_is_put_together_and_nothing_waits_for_it() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = stage(home.path());
+    let extent = Extent::new(1024, 1024);
+    stage.apply(Action::NewCanvas(extent));
+    for grey in [20, 90, 200] {
+        let tiles = crate::paint::Tiles::filled(extent, [grey, grey, grey, 128]);
+        let look = crate::paint::LayerLook::named(grey.to_string());
+        stage.apply(Action::EditLayers(LayerEdit::Insert { look, tiles }));
+    }
+    stage.until(|session| session.document.to_mix().is_none());
+    let before = Arc::clone(stage.session.document.last_flat());
+    let layer = Arc::clone(stage.session.document.stack().layers().last().unwrap());
+    let look = crate::paint::LayerLook { opacity: 0.25, ..layer.look.clone() };
+    stage.apply(Action::EditLayers(LayerEdit::Look { layer: layer.id, look, goes_on: true }));
+    let is_shown = |session: &Session, wanted: &crate::paint::Tiles| matches!(session.canvas(), Shown::Document(tiles) if **tiles == *wanted);
+    assert!(is_shown(&stage.session, &before));
+    let after = stage.session.document.stack().flattened(extent);
+    assert!(after != *before);
+    stage.until(|session| is_shown(session, &after));
+}

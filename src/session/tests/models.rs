@@ -96,13 +96,16 @@ fn the_file_of_the_chosen_model_is_read_in_the_background_and_found_by_what_is_i
         let details = Details { kind, stored, bytes: 3, bytes_in_memory: 3, vae_width: 32, path, preview: None };
         Model { details: Some(details), ..Model::new(name, "", &defaults()) }
     };
-    let models = vec![model("sepia", file("sepia.ckpt", "abc")), model("ink", file("ink.ckpt", "abd"))];
+    let vae = KnownVae { name: "fine".to_owned(), path: file("fine.pt", "message digest"), hash: None };
+    let mut models = vec![model("sepia", file("sepia.ckpt", "abc")), model("ink", file("ink.ckpt", "abd"))];
+    models[1].vaes.push(vae);
     let mut stage = stage_with(home.path(), models);
     // FIPS 180-2, appendix B.1.
     stage.until(|s| s.models[0].hash.as_deref() == Some("ba7816bf8f"));
     assert_eq!(stage.session.models[1].hash, None, "nobody asked for it");
 
-    let text = "a cat\nSteps: 9, Sampler: Euler, Seed: 5, Model hash: a52d159f26, Model: dreamer, Version: v1.10.1";
+    let text = "a cat\nSteps: 9, Sampler: Euler, Seed: 5, Model hash: a52d159f26, Model: dreamer, VAE hash: f7846f55cf, \
+                VAE: other.safetensors, Version: v1.10.1";
     let picture = crate::pixels::Picture::filled(Extent::new(8, 8), [9; 4]);
     let path = home.path().join("cat.png");
     picture.write_png(&path, &[(crate::metadata::PARAMETERS_KEY, text)]).unwrap();
@@ -114,6 +117,40 @@ fn the_file_of_the_chosen_model_is_read_in_the_background_and_found_by_what_is_i
         if !looked_up {
             stage.until(|s| s.models[1].hash.is_some());
             assert_eq!(stage.session.models[1].hash.as_deref(), Some("a52d159f26"));
+            stage.until(|s| s.models[1].vaes[0].hash.as_deref() == Some("f7846f55cf"));
         }
+    }
+    assert_eq!(stage.session.draft.borrowed.vae.as_deref(), Some("fine"));
+}
+
+#[test]
+fn what_goes_with_models_is_taken_where_it_is_dropped_and_says_how_it_is_used() {
+    let home = tempfile::tempdir().unwrap();
+    let tensor = || candle_core::Tensor::zeros((4, 4), candle_core::DType::F32, &candle_core::Device::Cpu).unwrap();
+    let names = ["lora_down", "lora_up"].map(|part| format!("lora_unet_mid_block_attentions_0_proj_in.{part}.weight"));
+    let lora = home.path().join("ink.safetensors");
+    candle_core::safetensors::save(&names.map(|name| (name, tensor())).into(), &lora).unwrap();
+    let mut stage = stage(home.path());
+    let chosen = stage.session.draft.model.clone();
+    stage.apply(Action::AddModel(lora.clone()));
+    stage.hears("write <lora:ink:1> into the prompt");
+    assert!(stage.session.library.as_ref().unwrap().find_lora("ink").is_ok());
+    assert_eq!((&stage.session.draft.model, &stage.session.settings.model_folders), (&chosen, &vec![lora]));
+}
+
+#[test]
+fn a_model_is_found_by_as_many_of_its_folders_as_tell_it_apart() {
+    let home = tempfile::tempdir().unwrap();
+    let models = ["model", "xl/model", "v1/model"].map(|name| Model::new(name, "", &defaults()));
+    let mut stage = stage_with(home.path(), models.to_vec());
+    for (written, meant) in [("sd/xl/model", "xl/model"), ("v1/model", "v1/model"), ("sd/other/model", "model")] {
+        let path = home.path().join("cat.png");
+        let text = format!("a cat\nSteps: 9, Sampler: Euler, Seed: 5, Model: {written}, Version: v1.10.1");
+        let picture = crate::pixels::Picture::filled(Extent::new(8, 8), [9; 4]);
+        picture.write_png(&path, &[(crate::metadata::PARAMETERS_KEY, text.as_str())]).unwrap();
+        stage.apply(Action::OpenPicture(path));
+        stage.until(|s| s.found_settings);
+        stage.apply(Action::UseSettings);
+        assert_eq!(stage.session.draft.model, meant, "{written}");
     }
 }

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use proptest::test_runner::Config;
 
 mod by_tiles;
+mod bytes;
 mod functions;
 
 /// Fewer cases where `narrower_vectors_pass_the_same_tests` runs them all again.

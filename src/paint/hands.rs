@@ -1,0 +1,44 @@
+//! Threads for what somebody at the canvas waits for. Those that networks compute on step back behind the window, and take nothing up
+//! before they are through with what they do: a stroke would wait for a step of a picture.
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use std::sync::OnceLock;
+
+/// Does this with threads of its own beside the one that waits.
+pub(super) fn promptly<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    static THREADS: OnceLock<Option<ThreadPool>> = OnceLock::new();
+    let threads = THREADS.get_or_init(|| {
+        let named = ThreadPoolBuilder::new().thread_name(|number| format!("painter-{number}"));
+        named.build().inspect_err(|error| tracing::warn!("painting has no threads of its own: {error}")).ok()
+    });
+    match threads {
+        Some(threads) => threads.install(work),
+        None => work(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rayon::prelude::*;
+    use std::time::Duration;
+
+    #[test]
+    fn it_does_not_wait_for_threads_that_compute_something_else() {
+        let (release, wait) = crossbeam_channel::unbounded::<()>();
+        let busy = rayon::current_num_threads();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                (0..busy).into_par_iter().with_max_len(1).for_each(|_| {
+                    wait.recv_timeout(Duration::from_secs(20)).unwrap_or_default();
+                });
+            });
+            std::thread::sleep(Duration::from_millis(50));
+            let begins = std::time::Instant::now();
+            let sum: u32 = promptly(|| (0..100_u32).into_par_iter().sum());
+            assert_eq!(sum, 4950);
+            assert!(begins.elapsed() < Duration::from_secs(10));
+            (0..busy).for_each(|_| release.send(()).unwrap());
+        });
+    }
+}
