@@ -8,8 +8,8 @@ use sfumato::diffusion::{
     Borrowed, Emphasis, Extras, Input, Noise, Reproduce, Request, SamplerName, Savings, ScheduleName, Tuning, paint,
     preview,
 };
-use sfumato::geom::{Extent, Point};
-use sfumato::paint::{Brush, Document, Edit, MaskEdit, Stroke, Tool};
+use sfumato::geom::Extent;
+use sfumato::paint::{Brush, Document, Edit, MaskEdit, PaintBrush, Sample, Stroke, Tool};
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -125,9 +125,9 @@ fn decode(bencher: Bencher<'_, '_>) {
 
 #[divan::bench(args = [512, 4096], sample_count = 10)]
 fn stroke_of_a_soft_200_pixel_brush(bencher: Bencher<'_, '_>, side: u32) {
-    let brush = Brush { size: 200.0, hardness: 0.3 };
-    let points = (0..50).map(|i| Point::new(side as f32 * i as f32 / 50.0, side as f32 / 2.0)).collect();
-    let stroke = Stroke { tool: Tool::MaskBrush, brush, points };
+    let brush = PaintBrush { smoothing: 0.0, ..PaintBrush::new(Brush { size: 200.0, hardness: 0.3 }) };
+    let samples = (0..50).map(|i| Sample::at(side as f32 * i as f32 / 50.0, side as f32 / 2.0)).collect();
+    let stroke = Stroke { tool: Tool::MaskBrush, brush, samples };
     bencher.with_inputs(|| Document::new(Extent::new(side, side))).bench_local_values(|mut document| {
         black_box(document.apply(Edit::Mask(MaskEdit::Stroke(stroke.clone())))).expect("a stroke fits any document");
         document

@@ -462,6 +462,33 @@ fn a_trace_that_cannot_be_written_costs_no_picture() {
 }
 
 #[test]
+fn what_is_painted_in_while_a_picture_is_drawn_counts_and_is_repeated() {
+    let desk = Desk::new();
+    desk.save("stroke.png", Extent::new(24, 24), [20, 40, 220, 255]);
+    let paint = |more: &[&str]| {
+        let object = desk.paint(&[&["--seed", "7", "--size", "64x64", "--out", "a.png"], more].concat());
+        Picture::load(Path::new(object["pictures"][0]["file"].as_str().unwrap())).unwrap()
+    };
+    let (plain, painted_in) = (paint(&[]), paint(&["--hint", "2@16,8=stroke.png"]));
+    assert!(plain != painted_in && painted_in == paint(&["--hint", "2@16,8=stroke.png"]));
+    assert!(painted_in != paint(&["--hint", "2=stroke.png"]), "the place counts");
+    for wrong in ["stroke.png", "2@16=stroke.png", "two=stroke.png"] {
+        let (code, sentence) = desk.fail(&["paint", "a red apple", "--hint", wrong]);
+        assert!(code == 2 && sentence.contains("STEP@X,Y=FILE"), "{sentence}");
+    }
+    let (code, _) = desk.fail(&["paint", "a red apple", "--size", "64x64", "--hint", "2@56,8=stroke.png"]);
+    assert_eq!(code, 2, "it lies outside of the picture");
+    let (code, sentence) = desk.fail(&["paint", "a red apple", "--hint", "2=gone.png"]);
+    assert!(code == 1 && sentence.contains("gone.png"), "{sentence}");
+}
+
+#[test]
+fn a_file_to_open_that_is_not_there_is_no_subcommand_either() {
+    let (code, sentence) = Desk::new().fail(&["painting.sfumato"]);
+    assert!(code == 2 && sentence.contains("there is no file painting.sfumato to open"), "{sentence}");
+}
+
+#[test]
 fn a_mask_without_white_is_noted_once() {
     let desk = Desk::new();
     desk.save("start.png", Extent::new(64, 64), [200, 30, 30, 255]);

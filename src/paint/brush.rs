@@ -3,7 +3,7 @@
 
 use super::path::{Follow, Path, Sample};
 use super::tip::Tip;
-use super::{Brush, Tool};
+use super::{PaintBrush, Tool};
 use crate::geom::{Bounds, Point};
 use crate::pixels::Mask;
 
@@ -16,37 +16,50 @@ const MIN_SPACING: f32 = 0.5;
 #[derive(Clone, Debug)]
 pub(super) struct Dabs {
     tool: Tool,
-    tip: Tip,
+    brush: PaintBrush,
     path: Path,
 }
 
 impl Dabs {
-    pub(super) fn new(tool: Tool, brush: Brush) -> Self {
-        Self { tool, tip: Tip::new(brush), path: Path::new(Follow::Straight) }
+    pub(super) fn new(tool: Tool, brush: PaintBrush) -> Self {
+        // Where nothing is steadied, the path leads through the places of the pointer itself.
+        let follow = if brush.smoothing > 0.0 { Follow::Smooth(brush.smoothing.min(1.0)) } else { Follow::Straight };
+        Self { tool, brush, path: Path::new(follow) }
     }
 
-    /// Goes on to `point` and returns the box that was painted on, if any. A place that is no number is left out.
-    pub(super) fn extend(&mut self, mask: &mut Mask, point: Point) -> Option<Bounds> {
+    /// Goes on to a place and returns the box that was painted on, if any. A place that is no number is left out.
+    pub(super) fn extend(&mut self, mask: &mut Mask, to: Sample) -> Option<Bounds> {
+        self.paint(mask, |path, dab| path.extend(to, dab))
+    }
+
+    /// Goes all the way to where the pointer was let go.
+    pub(super) fn finish(&mut self, mask: &mut Mask) -> Option<Bounds> {
+        self.paint(mask, |path, dab| path.finish(dab))
+    }
+
+    fn paint(&mut self, mask: &mut Mask, go: impl FnOnce(&mut Path, &mut dyn FnMut(Sample) -> f32)) -> Option<Bounds> {
         if !self.tool.is_mask() {
             return None;
         }
-        let (tool, tip) = (self.tool, self.tip);
-        let spacing = ((tip.outer * 2.0 - 1.0) * SPACING).max(MIN_SPACING);
+        let (tool, brush) = (self.tool, self.brush);
         let mut painted: Option<Bounds> = None;
-        self.path.extend(Sample::at(point.x, point.y), &mut |sample| {
-            if let Some(bounds) = dab(tool, tip, mask, sample.at) {
+        go(&mut self.path, &mut |sample| {
+            let (tip, covers) = brush.pressed(sample.pressure);
+            if let Some(bounds) = dab(tool, tip, covers, mask, sample.at) {
                 painted = Some(painted.map_or(bounds, |p| p.union(bounds)));
             }
-            spacing
+            ((tip.outer * 2.0 - 1.0) * SPACING).max(MIN_SPACING)
         });
         painted
     }
 }
 
-fn dab(tool: Tool, tip: Tip, mask: &mut Mask, centre: Point) -> Option<Bounds> {
+/// `covers` is the most that it covers, 0..1.
+fn dab(tool: Tool, tip: Tip, covers: f32, mask: &mut Mask, centre: Point) -> Option<Bounds> {
     let bounds = tip.reach(mask.extent(), centre)?;
     let width = mask.extent().width as usize;
     let (inner_squared, outer_squared) = (tip.inner.max(0.0).powi(2), tip.outer.powi(2));
+    let most = (covers * 255.0).round() as u8;
     for y in bounds.top..bounds.bottom() {
         let start = y as usize * width;
         let row = &mut mask.coverage_mut()[start + bounds.left as usize..start + bounds.right() as usize];
@@ -57,7 +70,11 @@ fn dab(tool: Tool, tip: Tip, mask: &mut Mask, centre: Point) -> Option<Bounds> {
             if squared >= outer_squared {
                 continue;
             }
-            let dab = if squared <= inner_squared { 255 } else { (tip.falloff(squared.sqrt()) * 255.0).round() as u8 };
+            let dab = if squared <= inner_squared {
+                most
+            } else {
+                (tip.falloff(squared.sqrt()) * covers * 255.0).round() as u8
+            };
             *coverage = match tool {
                 Tool::MaskBrush => (*coverage).max(dab),
                 Tool::MaskEraser => (*coverage).min(255 - dab),
@@ -70,17 +87,22 @@ fn dab(tool: Tool, tip: Tip, mask: &mut Mask, centre: Point) -> Option<Bounds> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Brush;
     use super::*;
     use crate::geom::Extent;
+
+    fn unsteadied(tip: Brush) -> PaintBrush {
+        PaintBrush { smoothing: 0.0, ..PaintBrush::new(tip) }
+    }
 
     fn painted(extent: Extent, tool: Tool, brush: Brush, points: &[(f32, f32)]) -> Mask {
         let mut mask = Mask::empty(extent);
         if tool == Tool::MaskEraser {
             mask = mask.inverted();
         }
-        let mut dabs = Dabs::new(tool, brush);
+        let mut dabs = Dabs::new(tool, unsteadied(brush));
         for &(x, y) in points {
-            dabs.extend(&mut mask, Point::new(x, y));
+            dabs.extend(&mut mask, Sample::at(x, y));
         }
         mask
     }
@@ -160,10 +182,38 @@ mod tests {
     #[test]
     fn the_reported_box_holds_all_that_changed() {
         let mut mask = Mask::empty(Extent::new(40, 30));
-        let mut dabs = Dabs::new(Tool::MaskBrush, SOFT);
-        let first = dabs.extend(&mut mask, Point::new(10.2, 9.7)).unwrap();
-        let second = dabs.extend(&mut mask, Point::new(39.0, 28.0)).unwrap();
+        let mut dabs = Dabs::new(Tool::MaskBrush, unsteadied(SOFT));
+        let first = dabs.extend(&mut mask, Sample::at(10.2, 9.7)).unwrap();
+        let second = dabs.extend(&mut mask, Sample::at(39.0, 28.0)).unwrap();
         let (reported, changed) = (first.union(second), mask.bounds().unwrap());
         assert_eq!(reported.union(changed), reported);
+    }
+
+    #[test]
+    fn pressure_opacity_and_smoothing_count_as_for_the_paint_brush() {
+        let extent = Extent::new(60, 60);
+        let drawn = |brush: PaintBrush, samples: &[Sample]| {
+            let (mut mask, mut dabs) = (Mask::empty(extent), Dabs::new(Tool::MaskBrush, brush));
+            for &sample in samples {
+                dabs.extend(&mut mask, sample);
+            }
+            dabs.finish(&mut mask);
+            mask
+        };
+        let at = |mask: &Mask, x: usize, y: usize| mask.coverage()[y * 60 + x];
+        let half = PaintBrush { opacity: 0.5, ..unsteadied(HARD) };
+        let mask = drawn(half, &[Sample::at(10.0, 30.0), Sample::at(50.0, 30.0), Sample::at(10.0, 30.0)]);
+        assert_eq!(at(&mask, 30, 30), 128, "however often it crosses itself");
+        let lightly = Sample { pressure: 0.5, ..Sample::at(30.0, 30.0) };
+        let thin = drawn(unsteadied(HARD), &[lightly]);
+        assert_eq!((at(&thin, 30, 30), at(&thin, 33, 30)), (255, 0), "half as wide");
+        let pale = PaintBrush { pressure_sizes: false, pressure_covers: true, ..unsteadied(HARD) };
+        assert_eq!(at(&drawn(pale, &[lightly]), 32, 30), 128);
+        let corner = [Sample::at(5.0, 5.0), Sample::at(55.0, 5.0), Sample::at(55.0, 55.0)];
+        let round = drawn(PaintBrush { smoothing: 0.5, ..unsteadied(HARD) }, &corner);
+        assert_eq!(
+            (at(&drawn(unsteadied(HARD), &corner), 57, 3), at(&round, 57, 3), at(&round, 55, 54)),
+            (255, 0, 255)
+        );
     }
 }

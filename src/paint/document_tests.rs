@@ -12,7 +12,8 @@ const EXTENT: Extent = Extent::new(24, 16);
 const BRUSH: Brush = Brush { size: 5.0, hardness: 0.5 };
 
 fn stroke(tool: Tool, points: &[(f32, f32)]) -> Stroke {
-    Stroke { tool, brush: BRUSH, points: points.iter().map(|&(x, y)| Point::new(x, y)).collect() }
+    let brush = PaintBrush { smoothing: 0.0, ..PaintBrush::new(BRUSH) };
+    Stroke { tool, brush, samples: points.iter().map(|&(x, y)| Sample::at(x, y)).collect() }
 }
 
 /// All that an edit may change. Which layer is painted on is no step of undo.
@@ -234,8 +235,9 @@ proptest! {
         let mut document = Document::new(EXTENT);
         document.apply(Edit::Mask(MaskEdit::Stroke(stroke(Tool::MaskBrush, &[(3.0, 3.0), (20.0, 12.0)])))).unwrap();
         let before = document.mask().clone();
-        let mut points = points.into_iter().map(|(x, y)| Point::new(x, y));
-        let mut preview = StrokePreview::begin(&document, tool, BRUSH, points.next().unwrap());
+        let mut points = points.into_iter().map(|(x, y)| Sample::at(x, y));
+        let brush = PaintBrush { smoothing: 0.0, ..PaintBrush::new(BRUSH) };
+        let mut preview = StrokePreview::begin(&document, tool, brush, points.next().unwrap());
         let mut uploaded = before.clone();
         for point in points {
             preview.extend(point);

@@ -115,7 +115,9 @@ impl Document {
     fn paint_mask(&mut self, stroke: &Stroke) -> Option<Change> {
         let mut after = self.mask().clone();
         let mut dabs = Dabs::new(stroke.tool, stroke.brush);
-        let painted = stroke.points.iter().filter_map(|&point| dabs.extend(&mut after, point)).reduce(Bounds::union)?;
+        let mut painted: Vec<_> = stroke.samples.iter().map(|&sample| dabs.extend(&mut after, sample)).collect();
+        painted.push(dabs.finish(&mut after));
+        let painted = painted.into_iter().flatten().reduce(Bounds::union)?;
         self.take_mask_within(&after, painted)
     }
 
@@ -162,16 +164,15 @@ pub(super) fn difference(before: &Mask, after: &Mask, bounds: Bounds) -> Option<
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Brush, Edit, Tool};
+    use super::super::{Brush, Edit, PaintBrush, Sample, Tool};
     use super::*;
-    use crate::geom::Point;
 
     const EXTENT: Extent = Extent::new(40, 30);
 
     fn masked() -> Document {
         let mut document = Document::new(EXTENT);
-        let points = vec![Point::new(20.0, 15.0)];
-        let stroke = Stroke { tool: Tool::MaskBrush, brush: Brush { size: 12.0, hardness: 1.0 }, points };
+        let brush = PaintBrush::new(Brush { size: 12.0, hardness: 1.0 });
+        let stroke = Stroke { tool: Tool::MaskBrush, brush, samples: vec![Sample::at(20.0, 15.0)] };
         document.apply(Edit::Mask(MaskEdit::Stroke(stroke))).unwrap();
         document
     }

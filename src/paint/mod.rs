@@ -53,8 +53,6 @@ pub use stack::Stack;
 pub use tiles::{TILE_BYTES, TILE_SIDE, Tile, Tiles};
 pub use transform::Transform;
 
-use crate::geom::Point;
-
 /// What the pointer does on the canvas.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -124,13 +122,13 @@ pub struct Brush {
     pub hardness: f32,
 }
 
-/// One movement of the pointer with a tool, from press to release.
+/// One movement of the pointer over the mask, from press to release.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stroke {
     /// With which tool.
     pub tool: Tool,
-    /// With which brush.
-    pub brush: Brush,
-    /// Where it went, in image pixels.
-    pub points: Vec<Point>,
+    /// With which brush; its flow and spacing are of no matter.
+    pub brush: PaintBrush,
+    /// Where it went, and how hard it was pressed.
+    pub samples: Vec<Sample>,
 }

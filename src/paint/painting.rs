@@ -58,6 +58,14 @@ impl PaintBrush {
         }
     }
 
+    /// Its tip where it is pressed so hard, and the most that it covers there, 0..1.
+    pub(super) fn pressed(&self, pressure: f32) -> (Tip, f32) {
+        let pressure = self.felt(pressure);
+        let size = if self.pressure_sizes { self.tip.size * pressure } else { self.tip.size };
+        let covers = if self.pressure_covers { pressure } else { 1.0 };
+        (Tip::new(Brush { size, ..self.tip }), unit(self.opacity) * covers)
+    }
+
     /// How hard it is pressed, 0..1, by its curve: a power from the fourth root to the fourth.
     fn felt(&self, pressure: f32) -> f32 {
         let firmness = if self.firmness.is_nan() { 0.0 } else { self.firmness.clamp(-1.0, 1.0) };

@@ -62,7 +62,7 @@ impl Path {
     }
 
     /// Goes on to `to`. `dab` is told each place and says how far the next one is, in pixels. What is no number is left out.
-    pub(super) fn extend(&mut self, to: Sample, dab: &mut impl FnMut(Sample) -> f32) {
+    pub(super) fn extend(&mut self, to: Sample, dab: &mut (impl FnMut(Sample) -> f32 + ?Sized)) {
         if !to.at.x.is_finite() || !to.at.y.is_finite() {
             return;
         }
@@ -89,14 +89,14 @@ impl Path {
     }
 
     /// Goes all the way to where the pointer was let go.
-    pub(super) fn finish(&mut self, dab: &mut impl FnMut(Sample) -> f32) {
+    pub(super) fn finish(&mut self, dab: &mut (impl FnMut(Sample) -> f32 + ?Sized)) {
         if let (Follow::Smooth(_), Some(pen), Some(pointer)) = (self.follow, self.pen, self.pointer) {
             self.curve(pen, pointer, dab);
         }
     }
 
     /// A quadratic Bézier curve from what is walked to `to`, drawn towards `control`.
-    fn curve(&mut self, control: Sample, to: Sample, dab: &mut impl FnMut(Sample) -> f32) {
+    fn curve(&mut self, control: Sample, to: Sample, dab: &mut (impl FnMut(Sample) -> f32 + ?Sized)) {
         let Some(from) = self.walked else { return };
         let length = from.at.distance(control.at) + control.at.distance(to.at);
         let pieces = (length / PIECE).ceil().clamp(1.0, MOST_PIECES);
@@ -106,7 +106,7 @@ impl Path {
         }
     }
 
-    fn walk(&mut self, to: Sample, dab: &mut impl FnMut(Sample) -> f32) {
+    fn walk(&mut self, to: Sample, dab: &mut (impl FnMut(Sample) -> f32 + ?Sized)) {
         let Some(from) = self.walked.replace(to) else { return };
         let length = from.at.distance(to.at);
         let mut along = self.until_next;

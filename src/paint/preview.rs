@@ -1,6 +1,6 @@
 use super::brush::Dabs;
-use super::{Brush, Document, Stroke, Tool};
-use crate::geom::{Bounds, Point};
+use super::{Document, PaintBrush, Sample, Stroke, Tool};
+use crate::geom::Bounds;
 use crate::pixels::Mask;
 
 /// A stroke while it is drawn. It paints on a copy of the document's mask, which the canvas shows in its place; the document
@@ -16,10 +16,10 @@ pub struct StrokePreview {
 }
 
 impl StrokePreview {
-    /// A stroke that begins at `start`, in image pixels.
-    pub fn begin(document: &Document, tool: Tool, brush: Brush, start: Point) -> Self {
+    /// A stroke that begins at `start`.
+    pub fn begin(document: &Document, tool: Tool, brush: PaintBrush, start: Sample) -> Self {
         let mut preview = Self {
-            stroke: Stroke { tool, brush, points: Vec::new() },
+            stroke: Stroke { tool, brush, samples: Vec::new() },
             dabs: Dabs::new(tool, brush),
             mask: document.mask().clone(),
             dirty: None,
@@ -30,17 +30,17 @@ impl StrokePreview {
         preview
     }
 
-    /// Goes on to `point`, in image pixels.
-    pub fn extend(&mut self, point: Point) {
-        self.stroke.points.push(point);
-        if let Some(painted) = self.dabs.extend(&mut self.mask, point) {
+    /// Goes on to a place.
+    pub fn extend(&mut self, to: Sample) {
+        self.stroke.samples.push(to);
+        if let Some(painted) = self.dabs.extend(&mut self.mask, to) {
             let grown = |bounds: Option<Bounds>| Some(bounds.map_or(painted, |b| b.union(painted)));
             self.dirty = grown(self.dirty);
             self.touched = grown(self.touched);
         }
     }
 
-    /// The mask as it will be, to be shown in place of the document's.
+    /// The mask as it will be but for the end that follows the pointer when it is let go, to be shown in place of the document's.
     pub fn mask(&self) -> &Mask {
         &self.mask
     }

@@ -101,6 +101,8 @@ pub enum Action {
     SetRun(Run),
     /// Change how far the smudge brush pushes paint, 0..1.
     SetSmudge(f32),
+    /// Change how much the mask brush covers, 0..1.
+    SetMaskOpacity(f32),
     /// Paint with this colour.
     SetColour([u8; 3]),
     /// Paint with the other colour.

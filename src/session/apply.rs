@@ -107,6 +107,7 @@ impl Session {
             Action::SetAlike(alike) => self.palette.alike = alike,
             Action::SetRun(run) => self.palette.run = run,
             Action::SetSmudge(strength) => self.palette.smudge = strength,
+            Action::SetMaskOpacity(opacity) => self.palette.mask_opacity = opacity.clamp(0.0, 1.0),
             Action::SetColour(colour) => self.palette.colour = colour,
             Action::SwapColours => {
                 std::mem::swap(&mut self.palette.colour, &mut self.palette.other_colour);

@@ -21,6 +21,8 @@ pub struct PaintBox {
     pub run: Run,
     /// 0..1: how far the smudge brush pushes paint.
     pub smudge: f32,
+    /// 0..1: how much the mask brush covers.
+    pub mask_opacity: f32,
     /// Whether the brush paints into a picture that is being drawn, while that is what the canvas shows.
     pub paints_in: bool,
 }
@@ -75,6 +77,7 @@ impl Default for PaintBox {
             alike: Alike::default(),
             run: Run::default(),
             smudge: 0.6,
+            mask_opacity: 1.0,
             paints_in: true,
         }
     }
@@ -101,6 +104,11 @@ impl PaintBox {
     pub fn gradient(&self, from: Point, to: Point) -> Gradient {
         let end = (!self.run.fades).then_some(self.other_colour);
         Gradient { spread: self.run.spread, from, to, start: self.colour, end, opacity: self.brush.opacity }
+    }
+
+    /// The brush of the mask: it follows the hand and the pen as the one that paints does.
+    pub fn mask_brush(&self, tip: Brush) -> PaintBrush {
+        PaintBrush { tip, opacity: self.mask_opacity, ..self.brush }
     }
 
     /// The brush that pushes paint: its opacity is how far.

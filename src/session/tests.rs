@@ -21,8 +21,8 @@ mod words;
 use super::*;
 use crate::diffusion::{Defaults, Painted, Phase, Precision, Request, SamplerName, ScheduleName};
 use crate::engine::{self, CancelToken, Command, Event, Job, Outcome, Peer};
-use crate::geom::{Extent, Point};
-use crate::paint::Stroke;
+use crate::geom::Extent;
+use crate::paint::{PaintBrush, Sample, Stroke};
 use crossbeam_channel::{Receiver, unbounded};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -173,6 +173,6 @@ fn picture(extent: Extent, grey: u8) -> Arc<Picture> {
 }
 
 fn stroke() -> Action {
-    let brush = Brush { size: 4.0, hardness: 1.0 };
-    Action::Stroke(Stroke { tool: Tool::MaskBrush, brush, points: vec![Point::new(8.0, 8.0)] })
+    let brush = PaintBrush::new(Brush { size: 4.0, hardness: 1.0 });
+    Action::Stroke(Stroke { tool: Tool::MaskBrush, brush, samples: vec![Sample::at(8.0, 8.0)] })
 }

@@ -36,7 +36,7 @@ pub(super) fn options_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, o
         alike_ui(ui, session.palette.alike, out);
     }
     if session.tool.is_mask() {
-        brush_ui(ui, session.brush, has_mask, out);
+        brush_ui(ui, session.brush, session.palette.mask_opacity, has_mask, out);
     }
     if has_mask || session.document.mask_adjustment() != (0, 0.0) {
         adjust_ui(ui, session, out);
@@ -99,13 +99,13 @@ const SIZE: Number = Number {
 const HARDNESS: Number =
     Number { range: 0.0..=100.0, typed: 0.0..=100.0, step: 1.0, decimals: 0, logarithmic: false, suffix: " %" };
 
-fn brush_ui(ui: &mut Ui, brush: Brush, has_mask: bool, out: &mut Outbox) {
-    let labels_and_numbers = 2.0 * NUMBER_WIDTH + 30.0 + 64.0 + 5.0 * 8.0;
+fn brush_ui(ui: &mut Ui, brush: Brush, opacity: f32, has_mask: bool, out: &mut Outbox) {
+    let labels_and_numbers = 3.0 * NUMBER_WIDTH + 30.0 + 64.0 + 52.0 + 7.0 * 8.0;
     let besides = if has_mask { ADJUST_WIDTH } else { 0.0 };
     let width = ((ui.available_width() - labels_and_numbers - besides) / 2.0).clamp(28.0, 120.0);
     let (mut size, mut per_cent) = (f64::from(brush.size), f64::from(brush.hardness * 100.0).round());
     let weak = |text: &str| RichText::new(text).color(Palette::of(ui).text_weak);
-    let (size_label, hardness_label) = (weak("Size"), weak("Hardness"));
+    let (size_label, hardness_label, opacity_label) = (weak("Size"), weak("Hardness"), weak("Opacity"));
     let label = ui.label(size_label);
     let response = slider_and_number(ui, &mut size, &SIZE, width, label.id);
     let resized = response.on_hover_text("The brush's diameter in pixels of the picture  ([ and ])").changed();
@@ -113,6 +113,13 @@ fn brush_ui(ui: &mut Ui, brush: Brush, has_mask: bool, out: &mut Outbox) {
     let response = slider_and_number(ui, &mut per_cent, &HARDNESS, width, label.id);
     let about = "How much of the brush is fully covered  (Shift+[ and Shift+])";
     let hardened = response.on_hover_text(about).changed();
+    let label = ui.label(opacity_label);
+    let mut covers = (opacity * 100.0).round();
+    let number = DragValue::new(&mut covers).range(0.0..=100.0).suffix(" %").speed(0.5).max_decimals(0);
+    let response = ui.add(number).labelled_by(label.id);
+    if response.on_hover_text("How much the mask is covered, however often it is crossed  (digits)").changed() {
+        out.act(Action::SetMaskOpacity(covers / 100.0));
+    }
     if resized || hardened {
         let hardness = if hardened { per_cent as f32 / 100.0 } else { brush.hardness };
         out.act(Action::SetBrush(Brush { size: size as f32, hardness }));

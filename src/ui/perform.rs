@@ -37,7 +37,9 @@ pub(super) fn is_possible(shortcut: Shortcut, session: &Session) -> bool {
         | Shortcut::PictureSize
         | Shortcut::ClearLayer => session.document.has_picture(),
         Shortcut::MergeDown => active_layer(session).is_some_and(|id| session.document.stack().position(id) > Some(0)),
-        Shortcut::Opacity => session.tool.is_paint() || matches!(session.tool, Tool::Bucket | Tool::Gradient),
+        Shortcut::Opacity => {
+            session.tool.is_paint() || session.tool.is_mask() || matches!(session.tool, Tool::Bucket | Tool::Gradient)
+        }
         Shortcut::MergeVisible => session.document.stack().layers().len() > 1,
         Shortcut::InvertMask | Shortcut::OpenMask | Shortcut::MaskAll | Shortcut::QuickMask => {
             session.document.has_picture() || session.results.shown.is_some()
@@ -370,10 +372,10 @@ fn set_opacity(ctx: &egui::Context, session: &Session, view: &mut ViewState, out
         view.digit = Some((digit, now));
     }
     let opacity = f32::from(per_cent) / 100.0;
-    out.act(if session.tool == Tool::Smudge {
-        Action::SetSmudge(opacity)
-    } else {
-        Action::SetPaintBrush(PaintBrush { opacity, ..session.palette.brush })
+    out.act(match session.tool {
+        Tool::Smudge => Action::SetSmudge(opacity),
+        tool if tool.is_mask() => Action::SetMaskOpacity(opacity),
+        _ => Action::SetPaintBrush(PaintBrush { opacity, ..session.palette.brush }),
     });
 }
 

@@ -290,21 +290,25 @@ fn paint_mask(ui: &Ui, response: &Response, scene: &Scene, view: &mut ViewState,
             Shown::Result(..) | Shown::Part { .. } => Action::AdoptShown,
             _ => Action::HideResult,
         });
-        let first = last.unwrap_or_else(|| press.samples.remove(0).at);
+        let first = match last {
+            Some(at) => Sample { at, ..press.samples[0] },
+            None => press.samples.remove(0),
+        };
+        let brush = session.palette.mask_brush(session.brush);
         if session.document.extent() == shown.extent() {
-            StrokePreview::begin(&session.document, tool, session.brush, first)
+            StrokePreview::begin(&session.document, tool, brush, first)
         } else {
-            StrokePreview::begin(&Document::new(shown.extent()), tool, session.brush, first)
+            StrokePreview::begin(&Document::new(shown.extent()), tool, brush, first)
         }
     });
     for sample in press.samples.drain(..) {
-        stroke.extend(sample.at);
+        stroke.extend(sample);
     }
     if press.is_over
         && let Some(stroke) = view.stroke.take()
     {
         let stroke = stroke.finish();
-        view.last_stroke_end = stroke.points.last().copied();
+        view.last_stroke_end = stroke.samples.last().map(|sample| sample.at);
         out.act(Action::Stroke(stroke));
         next_press(ui, view);
     }
