@@ -18,7 +18,7 @@ mod tiny_checkpoint;
 use candle_core::Device;
 use runs::{apart, load, painted, request};
 use sfumato::checkpoints::Prediction;
-use sfumato::diffusion::{Request, SamplerName, ScheduleName};
+use sfumato::diffusion::{Program, Reproduce, Request, SamplerName, ScheduleName};
 use tiny_checkpoint::{Tiny, fixtures};
 
 #[test]
@@ -38,4 +38,24 @@ fn each_step_is_diffusers() {
         let off = apart(&painted(&model, &request).0, &expected[key], 14.6146);
         parity::within("latents of each step", key, "diffusers", off, 1e-4);
     }
+}
+
+/// Its weight is the guidance scale by 12.5, of one step all that there is; of more the noise that is left is what the negative prompt sees.
+#[test]
+fn cfg_plus_plus_follows_the_prompt_within_what_the_negative_one_leaves() {
+    let home = tempfile::tempdir().unwrap();
+    let model = load(&Tiny::read("sd1").write_file(home.path(), "tiny.safetensors"));
+    // Whose schedules end at no noise.
+    let reproduce = Reproduce::usual(Program::ComfyUi);
+    let latent = |sampler, guidance_scale, steps, negative: &str| {
+        let request = Request { sampler, guidance_scale, steps, reproduce, ..request(negative, None) };
+        let latents = painted(&model, &request).0;
+        latents.narrow(0, latents.dim(0).unwrap() - 1, 1).unwrap()
+    };
+    let (plain, plus) = (SamplerName::Ddim, SamplerName::DdimCfgPp);
+    assert!(apart(&latent(plus, 6.25, 1, "blurry"), &latent(plain, 0.5, 1, "blurry"), 0.0) < 1e-5);
+    assert!(apart(&latent(plus, 6.25, 3, "blurry"), &latent(plain, 0.5, 3, "blurry"), 0.0) > 1e-3);
+    // Where both prompts are one, so are the two samplers.
+    let prompt = request("", None).prompt;
+    assert!(apart(&latent(plus, 12.5, 3, &prompt), &latent(plain, 3.0, 3, &prompt), 0.0) < 1e-4);
 }

@@ -9,11 +9,21 @@ pub use crate::checkpoints::Prediction;
 pub trait Denoiser {
     /// The estimate, of x's shape, given `x` (B, C, h, w) = clean + sigma · noise.
     fn denoise(&self, x: &Tensor, sigma: f64) -> Result<Tensor, Error>;
+
+    /// The estimate, and that which the negative prompt alone gives; where nothing is guided it is the same.
+    fn denoise_apart(&self, x: &Tensor, sigma: f64) -> Result<(Tensor, Tensor), Error> {
+        let denoised = self.denoise(x, sigma)?;
+        Ok((denoised.clone(), denoised))
+    }
 }
 
 impl<D: Denoiser + ?Sized> Denoiser for Box<D> {
     fn denoise(&self, x: &Tensor, sigma: f64) -> Result<Tensor, Error> {
         (**self).denoise(x, sigma)
+    }
+
+    fn denoise_apart(&self, x: &Tensor, sigma: f64) -> Result<(Tensor, Tensor), Error> {
+        (**self).denoise_apart(x, sigma)
     }
 }
 
@@ -85,9 +95,13 @@ pub struct Guided<D, W> {
 
 impl<D: Denoiser, W: Fn(f64) -> bool> Denoiser for Guided<D, W> {
     fn denoise(&self, x: &Tensor, sigma: f64) -> Result<Tensor, Error> {
+        Ok(self.denoise_apart(x, sigma)?.0)
+    }
+
+    fn denoise_apart(&self, x: &Tensor, sigma: f64) -> Result<(Tensor, Tensor), Error> {
         let is_guided = (self.when)(sigma);
         if !is_guided && self.weights.len() == 1 {
-            return self.inner.denoise(x, sigma);
+            return self.inner.denoise_apart(x, sigma);
         }
         let first = usize::from(self.picture.is_some());
         let all = self.inner.denoise(&Tensor::cat(&vec![x; first + 1 + self.weights.len()], 0)?, sigma)?;
@@ -106,13 +120,13 @@ impl<D: Denoiser, W: Fn(f64) -> bool> Denoiser for Guided<D, W> {
         let away = away.unwrap_or(negative.zeros_like()?);
         let positive = (&negative + &away)?;
         if !is_guided {
-            return Ok(positive);
+            return Ok((positive.clone(), positive));
         }
         let mut guided = (&negative + (away * self.scale)?)?;
         if let Some(scale) = self.picture {
             guided = (guided + ((&negative - all.narrow(0, 0, 1)?)? * (scale - 1.0))?)?;
         }
-        self.rescale.apply(&guided, &positive, x, sigma)
+        Ok((self.rescale.apply(&guided, &positive, x, sigma)?, negative))
     }
 }
 
@@ -162,9 +176,20 @@ pub(super) struct Scheduled<D> {
     pub(super) sigmas: Vec<f64>,
 }
 
+impl<D> Scheduled<D> {
+    /// The one of the step that a sigma is in.
+    fn stage(&self, sigma: f64) -> &D {
+        &self.stages[self.of_step[step_at(&self.sigmas, sigma)]]
+    }
+}
+
 impl<D: Denoiser> Denoiser for Scheduled<D> {
     fn denoise(&self, x: &Tensor, sigma: f64) -> Result<Tensor, Error> {
-        self.stages[self.of_step[step_at(&self.sigmas, sigma)]].denoise(x, sigma)
+        self.stage(sigma).denoise(x, sigma)
+    }
+
+    fn denoise_apart(&self, x: &Tensor, sigma: f64) -> Result<(Tensor, Tensor), Error> {
+        self.stage(sigma).denoise_apart(x, sigma)
     }
 }
 

@@ -33,11 +33,16 @@ impl<D> Differential<'_, D> {
 
 impl<D: Denoiser> Denoiser for Differential<'_, D> {
     fn denoise(&self, x: &Tensor, sigma: f64) -> Result<Tensor, Error> {
+        Ok(self.denoise_apart(x, sigma)?.0)
+    }
+
+    fn denoise_apart(&self, x: &Tensor, sigma: f64) -> Result<(Tensor, Tensor), Error> {
         let joined = (self.mask.ge(self.threshold(sigma))? * self.mask.gt(0.0)?)?.to_dtype(DType::F32)?;
         let held = (&self.original + (&self.noise * sigma)?)?;
         let seen = (&held + (x - &held)?.broadcast_mul(&joined)?)?;
-        let change = (self.inner.denoise(&seen, sigma)? - &self.original)?;
-        Ok((&self.original + change.broadcast_mul(&joined)?)?)
+        let held = |estimate: Tensor| &self.original + (estimate - &self.original)?.broadcast_mul(&joined)?;
+        let (denoised, negative) = self.inner.denoise_apart(&seen, sigma)?;
+        Ok((held(denoised)?, held(negative)?))
     }
 }
 

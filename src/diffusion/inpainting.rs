@@ -20,7 +20,18 @@ pub struct Inpainting<D> {
 
 impl<D: Denoiser> Denoiser for Inpainting<D> {
     fn denoise(&self, x: &Tensor, sigma: f64) -> Result<Tensor, Error> {
-        let change = (self.inner.denoise(x, sigma)? - &self.original)?;
+        self.held(&self.inner.denoise(x, sigma)?)
+    }
+
+    fn denoise_apart(&self, x: &Tensor, sigma: f64) -> Result<(Tensor, Tensor), Error> {
+        let (denoised, negative) = self.inner.denoise_apart(x, sigma)?;
+        Ok((self.held(&denoised)?, self.held(&negative)?))
+    }
+}
+
+impl<D> Inpainting<D> {
+    fn held(&self, estimate: &Tensor) -> Result<Tensor, Error> {
+        let change = (estimate - &self.original)?;
         Ok((&self.original + change.broadcast_mul(&self.mask)?)?)
     }
 }

@@ -109,6 +109,9 @@ names! {
         Tcd = "TCD" / "tcd",
         /// Denoising diffusion implicit models. Song et al. 2020, equation 12: in sigmas Euler's method, of eta 0 unless it is set.
         Ddim = "DDIM" / "ddim",
+        /// DDIM whose steps go by the noise that the negative prompt sees, with guidance below 1: CFG++ (Chung et al. 2024, algorithm 1), whose
+        /// weight is the guidance scale by 12.5 as in A1111's `ddim_cfgpp`.
+        DdimCfgPp = "DDIM CFG++" / "ddim_cfgpp",
         /// Denoising diffusion probabilistic models. Ho et al. 2020, algorithm 2, with the posterior's variance: in sigmas Euler a.
         Ddpm = "DDPM" / "ddpm",
         /// Pseudo linear multistep. Liu et al. 2022; diffusers' `PNDMScheduler` with `skip_prk_steps`.

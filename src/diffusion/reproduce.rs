@@ -160,7 +160,10 @@ impl Reproduce {
 
 /// Whether A1111 has it among the samplers that walk timesteps instead of sigmas (`modules/sd_samplers_timesteps.py`).
 pub(super) fn counts_timesteps(sampler: SamplerName) -> bool {
-    matches!(sampler, SamplerName::Ddim | SamplerName::Plms | SamplerName::UniPc | SamplerName::UniPcBh2)
+    matches!(
+        sampler,
+        SamplerName::Ddim | SamplerName::DdimCfgPp | SamplerName::Plms | SamplerName::UniPc | SamplerName::UniPcBh2
+    )
 }
 
 #[cfg(test)]

@@ -221,7 +221,7 @@ fn usual(sampler: SamplerName) -> ScheduleName {
             ScheduleName::Karras
         }
         S::DpmPlusPlus2MSde | S::DpmPlusPlus2MSdeHeun | S::DpmPlusPlus3MSde => ScheduleName::Exponential,
-        S::Ddim | S::Plms => ScheduleName::DdimUniform,
+        S::Ddim | S::DdimCfgPp | S::Plms => ScheduleName::DdimUniform,
         S::UniPc | S::UniPcBh2 => ScheduleName::SgmUniform,
         S::Lcm | S::Tcd => ScheduleName::Lcm,
         S::Euler | S::EulerAncestral | S::Heun | S::Lms | S::DpmFast | S::DpmAdaptive | S::Ddpm => ScheduleName::Normal,

@@ -187,7 +187,7 @@ fn own_text<P, M>(request: &Request<P, M>) -> Vec<String> {
 /// What is not as usual.
 fn tuning_text(sampler: SamplerName, tuning: Tuning) -> impl Iterator<Item = String> {
     let usual = Tuning::default();
-    let eta = if sampler == SamplerName::Ddim { ETA_DDIM } else { ETA };
+    let eta = if matches!(sampler, SamplerName::Ddim | SamplerName::DdimCfgPp) { ETA_DDIM } else { ETA };
     let unusual = |value: f64, usual: f64| Some(value).filter(|value| value.to_bits() != usual.to_bits());
     let numbers = [
         (eta, tuning.eta),

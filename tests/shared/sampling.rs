@@ -94,6 +94,12 @@ impl Denoiser for ClosedForm {
         let mean = ((x + pattern)? / (1.0 + sigma * sigma))?;
         Ok((mean + (x.tanh()? * (0.2 * sigma / (1.0 + sigma)))?)?)
     }
+
+    fn denoise_apart(&self, x: &Tensor, sigma: f64) -> Result<(Tensor, Tensor), Error> {
+        let denoised = self.denoise(x, sigma)?;
+        let negative = (&denoised - (x.tanh()? * 0.3)?)?;
+        Ok((denoised, negative))
+    }
 }
 
 /// A run on the denoiser in closed form from seeded noise.

@@ -9,6 +9,7 @@ use sfumato::checkpoints::Prediction;
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 pub(crate) fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/checkpoints")
@@ -22,6 +23,8 @@ pub(crate) struct Tiny {
     shapes: Vec<(String, Vec<usize>)>,
     /// Part, name and shape in the folder; name and first row in the file.
     sources: Vec<(String, String, Vec<usize>, String, usize)>,
+    /// Its tensors, once they were asked for: to hash millions of numbers takes a while.
+    made: OnceLock<HashMap<String, Tensor>>,
 }
 
 impl Tiny {
@@ -35,6 +38,7 @@ impl Tiny {
             configs: first["configs"].clone(),
             shapes: shapes.into_iter().map(|line| serde_json::from_str(line).unwrap()).collect(),
             sources: sources.into_iter().map(|line| serde_json::from_str(line).unwrap()).collect(),
+            made: OnceLock::new(),
         }
     }
 
@@ -43,7 +47,7 @@ impl Tiny {
         let tensor = |(name, shape): &(String, Vec<usize>)| {
             (name.clone(), weights(name, shape.as_slice()).to_dtype(DType::F16).unwrap())
         };
-        self.shapes.iter().map(tensor).collect()
+        self.made.get_or_init(|| self.shapes.iter().map(tensor).collect()).clone()
     }
 
     /// As one file.

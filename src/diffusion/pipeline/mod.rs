@@ -27,6 +27,8 @@ use std::time::Instant;
 
 /// What of the largest sigma `ComfyUI` takes for all of it: schedules come back to it but for their rounding.
 const ALMOST: f64 = 1.0 - 1e-5;
+/// What A1111 divides the guidance scale by for CFG++, whose weight is at most 1.
+const CFG_PP: f64 = 12.5;
 
 /// Who is told of a run's progress, and may stop it.
 pub type OnProgress<'a> = &'a mut dyn FnMut(Progress<'_>) -> ControlFlow<Stop>;
@@ -156,7 +158,7 @@ impl<'a> Run<'a> {
         let steps = if counts.run == counts.whole { most } else { most.min(counts.run as usize) };
         let first = whole.len() - 1 - steps;
         let mut sigmas = whole[first..].to_vec();
-        if matches!(request.sampler, SamplerName::Ddim | SamplerName::Plms) {
+        if matches!(request.sampler, SamplerName::Ddim | SamplerName::DdimCfgPp | SamplerName::Plms) {
             match request.reproduce.program {
                 // It stops before its last timestep would be walked from.
                 Program::A1111 if sigmas.len() > 2 => sigmas.truncate(sigmas.len() - 1),
@@ -324,12 +326,17 @@ impl<'a> Run<'a> {
 
     /// How far guidance goes; not beyond the prompts where the network is told how far to follow them.
     fn guidance_scale(&self) -> f64 {
-        if self.model.unet_config().guidance_width.is_some() { 1.0 } else { self.request.guidance_scale }
+        match self.request.sampler {
+            _ if self.model.unet_config().guidance_width.is_some() => 1.0,
+            SamplerName::DdimCfgPp => self.request.guidance_scale / CFG_PP,
+            _ => self.request.guidance_scale,
+        }
     }
 
-    /// Guidance of 1 is the prompt's estimate alone; several prompts are told apart by what the negative one gives.
+    /// Guidance of 1 is the prompt's estimate alone; several prompts, and CFG++, go by what the negative one gives.
     fn is_guided(&self) -> bool {
-        (self.guidance_scale() - 1.0).abs() > f64::EPSILON || self.prompts.all.len() > 1
+        let goes_beyond = (self.guidance_scale() - 1.0).abs() > f64::EPSILON;
+        goes_beyond || self.prompts.all.len() > 1 || self.request.sampler == SamplerName::DdimCfgPp
     }
 
     /// How far a model that edits pictures is guided by the one that it edits.

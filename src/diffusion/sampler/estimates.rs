@@ -9,14 +9,14 @@ use super::{Error, mixed, towards};
 use candle_core::Tensor;
 
 /// How [`two_steps`] takes in the step before.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub(super) enum Correction {
     Midpoint,
     Heun,
 }
 
 /// The two functions of the step's length that [`unipc`] can be built on. Zhao et al. 2023, section 3.2.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub(super) enum Bh {
     /// B(h) = h.
     One,

@@ -88,6 +88,7 @@ fn recipe(name: SamplerName) -> Recipe {
         S::EulerAncestral => row(E::Own, Split::Variance, 1.0, Eta),
         // The last two choose their sigmas themselves; only what they heed is read here.
         S::Ddim | S::DpmFast | S::DpmAdaptive => row(E::Own, Split::Variance, 0.0, Eta),
+        S::DdimCfgPp => row(E::Apart, Split::Variance, 0.0, Eta),
         S::Ddpm => row(E::Own, Split::Variance, 1.0, Nothing),
         S::Heun => row(E::Ends, Split::Variance, 0.0, Churn),
         S::Restart => row(E::Ends, Split::Variance, 0.0, Nothing),

@@ -24,10 +24,12 @@ pub(super) enum Turn {
 }
 
 /// Which estimate speaks for a whole step; see the function of each.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub(super) enum Estimate {
     /// That of where it starts.
     Own,
+    /// The same, but the noise that is left is what the negative prompt sees.
+    Apart,
     Ends,
     MiddleSlope,
     Middle,
@@ -151,7 +153,7 @@ impl Due<'_, '_> {
 
     fn estimate(&mut self, estimate: Estimate) -> Result<Tensor, Error> {
         match estimate {
-            Estimate::Own => Ok(self.denoised().clone()),
+            Estimate::Own | Estimate::Apart => Ok(self.denoised().clone()),
             Estimate::Ends => estimates::ends(self),
             Estimate::MiddleSlope => estimates::middle_slope(self),
             Estimate::Middle => estimates::middle(self),
@@ -188,7 +190,12 @@ pub(super) fn walk(recipe: &Recipe, walk: Walk<'_>, mut x: Tensor) -> Result<Con
             sigma = tuning.churned(start, count);
             x = (x + (noise * (tuning.noise * (sigma * sigma - start * start).sqrt()))?)?;
         }
-        let denoised = denoiser.denoise(&x, sigma)?;
+        let (denoised, negative) = if recipe.estimate == Estimate::Apart {
+            let (denoised, negative) = denoiser.denoise_apart(&x, sigma)?;
+            (denoised, Some(negative))
+        } else {
+            (denoiser.denoise(&x, sigma)?, None)
+        };
         if let Break(stop) = on_step(Step { index, sigma: start, x: &x, denoised: &denoised }) {
             return Ok(Break(stop));
         }
@@ -213,7 +220,10 @@ pub(super) fn walk(recipe: &Recipe, walk: Walk<'_>, mut x: Tensor) -> Result<Con
             x = (towards(&points[0].x, &estimate, last / sigma)? / (1.0 + last * last).sqrt())?;
             break;
         }
-        x = towards(&points[0].x, &estimate, down / sigma)?;
+        x = match negative {
+            Some(negative) => (estimate + ((&points[0].x - negative)? * (down / sigma))?)?,
+            None => towards(&points[0].x, &estimate, down / sigma)?,
+        };
         if up > 0.0 {
             x = (x + (path.noise(sigma, next)? * (up * tuning.noise))?)?;
         }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::diffusion::{NoiseSource, Prediction, SamplerName, ScheduleName};
+use crate::diffusion::{Control, NoiseSource, Prediction, Preprocessor, SamplerName, ScheduleName};
 use crate::metadata::from_texts;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -80,6 +80,41 @@ fn loras_layers_vaes_and_what_changes_the_model_are_followed() {
     assert_eq!(found.tuning, Some(tuning));
     assert_eq!(unknown.len(), 1);
     assert_eq!(unknown[0].0, "ControlNetApplyAdvanced");
+}
+
+#[test]
+fn a_controlnet_that_guides_both_sides_is_read_once_and_by_what_it_sees() {
+    let guided = |source: Value, strength: f64| {
+        imported(&with(&json!({
+            "3": { "class_type": "KSampler", "inputs": {
+                "seed": 1, "steps": 30, "cfg": 5, "sampler_name": "euler", "scheduler": "normal", "denoise": 1,
+                "model": ["4", 0], "positive": ["13", 0], "negative": ["13", 1], "latent_image": ["5", 0] } },
+            "13": { "class_type": "ControlNetApplyAdvanced", "inputs": {
+                "strength": strength, "start_percent": 0, "end_percent": 0.5, "positive": ["6", 0], "negative": ["7", 0],
+                "control_net": ["14", 0], "image": ["15", 0] } },
+            "14": { "class_type": "ControlNetLoader", "inputs": { "control_net_name": "sd15/lines.safetensors" } },
+            "15": source,
+        })))
+    };
+    let canny =
+        json!({ "class_type": "Canny", "inputs": { "low_threshold": 0.4, "high_threshold": 0.8, "image": ["16", 0] } });
+    let Imported { settings, unknown, differences } = guided(canny.clone(), 0.75);
+    let expected = Control {
+        controlnet: "lines".to_owned(),
+        picture: (),
+        preprocessor: Preprocessor::Canny,
+        weight: 0.75,
+        start: 0.0,
+        end: 0.5,
+    };
+    assert_eq!((settings.control, unknown), (Some(expected), vec![]));
+    assert_eq!(differences.iter().filter(|line| line.contains("a picture guided it")).count(), 1, "{differences:?}");
+    let of_file = guided(json!({ "class_type": "LoadImage", "inputs": { "image": "lines.png" } }), 1.0);
+    assert_eq!(of_file.settings.control.map(|control| control.preprocessor), Some(Preprocessor::None));
+    for (source, strength) in [(json!({ "class_type": "DWPreprocessor", "inputs": {} }), 1.0), (canny, 90.0)] {
+        let other = guided(source, strength);
+        assert_eq!((other.settings.control, other.unknown[0].0.as_str()), (None, "ControlNetApplyAdvanced"));
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::Reading;
 use super::graph::{Graph, LONGEST, Node, Output};
+use crate::diffusion::{Control, Preprocessor};
 use crate::metadata::json;
 
 /// The most prompts that are read together.
@@ -89,6 +90,7 @@ impl<'a> Reading<'a> {
                 self.notes.push("the negative prompt is nothing at all there, not an empty text".to_owned());
                 return;
             }
+            _ if self.guided_by(node) => {}
             _ => self.pass_over(node),
         }
         // Of a node with both, its first output is the one side.
@@ -101,6 +103,35 @@ impl<'a> Reading<'a> {
         if let Some(output) = next {
             self.texts(output, side, depth - 1, texts);
         }
+    }
+
+    /// Reads a node that lets a `ControlNet` guide, if it is one as we have it: by a picture as it is, or by its edges. The one that was read
+    /// is met again on the other side.
+    fn guided_by(&mut self, node: Node<'a>) -> bool {
+        let graph = self.graph;
+        let loader = graph.link(node, "control_net").and_then(|(loader, _)| graph.text(loader, "control_net_name"));
+        let Some((controlnet, (source, _))) = loader.map(json::file_name).zip(graph.link(node, "image")) else {
+            return false;
+        };
+        let preprocessor = match source.class {
+            "LoadImage" => Preprocessor::None,
+            "Canny" | "CannyEdgePreprocessor" => Preprocessor::Canny,
+            _ => return false,
+        };
+        let number = |key: &str, usual: f64| if node.has(key) { graph.number(node, key) } else { Some(usual) };
+        let numbers = (number("strength", 1.0), number("start_percent", 0.0), number("end_percent", 1.0));
+        let (Some(weight), Some(start), Some(end)) = numbers else { return false };
+        let is_sound = (0.0..=2.0).contains(&weight) && 0.0 <= start && start <= end && end <= 1.0;
+        let control = Control { controlnet, picture: (), preprocessor, weight, start, end };
+        if self.found.control.is_none() && is_sound {
+            if start > 0.0 || end < 1.0 {
+                self.notes.push("between which shares of the noise it was guided is counted in steps here".to_owned());
+            }
+            self.notes.push("a picture guided it, which is not in the file".to_owned());
+            self.found.control = Some(control);
+            return true;
+        }
+        self.found.control.as_ref() == Some(&control)
     }
 
     /// What a node encodes itself.
