@@ -90,7 +90,9 @@ impl Together {
         let is_synced = written.len() > Self::FEW && folders.iter().all(|folder| sync_file_system(folder).is_ok());
         if !is_synced {
             for (aside, path) in &written {
-                File::open(aside).and_then(|file| file.sync_all()).map_err(of(path))?;
+                // Some systems sync only what is open for writing.
+                let file = File::options().write(true).open(aside);
+                file.and_then(|file| file.sync_all()).map_err(of(path))?;
             }
         }
         let folders: BTreeSet<PathBuf> = folders.into_iter().map(Path::to_owned).collect();

@@ -1,6 +1,8 @@
 //! Whether there is memory for what is about to be decoded or made: asked before, since a system that has none left ends programs
 //! without a word.
 
+use std::path::Path;
+
 /// Less memory than something takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it takes {} MiB of memory and {} are free: close other programs, or choose a smaller size", .needed >> 20, .free >> 20)]
@@ -9,11 +11,30 @@ pub struct NoRoom {
     free: u64,
 }
 
-/// The bytes of memory that programs can still have without pressing on others; `None` where the system does not tell: it does on Linux.
+/// The bytes of memory that this program can still have without pressing on others; `None` where the system does not tell: it does on Linux, where containers
+/// and services may be limited to a part of the machine (control groups of version 2).
 pub fn available_memory() -> Option<u64> {
     let about = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = about.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+    let free = line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)?;
+    let of_groups = std::fs::read_to_string("/proc/self/cgroup").ok().and_then(|groups| {
+        let group = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
+        within_limits(Path::new("/sys/fs/cgroup"), Path::new(group))
+    });
+    Some(of_groups.map_or(free, |of_groups| of_groups.min(free)))
+}
+
+/// What the limits of a control group and of those around it leave; `None` where there is none.
+fn within_limits(root: &Path, group: &Path) -> Option<u64> {
+    let left = |group: &Path| {
+        let number = |name: &str| std::fs::read_to_string(root.join(group).join(name)).ok()?.trim().parse::<u64>().ok();
+        let most = number("memory.max")?;
+        // Files that were read and can be dropped again count as used.
+        let about = std::fs::read_to_string(root.join(group).join("memory.stat")).unwrap_or_default();
+        let files = about.lines().find_map(|line| line.strip_prefix("inactive_file ")?.parse::<u64>().ok());
+        Some(most.saturating_sub(number("memory.current")?.saturating_sub(files.unwrap_or_default())))
+    };
+    group.ancestors().filter_map(left).min()
 }
 
 /// Fails where so many bytes are more than there are free. Little is never refused, nor anything where the system does not tell.
@@ -32,6 +53,25 @@ fn fits(needed: u64, free: Option<u64>) -> Result<(), NoRoom> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_tightest_limit_of_a_group_and_those_around_it_counts() {
+        let root = tempfile::tempdir().unwrap();
+        let inner = root.path().join("outer/inner");
+        std::fs::create_dir_all(&inner).unwrap();
+        assert_eq!(within_limits(root.path(), Path::new("outer/inner")), None);
+        let write = |folder: &Path, name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
+        write(&inner, "memory.max", "max\n");
+        write(&inner, "memory.current", "500\n");
+        assert_eq!(within_limits(root.path(), Path::new("outer/inner")), None);
+        let outer = root.path().join("outer");
+        write(&outer, "memory.max", "2000\n");
+        write(&outer, "memory.current", "1500\n");
+        write(&outer, "memory.stat", "anon 1200\ninactive_file 300\n");
+        assert_eq!(within_limits(root.path(), Path::new("outer/inner")), Some(800));
+        write(&inner, "memory.max", "600\n");
+        assert_eq!(within_limits(root.path(), Path::new("outer/inner")), Some(100));
+    }
 
     #[test]
     #[cfg(target_os = "linux")]

@@ -5,10 +5,11 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
 #![expect(clippy::print_stdout, reason = "the last line says which kernel a process ended in")]
 
-use candle_core::{DType, Device, Result, Tensor};
-use candle_nn::VarBuilder;
+use candle_core::{DType, Device, Result, Shape, Tensor};
+use candle_nn::var_builder::SimpleBackend;
+use candle_nn::{Init, VarBuilder};
 use sfumato::kernels::{
-    Activation, Conv2d, GatedLinear, GroupNorm, LayerNorm, Linear, Mask, Padding, Rectifier, attention,
+    Activation, BYTES, Conv2d, GatedLinear, GroupNorm, LayerNorm, Linear, Mask, Padding, Rectifier, attention,
 };
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::collections::HashMap;
@@ -114,8 +115,8 @@ fn touch(past: bool) {
 fn run_all(at_end: bool) {
     guard(at_end);
     // One number at a time takes long.
-    let rounds = if std::env::var("SFUMATO_VECTORS").as_deref() == Ok("scalar") { 6 } else { 15 };
-    for (round, dtype) in [DType::F32, DType::F16, DType::BF16].into_iter().cycle().take(rounds).enumerate() {
+    let rounds = if std::env::var("SFUMATO_VECTORS").as_deref() == Ok("scalar") { 8 } else { 16 };
+    for (round, dtype) in [DType::F32, DType::F16, DType::BF16, BYTES].into_iter().cycle().take(rounds).enumerate() {
         for kernel in [convolution, pointwise, linear, gated, norms, attend, single] {
             let mut draw = Draw(round as u64 * 77 + 1);
             let run = kernel(&mut draw, dtype).unwrap();
@@ -129,6 +130,23 @@ fn run_all(at_end: bool) {
                 assert!(one == on(threads), "{threads} threads compute something else");
             }
         }
+    }
+}
+
+/// Weights as they are stored, whatever they will be multiplied in.
+struct Stored(HashMap<String, Tensor>);
+
+impl SimpleBackend for Stored {
+    fn get(&self, _: Shape, name: &str, _: Init, dtype: DType, device: &Device) -> Result<Tensor> {
+        self.get_unchecked(name, dtype, device)
+    }
+
+    fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> Result<Tensor> {
+        Ok(self.0[name].clone())
+    }
+
+    fn contains_tensor(&self, name: &str) -> bool {
+        self.0.contains_key(name)
     }
 }
 
@@ -161,16 +179,17 @@ impl Draw {
         Tensor::from_vec(numbers, shape, &Device::Cpu)
     }
 
-    /// A weight of this shape and what is added.
+    /// A weight of this shape and what is added. What is to be multiplied in bytes is stored in f16.
     fn weights(&mut self, shape: &[usize], dtype: DType) -> Result<VarBuilder<'static>> {
-        let (weight, bias) = (self.tensor(shape)?.to_dtype(dtype)?, self.tensor(&shape[..1])?.to_dtype(dtype)?);
+        let stored = if dtype == BYTES { DType::F16 } else { dtype };
+        let (weight, bias) = (self.tensor(shape)?.to_dtype(stored)?, self.tensor(&shape[..1])?.to_dtype(stored)?);
         let tensors = HashMap::from([("weight".to_owned(), weight), ("bias".to_owned(), bias)]);
-        Ok(VarBuilder::from_tensors(tensors, dtype, &Device::Cpu))
+        Ok(VarBuilder::from_backend(Box::new(Stored(tensors)), dtype, Device::Cpu))
     }
 
-    /// Sizes of a matrix; now and then so many that weights of half the size stay as they are stored.
-    fn matrix(&mut self) -> (usize, usize) {
-        if self.up_to(6) == 1 {
+    /// Sizes of a matrix; now and then, and for bytes always, so many that weights of half the size stay as they are stored.
+    fn matrix(&mut self, dtype: DType) -> (usize, usize) {
+        if self.up_to(6) == 1 || dtype == BYTES {
             (730 + self.up_to(40), 720 + self.up_to(40))
         } else {
             (self.up_to(350), self.up_to(80))
@@ -182,7 +201,7 @@ fn convolution(draw: &mut Draw, dtype: DType) -> Result<Run> {
     let (kernel, stride, before, after) =
         [(3, 1, 1, 1), (3, 1, 1, 1), (3, 2, 1, 1), (3, 2, 0, 1), (5, 1, 2, 2)][draw.up_to(5) - 1];
     let (batch, height, width) = (draw.up_to(3), 4 + draw.up_to(20), 4 + draw.up_to(20));
-    let many = draw.up_to(6) == 1;
+    let many = draw.up_to(6) == 1 || dtype == BYTES;
     let (inputs, outputs) = if many { (241, 243) } else { (draw.up_to(90), draw.up_to(60)) };
     println!(
         "convolution {kernel}/{stride}/{before}/{after} of {batch}·{height}·{width}·{inputs} to {outputs} in {dtype:?}"
@@ -200,7 +219,8 @@ fn convolution(draw: &mut Draw, dtype: DType) -> Result<Run> {
 }
 
 fn pointwise(draw: &mut Draw, dtype: DType) -> Result<Run> {
-    let ((inputs, outputs), (batch, height, width)) = (draw.matrix(), (draw.up_to(3), draw.up_to(12), draw.up_to(12)));
+    let ((inputs, outputs), (batch, height, width)) =
+        (draw.matrix(dtype), (draw.up_to(3), draw.up_to(12), draw.up_to(12)));
     println!("convolution 1 of {batch}·{height}·{width}·{inputs} to {outputs} in {dtype:?}");
     let conv = Conv2d::new(inputs, outputs, 1, draw.weights(&[outputs, inputs, 1, 1], dtype)?)?;
     let x = draw.tensor(&[batch, height, width, inputs])?;
@@ -208,7 +228,7 @@ fn pointwise(draw: &mut Draw, dtype: DType) -> Result<Run> {
 }
 
 fn linear(draw: &mut Draw, dtype: DType) -> Result<Run> {
-    let ((inputs, outputs), rows) = (draw.matrix(), draw.up_to(230));
+    let ((inputs, outputs), rows) = (draw.matrix(dtype), draw.up_to(230));
     println!("linear {rows}·{inputs} to {outputs} in {dtype:?}");
     let linear = Linear::new(inputs, outputs, draw.weights(&[outputs, inputs], dtype)?)?;
     let (x, residual) = (draw.tensor(&[rows, inputs])?, draw.tensor(&[rows, outputs])?);
@@ -218,7 +238,7 @@ fn linear(draw: &mut Draw, dtype: DType) -> Result<Run> {
 }
 
 fn gated(draw: &mut Draw, dtype: DType) -> Result<Run> {
-    let ((inputs, outputs), rows) = (draw.matrix(), draw.up_to(150));
+    let ((inputs, outputs), rows) = (draw.matrix(dtype), draw.up_to(150));
     println!("gated linear {rows}·{inputs} to {outputs} in {dtype:?}");
     let linear = GatedLinear::new(inputs, outputs, draw.weights(&[2 * outputs, inputs], dtype)?)?;
     let x = draw.tensor(&[rows, inputs])?;

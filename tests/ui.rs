@@ -1149,6 +1149,13 @@ fn the_eyedropper_and_the_bucket_work_where_they_are_clicked() {
     assert_eq!(window.session().palette.colour, [10, 20, 230]);
     window.press(Modifiers::NONE, Key::X);
     assert_eq!(window.session().palette.other_colour, [10, 20, 230]);
+    // What lies over the picture has no colour of it.
+    window.press(Modifiers::NONE, Key::Q);
+    window.drag([-60.0, 0.0], [60.0, 0.0]);
+    assert_ne!(seen(&mut window, [0.0, 0.0]), [10, 20, 230]);
+    window.press(Modifiers::NONE, Key::I);
+    window.drag([0.0, 0.0], [0.0, 0.0]);
+    assert_eq!(window.session().palette.colour, [10, 20, 230]);
 }
 
 #[test]

@@ -160,6 +160,30 @@ fn a_tiny_vae_encodes_and_decodes_as_diffusers_does_in_all_forms() {
 }
 
 #[test]
+fn a_vae_that_was_changed_since_it_was_put_into_a_model_is_refused_until_it_is_put_in_anew() {
+    let home = tempfile::tempdir().unwrap();
+    let tiny = Tiny::read("sd1");
+    let vae = save(&under(&tiny.tensors(), VAE, ""), &home.path().join("fine.safetensors"));
+    let path = tiny.write_file(home.path(), "tiny.safetensors");
+    let mut model = Model::open(&path, None, &Device::Cpu, Precision::F32).unwrap();
+    model.use_vae(Some(&vae)).unwrap();
+    assert!(model.has_current_vae() && model.vae.get().is_ok());
+    model.vae.give_back();
+    // As long as before, and later.
+    let file = std::fs::File::options().write(true).open(&vae).unwrap();
+    file.set_modified(std::time::SystemTime::now() + Duration::from_secs(5)).unwrap();
+    let error = model.vae.get().unwrap_err().to_string();
+    assert!(error.contains("was changed since it was looked at") && error.ends_with("fine.safetensors"), "{error}");
+    assert!(!model.has_current_vae());
+    model.use_vae(Some(&vae)).unwrap();
+    assert!(model.has_current_vae() && model.vae.get().is_ok());
+    // What is out of sight stays what it was.
+    std::fs::remove_file(&vae).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert!(model.has_current_vae() && model.is_current());
+}
+
+#[test]
 fn a_u_net_alone_paints_with_what_another_model_of_its_family_lends() {
     let home = tempfile::tempdir().unwrap();
     for name in ["sd1", "xl"] {

@@ -16,7 +16,7 @@ pub enum Error {
     /// A precision that the machine does not multiply in.
     #[error(
         "this machine does not multiply in {}, which takes a processor with {}: choose f32 as the precision",
-        .0.name(), if *.0 == Precision::Int8 { "AVX-VNNI or AVX-512 VNNI" } else { "AVX-512 BF16" }
+        .0.name(), if *.0 == Precision::Int8 { "AMX, AVX-512 VNNI or AVX-VNNI" } else { "AVX-512 BF16" }
     )]
     NoPrecision(Precision),
     /// The model is not there.

@@ -28,7 +28,7 @@ pub struct Hashes {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Known {
     bytes: u64,
-    /// Nanoseconds since 1970.
+    /// Nanoseconds since 1970; of several files, a number made of the bytes and times of them all.
     modified: u64,
     sha256: String,
 }
@@ -43,14 +43,18 @@ impl Hashes {
     /// The short hash of a file that was read and did not change since.
     pub fn of(&self, path: &Path) -> Option<&str> {
         let known = self.known.get(&whole(path))?;
-        let (bytes, modified) = about(&files_of(path).ok()?)?;
-        let is_same = (bytes, modified) == (known.bytes, known.modified);
+        let is_same = Self::version(path)? == (known.bytes, known.modified);
         known.sha256.get(..SHORT).filter(|_| is_same)
+    }
+
+    /// What changes when a file or a folder does.
+    pub fn version(path: &Path) -> Option<(u64, u64)> {
+        about(&files_of(path).ok()?)
     }
 
     /// How many bytes are to be read for a hash that is not known.
     pub fn bytes(path: &Path) -> Option<u64> {
-        about(&files_of(path).ok()?).map(|(bytes, _)| bytes)
+        Self::version(path).map(|(bytes, _)| bytes)
     }
 
     /// The short hash of a file or a folder, which is read if it must be.
@@ -108,13 +112,24 @@ fn files_of(path: &Path) -> Result<Vec<PathBuf>, Error> {
     }
 }
 
-/// How many bytes files have, and when one was changed last.
+/// How many bytes files have, and when one was changed; of several, what changes when one of them does.
 fn about(files: &[PathBuf]) -> Option<(u64, u64)> {
-    files.iter().try_fold((0, 0), |(bytes, last), path| {
+    let of_file = |path: &PathBuf| {
         let about = path.metadata().ok()?;
         let modified = about.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
-        Some((bytes + about.len(), last.max(u64::try_from(modified.as_nanos()).ok()?)))
-    })
+        Some((about.len(), u64::try_from(modified.as_nanos()).ok()?))
+    };
+    let each: Vec<(u64, u64)> = files.iter().map(of_file).collect::<Option<_>>()?;
+    if let [only] = each[..] {
+        return Some(only);
+    }
+    // One that comes from elsewhere may be older than what it takes the place of.
+    let mut hash = Sha256::new();
+    for number in each.iter().flat_map(|(bytes, modified)| [bytes, modified]) {
+        hash.update(number.to_le_bytes());
+    }
+    let first = hash.finalize().first_chunk::<8>().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    Some((each.iter().map(|(bytes, _)| bytes).sum(), first))
 }
 
 #[cfg(test)]
@@ -159,6 +174,11 @@ mod tests {
         // As the file above, which has the same letters.
         assert_eq!(hashes.read(&path).unwrap(), "ba7816bf8f");
         assert_eq!((hashes.of(&path), Hashes::bytes(&path)), (Some("ba7816bf8f"), Some(3)));
+        // As long as before, and older.
+        let file = File::options().write(true).open(unet.join("2.safetensors")).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(500)).unwrap();
+        assert_eq!(hashes.of(&path), None);
+        assert_eq!(hashes.read(&path).unwrap(), "ba7816bf8f");
         std::fs::write(unet.join("2.safetensors"), "bcd").unwrap();
         assert_eq!(hashes.of(&path), None);
     }

@@ -37,6 +37,11 @@ impl Stamp {
         Ok(Self { bytes: about.len(), modified: about.modified().ok() })
     }
 
+    /// Whether another file is in its place by now. Of one that cannot be looked at, that is not known.
+    pub(super) fn is_outdated(self, path: &Path) -> bool {
+        Self::of(path).is_ok_and(|now| now != self)
+    }
+
     /// Refuses a file that is another by now: what was read of it says nothing about this one.
     pub(super) fn check(self, path: &Path) -> Result<(), Error> {
         if Self::of(path)? == self { Ok(()) } else { Err(Error::Changed(path.to_owned())) }

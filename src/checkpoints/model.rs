@@ -7,7 +7,7 @@ use super::vae::VaeFile;
 use super::weights::Weights;
 use super::{Error, Family, LatentToRgb, Precision, Prediction, Suggestion, Training};
 use crate::geom::Extent;
-use crate::networks::{AutoencoderKl, ClipText, ClipTextConfig, UNet, UNetConfig, Vae, VaeConfig};
+use crate::networks::{AutoencoderKl, BYTES, ClipText, ClipTextConfig, UNet, UNetConfig, Vae, VaeConfig};
 use crate::prompt::{TaughtWords, Tokenizer};
 use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
@@ -215,12 +215,28 @@ impl Model {
     pub fn bytes_added(&self, loras: &[(Arc<Lora>, LoraWeights)]) -> Result<u64, Error> {
         // What multiplies in bf16 is stored so in the end, and on a GPU as it was.
         let grows = self.parts.dtype == DType::F32 && self.device.is_cpu();
-        if grows && !loras.is_empty() { Ok(lora::bytes_added(&self.layers()?, loras)) } else { Ok(0) }
+        if !grows || loras.is_empty() {
+            return Ok(0);
+        }
+        let mut layers = self.layers()?;
+        // And what multiplies in bytes, as bytes.
+        layers.retain(|layer| layer.net != Net::Unet || self.parts.unet_dtype != BYTES);
+        Ok(lora::bytes_added(&layers, loras))
     }
 
-    /// Whether its files are still those that it was opened from.
+    /// Whether its files are still those that it was opened from, as far as can be seen.
     pub fn is_current(&self) -> bool {
         self.parts.sources.are_current()
+    }
+
+    /// Whether the files of the VAE that was put into it, if one was, are still those that it was put in from.
+    pub fn has_current_vae(&self) -> bool {
+        self.parts.sources.vae.as_ref().is_none_or(|file| !file.is_outdated())
+    }
+
+    /// Whether the files of its `LoRA`s are still those that they were opened from.
+    pub fn has_current_loras(&self) -> bool {
+        !self.parts.loras.iter().any(|(lora, _)| lora.is_outdated())
     }
 
     /// Frees the memory of all networks until they are asked for again.
@@ -341,7 +357,10 @@ impl Parts {
         };
         let weights = match net {
             None => weights,
-            Some(net) => self.adapted(net, weights),
+            Some(net) => {
+                self.loras.iter().try_for_each(|(lora, _)| lora.check_file())?;
+                self.adapted(net, weights)
+            }
         };
         new(weights).map_err(|error| Error::from_candle(&error, &path))
     }

@@ -14,6 +14,9 @@ use std::collections::HashMap;
 /// Dimensions of a tensor, at most: no network has more than six.
 const MAX_RANK: usize = 8;
 
+/// Values, at most: a checkpoint has some ten thousands. Each takes many times as much memory as the bytes that ask for it.
+const MAX_VALUES: usize = 1 << 20;
+
 /// The place of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Id(usize);
@@ -140,6 +143,7 @@ impl Pickle {
 
 const TOO_SHORT: Refusal = Refusal::Damaged("it ends too early");
 const SENSELESS: Refusal = Refusal::Damaged("its instructions make no sense");
+const TOO_MANY: Refusal = Refusal::Damaged("it holds more values than weights need");
 
 struct Machine<'a> {
     bytes: &'a [u8],
@@ -154,6 +158,9 @@ struct Machine<'a> {
 impl Machine<'_> {
     /// One instruction; whether there is another.
     fn step(&mut self) -> Result<bool, Refusal> {
+        if self.values.len().max(self.stack.len()).max(self.marks.len()) > MAX_VALUES {
+            return Err(TOO_MANY);
+        }
         let code = self.byte()?;
         if let Some(value) = self.literal(code)? {
             self.push(value);
@@ -487,4 +494,16 @@ fn instruction_name(code: u8) -> String {
 /// A name from a file, fit to be shown.
 fn shown(name: &str) -> String {
     name.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).take(100).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_instructions_do_not_fill_the_memory() {
+        for code in *b")N}(" {
+            assert_eq!(Pickle::read(&vec![code; 2 * MAX_VALUES]).unwrap_err(), TOO_MANY);
+        }
+    }
 }

@@ -12,7 +12,7 @@ pub enum Precision {
     F32,
     /// 8 significant bits: several times faster on processors that multiply them, and not quite the same picture.
     Bf16,
-    /// 8-bit integers in the large layers of U-Net and `ControlNet`, in half of the memory of f16, and bf16 or f32 in the rest: another picture of the same kind.
+    /// 8-bit integers in the large layers of U-Net and `ControlNet`, in half of the memory of f16, and bf16 or f32 in the rest: a little less exact.
     Int8,
 }
 

@@ -112,9 +112,10 @@ impl Source {
         if path.is_file() { SingleFile::open(path).map(Self::File) } else { Folder::open(path).map(Self::Folder) }
     }
 
-    /// Whether what was read of it is still so. Of folders nothing is kept but what configs say.
+    /// Whether what was read of it is still so, as far as can be seen: one that is out of sight stays what it was. Of folders nothing is
+    /// kept but what configs say.
     fn is_current(&self) -> bool {
-        matches!(self, Self::Folder(_)) || matches!(self, Self::File(file) if file.check().is_ok())
+        !matches!(self, Self::File(file) if file.is_outdated())
     }
 
     pub(super) fn path(&self) -> &Path {

@@ -4,7 +4,7 @@ use super::header::{Place, read_places};
 use super::ldm::DOWNSCALE;
 use super::memory::memory_needed;
 use super::source::{Source, Sources, native_extent};
-use super::{Error, Family, Format, PredictionSource, Suggestion, Training};
+use super::{Error, Family, Format, Precision, PredictionSource, Suggestion, Training};
 use crate::geom::Extent;
 use crate::networks::{UNetConfig, VaeConfig};
 use std::collections::BTreeMap;
@@ -58,9 +58,15 @@ impl Summary {
         distilled + purpose
     }
 
-    /// The bytes of memory that painting a picture of this size takes, about.
-    pub fn memory(&self, extent: Extent) -> u64 {
-        memory_needed(self.memory_bytes + self.lent_bytes, extent, self.vae_width)
+    /// The bytes of memory that painting a picture of this size takes, about, with the networks multiplying in `precision`.
+    pub fn memory(&self, extent: Extent, precision: Precision) -> u64 {
+        let of_unet = self.memory_bytes - self.memory_beside_unet;
+        let saved = match precision {
+            Precision::Int8 if self.stored == "f32" => of_unet / 4 * 3,
+            Precision::Int8 => of_unet / 2,
+            Precision::F32 | Precision::Bf16 => 0,
+        };
+        memory_needed(self.memory_bytes + self.lent_bytes - saved, extent, self.vae_width)
     }
 }
 

@@ -2,7 +2,7 @@
 //! one (TAESD), whose two halves may be two files.
 
 use super::folder::text_in;
-use super::header::{Place, read_places};
+use super::header::{Place, Stamp, read_places};
 use super::ldm::{Prefixed, Reason, Shapes, VAES, VaeNames, vae_of};
 use super::renamed::{Names, Piece, Renamed};
 use super::summary::Summary;
@@ -98,14 +98,28 @@ struct Half {
     apart: Option<PathBuf>,
 }
 
+/// A file, what lies in it, and what it was when its header was read.
+#[derive(Clone, Debug)]
+struct FileOfWeights {
+    path: PathBuf,
+    places: BTreeMap<String, Place>,
+    stamp: Stamp,
+}
+
+impl FileOfWeights {
+    fn read(path: &Path) -> Result<Self, Error> {
+        let stamp = Stamp::of(path)?;
+        Ok(Self { places: read_places(path)?, path: path.to_owned(), stamp })
+    }
+}
+
 /// A VAE whose headers were read.
 #[derive(Clone, Debug)]
 pub(super) struct VaeFile {
     pub(super) config: VaeConfig,
     path: PathBuf,
     layout: Layout,
-    /// Files and what lies in them.
-    files: Vec<(PathBuf, BTreeMap<String, Place>)>,
+    files: Vec<FileOfWeights>,
     /// Whether a config says what latents are multiplied by.
     states_scale: bool,
 }
@@ -116,11 +130,11 @@ impl VaeFile {
         if path.is_dir() {
             return Self::in_folder(path);
         }
-        let places = read_places(path)?;
+        let file = FileOfWeights::read(path)?;
         let not = || Error::NotAVae(path.to_owned());
         let incomplete = |reason: Reason| Error::Incomplete { reason, path: path.to_owned() };
         let (layout, config) = {
-            let shapes = Shapes(&places);
+            let shapes = Shapes(&file.places);
             let has = |name: String| shapes.has(&name);
             let ldm =
                 VAES.into_iter().chain([""]).find(|prefix| has(format!("{prefix}encoder.down.0.block.0.conv1.weight")));
@@ -130,10 +144,10 @@ impl VaeFile {
             } else if has("encoder.down_blocks.0.resnets.0.conv1.weight".to_owned()) {
                 (Layout::Diffusers, VaeConfig::Kl(vae_of(&shapes, &Prefixed(""), scale).map_err(incomplete)?))
             } else {
-                return Self::tiny(path, places.clone()).and_then(|tiny| tiny.ok_or_else(not));
+                return Self::tiny(path, file.clone()).and_then(|tiny| tiny.ok_or_else(not));
             }
         };
-        Ok(Self { config, path: path.to_owned(), layout, files: vec![(path.to_owned(), places)], states_scale: false })
+        Ok(Self { config, path: path.to_owned(), layout, files: vec![file], states_scale: false })
     }
 
     /// A folder of diffusers', whose config says what it is.
@@ -150,14 +164,13 @@ impl VaeFile {
         } else {
             (VaeConfig::Kl(AutoencoderKlConfig::from_json(&text).map_err(wrong)?), Layout::Diffusers)
         };
-        let files = weight_files(path, STEM)?.into_iter().map(|file| Ok((file.clone(), read_places(&file)?)));
-        let files = files.collect::<Result<_, Error>>()?;
+        let files = weight_files(path, STEM)?.iter().map(|file| FileOfWeights::read(file)).collect::<Result<_, _>>()?;
         let states_scale = class.get("scaling_factor").is_some();
         Ok(Self { config, path: path.to_owned(), layout, files, states_scale })
     }
 
     /// A tiny one, if it is: a file of both halves, or the decoder with its encoder beside it, if that is there.
-    fn tiny(path: &Path, places: BTreeMap<String, Place>) -> Result<Option<Self>, Error> {
+    fn tiny(path: &Path, file: FileOfWeights) -> Result<Option<Self>, Error> {
         let incomplete = |reason: Reason| Error::Incomplete { reason, path: path.to_owned() };
         let half_in = |places: &BTreeMap<String, Place>, prefixes: &[(&'static str, usize)]| {
             let is_it = |(prefix, offset): &&(&str, usize)| {
@@ -167,20 +180,20 @@ impl VaeFile {
             };
             prefixes.iter().find(is_it).map(|&(prefix, offset)| Half { prefix, offset, apart: None })
         };
-        let of_diffusers = |name: &str| places.contains_key(&format!("{name}0.weight"));
+        let of_diffusers = |name: &str| file.places.contains_key(&format!("{name}0.weight"));
         let decoder = if of_diffusers("decoder.layers.") {
             Some(Half { prefix: "decoder.layers.", offset: 0, apart: None })
         } else {
-            half_in(&places, &[("", 1), ("decoder.", 1), ("taesd_decoder.", 1)])
+            half_in(&file.places, &[("", 1), ("decoder.", 1), ("taesd_decoder.", 1)])
         };
         let Some(decoder) = decoder else { return Ok(None) };
-        let mut files = vec![(path.to_owned(), places)];
-        let mut encoder = half_in(&files[0].1, &[("encoder.layers.", 0), ("encoder.", 0), ("taesd_encoder.", 0)]);
+        let mut files = vec![file];
+        let mut encoder = half_in(&files[0].places, &[("encoder.layers.", 0), ("encoder.", 0), ("taesd_encoder.", 0)]);
         if let (None, Some(beside)) = (&encoder, encoder_beside(path)) {
-            let places = read_places(&beside)?;
-            encoder = half_in(&places, &[("", 0), ("encoder.", 0), ("encoder.layers.", 0)])
-                .map(|half| Half { apart: Some(beside.clone()), ..half });
-            files.push((beside, places));
+            let file = FileOfWeights::read(&beside)?;
+            encoder = half_in(&file.places, &[("", 0), ("encoder.", 0), ("encoder.layers.", 0)])
+                .map(|half| Half { apart: Some(beside), ..half });
+            files.push(file);
         }
         let config = {
             let of = |half: &Half| Numbered { places: places_of(&files, half, path), half: half.clone() };
@@ -195,11 +208,17 @@ impl VaeFile {
         Ok(Some(Self { config: VaeConfig::Tiny(config), path: path.to_owned(), layout, files, states_scale: false }))
     }
 
-    /// Loads it.
+    /// Whether one of its files is another by now.
+    pub(super) fn is_outdated(&self) -> bool {
+        self.files.iter().any(|file| file.stamp.is_outdated(&file.path))
+    }
+
+    /// Loads it. A file that was changed since its header was read is refused.
     pub(super) fn network(&self, dtype: DType, device: &Device) -> Result<Vae, Error> {
+        self.files.iter().try_for_each(|file| file.stamp.check(&file.path))?;
         let all = || {
             let mut weights = Weights::none();
-            self.files.iter().try_for_each(|(path, places)| weights.add(path, places.clone())).map(|()| weights)
+            self.files.iter().try_for_each(|file| weights.add(&file.path, file.places.clone())).map(|()| weights)
         };
         let network = match (&self.config, &self.layout) {
             (VaeConfig::Kl(config), Layout::Ldm(prefix)) => {
@@ -209,7 +228,7 @@ impl VaeFile {
             (VaeConfig::Tiny(config), Layout::Tiny { decoder, encoder }) => {
                 let half = |half: &Half| -> Result<VarBuilder<'static>, Error> {
                     let weights = match &half.apart {
-                        None if self.files.iter().any(|(path, _)| *path == self.path) => {
+                        None if self.files.iter().any(|file| file.path == self.path) => {
                             Weights::open_file(&self.path, places_of(&self.files, half, &self.path).clone())?
                         }
                         None => all()?,
@@ -240,20 +259,16 @@ impl VaeFile {
             latent_channels: self.config.latent_channels(),
             downscale: self.config.downscale(),
             is_of_xl: of_scale.or(of_name),
-            bytes: self.files.iter().flat_map(|(_, places)| places.values()).map(|place| place.bytes as u64).sum(),
+            bytes: self.files.iter().flat_map(|file| file.places.values()).map(|place| place.bytes as u64).sum(),
         }
     }
 }
 
 /// The places of the file that a half is in.
-fn places_of<'a>(
-    files: &'a [(PathBuf, BTreeMap<String, Place>)],
-    half: &Half,
-    own: &Path,
-) -> &'a BTreeMap<String, Place> {
+fn places_of<'a>(files: &'a [FileOfWeights], half: &Half, own: &Path) -> &'a BTreeMap<String, Place> {
     let path = half.apart.as_deref().unwrap_or(own);
-    let found = files.iter().find(|(of, _)| of == path).or_else(|| files.first());
-    &found.expect("a VAE was read from a file").1
+    let found = files.iter().find(|file| file.path == path).or_else(|| files.first());
+    &found.expect("a VAE was read from a file").places
 }
 
 /// The encoder that belongs to a decoder, by its name.

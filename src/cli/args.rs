@@ -71,7 +71,7 @@ pub struct PaintArgs {
     #[arg(long, value_name = "X", value_parser = guidance_of)]
     pub guidance: Option<f64>,
     /// In which numbers the model's networks multiply: f32; bf16, which is several times faster on processors that have it,
-    /// and paints not quite the same picture; or int8, which takes half of bf16's memory and paints another picture of the same kind
+    /// and paints not quite the same picture; or int8 in the large layers of the U-Net, which halves their memory once more and is a little less exact
     #[arg(long, value_name = "NAME", default_value = "f32", value_parser = precision_named)]
     pub precision: Precision,
     /// What is left out.
@@ -286,7 +286,7 @@ pub struct BenchArgs {
     #[arg(long, value_name = "N", value_parser = |text: &str| whole_between(text, 1, 1000))]
     pub steps: Option<u32>,
     /// In which numbers the model's networks multiply: f32; bf16, which is several times faster on processors that have it,
-    /// and paints not quite the same picture; or int8, which takes half of bf16's memory and paints another picture of the same kind
+    /// and paints not quite the same picture; or int8 in the large layers of the U-Net, which halves their memory once more and is a little less exact
     #[arg(long, value_name = "NAME", default_value = "f32", value_parser = precision_named)]
     pub precision: Precision,
     /// On what networks compute.

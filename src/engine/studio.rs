@@ -34,8 +34,8 @@ pub(super) struct Studio {
     lender: Option<(String, PathBuf)>,
     /// The VAE that is in it in the place of its own.
     vae: Option<PathBuf>,
-    /// Those that are in it.
-    loras: Vec<LoraTag>,
+    /// Those that are in it, and where they lie.
+    loras: Vec<(LoraTag, PathBuf)>,
     /// How many bytes they add to it.
     lora_bytes: u64,
     /// The tiny one that shows steps.
@@ -66,9 +66,10 @@ impl Studio {
     }
 
     /// Whether all of a model, with a picture in the making, is more than what is free.
-    fn is_too_large(&self, model: &str) -> bool {
+    fn is_too_large(&self, model: &str, precision: Precision) -> bool {
         let entry = self.library.entries().iter().find(|entry| entry.name == model);
-        let needed = entry.and_then(|entry| entry.summary.as_ref().ok()).map(|facts| facts.memory(facts.native_extent));
+        let facts = entry.and_then(|entry| entry.summary.as_ref().ok());
+        let needed = facts.map(|facts| facts.memory(facts.native_extent, precision));
         needed.zip(available_memory()).is_some_and(|(needed, free)| needed + self.lora_bytes > free)
     }
 
@@ -104,8 +105,8 @@ impl Studio {
             return Err(checkpoints::Error::NoEncoder(entry.path.clone()).into());
         }
         let wanted = wanted.map(|entry| entry.path.clone());
-        if wanted != self.vae {
-            let (.., model) = self.loaded.as_mut().expect("the loop loads the job's model before it paints");
+        let (.., model) = self.loaded.as_mut().expect("the loop loads the job's model before it paints");
+        if wanted != self.vae || !model.has_current_vae() {
             model.use_vae(wanted.as_deref())?;
             self.vae = wanted;
         }
@@ -158,19 +159,23 @@ impl Studio {
 }
 
 impl Studio {
-    /// Puts the `LoRA`s that the prompts ask for into the loaded model, and takes out those that it does not, unless they are the same.
+    /// Puts the `LoRA`s that the prompts ask for into the loaded model, and takes out those that it does not, unless they are the same
+    /// of the same files.
     fn load_loras(&mut self, request: &Request) -> Result<(), Error> {
         // They change the network, which is one for all parts of a picture.
         let prompts: Vec<_> = request.prompts().collect();
-        let wanted = loras(&prompts.join(" ")).map_err(checkpoints::Error::from)?;
-        if wanted == self.loras {
+        let mut wanted = Vec::new();
+        for tag in loras(&prompts.join(" ")).map_err(checkpoints::Error::from)? {
+            let path = self.library.find_lora(&tag.name)?.path.clone();
+            wanted.push((tag, path));
+        }
+        let (.., model) = self.loaded.as_ref().expect("the loop loads the job's model before it paints");
+        if wanted == self.loras && model.has_current_loras() {
             return Ok(());
         }
         let mut opened = Vec::new();
-        let (.., model) = self.loaded.as_ref().expect("the loop loads the job's model before it paints");
-        for tag in &wanted {
-            let entry = self.library.find_lora(&tag.name)?;
-            let lora = Lora::open(&entry.path)?;
+        for (tag, path) in &wanted {
+            let lora = Lora::open(path)?;
             model.check(&lora)?;
             opened.push((Arc::new(lora), LoraWeights { unet: tag.unet, text: tag.text }));
         }
@@ -235,7 +240,7 @@ impl Work for Studio {
         self.vae = None;
         let started = Instant::now();
         give_back_freed_memory();
-        self.sparing = self.memory == Memory::Sparing || self.is_too_large(model);
+        self.sparing = self.memory == Memory::Sparing || self.is_too_large(model, precision);
         let load = if self.sparing { Model::open } else { Model::load_with };
         let loaded = load(&path, lender.as_ref().map(|(_, path)| path.as_path()), &self.device, precision)?;
         self.lender = lender;
@@ -251,7 +256,8 @@ impl Work for Studio {
         self.load_vae(&job.request)?;
         let (learned, unread) = self.learned(&job.request);
         // Nothing of such a model is in memory between pictures, so that what is free tells.
-        self.sparing = self.sparing && (self.memory == Memory::Sparing || self.is_too_large(&job.request.model));
+        self.sparing = self.sparing
+            && (self.memory == Memory::Sparing || self.is_too_large(&job.request.model, job.request.precision));
         self.load_tiny_vae(&job.request.model);
         let (.., model) = self.loaded.as_ref().expect("the loop loads the job's model before it paints");
         let previews = Previews::new(&model.preview, self.tiny_vae.as_ref().map(|(_, vae)| vae));
@@ -414,6 +420,37 @@ impl Watch<'_> {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
+    use crate::diffusion::{Borrowed, Emphasis, Reproduce, SamplerName, Savings, ScheduleName, Tuning};
+    use crate::geom::Extent;
+    use candle_core::{DType, Tensor};
+    use std::collections::HashMap;
+    use std::time::{Duration, SystemTime};
+
+    fn request(prompt: &str) -> Request {
+        Request {
+            model: "sepia".to_owned(),
+            borrowed: Borrowed::default(),
+            prompt: prompt.to_owned(),
+            negative_prompt: String::new(),
+            extent: Extent::new(64, 64),
+            seed: 0,
+            sampler: SamplerName::Euler,
+            schedule: ScheduleName::Normal,
+            steps: 1,
+            guidance_scale: 1.0,
+            precision: Precision::F32,
+            savings: Savings::default(),
+            tuning: Tuning::default(),
+            prediction: None,
+            clip_skip: 1,
+            emphasis: Emphasis::Original,
+            reproduce: Reproduce::default(),
+            input: None,
+            control: None,
+            upscale: None,
+            hints: Vec::new(),
+        }
+    }
 
     #[test]
     fn another_model_with_the_name_of_the_loaded_one_is_loaded_in_its_place() {
@@ -430,5 +467,36 @@ mod tests {
         assert!(loads(&mut studio) && !loads(&mut studio));
         studio.use_library(second);
         assert!(loads(&mut studio) && !loads(&mut studio));
+    }
+
+    #[test]
+    fn another_lora_with_the_name_of_one_that_is_in_the_model_takes_its_place_and_so_does_one_that_was_changed() {
+        let home = tempfile::tempdir().unwrap();
+        let bozzetto = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models/bozzetto");
+        let [first, second] = ["a", "b"].map(|name| {
+            let folder = home.path().join(name);
+            std::fs::create_dir_all(folder.join("Lora")).unwrap();
+            std::os::unix::fs::symlink(&bozzetto, folder.join("sepia")).unwrap();
+            let difference = Tensor::zeros(8, DType::F32, &Device::Cpu).unwrap();
+            let tensors = HashMap::from([("lora_unet_conv_out.diff_b", difference)]);
+            candle_core::safetensors::save(&tensors, folder.join("Lora/ink.safetensors")).unwrap();
+            folder
+        });
+        let [older, newer] = [vec![first.clone()], vec![second.clone(), first.clone()]];
+        let mut studio = Studio::new(Arc::new(Library::discover(&older)), Memory::Sparing);
+        studio.load("sepia", None, Precision::F32).unwrap();
+        let request = request("an apple <lora:ink:0.5>");
+        studio.load_loras(&request).unwrap();
+        assert!(studio.loras[0].1.starts_with(&first));
+        studio.use_library(Arc::new(Library::discover(&newer)));
+        studio.load_loras(&request).unwrap();
+        assert!(studio.loras[0].1.starts_with(&second));
+        // As long as before, and later.
+        let file = std::fs::File::options().write(true).open(&studio.loras[0].1).unwrap();
+        file.set_modified(SystemTime::now() + Duration::from_secs(5)).unwrap();
+        let is_current = |studio: &Studio| studio.loaded.as_ref().unwrap().2.has_current_loras();
+        assert!(!is_current(&studio));
+        studio.load_loras(&request).unwrap();
+        assert!(is_current(&studio));
     }
 }

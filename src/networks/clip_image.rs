@@ -3,7 +3,7 @@
 
 use super::clip_layers::{ClipLayer, ClipLayersConfig, layers};
 use super::fields::{ConfigError, Fields};
-use crate::kernels::{Embedding, LayerNorm, Linear, Mask, pixel_unshuffle, to_channels_last};
+use crate::kernels::{Embedding, LayerNorm, Linear, Mask, activations, pixel_unshuffle, to_channels_last};
 use candle_core::{IndexOp, Result, Tensor};
 use candle_nn::VarBuilder;
 use serde_json::json;
@@ -56,7 +56,7 @@ impl ClipImage {
     pub fn new(config: &ClipImageConfig, weights: VarBuilder<'_>) -> Result<Self> {
         let (width, epsilon) = (config.layers.hidden_size, config.layers.layer_norm_eps);
         let embeddings = weights.pp("embeddings");
-        let class = embeddings.get(width, "class_embedding")?.to_dtype(weights.dtype())?;
+        let class = embeddings.get(width, "class_embedding")?.to_dtype(activations(&weights))?;
         let places = config.squares() * config.squares() + 1;
         Ok(Self {
             class: class.reshape((1, 1, width))?,

@@ -27,7 +27,8 @@ pub struct Document {
     history: History,
     dirty: Option<Bounds>,
     beside: Beside,
-    mask_revision: u64,
+    mask_number: u64,
+    highest_mask_number: u64,
     revision: u64,
 }
 
@@ -89,7 +90,7 @@ pub enum Edit {
     Layer(LayerEdit),
     /// Put the mask onto a layer of its own above all others, to be painted on next; nothing is masked besides it then.
     MaskToLayer,
-    /// Take what this layer covers as the mask, and the layer away.
+    /// Mask what this layer covers, besides what is masked already, and take the layer away.
     LayerToMask(LayerId),
 }
 
@@ -110,7 +111,8 @@ impl Document {
             history: History::new(Self::HISTORY_BYTES),
             dirty: Some(Bounds::whole(extent)),
             beside: Beside::default(),
-            mask_revision: 0,
+            mask_number: 0,
+            highest_mask_number: 0,
             revision: 0,
         }
     }
@@ -255,9 +257,14 @@ impl Document {
         self.beside = beside;
     }
 
-    /// A number that grows with every change of the mask.
-    pub fn mask_revision(&self) -> u64 {
-        self.mask_revision
+    /// Another number after every change of the mask, and the same again once that is taken back.
+    pub fn mask_number(&self) -> u64 {
+        self.mask_number
+    }
+
+    /// The number of a mask that was never there before.
+    pub(super) fn next_mask(&self) -> u64 {
+        self.highest_mask_number + 1
     }
 
     /// Whether there is something to take back.
@@ -323,7 +330,8 @@ impl Document {
             }
             Edit::LayerToMask(id) => {
                 let layer = self.stack.get(id).ok_or(Error::NoLayer)?;
-                let mask = layer.coverage(Bounds::whole(self.extent));
+                let covered = layer.coverage(Bounds::whole(self.extent));
+                let mask = if self.masks_something { Combine::Add.of(self.mask(), &covered) } else { covered };
                 let stack = self.stack.edited(self.extent, LayerEdit::Delete(id))?;
                 stack.map(|stack| self.swap_canvas(stack, (!mask.is_empty()).then_some(mask)))
             }
@@ -384,7 +392,8 @@ impl Document {
 
     /// Layers of the same size and another mask, or none, in one.
     fn swap_canvas(&mut self, stack: Stack, mask: Option<Mask>) -> Change {
-        self.swap(Change::Canvas { extent: self.extent, stack, mask, beside: self.beside.clone(), bytes: 0 })
+        let (extent, number, beside) = (self.extent, self.next_mask(), self.beside.clone());
+        self.swap(Change::Canvas { extent, stack, mask, number, beside, bytes: 0 })
     }
 
     fn take_picture(
@@ -418,14 +427,15 @@ impl Document {
         let is_alike = (a - b).abs() <= f64::from(extent.width.max(was.width).max(extent.height).max(was.height));
         let stays = self.masks_something && (extent == was || scales_mask && is_alike);
         let mask = stays.then(|| if extent == was { self.mask().clone() } else { self.mask().resized(extent) });
-        let beside = self.beside.clone();
-        Ok(Some(self.swap(Change::Canvas { extent, stack, mask, beside, bytes: 0 })))
+        let (number, beside) = (self.next_mask(), self.beside.clone());
+        Ok(Some(self.swap(Change::Canvas { extent, stack, mask, number, beside, bytes: 0 })))
     }
 
     fn take_all(&mut self, extent: Extent, stack: Stack, mask: Option<Mask>) -> Result<Change, Error> {
         Frame { extent, left: 0, top: 0 }.check()?;
         check_extents(extent, &stack, mask.as_ref())?;
-        Ok(self.swap(Change::Canvas { extent, stack, mask, beside: self.beside.clone(), bytes: 0 }))
+        let (number, beside) = (self.next_mask(), self.beside.clone());
+        Ok(self.swap(Change::Canvas { extent, stack, mask, number, beside, bytes: 0 }))
     }
 
     fn take_frame(&mut self, frame: Frame) -> Result<Option<Change>, Error> {
@@ -438,6 +448,7 @@ impl Document {
             extent: frame.extent,
             stack: frame.stack(&self.stack),
             mask,
+            number: self.next_mask(),
             beside: self.beside.clone(),
             bytes: 0,
         })))
@@ -456,6 +467,7 @@ impl Document {
             extent,
             stack: self.stack.resized(extent),
             mask,
+            number: self.next_mask(),
             beside: self.beside.clone(),
             bytes: 0,
         })))
@@ -478,17 +490,19 @@ impl Document {
         Change::Layers { stack, bytes }
     }
 
-    fn note_mask(&mut self, changed: Bounds) {
-        self.mask_revision += 1;
+    /// The mask is another one, of this number. Returns the number of the one before.
+    fn note_mask(&mut self, changed: Bounds, number: u64) -> u64 {
+        self.highest_mask_number = self.highest_mask_number.max(number);
         self.dirty = Some(self.dirty.map_or(changed, |dirty| dirty.union(changed)));
         self.masks_something = self.mask.get().is_some_and(|mask| !mask.is_empty());
+        std::mem::replace(&mut self.mask_number, number)
     }
 
     /// Puts in what `change` holds and returns what was there: the way there and back.
     pub(super) fn swap(&mut self, change: Change) -> Change {
         self.revision += 1;
         match change {
-            Change::MaskBox { bounds, mut coverage } => {
+            Change::MaskBox { bounds, mut coverage, number } => {
                 self.mask();
                 if let Some(mask) = self.mask.get_mut() {
                     let boxed = coverage.chunks_exact_mut(bounds.extent.width as usize);
@@ -497,19 +511,18 @@ impl Document {
                         mask.coverage_mut()[row].swap_with_slice(kept);
                     }
                 }
-                self.note_mask(bounds);
-                Change::MaskBox { bounds, coverage }
+                let number = self.note_mask(bounds, number);
+                Change::MaskBox { bounds, coverage, number }
             }
-            Change::Mask(mask) => {
+            Change::Mask { mask, number } => {
                 self.mask();
                 let old_mask = self.mask.get_mut().map(|held| std::mem::replace(held, mask));
-                self.note_mask(Bounds::whole(self.extent));
-                Change::Mask(old_mask.expect("it was just asked for"))
+                let number = self.note_mask(Bounds::whole(self.extent), number);
+                Change::Mask { mask: old_mask.expect("it was just asked for"), number }
             }
-            Change::MaskInverted => {
+            Change::MaskInverted { number } => {
                 self.mask = once(Some(self.mask().inverted()));
-                self.note_mask(Bounds::whole(self.extent));
-                Change::MaskInverted
+                Change::MaskInverted { number: self.note_mask(Bounds::whole(self.extent), number) }
             }
             Change::Layers { stack, .. } => {
                 if self.seen.turn(&self.stack, &stack) {
@@ -517,22 +530,23 @@ impl Document {
                 }
                 self.take_stack(stack)
             }
-            Change::Canvas { extent, stack, mask, beside, .. } => {
+            Change::Canvas { extent, stack, mask, number, beside, .. } => {
                 let beside = std::mem::replace(&mut self.beside, beside);
                 let old_extent = std::mem::replace(&mut self.extent, extent);
                 let old_stack = std::mem::replace(&mut self.stack, stack);
                 let old_mask = std::mem::replace(&mut self.mask, once(mask)).into_inner();
                 let old_mask = old_mask.filter(|mask| !mask.is_empty()).map(Arc::unwrap_or_clone);
-                if extent != old_extent {
+                // Nothing of another document is shown under this one's name.
+                if extent != old_extent || !self.stack.shares_a_layer_with(&old_stack) {
                     self.seen = Seen::of(&self.stack, extent);
                     self.picture = OnceLock::new();
                 } else if self.seen.turn(&old_stack, &self.stack) {
                     self.picture = OnceLock::new();
                 }
                 self.dirty = None;
-                self.note_mask(Bounds::whole(extent));
+                let number = self.note_mask(Bounds::whole(extent), number);
                 let bytes = old_stack.bytes_besides(&self.stack);
-                Change::Canvas { extent: old_extent, stack: old_stack, mask: old_mask, beside, bytes }
+                Change::Canvas { extent: old_extent, stack: old_stack, mask: old_mask, number, beside, bytes }
             }
         }
     }

@@ -287,7 +287,7 @@ fn a_new_edit_ends_what_could_be_done_again() {
 
 #[test]
 fn the_oldest_steps_go_when_the_budget_is_spent() {
-    let budget = 3 * EXTENT.area() + 380;
+    let budget = 3 * (EXTENT.area() + size_of::<Change>());
     let mut document = Document::new(EXTENT).with_history_bytes(budget);
     for value in 1..=40 {
         let mask = Mask::from_coverage(EXTENT, vec![value; EXTENT.area()]).unwrap();
@@ -465,6 +465,51 @@ fn the_mask_goes_onto_a_layer_and_comes_back_with_what_was_painted_there() {
         document.undo();
     }
     assert_eq!((document.mask(), document.stack().layers().len()), (&masked, 2));
+    // What was masked meanwhile stays masked.
+    assert!(document.apply(Edit::MaskToLayer).unwrap());
+    document.apply(Edit::Mask(MaskEdit::Stroke(stroke(Tool::MaskBrush, &[(20.0, 8.0)])))).unwrap();
+    let all = document.with_mask_layers().unwrap().mask().clone();
+    let layer = document.stack().active().unwrap().id;
+    assert!(document.apply(Edit::LayerToMask(layer)).unwrap());
+    assert_eq!((document.mask(), covers(&document, 6), covers(&document, 20)), (&all, 255, 255));
+}
+
+#[test]
+fn a_layer_that_is_wholly_clear_masks_nothing() {
+    let mut document = Document::new(EXTENT);
+    document.apply(Edit::TakePaper(EXTENT)).unwrap();
+    document.apply(Edit::Mask(MaskEdit::Invert)).unwrap();
+    document.apply(Edit::MaskToLayer).unwrap();
+    let layer = Arc::clone(document.stack().active().unwrap());
+    let look = LayerLook { opacity: 0.0, ..layer.look.clone() };
+    document.apply(Edit::Layer(LayerEdit::Look { layer: layer.id, look, goes_on: false })).unwrap();
+    assert!(!document.masks_anything() && document.with_mask_layers().is_none());
+}
+
+#[test]
+fn a_mask_has_its_number_again_once_what_was_done_to_it_is_taken_back() {
+    let mut document = Document::new(EXTENT);
+    document.apply(Edit::TakePaper(EXTENT)).unwrap();
+    document.apply(Edit::Mask(MaskEdit::Stroke(stroke(Tool::MaskBrush, &[(12.0, 8.0)])))).unwrap();
+    let mut numbers = vec![document.mask_number()];
+    let edits = [
+        Edit::Mask(MaskEdit::Stroke(stroke(Tool::MaskEraser, &[(12.0, 8.0)]))),
+        Edit::Mask(MaskEdit::Invert),
+        Edit::Mask(MaskEdit::Adjust { grow: 2, feather: 1.0, goes_on: false, is_rough: false }),
+        Edit::MaskToLayer,
+        Edit::TakePaper(Extent::new(48, 32)),
+    ];
+    for edit in edits {
+        document.apply(edit).unwrap();
+        let other = document.mask_number();
+        assert!(!numbers.contains(&other), "{other} was there before");
+        document.undo();
+        assert_eq!(document.mask_number(), numbers[0]);
+        document.redo();
+        assert_eq!(document.mask_number(), other);
+        document.undo();
+        numbers.push(other);
+    }
 }
 
 #[test]

@@ -10,16 +10,16 @@ use std::sync::Arc;
 /// What a change replaced.
 #[derive(Clone, Debug)]
 pub(super) enum Change {
-    /// The coverage of a box of the mask, row by row.
-    MaskBox { bounds: Bounds, coverage: Vec<u8> },
+    /// The coverage of a box of the mask, row by row. Each mask has its number.
+    MaskBox { bounds: Bounds, coverage: Vec<u8>, number: u64 },
     /// The whole mask.
-    Mask(Arc<Mask>),
-    /// Nothing: inverting again takes it back.
-    MaskInverted,
+    Mask { mask: Arc<Mask>, number: u64 },
+    /// Nothing but the number: inverting again takes it back.
+    MaskInverted { number: u64 },
     /// The layers. What they hold that the ones in their place do not share takes `bytes`.
     Layers { stack: Stack, bytes: usize },
     /// Layers and mask of another extent, and what was kept with them; a mask that keeps everything need not be there.
-    Canvas { extent: Extent, stack: Stack, mask: Option<Mask>, beside: Beside, bytes: usize },
+    Canvas { extent: Extent, stack: Stack, mask: Option<Mask>, number: u64, beside: Beside, bytes: usize },
 }
 
 impl Change {
@@ -27,8 +27,8 @@ impl Change {
         size_of::<Self>()
             + match self {
                 Self::MaskBox { coverage, .. } => coverage.len(),
-                Self::Mask(mask) => mask.coverage().len(),
-                Self::MaskInverted => 0,
+                Self::Mask { mask, .. } => mask.coverage().len(),
+                Self::MaskInverted { .. } => 0,
                 Self::Layers { bytes, .. } => *bytes,
                 Self::Canvas { mask, bytes, .. } => mask.as_ref().map_or(0, |mask| mask.coverage().len()) + bytes,
             }

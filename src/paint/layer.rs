@@ -130,14 +130,18 @@ impl Layer {
 
     /// Whether it is of this kind, is seen, and there is something on it.
     pub fn counts_as(&self, kind: LayerKind) -> bool {
-        self.look.kind == kind && self.look.visible && !self.tiles.is_clear()
+        self.look.kind == kind && self.look.visible && self.look.opacity > 0.0 && !self.tiles.is_clear()
+    }
+
+    /// How much it covers with a pixel of its own.
+    pub(super) fn covers(&self, pixel: [u8; 4]) -> u8 {
+        (f32::from(pixel[3]) * self.look.opacity).round() as u8
     }
 
     /// How much it covers in a box of the document, as a mask of that size. The box lies within the document.
     pub fn coverage(&self, bounds: Bounds) -> Mask {
         let part = self.tiles.cropped(bounds);
-        let covers = |pixel: &[u8; 4]| (f32::from(pixel[3]) * self.look.opacity).round() as u8;
-        let coverage = part.rgba().as_chunks::<4>().0.iter().map(covers).collect();
+        let coverage = part.rgba().as_chunks::<4>().0.iter().map(|pixel| self.covers(*pixel)).collect();
         Mask::from_coverage(part.extent(), coverage).expect("a byte a pixel")
     }
 }

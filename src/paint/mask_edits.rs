@@ -64,7 +64,7 @@ impl Document {
             MaskEdit::Stroke(stroke) => self.paint_mask(&stroke),
             MaskEdit::Clear if self.has_mask() => self.take_mask(&Mask::empty(self.extent())),
             MaskEdit::Clear => None,
-            MaskEdit::Invert => Some(self.swap(Change::MaskInverted)),
+            MaskEdit::Invert => Some(self.swap(Change::MaskInverted { number: self.next_mask() })),
             MaskEdit::Replace(mask) if mask.extent() == self.extent() => self.take_mask(&mask),
             MaskEdit::Replace(mask) => {
                 return Err(Error::MaskExtent { expected: self.extent(), found: mask.extent() });
@@ -104,7 +104,7 @@ impl Document {
         let after = base.roughly(by, |mask| adjusted(mask, grow, feather, by));
         let is_step = after != *base;
         if is_step {
-            let change = self.swap(Change::Mask(Arc::new(after)));
+            let change = self.swap(Change::Mask { mask: Arc::new(after), number: self.next_mask() });
             self.remember(Some(change));
         }
         let revision = self.revision();
@@ -130,7 +130,7 @@ impl Document {
         let bounds = difference(self.mask(), after, bounds)?;
         let mut coverage = Vec::with_capacity(bounds.extent.area());
         rows(after.extent(), bounds).for_each(|row| coverage.extend_from_slice(&after.coverage()[row]));
-        Some(self.swap(Change::MaskBox { bounds, coverage }))
+        Some(self.swap(Change::MaskBox { bounds, coverage, number: self.next_mask() }))
     }
 }
 

@@ -81,6 +81,8 @@ pub struct Painting {
     medium: Medium,
     before: Arc<Layer>,
     stack: Stack,
+    /// What is seen of the picture alone, if something lies over it.
+    picture: Option<Tiles>,
     flat: Tiles,
     document_revision: u64,
 }
@@ -129,6 +131,7 @@ impl Painting {
 
     fn with(document: &Document, brush: PaintBrush, medium: impl FnOnce(&Arc<Layer>) -> Medium) -> Result<Self, Error> {
         let (stack, flat) = (document.stack().clone(), (**document.shown()).clone());
+        let picture = stack.has_more_than_the_picture().then(|| (**document.flat()).clone());
         let before = Arc::clone(stack.paintable()?);
         Ok(Self {
             brush: PaintBrush { flow: unit(brush.flow), ..brush },
@@ -136,6 +139,7 @@ impl Painting {
             medium: medium(&before),
             before,
             stack,
+            picture,
             flat,
             document_revision: document.revision(),
         })
@@ -162,7 +166,7 @@ impl Painting {
         let Medium::Ink(_, coat) = self.medium else { return };
         let grid = self.flat.grid();
         let changed: Vec<_> = grid.touched(bounds).collect();
-        let Self { before, stack, flat, .. } = self;
+        let Self { before, stack, picture, flat, .. } = self;
         let whole = laid(None, &vec![1.0; TILE_AREA], Coat { keeps_alpha: false, ..coat });
         let whole = (!whole.is_clear()).then(|| Arc::new(whole));
         let is_opaque = coat.opacity >= 1.0 && !coat.keeps_alpha;
@@ -190,7 +194,7 @@ impl Painting {
         if let Some(layer) = stack.layer_mut(before.id) {
             layer.tiles.set_all(&changed, filled);
         }
-        flat.set_all(&changed, |index| stack.shown(index, stack.seen(index)));
+        mix(stack, &changed, picture.as_mut(), flat);
     }
 
     /// Leads a gradient elsewhere: it has to be poured anew.
@@ -247,6 +251,11 @@ impl Painting {
         &self.flat
     }
 
+    /// The same without what lies over the picture.
+    pub fn picture(&self) -> &Tiles {
+        self.picture.as_ref().unwrap_or(&self.flat)
+    }
+
     /// Whether it paints with a colour of its own.
     pub fn has_colour(&self) -> bool {
         match &self.medium {
@@ -279,7 +288,7 @@ impl Painting {
         if changed.is_empty() {
             return;
         }
-        let Self { medium, before, stack, flat, .. } = self;
+        let Self { medium, before, stack, picture, flat, .. } = self;
         let medium = &*medium;
         let laid = |index: usize| {
             let under = before.tiles.tile(index).map(Arc::as_ref);
@@ -296,8 +305,19 @@ impl Painting {
         if let Some(layer) = stack.layer_mut(before.id) {
             layer.tiles.set_all(changed, laid);
         }
-        flat.set_all(changed, |index| stack.shown(index, stack.seen(index)));
+        mix(stack, changed, picture.as_mut(), flat);
     }
+}
+
+/// Brings tiles of layers to what is seen of the picture alone, and with what lies over it; both are one where that is nothing.
+fn mix(stack: &Stack, changed: &[usize], picture: Option<&mut Tiles>, flat: &mut Tiles) {
+    let Some(picture) = picture else {
+        flat.set_all(changed, |index| stack.seen(index));
+        return;
+    };
+    picture.set_all(changed, |index| stack.seen(index));
+    let picture = &*picture;
+    flat.set_all(changed, |index| stack.shown(index, picture.tile(index).cloned()));
 }
 
 fn unit(value: f32) -> f32 {

@@ -160,3 +160,23 @@ fn pressing_harder_covers_more_by_the_curve_that_was_chosen() {
     assert_eq!([alpha(0.5, -0.5), alpha(0.5, 0.5)], [180, 64]);
     assert_eq!([alpha(1.0, 1.0), alpha(1.0, -1.0), alpha(1.0, f32::NAN)], [255; 3]);
 }
+
+#[test]
+fn the_picture_is_seen_without_the_masks_over_it_in_the_middle_of_a_stroke() {
+    let extent = Extent::new(60, 40);
+    let mut document = Document::new(extent);
+    document.apply(Edit::TakePaper(extent)).unwrap();
+    document.apply(Edit::Mask(crate::paint::MaskEdit::Invert)).unwrap();
+    let below = document.stack().active().unwrap().id;
+    document.apply(Edit::MaskToLayer).unwrap();
+    document.choose_layer(below);
+    let mut painting = Painting::begin(&document, RED, brush(8.0, 1.0)).unwrap();
+    painting.extend(&[Sample::at(20.0, 20.0)]);
+    painting.finish();
+    let pixels = [painting.picture().pixel(20, 20), painting.picture().pixel(50, 20)];
+    assert_eq!(pixels, [[255, 0, 0, 255], [255; 4]]);
+    assert_ne!(painting.flat().pixel(50, 20), [255; 4]);
+    let (picture, shown) = (painting.picture().clone(), painting.flat().clone());
+    document.apply(Edit::Paint(Box::new(painting))).unwrap();
+    assert!(**document.flat() == picture && **document.shown() == shown);
+}

@@ -2,7 +2,7 @@
 
 use super::document::Document;
 use super::history::Change;
-use super::{Error, Frame};
+use super::{Error, Frame, LayerKind};
 use crate::geom::{Bounds, Extent};
 use crate::pixels::Mask;
 
@@ -64,6 +64,7 @@ impl Document {
             extent: frame.extent,
             stack,
             mask: Some(mask),
+            number: self.next_mask(),
             beside: self.beside().clone(),
             bytes: 0,
         })))
@@ -71,18 +72,23 @@ impl Document {
 
     /// Whether most of what is masked is clear, so that there is nothing to go on from. In large documents samples tell.
     pub fn masks_nothing_below(&self) -> bool {
-        if !self.has_mask() {
+        if !self.masks_anything() {
             return false;
         }
+        let mask = self.has_mask().then(|| self.mask().coverage());
+        let layers: Vec<_> = self.stack().layers().iter().filter(|layer| layer.counts_as(LayerKind::Mask)).collect();
         let Extent { width, height } = self.extent();
         let stride = (width.max(height) / 1024).max(1);
         let (mut all, mut clear) = (0_u64, 0_u64);
         for y in (0..height).step_by(stride as usize) {
-            let row = &self.mask().coverage()[y as usize * width as usize..][..width as usize];
-            for x in (0..width).step_by(stride as usize).filter(|x| row[*x as usize] > 0) {
-                let coverage = u64::from(row[x as usize]);
-                all += coverage;
-                clear += coverage * u64::from(255 - self.last_flat().pixel(x, y)[3]) / 255;
+            let row = mask.map(|coverage| &coverage[y as usize * width as usize..][..width as usize]);
+            for x in (0..width).step_by(stride as usize) {
+                let of_layers = layers.iter().map(|layer| layer.covers(layer.tiles.pixel(x, y)));
+                let coverage = u64::from(of_layers.chain(row.map(|row| row[x as usize])).max().unwrap_or(0));
+                if coverage > 0 {
+                    all += coverage;
+                    clear += coverage * u64::from(255 - self.last_flat().pixel(x, y)[3]) / 255;
+                }
             }
         }
         clear * 2 > all
@@ -167,6 +173,11 @@ mod tests {
         assert!(!document.masks_nothing_below());
         document.apply(Edit::Mask(crate::paint::MaskEdit::Invert)).unwrap();
         assert!(document.has_mask() && !document.masks_nothing_below());
+        document.apply(Edit::MaskToLayer).unwrap();
+        assert!(!document.masks_nothing_below());
+        let below = document.stack().layers()[0].id;
+        document.apply(Edit::Layer(crate::paint::LayerEdit::Clear(below))).unwrap();
+        assert!(!document.has_mask() && document.masks_nothing_below(), "what a layer masks is clear");
     }
 
     #[test]

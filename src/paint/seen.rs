@@ -31,6 +31,8 @@ pub(super) struct Sight {
 /// Layers, and what is seen of them.
 #[derive(Clone, Debug)]
 pub struct Mixed {
+    /// The same one for all layers that came from each other.
+    origin: Arc<()>,
     stack: Stack,
     sight: Sight,
 }
@@ -46,7 +48,7 @@ impl Mixing {
     /// Puts together what is seen.
     pub fn mix(self) -> Mixed {
         let sight = self.from.sight_of(&self.stack);
-        Mixed { stack: self.stack, sight }
+        Mixed { origin: self.from.origin, stack: self.stack, sight }
     }
 }
 
@@ -74,6 +76,11 @@ impl Mixed {
         (0..self.count()).filter(differ).collect()
     }
 
+    /// Other layers that came from these, and what is seen of them.
+    fn with(&self, stack: &Stack, sight: Sight) -> Self {
+        Self { origin: Arc::clone(&self.origin), stack: stack.clone(), sight }
+    }
+
     fn count(&self) -> usize {
         self.sight.picture.count()
     }
@@ -83,8 +90,9 @@ impl Seen {
     pub(super) fn of(stack: &Stack, extent: Extent) -> Self {
         let nothing = Arc::new(Tiles::clear(extent));
         let nothing = Sight { picture: Arc::clone(&nothing), shown: nothing };
-        let sight = Mixed { stack: Stack::default(), sight: nothing }.sight_of(stack);
-        Self { known: Mixed { stack: stack.clone(), sight: sight.clone() }, now: OnceLock::from(sight) }
+        let mut known = Mixed { origin: Arc::new(()), stack: Stack::default(), sight: nothing };
+        known = known.with(stack, known.sight_of(stack));
+        Self { now: OnceLock::from(known.sight.clone()), known }
     }
 
     /// What is seen of `stack`, which is the document's.
@@ -109,7 +117,7 @@ impl Seen {
 
     /// Takes what was put together meanwhile, of these layers or of earlier ones.
     pub(super) fn take(&mut self, mixed: Mixed, stack: &Stack) {
-        if self.now.get().is_none() && mixed.sight.picture.extent() == self.known.sight.picture.extent() {
+        if self.now.get().is_none() && Arc::ptr_eq(&mixed.origin, &self.known.origin) {
             if mixed.differing(stack).is_empty() {
                 self.now = OnceLock::from(mixed.sight.clone());
             }
@@ -122,7 +130,7 @@ impl Seen {
         let now = self.now.take();
         let was_known = now.is_some();
         if let Some(sight) = now {
-            self.known = Mixed { stack: from.clone(), sight };
+            self.known = self.known.with(from, sight);
         }
         let changed = self.known.differing(to);
         let is_same = was_known && !changed.iter().any(|&index| self.known.stack.differs(to, index));
@@ -144,7 +152,7 @@ impl Seen {
         let picture = same.unwrap_or(picture);
         let shown = if stack.has_more_than_the_picture() { shown } else { Arc::clone(&picture) };
         let sight = Sight { picture, shown };
-        self.known = Mixed { stack: stack.clone(), sight: sight.clone() };
+        self.known = self.known.with(stack, sight.clone());
         self.now = OnceLock::from(sight);
         !is_same
     }
@@ -152,7 +160,7 @@ impl Seen {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Document, Edit, LayerEdit, LayerLook};
+    use super::super::{Document, Edit, Layer, LayerEdit, LayerLook};
     use super::*;
 
     /// Four translucent layers of 1024×1024: 64 tiles each.
@@ -198,10 +206,26 @@ mod tests {
         let mut document = large();
         look(&mut document, 0.5);
         let mixed = document.to_mix().unwrap().mix();
-        document.apply(Edit::SetExtent(Extent::new(64, 64))).unwrap();
+        let extent = document.extent();
+        let layers = document.stack().layers().iter().map(|layer| {
+            let tiles = Tiles::filled(extent, [200, 0, 0, 100]);
+            Layer { tiles, ..(**layer).clone() }
+        });
+        let stack = Stack::from_layers(layers, None);
+        document.apply(Edit::TakeLayers { extent, stack, mask: None }).unwrap();
+        let exact = document.stack().flattened(extent);
+        assert!(**document.last_flat() == exact, "another document is seen at once, however large it is");
+        look(&mut document, 0.25);
+        assert!(document.to_mix().is_some());
         document.take_mixed(mixed);
-        assert_eq!(document.last_flat().extent(), Extent::new(64, 64));
-        assert!(**document.flat() == document.stack().flattened(Extent::new(64, 64)));
+        assert!(**document.last_flat() == exact, "nothing of the one before is seen");
+        document.take_mixed(document.to_mix().unwrap().mix());
+        assert!(**document.last_flat() == document.stack().flattened(extent));
+        document.undo();
+        document.undo();
+        assert!(document.to_mix().is_none(), "and as soon when it is taken back");
+        document.apply(Edit::SetExtent(Extent::new(64, 64))).unwrap();
+        assert!(**document.last_flat() == document.stack().flattened(Extent::new(64, 64)));
     }
 
     #[test]

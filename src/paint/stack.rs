@@ -196,6 +196,11 @@ impl Stack {
         })
     }
 
+    /// Whether a layer is in both, unchanged.
+    pub(super) fn shares_a_layer_with(&self, other: &Self) -> bool {
+        self.layers.iter().any(|layer| other.get(layer.id).is_some_and(|there| Arc::ptr_eq(there, layer)))
+    }
+
     /// The bytes of pixels that are here and not in `other`.
     pub(super) fn bytes_besides(&self, other: &Self) -> usize {
         let besides = |layer: &Arc<Layer>| match other.get(layer.id) {

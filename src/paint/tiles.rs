@@ -165,9 +165,24 @@ impl Tiles {
 
     /// One colour, as opaque as a mask covers.
     pub(super) fn covering(mask: &Mask, [r, g, b]: [u8; 3]) -> Self {
-        let pixel = |&covers: &u8| if covers == 0 { [0; 4] } else { [r, g, b, covers] };
-        let rgba = mask.coverage().iter().flat_map(pixel).collect();
-        Self::of(&Picture::from_rgba(mask.extent(), rgba).expect("four bytes a pixel"))
+        let mut made = Self::clear(mask.extent());
+        let grid = made.grid;
+        let all: Vec<_> = (0..grid.count()).collect();
+        made.set_all(&all, |index| {
+            let bounds = grid.bounds(index);
+            let rows = (bounds.top..bounds.bottom()).map(|y| &mask.coverage()[row_of(grid, bounds, y)]);
+            if rows.clone().all(|row| row.iter().all(|&covers| covers == 0)) {
+                return None;
+            }
+            let mut tile = Tile::filled([0; 4]);
+            for (to, row) in tile.pixels.chunks_exact_mut(SIDE).zip(rows) {
+                for (to, &covers) in to.iter_mut().zip(row).filter(|(_, covers)| **covers > 0) {
+                    *to = [r, g, b, covers];
+                }
+            }
+            Some(Arc::new(tile))
+        });
+        made
     }
 
     /// What lies in a box, as much of it as lies within.
@@ -404,6 +419,16 @@ mod tests {
         other.set(1, Some(Arc::new(tile)));
         assert_ne!(other, Tiles::of(&picture));
         assert_eq!(other.changed(&Tiles::of(&picture)).collect::<Vec<_>>(), [0, 1], "by address");
+    }
+
+    #[test]
+    fn a_mask_becomes_a_colour_as_opaque_as_it_covers() {
+        let extent = Extent::new(300, 130);
+        let mut mask = Mask::empty(extent);
+        mask.coverage_mut()[129 * 300 + 290] = 90;
+        let tiles = Tiles::covering(&mask, [1, 2, 3]);
+        assert_eq!((tiles.pixel(290, 129), tiles.pixel(289, 129)), ([1, 2, 3, 90], [0; 4]));
+        assert_eq!((0..tiles.count()).filter(|&index| tiles.tile(index).is_some()).count(), 1);
     }
 
     #[test]

@@ -2,6 +2,7 @@ use super::super::tests::{EXTENT, project};
 use super::super::write::Archive;
 use super::super::{Kind, Project};
 use super::*;
+use crate::paint::LayerKind;
 use std::path::{Path, PathBuf};
 
 /// An `.ora` file with this `stack.xml` and these PNG files of one colour.
@@ -28,8 +29,9 @@ fn what_is_written_comes_back_to_the_last_pixel() {
     assert_eq!(is.flattened(EXTENT), was.flattened(EXTENT));
     assert_eq!(is.layers().len(), was.layers().len());
     for (is, was) in is.layers().iter().zip(was.layers()) {
-        // OpenRaster has no place for how a layer was made.
-        let look = LayerLook { recipes: Vec::new(), ..was.look.clone() };
+        // OpenRaster has no place for how a layer was made, nor for what it is for: what is no part of the picture is hidden.
+        let visible = was.look.visible && was.look.kind.is_of_the_picture();
+        let look = LayerLook { recipes: Vec::new(), kind: LayerKind::default(), visible, ..was.look.clone() };
         assert_eq!((&is.look, &is.tiles), (&look, &was.tiles));
     }
     assert_eq!(is.active().map(|layer| layer.look.name.clone()), was.active().map(|layer| layer.look.name.clone()));

@@ -136,7 +136,7 @@ fn an_ora_file_has_what_the_specification_asks_for() {
     assert!(xml.contains(r#"<image version="0.0.3" w="200" h="140">"#), "{xml}");
     let lines: Vec<&str> = xml.lines().filter(|line| line.contains("<layer")).collect();
     assert!(lines[0].contains(r#"name="&lt;a&gt; &amp; &quot;b&quot;" src="data/layer2.png""#), "{xml}");
-    assert!(lines[1].contains(r#"opacity="0.25" visibility="visible" composite-op="svg:multiply" edit-locked="true""#));
+    assert!(lines[1].contains(r#"opacity="0.25" visibility="hidden" composite-op="svg:multiply" edit-locked="true""#));
     assert!(lines[2].contains(r#"name="Paper" src="data/layer0.png" x="0" y="0" opacity="1""#));
     let merged = Picture::decode(&file("mergedimage.png"), "merged").unwrap();
     assert_eq!(merged, project().stack.flattened(EXTENT).to_picture());

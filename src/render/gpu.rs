@@ -4,7 +4,7 @@ use super::canvas::CanvasUniforms;
 use super::levels::{Content, Slot, Upload};
 use super::shaders::CANVAS;
 use super::uploads::{CanvasPicture, Queue};
-use crate::geom::Extent;
+use crate::geom::{Bounds, Extent};
 use eframe::egui::{PaintCallbackInfo, Rect, Shape};
 use eframe::egui_wgpu::{self, wgpu};
 
@@ -37,8 +37,12 @@ impl egui_wgpu::CallbackTrait for CanvasPaint {
     ) -> Vec<wgpu::CommandBuffer> {
         if let Some(gpu) = resources.get_mut::<CanvasGpu>() {
             let uploads = std::mem::take(&mut *self.queue.lock().expect("no thread panics while it holds the queue"));
+            // Paper is one tile many times, and is turned into texels once.
+            let mut last = None;
             for upload in uploads {
-                gpu.take(device, queue, &upload);
+                let levels = upload.levels_after(last.take());
+                gpu.take(device, queue, &upload, &levels);
+                last = Some((upload, levels)).filter(|(upload, _)| matches!(upload.content, Content::Tile(_)));
             }
             queue.write_buffer(&gpu.uniforms, 0, bytemuck::bytes_of(&self.uniforms));
         }
@@ -120,7 +124,7 @@ impl CanvasGpu {
         Self { pipeline, bind_group, uniforms, textures }
     }
 
-    fn take(&mut self, device: &wgpu::Device, queue: &wgpu::Queue, upload: &Upload) {
+    fn take(&mut self, device: &wgpu::Device, queue: &wgpu::Queue, upload: &Upload, texels: &[(Bounds, Vec<u8>)]) {
         let index = SLOTS.iter().position(|&s| s == upload.slot).expect("SLOTS lists every slot");
         let (extent, levels) = (upload.texture_extent(), upload.level_count());
         let texture = &self.textures[index];
@@ -130,7 +134,7 @@ impl CanvasGpu {
             self.textures[index] = new_texture(device, upload.slot, extent, levels);
             self.bind_group = bind(device, &self.pipeline, &self.uniforms, &self.textures);
         }
-        for (level, (bounds, bytes)) in (0..).zip(upload.levels()) {
+        for (level, (bounds, bytes)) in (0..).zip(texels) {
             queue.write_texture(
                 wgpu::TexelCopyTextureInfo {
                     texture: &self.textures[index],
@@ -138,7 +142,7 @@ impl CanvasGpu {
                     origin: wgpu::Origin3d { x: bounds.left, y: bounds.top, z: 0 },
                     aspect: wgpu::TextureAspect::All,
                 },
-                &bytes,
+                bytes,
                 wgpu::TexelCopyBufferLayout {
                     offset: 0,
                     bytes_per_row: Some(bounds.extent.width * upload.slot.texel_bytes() as u32),

@@ -60,6 +60,9 @@ pub struct Upload {
     pub content: Content,
 }
 
+/// What the levels of a texture hold, the full size first: which box, in texels, and its bytes.
+pub(super) type Levels = Vec<(Bounds, Vec<u8>)>;
+
 impl Upload {
     /// How many levels the texture has. What is drawn through a spline needs only one.
     pub(super) fn level_count(&self) -> u32 {
@@ -97,6 +100,26 @@ impl Upload {
         }
         levels.push((bounds, bytes));
         levels
+    }
+
+    /// The same, where another upload had the last: a tile has the same bytes wherever it lies.
+    pub(super) fn levels_after(&self, last: Option<(Self, Levels)>) -> Levels {
+        match last {
+            Some((other, levels)) if self.looks_like(&other) => {
+                let full = smaller(self.bounds, pixels_per_texel(self.extent));
+                let boxes = std::iter::successors(Some(full), |bounds| Some(smaller(*bounds, 2)));
+                boxes.zip(levels).map(|(bounds, (_, bytes))| (bounds, bytes)).collect()
+            }
+            _ => self.levels(),
+        }
+    }
+
+    fn looks_like(&self, other: &Self) -> bool {
+        let is_same_tile = match (&self.content, &other.content) {
+            (Content::Tile(Some(tile)), Content::Tile(Some(other))) => Arc::ptr_eq(tile, other),
+            _ => false,
+        };
+        is_same_tile && (self.extent, self.bounds.extent) == (other.extent, other.bounds.extent)
     }
 
     fn bytes(&self) -> Vec<u8> {
@@ -226,6 +249,25 @@ mod tests {
                 assert!((f64::from(found) - exact).abs() <= 1.0, "{side}: {found} at {x}, {y}, not {exact}");
             }
         }
+    }
+
+    #[test]
+    fn the_texels_of_a_tile_serve_wherever_it_lies() {
+        let extent = Extent::new(300, 200);
+        let mut tile = Tile::filled([255; 4]);
+        tile.pixels_mut()[5] = [90, 10, 200, 100];
+        let tile = Arc::new(tile);
+        let upload = |left, top, width| {
+            let bounds = Bounds { left, top, extent: Extent::new(width, 72) };
+            Upload { slot: Slot::Picture, extent, bounds, content: Content::Tile(Some(Arc::clone(&tile))) }
+        };
+        let first = upload(0, 128, TILE_SIDE);
+        for next in [upload(128, 128, TILE_SIDE), upload(256, 128, 44)] {
+            assert_eq!(next.levels_after(Some((first.clone(), first.levels()))), next.levels());
+        }
+        // What is known is taken as it is.
+        let known = vec![(Bounds::whole(extent), vec![7]); 4];
+        assert_eq!(upload(128, 128, TILE_SIDE).levels_after(Some((first, known)))[0].1, [7]);
     }
 
     #[test]

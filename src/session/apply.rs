@@ -74,10 +74,7 @@ impl Session {
             }
             Action::NewCanvas(extent) => self.new_canvas(extent),
             Action::TakeSettings(draft, guide) => self.take_settings(*draft, guide),
-            Action::ClosePicture => {
-                self.edit(Edit::SetPicture(None));
-                self.begin_with(None);
-            }
+            Action::ClosePicture => self.close_picture(),
             Action::OpenGuide(path) => self.ask_files(Task::OpenGuide(path)),
             Action::GuideByResult(id) => self.fetch(id, Purpose::Guide),
             Action::GuideByPicture => {
@@ -196,7 +193,8 @@ impl Session {
             }
         }
         let (native, guide) = (self.native_extent(), self.guide_now().filter(|_| way != Way::Remove));
-        let masked = self.document.with_mask_layers();
+        // What is new of the canvas is all that is painted then.
+        let masked = if matches!(way, Way::Expand(_)) { None } else { self.document.with_mask_layers() };
         let document = masked.as_ref().unwrap_or(&self.document);
         let draft = self.draft.painted_as(way, document, native);
         let requests = match draft.to_requests(document, guide.as_ref(), native) {

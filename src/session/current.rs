@@ -1,16 +1,33 @@
 //! The file that the document is saved in, and whether it is behind.
 
-use super::{Action, Offer, Session};
+use super::{Action, Draft, Offer, Session};
 use crate::paint::Layer;
+use crate::pixels::Picture;
 use crate::project::Kind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// By which a document is told from what it was: its layers by where they lie, held so that nothing else comes to lie there.
 #[derive(Clone, Debug)]
 pub(super) struct Sign {
     layers: Vec<Arc<Layer>>,
-    mask: u64,
+    /// Its number; none where nothing is masked.
+    mask: Option<u64>,
+}
+
+/// What is on its way to a file: which document, and what it was then.
+#[derive(Debug)]
+pub(super) struct Saving {
+    sign: Sign,
+    opened: u64,
+}
+
+/// What was to be painted next in a document that another took the place of.
+#[derive(Debug)]
+pub(super) struct Left {
+    opened: u64,
+    draft: Draft,
+    guide: Option<Arc<Picture>>,
 }
 
 impl PartialEq for Sign {
@@ -43,18 +60,19 @@ impl Session {
     }
 
     pub(super) fn sign(&self) -> Sign {
-        Sign { layers: self.document.stack().layers().to_vec(), mask: self.document.mask_revision() }
+        let mask = self.document.has_mask().then(|| self.document.mask_number());
+        Sign { layers: self.document.stack().layers().to_vec(), mask }
     }
 
-    /// A project is on its way to its file.
-    pub(super) fn saves(&mut self, path: &Path, kind: Kind) {
+    /// What goes along with a document that is on its way to a file.
+    pub(super) fn saving(&self, kind: Kind) -> Option<Saving> {
         // What other programs get is no place to go on from: not all of the document is in it.
-        self.saving = (kind == Kind::Sfumato).then(|| (path.to_owned(), self.sign()));
+        (kind == Kind::Sfumato).then(|| Saving { sign: self.sign(), opened: self.opened })
     }
 
-    /// A project was saved.
-    pub(super) fn was_saved(&mut self, path: &PathBuf) {
-        if let Some((path, sign)) = self.saving.take_if(|(saving, _)| saving == path) {
+    /// A document was saved. If another took its place meanwhile, the file is not that one's.
+    pub(super) fn was_saved(&mut self, path: &Path, saving: Option<Saving>) {
+        if let Some(Saving { sign, .. }) = saving.filter(|saving| saving.opened == self.opened) {
             self.file = Some(path.into());
             self.kept = Some(sign);
         }
@@ -68,10 +86,33 @@ impl Session {
         self.kept = Some(self.sign());
     }
 
+    /// Keeps what is to be painted next for the document of this number, for when that comes back.
+    pub(super) fn leave_settings(&mut self, opened: u64) {
+        const MOST: usize = 16;
+        if self.left.len() == MOST {
+            self.left.remove(0);
+        }
+        self.left.push(Left { opened, draft: self.draft.clone(), guide: self.guide.clone() });
+    }
+
+    /// Another document is back in the place of the one of this number, with what was to be painted next in it.
+    pub(super) fn take_left_settings(&mut self, from: u64) {
+        if let Some(at) = self.left.iter().position(|left| left.opened == self.opened) {
+            let Left { draft, guide, .. } = self.left.remove(at);
+            self.leave_settings(from);
+            self.take_settings(draft, guide);
+        }
+    }
+
     /// Offers to take it back that something took the place of a document with more in it than was saved.
     pub(super) fn tell_of_replaced(&mut self, name: &str) {
+        self.tell_of_unsaved(format!("{name} took the place of what was not saved"));
+    }
+
+    /// Offers to take back what ended a document with more in it than was saved.
+    pub(super) fn tell_of_unsaved(&mut self, said: String) {
         let undo = Offer { label: "Undo".into(), action: Action::Undo };
-        self.notices.passing(format!("{name} took the place of what was not saved"), vec![undo]);
+        self.notices.passing(said, vec![undo]);
     }
 }
 

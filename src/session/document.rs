@@ -3,7 +3,7 @@
 use super::files::{Opened, Task, size_that_fits};
 use super::part::Part;
 use super::recipe::Recipe;
-use super::{Action, Draft, Notices, Offer, ResultId, Session, Viewed};
+use super::{Action, Draft, KnownVae, Notices, Offer, ResultId, Session, Viewed};
 use crate::diffusion::{Request, Upscale};
 use crate::geom::{Bounds, Extent};
 use crate::metadata::{Found, Imported};
@@ -44,10 +44,14 @@ impl Session {
     /// Carries out an edit and shows the document; what cannot be done is told.
     pub(super) fn edit(&mut self, edit: Edit) {
         self.document.keep_beside(self.beside());
+        let (opens, was_guided) = (matches!(edit, Edit::TakeLayers { .. }), self.is_guided_by_layers());
         match self.document.apply(edit) {
             Ok(_) => {
                 self.view_document();
-                self.settle_guide();
+                // What is opened may say itself how it is guided.
+                if !opens {
+                    self.settle_guide(was_guided);
+                }
             }
             Err(error) => {
                 self.notices.error(sentence(&error.to_string()));
@@ -105,14 +109,28 @@ impl Session {
             self.apply_result(look, &picture, part.as_ref());
             return true;
         }
-        let (replaces, look) = (self.document.has_picture(), self.look_of(*id));
-        self.edit(Edit::SetLayer(picture, look));
+        let look = self.look_of(*id);
+        let replaces = self.begin_with_result(picture, look);
         let is_adopted = matches!(self.view.what, Viewed::Document);
         if replaces && is_adopted {
             let undo = Offer { label: "Undo".into(), action: Action::Undo };
             self.notices.passing(format!("The result, {extent}, took the place of the canvas, {was}"), vec![undo]);
         }
         is_adopted
+    }
+
+    /// Makes a result the only layer, and the box that is painted scales along. Where there were layers, it is a document of its own:
+    /// their file stays theirs, and is back when they are. Returns whether there were.
+    pub(super) fn begin_with_result(&mut self, picture: Arc<Picture>, look: LayerLook) -> bool {
+        let (had_layers, was) = (self.document.has_picture(), self.document.extent());
+        let revision = self.document.revision();
+        self.edit(Edit::SetLayer(picture, look));
+        let replaces = had_layers && self.document.revision() != revision;
+        if replaces {
+            self.scale_bounds(was);
+            self.begin_with(None);
+        }
+        replaces
     }
 
     /// A layer for a result, which says how that was made as far as it is known.
@@ -171,18 +189,25 @@ impl Session {
     pub(super) fn resize(&mut self, to: Extent) {
         let was = self.document.extent();
         self.edit(Edit::SetExtent(to));
-        if self.document.extent() != was {
-            let along = |start: u32, side: u32, was: u32, is: u32| {
-                let at = |place: u32| (u64::from(place) * u64::from(is) / u64::from(was.max(1))) as u32;
-                (at(start), at(start + side).max(at(start) + 1) - at(start))
-            };
-            let scaled = self.draft.bounds.map(|Bounds { left, top, extent }| {
-                let (left, width) = along(left, extent.width, was.width, to.width);
-                let (top, height) = along(top, extent.height, was.height, to.height);
-                Bounds { left, top, extent: Extent::new(width, height) }
-            });
-            self.set_bounds(scaled);
+        self.scale_bounds(was);
+    }
+
+    /// Scales the box that is painted along with the document, which was of this size.
+    fn scale_bounds(&mut self, was: Extent) {
+        let to = self.document.extent();
+        if to == was {
+            return;
         }
+        let along = |start: u32, side: u32, was: u32, is: u32| {
+            let at = |place: u32| (u64::from(place) * u64::from(is) / u64::from(was.max(1))) as u32;
+            (at(start), at(start + side).max(at(start) + 1) - at(start))
+        };
+        let scaled = self.draft.bounds.map(|Bounds { left, top, extent }| {
+            let (left, width) = along(left, extent.width, was.width, to.width);
+            let (top, height) = along(top, extent.height, was.height, to.height);
+            Bounds { left, top, extent: Extent::new(width, height) }
+        });
+        self.set_bounds(scaled);
     }
 
     /// Puts a result over the document as a layer: where it was painted, or all of it scaled to the document; where there is none, it is
@@ -235,11 +260,13 @@ impl Session {
 
     fn take_beside(&mut self) {
         let Beside { area, file, opened } = self.document.beside().clone();
-        self.draft.bounds = area;
         if self.opened != opened {
             // Another document is back, with its file.
-            (self.file, self.opened) = (file, opened);
+            let from = std::mem::replace(&mut self.opened, opened);
+            self.file = file;
+            self.take_left_settings(from);
         }
+        self.draft.bounds = area;
         self.view_document();
     }
 
@@ -281,6 +308,18 @@ impl Session {
         }
         if !said.is_empty() {
             self.notices.passing(said.join(". "), offers);
+        }
+    }
+
+    /// Takes all layers away: the next picture starts from noise.
+    pub(super) fn close_picture(&mut self) {
+        let (loses, revision) = (self.is_behind(), self.document.revision());
+        self.edit(Edit::SetPicture(None));
+        if self.document.revision() != revision {
+            self.begin_with(None);
+            if loses {
+                self.tell_of_unsaved("What was closed was not saved".into());
+            }
         }
     }
 
@@ -333,14 +372,14 @@ impl Session {
             guide: self.guide.clone(),
             settings: serde_json::to_value(self.draft.storable()).ok(),
         };
-        self.saves(&path, kind);
-        self.ask_files(Task::SaveProject { path, kind, project: Box::new(project) });
+        let saving = self.saving(kind);
+        self.ask_files(Task::SaveProject { path, kind, project: Box::new(project), saving });
     }
 
     /// Goes on with a project that was read: its layers, its mask, and, where it has them, its guide and what was to be painted next.
     pub(super) fn take_project(&mut self, name: &str, file: Option<PathBuf>, opened: project::Opened) {
         let project::Opened { project: Project { extent, stack, mask, guide, settings }, mut notes } = opened;
-        let revision = self.document.revision();
+        let (revision, from) = (self.document.revision(), self.opened);
         let loses = self.is_behind();
         self.edit(Edit::TakeLayers { extent, stack, mask });
         if self.document.revision() == revision {
@@ -353,7 +392,7 @@ impl Session {
         self.hints.clear();
         if let Some(settings) = settings {
             let before = (Box::new(self.draft.clone()), self.guide.clone());
-            let guide = guide.or(self.guide.take());
+            let guide = guide.or_else(|| self.guide.clone());
             match serde_json::from_value::<Draft>(settings) {
                 Ok(mut draft) => {
                     draft.prompt = draft.prompt.chars().take(LONGEST_PROMPT).collect();
@@ -361,6 +400,7 @@ impl Session {
                     let ends = |start: u32, side: u32| start.checked_add(side).is_some();
                     let is_sound = |b: &Bounds| ends(b.left, b.extent.width) && ends(b.top, b.extent.height);
                     draft.bounds = draft.bounds.filter(is_sound);
+                    self.leave_settings(from);
                     self.take_settings(draft, guide);
                     if *before.0 != self.draft {
                         let action = Action::TakeSettings(before.0, before.1);
@@ -371,6 +411,7 @@ impl Session {
                 Err(error) => notes.push(format!("what was to be painted next could not be read: {error}")),
             }
         }
+        self.settle_guide(true);
         if !notes.is_empty() {
             self.notices.info(format!("{name} was opened, but {}", notes.join("; ")));
         }
@@ -399,8 +440,11 @@ impl Session {
 
     /// White paper of this size under an empty layer, in the place of what is there.
     pub(super) fn new_canvas(&mut self, extent: Extent) {
-        let loses = self.is_behind();
+        let (loses, revision) = (self.is_behind(), self.document.revision());
         self.edit(Edit::TakeLayers { extent, stack: Stack::paper(extent), mask: None });
+        if self.document.revision() == revision {
+            return;
+        }
         self.begin_with(None);
         if loses {
             self.tell_of_replaced("The new canvas");
@@ -490,18 +534,21 @@ impl Session {
         Some(said)
     }
 
-    /// Where there is no VAE of the name that a picture's text has, one of the same contents. Gives what there is to say.
+    /// Chooses the VAE that a picture's text names: as for models, what it is counts more than what it is called. Gives what there is to
+    /// say.
     fn find_vae_of(&mut self, found: &Found) -> Option<String> {
         let (name, model) = (found.borrowed.vae.as_deref()?, self.model()?);
-        if model.vae(name).is_some() {
-            return None;
-        }
-        let hash = found.vae_hash.as_ref();
-        if let Some(vae) = model.vaes.iter().find(|vae| hash.is_some() && vae.hash.as_ref() == hash) {
+        let (hash, named) = (found.vae_hash.as_ref(), model.vae(name));
+        let is_it = |vae: &&KnownVae| hash.is_some() && vae.hash.as_ref() == hash;
+        if let Some(vae) = named.filter(is_it).or_else(|| model.vaes.iter().find(is_it)) {
             self.draft.borrowed.vae = Some(vae.name.clone());
             return None;
         }
-        let mut said = format!("The VAE {name} is not on this machine: choose another under “VAE”");
+        let mut said = match named {
+            Some(vae) if hash.is_none() || vae.hash.is_none() => return None,
+            Some(_) => format!("The VAE {name} of this machine is another than that of the picture"),
+            None => format!("The VAE {name} is not on this machine: choose another under “VAE”"),
+        };
         if hash.is_some() && self.read_all_hashes() {
             said += ". Whether another file is that VAE is being looked up: use the settings again in a while";
         }

@@ -1,5 +1,6 @@
 //! Image files in and out, away from the window's thread: decoding and scaling take longer than a frame.
 
+use super::current::Saving;
 use super::models::{Added, FoundModels};
 use super::worker::Worker;
 use super::{ResultId, Wake};
@@ -52,6 +53,8 @@ pub(super) enum Task {
         path: PathBuf,
         kind: Kind,
         project: Box<Project>,
+        /// Comes back when it is done.
+        saving: Option<Saving>,
     },
     SaveSettings {
         settings: Box<Settings>,
@@ -70,7 +73,7 @@ pub(super) enum Done {
     Models(FoundModels),
     Saved { path: PathBuf, result: Option<ResultId>, outcome: Result<(), pixels::Error> },
     Project { path: PathBuf, project: Result<Box<project::Opened>, project::Error> },
-    ProjectSaved { path: PathBuf, outcome: Result<(), project::Error> },
+    ProjectSaved { path: PathBuf, saving: Option<Saving>, outcome: Result<(), project::Error> },
     Settings(Result<(), settings::Error>),
 }
 
@@ -96,9 +99,9 @@ fn carry_out(task: Task) -> Done {
             let project = Project::open(&path).map(Box::new);
             Done::Project { path, project }
         }
-        Task::SaveProject { path, kind, project } => {
+        Task::SaveProject { path, kind, project, saving } => {
             let outcome = project.save(&path, kind);
-            Done::ProjectSaved { path, outcome }
+            Done::ProjectSaved { path, saving, outcome }
         }
         Task::OpenPicture(path) => Done::Picture(Picture::load(&path).map(|picture| {
             let found = from_texts(&read_texts(&path));

@@ -28,9 +28,20 @@ impl Session {
         if self.is_guided_by_layers() { Some(drawn()) } else { self.guide.clone() }
     }
 
-    /// Lets a layer of lines be seen as suits it, once there is one.
-    pub(super) fn settle_guide(&mut self) {
-        if self.draft.control.is_none() && self.is_guided_by_layers() {
+    /// Lets a layer of lines be seen as suits it, once there is one; `was_guided` by others before, it is seen as those are.
+    pub(super) fn settle_guide(&mut self, was_guided: bool) {
+        if !self.is_guided_by_layers() {
+            return;
+        }
+        if self.fitting_controlnets().next().is_none() {
+            if !was_guided {
+                self.tell_of_no_controlnet();
+            }
+            return;
+        }
+        // How a picture is seen does not suit lines.
+        let is_as_a_picture = !was_guided && self.guide.is_some();
+        if self.draft.control.is_none() || is_as_a_picture {
             let before = self.guide.take();
             if let Some(drawn) = self.guide_now() {
                 self.guide_by(drawn);
@@ -45,14 +56,18 @@ impl Session {
         self.controlnets.iter().filter(fits).map(|choice| choice.name.as_str())
     }
 
+    fn tell_of_no_controlnet(&mut self) {
+        self.notices.error(format!(
+            "Nothing lets a picture guide {}: put a ControlNet that fits it into the folder “controlnet” in the folder of models",
+            self.draft.model
+        ));
+    }
+
     /// Lets a picture guide what is painted from now on, seen as suits it.
     pub(super) fn guide_by(&mut self, picture: Arc<Picture>) {
         let fitting: Vec<String> = self.fitting_controlnets().map(str::to_owned).collect();
         let Some(first) = fitting.first() else {
-            self.notices.error(format!(
-                "Nothing lets a picture guide {}: put a ControlNet that fits it into the folder “controlnet” in the folder of models",
-                self.draft.model
-            ));
+            self.tell_of_no_controlnet();
             return;
         };
         let preprocessor = Preprocessor::suiting(&picture);

@@ -7,7 +7,7 @@ use super::worker::{Wake, Worker};
 use crate::checkpoints::Hashes;
 use crate::diffusion::Request;
 use crate::metadata::FileHashes;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,11 +24,22 @@ enum Task {
     Read(PathBuf),
 }
 
+/// What the thread found out.
+struct Answer {
+    path: PathBuf,
+    hash: Option<String>,
+    /// Of the file before it was looked at.
+    version: Option<(u64, u64)>,
+    was_read: bool,
+}
+
 /// The thread, and what it was asked for.
 pub(super) struct Hashing {
-    worker: Worker<Task, (PathBuf, Option<String>)>,
+    worker: Worker<Task, Answer>,
     /// The files that it was asked to read.
     asked: HashSet<PathBuf>,
+    /// What the files were whose hashes are known.
+    versions: HashMap<PathBuf, (u64, u64)>,
     /// Which it reads now.
     reads: Option<PathBuf>,
     /// Whether somebody looked for a model by its hash.
@@ -48,15 +59,16 @@ impl Hashing {
     pub(super) fn start(wake: Wake, file: PathBuf) -> Self {
         let flags = Arc::new(Flags::default());
         let seen = Arc::clone(&flags);
-        let answer = move |hashes: &mut Hashes, task: Task, tell: &dyn Fn((PathBuf, Option<String>))| match task {
+        let answer = move |hashes: &mut Hashes, task: Task, tell: &dyn Fn(Answer)| match task {
             Task::Recall(paths) => {
                 for path in paths {
-                    if let Some(hash) = hashes.of(&path).map(str::to_owned) {
-                        tell((path, Some(hash)));
-                    }
+                    let version = Hashes::version(&path);
+                    let hash = hashes.of(&path).map(str::to_owned);
+                    tell(Answer { path, hash, version, was_read: false });
                 }
             }
             Task::Read(path) => {
+                let version = Hashes::version(&path);
                 let goes_on = || {
                     while seen.busy.load(Ordering::Relaxed) && !seen.ends.load(Ordering::Relaxed) {
                         std::thread::sleep(REST);
@@ -72,11 +84,11 @@ impl Hashing {
                 {
                     tracing::warn!("{problem}");
                 }
-                tell((path, read));
+                tell(Answer { path, hash: read, version, was_read: true });
             }
         };
         let worker = Worker::spawn("hashes", wake, move || Hashes::load(&file), answer);
-        Self { worker, asked: HashSet::new(), reads: None, wants_all: false, flags }
+        Self { worker, asked: HashSet::new(), versions: HashMap::new(), reads: None, wants_all: false, flags }
     }
 }
 
@@ -101,11 +113,26 @@ impl Session {
         self.hashing.worker.send(Task::Recall(paths.into_iter().collect()));
     }
 
-    /// Those of what a request was painted with.
-    pub(super) fn file_hashes(&self, request: &Request) -> FileHashes {
+    /// Those of what a request was painted with. A file that was changed since it was read has none, and is read anew.
+    pub(super) fn file_hashes(&mut self, request: &Request) -> FileHashes {
         let model = self.models.iter().find(|model| model.name == request.model);
         let vae = request.borrowed.vae.as_deref().and_then(|name| model?.vae(name));
-        FileHashes { model: model.and_then(|model| model.hash.clone()), vae: vae.and_then(|vae| vae.hash.clone()) }
+        let of_model = model.and_then(|model| Some((model.details.as_ref()?.path.clone(), model.hash.clone()?)));
+        let of_vae = vae.and_then(|vae| Some((vae.path.clone(), vae.hash.clone()?)));
+        FileHashes { model: self.if_unchanged(of_model), vae: self.if_unchanged(of_vae) }
+    }
+
+    /// The hash of a file, if that is as it was when it was read.
+    fn if_unchanged(&mut self, known: Option<(PathBuf, String)>) -> Option<String> {
+        let (path, hash) = known?;
+        if Hashes::version(&path).is_none_or(|now| self.hashing.versions.get(&path) == Some(&now)) {
+            return Some(hash);
+        }
+        for (_, known) in hashes(&mut self.models).filter(|(of, _)| **of == path) {
+            *known = None;
+        }
+        self.hashing.asked.remove(&path);
+        None
     }
 
     /// Somebody looks for a model by its hash. Gives whether there is something left to read for that.
@@ -133,12 +160,20 @@ impl Session {
     pub(super) fn hash_on(&mut self) {
         self.hashing.flags.busy.store(self.jobs.running.is_some(), Ordering::Relaxed);
         while let Some(answer) = self.hashing.worker.next() {
-            let Ok((path, hash)) = answer else {
+            let Ok(Answer { path, hash, version, was_read }) = answer else {
                 self.hashing.reads = None;
                 continue;
             };
-            if self.hashing.reads.as_ref() == Some(&path) {
+            let is_being_read = self.hashing.reads.as_ref() == Some(&path);
+            if is_being_read && was_read {
                 self.hashing.reads = None;
+            } else if !is_being_read && !was_read && hash.is_none() {
+                // It may have been read before it was changed.
+                self.hashing.asked.remove(&path);
+            }
+            self.hashing.versions.remove(&path);
+            if let Some(version) = version.filter(|_| hash.is_some()) {
+                self.hashing.versions.insert(path.clone(), version);
             }
             for (_, known) in hashes(&mut self.models).filter(|(of, _)| **of == path) {
                 known.clone_from(&hash);

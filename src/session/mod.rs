@@ -181,7 +181,8 @@ pub struct Session {
     file: Option<Arc<Path>>,
     /// The document as it was opened or saved last.
     kept: Option<current::Sign>,
-    saving: Option<(PathBuf, current::Sign)>,
+    /// What was to be painted next in documents that others took the place of.
+    left: Vec<current::Left>,
     /// Grows with every document that is opened or begun, and the number of this one.
     documents: u64,
     opened: u64,
@@ -230,8 +231,11 @@ impl Session {
                  and each lists what the other paints only after a restart",
             );
         }
+        let had = (snapshot.layers.is_some(), snapshot.mask.is_some());
         let document =
             document::restored(snapshot.layers, snapshot.mask.as_deref(), snapshot.draft.extent, &mut notices);
+        // What is not all there must not take the place of the file that it came from.
+        let is_damaged = had != (document.has_picture(), document.has_mask());
         let document = document.with_history_bytes(current::undo_bytes(settings.undo_megabytes, available_memory()));
         let mut jobs = Jobs::default();
         jobs.leave_over(snapshot.queue);
@@ -287,13 +291,13 @@ impl Session {
             used_seed: snapshot.used_seed,
             entropy,
             handed: keep::Handed::default(),
-            file: snapshot.file.map(Arc::from),
+            file: snapshot.file.filter(|_| !is_damaged).map(Arc::from),
             kept: None,
-            saving: None,
+            left: Vec::new(),
             documents: 0,
             opened: 0,
         };
-        if !snapshot.is_behind {
+        if !(snapshot.is_behind || is_damaged) {
             session.kept = Some(session.sign());
         }
         session.begin();

@@ -192,13 +192,14 @@ impl Session {
 
     /// Looks again for the box of the mask, once the document or the box to paint has changed, where it counts.
     pub(super) fn find_masked_box(&mut self) {
-        if !(self.draft.only_masked && self.document.has_picture() && self.document.has_mask()) {
+        if !(self.draft.only_masked && self.document.has_picture() && self.document.masks_anything()) {
             self.masked_box = None;
             return;
         }
         let (revision, limits) = (self.document.revision(), self.draft.bounds_in(&self.document));
         if self.masked_box.as_ref().is_none_or(|known| (known.revision, known.limits) != (revision, limits)) {
-            let of = self.document.mask().bounds_within(limits);
+            let masked = self.document.with_mask_layers();
+            let of = masked.as_ref().unwrap_or(&self.document).mask().bounds_within(limits);
             self.masked_box = Some(MaskedBox { revision, limits, of });
         }
     }

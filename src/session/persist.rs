@@ -86,8 +86,9 @@ struct State {
     /// By its number in the gallery.
     shown: Option<i64>,
     queue: Vec<Record>,
+    /// None where its path is no text: JSON has no other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    file: Option<PathBuf>,
+    file: Option<String>,
     /// States of before it was known do not say.
     #[serde(default = "yes")]
     is_behind: bool,
@@ -139,6 +140,9 @@ pub(super) fn restore(folder: &Path) -> Restored {
         return put_aside(&file, &format!("its version is {}, this program writes {VERSION}", state.version));
     }
     let pixels = folder.join(PIXELS_FOLDER);
+    let had_layers = state.layers.is_some() || state.picture.is_some();
+    // Whether something is missing that a project has in it: it must not be saved over that without a question.
+    let mut is_damaged = false;
     let mut complaints = Vec::new();
     let picture = |digest: String| Picture::load(&pixel_file(&pixels, &digest)).map(Arc::new);
     let mask = |digest: String| Mask::load(&pixel_file(&pixels, &digest)).map(Arc::new);
@@ -152,16 +156,24 @@ pub(super) fn restore(folder: &Path) -> Restored {
     let queue = queue.collect();
     let open_picture = state.picture.map(picture).transpose().unwrap_or_else(|error| {
         or_complain("The open picture", &error);
+        is_damaged = true;
         None
     });
     let open_picture = open_picture.map(|picture| (picture.extent(), Stack::of_picture(&picture)));
-    let restored = state.layers.and_then(|state| layers::restored(state, &pixels, &mut or_complain));
+    let mut of_a_layer = |what: &str, error: &pixels::Error| {
+        or_complain(what, error);
+        is_damaged = true;
+    };
+    let restored = state.layers.and_then(|state| layers::restored(state, &pixels, &mut of_a_layer));
+    let layers = restored.or(open_picture);
     let document_mask = state.mask.map(mask).transpose().unwrap_or_else(|error| {
         or_complain("The mask", &error);
+        is_damaged = true;
         None
     });
     let guide = state.guide.map(picture).transpose().unwrap_or_else(|error| {
         or_complain("The picture that guides", &error);
+        is_damaged = true;
         None
     });
     let hints = state.hints.into_iter().map(|hint| hint.map_picture(picture)).collect::<Result<_, _>>();
@@ -169,6 +181,7 @@ pub(super) fn restore(folder: &Path) -> Restored {
         or_complain("What is painted in while a picture is drawn", &error);
         Vec::new()
     });
+    is_damaged |= had_layers && layers.is_none();
     let snapshot = Snapshot {
         draft: state.draft,
         used_seed: state.used_seed,
@@ -176,14 +189,14 @@ pub(super) fn restore(folder: &Path) -> Restored {
         brush: state.brush,
         palette: state.palette,
         history: state.prompts,
-        layers: restored.or(open_picture),
+        layers,
         mask: document_mask,
         guide,
         hints,
         shown: state.shown.map(EntryId),
         queue,
-        file: state.file,
-        is_behind: state.is_behind,
+        file: state.file.filter(|_| !is_damaged).map(PathBuf::from),
+        is_behind: state.is_behind || is_damaged,
     };
     Restored { snapshot: Some(snapshot), complaints }
 }
@@ -363,6 +376,8 @@ enum WriteError {
     Pixels(#[from] pixels::Error),
     #[error(transparent)]
     State(#[from] SaveError),
+    #[error("it cannot be written down: {0}")]
+    Json(#[from] serde_json::Error),
 }
 
 impl Writer {
@@ -466,10 +481,10 @@ impl Writer {
             hints,
             shown: snapshot.shown.map(|EntryId(number)| number),
             queue,
-            file: snapshot.file,
+            file: snapshot.file.and_then(|file| file.into_os_string().into_string().ok()),
             is_behind: snapshot.is_behind,
         };
-        let text = serde_json::to_vec_pretty(&state).expect("strings, numbers and lists can be written as JSON");
+        let text = serde_json::to_vec_pretty(&state)?;
         save_atomically(&self.file, &text)?;
         self.named.retain(|_, named| named.in_use);
         self.remove_unnamed();

@@ -56,6 +56,19 @@ fn what_was_kept_is_restored_to_the_last_pixel() {
     );
 }
 
+#[cfg(unix)]
+#[test]
+fn a_file_whose_path_is_no_text_costs_only_its_name() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = tempfile::tempdir().unwrap();
+    let keeper = Keeper::start(folder.path().into(), quiet());
+    let file = Path::new(OsStr::from_bytes(b"/home/caf\xe9/painting.sfumato")).to_owned();
+    keeper.keep(Snapshot { file: Some(file), ..a_snapshot() });
+    keeper.flush();
+    assert_eq!(keeper.written(), None);
+    assert_eq!(restore(folder.path()).snapshot, Some(Snapshot { file: None, ..a_snapshot() }));
+}
+
 #[test]
 fn a_change_is_on_disk_within_a_second_without_being_asked_for() {
     let folder = tempfile::tempdir().unwrap();
@@ -146,22 +159,25 @@ fn layers_are_kept_with_their_looks_and_their_tiles_once_each() {
     let layers = Some((extent, document.stack().clone()));
     let keeper = Keeper::start(folder.path().into(), quiet());
     let snapshot = Snapshot {
-        layers: layers.clone(),
+        layers,
         mask: None,
         guide: None,
         hints: Vec::new(),
         queue: Vec::new(),
+        is_behind: false,
         ..a_snapshot()
     };
     keeper.keep(snapshot.clone());
     drop(keeper);
     assert_eq!(pixel_files(folder.path()), 2, "a white tile and a dark one");
-    assert_eq!(restore(folder.path()).snapshot.unwrap().layers, layers);
+    assert_eq!(restore(folder.path()).snapshot, Some(snapshot));
     let white = crate::paint::Tile::filled([255; 4]).to_picture().digest();
     std::fs::write(pixel_file(&folder.path().join(PIXELS_FOLDER), &white), b"damaged").unwrap();
     let restored = restore(folder.path());
     assert_eq!(restored.complaints.len(), 1, "{:?}", restored.complaints);
-    let (_, stack) = restored.snapshot.unwrap().layers.unwrap();
+    let snapshot = restored.snapshot.unwrap();
+    assert_eq!((snapshot.file, snapshot.is_behind), (None, true), "what is damaged is not saved over what is whole");
+    let (_, stack) = snapshot.layers.unwrap();
     assert!(stack.layers()[0].tiles.is_clear() && stack.layers()[1] == document.stack().layers()[1]);
 }
 

@@ -342,7 +342,10 @@ impl Session {
         if is_part {
             self.adopt_shown_result();
         } else {
-            self.edit(Edit::SetLayer(picture, self.look_of(id)));
+            let loses = self.is_behind();
+            if self.begin_with_result(picture, self.look_of(id)) && loses {
+                self.tell_of_replaced("The result");
+            }
         }
     }
 
@@ -468,11 +471,11 @@ impl Session {
             Done::Project { path, project: Err(error) } => {
                 self.notices.error(format!("{} was not opened: {error}", name_of(&path)));
             }
-            Done::ProjectSaved { path, outcome: Ok(()) } => {
-                self.was_saved(&path);
+            Done::ProjectSaved { path, saving, outcome: Ok(()) } => {
+                self.was_saved(&path, saving);
                 self.notices.passing(format!("Saved as {}", path.display()), Vec::new());
             }
-            Done::ProjectSaved { path, outcome: Err(error) } => {
+            Done::ProjectSaved { path, outcome: Err(error), .. } => {
                 self.notices.error(format!("{} was not saved: {error}", name_of(&path)));
             }
             Done::Settings(Ok(())) => {}

@@ -8,10 +8,18 @@ use crate::paint::{Edit, Layer, LayerId, LayerLook, Stack, Tiles};
 use crate::pixels::Picture;
 
 impl Session {
-    /// Starts from what a result started from, as one step of undo.
+    /// Starts from what a result started from, as one step of undo. Where there were layers, their file stays theirs.
     pub(super) fn take_input(&mut self, input: &Input) {
         let (extent, mask) = (input.picture.extent(), input.mask.as_deref().cloned());
+        let (had_layers, loses) = (self.document.has_picture(), self.is_behind());
+        let revision = self.document.revision();
         self.edit(Edit::TakeLayers { extent, stack: with_words(input), mask });
+        if had_layers && self.document.revision() != revision {
+            self.begin_with(None);
+            if loses {
+                self.tell_of_replaced("What the result grew out of");
+            }
+        }
     }
 
     /// Whether the layers have other words of their own than a picture of all of the canvas was painted with.

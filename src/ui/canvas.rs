@@ -10,7 +10,7 @@ use super::theme::Palette;
 use super::view::{CanvasView, Placement};
 use super::widgets::painted_text;
 use crate::geom::Bounds;
-use crate::paint::{Brush, Painting, Tiles, Tool};
+use crate::paint::{Brush, Layer, Painting, Tiles, Tool};
 use crate::render::CanvasPaint;
 use crate::render::canvas::CanvasUniforms;
 use crate::session::{Action, Session, Shown};
@@ -152,9 +152,10 @@ fn take_up(session: &Session, shown: &Shown, painted: Option<&Tiles>, view: &mut
     match shown {
         Shown::Empty(_) => {}
         Shown::Document(tiles) => {
-            let painted = painted.or(view.painting.as_ref().map(Painting::flat));
-            let tiles = if view.hides_overlays { session.document.last_flat() } else { tiles };
-            view.canvas.set_tiles(painted.unwrap_or(tiles));
+            let hides = hides_overlays(session, view);
+            let painting = view.painting.as_ref().map(|painting| shown_of(painting, hides));
+            let tiles = if hides { session.document.last_flat() } else { tiles };
+            view.canvas.set_tiles(painted.or(painting).unwrap_or(tiles));
         }
         Shown::Result(_, picture) => view.canvas.set_picture(picture),
         Shown::Part { tiles, .. } | Shown::Live { tiles, .. } => view.canvas.set_tiles(tiles),
@@ -170,20 +171,49 @@ fn take_up(session: &Session, shown: &Shown, painted: Option<&Tiles>, view: &mut
     }
     if let Some(stroke) = &mut view.stroke {
         let dirty = stroke.take_dirty();
-        if !matches!(view.uploaded_mask, UploadedMask::Stroke) {
+        if view.uploaded_mask != UploadedMask::Stroke {
             view.canvas.set_mask(stroke.mask());
             view.uploaded_mask = UploadedMask::Stroke;
         } else if let Some(dirty) = dirty {
             view.canvas.set_mask_box(stroke.mask(), dirty);
         }
-    } else if matches!(shown, Shown::Document(_) | Shown::Preview { over: Some(_), .. }) && session.document.has_mask()
-    {
-        let mask = session.document.shared_mask();
-        if !matches!(&view.uploaded_mask, UploadedMask::Document(held) if Arc::ptr_eq(held, mask)) {
-            view.canvas.set_mask(mask);
-            view.uploaded_mask = UploadedMask::Document(Arc::clone(mask));
-        }
+    } else {
+        take_up_mask(session, shown, view);
     }
+}
+
+/// Queues the mask where it is seen: over a preview with what is masked on layers.
+fn take_up_mask(session: &Session, shown: &Shown, view: &mut ViewState) {
+    let document = &session.document;
+    match shown {
+        Shown::Document(_) if document.has_mask() => {
+            let held = UploadedMask::Document(document.mask_number());
+            if view.uploaded_mask != held {
+                view.canvas.set_mask(document.mask());
+                view.uploaded_mask = held;
+            }
+        }
+        Shown::Preview { over: Some(_), .. } if document.masks_anything() => {
+            let held = UploadedMask::WithLayers(document.revision());
+            if view.uploaded_mask != held {
+                let masked = document.with_mask_layers();
+                view.canvas.set_mask(masked.as_ref().unwrap_or(document).mask());
+                view.uploaded_mask = held;
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Whether masks and guides are left out of what the canvas shows: not while one of them is painted on.
+pub(super) fn hides_overlays(session: &Session, view: &ViewState) -> bool {
+    let is_of_the_picture = |layer: &Arc<Layer>| layer.look.kind.is_of_the_picture();
+    view.hides_overlays && session.document.stack().active().is_none_or(is_of_the_picture)
+}
+
+/// What the canvas shows of a stroke.
+pub(super) fn shown_of(painting: &Painting, hides_overlays: bool) -> &Tiles {
+    if hides_overlays { painting.picture() } else { painting.flat() }
 }
 
 /// How far the dashes around a mask have marched, in target pixels; they go on in a moment if the window is looked at.
@@ -208,7 +238,7 @@ fn uniforms(ui: &Ui, scene: &Scene, split: Option<f32>, shows_mask: bool, marche
         Shown::Result(..) | Shown::Part { .. } if split.is_some() => 5.0,
         Shown::Document(_) | Shown::Result(..) | Shown::Part { .. } | Shown::Live { .. } => 1.0,
         Shown::Preview { over: None, .. } => 2.0,
-        Shown::Preview { over: Some(_), .. } if session.document.has_mask() => 4.0,
+        Shown::Preview { over: Some(_), .. } if session.document.masks_anything() => 4.0,
         Shown::Preview { .. } => 3.0,
     };
     let whole = Bounds::whole(placement.extent);
@@ -317,7 +347,7 @@ fn show_cursor(ui: &Ui, response: &Response, scene: &Scene, view: &mut ViewState
     {
         ui.ctx().set_cursor_icon(CursorIcon::Crosshair);
         if picks_colour(ui, session.tool)
-            && let Some([r, g, b, alpha]) = colour_at(shown, placement.to_image(at))
+            && let Some([r, g, b, alpha]) = colour_at(scene, placement.to_image(at))
             && alpha > 0
         {
             let painter = ui.painter_at(placement.canvas_in_ui);

@@ -15,13 +15,15 @@ pub(super) struct Keys {
     bound: Bound,
     /// In the order of the table.
     lines: Vec<Vec<KeyboardShortcut>>,
-    /// What could not be bound as the person has it, or took a key from something else: a sentence each.
+    /// What could not be bound as the person has it: a sentence each.
     problems: Vec<String>,
+    /// Which keys were taken from something else: likewise.
+    taken: Vec<String>,
 }
 
 impl Keys {
     pub(super) fn new(bound: &Bound) -> Self {
-        let mut problems = Vec::new();
+        let (mut problems, mut taken) = (Vec::new(), Vec::new());
         let mut is_bound = vec![false; TABLE.len()];
         let mut lines: Vec<Vec<_>> = TABLE.iter().map(|entry| entry.keys.to_vec()).collect();
         for (name, keys) in bound {
@@ -51,15 +53,24 @@ impl Keys {
             for key in if is_bound[at] { lines[at].clone() } else { Vec::new() } {
                 for other in (0..TABLE.len()).filter(|&other| other != at && !(is_bound[other] && other < at)) {
                     let had = lines[other].len();
-                    lines[other].retain(|taken| *taken != key);
+                    lines[other].retain(|usual| !collide(*usual, key));
                     if lines[other].len() < had {
                         let (key, does, not) = (text_of(key), label(at), label(other));
-                        problems.push(format!("{key} is bound to {does}, and no longer to {not}"));
+                        taken.push(format!("{key} is bound to {does}, and no longer to {not}"));
                     }
                 }
             }
         }
-        Self { bound: bound.clone(), lines, problems }
+        Self { bound: bound.clone(), lines, problems, taken }
+    }
+
+    /// What there is to say of these keys that was not said of those before. At the start it is no news what was taken.
+    fn news(&self, before: Option<&Self>) -> Vec<String> {
+        let taken = before.map_or(&[][..], |_| &self.taken);
+        let said = self.problems.iter().chain(taken);
+        let is_new =
+            |text: &&String| before.is_none_or(|keys| !keys.problems.contains(text) && !keys.taken.contains(text));
+        said.filter(is_new).cloned().collect()
     }
 
     /// The keys of a line of the table, the first of which is shown.
@@ -93,13 +104,23 @@ pub(super) fn now(ctx: &Context) -> Arc<Keys> {
 
 /// Lets these keys count from now on. Gives what there is to say of them, once.
 pub(super) fn bind(ctx: &Context, bound: &Bound) -> Vec<String> {
-    if now(ctx).bound == *bound {
+    let before = ctx.data(|data| data.get_temp::<Arc<Keys>>(id()));
+    if before.as_ref().is_some_and(|keys| keys.bound == *bound) {
         return Vec::new();
     }
     let keys = Keys::new(bound);
-    let problems = keys.problems.clone();
+    let news = keys.news(before.as_deref());
     ctx.data_mut(|data| data.insert_temp(id(), Arc::new(keys)));
-    problems
+    news
+}
+
+/// Whether one press can be both: a plus counts with and without Shift.
+fn collide(a: KeyboardShortcut, b: KeyboardShortcut) -> bool {
+    let held = |key: KeyboardShortcut| Modifiers {
+        shift: key.modifiers.shift && key.logical_key != Key::Plus,
+        ..key.modifiers
+    };
+    a.logical_key == b.logical_key && held(a) == held(b)
 }
 
 /// Takes the key that was pressed in this frame out of the events, before anything else sees it.
@@ -211,7 +232,7 @@ mod tests {
         assert_eq!(texts(&keys, Shortcut::FlipSideways), ["Ctrl+Alt+F"]);
         assert_eq!(texts(&keys, Shortcut::Redo), [""; 0]);
         assert_eq!(texts(&keys, Shortcut::Eraser), ["E"], "what is not bound stays");
-        assert_eq!(keys.problems, ["N is bound to \u{201c}Brush\u{201d}, and no longer to \u{201c}Line\u{201d}"]);
+        assert_eq!(keys.taken, ["N is bound to \u{201c}Brush\u{201d}, and no longer to \u{201c}Line\u{201d}"]);
         assert!(keys.is_bound(Shortcut::Brush) && !keys.is_bound(Shortcut::Line));
     }
 
@@ -222,7 +243,26 @@ mod tests {
             (texts(&keys, Shortcut::Brush), texts(&keys, Shortcut::Eraser)),
             (vec!["F9".to_owned()], Vec::new())
         );
-        assert_eq!(keys.problems.len(), 1);
+        assert_eq!((keys.taken.len(), keys.problems.len()), (1, 0));
+    }
+
+    #[test]
+    fn a_plus_with_shift_is_taken_from_the_plus_without() {
+        let keys = bound(&[("gallery", &["Shift+Plus"])]);
+        assert_eq!(texts(&keys, Shortcut::ZoomIn), ["Ctrl+Plus", "Equals", "Ctrl+Equals"]);
+        assert_eq!(keys.taken.len(), 1);
+    }
+
+    #[test]
+    fn only_what_is_new_is_said_and_at_the_start_not_what_was_chosen() {
+        let first = bound(&[("brush", &["N"]), ("brsh", &["F8"])]);
+        assert_eq!(first.news(None), first.problems);
+        assert_eq!(first.news(Some(&bound(&[]))).len(), 2);
+        let second = bound(&[("brush", &["N"]), ("brsh", &["F8"]), ("eraser", &["K"])]);
+        assert_eq!(
+            second.news(Some(&first)),
+            ["K is bound to \u{201c}Eraser\u{201d}, and no longer to \u{201c}Bucket\u{201d}"]
+        );
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::paint::Tool;
 use crate::session::Session;
-use egui::{CentralPanel, Frame, Margin, Panel, ScrollArea, Stroke, Ui};
+use egui::{CentralPanel, Frame, Key, Margin, Panel, ScrollArea, Stroke, Ui};
 
 /// The width of the colours, the brush and the layers, in points.
 const BRUSH_PANEL: f32 = 256.0;
@@ -31,6 +31,8 @@ pub fn window_ui(ui: &mut Ui, session: &mut Session, view: &mut ViewState, devic
         session.notices.error(said);
     }
     help::take_key(&ctx, view, &mut out);
+    shortcuts::take_plain(&ctx, Key::Escape, || perform::close_something(view));
+    shortcuts::take_plain(&ctx, Key::Enter, || perform::finish_something(&ctx, session, view, &mut out));
     for shortcut in shortcuts::pressed(&ctx, view.gallery_open) {
         perform::perform(&ctx, shortcut, session, view, &mut out);
     }

@@ -1,7 +1,7 @@
 //! Lines and gradients: what is led from where the pointer is pressed to where it is let go, and seen all the while. Shift keeps the
 //! direction at multiples of 45 degrees.
 
-use super::canvas::Scene;
+use super::canvas::{Scene, hides_overlays, shown_of};
 use super::pointer::{led_way, set_down};
 use super::state::{Outbox, ViewState};
 use crate::geom::Point;
@@ -81,7 +81,7 @@ pub(super) fn lead(
     view.led = None;
     let painting = view.painting.take().filter(|_| is_long)?;
     view.last_stroke_end = Some(to);
-    let shown = painting.flat().clone();
+    let shown = shown_of(&painting, hides_overlays(session, view)).clone();
     out.act(Action::Paint(Box::new(painting)));
     Some(shown)
 }

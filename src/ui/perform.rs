@@ -288,7 +288,7 @@ pub(super) fn toggle_compare(view: &mut ViewState) {
 }
 
 /// Enter first carries out what is under way on the canvas.
-fn finish_something(ctx: &egui::Context, session: &Session, view: &mut ViewState, out: &mut Outbox) -> bool {
+pub(super) fn finish_something(ctx: &egui::Context, session: &Session, view: &mut ViewState, out: &mut Outbox) -> bool {
     if take_as_layers(view, out) {
         return true;
     }
@@ -305,7 +305,7 @@ fn finish_something(ctx: &egui::Context, session: &Session, view: &mut ViewState
 }
 
 /// Escape first leaves what is open or under way in the window.
-fn close_something(view: &mut ViewState) -> bool {
+pub(super) fn close_something(view: &mut ViewState) -> bool {
     let ends_shape = !std::mem::take(&mut view.shape).is_empty()
         | !std::mem::take(&mut view.polygon).is_empty()
         | view.led.take().is_some()

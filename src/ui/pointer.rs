@@ -2,7 +2,7 @@
 
 use super::areas::{mask_area, set_corners};
 use super::bounds::{drag_bounds, drag_crop};
-use super::canvas::{Scene, is_panning};
+use super::canvas::{Scene, hides_overlays, is_panning, shown_of};
 use super::led::lead;
 use super::paint_in::{paint_in, paints_in};
 use super::state::{Outbox, ViewState};
@@ -174,7 +174,7 @@ fn pick_colour(response: &Response, scene: &Scene, out: &mut Outbox) {
         (response.is_pointer_button_down_on() || response.clicked()) && !response.dragged_by(PointerButton::Secondary);
     let Some(at) = response.interact_pointer_pos().filter(|_| is_down) else { return };
     let at = scene.placement.to_image(at);
-    if let Some([r, g, b, alpha]) = colour_at(scene.shown, at)
+    if let Some([r, g, b, alpha]) = colour_at(scene, at)
         && alpha > 0
         && [r, g, b] != scene.session.palette.colour
     {
@@ -182,16 +182,16 @@ fn pick_colour(response: &Response, scene: &Scene, out: &mut Outbox) {
     }
 }
 
-/// The colour of what is shown at a place of the picture.
-pub(super) fn colour_at(shown: &Shown, at: Point) -> Option<[u8; 4]> {
+/// The colour of what is shown at a place of the picture, without what lies over it.
+pub(super) fn colour_at(scene: &Scene, at: Point) -> Option<[u8; 4]> {
+    let Scene { session, shown, .. } = scene;
     let extent = shown.extent();
     if !(at.x >= 0.0 && at.y >= 0.0 && at.x < extent.width as f32 && at.y < extent.height as f32) {
         return None;
     }
     match shown {
-        Shown::Document(tiles) | Shown::Part { tiles, .. } | Shown::Live { tiles, .. } => {
-            Some(tiles.pixel(at.x as u32, at.y as u32))
-        }
+        Shown::Document(_) => Some(session.document.last_flat().pixel(at.x as u32, at.y as u32)),
+        Shown::Part { tiles, .. } | Shown::Live { tiles, .. } => Some(tiles.pixel(at.x as u32, at.y as u32)),
         Shown::Result(_, picture) => {
             let index = at.y as usize * extent.width as usize + at.x as usize;
             picture.rgba().as_chunks::<4>().0.get(index).copied()
@@ -242,8 +242,9 @@ fn paint_on_layer(
         return None;
     }
     painting.finish();
-    let shown = painting.flat().clone();
-    out.actions.extend(view.painting.take().map(|painting| Action::Paint(Box::new(painting))));
+    let painting = view.painting.take()?;
+    let shown = shown_of(&painting, hides_overlays(session, view)).clone();
+    out.act(Action::Paint(Box::new(painting)));
     next_press(ui, view);
     Some(shown)
 }

@@ -417,6 +417,22 @@ pub fn pressed(ctx: &Context, in_gallery: bool) -> Vec<Shortcut> {
     found
 }
 
+/// Takes Escape or Enter, pressed by itself, out of this frame's events if something comes of it: these two end what is under way,
+/// whatever keys are bound to. Enter counts while nothing has the focus.
+pub(super) fn take_plain(ctx: &Context, key: Key, end: impl FnOnce() -> bool) {
+    let is_it = |event: &Event| match event {
+        Event::Key { key: pressed, modifiers, pressed: true, .. } => *pressed == key && modifiers.is_none(),
+        _ => false,
+    };
+    let counts = key == Key::Escape || ctx.memory(|m| m.focused().is_none());
+    let at = ctx.input(|input| input.events.iter().position(is_it));
+    if let Some(at) = at.filter(|_| counts && !egui::Popup::is_any_open(ctx))
+        && end()
+    {
+        ctx.input_mut(|input| drop(input.events.remove(at)));
+    }
+}
+
 fn digits_id() -> Id {
     Id::unique("digits")
 }

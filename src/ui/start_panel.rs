@@ -31,7 +31,7 @@ pub(super) fn start_panel_ui(ui: &mut Ui, session: &mut Session, view: &mut View
         ui.vertical(|ui| {
             let extent = document.extent();
             ui.label(format!("{} \u{d7} {}", extent.width, extent.height));
-            let where_ = match (document.has_mask(), draft.bounds) {
+            let where_ = match (document.masks_anything(), draft.bounds) {
                 (true, _) => "Only the mask is painted anew.".to_owned(),
                 (false, None) => "All of it is painted anew.".to_owned(),
                 (false, Some(_)) => {
@@ -59,7 +59,7 @@ pub(super) fn start_panel_ui(ui: &mut Ui, session: &mut Session, view: &mut View
             out.act(Action::SetLive(live));
         }
     });
-    if document.has_mask() {
+    if document.masks_anything() {
         mask_ui(ui, draft);
     }
     if *found_settings && ui.button("Use the settings in the file").clicked() {

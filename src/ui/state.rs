@@ -4,7 +4,7 @@ use super::thumbnails::Thumbnails;
 use super::view::{CanvasView, Placement};
 use crate::geom::{Bounds, Extent, Point};
 use crate::paint::{Combine, Layer, LayerId, Painting, StrokePreview, Tile, Tiles};
-use crate::pixels::{Mask, Picture};
+use crate::pixels::Picture;
 use crate::render::CanvasPicture;
 use crate::session::{Action, ResultId};
 use std::collections::VecDeque;
@@ -58,13 +58,15 @@ pub enum Ask {
 }
 
 /// Which mask the graphics card holds.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UploadedMask {
     /// None that is still right.
     #[default]
     None,
-    /// This one, of the document.
-    Document(Arc<Mask>),
+    /// The document's of this number.
+    Document(u64),
+    /// All that is masked at this revision of the document, on layers, too.
+    WithLayers(u64),
     /// The one of the stroke that is being made.
     Stroke,
 }

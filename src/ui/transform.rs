@@ -1,7 +1,7 @@
 //! Moving, scaling and turning the active layer by its box: handles at the sides and corners scale it, the inside moves it, the
 //! outside turns it. Enter applies, Escape cancels; choosing another tool applies, too.
 
-use super::canvas::Scene;
+use super::canvas::{Scene, hides_overlays, shown_of};
 use super::icons::Icon;
 use super::pointer::{led_way, set_down};
 use super::state::{Outbox, ViewState};
@@ -216,7 +216,7 @@ pub(super) fn transform_layer(
     }
     view.moving = None;
     let painting = view.painting.take()?;
-    let tiles = painting.flat().clone();
+    let tiles = shown_of(&painting, hides_overlays(scene.session, view)).clone();
     out.act(Action::Paint(Box::new(painting)));
     Some(tiles)
 }

@@ -67,6 +67,20 @@ fn what_is_dropped_on_a_document_is_asked_about() {
 }
 
 #[test]
+fn escape_and_enter_end_what_is_under_way_whatever_is_bound() {
+    let mut window = window();
+    window.apply(Action::BindKeys("stop".into(), Some(vec!["F9".into()])));
+    window.apply(Action::BindKeys("apply_result".into(), Some(Vec::new())));
+    window.drop_picture(EXTENT);
+    window.drop_picture(Extent::new(32, 24));
+    window.press(Modifiers::NONE, Key::Escape);
+    assert!(window.harness.query_by_label("Start from it").is_none());
+    window.drop_picture(Extent::new(32, 24));
+    window.press(Modifiers::NONE, Key::Enter);
+    window.wait("the layer", |session| session.document.stack().layers().len() == 2);
+}
+
+#[test]
 fn ctrl_s_saves_to_the_file_and_asks_for_one_only_once() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("work.sfumato");

@@ -239,13 +239,13 @@ impl SingleFile {
         Ok(Renamed::new(self.weights()?, names).into_builder(dtype, device))
     }
 
-    /// Refuses a file that was changed since.
-    pub(super) fn check(&self) -> Result<(), Error> {
-        self.stamp.check(&self.path)
+    /// Whether it was changed since.
+    pub(super) fn is_outdated(&self) -> bool {
+        self.stamp.is_outdated(&self.path)
     }
 
     fn weights(&self) -> Result<Weights, Error> {
-        self.check()?;
+        self.stamp.check(&self.path)?;
         Weights::open_file(&self.path, self.places.clone())
     }
 }

@@ -60,30 +60,56 @@ fn delta(tensors: &Tensors, shape: &[usize]) -> Result<Option<Tensor>> {
     Ok(Some((product.reshape(shape)? * scale)?))
 }
 
-/// How many numbers what is added to a weight has, from the shapes of the tensors that a layer has; none where they make no sense or only
-/// its bias changes.
-pub(super) fn count_of<'a>(shape: impl Fn(Role) -> Option<&'a [usize]>) -> Option<usize> {
-    let all = |sides: &[usize]| sides.iter().try_fold(1usize, |count, side| count.checked_mul(*side));
-    // (out, r) and (r, in, …), or with a core of (r, s, k, k) between them, where the first may be turned.
-    let pair = |a: Role, b: Role, core: Role, turned: bool| {
-        let (a, b) = (shape(a)?, shape(b)?);
-        match shape(core) {
-            Some(core) => all(&[*a.get(usize::from(turned))?, *b.get(1)?])?.checked_mul(all(core.get(2..)?)?),
-            None => all(b.get(1..)?)?.checked_mul(*a.first()?),
+/// More numbers than any step on the way to what is added to a layer has.
+const MOST: usize = 1 << 28;
+
+/// Whether what is added to a layer by tensors of these shapes is as large as its weight of the shape `layer`, and its bias; and whether
+/// nothing much larger is made on the way: a few bytes of two long and narrow matrices can ask for more than there is.
+pub(super) fn fits<'a>(shape: impl Fn(Role) -> Option<&'a [usize]>, layer: &[usize]) -> bool {
+    // Of (out, r) and (r, in, …), or with a core of (r, s, k, k) between them, where the first may be turned.
+    let product = |a: Role, b: Role, core: Option<Role>, is_flattened: bool| {
+        let (a, b, core) = (shape(a)?, shape(b)?, core.and_then(&shape));
+        if !is_flattened && (a.len(), b.len()) != (2, 2) {
+            return Some(usize::MAX);
         }
+        let ((first, second), (inner, inputs)) = (as_matrix(a), as_matrix(b));
+        let Some(core) = core else { return Some(first.saturating_mul(inputs)) };
+        let (outputs, rank) = if is_flattened { (first, second) } else { (second, first) };
+        let inner = inner.max(core.get(1).copied().unwrap_or(0));
+        let places = all(core.get(2..).unwrap_or_default());
+        let on_the_way = [[outputs, rank, places], [outputs, inner, places], [inner, inputs, places]];
+        let is_too_much = on_the_way.iter().any(|sides| all(sides) > MOST);
+        Some(if is_too_much { usize::MAX } else { all(&[outputs, inputs, places]) })
     };
-    let factor = |side: Side| {
-        let core = if side == Side::Two { Role::KronCore } else { Role::Kron(side) };
-        let halves = || pair(Role::KronHalf(side, Half::A), Role::KronHalf(side, Half::B), core, true);
-        shape(Role::Kron(side)).map_or_else(halves, all)
+    let hada = |side| product(Role::Hada(side, Half::A), Role::Hada(side, Half::B), Some(Role::HadaCore(side)), false);
+    let kron = |side: Side| {
+        let core = Some(Role::KronCore).filter(|core| side == Side::Two && shape(*core).is_some());
+        let halves = || product(Role::KronHalf(side, Half::A), Role::KronHalf(side, Half::B), core, core.is_none());
+        shape(Role::Kron(side)).map(all).or_else(halves)
     };
-    pair(Role::Up, Role::Down, Role::Mid, false)
-        .or_else(|| {
-            let core = Role::HadaCore(Side::One);
-            pair(Role::Hada(Side::One, Half::A), Role::Hada(Side::One, Half::B), core, true)
-        })
-        .or_else(|| factor(Side::One)?.checked_mul(factor(Side::Two)?))
-        .or_else(|| all(shape(Role::Difference)?))
+    let pair = product(Role::Up, Role::Down, Some(Role::Mid), true);
+    let ([first, second], [left, right]) = ([Side::One, Side::Two].map(hada), [Side::One, Side::Two].map(kron));
+    let difference = shape(Role::Difference).map(all);
+    // In the order in which they are made.
+    let added = pair
+        .or_else(|| first.zip(second).map(|(first, second)| if first == second { first } else { usize::MAX }))
+        .or_else(|| left.zip(right).map(|(left, right)| left.saturating_mul(right)))
+        .or(difference);
+    let count = all(layer);
+    let bias = shape(Role::BiasDifference).map(all);
+    [first, second, left, right].into_iter().flatten().all(|part| part <= count)
+        && added.is_none_or(|added| added == count)
+        && bias.is_none_or(|bias| layer.first() == Some(&bias))
+}
+
+/// How many numbers there are; the most that can be said where it is more.
+fn all(sides: &[usize]) -> usize {
+    sides.iter().fold(1, |count, side| side.saturating_mul(count))
+}
+
+/// How many rows a tensor has, and how long they are.
+fn as_matrix(shape: &[usize]) -> (usize, usize) {
+    (shape.first().copied().unwrap_or(1), all(shape.get(1..).unwrap_or_default()))
 }
 
 /// One factor of `LoHa`.

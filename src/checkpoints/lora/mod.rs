@@ -6,7 +6,7 @@ mod delta;
 mod keys;
 
 use super::families::{FAMILIES, Family};
-use super::header::{Place, read_metadata, read_places};
+use super::header::{Place, Stamp, read_metadata, read_places};
 use super::weights::Weights;
 use super::{Error, library};
 pub(super) use apply::{Adapted, OtherName};
@@ -60,6 +60,8 @@ impl LoraEntry {
 pub struct Lora {
     name: String,
     path: PathBuf,
+    /// Of the file as it was when its header was read.
+    stamp: Stamp,
     weights: Weights,
     /// The tensors of each layer, by [`joined`] name.
     layers: BTreeMap<(Net, String), BTreeMap<Role, (String, Place)>>,
@@ -151,6 +153,7 @@ const MAX_UNMATCHED: usize = 12;
 impl Lora {
     /// Reads the header of a .safetensors, .pt or .ckpt file.
     pub fn open(path: &Path) -> Result<Self, Error> {
+        let stamp = Stamp::of(path)?;
         let places = read_places(path)?;
         let mut layers: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
         for (name, place) in &places {
@@ -172,6 +175,7 @@ impl Lora {
         Ok(Self {
             name: library::name_of(path),
             path: path.to_owned(),
+            stamp,
             bytes: places.values().map(|place| place.bytes as u64).sum(),
             weights: Weights::open_file(path, places)?,
             layers,
@@ -188,6 +192,16 @@ impl Lora {
         let width = if self.is_of_xl { Some(2048) } else { width };
         let by_width = FAMILIES.iter().find(|family| Some(family.conditioning_width) == width);
         by_width.or_else(|| family_named(&read_metadata(&self.path)))
+    }
+
+    /// Whether its file is another by now.
+    pub(super) fn is_outdated(&self) -> bool {
+        self.stamp.is_outdated(&self.path)
+    }
+
+    /// Refuses a file that is another by now, of which nothing lies where its header said.
+    pub(super) fn check_file(&self) -> Result<(), Error> {
+        if self.is_outdated() { Err(Error::Changed(self.path.clone())) } else { Ok(()) }
     }
 
     /// Whether it changes a network.
@@ -210,9 +224,8 @@ impl Lora {
             let sides = |role| tensors.get(&role).map(|(_, place)| place.shape.as_slice());
             if let (Some(up), Some(down)) = (sides(Role::Up), sides(Role::Down)) {
                 fits &= up.first() == layer.shape.first() && down.get(1) == layer.shape.get(1);
-            } else if let Some(count) = delta::count_of(sides) {
-                fits &= Some(count) == layer.shape.iter().try_fold(1usize, |count, side| count.checked_mul(*side));
             }
+            fits &= delta::fits(sides, &layer.shape);
         }
         if matched == 0 || !fits || self.layers.len() - matched > MAX_UNMATCHED {
             let made_for = match self.family() {

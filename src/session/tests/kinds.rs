@@ -48,6 +48,10 @@ fn a_mask_that_is_painted_with_the_brush_is_painted_anew_as_any_mask() {
     assert_eq!(covers(input.mask.as_ref().unwrap()), (255, 0));
     assert_eq!(input.picture.rgba()[4 * (8 * 16 + 8)], 90, "the mask is no part of the picture");
     stage.end(&job, Outcome::Cancelled);
+    stage.session.draft.only_masked = true;
+    stage.apply(Action::HideResult);
+    assert!(stage.session.context_area().is_some(), "it can be painted up close");
+    stage.session.draft.only_masked = false;
 
     stage.apply(Action::QuickMask);
     assert_eq!(covers(stage.session.document.mask()), (255, 0));
@@ -112,6 +116,10 @@ fn a_project_has_a_file_and_says_when_that_is_behind() {
     assert!(!stage.session.is_behind(), "what is there is what was saved");
     stage.apply(stroke());
     assert!(stage.session.is_behind(), "the mask is a part of it");
+    stage.apply(Action::Undo);
+    assert!(!stage.session.is_behind(), "and is as it was saved once that is taken back");
+    stage.apply(Action::Redo);
+    assert!(stage.session.is_behind());
     // What other programs get is another file.
     stage.apply(Action::SaveProject(home.path().join("export.ora")));
     stage.hears("export.ora");
@@ -134,6 +142,95 @@ fn a_project_has_a_file_and_says_when_that_is_behind() {
     drop(stage);
     let again = super::stage(home.path());
     assert_eq!(again.session.file(), Some(&*first));
+}
+
+#[test]
+fn a_save_that_ends_late_gives_its_file_to_no_other_document() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = over_grey(home.path());
+    let path = home.path().join("first.sfumato");
+    stage.apply(Action::SaveProject(path.clone()));
+    stage.apply(Action::NewCanvas(SIZE));
+    stage.hears("Saved as");
+    assert_eq!(stage.session.file(), None);
+    stage.apply(Action::Undo);
+    // The document itself has it, if it is back by then.
+    stage.apply(Action::SaveProject(path.clone()));
+    stage.apply(Action::Redo);
+    stage.apply(Action::Undo);
+    stage.until(|s| s.file() == Some(&*path));
+}
+
+#[test]
+fn a_save_says_nothing_of_what_was_painted_since() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = over_grey(home.path());
+    let path = home.path().join("first.sfumato");
+    stage.apply(Action::SaveProject(path.clone()));
+    dab(&mut stage, Ink::Colour([1, 2, 3]));
+    std::fs::write(home.path().join("file"), b"where a folder should be").unwrap();
+    stage.apply(Action::SaveProject(home.path().join("file").join("second.sfumato")));
+    stage.apply(Action::SaveProject(home.path().join("export.ora")));
+    stage.hears("second.sfumato was not saved");
+    stage.hears("export.ora");
+    assert_eq!((stage.session.file(), stage.session.is_behind()), (Some(&*path), true));
+}
+
+#[test]
+fn what_was_to_be_painted_next_is_back_with_its_document() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = over_grey(home.path());
+    let (first, second) = (home.path().join("first.sfumato"), home.path().join("second.sfumato"));
+    for (path, prompt) in [(&first, "a cat"), (&second, "a dog")] {
+        stage.session.draft.prompt = prompt.into();
+        stage.apply(Action::SaveProject(path.clone()));
+        stage.until(|s| s.file() == Some(&**path));
+    }
+    stage.apply(Action::OpenPicture(first.clone()));
+    stage.until(|s| s.file() == Some(&*first));
+    assert_eq!(stage.session.draft.prompt, "a cat");
+    stage.apply(Action::Undo);
+    assert_eq!((stage.session.file(), stage.session.draft.prompt.as_str()), (Some(&*second), "a dog"));
+    stage.apply(Action::Redo);
+    assert_eq!((stage.session.file(), stage.session.draft.prompt.as_str()), (Some(&*first), "a cat"));
+}
+
+#[test]
+fn closing_says_what_was_not_saved_and_starting_from_a_result_leaves_the_file() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = over_grey(home.path());
+    let path = home.path().join("first.sfumato");
+    stage.apply(Action::SaveProject(path.clone()));
+    stage.until(|s| s.file().is_some());
+    stage.apply(Action::ClosePicture);
+    assert!(!stage.said().iter().any(|said| said.contains("closed")), "{:?}", stage.said());
+    stage.apply(Action::Undo);
+    assert_eq!(stage.session.file(), Some(&*path));
+    dab(&mut stage, Ink::Colour([1, 2, 3]));
+    stage.apply(Action::ClosePicture);
+    let undo = stage.hears("What was closed was not saved").offers[0].action.clone();
+    stage.apply(undo);
+    let id = stage.paint(30);
+    stage.apply(Action::StartFromResult(id));
+    assert_eq!((stage.session.file(), stage.session.document.stack().layers().len()), (None, 1));
+    stage.apply(Action::Undo);
+    assert_eq!((stage.session.file(), stage.session.document.stack().layers().len()), (Some(&*path), 2));
+}
+
+#[test]
+fn lines_that_no_controlnet_can_see_are_told_of_once() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = over_grey(home.path());
+    stage.apply(Action::ChooseModel("other".into()));
+    make(&mut stage, LayerKind::Control);
+    dab(&mut stage, Ink::Colour([0; 3]));
+    let notice = stage.hears("Nothing lets a picture guide other");
+    stage.apply(Action::Dismiss(notice.id));
+    dab(&mut stage, Ink::Colour([9; 3]));
+    assert!(!stage.said().iter().any(|said| said.contains("Nothing lets")), "{:?}", stage.said());
+    stage.apply(Action::ChooseModel("bozzetto".into()));
+    dab(&mut stage, Ink::Colour([8; 3]));
+    assert!(stage.session.draft.control.is_some());
 }
 
 #[test]
@@ -169,6 +266,9 @@ fn settings_are_taken_from_a_text_or_a_file_without_its_picture() {
     stage.apply(Action::TakeText(text.into()));
     assert_eq!((stage.session.draft.prompt.as_str(), stage.session.draft.seed), ("a cat", 42));
     stage.apply(Action::TakeText("Steps: are many".into()));
+    let draft = &stage.session.draft;
+    let expected = ("Steps: are many", 12, 42);
+    assert_eq!((draft.prompt.as_str(), draft.steps, draft.seed), expected, "it names no settings");
     let path = home.path().join("made elsewhere.png");
     let parameters = text.replace("a cat", "a dog");
     Picture::filled(SIZE, [1; 4]).write_png(&path, &[("parameters", &parameters)]).unwrap();

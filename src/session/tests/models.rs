@@ -124,6 +124,25 @@ fn the_file_of_the_chosen_model_is_read_in_the_background_and_found_by_what_is_i
 }
 
 #[test]
+fn a_picture_does_not_carry_the_hash_of_what_its_model_was_before_it_was_changed() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("sepia.ckpt");
+    std::fs::write(&path, "abc").unwrap();
+    let (kind, stored, file) = (String::new(), "f16", path.clone());
+    let details = Details { kind, stored, bytes: 3, bytes_in_memory: 3, vae_width: 32, path: file, preview: None };
+    let model = Model { details: Some(details), ..Model::new("sepia", "", &defaults()) };
+    let mut stage = stage_with(home.path(), vec![model]);
+    stage.until(|s| s.models[0].hash.is_some());
+    stage.apply(Action::Generate);
+    let job = stage.job();
+    assert_eq!(stage.session.file_hashes(&job.request).model.as_deref(), Some("ba7816bf8f"));
+    std::fs::write(&path, "").unwrap();
+    assert_eq!(stage.session.file_hashes(&job.request).model, None);
+    stage.end(&job, Outcome::Finished(painted(&job, 9)));
+    stage.until(|s| s.models[0].hash.as_deref() == Some("e3b0c44298"));
+}
+
+#[test]
 fn what_goes_with_models_is_taken_where_it_is_dropped_and_says_how_it_is_used() {
     let home = tempfile::tempdir().unwrap();
     let tensor = || candle_core::Tensor::zeros((4, 4), candle_core::DType::F32, &candle_core::Device::Cpu).unwrap();

@@ -1,7 +1,9 @@
 //! Tiles of bytes by what the processor has for them: AMX, or vectors with `vpdpbusd` (AVX-512 VNNI, AVX-VNNI).
 
 use super::{DEPTH, GROUP};
-use crate::kernels::cpu::tiles::{self, Line, Rows, SIDE, STEP, Sums};
+#[cfg(target_arch = "x86_64")]
+use crate::kernels::cpu::tiles;
+use crate::kernels::cpu::tiles::{Line, Rows, SIDE, STEP, Sums};
 #[cfg(target_arch = "x86_64")]
 use crate::kernels::cpu::vector::Vectors;
 
