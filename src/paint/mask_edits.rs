@@ -166,6 +166,7 @@ pub(super) fn difference(before: &Mask, after: &Mask, bounds: Bounds) -> Option<
 mod tests {
     use super::super::{Brush, Edit, PaintBrush, Sample, Tool};
     use super::*;
+    use crate::geom::Point;
 
     const EXTENT: Extent = Extent::new(40, 30);
 
