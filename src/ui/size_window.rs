@@ -6,7 +6,7 @@ use super::widgets::{primary_button, row};
 use crate::geom::Extent;
 use crate::paint::Frame;
 use crate::session::{Action, Session};
-use egui::{Align2, Context, DragValue, RichText, Sense, Stroke, StrokeKind, Ui, Window, vec2};
+use egui::{Align2, Context, DragValue, Key, RichText, Sense, Stroke, StrokeKind, Ui, Window, vec2};
 
 /// What is being typed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +91,8 @@ pub(super) fn size_window(ctx: &Context, session: &Session, view: &mut ViewState
             closes |= ui.add(egui::Button::new("Cancel").min_size(vec2(130.0, 38.0))).clicked();
         });
     });
+    // A number that was being typed has given up the focus by now.
+    applies |= ctx.input(|i| i.key_pressed(Key::Enter)) && ctx.memory(|m| m.focused().is_none());
     if applies {
         out.act(sizing.action(canvas));
     }
