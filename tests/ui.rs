@@ -1011,7 +1011,7 @@ fn help_and_brush_are_all_there_in_the_smallest_window() {
         assert!(node.rect().right() <= canvas.right() && node.rect().bottom() <= canvas.top(), "{:?}", node.rect());
     }
     window.press(Modifiers::NONE, Key::F1);
-    for label in ["Line from the last stroke", "Shift + click", "Write the prompt", "Ctrl+Shift+Z"] {
+    for label in ["Line from the last stroke", "Shift + click", "Write the prompt", "Key of Redo: Ctrl+Shift+Z"] {
         let rect = window.harness.get_by_label(label).rect();
         assert!(rect.left() >= 0.0 && rect.right() <= size[0], "{label}: {rect:?}");
     }

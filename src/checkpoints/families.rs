@@ -1,6 +1,5 @@
 use super::{LatentToRgb, Prediction};
-use crate::kernels::Activation;
-use crate::networks::{ClipTextConfig, Output};
+use crate::networks::{Activation, ClipTextConfig, Output};
 
 /// What is known of a kind of model beyond its files.
 #[derive(Clone, Debug, PartialEq)]

@@ -21,16 +21,18 @@ pub(super) fn promptly<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 mod tests {
     use super::*;
     use rayon::prelude::*;
+    use std::sync::{Condvar, Mutex};
     use std::time::Duration;
 
     #[test]
     fn it_does_not_wait_for_threads_that_compute_something_else() {
-        let (release, wait) = crossbeam_channel::unbounded::<()>();
+        let (is_over, changes) = (Mutex::new(false), Condvar::new());
         let busy = rayon::current_num_threads();
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 (0..busy).into_par_iter().with_max_len(1).for_each(|_| {
-                    wait.recv_timeout(Duration::from_secs(20)).unwrap_or_default();
+                    let most = Duration::from_secs(20);
+                    drop(changes.wait_timeout_while(is_over.lock().unwrap(), most, |is_over| !*is_over).unwrap());
                 });
             });
             std::thread::sleep(Duration::from_millis(50));
@@ -38,7 +40,8 @@ mod tests {
             let sum: u32 = promptly(|| (0..100_u32).into_par_iter().sum());
             assert_eq!(sum, 4950);
             assert!(begins.elapsed() < Duration::from_secs(10));
-            (0..busy).for_each(|_| release.send(()).unwrap());
+            *is_over.lock().unwrap() = true;
+            changes.notify_all();
         });
     }
 }

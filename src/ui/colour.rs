@@ -89,7 +89,7 @@ pub(super) fn colour_ui(ui: &mut Ui, palette: &PaintBox, view: &mut ViewState, o
 
 fn square_ui(ui: &mut Ui, hsv: &mut Hsv) {
     const CELLS: usize = 12;
-    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 96.0), Sense::click_and_drag());
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 78.0), Sense::click_and_drag());
     response.widget_info(|| WidgetInfo::labeled(Role::ColorWell, true, "Saturation and brightness"));
     let at = |x: f32, y: f32| Hsv { saturation: x, value: 1.0 - y, ..*hsv };
     gradient(ui, rect, CELLS, CELLS, |x, y| at(x, y).rgb());
