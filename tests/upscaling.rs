@@ -321,7 +321,7 @@ fn a_file_that_asks_for_more_than_weights_is_refused_by_name() {
         (&b"\x80\x02cos\nsystem\nX\x09\x00\x00\x00touch /x/\x85R."[..], "to call os.system"),
         (b"\x80\x02}X\x01\x00\x00\x00acbuiltins\neval\nX\x01\x00\x00\x00x\x85Rs.", "to call builtins.eval"),
         (b"\x80\x02(ios\nsystem\n.", "for the instruction INST"),
-        (b"\x80\x04\x8c\x02os\x8c\x06system\x93.", "for the instruction 0x8c"),
+        (b"\x80\x04\x8c\x02os\x8c\x06system\x93)R.", "to call os.system"),
         (b"\x80\x02cos\nsystem\n)\x81.", "to call os.system"),
     ] {
         let path = written(&folder, "hostile.pth", &[&before[..], pickle].concat());
