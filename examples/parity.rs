@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::process::{Command, ExitCode};
 
 /// The tests that measure with `tests/shared/parity.rs`.
-const TESTS: [&str; 11] = [
+const TESTS: [&str; 12] = [
     "consistency_models",
     "diffusion_matches_diffusers",
     "editing_models",
@@ -18,6 +18,7 @@ const TESTS: [&str; 11] = [
     "networks_match_diffusers",
     "runs",
     "single_files",
+    "soft_masks",
     "starts",
     "vaes",
     "xl",

@@ -16,7 +16,8 @@ struct Canvas {
     place: vec4<f32>,
     // Width and height of the picture in image pixels; side of a checker cell, reach of the shadow, in target pixels.
     extent: vec4<f32>,
-    // 0 nothing, 1 the picture, 2 a preview, 3 a preview over the picture, 4 the same where the mask repaints, 5 before and after; 1 if there is a mask to show; how far the dashes around it have marched; width of a hatch line, a quarter of a dash and its gap.
+    // What SHOWS and SHOWS_MASK say, for the twin; how far the dashes around the mask have marched; width of a hatch line, a quarter of a dash and
+    // its gap.
     show: vec4<f32>,
     // Left, top, width and height of what the preview stands for, in image pixels.
     part: vec4<f32>,
@@ -38,6 +39,12 @@ struct Canvas {
 @group(0) @binding(1) var picture: texture_2d<f32>;
 @group(0) @binding(2) var preview: texture_2d<f32>;
 @group(0) @binding(3) var mask: texture_2d<f32>;
+
+// 0 nothing, 1 the picture, 2 a preview, 3 a preview over the picture, 4 the same where the mask repaints, 5 before and after. Each has a pipeline
+// of its own: a driver that draws on the processor computes both sides of a condition that it cannot know beforehand.
+override SHOWS: u32;
+// Whether there is a mask to show.
+override SHOWS_MASK: bool;
 
 // The most texels that are averaged along each axis; beyond, the area is thinned out.
 const MAX_TAPS: i32 = 32;
@@ -156,7 +163,7 @@ fn fragment(@builtin(position) position: vec4<f32>) -> @location(0) vec4<f32> {
 
     let overlap = min(at + vec2<f32>(0.5), bottom_right) - max(at - vec2<f32>(0.5), top_left);
     let covered = clamp(overlap.x, 0.0, 1.0) * clamp(overlap.y, 0.0, 1.0);
-    if covered <= 0.0 || canvas.show.x < 0.5 {
+    if SHOWS == 0u || covered <= 0.0 {
         return colour;
     }
 
@@ -170,24 +177,24 @@ fn fragment(@builtin(position) position: vec4<f32>) -> @location(0) vec4<f32> {
     let split = top_left.x + canvas.compare.x * canvas.place.z;
     let first = low / texel_side();
     let end = high / texel_side();
-    if canvas.show.x > 4.5 && at.x < split {
+    if SHOWS == 5u && at.x < split {
         inside = over(area(preview, first, end), inside);
-    } else if canvas.show.x < 1.5 || canvas.show.x > 2.5 {
+    } else if SHOWS != 2u {
         inside = over(area(picture, first, end), inside);
     }
     let place = (low + high) * 0.5;
-    if canvas.show.x > 1.5 && canvas.show.x < 4.5 && all(place >= canvas.part.xy) && all(place < canvas.part.xy + canvas.part.zw) {
+    if SHOWS >= 2u && SHOWS <= 4u && all(place >= canvas.part.xy) && all(place < canvas.part.xy + canvas.part.zw) {
         let estimate = over(preview_spline(place), ground);
-        if canvas.show.x > 3.5 {
+        if SHOWS == 4u {
             inside = mix(inside, estimate, area(mask, first, end).r);
         } else {
             inside = estimate;
         }
     }
-    if canvas.show.y > 0.5 {
+    if SHOWS_MASK {
         inside = over(mask_colour(at, first, end), inside);
     }
-    if canvas.show.x > 4.5 && canvas.compare.x > 0.0 && canvas.compare.x < canvas.extent.x {
+    if SHOWS == 5u && canvas.compare.x > 0.0 && canvas.compare.x < canvas.extent.x {
         let away = abs(at.x - split);
         if away < canvas.compare.y {
             inside = canvas.mask_inner_line;

@@ -90,7 +90,7 @@ impl eframe::App for Scene {
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
         let rect = egui::Rect::from_min_size(egui::Pos2::ZERO, egui::vec2(VIEWPORT[0] as f32, VIEWPORT[1] as f32));
         let paint = CanvasPaint::new(&self.shown, self.uniforms);
-        ui.painter().add(paint.into_shape(rect));
+        ui.painter().add(paint.into_shape(ui.ctx(), rect));
     }
 }
 

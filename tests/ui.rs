@@ -49,6 +49,8 @@ impl Dialogs for Chosen {
 mod finer;
 #[path = "ui/frames.rs"]
 mod frames;
+#[path = "ui/kept.rs"]
+mod kept;
 #[path = "ui/keys.rs"]
 mod keys;
 #[path = "ui/paint_in.rs"]

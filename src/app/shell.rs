@@ -1,7 +1,7 @@
 //! What eframe calls: takes in what happened elsewhere, shows the panels, passes on what the person did.
 
 use super::dialogs::{Asking, Dialogs};
-use crate::render;
+use crate::render::{self, KeptWindow};
 use crate::session::{Action, Session, Shown, Wish};
 use crate::ui::{self, Ask, ViewState, theme};
 use egui::{Context, Event, ViewportCommand};
@@ -31,7 +31,11 @@ impl App {
         theme::install(&cc.egui_ctx);
         theme::follow(&cc.egui_ctx, session.settings.theme);
         let asking = Asking::new(dialogs);
-        let view = ViewState { marches: render::is_fast(state), ..ViewState::default() };
+        let is_fast = render::is_fast(state);
+        if !is_fast {
+            KeptWindow::install(&cc.egui_ctx, state);
+        }
+        let view = ViewState { marches: is_fast, ..ViewState::default() };
         Ok(Self { session, view, asking, device: device.to_owned(), title: String::new() })
     }
 

@@ -1,8 +1,9 @@
 //! What shaders/canvas.wgsl is told, and its CPU twin: [`canvas`] computes the colour of one screen pixel in the same steps.
 //! The file explains the rules; here they are again in Rust so that a test can hold one against the other.
 
-use super::levels::{level_at, pixels_per_texel};
+use super::levels::{Slot, Upload, level_at, pixels_per_texel};
 use crate::geom::Extent;
+use eframe::egui::{Rect, pos2, vec2};
 
 /// A premultiplied colour in gamma space, each channel 0..1.
 pub type Colour = [f32; 4];
@@ -61,6 +62,27 @@ impl CanvasUniforms {
             compare: [split / count, line, level_at(across * count) as f32, 0.0],
             ..self
         }
+    }
+
+    /// What is shown, and whether with the mask: the constants of the shader.
+    pub(super) fn shows(&self) -> (u8, bool) {
+        (self.show[0] as u8, self.show[1] > 0.5)
+    }
+
+    /// Which box of the window shows what an upload changes, in points, where the canvas lies over `rect` of it. The lines around a mask reach a
+    /// pixel further.
+    pub(super) fn in_window(&self, upload: &Upload, rect: Rect) -> Rect {
+        let [left, top, width, height] = if upload.slot == Slot::Preview {
+            self.part
+        } else {
+            let (bounds, texel) = (upload.bounds, pixels_per_texel(upload.extent) as f32);
+            [bounds.left, bounds.top, bounds.extent.width, bounds.extent.height].map(|pixels| pixels as f32 / texel)
+        };
+        let per_point = self.viewport[2] / rect.width();
+        let [x, y, across, down] = self.place;
+        let in_pixels =
+            Rect::from_min_size(pos2(x + left * across, y + top * down), vec2(width * across, height * down));
+        (in_pixels.expand(2.0) / per_point).translate(rect.min.to_vec2()).intersect(rect)
     }
 }
 

@@ -1,12 +1,15 @@
 //! The textures and the pipeline of the canvas, and the callback that draws it inside egui's render pass.
 
 use super::canvas::CanvasUniforms;
+use super::kept::KeptWindow;
 use super::levels::{Content, Slot, Upload};
 use super::shaders::CANVAS;
 use super::uploads::{CanvasPicture, Queue};
 use crate::geom::{Bounds, Extent};
-use eframe::egui::{PaintCallbackInfo, Rect, Shape};
+use eframe::egui::{Context, PaintCallbackInfo, Rect, Shape};
 use eframe::egui_wgpu::{self, wgpu};
+use std::collections::HashMap;
+use std::sync::MutexGuard;
 
 /// One frame of the canvas.
 pub struct CanvasPaint {
@@ -15,13 +18,20 @@ pub struct CanvasPaint {
 }
 
 impl CanvasPaint {
+    fn waiting(&self) -> MutexGuard<'_, Vec<Upload>> {
+        self.queue.lock().expect("no thread panics while it holds the queue")
+    }
+
     /// A frame that shows `shown` as `uniforms` say.
     pub fn new(shown: &CanvasPicture, uniforms: CanvasUniforms) -> Self {
         Self { uniforms: uniforms.in_texels(), queue: shown.queue() }
     }
 
     /// The frame as something for egui to draw, over `rect` of the window.
-    pub fn into_shape(self, rect: Rect) -> Shape {
+    pub fn into_shape(self, ctx: &Context, rect: Rect) -> Shape {
+        if let Some(window) = ctx.plugin_opt::<KeptWindow>() {
+            window.lock().expect_canvas(rect, &self.uniforms, &self.waiting());
+        }
         egui_wgpu::Callback::new_paint_callback(rect, self).into()
     }
 }
@@ -36,7 +46,7 @@ impl egui_wgpu::CallbackTrait for CanvasPaint {
         resources: &mut egui_wgpu::CallbackResources,
     ) -> Vec<wgpu::CommandBuffer> {
         if let Some(gpu) = resources.get_mut::<CanvasGpu>() {
-            let uploads = std::mem::take(&mut *self.queue.lock().expect("no thread panics while it holds the queue"));
+            let uploads = std::mem::take(&mut *self.waiting());
             // Paper is one tile many times, and is turned into texels once.
             let mut last = None;
             for upload in uploads {
@@ -45,6 +55,7 @@ impl egui_wgpu::CallbackTrait for CanvasPaint {
                 last = Some((upload, levels)).filter(|(upload, _)| matches!(upload.content, Content::Tile(_)));
             }
             queue.write_buffer(&gpu.uniforms, 0, bytemuck::bytes_of(&self.uniforms));
+            gpu.be_able_to_show(device, self.uniforms.shows());
         }
         Vec::new()
     }
@@ -56,7 +67,7 @@ impl egui_wgpu::CallbackTrait for CanvasPaint {
         resources: &egui_wgpu::CallbackResources,
     ) {
         if let Some(gpu) = resources.get::<CanvasGpu>() {
-            pass.set_pipeline(&gpu.pipeline);
+            pass.set_pipeline(&gpu.pipelines[&self.uniforms.shows()]);
             pass.set_bind_group(0, &gpu.bind_group, &[]);
             pass.draw(0..3, 0..1);
         }
@@ -65,7 +76,10 @@ impl egui_wgpu::CallbackTrait for CanvasPaint {
 
 /// What lives on the GPU between frames.
 struct CanvasGpu {
-    pipeline: wgpu::RenderPipeline,
+    /// By what they show, and whether with a mask.
+    pipelines: HashMap<(u8, bool), wgpu::RenderPipeline>,
+    target: wgpu::TextureFormat,
+    layout: wgpu::BindGroupLayout,
     bind_group: wgpu::BindGroup,
     uniforms: wgpu::Buffer,
     textures: [wgpu::Texture; 3],
@@ -75,8 +89,12 @@ struct CanvasGpu {
 pub fn install(state: &egui_wgpu::RenderState) {
     // By default such an error ends the program. What the graphics card cannot do is seen on the canvas; what is edited is not touched.
     state.device.on_uncaptured_error(std::sync::Arc::new(|error| tracing::error!("the canvas was not drawn: {error}")));
-    let gpu = CanvasGpu::new(&state.device, state.target_format);
-    state.renderer.write().callback_resources.insert(gpu);
+    install_into(&mut state.renderer.write(), &state.device, state.target_format);
+}
+
+/// The same for one renderer.
+pub(super) fn install_into(renderer: &mut egui_wgpu::Renderer, device: &wgpu::Device, target: wgpu::TextureFormat) {
+    renderer.callback_resources.insert(CanvasGpu::new(device, target));
 }
 
 /// Whether a graphics card draws, and not the processor in its place.
@@ -88,31 +106,6 @@ const SLOTS: [Slot; 3] = [Slot::Picture, Slot::Preview, Slot::Mask];
 
 impl CanvasGpu {
     fn new(device: &wgpu::Device, target: wgpu::TextureFormat) -> Self {
-        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some(CANVAS.name),
-            source: wgpu::ShaderSource::Wgsl(CANVAS.source.into()),
-        });
-        let pipeline = device.create_render_pipeline(&wgpu::RenderPipelineDescriptor {
-            label: Some(CANVAS.name),
-            layout: None,
-            vertex: wgpu::VertexState {
-                module: &module,
-                entry_point: Some("vertex"),
-                buffers: &[],
-                compilation_options: wgpu::PipelineCompilationOptions::default(),
-            },
-            fragment: Some(wgpu::FragmentState {
-                module: &module,
-                entry_point: Some("fragment"),
-                targets: &[Some(target.into())],
-                compilation_options: wgpu::PipelineCompilationOptions::default(),
-            }),
-            primitive: wgpu::PrimitiveState::default(),
-            depth_stencil: None,
-            multisample: wgpu::MultisampleState::default(),
-            multiview_mask: None,
-            cache: None,
-        });
         let uniforms = device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("canvas uniforms"),
             size: size_of::<CanvasUniforms>() as u64,
@@ -120,8 +113,22 @@ impl CanvasGpu {
             mapped_at_creation: false,
         });
         let textures = SLOTS.map(|slot| new_texture(device, slot, Extent::new(1, 1), 1));
-        let bind_group = bind(device, &pipeline, &uniforms, &textures);
-        Self { pipeline, bind_group, uniforms, textures }
+        let layout = layout(device);
+        let bind_group = bind(device, &layout, &uniforms, &textures);
+        Self { pipelines: HashMap::new(), target, layout, bind_group, uniforms, textures }
+    }
+
+    /// Makes the pipeline for this, if there is none yet.
+    fn be_able_to_show(&mut self, device: &wgpu::Device, shows: (u8, bool)) {
+        self.pipelines.entry(shows).or_insert_with(|| {
+            let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+                label: Some(CANVAS.name),
+                bind_group_layouts: &[Some(&self.layout)],
+                immediate_size: 0,
+            });
+            let constants = [("SHOWS", f64::from(shows.0)), ("SHOWS_MASK", f64::from(u8::from(shows.1)))];
+            CANVAS.pipeline(device, self.target, Some(&layout), &constants)
+        });
     }
 
     fn take(&mut self, device: &wgpu::Device, queue: &wgpu::Queue, upload: &Upload, texels: &[(Bounds, Vec<u8>)]) {
@@ -132,7 +139,7 @@ impl CanvasGpu {
             (texture.width(), texture.height(), texture.mip_level_count()) == (extent.width, extent.height, levels);
         if !is_so || matches!(upload.content, Content::Nothing) {
             self.textures[index] = new_texture(device, upload.slot, extent, levels);
-            self.bind_group = bind(device, &self.pipeline, &self.uniforms, &self.textures);
+            self.bind_group = bind(device, &self.layout, &self.uniforms, &self.textures);
         }
         for (level, (bounds, bytes)) in (0..).zip(texels) {
             queue.write_texture(
@@ -175,9 +182,29 @@ fn new_texture(device: &wgpu::Device, slot: Slot, extent: Extent, levels: u32) -
     })
 }
 
+/// What the shader reads: its uniforms and the three textures.
+fn layout(device: &wgpu::Device) -> wgpu::BindGroupLayout {
+    let uniforms = wgpu::BindingType::Buffer {
+        ty: wgpu::BufferBindingType::Uniform,
+        has_dynamic_offset: false,
+        min_binding_size: None,
+    };
+    let texture = wgpu::BindingType::Texture {
+        sample_type: wgpu::TextureSampleType::Float { filterable: false },
+        view_dimension: wgpu::TextureViewDimension::D2,
+        multisampled: false,
+    };
+    let entry =
+        |binding, ty| wgpu::BindGroupLayoutEntry { binding, visibility: wgpu::ShaderStages::FRAGMENT, ty, count: None };
+    device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+        label: Some(CANVAS.name),
+        entries: &[entry(0, uniforms), entry(1, texture), entry(2, texture), entry(3, texture)],
+    })
+}
+
 fn bind(
     device: &wgpu::Device,
-    pipeline: &wgpu::RenderPipeline,
+    layout: &wgpu::BindGroupLayout,
     uniforms: &wgpu::Buffer,
     textures: &[wgpu::Texture; 3],
 ) -> wgpu::BindGroup {
@@ -185,7 +212,7 @@ fn bind(
     let entry = |binding: u32, resource| wgpu::BindGroupEntry { binding, resource };
     device.create_bind_group(&wgpu::BindGroupDescriptor {
         label: Some(CANVAS.name),
-        layout: &pipeline.get_bind_group_layout(0),
+        layout,
         entries: &[
             entry(0, uniforms.as_entire_binding()),
             entry(1, wgpu::BindingResource::TextureView(&views[0])),

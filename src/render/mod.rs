@@ -4,12 +4,15 @@
 //! egui's render pass. Each shader in shaders/ has a twin of the same name here that computes one pixel of it on the CPU.
 
 pub mod canvas;
+mod damage;
 mod gpu;
+mod kept;
 mod levels;
 mod shaders;
 mod uploads;
 
 pub use gpu::{CanvasPaint, install, is_fast};
+pub use kept::KeptWindow;
 pub use levels::{Content, Slot, Upload};
 pub use shaders::{SHADERS, Shader};
 pub use uploads::CanvasPicture;

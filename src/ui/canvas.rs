@@ -20,8 +20,8 @@ use std::sync::Arc;
 /// The smallest and the largest brush, in image pixels.
 pub const BRUSH_SIZES: std::ops::RangeInclusive<f32> = 1.0..=2048.0;
 
-/// The canvas, over all that is left of the window.
-pub fn canvas_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut Outbox) {
+/// The canvas, over all that is left of the window. `covered` points of it at the top have something over them.
+pub fn canvas_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, covered: f32, out: &mut Outbox) {
     let (rect, response) = ui.allocate_exact_size(ui.available_size(), Sense::click_and_drag());
     let shown = session.canvas().clone();
     response.widget_info(|| WidgetInfo::labeled(Role::Image, true, description(session, &shown)));
@@ -50,7 +50,7 @@ pub fn canvas_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut
     let shows_mask = view.stroke.is_some() || matches!(shown, Shown::Document(_)) && session.document.has_mask();
     let marched = marched(ui, shows_mask, view);
     let uniforms = uniforms(ui, &scene, split(&shown, view), shows_mask, marched);
-    ui.painter().set(under_tools, CanvasPaint::new(&view.canvas, uniforms).into_shape(rect));
+    ui.painter().set(under_tools, CanvasPaint::new(&view.canvas, uniforms).into_shape(ui.ctx(), rect));
 
     if let Shown::Empty(_) = shown {
         empty_state(ui, session, placement.picture_in_ui().intersect(rect), rect);
@@ -62,21 +62,22 @@ pub fn canvas_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut
     } else {
         show_cursor(ui, &response, &scene, view, is_panning);
     }
+    let free = rect.with_min_y(rect.top() + covered);
     if let Some(id) = shown.result()
         && view.stroke.is_none()
         && view.paints_from.is_none()
         && view.presses.is_empty()
     {
-        super::result_bar::result_bar(ui, rect, id, session, view, out);
+        super::result_bar::result_bar(ui, free, id, session, view, out);
     }
     if view.painting_in.is_none() {
-        paint_in_bar(ui, rect, &scene, out);
+        paint_in_bar(ui, free, &scene, out);
     }
     if session.document.has_picture() && !view.is_at_work() {
         super::way_bar::way_bar(ui, rect, session, out);
     }
     if session.is_live() && shown.result().is_none() && view.painting.is_none() && view.stroke.is_none() {
-        super::result_bar::live_bar(ui, rect, matches!(shown, Shown::Live { .. }), out);
+        super::result_bar::live_bar(ui, free, matches!(shown, Shown::Live { .. }), out);
     }
     response.context_menu(|ui| context_menu(ui, &shown, view, out));
     if ui.input(|i| !i.raw.hovered_files.is_empty()) {

@@ -72,7 +72,7 @@ pub fn window_ui(ui: &mut Ui, session: &mut Session, view: &mut ViewState, devic
             prompt_panel::progress_line(ui, running);
         });
     }
-    if !session.notices.is_empty() {
+    if view.gallery_open && !session.notices.is_empty() {
         let frame =
             Frame::new().fill(palette.backdrop).inner_margin(Margin { left: 12, right: 12, top: 10, bottom: 2 });
         Panel::top("notices").frame(frame).show_separator_line(false).show(ui, |ui| {
@@ -83,7 +83,9 @@ pub fn window_ui(ui: &mut Ui, session: &mut Session, view: &mut ViewState, devic
         if view.gallery_open {
             gallery::gallery_ui(ui, session, view, &mut out);
         } else {
-            canvas::canvas_ui(ui, session, view, &mut out);
+            let rect = ui.available_rect_before_wrap();
+            let covered = notices::notices_over(ui, rect, &session.notices, &mut out);
+            canvas::canvas_ui(ui, session, view, covered, &mut out);
         }
     });
     drop_window::drop_window(&ctx, session, view, &mut out);

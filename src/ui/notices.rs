@@ -5,11 +5,31 @@ use super::state::Outbox;
 use super::theme::Palette;
 use super::widgets::{Look, sized_icon_button};
 use crate::session::{Action, Notice, NoticeKind, Notices};
-use egui::{Frame, Label, Margin, Rect, Ui, vec2};
+use egui::{Area, Frame, Id, Label, Margin, Order, Rect, Stroke, Ui, vec2};
 use std::time::Instant;
 
 /// The most bars that are shown at once; the newest come first.
 const MOST: usize = 3;
+
+/// How far the bars over the canvas stand from its edges, in points.
+const MARGIN: f32 = 10.0;
+
+/// The bars over the canvas, which does not give way: it must not move while somebody paints on it. How much of its height they cover.
+pub(super) fn notices_over(ui: &Ui, canvas: Rect, notices: &Notices, out: &mut Outbox) -> f32 {
+    if notices.is_empty() {
+        return 0.0;
+    }
+    let area = Area::new(Id::unique("notices"))
+        .order(Order::Middle)
+        .fixed_pos(canvas.min + vec2(MARGIN, MARGIN))
+        .constrain_to(canvas)
+        .fade_in(false);
+    let shown = area.show(ui.ctx(), |ui| {
+        ui.set_width(canvas.width() - 2.0 * MARGIN);
+        notices_ui(ui, notices, out);
+    });
+    shown.response.rect.bottom() - canvas.top()
+}
 
 /// The bars.
 pub(super) fn notices_ui(ui: &mut Ui, notices: &Notices, out: &mut Outbox) {
@@ -32,7 +52,11 @@ fn notice_ui(ui: &mut Ui, notice: &Notice, out: &mut Outbox) {
         NoticeKind::Error => (palette.error_fill, Icon::Warning, palette.error),
         NoticeKind::Info => (palette.info_fill, Icon::Info, palette.text_weak),
     };
-    let frame = Frame::new().fill(fill).inner_margin(Margin::symmetric(12, 7)).corner_radius(8);
+    let frame = Frame::new()
+        .fill(fill)
+        .stroke(Stroke::new(1.0, palette.field_line))
+        .inner_margin(Margin::symmetric(12, 7))
+        .corner_radius(8);
     frame.show(ui, |ui| {
         let left = |ui: &mut Ui| {
             let (rect, _) = ui.allocate_exact_size(vec2(18.0, 24.0), egui::Sense::hover());

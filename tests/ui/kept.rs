@@ -1,0 +1,73 @@
+//! Only what changed is drawn anew where the processor draws the window: what is seen then must be what a window drawn whole looks like.
+
+use super::*;
+use sfumato::paint::{Combine, Shape};
+use sfumato::render::KeptWindow;
+
+impl Window {
+    /// Draws what changed, and then everything.
+    fn looks_the_same_drawn_whole(&mut self, after: &str) {
+        let in_part = self.harness.render().unwrap();
+        self.harness.ctx.plugin::<KeptWindow>().lock().forget();
+        let whole = self.harness.render().unwrap();
+        let differs: Vec<_> = in_part.enumerate_pixels().zip(whole.pixels()).filter(|((_, _, a), b)| a != b).collect();
+        assert!(
+            differs.is_empty(),
+            "after {after}: {} pixels, first kept and drawn anew {:?}",
+            differs.len(),
+            differs[0]
+        );
+    }
+}
+
+#[test]
+fn a_window_of_which_only_what_changed_is_drawn_looks_like_one_drawn_whole() {
+    let mut window = window();
+    window.looks_the_same_drawn_whole("opening");
+    window.drop_picture(Extent::new(300, 200));
+    window.looks_the_same_drawn_whole("a picture was dropped");
+    for key in [Key::B, Key::E, Key::V, Key::R, Key::F1, Key::Escape, Key::B] {
+        window.press(Modifiers::NONE, key);
+        window.looks_the_same_drawn_whole(&format!("{key:?}"));
+    }
+    // What is under way of a stroke, not only what comes of it.
+    let middle = window.canvas();
+    window.harness.hover_at(middle);
+    window.harness.step();
+    window.harness.drag_at(middle);
+    for i in 0..12 {
+        window.harness.hover_at(middle + vec2(i as f32 * 9.5, (i % 3) as f32 * 21.0));
+        window.harness.step();
+        window.looks_the_same_drawn_whole(&format!("{i} moves of a stroke"));
+    }
+    window.harness.drop_at(middle);
+    window.harness.run();
+    window.looks_the_same_drawn_whole("a stroke");
+    let mask = Shape::Ellipse(Point::new(40.5, 30.5), Point::new(220.0, 150.0));
+    window.apply(Action::MaskShape(mask, Combine::Add));
+    window.looks_the_same_drawn_whole("a mask");
+    window.press(Modifiers::NONE, Key::Plus);
+    window.looks_the_same_drawn_whole("zooming");
+    window.press(Modifiers::COMMAND, Key::Z);
+    window.press(Modifiers::COMMAND, Key::Z);
+    window.looks_the_same_drawn_whole("undoing");
+    window.harness.get_by_label("File").click();
+    window.harness.run();
+    window.looks_the_same_drawn_whole("opening a menu");
+    window.press(Modifiers::NONE, Key::Escape);
+    window.write_prompt("a pear, and some words that nobody has written here before: \u{e4}\u{df}\u{f1}\u{3bb}\u{436}");
+    window.looks_the_same_drawn_whole("typing");
+    window.press(Modifiers::COMMAND, Key::Enter);
+    let job = window.job();
+    for steps in 1..3 {
+        window.steps(&job, steps);
+        window.looks_the_same_drawn_whole("a preview");
+    }
+    window.finish(&job);
+    window.looks_the_same_drawn_whole("a result");
+    window.apply(Action::SetTheme(Theme::Light));
+    window.looks_the_same_drawn_whole("light");
+    window.harness.set_size(vec2(900.0, 600.0));
+    window.harness.run();
+    window.looks_the_same_drawn_whole("another size");
+}
