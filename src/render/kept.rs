@@ -77,7 +77,7 @@ impl Plugin for KeptWindow {
     }
 
     fn output_hook(&mut self, ctx: &Context, output: &mut FullOutput) {
-        self.told().textures.0.append(std::mem::take(&mut output.textures_delta));
+        self.told().textures.0.append(output.textures_delta.clone());
         let shapes = Arc::new(std::mem::take(&mut output.shapes));
         let frame = Frame { ctx: ctx.clone(), shapes, told: self.told.clone() };
         let rect = ctx.viewport_rect();
