@@ -149,7 +149,7 @@ def main():
     parser.add_argument("program", nargs="?", default="target/release/sfumato")
     parser.add_argument("--size", default="1280x800")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as home, tempfile.TemporaryDirectory() as memory:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home, tempfile.TemporaryDirectory() as memory:
         display = Display(given.size, memory)
         window = Window(given.program, Path(home))
         width, height = given.size.split("x")

@@ -161,6 +161,14 @@ fn jobs(ctx: &Context, damage: &Damage, shapes: &[ClippedShape], screen: &Screen
     ctx.tessellate(within, screen.pixels_per_point)
 }
 
+/// Whether a shape shows a texture that is one of those.
+fn uses(shape: &Shape, is_one: &impl Fn(TextureId) -> bool) -> bool {
+    match shape {
+        Shape::Vec(shapes) => shapes.iter().any(|shape| uses(shape, is_one)),
+        _ => is_one(shape.texture_id()),
+    }
+}
+
 /// What lives on the GPU between frames, or in its driver.
 struct KeptGpu {
     renderer: Renderer,
@@ -197,24 +205,26 @@ impl KeptGpu {
         told: &Told,
     ) -> Damage {
         let mut damage = Damage::default();
-        // Texels are moved when the fonts' texture grows; how it looks stays the same, but by a rounding.
         let fits = |target: &Target| {
             (target.size, target.pixels_per_point) == (screen.size_in_pixels, screen.pixels_per_point)
         };
-        let other_images = told
-            .textures
-            .0
-            .set
-            .iter()
-            .any(|(&id, images)| id != TextureId::default() || images.iter().any(ImageDelta::is_whole));
+        let images = &told.textures.0.set;
+        // Words are elsewhere in the texture of the fonts once that was made anew, and may look another way by a rounding.
+        let has_other_fonts =
+            images.get(&TextureId::default()).is_some_and(|fonts| fonts.iter().any(ImageDelta::is_whole));
         if !self.target.as_ref().is_some_and(fits) {
             self.target = Some(self.new_target(device, screen));
-        } else if !told.draws_all && !other_images {
+            damage.add(Rect::EVERYTHING);
+        } else if told.draws_all || has_other_fonts {
+            damage.add(Rect::EVERYTHING);
+        } else {
             differences(&self.shapes, shapes, |shape| damage.add(bounds(shape)));
             told.areas.iter().for_each(|&area| damage.add(area));
-            return damage;
+            let has_other_image = |shape: &&ClippedShape| {
+                uses(&shape.shape, &|id| id != TextureId::default() && images.contains_key(&id))
+            };
+            shapes.iter().filter(has_other_image).for_each(|shape| damage.add(bounds(shape)));
         }
-        damage.add(Rect::EVERYTHING);
         damage
     }
 
