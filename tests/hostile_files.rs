@@ -337,13 +337,16 @@ fn what_a_lora_adds_is_measured_before_it_is_made() {
     type Parts<'a> = &'a [(&'a str, &'a [usize])];
     let one: Parts = &[("hada_w1_a", &[32, 2]), ("hada_w1_b", &[2, 32])];
     let plain: Parts = &[("lora_down.weight", &[1, 32]), ("lora_up.weight", &[32, 1])];
-    let cases: [(Parts, Parts); 6] = [
+    let cases: [(Parts, Parts); 8] = [
         (one, &[("hada_w2_a", &[200_000, 1]), ("hada_w2_b", &[1, 200_000])]),
         (one, &[("diff", &[32, 32]), ("hada_w2_a", &[200_000, 1]), ("hada_w2_b", &[1, 200_000])]),
         (plain, &[("lora_mid.weight", &[1, 1, 100, 100])]),
         (&[], &[("lora_down.weight", &[4, 32, 1000]), ("lora_up.weight", &[32, 4])]),
         (&[], &[("lokr_w1_a", &[200_000, 1]), ("lokr_w1_b", &[1, 200_000]), ("diff", &[32, 32])]),
         (plain, &[("diff_b", &[33])]),
+        // What is as large as it should be and cannot be made.
+        (&[], &[("lora_down.weight", &[8, 32]), ("lora_up.weight", &[32, 4])]),
+        (plain, &[("dora_scale", &[33])]),
     ];
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("small.safetensors");
