@@ -298,7 +298,7 @@ const CORPUS: [(&str, &str); 23] = [
     ("long-name.gguf", "a name in it claims to be 1152921504606846976 bytes long"),
     ("long-text.ckpt", "it ends too early"),
     ("more-than-there-is.safetensors", "do not fit its shape [9223372036854775808, 9223372036854775808] of F32"),
-    ("nested.ckpt", "its instructions make no sense"),
+    ("nested.ckpt", "it holds more values than weights need"),
     ("nested.safetensors", "its header is not valid JSON"),
     ("no-end.ckpt", "it ends too early"),
     ("no-length.safetensors", "3 bytes instead of 8"),

@@ -247,7 +247,7 @@ fn a_quantised_file_paints_nearly_the_same() {
     for summary in [summary, whole] {
         assert_eq!(summary.weights.in_memory(Precision::F32), whole.parameters_bytes);
         let (unet, others) = (summary.weights.unet, summary.weights.others);
-        assert_eq!((unet.wide, others.wide, unet.halves > others.halves), (0, 0, true), "{summary:?}");
+        assert!((unet.wide, others.wide) == (0, 0) && unet.halves > 0 && others.halves > 0, "{unet:?} {others:?}");
     }
     assert_eq!((summary.format, summary.family.map(|family| family.key)), (Format::Gguf, Some("sd1")));
 }
