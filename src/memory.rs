@@ -37,6 +37,18 @@ fn within_limits(root: &Path, group: &Path) -> Option<u64> {
     group.ancestors().filter_map(left).min()
 }
 
+/// Gives what was freed and kept for the next who asks for memory back to the system, which counts it as free only then.
+pub fn give_back_freed_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        #[expect(unsafe_code, reason = "it is a function of C that may be called at any time")]
+        // SAFETY: it takes the allocator's own lock and touches nothing that is in use.
+        unsafe {
+            libc::malloc_trim(0);
+        }
+    }
+}
+
 /// Fails where so many bytes are more than there are free. Little is never refused, nor anything where the system does not tell.
 pub fn check_room(needed: u64) -> Result<(), NoRoom> {
     const LITTLE: u64 = 64 << 20;

@@ -2,7 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
+#[path = "shared/decibels.rs"]
+mod decibels;
+
 use candle_core::Device;
+use decibels::decibels;
 use sfumato::checkpoints::{ControlNet, Library, Model, Precision, load_controlnet};
 use sfumato::diffusion::{
     Borrowed, Control, Emphasis, Ending, Error, Extras, Preprocessor, Reproduce, Request, SamplerName, Savings,
@@ -17,9 +21,13 @@ use std::sync::Arc;
 const EXTENT: Extent = Extent { width: 128, height: 128 };
 
 fn shipped() -> (Model, ControlNet) {
+    shipped_in(Precision::F32)
+}
+
+fn shipped_in(precision: Precision) -> (Model, ControlNet) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models/bozzetto");
-    let model = Model::load(&folder, &Device::Cpu, Precision::F32).unwrap();
-    (model, load_controlnet(&folder.join("controlnet"), &Device::Cpu, Precision::F32).unwrap())
+    let model = Model::load(&folder, &Device::Cpu, precision).unwrap();
+    (model, load_controlnet(&folder.join("controlnet"), &Device::Cpu, precision).unwrap())
 }
 
 /// A ring drawn dark on light paper, in the upper right quarter.
@@ -93,6 +101,31 @@ fn a_thing_is_painted_where_its_lines_are_drawn() {
         assert_eq!(painted(&model, &controlnet, &request(Some(nothing))), free, "neither weight nor steps");
     }
     assert_ne!(painted(&model, &controlnet, &request(Some(control(1.0, 0.5)))), guided, "the last steps are free");
+}
+
+#[test]
+fn in_8_bit_integers_lines_guide_nearly_as_they_do_in_f32_and_the_same_each_time() {
+    if !Precision::Int8.is_there(&Device::Cpu) {
+        return;
+    }
+    let request = |control, precision| Request { precision, ..request(control) };
+    let guided = |precision| {
+        let (model, controlnet) = shipped_in(precision);
+        painted(&model, &controlnet, &request(Some(control(1.0, 1.0)), precision))
+    };
+    let (exact, coarse) = (guided(Precision::F32), guided(Precision::Int8));
+    assert_eq!(coarse, guided(Precision::Int8));
+    let near = decibels(&coarse, &exact);
+    assert!(near > 30.0, "{near} dB");
+    if Precision::Bf16.is_there(&Device::Cpu) {
+        assert_ne!(coarse, guided(Precision::Bf16), "no byte was multiplied");
+    }
+    let (model, controlnet) = shipped_in(Precision::Int8);
+    let free = painted(&model, &controlnet, &request(None, Precision::Int8));
+    assert!(decibels(&free, &coarse) < near - 10.0, "the lines do nothing");
+    // The model in f32 tells what the ControlNet alone multiplies.
+    let model = shipped().0;
+    assert_ne!(painted(&model, &controlnet, &request(Some(control(1.0, 1.0)), Precision::F32)), exact);
 }
 
 #[test]

@@ -298,7 +298,7 @@ const CORPUS: [(&str, &str); 23] = [
     ("long-name.gguf", "a name in it claims to be 1152921504606846976 bytes long"),
     ("long-text.ckpt", "it ends too early"),
     ("more-than-there-is.safetensors", "do not fit its shape [9223372036854775808, 9223372036854775808] of F32"),
-    ("nested.ckpt", "its instructions make no sense"),
+    ("nested.ckpt", "it holds more values than weights need"),
     ("nested.safetensors", "its header is not valid JSON"),
     ("no-end.ckpt", "it ends too early"),
     ("no-length.safetensors", "3 bytes instead of 8"),
@@ -337,13 +337,16 @@ fn what_a_lora_adds_is_measured_before_it_is_made() {
     type Parts<'a> = &'a [(&'a str, &'a [usize])];
     let one: Parts = &[("hada_w1_a", &[32, 2]), ("hada_w1_b", &[2, 32])];
     let plain: Parts = &[("lora_down.weight", &[1, 32]), ("lora_up.weight", &[32, 1])];
-    let cases: [(Parts, Parts); 6] = [
+    let cases: [(Parts, Parts); 8] = [
         (one, &[("hada_w2_a", &[200_000, 1]), ("hada_w2_b", &[1, 200_000])]),
         (one, &[("diff", &[32, 32]), ("hada_w2_a", &[200_000, 1]), ("hada_w2_b", &[1, 200_000])]),
         (plain, &[("lora_mid.weight", &[1, 1, 100, 100])]),
         (&[], &[("lora_down.weight", &[4, 32, 1000]), ("lora_up.weight", &[32, 4])]),
         (&[], &[("lokr_w1_a", &[200_000, 1]), ("lokr_w1_b", &[1, 200_000]), ("diff", &[32, 32])]),
         (plain, &[("diff_b", &[33])]),
+        // What is as large as it should be and cannot be made.
+        (&[], &[("lora_down.weight", &[8, 32]), ("lora_up.weight", &[32, 4])]),
+        (plain, &[("dora_scale", &[33])]),
     ];
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("small.safetensors");

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
+#[path = "shared/decibels.rs"]
+mod decibels;
 #[path = "shared/hashed.rs"]
 mod hashed;
 #[path = "shared/parity.rs"]
@@ -14,11 +16,13 @@ mod runs;
 #[allow(dead_code, reason = "some of its forms are enough here")]
 mod tiny_checkpoint;
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
+use decibels::decibels;
 use hashed::{wave, weights};
 use runs::{apart, painted, request};
 use serde_json::Value;
 use sfumato::checkpoints::{Library, Lora, LoraWeights, Model, Precision};
+use sfumato::diffusion::Request;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -239,10 +243,68 @@ fn a_lora_of_another_family_says_so_and_leaves_the_model_alone() {
     assert!(error.contains("a part of what is added") && error.ends_with("other.safetensors"), "{error}");
     let mut odd = pair(64);
     odd.insert(format!("{words}.lora_mid.weight"), weights("mid", (3, 3, 1, 1)));
-    candle_core::safetensors::save(&odd, &path).unwrap();
-    let odd = Arc::new(Lora::open(&path).unwrap());
-    let error = model.with_loras(vec![(odd, LoraWeights { unet: 1.0, text: 1.0 })]).unwrap_err().to_string();
-    assert!(error.contains("what the LoRA other adds to") && !error.contains('\n'), "{error}");
+    misfit(odd, "it changes layers that the model does not have");
+}
+
+/// A checkpoint in one file whose U-Net is four times as wide as the tiny one's: its large layers are worth multiplying by bytes.
+fn wide(folder: &Path) -> std::path::PathBuf {
+    let wider = |(name, tensor): (String, Tensor)| {
+        let Some(layer) = name.strip_prefix("model.diffusion_model.") else { return (name, tensor) };
+        let of_words = |side| side == 1 && ["attn2.to_k", "attn2.to_v"].iter().any(|part| layer.contains(part));
+        let wider = |(side, &count): (usize, &usize)| if count < 32 || of_words(side) { count } else { 4 * count };
+        let shape: Vec<usize> = tensor.dims().iter().enumerate().map(wider).collect();
+        let tensor = weights(&name, shape).to_dtype(DType::F16).unwrap();
+        (name, tensor)
+    };
+    let tensors: HashMap<String, Tensor> = Tiny::read("sd1").tensors().into_iter().map(wider).collect();
+    let path = folder.join("wide.safetensors");
+    candle_core::safetensors::save(&tensors, &path).unwrap();
+    path
+}
+
+#[test]
+fn in_8_bit_integers_a_single_file_and_a_lora_paint_nearly_as_in_f32_and_the_same_each_time() {
+    if !Precision::Int8.is_there(&Device::Cpu) {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let file = wide(home.path());
+    let layers = ["down_blocks_0_attentions_0_transformer_blocks_0_ff_net_0_proj", "mid_block_resnets_0_conv1"];
+    let shapes: [[&[usize]; 2]; 2] = [[&[4, 128], &[1024, 4]], [&[4, 256, 3, 3], &[256, 4, 1, 1]]];
+    let tensors: HashMap<String, Tensor> = std::iter::zip(layers, shapes)
+        .flat_map(|(layer, shapes)| {
+            let named = |(part, shape): (&str, &[usize])| {
+                let name = format!("lora_unet_{layer}.lora_{part}.weight");
+                (name.clone(), weights(&name, shape))
+            };
+            std::iter::zip(["down", "up"], shapes).map(named).collect::<Vec<_>>()
+        })
+        .collect();
+    let path = home.path().join("lora.safetensors");
+    candle_core::safetensors::save(&tensors, &path).unwrap();
+    let loras = || vec![(Arc::new(Lora::open(&path).unwrap()), LoraWeights { unet: 1.0, text: 1.0 })];
+    let load = |precision| Model::load(&file, &Device::Cpu, precision).unwrap();
+    let picture = |model: &Model, precision| painted(model, &Request { precision, ..request("", None) }).1.picture;
+    // Without the LoRA and with it.
+    let both = |precision| {
+        let model = load(precision);
+        let plain = picture(&model, precision);
+        [plain, picture(&model.with_loras(loras()).unwrap(), precision)]
+    };
+    let (exact, coarse) = (both(Precision::F32), both(Precision::Int8));
+    assert_eq!(coarse, both(Precision::Int8));
+    let changes = decibels(&exact[0], &exact[1]);
+    for (coarse, exact) in coarse.iter().zip(&exact) {
+        let near = decibels(coarse, exact);
+        assert!(near > 30.0 && changes < near - 6.0, "{near} dB, where the LoRA changes {changes}");
+    }
+    if Precision::Bf16.is_there(&Device::Cpu) {
+        let rounded = both(Precision::Bf16);
+        assert!(coarse.iter().zip(&rounded).all(|(coarse, rounded)| coarse != rounded), "no byte was multiplied");
+    }
+    // What is changed in f32 is stored in bytes again.
+    let added = |precision| load(precision).bytes_added(&loras()).unwrap();
+    assert_eq!((added(Precision::F32), added(Precision::Int8)), (2 * (128 * 1024 + 256 * 256 * 9), 0));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use sfumato::app::{App, Dialogs};
 use sfumato::checkpoints::download::Progress;
+use sfumato::checkpoints::{BytesRead, WeightBytes};
 use sfumato::diffusion::{Defaults, Precision, SamplerName, ScheduleName};
 use sfumato::engine::{self, Command, Peer};
 use sfumato::geom::Extent;
@@ -47,7 +48,7 @@ fn model(name: &str, kind: &str, megabytes: u64, side: u32, preview: Option<Path
         kind: kind.into(),
         stored: "f16",
         bytes: megabytes * 1_000_000,
-        bytes_in_memory: megabytes * 1_000_000,
+        weights: WeightBytes { unet: BytesRead { wide: 0, halves: megabytes * 1_000_000 }, ..WeightBytes::default() },
         vae_width: 128,
         path: kind.into(),
         preview,

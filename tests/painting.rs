@@ -2,7 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
+#[path = "shared/decibels.rs"]
+mod decibels;
+
 use candle_core::{DType, Device, Tensor};
+use decibels::decibels;
 use sfumato::checkpoints::{Library, Model, Precision};
 use sfumato::diffusion::{
     Borrowed, Defaults, Emphasis, Ending, Error, Extras, Input, Invalid, MaskedContent, Painted, Phase, Place,
@@ -107,7 +111,6 @@ fn a_run_that_spares_memory_paints_the_same_and_keeps_no_weights() {
 
 #[test]
 fn a_picture_in_coarser_numbers_is_nearly_that_of_f32_and_the_same_with_any_number_of_threads() {
-    // Decibels; a wrong sum anywhere costs far more.
     let mut coarser = Vec::new();
     for (precision, at_least) in [(Precision::Bf16, 40.0), (Precision::Int8, 35.0)] {
         if !precision.is_there(&Device::Cpu) {
@@ -127,10 +130,8 @@ fn a_picture_in_coarser_numbers_is_nearly_that_of_f32_and_the_same_with_any_numb
         }
         let exact = finished(&bozzetto(), &guided).picture;
         assert_ne!(picture, exact);
-        let apart = picture.rgba().iter().zip(exact.rgba()).map(|(a, b)| f64::from(a.abs_diff(*b)).powi(2));
-        let mean = apart.sum::<f64>() / exact.rgba().len() as f64;
-        let decibels = 10.0 * (255.0 * 255.0 / mean).log10();
-        assert!(decibels > at_least, "{precision:?}: {decibels} dB");
+        let near = decibels(&picture, &exact);
+        assert!(near > at_least, "{precision:?}: {near} dB");
         assert!(!coarser.contains(&picture), "{precision:?} is another one");
         coarser.push(picture);
     }

@@ -109,6 +109,13 @@ impl Folder {
         read(&text_in(&path)?).map_err(|source| Error::Config { path, source })
     }
 
+    /// All that it is read from: its index, and the folders of its parts.
+    pub(super) fn read_from(&self) -> Vec<PathBuf> {
+        let texts = self.texts.iter().flat_map(|text| [text.part, text.tokenizer]);
+        let parts = texts.chain(PARTS.iter().map(|(part, _)| *part)).chain(["scheduler"]);
+        std::iter::once(self.path.join("model_index.json")).chain(parts.map(|part| self.part(part))).collect()
+    }
+
     /// All files of weights.
     pub(super) fn weight_files(&self) -> Result<Vec<PathBuf>, Error> {
         let mut files = Vec::new();

@@ -9,7 +9,6 @@ use std::fmt::Formatter;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use std::time::SystemTime;
 
 /// A header longer than this is none: the largest models need a few megabytes. The safetensors library has the same limit.
 pub(super) const MAX_HEADER_BYTES: u64 = 100_000_000;
@@ -20,31 +19,6 @@ pub(super) fn read_places(path: &Path) -> Result<BTreeMap<String, Place>, Error>
         Format::Torch => torch::read_places(path),
         Format::Gguf => gguf::read_places(path),
         Format::Safetensors | Format::Folder => read_header(path),
-    }
-}
-
-/// What tells whether a file is still the one whose header was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
-    bytes: u64,
-    modified: Option<SystemTime>,
-}
-
-impl Stamp {
-    /// Of a file as it is now.
-    pub(super) fn of(path: &Path) -> Result<Self, Error> {
-        let about = path.metadata().map_err(|source| Error::Read { path: path.to_owned(), source })?;
-        Ok(Self { bytes: about.len(), modified: about.modified().ok() })
-    }
-
-    /// Whether another file is in its place by now. Of one that cannot be looked at, that is not known.
-    pub(super) fn is_outdated(self, path: &Path) -> bool {
-        Self::of(path).is_ok_and(|now| now != self)
-    }
-
-    /// Refuses a file that is another by now: what was read of it says nothing about this one.
-    pub(super) fn check(self, path: &Path) -> Result<(), Error> {
-        if Self::of(path)? == self { Ok(()) } else { Err(Error::Changed(path.to_owned())) }
     }
 }
 

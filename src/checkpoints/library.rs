@@ -154,7 +154,7 @@ impl Library {
             let Ok(summary @ Summary { lacks: Some(_), .. }) = &mut entry.summary else { continue };
             if let Some(lender) = lender {
                 (summary.downscale, summary.vae_width) = (lender.downscale, lender.vae_width);
-                summary.lent_bytes = lender.memory_beside_unet;
+                summary.weights.others = lender.weights.others;
             } else {
                 let (lacks, family) = (summary.lacks.unwrap_or_default(), summary.family);
                 let family = family.map_or("its family", |family| family.name);
@@ -405,7 +405,7 @@ pub(super) fn name_of(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoints::{Format, PredictionSource, Suggestion, Training};
+    use crate::checkpoints::{Format, PredictionSource, Suggestion, Training, WeightBytes};
     use crate::geom::Extent;
     use crate::networks::UNetConfig;
 
@@ -417,9 +417,7 @@ mod tests {
         let summary = Summary {
             native_extent: Extent::new(8, 8),
             parameters_bytes: 1,
-            memory_bytes: 1,
-            memory_beside_unet: 0,
-            lent_bytes: 0,
+            weights: WeightBytes::default(),
             family: None,
             format: Format::Folder,
             prediction_source: PredictionSource::Config,

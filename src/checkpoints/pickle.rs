@@ -14,8 +14,9 @@ use std::collections::HashMap;
 /// Dimensions of a tensor, at most: no network has more than six.
 const MAX_RANK: usize = 8;
 
-/// Values, at most: a checkpoint has some ten thousands. Each takes many times as much memory as the bytes that ask for it.
-const MAX_VALUES: usize = 1 << 20;
+/// Values, at most, and what else takes many times as much memory as the bytes that ask for it: a tensor has some twenty, and Stable
+/// Diffusion XL with all that a training program keeps beside it nine thousand tensors.
+const MAX_VALUES: usize = 1 << 18;
 
 /// The place of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,7 +159,8 @@ struct Machine<'a> {
 impl Machine<'_> {
     /// One instruction; whether there is another.
     fn step(&mut self) -> Result<bool, Refusal> {
-        if self.values.len().max(self.stack.len()).max(self.marks.len()) > MAX_VALUES {
+        let counts = [self.values.len(), self.stack.len(), self.marks.len(), self.memo.len()];
+        if counts.iter().any(|count| *count > MAX_VALUES) {
             return Err(TOO_MANY);
         }
         let code = self.byte()?;
@@ -502,8 +504,11 @@ mod tests {
 
     #[test]
     fn small_instructions_do_not_fill_the_memory() {
-        for code in *b")N}(" {
-            assert_eq!(Pickle::read(&vec![code; 2 * MAX_VALUES]).unwrap_err(), TOO_MANY);
+        // Values, marks, what is recalled, what is remembered under the next number, and calls.
+        for again in [&b")"[..], b"N", b"}", b"(", b"h\x00", b"\x94", b"h\x01h\x02R"] {
+            let begin = b"N\x94ccollections\nOrderedDict\n\x94)\x94";
+            let bytes = [&begin[..], &again.repeat(2 * MAX_VALUES)].concat();
+            assert_eq!(Pickle::read(&bytes).unwrap_err(), TOO_MANY, "{again:?}");
         }
     }
 }

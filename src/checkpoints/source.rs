@@ -3,6 +3,7 @@
 use super::folder::{Folder, TextFolder, json_in};
 use super::ldm::SingleFile;
 use super::library::name_of;
+use super::stamps::Stamps;
 use super::vae::VaeFile;
 use super::{Distilled, Error, Family, PredictionSource, Suggestion, Training};
 use crate::geom::Extent;
@@ -112,10 +113,12 @@ impl Source {
         if path.is_file() { SingleFile::open(path).map(Self::File) } else { Folder::open(path).map(Self::Folder) }
     }
 
-    /// Whether what was read of it is still so, as far as can be seen: one that is out of sight stays what it was. Of folders nothing is
-    /// kept but what configs say.
-    fn is_current(&self) -> bool {
-        !matches!(self, Self::File(file) if file.is_outdated())
+    /// The paths that tell whether what was read of it is still so, where it has no stamp of its own as files have.
+    fn read_from(&self) -> Vec<PathBuf> {
+        match self {
+            Self::Folder(folder) => folder.read_from(),
+            Self::File(_) => Vec::new(),
+        }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -250,6 +253,8 @@ pub(super) struct Sources {
     pub(super) vae: Option<VaeFile>,
     /// What its latents are multiplied by.
     pub(super) latent_scale: f64,
+    /// Of folders, as they were before anything but their indices was read.
+    folders: Stamps,
 }
 
 impl Sources {
@@ -284,14 +289,16 @@ impl Sources {
     }
 
     fn put_together(own: Source, lender: Option<Source>) -> Result<Self, Error> {
-        let mut sources = Self { own, lender, vae: None, latent_scale: 0.0 };
+        let folders = Stamps::of(own.read_from().into_iter().chain(lender.iter().flat_map(Source::read_from)));
+        let mut sources = Self { own, lender, vae: None, latent_scale: 0.0, folders };
         sources.latent_scale = sources.whole_vae().vae_config()?.scaling_factor;
         Ok(sources)
     }
 
-    /// Whether what was read of them is still so.
+    /// Whether what was read of them is still so, as far as can be seen: one that is out of sight stays what it was.
     pub(super) fn are_current(&self) -> bool {
-        self.own.is_current() && self.lender.as_ref().is_none_or(Source::is_current)
+        let is_outdated = |source: &Source| matches!(source, Source::File(file) if file.is_outdated());
+        !(is_outdated(&self.own) || self.lender.as_ref().is_some_and(is_outdated) || self.folders.are_outdated())
     }
 
     /// Where its text encoders are.

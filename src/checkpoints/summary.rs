@@ -2,7 +2,7 @@
 
 use super::header::{Place, read_places};
 use super::ldm::DOWNSCALE;
-use super::memory::memory_needed;
+use super::memory::{BytesRead, WeightBytes};
 use super::source::{Source, Sources, native_extent};
 use super::{Error, Family, Format, Precision, PredictionSource, Suggestion, Training};
 use crate::geom::Extent;
@@ -17,12 +17,8 @@ pub struct Summary {
     pub native_extent: Extent,
     /// Bytes of all its weights on disk.
     pub parameters_bytes: u64,
-    /// Bytes of all its weights in memory, where those of eight bits and less become f16.
-    pub memory_bytes: u64,
-    /// Those of them that are not the U-Net's.
-    pub memory_beside_unet: u64,
-    /// Bytes in memory of the parts that it takes from another model.
-    pub lent_bytes: u64,
+    /// Bytes of all its weights as they are read, and of what it takes from another model.
+    pub weights: WeightBytes,
     /// The family that it is of, where it is a known one.
     pub family: Option<&'static Family>,
     /// How it lies on disk.
@@ -60,13 +56,7 @@ impl Summary {
 
     /// The bytes of memory that painting a picture of this size takes, about, with the networks multiplying in `precision`.
     pub fn memory(&self, extent: Extent, precision: Precision) -> u64 {
-        let of_unet = self.memory_bytes - self.memory_beside_unet;
-        let saved = match precision {
-            Precision::Int8 if self.stored == "f32" => of_unet / 4 * 3,
-            Precision::Int8 => of_unet / 2,
-            Precision::F32 | Precision::Bf16 => 0,
-        };
-        memory_needed(self.memory_bytes + self.lent_bytes - saved, extent, self.vae_width)
+        self.weights.needed(extent, self.vae_width, precision)
     }
 }
 
@@ -87,21 +77,18 @@ pub(super) fn summary(path: &Path) -> Result<Summary, Error> {
         }
         Ok(places)
     };
-    let in_memory = |places: &[Place]| places.iter().map(Place::bytes_in_memory).sum::<u64>();
     let (places, of_unet): (Vec<Place>, Vec<Place>) = match &source {
         Source::File(file) => (file.used().cloned().collect(), file.of_unet().cloned().collect()),
         Source::Folder(folder) => (in_files(folder.weight_files()?)?, in_files(folder.unet_files()?)?),
     };
-    let memory_bytes = in_memory(&places);
+    let (all, unet) = (BytesRead::of(&places), BytesRead::of(&of_unet));
     Ok(Summary {
         family: source.family()?,
         format: source.format(),
         prediction_source,
         native_extent: native_extent(&facts.unet, vae.as_ref().map_or(DOWNSCALE, VaeConfig::downscale)),
         parameters_bytes: places.iter().map(|place| place.bytes as u64).sum(),
-        memory_bytes,
-        memory_beside_unet: memory_bytes.saturating_sub(in_memory(&of_unet)),
-        lent_bytes: 0,
+        weights: WeightBytes { unet, others: all.without(unet) },
         stored: mostly_stored(&places),
         vae_width: vae.as_ref().map_or(0, VaeConfig::finest_width),
         downscale: vae.as_ref().map_or(DOWNSCALE, VaeConfig::downscale),

@@ -2,9 +2,10 @@
 //! one (TAESD), whose two halves may be two files.
 
 use super::folder::text_in;
-use super::header::{Place, Stamp, read_places};
+use super::header::{Place, read_places};
 use super::ldm::{Prefixed, Reason, Shapes, VAES, VaeNames, vae_of};
 use super::renamed::{Names, Piece, Renamed};
+use super::stamps::Stamp;
 use super::summary::Summary;
 use super::weights::{Weights, weight_files};
 use super::{Error, Family};

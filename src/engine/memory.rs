@@ -1,5 +1,5 @@
-//! How long weights stay in memory, and when what was freed is given back: after a job, or, where memory is spared,
-//! after each of its phases. glibc would give every large block back to the system as soon as it is free, and get it again,
+//! How long weights stay in memory, and when what was freed is given back: after a job, where memory is spared after each of its
+//! phases, and before a large picture is decoded in bands for want of it. glibc would give every large block back to the system as soon as it is free, and get it again,
 //! cleared page by page, a moment later: a picture of 512×512 spends a fifth of its decoding on that.
 
 /// How long weights stay in memory.
@@ -21,18 +21,6 @@ pub fn keep_freed_memory() {
         // Blocks of their own are what is given back; other threads' arenas cannot hold larger ones.
         if !(set(libc::M_MMAP_MAX, 0) && set(libc::M_ARENA_MAX, 1) && set(libc::M_TRIM_THRESHOLD, i32::MAX)) {
             tracing::debug!("the allocator stays as it is");
-        }
-    }
-}
-
-/// Gives back what was kept.
-pub fn give_back_freed_memory() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    {
-        #[expect(unsafe_code, reason = "it is a function of C that may be called at any time")]
-        // SAFETY: it takes the allocator's own lock and touches nothing that is in use.
-        unsafe {
-            libc::malloc_trim(0);
         }
     }
 }

@@ -9,9 +9,10 @@ mod priority;
 mod studio;
 mod thread;
 
+pub use crate::memory::give_back_freed_memory;
 pub use channel::{Client, Gone, Peer, channel};
 pub use device::{DeviceChoice, choose_device, device, device_name};
-pub use memory::{Memory, give_back_freed_memory, keep_freed_memory};
+pub use memory::{Memory, keep_freed_memory};
 pub use messages::{CancelToken, Command, Event, Job, JobId, LookId, Outcome};
 pub use priority::Priority;
 

@@ -4,7 +4,7 @@ use super::preview::Previews;
 use super::thread::Work;
 use super::{CancelToken, Error, Event, Job, Memory, Peer, device, give_back_freed_memory};
 use crate::checkpoints::{
-    self, Clip, ControlNet, LearnedWord, Library, Lora, LoraWeights, Model, Upscaler, Vae, load_controlnet,
+    self, Clip, ControlNet, LearnedWord, Library, Lora, LoraWeights, Model, Stamps, Upscaler, Vae, load_controlnet,
     load_tiny_vae,
 };
 use crate::diffusion::{
@@ -39,11 +39,33 @@ pub(super) struct Studio {
     /// How many bytes they add to it.
     lora_bytes: u64,
     /// The tiny one that shows steps.
-    tiny_vae: Option<(PathBuf, Vae)>,
-    /// As for the model.
-    upscaler: Option<(PathBuf, Upscaler)>,
-    controlnet: Option<(PathBuf, Precision, ControlNet)>,
+    tiny_vae: Option<Kept<Vae>>,
+    upscaler: Option<Kept<Upscaler>>,
+    controlnet: Option<(Precision, Kept<ControlNet>)>,
+    /// Not by stamps: what it saw is kept by what its files were when the program started, and another one's is not to be mixed with it.
     eye: Option<(PathBuf, Eye)>,
+}
+
+/// Something that was loaded, where from, and what its files were then.
+struct Kept<T> {
+    path: PathBuf,
+    stamps: Stamps,
+    it: T,
+}
+
+impl<T> Kept<T> {
+    fn load(
+        path: &Path,
+        load: impl FnOnce(&Path) -> Result<T, checkpoints::Error>,
+    ) -> Result<Self, checkpoints::Error> {
+        let stamps = Stamps::of([path.to_owned()]);
+        Ok(Self { path: path.to_owned(), stamps, it: load(path)? })
+    }
+
+    /// Whether it is what lies there now.
+    fn is_of(&self, path: &Path) -> bool {
+        self.path == path && !self.stamps.are_outdated()
+    }
 }
 
 impl Studio {
@@ -89,9 +111,9 @@ impl Studio {
             return Ok(());
         };
         let path = &self.library.find_upscaler(upscaler)?.path;
-        if self.upscaler.as_ref().is_none_or(|(of, _)| of != path) {
+        if self.upscaler.as_ref().is_none_or(|kept| !kept.is_of(path)) {
             self.upscaler = None;
-            self.upscaler = Some((path.clone(), Upscaler::load(path, &self.device)?));
+            self.upscaler = Some(Kept::load(path, |path| Upscaler::load(path, &self.device))?);
         }
         Ok(())
     }
@@ -118,16 +140,15 @@ impl Studio {
     fn load_tiny_vae(&mut self, model: &str) {
         let fitting = self.library.vaes_for(model);
         let tiny = fitting.iter().find(|entry| entry.summary.as_ref().is_ok_and(|summary| summary.is_tiny));
-        let path = tiny.filter(|_| !self.sparing).map(|entry| entry.path.clone());
-        if self.tiny_vae.as_ref().map(|(of, _)| of) == path.as_ref() {
+        let path = tiny.filter(|_| !self.sparing).map(|entry| &entry.path);
+        if let (Some(kept), Some(path)) = (&self.tiny_vae, path)
+            && kept.is_of(path)
+        {
             return;
         }
-        self.tiny_vae = path.and_then(|path| match load_tiny_vae(&path, &self.device) {
-            Ok(vae) => Some((path, vae)),
-            Err(error) => {
-                tracing::warn!("steps are shown roughly: {error}");
-                None
-            }
+        self.tiny_vae = path.and_then(|path| {
+            let loaded = Kept::load(path, |path| load_tiny_vae(path, &self.device));
+            loaded.inspect_err(|error| tracing::warn!("steps are shown roughly: {error}")).ok()
         });
     }
 
@@ -150,9 +171,10 @@ impl Studio {
         };
         let precision = request.precision;
         let path = &self.library.find_controlnet(controlnet)?.path;
-        if self.controlnet.as_ref().is_none_or(|(of, loaded, _)| of != path || *loaded != precision) {
+        if self.controlnet.as_ref().is_none_or(|(loaded, kept)| *loaded != precision || !kept.is_of(path)) {
             self.controlnet = None;
-            self.controlnet = Some((path.clone(), precision, load_controlnet(path, &self.device, precision)?));
+            let kept = Kept::load(path, |path| load_controlnet(path, &self.device, precision))?;
+            self.controlnet = Some((precision, kept));
         }
         Ok(())
     }
@@ -260,13 +282,13 @@ impl Work for Studio {
             && (self.memory == Memory::Sparing || self.is_too_large(&job.request.model, job.request.precision));
         self.load_tiny_vae(&job.request.model);
         let (.., model) = self.loaded.as_ref().expect("the loop loads the job's model before it paints");
-        let previews = Previews::new(&model.preview, self.tiny_vae.as_ref().map(|(_, vae)| vae));
+        let previews = Previews::new(&model.preview, self.tiny_vae.as_ref().map(|kept| &kept.it));
         let taken = Cell::new(0);
         let next = || job.hints.try_recv().ok().inspect(|_| taken.set(taken.get() + 1));
         let extras = Extras {
             hints: Some(Incoming(&next)),
-            upscaler: self.upscaler.as_ref().map(|(_, upscaler)| upscaler),
-            controlnet: self.controlnet.as_ref().map(|(.., controlnet)| controlnet),
+            upscaler: self.upscaler.as_ref().map(|kept| &kept.it),
+            controlnet: self.controlnet.as_ref().map(|(_, kept)| &kept.it),
             learned: &learned,
             sparing: self.sparing,
         };
@@ -336,7 +358,8 @@ impl Work for Studio {
     fn upscale(&mut self, job: &Job, picture: &Picture, steps_made: u32, peer: &Peer) -> Result<Ending, Error> {
         let started = Instant::now();
         self.load_upscaler(&job.request)?;
-        let (Some(Upscale { factor, .. }), Some((_, upscaler))) = (&job.request.upscale, &self.upscaler) else {
+        let (Some(Upscale { factor, .. }), Some(Kept { it: upscaler, .. })) = (&job.request.upscale, &self.upscaler)
+        else {
             return Ok(Ending::Discarded);
         };
         let hints = &Cell::new(0);
@@ -467,6 +490,47 @@ mod tests {
         assert!(loads(&mut studio) && !loads(&mut studio));
         studio.use_library(second);
         assert!(loads(&mut studio) && !loads(&mut studio));
+    }
+
+    #[test]
+    fn a_folder_whose_weights_were_changed_is_loaded_anew() {
+        let home = tempfile::tempdir().unwrap();
+        let bozzetto = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models/bozzetto");
+        let sepia = home.path().join("sepia");
+        std::fs::create_dir_all(sepia.join("unet")).unwrap();
+        for part in ["model_index.json", "text_encoder", "tokenizer", "scheduler", "vae", "unet/config.json"] {
+            std::os::unix::fs::symlink(bozzetto.join(part), sepia.join(part)).unwrap();
+        }
+        let weights = "unet/diffusion_pytorch_model.safetensors";
+        std::fs::copy(bozzetto.join(weights), sepia.join(weights)).unwrap();
+        let mut studio = Studio::new(Arc::new(Library::discover(&[home.path().to_owned()])), Memory::Sparing);
+        let loads = |studio: &mut Studio| studio.load("sepia", None, Precision::F32).unwrap().is_some();
+        assert!(loads(&mut studio) && !loads(&mut studio));
+        let file = std::fs::File::options().write(true).open(sepia.join(weights)).unwrap();
+        file.set_modified(SystemTime::now() + Duration::from_secs(5)).unwrap();
+        assert!(loads(&mut studio) && !loads(&mut studio));
+    }
+
+    #[test]
+    fn an_upscaler_that_was_changed_is_loaded_anew() {
+        let home = tempfile::tempdir().unwrap();
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/upscaler");
+        let folder = home.path().join("upscalers");
+        std::fs::create_dir(&folder).unwrap();
+        let put = |of: &str| std::fs::copy(fixtures.join(of), folder.join("fine.safetensors")).unwrap();
+        put("compact_x4.safetensors");
+        let mut studio = Studio::new(Arc::new(Library::discover(&[home.path().to_owned()])), Memory::Sparing);
+        let upscale = Some(Upscale { upscaler: "fine".to_owned(), factor: 2.0, refine: None });
+        let request = Request { upscale, ..request("an apple") };
+        let mut scale = || {
+            studio.load_upscaler(&request).unwrap();
+            studio.upscaler.as_ref().unwrap().it.scale()
+        };
+        assert_eq!(scale(), 4);
+        put("rrdb_x2.safetensors");
+        assert_eq!(scale(), 2);
+        std::fs::remove_file(folder.join("fine.safetensors")).unwrap();
+        assert_eq!(scale(), 2, "what is out of sight stays what it was");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::files::{Opened, Task, size_that_fits};
 use super::part::Part;
 use super::recipe::Recipe;
-use super::{Action, Draft, KnownVae, Notices, Offer, ResultId, Session, Viewed};
+use super::{Action, Draft, KnownVae, Model, Notices, Offer, ResultId, Session, Viewed};
 use crate::diffusion::{Request, Upscale};
 use crate::geom::{Bounds, Extent};
 use crate::metadata::{Found, Imported};
@@ -495,6 +495,7 @@ impl Session {
         self.found_settings = false;
         self.used_seed = None;
         self.hints.clear();
+        self.hashing.wanted.clear();
         // What suits another model must not take the place of what the picture says.
         let said = self.choose_model_of(&found);
         let of = |draft: &Draft| (draft.borrowed.parts_from.clone(), draft.precision);
@@ -520,39 +521,34 @@ impl Session {
         let of_hash = self.models.iter().find(|known| hash.is_some() && known.hash.as_deref() == hash);
         let named = |name: &str| self.models.iter().find(|known| known.name == name);
         let of_name = || found.model_names().find_map(named);
-        if let Some(model) = of_hash.or_else(of_name).map(|known| known.name.clone()) {
-            if model != self.draft.model {
-                self.choose_model(&model);
-            }
-            return None;
+        let file = |known: &Model| Some((known.details.as_ref()?.path.clone(), known.hash.clone()));
+        let chosen = of_hash.or_else(of_name).map(|known| (known.name.clone(), file(known)));
+        let Some((model, file)) = chosen else {
+            let wanted = found.model.as_deref().or(hash)?;
+            let said = format!("It was made with {wanted}, which is not on this machine: {} is used", self.draft.model);
+            return Some(self.with_search(said, hash.is_some()));
+        };
+        if model != self.draft.model {
+            self.choose_model(&model);
         }
-        let wanted = found.model.as_deref().or(hash)?;
-        let mut said = format!("It was made with {wanted}, which is not on this machine: {} is used", self.draft.model);
-        if hash.is_some() && self.read_all_hashes() {
-            said += ". Whether another file is that model is being looked up: use the settings again in a while";
-        }
-        Some(said)
+        self.compare_hash(file?, hash?)
     }
 
     /// Chooses the VAE that a picture's text names: as for models, what it is counts more than what it is called. Gives what there is to
     /// say.
     fn find_vae_of(&mut self, found: &Found) -> Option<String> {
         let (name, model) = (found.borrowed.vae.as_deref()?, self.model()?);
-        let (hash, named) = (found.vae_hash.as_ref(), model.vae(name));
-        let is_it = |vae: &&KnownVae| hash.is_some() && vae.hash.as_ref() == hash;
+        let (hash, named) = (found.vae_hash.as_deref(), model.vae(name));
+        let is_it = |vae: &&KnownVae| hash.is_some() && vae.hash.as_deref() == hash;
         if let Some(vae) = named.filter(is_it).or_else(|| model.vaes.iter().find(is_it)) {
             self.draft.borrowed.vae = Some(vae.name.clone());
             return None;
         }
-        let mut said = match named {
-            Some(vae) if hash.is_none() || vae.hash.is_none() => return None,
-            Some(_) => format!("The VAE {name} of this machine is another than that of the picture"),
-            None => format!("The VAE {name} is not on this machine: choose another under “VAE”"),
+        let Some(file) = named.map(|vae| (vae.path.clone(), vae.hash.clone())) else {
+            let said = format!("The VAE {name} is not on this machine: choose another under “VAE”");
+            return Some(self.with_search(said, hash.is_some()));
         };
-        if hash.is_some() && self.read_all_hashes() {
-            said += ". Whether another file is that VAE is being looked up: use the settings again in a while";
-        }
-        Some(said)
+        self.compare_hash(file, hash?)
     }
 
     /// The upscaler that a picture's text names, if it is on this machine.

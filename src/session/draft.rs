@@ -1,5 +1,5 @@
 use super::part::part_of_guide;
-use crate::checkpoints::memory_needed;
+use crate::checkpoints::WeightBytes;
 use crate::diffusion::{
     Borrowed, Control, Defaults, Emphasis, Invalid, MaskedContent, Precision, Prediction, Reproduce, Request,
     SamplerName, Savings, ScheduleName, Tuning, Upscale, last_layer,
@@ -500,8 +500,8 @@ pub struct Details {
     pub stored: &'static str,
     /// How many bytes its weights have on disk.
     pub bytes: u64,
-    /// How many they have in memory, with what it takes from another model.
-    pub bytes_in_memory: u64,
+    /// How many they have as they are read, with what it takes from another model.
+    pub weights: WeightBytes,
     /// How many channels the finest layers of its VAE have.
     pub vae_width: usize,
     /// Where it lies.
@@ -511,9 +511,9 @@ pub struct Details {
 }
 
 impl Details {
-    /// The bytes of memory that painting a picture of this size takes, about.
-    pub fn memory(&self, extent: Extent) -> u64 {
-        memory_needed(self.bytes_in_memory, extent, self.vae_width)
+    /// The bytes of memory that painting a picture of this size takes, about, with the networks multiplying in `precision`.
+    pub fn memory(&self, extent: Extent, precision: Precision) -> u64 {
+        self.weights.needed(extent, self.vae_width, precision)
     }
 }
 

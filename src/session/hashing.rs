@@ -8,7 +8,7 @@ use crate::checkpoints::Hashes;
 use crate::diffusion::Request;
 use crate::metadata::FileHashes;
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -44,6 +44,8 @@ pub(super) struct Hashing {
     reads: Option<PathBuf>,
     /// Whether somebody looked for a model by its hash.
     wants_all: bool,
+    /// Files that were chosen by their names before they were read, and the hashes that they should have.
+    pub(super) wanted: HashMap<PathBuf, String>,
     flags: Arc<Flags>,
 }
 
@@ -88,7 +90,8 @@ impl Hashing {
             }
         };
         let worker = Worker::spawn("hashes", wake, move || Hashes::load(&file), answer);
-        Self { worker, asked: HashSet::new(), versions: HashMap::new(), reads: None, wants_all: false, flags }
+        let (asked, versions, wanted) = (HashSet::new(), HashMap::new(), HashMap::new());
+        Self { worker, asked, versions, reads: None, wants_all: false, wanted, flags }
     }
 }
 
@@ -135,6 +138,37 @@ impl Session {
         None
     }
 
+    /// What there is to say of a file that was chosen by its name and should have the hash `wanted`; where it was not read yet, that is said
+    /// once it was.
+    pub(super) fn compare_hash(&mut self, (path, hash): (PathBuf, Option<String>), wanted: &str) -> Option<String> {
+        match hash {
+            Some(hash) if hash == wanted => None,
+            Some(_) => {
+                let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+                Some(self.with_search(format!("{name} of this machine is another than that of the picture"), true))
+            }
+            None => {
+                self.hashing.wanted.insert(path, wanted.to_owned());
+                None
+            }
+        }
+    }
+
+    /// What is said of a file that is not there, and, where its hash is known, that others are looked at for that.
+    pub(super) fn with_search(&mut self, mut said: String, has_hash: bool) -> String {
+        if has_hash && self.read_all_hashes() {
+            said += ". Whether there is one of another name is being looked up: use the settings again in a while";
+        }
+        said
+    }
+
+    /// Whether it is the chosen model's or VAE's.
+    fn is_chosen(&self, path: &Path) -> bool {
+        let Some(model) = self.model() else { return false };
+        let vae = self.draft.borrowed.vae.as_deref().and_then(|name| model.vae(name));
+        model.details.as_ref().is_some_and(|details| details.path == path) || vae.is_some_and(|vae| vae.path == path)
+    }
+
     /// Somebody looks for a model by its hash. Gives whether there is something left to read for that.
     pub(super) fn read_all_hashes(&mut self) -> bool {
         self.hashing.wants_all = true;
@@ -177,6 +211,13 @@ impl Session {
             }
             for (_, known) in hashes(&mut self.models).filter(|(of, _)| **of == path) {
                 known.clone_from(&hash);
+            }
+            if hash.is_some()
+                && let Some(wanted) = self.hashing.wanted.remove(&path)
+                && self.is_chosen(&path)
+                && let Some(said) = self.compare_hash((path, hash), &wanted)
+            {
+                self.notices.info(said);
             }
         }
         if self.hashing.reads.is_some() || self.jobs.running.is_some() {

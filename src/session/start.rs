@@ -130,7 +130,7 @@ fn model(library: &Library, entry: &ModelEntry) -> Model {
                     kind: format!("{}{}", family_name, summary.use_alone()),
                     stored: summary.stored,
                     bytes: summary.parameters_bytes,
-                    bytes_in_memory: summary.memory_bytes + summary.lent_bytes,
+                    weights: summary.weights,
                     vae_width: summary.vae_width,
                     path: entry.path.clone(),
                     preview: entry.preview(),

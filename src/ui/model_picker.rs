@@ -5,7 +5,7 @@ use super::settings_panel::Offers;
 use super::state::{Outbox, ViewState};
 use super::theme::{Palette, space};
 use crate::geom::Extent;
-use crate::session::{Action, Model};
+use crate::session::{Action, Draft, Model};
 use egui::{
     Align2, Button, Color32, CornerRadius, FontId, Id, Image, Rect, RichText, Role, ScrollArea, Sense, TextEdit,
     TextStyle, TextWrapMode, Ui, WidgetInfo, WidgetText, pos2, vec2,
@@ -20,10 +20,10 @@ const FOOTER: f32 = 64.0;
 /// From how many models a search is of use.
 const MANY: usize = 5;
 
-/// The list, in a box of its own. `extent` is what would be painted.
+/// The list, in a box of its own. `extent` is what would be painted with the draft's model.
 pub(super) fn model_picker_ui(
     ui: &mut Ui,
-    chosen: &str,
+    draft: &Draft,
     extent: Extent,
     offers: Offers<'_>,
     view: &mut ViewState,
@@ -55,8 +55,12 @@ pub(super) fn model_picker_ui(
     ScrollArea::vertical().max_height(room.clamp(2.0 * ROW, LIST)).show(ui, |ui| {
         ui.spacing_mut().item_spacing.y = 2.0;
         for model in found {
-            if model_ui(ui, model, model.name == chosen, extent, offers, view) {
-                if model.name != chosen {
+            let is_chosen = model.name == draft.model;
+            // Another model would be painted with at its own size.
+            let extent = if is_chosen { extent } else { model.example.extent };
+            let needed = model.details.as_ref().map_or(0, |details| details.memory(extent, draft.precision));
+            if model_ui(ui, model, is_chosen, needed, offers, view) {
+                if !is_chosen {
                     out.act(Action::ChooseModel(model.name.clone()));
                 }
                 ui.close();
@@ -81,12 +85,12 @@ fn holds(model: &Model, words: &str) -> bool {
     words.to_lowercase().split_whitespace().all(|word| about.contains(word))
 }
 
-/// One line of the list. Whether it was chosen.
+/// One line of the list, of a model that needs so many bytes of memory. Whether it was chosen.
 fn model_ui(
     ui: &mut Ui,
     model: &Model,
     is_chosen: bool,
-    extent: Extent,
+    needed: u64,
     offers: Offers<'_>,
     view: &mut ViewState,
 ) -> bool {
@@ -109,7 +113,7 @@ fn model_ui(
         let weak = if usable { palette.text_weak } else { palette.text_weak.gamma_multiply(0.7) };
         let name = if usable { palette.text } else { weak };
         line(ui, pos2(left, rect.top() + 8.0), width, &model.name, 13.5, name);
-        let (about, colour) = about(model, is_chosen, extent, offers.memory, palette, weak);
+        let (about, colour) = about(model, needed, offers.memory, palette, weak);
         line(ui, pos2(left, rect.top() + 28.0), width, &about, 11.5, colour);
     }
     let clicked = response.clicked();
@@ -119,19 +123,10 @@ fn model_ui(
 }
 
 /// What is said below its name, and in which colour.
-fn about(
-    model: &Model,
-    is_chosen: bool,
-    extent: Extent,
-    free: Option<u64>,
-    palette: &Palette,
-    weak: Color32,
-) -> (String, Color32) {
+fn about(model: &Model, needed: u64, free: Option<u64>, palette: &Palette, weak: Color32) -> (String, Color32) {
     let (Some(details), None) = (&model.details, &model.problem) else {
         return (model.problem.clone().unwrap_or_default(), weak);
     };
-    // Another model would be painted with at its own size.
-    let needed = details.memory(if is_chosen { extent } else { model.example.extent });
     let kind = if details.kind.is_empty() { String::new() } else { format!("{} \u{b7} ", details.kind) };
     let text = format!("{kind}{} \u{b7} {} \u{b7} needs {}", size(details.bytes), details.stored, size(needed));
     match free {

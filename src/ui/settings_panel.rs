@@ -220,7 +220,7 @@ fn model_row(
             .height(PICKER_HEIGHT)
             .selected_text(draft.model.as_str());
         let extent = open_extent.unwrap_or(draft.extent);
-        let shown = box_.show_ui(ui, |ui| model_picker_ui(ui, &draft.model, extent, offers, view, out));
+        let shown = box_.show_ui(ui, |ui| model_picker_ui(ui, draft, extent, offers, view, out));
         if shown.inner.is_none() {
             view.model_search = None;
         }

@@ -6,10 +6,11 @@ mod names;
 mod shapes;
 
 use super::families::{Family, TextLayout, TextPart};
-use super::header::{Place, Stamp, kind_of, read_metadata, read_places};
+use super::header::{Place, kind_of, read_metadata, read_places};
 use super::open_clip::OpenClipNames;
 use super::renamed::Renamed;
 use super::source::{Facts, Format};
+use super::stamps::Stamp;
 use super::weights::Weights;
 use super::{Error, PredictionSource};
 use crate::networks::{AutoencoderKlConfig, ClipTextConfig, UNetConfig};

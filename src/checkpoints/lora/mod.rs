@@ -6,7 +6,8 @@ mod delta;
 mod keys;
 
 use super::families::{FAMILIES, Family};
-use super::header::{Place, Stamp, read_metadata, read_places};
+use super::header::{Place, read_metadata, read_places};
+use super::stamps::Stamp;
 use super::weights::Weights;
 use super::{Error, library};
 pub(super) use apply::{Adapted, OtherName};

@@ -1,7 +1,7 @@
 use super::bands::{Rows, through_conv, through_resnet};
 use super::config::AutoencoderKlConfig;
 use crate::kernels::{Activation, Conv2d, GroupNorm, Linear, Mask, Padding, attention};
-use crate::memory::available_memory;
+use crate::memory::{available_memory, give_back_freed_memory};
 use crate::networks::resnet::{Groups, Resnet};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
@@ -118,7 +118,12 @@ type Free = fn() -> Option<u64>;
 fn goes_in_bands(norm: &GroupNorm, batch: usize, numbers: usize, free: Free) -> bool {
     let needed = (numbers * size_of::<f32>()) as u64 * MAPS;
     let may = batch == 1 && numbers > LARGE && norm.measured().is_some();
-    may && free().is_none_or(|free| needed > free / 4 * 3)
+    let is_short = || free().is_none_or(|free| needed > free / 4 * 3);
+    // What the steps before it freed is kept for the next who asks, and counts as taken until it is given back.
+    may && is_short() && {
+        give_back_freed_memory();
+        is_short()
+    }
 }
 
 /// Latent to picture.
@@ -277,6 +282,7 @@ mod tests {
     use super::*;
     use candle_core::{DType, Device};
     use candle_nn::{Init, VarMap};
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     /// A VAE of random weights, wide enough that its products are made by tiles where there are some.
     fn config() -> AutoencoderKlConfig {
@@ -288,6 +294,9 @@ mod tests {
     fn bytes(x: &Tensor) -> Vec<u32> {
         x.flatten_all().unwrap().to_vec1::<f32>().unwrap().into_iter().map(f32::to_bits).collect()
     }
+
+    /// Whether what was freed still counts as taken.
+    static KEPT: AtomicBool = AtomicBool::new(true);
 
     #[test]
     fn a_picture_in_bands_has_the_bytes_of_the_whole() {
@@ -315,6 +324,9 @@ mod tests {
         assert!(decoder.goes_in_bands((1, 2048, 385), short) && !decoder.goes_in_bands((1, 2048, 384), short));
         assert!(encoder.goes_in_bands((1, 3072, 1025), short) && !encoder.goes_in_bands((2, 3072, 1025), short));
         assert!(decoder.goes_in_bands((1, 2048, 385), unknown) && !decoder.goes_in_bands((1, 2048, 385), enough));
+        // What was freed is given back before it is said to be short.
+        let in_time: Free = || Some(if KEPT.swap(false, Ordering::Relaxed) { 5 << 30 } else { 7 << 30 });
+        assert!(!decoder.goes_in_bands((1, 2048, 385), in_time) && !KEPT.load(Ordering::Relaxed));
         let latent = noise((1, 75, 8, 4));
         assert_eq!(bytes(&decoder.in_bands(&latent).unwrap()), bytes(&decoder.forward(&latent).unwrap()));
         let rgb = noise((1, 150, 16, 3));

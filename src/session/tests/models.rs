@@ -1,4 +1,5 @@
 use super::*;
+use crate::checkpoints::WeightBytes;
 use std::path::PathBuf;
 
 /// A model of this name in a folder.
@@ -7,6 +8,13 @@ fn model_in(folder: &Path, name: &str) -> PathBuf {
     let path = folder.join(name);
     std::os::unix::fs::symlink(Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models/bozzetto"), &path).unwrap();
     path
+}
+
+/// A model of this name, which this file is.
+fn model_of(name: &str, path: PathBuf) -> Model {
+    let (kind, stored, weights) = (String::new(), "f16", WeightBytes::default());
+    let details = Details { kind, stored, bytes: 3, weights, vae_width: 32, path, preview: None };
+    Model { details: Some(details), ..Model::new(name, "", &defaults()) }
 }
 
 fn names(session: &Session) -> Vec<&str> {
@@ -91,13 +99,8 @@ fn the_file_of_the_chosen_model_is_read_in_the_background_and_found_by_what_is_i
         std::fs::write(&path, bytes).unwrap();
         path
     };
-    let model = |name: &str, path| {
-        let (kind, stored) = (String::new(), "f16");
-        let details = Details { kind, stored, bytes: 3, bytes_in_memory: 3, vae_width: 32, path, preview: None };
-        Model { details: Some(details), ..Model::new(name, "", &defaults()) }
-    };
     let vae = KnownVae { name: "fine".to_owned(), path: file("fine.pt", "message digest"), hash: None };
-    let mut models = vec![model("sepia", file("sepia.ckpt", "abc")), model("ink", file("ink.ckpt", "abd"))];
+    let mut models = vec![model_of("sepia", file("sepia.ckpt", "abc")), model_of("ink", file("ink.ckpt", "abd"))];
     models[1].vaes.push(vae);
     let mut stage = stage_with(home.path(), models);
     // FIPS 180-2, appendix B.1.
@@ -124,14 +127,59 @@ fn the_file_of_the_chosen_model_is_read_in_the_background_and_found_by_what_is_i
 }
 
 #[test]
+fn a_file_of_the_right_name_that_is_another_one_is_told_of_as_soon_as_it_was_read() {
+    let home = tempfile::tempdir().unwrap();
+    let file = |name: &str, bytes: &str| {
+        let path = home.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    };
+    let vae = |name: &str, bytes: &str| KnownVae { name: name.to_owned(), path: file(name, bytes), hash: None };
+    let mut models = vec![model_of("sepia", file("sepia.ckpt", "abc")), model_of("ink", file("ink.ckpt", "abd"))];
+    for model in &mut models {
+        model.vaes = vec![vae("fine.pt", "other"), vae("soft.pt", "message digest")];
+    }
+    let mut stage = stage_with(home.path(), models);
+    let use_settings = |stage: &mut Stage, text: &str| {
+        let path = home.path().join("cat.png");
+        let text = format!("a cat\nSteps: 9, Sampler: Euler, Seed: 5, {text}, Version: v1.10.1");
+        let picture = crate::pixels::Picture::filled(Extent::new(8, 8), [9; 4]);
+        picture.write_png(&path, &[(crate::metadata::PARAMETERS_KEY, text.as_str())]).unwrap();
+        stage.apply(Action::OpenPicture(path));
+        stage.until(|s| s.found_settings);
+        stage.apply(Action::UseSettings);
+    };
+    // What is what it is called is not spoken of.
+    let right = "Model hash: ba7816bf8f, Model: sepia, VAE hash: f7846f55cf, VAE: soft.pt";
+    use_settings(&mut stage, right);
+    stage.until(|s| s.models[0].hash.is_some() && s.models[0].vaes[1].hash.is_some());
+    let heard = |stage: &Stage, name: &str| {
+        stage.said().iter().any(|said| said.contains(&format!("{name} of this machine is another than")))
+    };
+    assert!(!heard(&stage, "sepia.ckpt") && !heard(&stage, "soft.pt"), "{:?}", stage.said());
+
+    // What was read is found under other names, and what was not has the right ones.
+    let wrong = "Model hash: ba7816bf8f, Model: ink, VAE hash: f7846f55cf, VAE: fine.pt";
+    use_settings(&mut stage, wrong);
+    assert_eq!(stage.session.draft.model, "sepia");
+    assert_eq!(stage.session.draft.borrowed.vae.as_deref(), Some("soft.pt"));
+    let unknown = "Model hash: 0123456789, Model: ink, VAE hash: 0123456789, VAE: fine.pt";
+    assert_eq!((&stage.session.models[1].hash, &stage.session.models[1].vaes[0].hash), (&None, &None));
+    use_settings(&mut stage, unknown);
+    assert_eq!(stage.session.draft.model, "ink");
+    stage.hears("ink.ckpt of this machine is another than that of the picture");
+    stage.hears("fine.pt of this machine is another than that of the picture");
+    // And at once where it was read.
+    use_settings(&mut stage, "VAE hash: 9876543210, VAE: soft.pt");
+    stage.hears("soft.pt of this machine is another than that of the picture");
+}
+
+#[test]
 fn a_picture_does_not_carry_the_hash_of_what_its_model_was_before_it_was_changed() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("sepia.ckpt");
     std::fs::write(&path, "abc").unwrap();
-    let (kind, stored, file) = (String::new(), "f16", path.clone());
-    let details = Details { kind, stored, bytes: 3, bytes_in_memory: 3, vae_width: 32, path: file, preview: None };
-    let model = Model { details: Some(details), ..Model::new("sepia", "", &defaults()) };
-    let mut stage = stage_with(home.path(), vec![model]);
+    let mut stage = stage_with(home.path(), vec![model_of("sepia", path.clone())]);
     stage.until(|s| s.models[0].hash.is_some());
     stage.apply(Action::Generate);
     let job = stage.job();

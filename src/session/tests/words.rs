@@ -1,4 +1,5 @@
 use super::*;
+use crate::checkpoints::WeightBytes;
 use crate::prompt::Style;
 use std::path::PathBuf;
 
@@ -8,7 +9,7 @@ fn stage_with_bozzetto(home: &Path) -> Stage {
         kind: String::new(),
         stored: "f16",
         bytes: 1,
-        bytes_in_memory: 1,
+        weights: WeightBytes::default(),
         vae_width: 32,
         path: PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("assets/models/bozzetto"),
         preview: None,
