@@ -213,7 +213,7 @@ pub(super) fn hides_overlays(session: &Session, view: &ViewState) -> bool {
 
 /// What the canvas shows of a stroke.
 pub(super) fn shown_of(painting: &Painting, hides_overlays: bool) -> &Tiles {
-    if hides_overlays { painting.picture() } else { painting.flat() }
+    if hides_overlays { painting.flat() } else { painting.shown() }
 }
 
 /// How far the dashes around a mask have marched, in target pixels; they go on in a moment if the window is looked at.
