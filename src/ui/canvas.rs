@@ -182,7 +182,7 @@ fn take_up(session: &Session, shown: &Shown, painted: Option<&Tiles>, view: &mut
     }
 }
 
-/// Queues the mask where it is seen: over a preview with what is masked on layers.
+/// Queues the mask where it is seen: over the document, or of a preview the one that it is painted through.
 fn take_up_mask(session: &Session, shown: &Shown, view: &mut ViewState) {
     let document = &session.document;
     match shown {
@@ -193,11 +193,10 @@ fn take_up_mask(session: &Session, shown: &Shown, view: &mut ViewState) {
                 view.uploaded_mask = held;
             }
         }
-        Shown::Preview { over: Some(_), .. } if document.masks_anything() => {
-            let held = UploadedMask::WithLayers(document.revision());
+        Shown::Preview { job, mask: Some(mask), .. } => {
+            let held = UploadedMask::Job(*job);
             if view.uploaded_mask != held {
-                let masked = document.with_mask_layers();
-                view.canvas.set_mask(masked.as_ref().unwrap_or(document).mask());
+                view.canvas.set_mask(mask);
                 view.uploaded_mask = held;
             }
         }
@@ -229,7 +228,7 @@ fn marched(ui: &Ui, shows_mask: bool, view: &ViewState) -> f32 {
 }
 
 fn uniforms(ui: &Ui, scene: &Scene, split: Option<f32>, shows_mask: bool, marched: f32) -> CanvasUniforms {
-    let Scene { session, shown, placement } = scene;
+    let Scene { shown, placement, .. } = scene;
     let palette = Palette::of(ui);
     let ppp = placement.pixels_per_point;
     let canvas = placement.canvas_in_ui;
@@ -238,7 +237,7 @@ fn uniforms(ui: &Ui, scene: &Scene, split: Option<f32>, shows_mask: bool, marche
         Shown::Result(..) | Shown::Part { .. } if split.is_some() => 5.0,
         Shown::Document(_) | Shown::Result(..) | Shown::Part { .. } | Shown::Live { .. } => 1.0,
         Shown::Preview { over: None, .. } => 2.0,
-        Shown::Preview { over: Some(_), .. } if session.document.masks_anything() => 4.0,
+        Shown::Preview { over: Some(_), mask: Some(_), .. } => 4.0,
         Shown::Preview { .. } => 3.0,
     };
     let whole = Bounds::whole(placement.extent);
