@@ -98,19 +98,20 @@ fn enter_in_another_field_leaves_the_size_that_is_being_typed_alone() {
     let mut window = square();
     window.press(Modifiers::COMMAND.plus(Modifiers::ALT), Key::I);
     let mut type_into = |label: &str, text: &str| {
-        window.harness.get_by_label(label).focus();
+        // Before the number there may be a slider of its name.
+        window.harness.get_all_by_label(label).last().unwrap().focus();
         window.harness.run();
         window.press(Modifiers::COMMAND, Key::A);
-        window.harness.get_by_label(label).type_text(text);
+        window.harness.get_all_by_label(label).last().unwrap().type_text(text);
         window.harness.run();
     };
     type_into("Height", "32");
     type_into("Steps", "9");
     window.press(Modifiers::NONE, Key::Enter);
     assert_eq!((window.session().draft.steps, window.session().document.extent()), (9, EXTENT));
-    window.harness.get_by_label("Scale the picture");
+    window.harness.get_by_label("Keep proportions");
     // With nothing in the hand it is the window's again, with what was typed there.
     window.press(Modifiers::NONE, Key::Enter);
     assert_eq!(window.session().document.extent(), Extent::new(32, 32));
-    assert!(window.harness.query_by_label("Scale the picture").is_none());
+    assert!(window.harness.query_by_label("Keep proportions").is_none());
 }
