@@ -4,12 +4,12 @@ use super::history::{Change, History};
 use super::mask_edits::Adjusted;
 use super::seen::{Mixed, Mixing, Seen};
 use super::{
-    Bucket, Combine, Error, Frame, LayerEdit, LayerId, LayerKind, LayerLook, MaskEdit, Painting, Side, Stack, Tiles,
+    Bucket, Combine, Error, Frame, Layer, LayerEdit, LayerId, LayerKind, LayerLook, MaskEdit, Painting, Side, Stack,
+    Tiles,
 };
 use crate::geom::{Bounds, Extent};
 use crate::memory::check_room;
 use crate::pixels::{Mask, Picture};
-use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 /// What is edited: layers, a mask of the same extent, and how to take changes of both back. Without layers there is no picture.
@@ -37,8 +37,6 @@ pub struct Document {
 pub struct Beside {
     /// The box that is painted.
     pub area: Option<Bounds>,
-    /// The file that it is saved in.
-    pub file: Option<Arc<Path>>,
     /// Another number for each that was opened or begun.
     pub opened: u64,
 }
@@ -190,14 +188,14 @@ impl Document {
     /// The same document as a model is to paint on: what is on layers of masks that are seen is masked, too. It has no past. None where
     /// that makes no difference.
     pub fn with_mask_layers(&self) -> Option<Self> {
-        let layers = self.stack.masked(self.extent)?;
-        let mask = if self.masks_something { Combine::Add.of(self.mask(), &layers) } else { layers };
+        self.mask_layers().next()?;
+        let mask = self.whole_mask();
         let masks_something = !mask.is_empty();
         Some(Self {
             stack: self.stack.clone(),
             seen: self.seen.clone(),
             picture: self.picture.clone(),
-            mask: once(Some(mask)),
+            mask: OnceLock::from(mask),
             masks_something,
             beside: self.beside.clone(),
             revision: self.revision,
@@ -207,7 +205,23 @@ impl Document {
 
     /// Whether anything is masked, be it on a layer.
     pub fn masks_anything(&self) -> bool {
-        self.has_mask() || self.stack.layers().iter().any(|layer| layer.counts_as(LayerKind::Mask))
+        self.has_mask() || self.mask_layers().next().is_some()
+    }
+
+    /// The layers of masks that are seen and have something on them.
+    pub fn mask_layers(&self) -> impl Iterator<Item = &Arc<Layer>> {
+        self.stack.layers().iter().filter(|layer| layer.counts_as(LayerKind::Mask))
+    }
+
+    /// The mask with what is on those layers.
+    pub fn whole_mask(&self) -> Arc<Mask> {
+        let whole = Bounds::whole(self.extent);
+        let layers = self.mask_layers().map(|layer| layer.coverage(whole)).reduce(|a, b| Combine::Add.of(&a, &b));
+        match layers {
+            None => Arc::clone(self.shared_mask()),
+            Some(layers) if self.masks_something => Arc::new(Combine::Add.of(self.mask(), &layers)),
+            Some(layers) => Arc::new(layers),
+        }
     }
 
     /// Whether there is a picture to start from: whether there are layers.

@@ -133,16 +133,15 @@ impl Layer {
         self.look.kind == kind && self.look.visible && self.look.opacity > 0.0 && !self.tiles.is_clear()
     }
 
-    /// How much it covers with a pixel of its own.
-    pub(super) fn covers(&self, pixel: [u8; 4]) -> u8 {
-        (f32::from(pixel[3]) * self.look.opacity).round() as u8
+    /// How much it covers with a pixel of its own: nothing only where that is clear, or the layer.
+    pub(super) fn covers(&self, [.., alpha]: [u8; 4]) -> u8 {
+        let covers = (f32::from(alpha) * self.look.opacity).round() as u8;
+        covers.max(u8::from(alpha > 0 && self.look.opacity > 0.0))
     }
 
     /// How much it covers in a box of the document, as a mask of that size. The box lies within the document.
     pub fn coverage(&self, bounds: Bounds) -> Mask {
-        let part = self.tiles.cropped(bounds);
-        let coverage = part.rgba().as_chunks::<4>().0.iter().map(|pixel| self.covers(*pixel)).collect();
-        Mask::from_coverage(part.extent(), coverage).expect("a byte a pixel")
+        self.tiles.masked(bounds, |pixel| self.covers(pixel))
     }
 }
 

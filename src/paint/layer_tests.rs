@@ -1,5 +1,6 @@
 use super::super::{Blend, Brush, Document, Edit, PaintBrush, Painting, Sample};
 use super::*;
+use crate::geom::Bounds;
 
 const EXTENT: Extent = Extent::new(200, 140);
 
@@ -194,4 +195,29 @@ fn masks_and_guides_are_no_part_of_the_picture_and_merge_only_with_their_like() 
     let hidden = LayerLook { visible: false, ..mixed.get(ids[3]).unwrap().look.clone() };
     let one = edited(&mixed, LayerEdit::Look { layer: ids[3], look: hidden, goes_on: false });
     assert_eq!(one.drawn_on(LayerKind::Control, EXTENT).pixel(5, 5), [129, 130, 130, 255]);
+}
+
+#[test]
+fn what_a_layer_covers_of_a_box_is_what_its_pixels_do_and_the_faintest_is_not_nothing() {
+    let mut tiles = Tiles::clear(EXTENT);
+    let mut tile = super::super::Tile::filled([9, 9, 9, 0]);
+    for (at, pixel) in tile.pixels_mut().iter_mut().enumerate() {
+        pixel[3] = (at % 251) as u8;
+    }
+    tiles.set(0, Some(Arc::new(tile)));
+    let layer = |opacity| {
+        let look = LayerLook { opacity, kind: LayerKind::Mask, ..LayerLook::named("mask") };
+        Layer { id: LayerId(1), look, tiles: tiles.clone() }
+    };
+    // Over all four tiles, of which three are clear, and beyond the edge.
+    let bounds = Bounds { left: 100, top: 60, extent: Extent::new(200, 100) };
+    let (half, mask) = (layer(0.5), layer(0.5).coverage(bounds));
+    assert_eq!(mask.extent(), Extent::new(100, 80));
+    for (at, &covers) in mask.coverage().iter().enumerate() {
+        let pixel = half.tiles.pixel(100 + at as u32 % 100, 60 + at as u32 / 100);
+        assert_eq!(covers, half.covers(pixel), "{at}");
+        assert!(covers.abs_diff(pixel[3] / 2) <= 1 && (covers == 0) == (pixel[3] == 0), "{at}: {covers} of {pixel:?}");
+    }
+    assert_eq!([40, 0].map(|alpha| layer(0.01).covers([0, 0, 0, alpha])), [1, 0]);
+    assert_eq!(layer(0.0).covers([0, 0, 0, 40]), 0);
 }

@@ -82,8 +82,8 @@ pub struct Painting {
     before: Arc<Layer>,
     stack: Stack,
     /// What is seen of the picture alone, if something lies over it.
-    picture: Option<Tiles>,
-    flat: Tiles,
+    flat: Option<Tiles>,
+    shown: Tiles,
     document_revision: u64,
 }
 
@@ -130,8 +130,8 @@ impl Painting {
     }
 
     fn with(document: &Document, brush: PaintBrush, medium: impl FnOnce(&Arc<Layer>) -> Medium) -> Result<Self, Error> {
-        let (stack, flat) = (document.stack().clone(), (**document.shown()).clone());
-        let picture = stack.has_more_than_the_picture().then(|| (**document.flat()).clone());
+        let (stack, shown) = (document.stack().clone(), (**document.shown()).clone());
+        let flat = stack.has_more_than_the_picture().then(|| (**document.flat()).clone());
         let before = Arc::clone(stack.paintable()?);
         Ok(Self {
             brush: PaintBrush { flow: unit(brush.flow), ..brush },
@@ -139,8 +139,8 @@ impl Painting {
             medium: medium(&before),
             before,
             stack,
-            picture,
             flat,
+            shown,
             document_revision: document.revision(),
         })
     }
@@ -164,9 +164,9 @@ impl Painting {
     /// Covers fully those pixels of a box whose byte, of one for each pixel of the picture, is not 0.
     pub(super) fn fill(&mut self, bounds: Bounds, covered: &[u8]) {
         let Medium::Ink(_, coat) = self.medium else { return };
-        let grid = self.flat.grid();
+        let grid = self.shown.grid();
         let changed: Vec<_> = grid.touched(bounds).collect();
-        let Self { before, stack, picture, flat, .. } = self;
+        let Self { before, stack, flat, shown, .. } = self;
         let whole = laid(None, &vec![1.0; TILE_AREA], Coat { keeps_alpha: false, ..coat });
         let whole = (!whole.is_clear()).then(|| Arc::new(whole));
         let is_opaque = coat.opacity >= 1.0 && !coat.keeps_alpha;
@@ -194,7 +194,7 @@ impl Painting {
         if let Some(layer) = stack.layer_mut(before.id) {
             layer.tiles.set_all(&changed, filled);
         }
-        mix(stack, &changed, picture.as_mut(), flat);
+        mix(stack, &changed, flat.as_mut(), shown);
     }
 
     /// Leads a gradient elsewhere: it has to be poured anew.
@@ -203,7 +203,7 @@ impl Painting {
             let led = Gradient { from, to, ..*gradient };
             if led != *gradient && led.is_sound() {
                 *gradient = led;
-                *waiting = (0..self.flat.count()).rev().collect();
+                *waiting = (0..self.shown.count()).rev().collect();
             }
         }
     }
@@ -214,7 +214,7 @@ impl Painting {
         if let Medium::Moved { transform, fine, waiting } = &mut self.medium
             && *transform != to
         {
-            *waiting = (0..self.flat.count()).rev().collect();
+            *waiting = (0..self.shown.count()).rev().collect();
             (*transform, *fine) = (to, false);
         }
     }
@@ -230,7 +230,7 @@ impl Painting {
                 Medium::Moved { fine, waiting, .. } => {
                     if waiting.is_empty() && !*fine {
                         *fine = true;
-                        *waiting = (0..self.flat.count()).rev().collect();
+                        *waiting = (0..self.shown.count()).rev().collect();
                     }
                     waiting
                 }
@@ -246,14 +246,14 @@ impl Painting {
         }
     }
 
-    /// What is seen of all layers with the stroke among them, and of what lies over the picture.
+    /// The picture: what is seen of all layers that are a part of it, with the stroke among them.
     pub fn flat(&self) -> &Tiles {
-        &self.flat
+        self.flat.as_ref().unwrap_or(&self.shown)
     }
 
-    /// The same without what lies over the picture.
-    pub fn picture(&self) -> &Tiles {
-        self.picture.as_ref().unwrap_or(&self.flat)
+    /// The same with what lies over the picture.
+    pub fn shown(&self) -> &Tiles {
+        &self.shown
     }
 
     /// Whether it paints with a colour of its own.
@@ -271,7 +271,7 @@ impl Painting {
     }
 
     pub(super) fn into_parts(self) -> (Stack, Tiles) {
-        (self.stack, self.flat)
+        (self.stack, self.shown)
     }
 
     /// Brings what changed under the brush to the layer, and from there to what is seen.
@@ -288,7 +288,7 @@ impl Painting {
         if changed.is_empty() {
             return;
         }
-        let Self { medium, before, stack, picture, flat, .. } = self;
+        let Self { medium, before, stack, flat, shown, .. } = self;
         let medium = &*medium;
         let laid = |index: usize| {
             let under = before.tiles.tile(index).map(Arc::as_ref);
@@ -305,19 +305,19 @@ impl Painting {
         if let Some(layer) = stack.layer_mut(before.id) {
             layer.tiles.set_all(changed, laid);
         }
-        mix(stack, changed, picture.as_mut(), flat);
+        mix(stack, changed, flat.as_mut(), shown);
     }
 }
 
 /// Brings tiles of layers to what is seen of the picture alone, and with what lies over it; both are one where that is nothing.
-fn mix(stack: &Stack, changed: &[usize], picture: Option<&mut Tiles>, flat: &mut Tiles) {
-    let Some(picture) = picture else {
-        flat.set_all(changed, |index| stack.seen(index));
+fn mix(stack: &Stack, changed: &[usize], flat: Option<&mut Tiles>, shown: &mut Tiles) {
+    let Some(flat) = flat else {
+        shown.set_all(changed, |index| stack.seen(index));
         return;
     };
-    picture.set_all(changed, |index| stack.seen(index));
-    let picture = &*picture;
-    flat.set_all(changed, |index| stack.shown(index, picture.tile(index).cloned()));
+    flat.set_all(changed, |index| stack.seen(index));
+    let flat = &*flat;
+    shown.set_all(changed, |index| stack.shown(index, flat.tile(index).cloned()));
 }
 
 fn unit(value: f32) -> f32 {

@@ -173,10 +173,10 @@ fn the_picture_is_seen_without_the_masks_over_it_in_the_middle_of_a_stroke() {
     let mut painting = Painting::begin(&document, RED, brush(8.0, 1.0)).unwrap();
     painting.extend(&[Sample::at(20.0, 20.0)]);
     painting.finish();
-    let pixels = [painting.picture().pixel(20, 20), painting.picture().pixel(50, 20)];
+    let pixels = [painting.flat().pixel(20, 20), painting.flat().pixel(50, 20)];
     assert_eq!(pixels, [[255, 0, 0, 255], [255; 4]]);
-    assert_ne!(painting.flat().pixel(50, 20), [255; 4]);
-    let (picture, shown) = (painting.picture().clone(), painting.flat().clone());
+    assert_ne!(painting.shown().pixel(50, 20), [255; 4]);
+    let (flat, shown) = (painting.flat().clone(), painting.shown().clone());
     document.apply(Edit::Paint(Box::new(painting))).unwrap();
-    assert!(**document.flat() == picture && **document.shown() == shown);
+    assert!(**document.flat() == flat && **document.shown() == shown);
 }

@@ -2,7 +2,7 @@
 
 use super::document::Document;
 use super::history::Change;
-use super::{Error, Frame, LayerKind};
+use super::{Error, Frame};
 use crate::geom::{Bounds, Extent};
 use crate::pixels::Mask;
 
@@ -76,7 +76,7 @@ impl Document {
             return false;
         }
         let mask = self.has_mask().then(|| self.mask().coverage());
-        let layers: Vec<_> = self.stack().layers().iter().filter(|layer| layer.counts_as(LayerKind::Mask)).collect();
+        let layers: Vec<_> = self.mask_layers().collect();
         let Extent { width, height } = self.extent();
         let stride = (width.max(height) / 1024).max(1);
         let (mut all, mut clear) = (0_u64, 0_u64);

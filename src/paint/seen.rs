@@ -87,12 +87,14 @@ impl Mixed {
 }
 
 impl Seen {
+    /// Nothing is seen of much of them until it is put together.
     pub(super) fn of(stack: &Stack, extent: Extent) -> Self {
         let nothing = Arc::new(Tiles::clear(extent));
         let nothing = Sight { picture: Arc::clone(&nothing), shown: nothing };
-        let mut known = Mixed { origin: Arc::new(()), stack: Stack::default(), sight: nothing };
-        known = known.with(stack, known.sight_of(stack));
-        Self { now: OnceLock::from(known.sight.clone()), known }
+        let known = Mixed { origin: Arc::new(()), stack: Stack::default(), sight: nothing.clone() };
+        let mut seen = Self { known, now: OnceLock::from(nothing) };
+        seen.turn(&Stack::default(), stack);
+        seen
     }
 
     /// What is seen of `stack`, which is the document's.
@@ -213,19 +215,16 @@ mod tests {
         });
         let stack = Stack::from_layers(layers, None);
         document.apply(Edit::TakeLayers { extent, stack, mask: None }).unwrap();
-        let exact = document.stack().flattened(extent);
-        assert!(**document.last_flat() == exact, "another document is seen at once, however large it is");
-        look(&mut document, 0.25);
-        assert!(document.to_mix().is_some());
         document.take_mixed(mixed);
-        assert!(**document.last_flat() == exact, "nothing of the one before is seen");
+        assert!(document.last_flat().is_clear(), "nothing of the one before is seen, nor waited for");
         document.take_mixed(document.to_mix().unwrap().mix());
-        assert!(**document.last_flat() == document.stack().flattened(extent));
+        assert!(document.to_mix().is_none() && **document.last_flat() == document.stack().flattened(extent));
         document.undo();
-        document.undo();
-        assert!(document.to_mix().is_none(), "and as soon when it is taken back");
+        assert!(document.to_mix().is_some() && document.last_flat().is_clear(), "nor when it is taken back");
+        assert!(**document.flat() == document.stack().flattened(extent), "but who asks has it");
         document.apply(Edit::SetExtent(Extent::new(64, 64))).unwrap();
-        assert!(**document.last_flat() == document.stack().flattened(Extent::new(64, 64)));
+        let small = document.stack().flattened(Extent::new(64, 64));
+        assert!(document.to_mix().is_none() && **document.last_flat() == small, "little is seen at once");
     }
 
     #[test]

@@ -2,11 +2,10 @@
 //! which shares with the old one what did not change.
 
 use super::blend::{premultiplied, straight};
-use super::shape::Combine;
 use super::tiles::{TILE_AREA, Tile};
 use super::{Blend, Layer, LayerId, LayerKind, LayerLook, Tiles};
-use crate::geom::{Bounds, Extent};
-use crate::pixels::{Mask, Picture};
+use crate::geom::Extent;
+use crate::pixels::Picture;
 use std::cell::RefCell;
 use std::sync::Arc;
 
@@ -106,12 +105,6 @@ impl Stack {
         let mut stack = Self::of("", Tiles::filled(extent, [255; 4]));
         stack.layers.extend(self.layers.iter().filter(of_kind).map(as_picture));
         stack.flattened(extent)
-    }
-
-    /// What layers of masks that are seen cover together; none if that is nothing.
-    pub(super) fn masked(&self, extent: Extent) -> Option<Mask> {
-        let masks = self.layers.iter().filter(|layer| layer.counts_as(LayerKind::Mask));
-        masks.map(|layer| layer.coverage(Bounds::whole(extent))).reduce(|a, b| Combine::Add.of(&a, &b))
     }
 
     /// Whether something that is no part of the picture is seen over it.

@@ -187,8 +187,7 @@ impl Tiles {
 
     /// What lies in a box, as much of it as lies within.
     pub fn cropped(&self, to: Bounds) -> Picture {
-        let bounds =
-            to.intersection(Bounds::whole(self.extent())).unwrap_or(Bounds { extent: Extent::new(0, 0), ..to });
+        let bounds = self.within(to);
         let mut rgba = Vec::with_capacity(bounds.extent.area() * 4);
         for y in bounds.top..bounds.bottom() {
             let mut x = bounds.left;
@@ -203,6 +202,33 @@ impl Tiles {
             }
         }
         Picture::from_rgba(bounds.extent, rgba).expect("four bytes a pixel")
+    }
+
+    /// A mask of what of a box lies within: what `covers` says of each pixel, and nothing of clear tiles.
+    pub(super) fn masked(&self, to: Bounds, covers: impl Fn([u8; 4]) -> u8 + Sync) -> Mask {
+        let bounds = self.within(to);
+        let mut mask = Mask::empty(bounds.extent);
+        let fill = |(row, line): (usize, &mut [u8])| {
+            let (mut x, y) = (bounds.left, bounds.top + row as u32);
+            while x < bounds.right() {
+                let (index, at) = self.grid.place(x, y);
+                let width = (TILE_SIDE - x % TILE_SIDE).min(bounds.right() - x);
+                if let Some(tile) = self.tile(index) {
+                    let line = &mut line[(x - bounds.left) as usize..];
+                    for (to, from) in line.iter_mut().zip(&tile.pixels[at..at + width as usize]) {
+                        *to = covers(*from);
+                    }
+                }
+                x += width;
+            }
+        };
+        let width = (bounds.extent.width as usize).max(1);
+        promptly(|| mask.coverage_mut().par_chunks_mut(width).enumerate().for_each(fill));
+        mask
+    }
+
+    fn within(&self, to: Bounds) -> Bounds {
+        to.intersection(Bounds::whole(self.extent())).unwrap_or(Bounds { extent: Extent::new(0, 0), ..to })
     }
 
     /// Put together again, byte for byte.

@@ -20,6 +20,7 @@ impl Session {
     /// Carries out what a person did. It never waits; what takes longer is told by [`poll`](Self::poll) when it is done.
     pub fn apply(&mut self, action: Action) {
         self.carry_out(action);
+        self.settle_guide();
         self.start_next(Instant::now());
         self.live_on();
         self.look_on();
@@ -82,7 +83,7 @@ impl Session {
                     self.guide_by(picture);
                 }
             }
-            Action::RemoveGuide => self.guide = None,
+            Action::RemoveGuide => self.set_guide(None),
             Action::UseSettings => {
                 self.use_settings();
                 self.dismiss_offers_of(|action| matches!(action, Action::UseSettings));
@@ -185,6 +186,7 @@ impl Session {
         if !self.prepared_for(way) {
             return;
         }
+        self.settle_guide();
         if !self.draft.seed_locked && self.used_seed == Some(self.draft.seed) {
             let rolled = self.rolled();
             match &mut self.draft.reproduce.variation {

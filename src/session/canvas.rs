@@ -2,7 +2,7 @@ use super::ResultId;
 use crate::engine::JobId;
 use crate::geom::{Bounds, Extent};
 use crate::paint::Tiles;
-use crate::pixels::Picture;
+use crate::pixels::{Mask, Picture};
 use std::sync::Arc;
 
 /// What the canvas shows.
@@ -40,6 +40,8 @@ pub enum Shown {
         extent: Extent,
         /// What is seen of the document, and the box in which the estimate lies over it, if it is a part.
         over: Option<(Arc<Tiles>, Bounds)>,
+        /// Of the document's size: where the estimate is seen of a part that is painted through a mask.
+        mask: Option<Arc<Mask>>,
     },
 }
 

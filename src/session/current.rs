@@ -5,12 +5,12 @@ use crate::paint::Layer;
 use crate::pixels::Picture;
 use crate::project::Kind;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
-/// By which a document is told from what it was: its layers by where they lie, held so that nothing else comes to lie there.
+/// By which a document is told from what it was: its layers by where they lie. They may go, but nothing else comes to lie there.
 #[derive(Clone, Debug)]
 pub(super) struct Sign {
-    layers: Vec<Arc<Layer>>,
+    layers: Vec<Weak<Layer>>,
     /// Its number; none where nothing is masked.
     mask: Option<u64>,
 }
@@ -22,17 +22,20 @@ pub(super) struct Saving {
     opened: u64,
 }
 
-/// What was to be painted next in a document that another took the place of.
+/// What goes with a document that another took the place of: its file, how it was there, and what was to be painted next.
 #[derive(Debug)]
 pub(super) struct Left {
     opened: u64,
+    file: Option<Arc<Path>>,
+    kept: Option<Sign>,
     draft: Draft,
+    used_seed: Option<u64>,
     guide: Option<Arc<Picture>>,
 }
 
 impl PartialEq for Sign {
     fn eq(&self, other: &Self) -> bool {
-        let same = |(a, b): (&Arc<Layer>, &Arc<Layer>)| Arc::ptr_eq(a, b);
+        let same = |(a, b): (&Weak<Layer>, &Weak<Layer>)| Weak::ptr_eq(a, b);
         self.mask == other.mask
             && self.layers.len() == other.layers.len()
             && self.layers.iter().zip(&other.layers).all(same)
@@ -61,7 +64,7 @@ impl Session {
 
     pub(super) fn sign(&self) -> Sign {
         let mask = self.document.has_mask().then(|| self.document.mask_number());
-        Sign { layers: self.document.stack().layers().to_vec(), mask }
+        Sign { layers: self.document.stack().layers().iter().map(Arc::downgrade).collect(), mask }
     }
 
     /// What goes along with a document that is on its way to a file.
@@ -70,37 +73,54 @@ impl Session {
         (kind == Kind::Sfumato).then(|| Saving { sign: self.sign(), opened: self.opened })
     }
 
-    /// A document was saved. If another took its place meanwhile, the file is not that one's.
+    /// A document was saved. If another took its place meanwhile, the file is not that one's, but is back with its own.
     pub(super) fn was_saved(&mut self, path: &Path, saving: Option<Saving>) {
-        if let Some(Saving { sign, .. }) = saving.filter(|saving| saving.opened == self.opened) {
-            self.file = Some(path.into());
-            self.kept = Some(sign);
-        }
+        let Some(Saving { sign, opened }) = saving else { return };
+        let left = self.left.iter_mut().find(|left| left.opened == opened);
+        let (file, kept) = match left {
+            _ if opened == self.opened => (&mut self.file, &mut self.kept),
+            Some(left) => (&mut left.file, &mut left.kept),
+            None => return,
+        };
+        (*file, *kept) = (Some(path.into()), Some(sign));
     }
 
     /// Another document took the place of what was there, from this file if it has one.
     pub(super) fn begin_with(&mut self, file: Option<Arc<Path>>) {
+        self.leave();
         self.documents += 1;
         self.opened = self.documents;
         self.file = file;
         self.kept = Some(self.sign());
     }
 
-    /// Keeps what is to be painted next for the document of this number, for when that comes back.
-    pub(super) fn leave_settings(&mut self, opened: u64) {
-        const MOST: usize = 16;
+    /// Keeps what goes with the document, for when it comes back.
+    fn leave(&mut self) {
+        const MOST: usize = 32;
         if self.left.len() == MOST {
             self.left.remove(0);
         }
-        self.left.push(Left { opened, draft: self.draft.clone(), guide: self.guide.clone() });
+        self.left.push(Left {
+            opened: self.opened,
+            file: self.file.take(),
+            kept: self.kept.take(),
+            draft: self.draft.clone(),
+            used_seed: self.used_seed,
+            guide: self.guide.clone(),
+        });
     }
 
-    /// Another document is back in the place of the one of this number, with what was to be painted next in it.
-    pub(super) fn take_left_settings(&mut self, from: u64) {
-        if let Some(at) = self.left.iter().position(|left| left.opened == self.opened) {
-            let Left { draft, guide, .. } = self.left.remove(at);
-            self.leave_settings(from);
+    /// The document of this number is back in the place of another, with what goes with it. What is so long ago that it is not kept any
+    /// more has no file.
+    pub(super) fn take_left(&mut self, opened: u64) {
+        let at = self.left.iter().position(|left| left.opened == opened);
+        let left = at.map(|at| self.left.remove(at));
+        self.leave();
+        self.opened = opened;
+        if let Some(Left { file, kept, draft, used_seed, guide, .. }) = left {
+            (self.file, self.kept) = (file, kept);
             self.take_settings(draft, guide);
+            self.used_seed = used_seed;
         }
     }
 

@@ -44,15 +44,8 @@ impl Session {
     /// Carries out an edit and shows the document; what cannot be done is told.
     pub(super) fn edit(&mut self, edit: Edit) {
         self.document.keep_beside(self.beside());
-        let (opens, was_guided) = (matches!(edit, Edit::TakeLayers { .. }), self.is_guided_by_layers());
         match self.document.apply(edit) {
-            Ok(_) => {
-                self.view_document();
-                // What is opened may say itself how it is guided.
-                if !opens {
-                    self.settle_guide(was_guided);
-                }
-            }
+            Ok(_) => self.view_document(),
             Err(error) => {
                 self.notices.error(sentence(&error.to_string()));
             }
@@ -60,7 +53,7 @@ impl Session {
     }
 
     fn beside(&self) -> Beside {
-        Beside { area: self.draft.bounds, file: self.file.clone(), opened: self.opened }
+        Beside { area: self.draft.bounds, opened: self.opened }
     }
 
     /// Puts the mask onto a layer that all brushes paint on; or takes what is on such a layer as the mask, if it is painted on now.
@@ -259,12 +252,9 @@ impl Session {
     }
 
     fn take_beside(&mut self) {
-        let Beside { area, file, opened } = self.document.beside().clone();
+        let Beside { area, opened } = *self.document.beside();
         if self.opened != opened {
-            // Another document is back, with its file.
-            let from = std::mem::replace(&mut self.opened, opened);
-            self.file = file;
-            self.take_left_settings(from);
+            self.take_left(opened);
         }
         self.draft.bounds = area;
         self.view_document();
@@ -379,7 +369,7 @@ impl Session {
     /// Goes on with a project that was read: its layers, its mask, and, where it has them, its guide and what was to be painted next.
     pub(super) fn take_project(&mut self, name: &str, file: Option<PathBuf>, opened: project::Opened) {
         let project::Opened { project: Project { extent, stack, mask, guide, settings }, mut notes } = opened;
-        let (revision, from) = (self.document.revision(), self.opened);
+        let revision = self.document.revision();
         let loses = self.is_behind();
         self.edit(Edit::TakeLayers { extent, stack, mask });
         if self.document.revision() == revision {
@@ -400,7 +390,6 @@ impl Session {
                     let ends = |start: u32, side: u32| start.checked_add(side).is_some();
                     let is_sound = |b: &Bounds| ends(b.left, b.extent.width) && ends(b.top, b.extent.height);
                     draft.bounds = draft.bounds.filter(is_sound);
-                    self.leave_settings(from);
                     self.take_settings(draft, guide);
                     if *before.0 != self.draft {
                         let action = Action::TakeSettings(before.0, before.1);
@@ -411,7 +400,6 @@ impl Session {
                 Err(error) => notes.push(format!("what was to be painted next could not be read: {error}")),
             }
         }
-        self.settle_guide(true);
         if !notes.is_empty() {
             self.notices.info(format!("{name} was opened, but {}", notes.join("; ")));
         }
@@ -422,6 +410,7 @@ impl Session {
         self.history.remember(&self.draft.prompt);
         let before = std::mem::replace(&mut self.draft, draft).model;
         self.guide = guide;
+        self.note_guide();
         self.set_bounds(self.draft.bounds);
         self.settled_on(before);
     }
@@ -455,14 +444,14 @@ impl Session {
 
     /// Writes the mask to a PNG file, white where it repaints.
     pub(super) fn save_mask(&mut self, mut path: PathBuf) {
-        if !self.document.has_mask() {
+        if !self.document.masks_anything() {
             self.notices.info("There is no mask to save: paint one first");
             return;
         }
         if Format::of(&path) != Some(Format::Png) {
             path.as_mut_os_string().push(".png");
         }
-        self.ask_files(Task::SaveMask { path, mask: Box::new(self.document.mask().clone()) });
+        self.ask_files(Task::SaveMask { path, mask: self.document.whole_mask() });
     }
 
     pub(super) fn take_mask(&mut self, name: &str, mask: Mask) {

@@ -47,7 +47,7 @@ pub(super) enum Task {
     },
     SaveMask {
         path: PathBuf,
-        mask: Box<Mask>,
+        mask: Arc<Mask>,
     },
     SaveProject {
         path: PathBuf,

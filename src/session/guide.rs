@@ -15,6 +15,22 @@ pub struct ControlNetChoice {
     pub models: Vec<String>,
 }
 
+/// What can guide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Guides {
+    Picture,
+    Layers,
+}
+
+/// How the lines of what guides are seen, where the draft does not say it: that is of what guides now.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Lines {
+    /// What guided when that was settled last.
+    guides: Option<Guides>,
+    /// How the lines of each were seen when it guided last.
+    seen: [Option<Preprocessor>; 2],
+}
+
 impl Session {
     /// Whether a layer guides what is painted: one of that kind is seen, and there is something on it.
     pub fn is_guided_by_layers(&self) -> bool {
@@ -28,26 +44,46 @@ impl Session {
         if self.is_guided_by_layers() { Some(drawn()) } else { self.guide.clone() }
     }
 
-    /// Lets a layer of lines be seen as suits it, once there is one; `was_guided` by others before, it is seen as those are.
-    pub(super) fn settle_guide(&mut self, was_guided: bool) {
-        if !self.is_guided_by_layers() {
+    fn guides_now(&self) -> Option<Guides> {
+        let picture = || self.guide.is_some().then_some(Guides::Picture);
+        self.is_guided_by_layers().then_some(Guides::Layers).or_else(picture)
+    }
+
+    /// Once something else guides than before, lets it be seen as it was when it guided last, or else as suits it.
+    pub(super) fn settle_guide(&mut self) {
+        let now = self.guides_now();
+        let was = std::mem::replace(&mut self.lines.guides, now);
+        let seen = self.draft.control.as_ref().map(|control| control.preprocessor);
+        let is_unseen = now == Some(Guides::Layers) && seen.is_none();
+        if was == now && !is_unseen {
             return;
         }
+        if let (Some(was), Some(seen)) = (was, seen) {
+            self.lines.seen[was as usize] = Some(seen);
+        }
+        let Some(guides) = now else { return };
         if self.fitting_controlnets().next().is_none() {
-            if !was_guided {
+            if was != now && guides == Guides::Layers {
                 self.tell_of_no_controlnet();
             }
             return;
         }
-        // How a picture is seen does not suit lines.
-        let is_as_a_picture = !was_guided && self.guide.is_some();
-        if self.draft.control.is_none() || is_as_a_picture {
-            let before = self.guide.take();
-            if let Some(drawn) = self.guide_now() {
-                self.guide_by(drawn);
-            }
-            self.guide = before;
+        // Where nothing guided before, the draft says how what does now is to be seen.
+        let known = self.lines.seen[guides as usize].or(seen.filter(|_| was.is_none()));
+        if let Some(preprocessor) = known.or_else(|| self.guide_now().map(|guide| Preprocessor::suiting(&guide))) {
+            self.see_guide_as(preprocessor);
         }
+    }
+
+    /// What guides is another, seen as the draft says.
+    pub(super) fn note_guide(&mut self) {
+        self.lines = Lines { guides: self.guides_now(), ..Lines::default() };
+    }
+
+    /// Lets another picture guide, or none. How the one before was seen is forgotten.
+    pub(super) fn set_guide(&mut self, picture: Option<Arc<Picture>>) {
+        self.guide = picture;
+        self.lines.seen[Guides::Picture as usize] = None;
     }
 
     /// The `ControlNet`s that can guide the chosen model.
@@ -65,17 +101,26 @@ impl Session {
 
     /// Lets a picture guide what is painted from now on, seen as suits it.
     pub(super) fn guide_by(&mut self, picture: Arc<Picture>) {
-        let fitting: Vec<String> = self.fitting_controlnets().map(str::to_owned).collect();
-        let Some(first) = fitting.first() else {
+        if self.fitting_controlnets().next().is_none() {
             self.tell_of_no_controlnet();
             return;
-        };
+        }
         let preprocessor = Preprocessor::suiting(&picture);
+        self.set_guide(Some(picture));
+        // Where layers guide, it waits until they do no more.
+        if !self.is_guided_by_layers() {
+            self.see_guide_as(preprocessor);
+        }
+    }
+
+    /// Lets what guides be seen so, by a `ControlNet` that fits the model, if there is one.
+    fn see_guide_as(&mut self, preprocessor: Preprocessor) {
+        let fitting: Vec<String> = self.fitting_controlnets().map(str::to_owned).collect();
+        let Some(first) = fitting.first() else { return };
         let fits = |control: &Control<()>| fitting.contains(&control.controlnet);
         self.draft.control = Some(match self.draft.control.take().filter(fits) {
             Some(control) => Control { preprocessor, ..control },
             None => Control { controlnet: first.clone(), picture: (), preprocessor, weight: 1.0, start: 0.0, end: 1.0 },
         });
-        self.guide = Some(picture);
     }
 }

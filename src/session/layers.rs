@@ -3,10 +3,11 @@
 use super::persist::pixel_file;
 use crate::geom::Extent;
 use crate::paint::{Layer, LayerId, LayerLook, Stack, TILE_SIDE, Tile, Tiles};
-use crate::pixels::{self, Picture};
+use crate::pixels::Picture;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
+use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -47,7 +48,7 @@ pub(super) fn state_of(extent: Extent, stack: &Stack, mut name: impl FnMut(&Arc<
 pub(super) fn restored(
     state: LayersState,
     pixels: &Path,
-    complain: &mut impl FnMut(&str, &pixels::Error),
+    complain: &mut impl FnMut(&str, &dyn Display),
 ) -> Option<(Extent, Stack)> {
     let extent = state.extent;
     if extent.is_empty() || !Picture::holds(extent) {
@@ -55,28 +56,36 @@ pub(super) fn restored(
     }
     let digests: HashSet<&String> = state.layers.iter().flat_map(|layer| layer.tiles.iter().flatten()).collect();
     let digests: Vec<&String> = digests.into_iter().collect();
-    let read: Vec<_> =
-        digests.par_iter().map(|digest| Picture::load(&pixel_file(pixels, digest)).map(|p| tile_of(&p))).collect();
+    let read: Vec<_> = digests.par_iter().map(|digest| tile_of(&pixel_file(pixels, digest))).collect();
     let mut tiles = HashMap::new();
     let mut damage = None;
     for (digest, tile) in digests.into_iter().zip(read) {
         match tile {
             Ok(tile) => drop(tiles.insert(digest.clone(), tile)),
-            Err(error) => damage = Some(error),
+            Err(why) => damage = Some(why),
         }
-    }
-    if let Some(error) = damage {
-        complain("A part of a layer", &error);
     }
     let layers = state.layers.into_iter().map(|layer| {
         let found = layer.tiles.iter().map(|digest| tiles.get(digest.as_ref()?).cloned().flatten());
-        Layer { id: layer.id, look: layer.look, tiles: Tiles::from_tiles(extent, found) }
+        let made = Tiles::from_tiles(extent, found);
+        if layer.tiles.len() != made.count() {
+            damage = Some(format!("{} tiles are listed of {}", layer.tiles.len(), made.count()));
+        }
+        Layer { id: layer.id, look: layer.look, tiles: made }
     });
     let stack = Stack::from_layers(layers, state.active);
+    if let Some(why) = damage {
+        complain("A part of a layer", &why);
+    }
     (!stack.layers().is_empty()).then_some((extent, stack))
 }
 
-/// A file of another size is not one of ours.
-fn tile_of(picture: &Picture) -> Option<Arc<Tile>> {
-    (picture.extent() == Extent::new(TILE_SIDE, TILE_SIDE)).then(|| Tiles::of(picture).tile(0).cloned()).flatten()
+/// Reads a tile; none if it is clear. What is of another size is not one of ours.
+fn tile_of(file: &Path) -> Result<Option<Arc<Tile>>, String> {
+    let picture = Picture::load(file).map_err(|error| error.to_string())?;
+    let extent = picture.extent();
+    if extent != Extent::new(TILE_SIDE, TILE_SIDE) {
+        return Err(format!("its tile has a size that none has, {extent}: {}", file.display()));
+    }
+    Ok(Tiles::of(&picture).tile(0).cloned())
 }

@@ -28,14 +28,14 @@ pub(super) struct Live {
 struct Run {
     id: JobId,
     cancel: CancelToken,
-    place: Place,
+    part: Part,
 }
 
 #[derive(Debug, Default)]
 enum Seen {
     #[default]
     Nothing,
-    Estimate(JobId, Arc<Picture>, Place),
+    Estimate(JobId, Arc<Picture>, Part),
     Painted(Box<Painted>),
 }
 
@@ -104,10 +104,10 @@ impl Session {
             .and_then(|requests| self.completed(requests))
             .map(|mut requests| in_its_place(requests.remove(0), self.native_extent()));
         match request {
-            Ok(Some((request, place))) => {
+            Ok(Some((request, part))) => {
                 let (id, cancel) = (self.jobs.new_id(), CancelToken::default());
                 self.engine.send(Command::Generate(Job::new(id, Box::new(request), cancel.clone())));
-                self.live.run = Some(Run { id, cancel, place });
+                self.live.run = Some(Run { id, cancel, part });
                 self.live.seen = Seen::Nothing;
                 self.live.steps_back = false;
             }
@@ -144,7 +144,7 @@ impl Session {
             Event::JobStarted(id) | Event::JobPhase { id, .. } if self.live.running(id).is_some() => {}
             Event::JobStep { id, preview, .. } if self.live.running(id).is_some() => {
                 if let Some(run) = self.live.running(id).filter(|run| run.cancel.requested().is_none()) {
-                    self.live.seen = Seen::Estimate(id, preview, run.place);
+                    self.live.seen = Seen::Estimate(id, preview, run.part.clone());
                 }
             }
             Event::JobEnded { id, outcome } if self.live.running(id).is_some() => {
@@ -172,11 +172,12 @@ impl Session {
         }
         match &self.live.seen {
             Seen::Nothing => None,
-            Seen::Estimate(job, picture, place) => self.fits(&Part::at(*place)).then(|| Shown::Preview {
+            Seen::Estimate(job, picture, part) => self.fits(part).then(|| Shown::Preview {
                 job: *job,
                 picture: Arc::clone(picture),
-                extent: place.of,
-                over: Some((Arc::clone(self.document.last_flat()), place.bounds)),
+                extent: part.place.of,
+                over: Some((Arc::clone(self.document.last_flat()), part.place.bounds)),
+                mask: part.mask_on_canvas(&mut self.mask_on_canvas),
             }),
             Seen::Painted(painted) => {
                 let part = Part::of(&painted.request).filter(|part| self.fits(part))?;
@@ -188,12 +189,14 @@ impl Session {
 }
 
 /// A request of all of a canvas as one of a part: painted at the size that suits the model. None if it starts from no canvas.
-fn in_its_place(request: Request, native: Extent) -> Option<(Request, Place)> {
+fn in_its_place(request: Request, native: Extent) -> Option<(Request, Part)> {
     let input = request.input?;
     let of = input.picture.extent();
     let place = input.place.unwrap_or(Place { bounds: Bounds::whole(of), of });
     let is_whole = place.bounds == Bounds::whole(place.of);
     let extent = if is_whole { extent_to_paint(place.of, native) } else { request.extent };
     let input = Some(Input { place: Some(place), ..input });
-    Some((Request { extent, input, ..request }, place))
+    let request = Request { extent, input, ..request };
+    let part = Part::of(&request)?;
+    Some((request, part))
 }

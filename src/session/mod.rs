@@ -60,7 +60,7 @@ use crate::engine::Client;
 use crate::memory::available_memory;
 use crate::metadata::Imported;
 use crate::paint::{Brush, Document, Tool};
-use crate::pixels::Picture;
+use crate::pixels::{Mask, Picture};
 use crate::prompt::{Style, Wildcards};
 use crate::settings::{Paths, Settings};
 use persist::{Keeper, Snapshot};
@@ -166,6 +166,9 @@ pub struct Session {
     library: Option<Arc<Library>>,
     in_place: Option<part::InPlace>,
     masked_box: Option<part::MaskedBox>,
+    /// The mask of the part that is being painted, and the same on all of the canvas.
+    mask_on_canvas: Option<[Arc<Mask>; 2]>,
+    lines: guide::Lines,
     /// Whether there is nothing under the mask, and at which revision of the document that was looked at.
     masks_nothing_below: bool,
     looked_below: Option<u64>,
@@ -283,6 +286,8 @@ impl Session {
             library: None,
             in_place: None,
             masked_box: None,
+            mask_on_canvas: None,
+            lines: guide::Lines::default(),
             masks_nothing_below: false,
             looked_below: None,
             live: live::Live::default(),
@@ -300,6 +305,7 @@ impl Session {
         if !(snapshot.is_behind || is_damaged) {
             session.kept = Some(session.sign());
         }
+        session.note_guide();
         session.begin();
         if let Some(entry) = snapshot.shown {
             let id = session.results.name_of(entry);
@@ -397,14 +403,20 @@ impl Session {
         self.mix_on();
         self.look_below_the_mask();
         self.find_masked_box();
+        let mut known = self.mask_on_canvas.take();
         let preview = self.jobs.running.as_ref().filter(|_| !self.view.stays).and_then(|running| {
             let picture = Arc::clone(running.preview.as_ref()?);
             let part = part::Part::of(&running.request).filter(|part| self.fits(part));
             let extent = part.as_ref().map_or_else(|| running.request.picture_extent(), |part| part.place.of);
+            let mask = part.as_ref().and_then(|part| part.mask_on_canvas(&mut known));
             let over = part.map(|part| (Arc::clone(self.document.last_flat()), part.place.bounds));
-            Some(Shown::Preview { job: running.id, picture, extent, over })
+            Some(Shown::Preview { job: running.id, picture, extent, over, mask })
         });
+        self.mask_on_canvas = known;
         let shown = preview.or_else(|| self.live_shown()).unwrap_or_else(|| self.viewed());
+        if !matches!(shown, Shown::Preview { .. }) {
+            self.mask_on_canvas = None;
+        }
         self.results.shown = match &self.view.what {
             Viewed::Result(id, ..) => Some(*id),
             Viewed::Document => None,

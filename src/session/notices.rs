@@ -124,6 +124,10 @@ mod tests {
         assert_eq!(notices.iter().len(), 2);
         notices.let_pass(at);
         assert_eq!(notices.iter().map(|n| n.text.as_str()).collect::<Vec<_>>(), ["the disk is full"]);
+        let before = Instant::now();
+        notices.passing("it says how it was made", vec![Offer { label: "Use it".into(), action: Action::UseSettings }]);
+        let shown_for = notices.next_leaves_at().unwrap().duration_since(before);
+        assert!(shown_for >= Duration::from_secs(20) && shown_for < Duration::from_secs(30), "{shown_for:?}");
     }
 
     #[test]

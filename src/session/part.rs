@@ -3,7 +3,7 @@
 use super::{Draft, NotReady, Session, Shown, Viewed};
 use crate::diffusion::{Input, Place, Region, Request, extent_to_paint};
 use crate::geom::{Bounds, Extent};
-use crate::paint::{Document, Edit, LayerEdit, LayerLook, MaskEdit, Tiles};
+use crate::paint::{Document, Edit, Layer, LayerEdit, LayerLook, MaskEdit, Tiles};
 use crate::pixels::{Mask, Picture};
 use std::sync::Arc;
 
@@ -148,6 +148,18 @@ impl Part {
         2 * same >= count
     }
 
+    /// The mask on all of the canvas, put together anew if `known`, the mask and that, is of another.
+    pub(super) fn mask_on_canvas(&self, known: &mut Option<[Arc<Mask>; 2]>) -> Option<Arc<Mask>> {
+        let mask = self.mask.as_ref()?;
+        if let Some([_, whole]) = known.as_ref().filter(|[of, _]| Arc::ptr_eq(of, mask)) {
+            return Some(Arc::clone(whole));
+        }
+        let Place { bounds, of } = self.place;
+        let whole = if self.is_whole() { Arc::clone(mask) } else { Arc::new(mask.placed(of, bounds)) };
+        *known = Some([Arc::clone(mask), Arc::clone(&whole)]);
+        Some(whole)
+    }
+
     /// As a layer of the canvas: clear where it was not painted.
     pub(super) fn layer(&self, picture: &Picture) -> Tiles {
         Tiles::of_part(self.place.of, self.place.bounds, picture, self.mask.as_deref())
@@ -157,7 +169,8 @@ impl Part {
 /// The box of the mask, and what it was found for.
 #[derive(Debug)]
 pub(super) struct MaskedBox {
-    revision: u64,
+    mask: u64,
+    layers: Vec<Arc<Layer>>,
     limits: Bounds,
     of: Option<Bounds>,
 }
@@ -190,17 +203,21 @@ impl Session {
         Some(masked.context_area(padding, self.native_extent(), limits))
     }
 
-    /// Looks again for the box of the mask, once the document or the box to paint has changed, where it counts.
+    /// Looks again for the box of the mask, once that, a layer of masks or the box to paint has changed, where it counts.
     pub(super) fn find_masked_box(&mut self) {
         if !(self.draft.only_masked && self.document.has_picture() && self.document.masks_anything()) {
             self.masked_box = None;
             return;
         }
-        let (revision, limits) = (self.document.revision(), self.draft.bounds_in(&self.document));
-        if self.masked_box.as_ref().is_none_or(|known| (known.revision, known.limits) != (revision, limits)) {
-            let masked = self.document.with_mask_layers();
-            let of = masked.as_ref().unwrap_or(&self.document).mask().bounds_within(limits);
-            self.masked_box = Some(MaskedBox { revision, limits, of });
+        let (document, limits) = (&self.document, self.draft.bounds_in(&self.document));
+        let mask = document.mask_number();
+        let is_current = |known: &MaskedBox| {
+            let layers = known.layers.iter().map(Arc::as_ptr);
+            (known.mask, known.limits) == (mask, limits) && layers.eq(document.mask_layers().map(Arc::as_ptr))
+        };
+        if !self.masked_box.as_ref().is_some_and(is_current) {
+            let (layers, of) = (document.mask_layers().cloned().collect(), document.whole_mask().bounds_within(limits));
+            self.masked_box = Some(MaskedBox { mask, layers, limits, of });
         }
     }
 

@@ -16,6 +16,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
+use std::fmt::Display;
 use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -147,7 +148,7 @@ pub(super) fn restore(folder: &Path) -> Restored {
     let picture = |digest: String| Picture::load(&pixel_file(&pixels, &digest)).map(Arc::new);
     let mask = |digest: String| Mask::load(&pixel_file(&pixels, &digest)).map(Arc::new);
     let mut or_complain =
-        |what: &str, error: &pixels::Error| complaints.push(format!("{what} could not be restored: {error}"));
+        |what: &str, error: &dyn Display| complaints.push(format!("{what} could not be restored: {error}"));
     let queue = state.queue.into_iter().filter_map(|record| {
         let prompt = record.prompt.clone();
         let request = record.map_pixels(picture, mask);
@@ -160,7 +161,7 @@ pub(super) fn restore(folder: &Path) -> Restored {
         None
     });
     let open_picture = open_picture.map(|picture| (picture.extent(), Stack::of_picture(&picture)));
-    let mut of_a_layer = |what: &str, error: &pixels::Error| {
+    let mut of_a_layer = |what: &str, error: &dyn Display| {
         or_complain(what, error);
         is_damaged = true;
     };

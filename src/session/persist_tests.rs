@@ -172,13 +172,30 @@ fn layers_are_kept_with_their_looks_and_their_tiles_once_each() {
     assert_eq!(pixel_files(folder.path()), 2, "a white tile and a dark one");
     assert_eq!(restore(folder.path()).snapshot, Some(snapshot));
     let white = crate::paint::Tile::filled([255; 4]).to_picture().digest();
-    std::fs::write(pixel_file(&folder.path().join(PIXELS_FOLDER), &white), b"damaged").unwrap();
-    let restored = restore(folder.path());
-    assert_eq!(restored.complaints.len(), 1, "{:?}", restored.complaints);
-    let snapshot = restored.snapshot.unwrap();
-    assert_eq!((snapshot.file, snapshot.is_behind), (None, true), "what is damaged is not saved over what is whole");
-    let (_, stack) = snapshot.layers.unwrap();
-    assert!(stack.layers()[0].tiles.is_clear() && stack.layers()[1] == document.stack().layers()[1]);
+    let tile = pixel_file(&folder.path().join(PIXELS_FOLDER), &white);
+    let damaged = || {
+        let restored = restore(folder.path());
+        assert_eq!(restored.complaints.len(), 1, "{:?}", restored.complaints);
+        let snapshot = restored.snapshot.unwrap();
+        let expected = (None, true);
+        assert_eq!((snapshot.file, snapshot.is_behind), expected, "what is damaged is not saved over what is whole");
+        (snapshot.layers.unwrap().1, restored.complaints[0].clone())
+    };
+    let small = Picture::filled(Extent::new(8, 8), [255; 4]).encode_png(&[]).unwrap();
+    for bytes in [b"damaged".to_vec(), small] {
+        std::fs::write(&tile, bytes).unwrap();
+        let (stack, said) = damaged();
+        assert!(stack.layers()[0].tiles.is_clear() && stack.layers()[1] == document.stack().layers()[1]);
+        assert!(said.contains(&white), "{said}");
+    }
+    std::fs::write(&tile, crate::paint::Tile::filled([255; 4]).to_picture().encode_png(&[]).unwrap()).unwrap();
+    assert_eq!(restore(folder.path()).complaints, [""; 0]);
+    let file = folder.path().join(STATE_FILE);
+    let mut state: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    state["layers"]["layers"][0]["tiles"].as_array_mut().unwrap().pop();
+    std::fs::write(&file, serde_json::to_vec(&state).unwrap()).unwrap();
+    let (_, said) = damaged();
+    assert!(said.contains("5 tiles are listed of 6"), "{said}");
 }
 
 #[test]

@@ -20,7 +20,10 @@ use std::time::Instant;
 impl Session {
     /// Takes in what was reported since the last call. Call it once a frame and whenever it was woken for.
     pub fn poll(&mut self) {
-        let now = Instant::now();
+        self.poll_at(Instant::now());
+    }
+
+    pub(super) fn poll_at(&mut self, now: Instant) {
         // Asked before the events are read: what a thread tells before it dies is there by then.
         let was_alive = self.engine.is_alive();
         while let Some(event) = self.engine.try_event() {
@@ -58,6 +61,7 @@ impl Session {
             };
         }
         self.notices.let_pass(now);
+        self.settle_guide();
         self.start_next(now);
         self.live_on();
         self.look_on();
@@ -353,7 +357,7 @@ impl Session {
     /// started from. Layers that are there stay; what it started from is offered in their place.
     fn recall(&mut self, request: &Request) {
         self.recall_into_draft(request);
-        self.guide = request.control.as_ref().map(|control| Arc::clone(&control.picture));
+        self.set_guide(request.control.as_ref().map(|control| Arc::clone(&control.picture)));
         self.hints.clone_from(&request.hints);
         let has_layers = self.document.has_picture();
         if let Some(part) = Part::of(request).filter(|part| !part.is_whole() && self.fits(part)) {

@@ -183,7 +183,7 @@ fn take_up(session: &Session, shown: &Shown, painted: Option<&Tiles>, view: &mut
     }
 }
 
-/// Queues the mask where it is seen: over a preview with what is masked on layers.
+/// Queues the mask where it is seen: over the document, or of a preview the one that it is painted through.
 fn take_up_mask(session: &Session, shown: &Shown, view: &mut ViewState) {
     let document = &session.document;
     match shown {
@@ -194,11 +194,10 @@ fn take_up_mask(session: &Session, shown: &Shown, view: &mut ViewState) {
                 view.uploaded_mask = held;
             }
         }
-        Shown::Preview { over: Some(_), .. } if document.masks_anything() => {
-            let held = UploadedMask::WithLayers(document.revision());
+        Shown::Preview { job, mask: Some(mask), .. } => {
+            let held = UploadedMask::Job(*job);
             if view.uploaded_mask != held {
-                let masked = document.with_mask_layers();
-                view.canvas.set_mask(masked.as_ref().unwrap_or(document).mask());
+                view.canvas.set_mask(mask);
                 view.uploaded_mask = held;
             }
         }
@@ -214,7 +213,7 @@ pub(super) fn hides_overlays(session: &Session, view: &ViewState) -> bool {
 
 /// What the canvas shows of a stroke.
 pub(super) fn shown_of(painting: &Painting, hides_overlays: bool) -> &Tiles {
-    if hides_overlays { painting.picture() } else { painting.flat() }
+    if hides_overlays { painting.flat() } else { painting.shown() }
 }
 
 /// How far the dashes around a mask have marched, in target pixels; they go on in a moment if the window is looked at.
@@ -230,7 +229,7 @@ fn marched(ui: &Ui, shows_mask: bool, view: &ViewState) -> f32 {
 }
 
 fn uniforms(ui: &Ui, scene: &Scene, split: Option<f32>, shows_mask: bool, marched: f32) -> CanvasUniforms {
-    let Scene { session, shown, placement } = scene;
+    let Scene { shown, placement, .. } = scene;
     let palette = Palette::of(ui);
     let ppp = placement.pixels_per_point;
     let canvas = placement.canvas_in_ui;
@@ -239,7 +238,7 @@ fn uniforms(ui: &Ui, scene: &Scene, split: Option<f32>, shows_mask: bool, marche
         Shown::Result(..) | Shown::Part { .. } if split.is_some() => 5.0,
         Shown::Document(_) | Shown::Result(..) | Shown::Part { .. } | Shown::Live { .. } => 1.0,
         Shown::Preview { over: None, .. } => 2.0,
-        Shown::Preview { over: Some(_), .. } if session.document.masks_anything() => 4.0,
+        Shown::Preview { over: Some(_), mask: Some(_), .. } => 4.0,
         Shown::Preview { .. } => 3.0,
     };
     let whole = Bounds::whole(placement.extent);

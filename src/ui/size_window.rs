@@ -69,7 +69,7 @@ pub(super) fn size_window(ctx: &Context, session: &Session, view: &mut ViewState
         ui.set_width(280.0);
         ui.heading(title);
         ui.add_space(8.0);
-        sides_ui(ui, &mut sizing, canvas);
+        applies |= sides_ui(ui, &mut sizing, canvas);
         ui.add_space(6.0);
         match &mut sizing.of {
             Sized::Canvas(across, down) => row(ui, "Anchor", |ui, _| anchor_ui(ui, across, down)),
@@ -87,24 +87,24 @@ pub(super) fn size_window(ctx: &Context, session: &Session, view: &mut ViewState
         ui.add_space(10.0);
         ui.horizontal(|ui| {
             let verb = if sizing.of == Sized::New { "Create" } else { "Apply" };
-            applies = primary_button(ui, verb, 130.0).clicked();
+            applies |= primary_button(ui, verb, 130.0).clicked();
             closes |= ui.add(egui::Button::new("Cancel").min_size(vec2(130.0, 38.0))).clicked();
         });
     });
-    // A number that was being typed has given up the focus by now.
-    applies |= ctx.input(|i| i.key_pressed(Key::Enter)) && ctx.memory(|m| m.focused().is_none());
     if applies {
         out.act(sizing.action(canvas));
     }
     view.sizing = (!applies && !closes).then_some(sizing);
 }
 
-fn sides_ui(ui: &mut Ui, sizing: &mut Sizing, canvas: Extent) {
-    let before = *sizing;
+/// Both sides. Returns whether one was typed to its end, with Enter.
+fn sides_ui(ui: &mut Ui, sizing: &mut Sizing, canvas: Extent) -> bool {
+    let (before, mut entered) = (*sizing, false);
     for (name, side) in [("Width", &mut sizing.width), ("Height", &mut sizing.height)] {
         row(ui, name, |ui, id| {
             let number = DragValue::new(side).range(1..=Frame::MOST_SIDE).suffix(" px").speed(1.0);
-            ui.add_sized(vec2(100.0, 26.0), number).labelled_by(id);
+            let number = ui.add_sized(vec2(100.0, 26.0), number).labelled_by(id);
+            entered |= number.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
         });
     }
     if sizing.of == (Sized::Picture { is_even: true }) {
@@ -117,6 +117,7 @@ fn sides_ui(ui: &mut Ui, sizing: &mut Sizing, canvas: Extent) {
             sizing.width = in_proportion(sizing.height, canvas.height, canvas.width);
         }
     }
+    entered
 }
 
 /// Nine places of what is on the canvas.

@@ -2,6 +2,7 @@
 
 use super::thumbnails::Thumbnails;
 use super::view::{CanvasView, Placement};
+use crate::engine::JobId;
 use crate::geom::{Bounds, Extent, Point};
 use crate::paint::{Combine, Layer, LayerId, Painting, StrokePreview, Tile, Tiles};
 use crate::pixels::Picture;
@@ -65,8 +66,8 @@ pub enum UploadedMask {
     None,
     /// The document's of this number.
     Document(u64),
-    /// All that is masked at this revision of the document, on layers, too.
-    WithLayers(u64),
+    /// The one that this job paints through.
+    Job(JobId),
     /// The one of the stroke that is being made.
     Stroke,
 }

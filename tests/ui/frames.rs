@@ -92,3 +92,26 @@ fn room_is_made_at_the_side_that_is_not_anchored() {
     assert_eq!(session.draft.bounds, Some(bounds(16, 0, 32, 32)));
     assert_eq!(session.document.flat().pixel(5, 5), [0; 4], "what is new is clear");
 }
+
+#[test]
+fn enter_in_another_field_leaves_the_size_that_is_being_typed_alone() {
+    let mut window = square();
+    window.press(Modifiers::COMMAND.plus(Modifiers::ALT), Key::I);
+    let mut type_into = |label: &str, text: &str| {
+        // Before the number there may be a slider of its name.
+        window.harness.get_all_by_label(label).last().unwrap().focus();
+        window.harness.run();
+        window.press(Modifiers::COMMAND, Key::A);
+        window.harness.get_all_by_label(label).last().unwrap().type_text(text);
+        window.harness.run();
+    };
+    type_into("Height", "32");
+    type_into("Steps", "9");
+    window.press(Modifiers::NONE, Key::Enter);
+    assert_eq!((window.session().draft.steps, window.session().document.extent()), (9, EXTENT));
+    window.harness.get_by_label("Keep proportions");
+    // With nothing in the hand it is the window's again, with what was typed there.
+    window.press(Modifiers::NONE, Key::Enter);
+    assert_eq!(window.session().document.extent(), Extent::new(32, 32));
+    assert!(window.harness.query_by_label("Keep proportions").is_none());
+}

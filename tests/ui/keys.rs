@@ -40,6 +40,9 @@ fn the_mask_is_painted_with_the_brush_and_is_the_mask_again() {
     let layer = window.session().document.stack().active().unwrap().clone();
     assert_eq!((layer.look.kind, &**window.session().document.flat()), (LayerKind::Mask, &*flat));
     snapshot(&mut window, "quick_mask_light");
+    window.press(Modifiers::SHIFT, Key::B);
+    let around = window.session().document.whole_mask().bounds();
+    assert!(around.is_some() && window.session().draft.bounds == around, "{around:?}");
     window.click("Take as the mask");
     let document = &window.session().document;
     assert!(document.has_mask() && document.stack().layers().len() == 1);

@@ -198,6 +198,10 @@ fn a_mask_is_written_as_it_is_read() {
     stage.apply(Action::SaveMask(home.path().join("mask")));
     stage.hears("mask.png");
     assert_eq!(Mask::load(&home.path().join("mask.png")).unwrap(), mask);
+    stage.apply(Action::QuickMask);
+    stage.apply(Action::SaveMask(home.path().join("painted.png")));
+    stage.hears("painted.png");
+    assert_eq!(Mask::load(&home.path().join("painted.png")).unwrap(), mask, "as it is on a layer");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Layers for masks and guides, and the file that a document is saved in.
 
 use super::*;
-use crate::diffusion::Preprocessor;
+use crate::diffusion::{Control, Input, Preprocessor};
 use crate::paint::{Ink, LayerEdit, LayerId, LayerKind, LayerLook, PaintBrush, Painting, Sample};
 
 /// A grey canvas, painted next on a clear layer over it.
@@ -21,6 +21,10 @@ fn make(stage: &mut Stage, kind: LayerKind) {
     let layer = stage.session.document.stack().active().unwrap().clone();
     let look = LayerLook { kind, ..layer.look.clone() };
     stage.apply(Action::EditLayers(LayerEdit::Look { layer: layer.id, look, goes_on: false }));
+}
+
+fn control(stage: &mut Stage) -> &mut Control<()> {
+    stage.session.draft.control.as_mut().unwrap()
 }
 
 fn dab(stage: &mut Stage, ink: Ink) {
@@ -137,7 +141,7 @@ fn a_project_has_a_file_and_says_when_that_is_behind() {
     stage.apply(Action::Undo);
     assert_eq!((stage.session.file(), stage.session.is_behind()), (Some(&*second), true));
     stage.apply(Action::Redo);
-    assert_eq!(stage.session.file(), Some(&*first));
+    assert_eq!((stage.session.file(), stage.session.is_behind()), (Some(&*first), false));
     stage.session.save();
     drop(stage);
     let again = super::stage(home.path());
@@ -154,11 +158,13 @@ fn a_save_that_ends_late_gives_its_file_to_no_other_document() {
     stage.hears("Saved as");
     assert_eq!(stage.session.file(), None);
     stage.apply(Action::Undo);
-    // The document itself has it, if it is back by then.
-    stage.apply(Action::SaveProject(path.clone()));
+    assert_eq!((stage.session.file(), stage.session.is_behind()), (Some(&*path), false), "its own has it");
+    // So it has if it is back by then.
+    let second = home.path().join("second.sfumato");
+    stage.apply(Action::SaveProject(second.clone()));
     stage.apply(Action::Redo);
     stage.apply(Action::Undo);
-    stage.until(|s| s.file() == Some(&*path));
+    stage.until(|s| s.file() == Some(&*second) && !s.is_behind());
 }
 
 #[test]
@@ -196,6 +202,99 @@ fn what_was_to_be_painted_next_is_back_with_its_document() {
 }
 
 #[test]
+fn what_is_written_for_another_document_is_not_saved_with_this_one() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = over_grey(home.path());
+    let (first, export, plain) =
+        (home.path().join("first.sfumato"), home.path().join("export.ora"), home.path().join("plain.png"));
+    picture(SIZE, 7).write_png(&plain, &[]).unwrap();
+    stage.apply(Action::SaveProject(export.clone()));
+    stage.apply(Action::SaveProject(first.clone()));
+    stage.until(|s| s.file() == Some(&*first));
+    let id = stage.paint(30);
+    let input = Input::new(picture(SIZE, 5), 0.5, None);
+    let others = [
+        Action::NewCanvas(SIZE),
+        Action::ClosePicture,
+        Action::OpenPicture(plain),
+        Action::OpenPicture(export),
+        Action::StartFromResult(id),
+        Action::TakeInput(Box::new(input)),
+    ];
+    for other in others {
+        stage.session.draft.prompt = "a cat".into();
+        let (revision, said) = (stage.session.document.revision(), format!("{other:?}"));
+        stage.apply(other);
+        stage.until(|s| s.document.revision() != revision);
+        assert_eq!(stage.session.file(), None, "{said}");
+        stage.session.draft.prompt = "a dog".into();
+        stage.apply(Action::Undo);
+        let session = &stage.session;
+        let found = (session.file(), session.is_behind(), session.draft.prompt.as_str());
+        assert_eq!(found, (Some(&*first), false, "a cat"), "{said}");
+        assert_eq!(session.used_seed, Some(session.draft.seed), "it was painted: {said}");
+        stage.apply(Action::Redo);
+        assert_eq!((stage.session.file(), stage.session.draft.prompt.as_str()), (None, "a dog"), "{said}");
+        stage.apply(Action::Undo);
+    }
+}
+
+#[test]
+fn what_a_project_offers_when_it_is_opened_goes_away_by_itself() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = over_grey(home.path());
+    let path = home.path().join("first.sfumato");
+    stage.apply(Action::SaveProject(path.clone()));
+    stage.until(|s| s.file().is_some());
+    stage.session.draft.prompt = "a dog".into();
+    let opened = Instant::now();
+    stage.apply(Action::OpenPicture(path));
+    let notice = stage.hears("says what is to be painted next");
+    let at = notice.leaves_at.unwrap();
+    assert!(!notice.offers.is_empty() && at >= opened + Duration::from_secs(20));
+    stage.session.poll_at(at.checked_sub(Duration::from_millis(1)).unwrap());
+    stage.hears("says what is to be painted next");
+    stage.session.poll_at(at);
+    assert!(!stage.said().contains(&notice.text), "{:?}", stage.said());
+}
+
+#[test]
+fn a_picture_guides_as_before_once_lines_on_a_layer_guide_no_more() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = over_grey(home.path());
+    stage.session.guide_by(Arc::new(Picture::filled(SIZE, [200, 20, 20, 255])));
+    assert_eq!(control(&mut stage).preprocessor, Preprocessor::Canny);
+    make(&mut stage, LayerKind::Control);
+    dab(&mut stage, Ink::Colour([0; 3]));
+    assert_eq!(control(&mut stage).preprocessor, Preprocessor::Invert);
+    stage.apply(Action::Undo);
+    assert_eq!(control(&mut stage).preprocessor, Preprocessor::Canny);
+    stage.apply(Action::Redo);
+    // What the person chose for either is its own.
+    control(&mut stage).preprocessor = Preprocessor::Canny;
+    let show = |stage: &mut Stage, visible| {
+        let layer = stage.session.document.stack().active().unwrap().clone();
+        let look = LayerLook { visible, ..layer.look.clone() };
+        stage.apply(Action::EditLayers(LayerEdit::Look { layer: layer.id, look, goes_on: false }));
+        stage.session.draft.control.as_ref().unwrap().preprocessor
+    };
+    assert_eq!(show(&mut stage, false), Preprocessor::Canny);
+    control(&mut stage).preprocessor = Preprocessor::None;
+    assert_eq!(show(&mut stage, true), Preprocessor::Canny);
+    assert_eq!(show(&mut stage, false), Preprocessor::None);
+    assert_eq!(show(&mut stage, true), Preprocessor::Canny);
+    // Another document has no such layer; this one has it still.
+    stage.apply(Action::NewCanvas(SIZE));
+    assert_eq!(control(&mut stage).preprocessor, Preprocessor::None);
+    stage.apply(Action::Undo);
+    assert_eq!(control(&mut stage).preprocessor, Preprocessor::Canny);
+    // Another picture waits until it guides.
+    stage.session.guide_by(Arc::new(Picture::filled(SIZE, [255; 4])));
+    assert_eq!(control(&mut stage).preprocessor, Preprocessor::Canny);
+    assert_eq!(show(&mut stage, false), Preprocessor::Invert);
+}
+
+#[test]
 fn closing_says_what_was_not_saved_and_starting_from_a_result_leaves_the_file() {
     let home = tempfile::tempdir().unwrap();
     let mut stage = over_grey(home.path());
@@ -205,7 +304,7 @@ fn closing_says_what_was_not_saved_and_starting_from_a_result_leaves_the_file() 
     stage.apply(Action::ClosePicture);
     assert!(!stage.said().iter().any(|said| said.contains("closed")), "{:?}", stage.said());
     stage.apply(Action::Undo);
-    assert_eq!(stage.session.file(), Some(&*path));
+    assert_eq!((stage.session.file(), stage.session.is_behind()), (Some(&*path), false));
     dab(&mut stage, Ink::Colour([1, 2, 3]));
     stage.apply(Action::ClosePicture);
     let undo = stage.hears("What was closed was not saved").offers[0].action.clone();

@@ -23,7 +23,7 @@ fn a_picture_comes_out_of_the_noise_and_stays_on_the_canvas() {
     stage.tell(Event::JobStarted(job.id));
     let before = stage.session.canvas_revision();
     let preview = stage.step(&job, 0);
-    let Shown::Preview { job: shown, picture, extent, over: None } = stage.session.canvas() else {
+    let Shown::Preview { job: shown, picture, extent, over: None, mask: None } = stage.session.canvas() else {
         panic!("a preview is there")
     };
     assert!((*shown, *extent) == (job.id, SIZE) && Arc::ptr_eq(picture, &preview));

@@ -184,3 +184,63 @@ fn settings_come_back_with_the_layers_that_look_the_same_or_with_their_words() {
     assert_eq!((layers.len(), layers[1].look.prompt.as_str()), (2, "a lake"));
     assert_eq!(*asked(&mut stage, Action::Generate), *job.request, "it is painted again as it was");
 }
+
+/// A dab of paint on the active layer.
+fn dab(stage: &mut Stage, x: f32, y: f32) {
+    let brush = PaintBrush::new(Brush { size: 4.0, hardness: 1.0 });
+    let ink = crate::paint::Ink::Colour([1, 2, 3]);
+    let mut painting = crate::paint::Painting::begin(&stage.session.document, ink, brush).unwrap();
+    painting.extend(&[Sample::at(x, y)]);
+    painting.finish();
+    stage.apply(Action::Paint(Box::new(painting)));
+}
+
+#[test]
+fn an_estimate_is_seen_through_the_mask_that_its_picture_is_painted_through() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = over_grey(home.path());
+    stage.apply(stroke());
+    stage.apply(Action::QuickMask);
+    let seen = |stage: &mut Stage, action| {
+        stage.apply(action);
+        let job = stage.job();
+        let [first, again] = [0, 1].map(|step| {
+            stage.step(&job, step);
+            let Shown::Preview { mask, over: Some(_), .. } = stage.session.canvas() else {
+                panic!("expected a preview over the document")
+            };
+            Arc::clone(mask.as_ref().unwrap())
+        });
+        assert!(Arc::ptr_eq(&first, &again), "it is put together once");
+        stage.end(&job, Outcome::Cancelled);
+        stage.apply(Action::HideResult);
+        (first, job.request.input.unwrap().mask.unwrap())
+    };
+    let whole = stage.session.document.whole_mask();
+    assert!(whole.coverage()[8 * 64 + 8] == 255 && !stage.session.document.has_mask());
+    assert_eq!(*seen(&mut stage, Action::Generate).0, *whole, "what is masked on layers, too");
+    stage.session.draft.only_masked = true;
+    stage.session.draft.padding = 0;
+    let (mask, of_the_part) = seen(&mut stage, Action::Generate);
+    assert!(*mask == *whole && of_the_part.extent() != mask.extent(), "in its place");
+    // What is new of the canvas is all that is painted, whatever is masked on layers.
+    let (mask, _) = seen(&mut stage, Action::PaintAs(Way::Expand(Side::Left)));
+    assert_eq!(*mask, *stage.session.document.mask());
+    assert!(*mask != *stage.session.document.whole_mask());
+}
+
+#[test]
+fn what_is_painted_up_close_follows_the_strokes_on_a_layer_of_the_mask() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = over_grey(home.path());
+    stage.apply(stroke());
+    (stage.session.draft.only_masked, stage.session.draft.padding) = (true, 0);
+    stage.apply(Action::QuickMask);
+    let before = stage.session.context_area().unwrap();
+    assert!(before.right() <= 24 && before.bottom() <= 24, "{before:?}");
+    dab(&mut stage, 50.0, 40.0);
+    let after = stage.session.context_area().unwrap();
+    assert!(after.left <= 8 && after.right() >= 51 && after.bottom() >= 41, "{after:?}");
+    stage.apply(Action::Undo);
+    assert_eq!(stage.session.context_area(), Some(before));
+}
