@@ -130,10 +130,10 @@ mod tests {
         assert_eq!(areas.len(), 2, "{areas:?}");
         assert!(areas.iter().all(|area| area.min == area.min.round() && area.max == area.max.round()), "{areas:?}");
         assert!(areas[0].contains_rect(Rect::from_min_max(pos2(10.4, 10.4), pos2(55.0, 32.0)) * 1.5), "{areas:?}");
-        assert_eq!(areas[1].right(), 1500.0, "no further than the window");
-        (0..100).for_each(|i| {
-            damage.add(Rect::from_min_size(pos2(i as f32 * 97.0 % 990.0, i as f32 * 7.0), vec2(1.0, 1.0)))
-        });
+        assert!(areas.iter().all(|area| area.right() <= 1500.0), "no further than the window: {areas:?}");
+        for i in 0..100 {
+            damage.add(Rect::from_min_size(pos2(i as f32 * 97.0 % 990.0, i as f32 * 7.0), vec2(1.0, 1.0)));
+        }
         assert!(damage.areas(window, 1.0).count() <= Damage::MOST);
     }
 }
