@@ -55,6 +55,8 @@ mod kept;
 mod keys;
 #[path = "ui/paint_in.rs"]
 mod paint_in;
+#[path = "ui/panels.rs"]
+mod panels;
 #[path = "ui/tools.rs"]
 mod tools;
 
