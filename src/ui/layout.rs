@@ -59,18 +59,12 @@ pub fn window_ui(ui: &mut Ui, session: &mut Session, view: &mut ViewState, devic
             side_panel(ui, session, view, &mut out);
         }
         if shows_brush {
-            let frame = Frame::new().fill(palette.panel).inner_margin(Margin::symmetric(12, 10));
-            Panel::left("brush").frame(frame).exact_size(BRUSH_PANEL).show(ui, |ui| {
-                if !is_narrow {
+            Panel::left("brush").frame(bar(12, 10)).exact_size(BRUSH_PANEL).show(ui, |ui| {
+                if is_narrow {
+                    narrow_brush_ui(ui, session, view, &mut out);
+                } else {
                     brush_panel::brush_panel_ui(ui, session, view, &mut out);
-                    return;
                 }
-                Panel::bottom("asked for").frame(Frame::new()).show_separator_line(false).show(ui, |ui| {
-                    asked_for_ui(ui, session, view, &mut out);
-                });
-                ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
-                    brush_panel::brush_panel_ui(ui, session, view, &mut out);
-                });
             });
         }
         Panel::bottom("filmstrip").frame(bar(12, 8)).exact_size(filmstrip::SIDE + 18.0).show(ui, |ui| {
@@ -122,16 +116,22 @@ fn takes_tool(actions: &[Action]) -> bool {
     actions.iter().any(|action| matches!(action, Action::SetTool(_)))
 }
 
-/// What a narrow window keeps of what is asked for under the brush: a way to the prompt, and the button that paints.
-fn asked_for_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut Outbox) {
-    ui.add_space(space::SMALL);
-    let prompt = Button::new("Prompt and settings\u{2026}").min_size(vec2(ui.available_width(), space::FIELD));
-    if ui.add(prompt).on_hover_text(Shortcut::FocusPrompt.tooltip(ui.ctx())).clicked() {
-        let ctx = ui.ctx().clone();
-        perform::perform(&ctx, Shortcut::FocusPrompt, session, view, out);
-    }
-    ui.add_space(space::SMALL);
-    prompt_panel::generate_ui(ui, session.way(), &session.jobs, out);
+/// The brush and its layers where they take the place of what is asked for: of that they keep a way to the prompt, and the
+/// button that paints.
+fn narrow_brush_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut Outbox) {
+    Panel::bottom("asked for").frame(Frame::new()).show_separator_line(false).show(ui, |ui| {
+        ui.add_space(space::SMALL);
+        let prompt = Button::new("Prompt and settings\u{2026}").min_size(vec2(ui.available_width(), space::FIELD));
+        if ui.add(prompt).on_hover_text(Shortcut::FocusPrompt.tooltip(ui.ctx())).clicked() {
+            let ctx = ui.ctx().clone();
+            perform::perform(&ctx, Shortcut::FocusPrompt, session, view, out);
+        }
+        ui.add_space(space::SMALL);
+        prompt_panel::generate_ui(ui, session.way(), &session.jobs, out);
+    });
+    ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+        brush_panel::brush_panel_ui(ui, session, view, out);
+    });
 }
 
 fn side_panel(ui: &mut Ui, session: &mut Session, view: &mut ViewState, out: &mut Outbox) {

@@ -59,14 +59,19 @@ pub(super) fn options_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, o
         } else {
             "Click the first corner, double click or press Enter to close; Backspace takes one back."
         };
-        weak(ui, about);
+        hint(ui, about);
     } else if session.tool.is_shape() && session.tool != Tool::MaskWand {
-        weak(ui, "Drag over the picture. Ctrl takes away, Ctrl+Shift keeps only what is met.");
+        hint(ui, "Drag over the picture. Ctrl takes away, Ctrl+Shift keeps only what is met.");
     }
 }
 
 fn weak(ui: &mut Ui, text: &str) -> Response {
-    ui.add(Label::new(RichText::new(text).color(Palette::of(ui).text_weak)).truncate())
+    ui.label(RichText::new(text).color(Palette::of(ui).text_weak))
+}
+
+/// How a tool is used, as far as there is room to say it.
+fn hint(ui: &mut Ui, text: &str) {
+    ui.add(Label::new(RichText::new(text).color(Palette::of(ui).text_weak)).truncate());
 }
 
 /// What the wand finds.
