@@ -10,7 +10,7 @@ use crate::session::{Action, ResultId, Session};
 use egui::{Align2, Area, Button, Frame, Id, Margin, Order, Rect, Response, RichText, Stroke, TextStyle, Ui, vec2};
 
 /// Below this width of the canvas the bar leaves out what it stands over, in points.
-const ROOM_FOR_TITLE: f32 = 560.0;
+const ROOM_FOR_TITLE: f32 = 600.0;
 
 /// What the number says, and what it does not.
 const ABOUT_FIT: &str = "How well the picture fits its prompt, as the CLIP sees it: from \u{2212}1 to 1.\n\

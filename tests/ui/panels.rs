@@ -85,7 +85,7 @@ fn all_keys_are_seen_in_the_help_of_a_large_window() {
 fn a_canvas_is_made_by_keys_alone() {
     let mut window = window();
     // The second time its size is known at once.
-    for (width, height) in [(96, 48), (80, 40)] {
+    for (width, height) in [(96_u32, 48_u32), (80, 40)] {
         window.press(Modifiers::COMMAND, Key::N);
         for (side, then) in [(width, Key::Tab), (height, Key::Enter)] {
             window.harness.event(egui::Event::Text(side.to_string()));
