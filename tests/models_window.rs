@@ -169,6 +169,59 @@ fn a_model_is_found_by_words_and_chosen_by_what_is_said_of_it() {
 }
 
 #[test]
+fn enter_takes_the_first_model_that_is_found_and_the_arrows_another() {
+    let mut window = window(Theme::Dark);
+    window.click("Model");
+    window.harness.event(egui::Event::Text("stable".into()));
+    window.harness.run_ok();
+    window.harness.key_press(egui::Key::Enter);
+    window.harness.run_ok();
+    assert_eq!(window.session().draft.model, "dreamshaper_8");
+    assert!(window.harness.query_by_label("sd_xl_base_1.0").is_none(), "the list is closed");
+    window.click("Model");
+    window.harness.event(egui::Event::Text("stable".into()));
+    window.harness.run_ok();
+    for (key, times) in [(egui::Key::ArrowDown, 5), (egui::Key::ArrowUp, 1)] {
+        for _ in 0..times {
+            window.harness.key_press(key);
+            window.harness.run_ok();
+        }
+    }
+    window.harness.key_press(egui::Key::Enter);
+    window.harness.run_ok();
+    assert_eq!(window.session().draft.model, "sd_xl_base_1.0", "the last but one");
+    // What cannot be painted with is not taken.
+    window.click("Model");
+    window.harness.event(egui::Event::Text("half".into()));
+    window.harness.run_ok();
+    window.harness.key_press(egui::Key::Enter);
+    window.harness.run_ok();
+    assert_eq!(window.session().draft.model, "sd_xl_base_1.0");
+}
+
+#[test]
+fn the_window_to_get_models_is_whole_at_once_and_says_in_it_why_one_did_not_come() {
+    let mut window = window(Theme::Dark);
+    // Nobody listens there.
+    window.harness.state_mut().session.settings.hub = Some("http://127.0.0.1:9".into());
+    window.click("Model");
+    window.click("Get models\u{2026}");
+    let bottom = |window: &Window, label: &str| window.harness.get_by_label(label).rect().bottom();
+    let others = window.harness.get_by_label("Another model in the layout of diffusers").rect();
+    assert!(bottom(&window, "Get SDXL Turbo") < others.top(), "all are seen, and the field under them");
+    window.click("Get SDXL Turbo");
+    let complains = |session: &Session| session.notices.iter().any(|notice| notice.text.contains("was not downloaded"));
+    window.until("the complaint", complains);
+    window.harness.run_ok();
+    let said = |window: &Window| window.harness.query_all_by_label_contains("cannot be reached").count();
+    assert_eq!(said(&window), 2, "on the canvas, and in its row");
+    window.harness.get_by_label("Get SDXL Turbo").click();
+    window.harness.step();
+    assert!(!complains(window.session()), "it is tried again");
+    assert_eq!(window.session().downloads.len(), 1);
+}
+
+#[test]
 fn models_to_begin_with_are_offered_with_what_they_need_and_how_far_they_are() {
     let mut window = window(Theme::Light);
     window.click("Model");

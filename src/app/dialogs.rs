@@ -17,6 +17,10 @@ pub trait Dialogs: Send + Sync {
     fn guide(&self) -> Option<PathBuf>;
     /// Where to write a picture, or a project if `name`, which is offered, is that of one.
     fn save(&self, name: &str) -> Option<PathBuf>;
+    /// False where it is certain that no dialog comes, whatever is asked.
+    fn are_there(&self) -> bool {
+        true
+    }
 }
 
 /// The desktop's own dialogs.
@@ -52,6 +56,29 @@ impl Dialogs for NativeDialogs {
         let chosen = dialog.save_file()?;
         Some(if chosen.extension().is_none() { chosen.with_extension(ending) } else { chosen })
     }
+
+    /// On other systems than these the desktop always has them. Here they come over the session bus, or from zenity.
+    fn are_there(&self) -> bool {
+        let is_free_desktop = cfg!(all(unix, not(target_os = "macos")));
+        let has_zenity = || {
+            let folders = std::env::var_os("PATH").unwrap_or_default();
+            std::env::split_paths(&folders).any(|folder| folder.join("zenity").is_file())
+        };
+        let has_bus = || {
+            std::env::var_os("DBUS_SESSION_BUS_ADDRESS").is_some()
+                || std::env::var_os("XDG_RUNTIME_DIR").is_some_and(|folder| Path::new(&folder).join("bus").exists())
+        };
+        !is_free_desktop || has_zenity() || has_bus()
+    }
+}
+
+/// What a file is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To read it.
+    Open,
+    /// To write it.
+    Save,
 }
 
 /// Nobody closes a dialog in less: an answer of none before that means that there was no dialog.
@@ -62,7 +89,7 @@ pub(super) struct Asking {
     dialogs: Arc<dyn Dialogs>,
     answers: Arc<Mutex<Vec<Action>>>,
     open: Arc<AtomicBool>,
-    refused: Arc<AtomicBool>,
+    refused: Arc<Mutex<Option<Purpose>>>,
 }
 
 impl Asking {
@@ -74,6 +101,7 @@ impl Asking {
     pub(super) fn ask(
         &self,
         ctx: &egui::Context,
+        purpose: Purpose,
         question: impl FnOnce(&dyn Dialogs) -> Option<Action> + Send + 'static,
     ) {
         if self.open.swap(true, Ordering::AcqRel) {
@@ -85,8 +113,9 @@ impl Asking {
         let ask = move || {
             let asked = Instant::now();
             let answer = question(&*dialogs);
-            if answer.is_none() && asked.elapsed() < TOO_SOON {
-                refused.store(true, Ordering::Release);
+            // Where the machine is busy, even no dialog takes its time.
+            if answer.is_none() && (asked.elapsed() < TOO_SOON || !dialogs.are_there()) {
+                *refused.lock().expect("nothing panics while it holds what was refused") = Some(purpose);
             }
             answers.lock().expect("nothing panics while it holds the answers").extend(answer);
             open.store(false, Ordering::Release);
@@ -98,13 +127,59 @@ impl Asking {
         }
     }
 
-    /// Whether a dialog could not be opened since the last call.
-    pub(super) fn was_refused(&self) -> bool {
-        self.refused.swap(false, Ordering::AcqRel)
+    /// What a dialog could not be opened for since the last call.
+    pub(super) fn was_refused(&self) -> Option<Purpose> {
+        self.refused.lock().expect("nothing panics while it holds what was refused").take()
     }
 
     /// What was chosen since the last call.
     pub(super) fn answers(&self) -> Vec<Action> {
         std::mem::take(&mut *self.answers.lock().expect("nothing panics while it holds the answers"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// None that are there, and slow to say so.
+    struct SlowlyNone;
+
+    impl Dialogs for SlowlyNone {
+        fn picture(&self) -> Option<PathBuf> {
+            std::thread::sleep(2 * TOO_SOON);
+            None
+        }
+
+        fn mask(&self) -> Option<PathBuf> {
+            None
+        }
+
+        fn guide(&self) -> Option<PathBuf> {
+            None
+        }
+
+        fn save(&self, _name: &str) -> Option<PathBuf> {
+            self.picture()
+        }
+
+        fn are_there(&self) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn that_no_dialog_came_is_told_however_long_it_took_and_what_it_was_for() {
+        let asking = Asking::new(Box::new(SlowlyNone));
+        let ctx = egui::Context::default();
+        for purpose in [Purpose::Save, Purpose::Open] {
+            asking.ask(&ctx, purpose, |d| d.save("work.sfumato").map(Action::SaveProject));
+            let asked = Instant::now();
+            while asking.open.load(Ordering::Acquire) {
+                assert!(asked.elapsed() < Duration::from_secs(20), "it is never answered");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            assert_eq!((asking.was_refused(), asking.was_refused()), (Some(purpose), None));
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What eframe calls: takes in what happened elsewhere, shows the panels, passes on what the person did.
 
-use super::dialogs::{Asking, Dialogs};
+use super::dialogs::{Asking, Dialogs, Purpose};
 use crate::render::{self, KeptWindow};
 use crate::session::{Action, Session, Shown, Wish};
 use crate::ui::{self, Ask, ViewState, theme};
@@ -41,20 +41,20 @@ impl App {
 
     fn answer(&mut self, ctx: &Context, ask: &Ask) {
         match ask {
-            Ask::OpenPicture => self.asking.ask(ctx, |d| d.picture().map(Action::OpenPicture)),
-            Ask::OpenAsLayer => self.asking.ask(ctx, |d| d.picture().map(Action::OpenAsLayer)),
-            Ask::OpenGuide => self.asking.ask(ctx, |d| d.guide().map(Action::OpenGuide)),
-            Ask::SaveMask => self.asking.ask(ctx, |d| d.save("mask.png").map(Action::SaveMask)),
-            Ask::OpenMask => self.asking.ask(ctx, |d| d.mask().map(Action::OpenMask)),
+            Ask::OpenPicture => self.asking.ask(ctx, Purpose::Open, |d| d.picture().map(Action::OpenPicture)),
+            Ask::OpenAsLayer => self.asking.ask(ctx, Purpose::Open, |d| d.picture().map(Action::OpenAsLayer)),
+            Ask::OpenGuide => self.asking.ask(ctx, Purpose::Open, |d| d.guide().map(Action::OpenGuide)),
+            Ask::SaveMask => self.asking.ask(ctx, Purpose::Save, |d| d.save("mask.png").map(Action::SaveMask)),
+            Ask::OpenMask => self.asking.ask(ctx, Purpose::Open, |d| d.mask().map(Action::OpenMask)),
             Ask::SavePicture => match *self.session.canvas() {
                 Shown::Result(id, _) | Shown::Part { result: id, .. } => self.apply(ctx, Action::AskWhereToSave(id)),
-                _ => self.asking.ask(ctx, |d| d.save("picture.png").map(Action::SavePicture)),
+                _ => self.asking.ask(ctx, Purpose::Save, |d| d.save("picture.png").map(Action::SavePicture)),
             },
             Ask::SaveProject => {
                 let name =
                     self.session.file().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
                 let name = name.unwrap_or_else(|| "painting.sfumato".into());
-                self.asking.ask(ctx, move |d| d.save(&name).map(Action::SaveProject));
+                self.asking.ask(ctx, Purpose::Save, move |d| d.save(&name).map(Action::SaveProject));
             }
             Ask::CopyPicture => {
                 if let Some(picture) = self.session.canvas_picture() {
@@ -72,7 +72,8 @@ impl App {
     fn grant(&mut self, ctx: &Context, wish: Wish) {
         match wish {
             Wish::AskWhereToSave { result, name } => {
-                self.asking.ask(ctx, move |d| d.save(&name).map(|path| Action::SaveResult(result, path)));
+                self.asking
+                    .ask(ctx, Purpose::Save, move |d| d.save(&name).map(|path| Action::SaveResult(result, path)));
             }
             Wish::Reveal(path) => reveal(path),
         }
@@ -126,11 +127,16 @@ impl eframe::App for App {
         for answer in self.asking.answers() {
             self.apply(ctx, answer);
         }
-        if self.asking.was_refused() {
+        if let Some(purpose) = self.asking.was_refused() {
+            let instead = match purpose {
+                Purpose::Open => "A picture to start from can be dropped or pasted instead, and what",
+                Purpose::Save => {
+                    "Nothing was saved; the picture can be copied instead, the layers are there at the next start, and what"
+                }
+            };
             let folder = self.session.gallery_folder();
             let said = format!(
-                "No file dialog could be opened: install xdg-desktop-portal or zenity. A picture to start from can be dropped or \
-                 pasted instead, and what was painted is in {}",
+                "No file dialog could be opened: install xdg-desktop-portal or zenity. {instead} was painted is in {}",
                 folder.display()
             );
             self.session.notices.error(said);

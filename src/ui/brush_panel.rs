@@ -40,9 +40,13 @@ pub(super) fn brush_panel_ui(ui: &mut Ui, session: &Session, view: &mut ViewStat
     match session.tool {
         Tool::Bucket => bucket_ui(ui, &session.palette, out),
         Tool::Gradient => gradient_ui(ui, &session.palette, out),
-        tool => brush_ui(ui, tool, &session.palette, out),
+        tool if tool.is_paint() => brush_ui(ui, tool, &session.palette, out),
+        // The others have nothing of it.
+        _ => {}
     }
-    ui.add_space(space::GROUP);
+    if session.tool.is_paint() || matches!(session.tool, Tool::Bucket | Tool::Gradient) {
+        ui.add_space(space::GROUP);
+    }
     layers_panel::layers_panel_ui(ui, &session.document, view, out);
 }
 

@@ -37,13 +37,9 @@ pub(super) fn filmstrip_ui(ui: &mut Ui, session: &Session, view: &mut ViewState,
                 out.act(Action::MoreResults);
             }
             let nothing = session.results.items.is_empty() && session.jobs.running.is_none();
-            if nothing && session.jobs.waiting.is_empty() {
-                let text = if session.results.search.is_empty() {
-                    "What you paint is kept here."
-                } else {
-                    "No prompt holds that."
-                };
-                ui.weak(text);
+            // Of a search that finds nothing the gallery over it tells.
+            if nothing && session.jobs.waiting.is_empty() && session.results.search.is_empty() {
+                ui.weak("What you paint is kept here.");
             }
         });
     });

@@ -5,7 +5,7 @@ use super::state::{Outbox, ViewState};
 use super::theme::{Palette, space};
 use super::widgets::{Look, heading, icon_button};
 use crate::checkpoints::download::{Repo, STARTERS, Starter, Wanted};
-use crate::session::{Action, Download, Session};
+use crate::session::{Action, Download, NoticeId, Session};
 use egui::{
     Align, Align2, Button, Context, Frame, Layout, Margin, ProgressBar, RichText, ScrollArea, TextStyle, Ui, vec2,
 };
@@ -23,6 +23,8 @@ pub(super) fn get_models_window(ctx: &Context, session: &Session, view: &mut Vie
         .title_bar(false)
         .anchor(Align2::CENTER_CENTER, vec2(0.0, 0.0))
         .collapsible(false)
+        // What is in it may be as high as that from the first; otherwise it grows by one line with each frame.
+        .default_height(room.y)
         .resizable(false);
     window.show(ctx, |ui| {
         ui.set_width((room.x - 60.0).min(WIDTH));
@@ -45,12 +47,18 @@ pub(super) fn get_models_window(ctx: &Context, session: &Session, view: &mut Vie
                     progress_ui(ui, download, out);
                 });
             }
+            for (repo, why, _) in failures(session).filter(|(repo, ..)| STARTERS.iter().all(|s| s.repo != *repo)) {
+                card(ui, |ui| {
+                    ui.label(repo);
+                    error(ui, why);
+                });
+            }
             for starter in STARTERS {
                 card(ui, |ui| starter_ui(ui, starter, session, out));
             }
         });
         ui.add_space(space::SMALL);
-        other_ui(ui, &mut text, out);
+        other_ui(ui, &mut text, session, out);
     });
     view.repo_text = Some(text).filter(|_| !closes);
 }
@@ -62,6 +70,26 @@ fn from_where(session: &Session) -> String {
         format!(" This machine has {} of memory free.", size(bytes).replace(' ', "\u{a0}"))
     });
     format!("From {host}. Nothing is sent or downloaded before you press a button.{memory}")
+}
+
+/// What could not be downloaded, why, and the notice that says so behind this window.
+fn failures(session: &Session) -> impl Iterator<Item = (&str, &str, NoticeId)> {
+    session.notices.iter().rev().filter_map(|notice| {
+        let (repo, why) = notice.text.split_once(" was not downloaded: ")?;
+        Some((repo, why, notice.id))
+    })
+}
+
+/// Asks for a model; what was said of the last try is no longer so.
+fn get(repo: Repo, session: &Session, out: &mut Outbox) {
+    let said = failures(session).filter(|(of, ..)| *of == repo.name);
+    out.actions.extend(said.map(|(.., notice)| Action::Dismiss(notice)));
+    out.act(Action::GetModel(Wanted::pipeline(repo)));
+}
+
+fn error(ui: &mut Ui, text: impl Into<String>) {
+    let text = RichText::new(text).text_style(TextStyle::Small).color(Palette::of(ui).error);
+    ui.add(egui::Label::new(text).wrap());
 }
 
 fn card(ui: &mut Ui, add: impl FnOnce(&mut Ui)) {
@@ -80,11 +108,11 @@ fn starter_ui(ui: &mut Ui, starter: &Starter, session: &Session, out: &mut Outbo
         ui.label(RichText::new(starter.name).strong());
         if download.is_none() {
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                let get = ui.add(Button::new("Get").min_size(vec2(64.0, 26.0)));
+                let button = ui.add(Button::new("Get").min_size(vec2(64.0, 26.0)));
                 let name = format!("Get {}", starter.name);
-                get.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &name));
-                if let (true, Ok(repo)) = (get.on_hover_text(starter.repo).clicked(), Repo::parse(starter.repo)) {
-                    out.act(Action::GetModel(Wanted::pipeline(repo)));
+                button.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &name));
+                if let (true, Ok(repo)) = (button.on_hover_text(starter.repo).clicked(), Repo::parse(starter.repo)) {
+                    get(repo, session, out);
                 }
             });
         }
@@ -93,13 +121,15 @@ fn starter_ui(ui: &mut Ui, starter: &Starter, session: &Session, out: &mut Outbo
     if let Some(download) = download {
         return progress_ui(ui, download, out);
     }
+    if let Some((_, why, _)) = failures(session).find(|(repo, ..)| *repo == starter.repo) {
+        error(ui, why);
+    }
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 4.0;
         weak(ui, format!("{} to download \u{b7} {} \u{b7}", size(starter.bytes()), starter.licence));
         let needs = format!("needs {} of memory", size(starter.memory()));
         if session.memory.is_some_and(|memory| memory < starter.memory()) {
-            let text = RichText::new(format!("{needs}: more than is free")).text_style(TextStyle::Small);
-            ui.label(text.color(Palette::of(ui).error));
+            error(ui, format!("{needs}: more than is free"));
         } else {
             weak(ui, needs);
         }
@@ -144,18 +174,18 @@ fn in_words(time: Duration) -> String {
 }
 
 /// Any other model, by its name on the hub.
-fn other_ui(ui: &mut Ui, text: &mut String, out: &mut Outbox) {
+fn other_ui(ui: &mut Ui, text: &mut String, session: &Session, out: &mut Outbox) {
     heading(ui, "Another model in the layout of diffusers");
     ui.horizontal(|ui| {
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             let repo = Repo::parse(text.trim());
-            let get = ui.add_enabled(repo.is_ok(), Button::new("Get").min_size(vec2(64.0, space::FIELD)));
+            let button = ui.add_enabled(repo.is_ok(), Button::new("Get").min_size(vec2(64.0, space::FIELD)));
             let field = TextEdit::singleline(text).hint_text("ORG/NAME").desired_width(ui.available_width());
             let field = ui.add(field);
             let entered = field.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
-            if let (true, Ok(repo)) = (get.clicked() || entered, repo) {
+            if let (true, Ok(repo)) = (button.clicked() || entered, repo) {
                 text.clear();
-                out.act(Action::GetModel(Wanted::pipeline(repo)));
+                get(repo, session, out);
             }
         });
     });

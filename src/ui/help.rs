@@ -29,8 +29,10 @@ enum Part {
     Pointer,
 }
 
-/// The width of the window from which four columns stand beside each other, in points.
-const ROOM_FOR_FOUR: f32 = 1060.0;
+/// The width of the window from which four columns stand beside each other, and how wide four and two of them are, in points.
+const ROOM_FOR_FOUR: f32 = 1270.0;
+const FOUR_WIDE: f32 = 1240.0;
+const TWO_WIDE: f32 = 780.0;
 const FOUR_COLUMNS: [&[Part]; 4] = [
     &[Part::Keys(Group::Paint), Part::Keys(Group::Mask)],
     &[Part::Keys(Group::Tools)],
@@ -75,15 +77,16 @@ pub(super) fn help_window(ctx: &Context, view: &mut ViewState, out: &mut Outbox)
         .collapsible(false)
         .resizable(false);
     window.show(ctx, |ui| {
-        ui.set_width((room.x - 60.0).min(1040.0));
+        let (columns, wide): (&[&[Part]], f32) =
+            if room.x < ROOM_FOR_FOUR { (&TWO_COLUMNS, TWO_WIDE) } else { (&FOUR_COLUMNS, FOUR_WIDE) };
+        ui.set_width((room.x - 60.0).min(wide));
         head_ui(ui, view, out);
         ui.add_space(8.0);
         let height = (room.y - 150.0).min(470.0);
-        let columns: &[&[Part]] = if room.x < ROOM_FOR_FOUR { &TWO_COLUMNS } else { &FOUR_COLUMNS };
         let keys = keys::now(ui.ctx());
         ScrollArea::both().max_height(height).min_scrolled_height(height).auto_shrink([false, false]).show(ui, |ui| {
             ui.horizontal_top(|ui| {
-                ui.spacing_mut().item_spacing.x = 36.0;
+                ui.spacing_mut().item_spacing.x = 26.0;
                 for column in columns {
                     ui.vertical(|ui| column.iter().for_each(|part| part_ui(ui, *part, &keys, view)));
                 }

@@ -29,17 +29,15 @@ pub(super) fn layers_panel_ui(ui: &mut Ui, document: &Document, view: &mut ViewS
     };
     active_ui(ui, &active, view, out);
     ui.add_space(4.0);
-    ScrollArea::vertical().auto_shrink([false, true]).max_height((ui.available_height() - 34.0).max(2.0 * ROW)).show(
-        ui,
-        |ui| {
-            ui.spacing_mut().item_spacing.y = 2.0;
-            for layer in document.stack().layers().iter().rev() {
-                row_ui(ui, layer, layer.id == active.id, view, out);
-            }
-        },
-    );
-    ui.add_space(4.0);
+    // Over the list, which grows: one button stays where it is when a layer is added.
     buttons_ui(ui, document, &active, out);
+    ui.add_space(4.0);
+    ScrollArea::vertical().auto_shrink([false, true]).max_height(ui.available_height().max(2.0 * ROW)).show(ui, |ui| {
+        ui.spacing_mut().item_spacing.y = 2.0;
+        for layer in document.stack().layers().iter().rev() {
+            row_ui(ui, layer, layer.id == active.id, view, out);
+        }
+    });
     view.layer_thumbnails.retain(|(layer, _)| document.stack().layers().iter().any(|there| Arc::ptr_eq(there, layer)));
 }
 

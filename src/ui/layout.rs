@@ -1,6 +1,7 @@
 //! Where everything stands: the bar at the top, the panel at the right, the filmstrip and the status line at the bottom, the
 //! tools beside the canvas and their settings over it, the canvas in the middle.
 
+use super::shortcuts::Shortcut;
 use super::state::{Outbox, ViewState};
 use super::theme::{Palette, space};
 use super::{
@@ -8,8 +9,8 @@ use super::{
     perform, prompt_panel, settings_panel, shortcuts, size_window, start_panel, status, toolbar, tools,
 };
 use crate::paint::Tool;
-use crate::session::Session;
-use egui::{CentralPanel, Frame, Key, Margin, Panel, ScrollArea, Stroke, Ui};
+use crate::session::{Action, Session};
+use egui::{Button, CentralPanel, Frame, Key, Margin, Panel, ScrollArea, Stroke, Ui, vec2};
 
 /// The width of the colours, the brush and the layers, in points.
 const BRUSH_PANEL: f32 = 256.0;
@@ -34,8 +35,11 @@ pub fn window_ui(ui: &mut Ui, session: &mut Session, view: &mut ViewState, devic
     shortcuts::take_plain(&ctx, Key::Escape, || perform::close_something(view));
     shortcuts::take_plain(&ctx, Key::Enter, || perform::finish_something(&ctx, session, view, &mut out));
     for shortcut in shortcuts::pressed(&ctx, view.gallery_open) {
+        let before = out.actions.len();
         perform::perform(&ctx, shortcut, session, view, &mut out);
+        view.prompt_first &= !takes_tool(&out.actions[before..]);
     }
+    let by_keys = out.actions.len();
     let palette = Palette::of(ui);
     let bar = |x: i8, y: i8| Frame::new().fill(palette.panel).inner_margin(Margin::symmetric(x, y));
     Panel::top("menu").frame(bar(12, 5)).show(ui, |ui| menu::menu_bar_ui(ui, session, view, &mut out));
@@ -43,15 +47,24 @@ pub fn window_ui(ui: &mut Ui, session: &mut Session, view: &mut ViewState, devic
         Panel::bottom("status").frame(bar(10, 2)).exact_size(28.0).show(ui, |ui| {
             status::status_ui(ui, session, view, device);
         });
-        let (is_narrow, has_brush) = (ui.available_width() < ROOM_FOR_BOTH, brush_panel::is_of_use(session));
-        let shows_brush = !view.gallery_open && has_brush && !(is_narrow && session.tool == Tool::Hand);
+        let is_narrow = ui.available_width() < ROOM_FOR_BOTH;
+        let shows_brush = !view.gallery_open
+            && if is_narrow {
+                brush_panel::is_of_use(session) && session.tool != Tool::Hand && !view.prompt_first
+            } else {
+                // Beside a picture it stays whatever the tool: the picture must not move for one.
+                brush_panel::is_of_use(session) || session.document.has_picture()
+            };
         if !(is_narrow && shows_brush) {
             side_panel(ui, session, view, &mut out);
         }
         if shows_brush {
-            let frame = Frame::new().fill(palette.panel).inner_margin(Margin::symmetric(12, 10));
-            Panel::left("brush").frame(frame).exact_size(BRUSH_PANEL).show(ui, |ui| {
-                brush_panel::brush_panel_ui(ui, session, view, &mut out);
+            Panel::left("brush").frame(bar(12, 10)).exact_size(BRUSH_PANEL).show(ui, |ui| {
+                if is_narrow {
+                    narrow_brush_ui(ui, session, view, &mut out);
+                } else {
+                    brush_panel::brush_panel_ui(ui, session, view, &mut out);
+                }
             });
         }
         Panel::bottom("filmstrip").frame(bar(12, 8)).exact_size(filmstrip::SIDE + 18.0).show(ui, |ui| {
@@ -93,8 +106,32 @@ pub fn window_ui(ui: &mut Ui, session: &mut Session, view: &mut ViewState, devic
     help::help_window(&ctx, view, &mut out);
     get_models::get_models_window(&ctx, session, view, &mut out);
     gallery::end_search_with_the_gallery(session, view, &mut out);
+    view.prompt_first &= !takes_tool(&out.actions[by_keys..]);
     view.thumbnails.end_frame();
     out
+}
+
+/// Whether somebody took up a tool, and wants to see its settings.
+fn takes_tool(actions: &[Action]) -> bool {
+    actions.iter().any(|action| matches!(action, Action::SetTool(_)))
+}
+
+/// The brush and its layers where they take the place of what is asked for: of that they keep a way to the prompt, and the
+/// button that paints.
+fn narrow_brush_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut Outbox) {
+    Panel::bottom("asked for").frame(Frame::new()).show_separator_line(false).show(ui, |ui| {
+        ui.add_space(space::SMALL);
+        let prompt = Button::new("Prompt and settings\u{2026}").min_size(vec2(ui.available_width(), space::FIELD));
+        if ui.add(prompt).on_hover_text(Shortcut::FocusPrompt.tooltip(ui.ctx())).clicked() {
+            let ctx = ui.ctx().clone();
+            perform::perform(&ctx, Shortcut::FocusPrompt, session, view, out);
+        }
+        ui.add_space(space::SMALL);
+        prompt_panel::generate_ui(ui, session.way(), &session.jobs, out);
+    });
+    ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+        brush_panel::brush_panel_ui(ui, session, view, out);
+    });
 }
 
 fn side_panel(ui: &mut Ui, session: &mut Session, view: &mut ViewState, out: &mut Outbox) {
@@ -108,7 +145,7 @@ fn side_panel(ui: &mut Ui, session: &mut Session, view: &mut ViewState, out: &mu
         ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
             inner.show(ui, |ui| {
                 let known = prompt_panel::Known { styles: &session.styles, lengths: session.lengths };
-                prompt_panel::prompt_panel_ui(ui, &mut session.draft, known, view, out);
+                prompt_panel::prompt_panel_ui(ui, &mut session.draft, known, out);
                 if session.document.has_picture() {
                     ui.add_space(space::GROUP);
                     start_panel::start_panel_ui(ui, session, view, out);

@@ -7,8 +7,8 @@ use super::theme::{Palette, space};
 use crate::geom::Extent;
 use crate::session::{Action, Draft, Model};
 use egui::{
-    Align2, Button, Color32, CornerRadius, FontId, Id, Image, Rect, RichText, Role, ScrollArea, Sense, TextEdit,
-    TextStyle, TextWrapMode, Ui, WidgetInfo, WidgetText, pos2, vec2,
+    Align2, Button, Color32, CornerRadius, FontId, Id, Image, Key, Modifiers, Rect, Response, RichText, Role,
+    ScrollArea, Sense, TextEdit, TextStyle, TextWrapMode, Ui, WidgetInfo, WidgetText, pos2, vec2,
 };
 
 const WIDTH: f32 = 440.0;
@@ -34,17 +34,37 @@ pub(super) fn model_picker_ui(
     if is_new {
         out.act(Action::LookAtModels);
     }
+    let chosen = draft.model.as_str();
     let search = view.model_search.get_or_insert_default();
+    let search_id = Id::unique("model search");
+    let keys = if ui.memory(|m| m.focused().is_none_or(|id| id == search_id)) { take_keys(ui) } else { (0, false) };
+    let mut is_changed = false;
     if offers.models.len() >= MANY {
         let field = TextEdit::singleline(search).hint_text("Search by name or kind").desired_width(WIDTH - 16.0);
-        let field = ui.add(field.id(Id::unique("model search")));
+        let field = ui.add(field.id(search_id));
         if is_new {
             field.request_focus();
         }
+        is_changed = field.changed();
         ui.add_space(space::SMALL);
     }
     let words = search.clone();
     let found: Vec<&Model> = offers.models.iter().filter(|model| holds(model, &words)).collect();
+    let usable: Vec<&str> = found.iter().filter(|m| m.problem.is_none()).map(|m| m.name.as_str()).collect();
+    if is_new {
+        view.model_at = usable.iter().position(|name| *name == chosen).unwrap_or(0);
+    } else if is_changed {
+        view.model_at = 0;
+    }
+    let (moved, entered) = keys;
+    view.model_at = view.model_at.saturating_add_signed(moved).min(usable.len().saturating_sub(1));
+    let marked = usable.get(view.model_at).copied();
+    if let (true, Some(name)) = (entered, marked) {
+        if name != chosen {
+            out.act(Action::ChooseModel(name.to_owned()));
+        }
+        ui.close();
+    }
     let no_model =
         if offers.models.is_empty() { "No model was found." } else { "No model is called or is of a kind like that." };
     if found.is_empty() {
@@ -55,11 +75,15 @@ pub(super) fn model_picker_ui(
     ScrollArea::vertical().max_height(room.clamp(2.0 * ROW, LIST)).show(ui, |ui| {
         ui.spacing_mut().item_spacing.y = 2.0;
         for model in found {
-            let is_chosen = model.name == draft.model;
+            let (is_chosen, is_marked) = (model.name == chosen, marked == Some(model.name.as_str()));
             // Another model would be painted with at its own size.
             let extent = if is_chosen { extent } else { model.example.extent };
             let needed = model.details.as_ref().map_or(0, |details| details.memory(extent, draft.precision));
-            if model_ui(ui, model, is_chosen, needed, offers, view) {
+            let response = model_ui(ui, model, (is_chosen, is_marked), needed, offers, view);
+            if is_marked && (moved != 0 || is_new) {
+                response.scroll_to_me(None);
+            }
+            if response.clicked() {
                 if !is_chosen {
                     out.act(Action::ChooseModel(model.name.clone()));
                 }
@@ -85,22 +109,31 @@ fn holds(model: &Model, words: &str) -> bool {
     words.to_lowercase().split_whitespace().all(|word| about.contains(word))
 }
 
-/// One line of the list, of a model that needs so many bytes of memory. Whether it was chosen.
+/// How many lines the arrows move the mark down, and whether Enter was pressed: taken before the search makes something of them.
+fn take_keys(ui: &Ui) -> (isize, bool) {
+    ui.input_mut(|input| {
+        let mut count = |key| input.count_and_consume_key(Modifiers::NONE, key);
+        let (down, up) = (count(Key::ArrowDown), count(Key::ArrowUp));
+        (down.cast_signed() - up.cast_signed(), count(Key::Enter) > 0)
+    })
+}
+
+/// One line of the list, chosen or not, and marked as what Enter would choose or not.
 fn model_ui(
     ui: &mut Ui,
     model: &Model,
-    is_chosen: bool,
+    (is_chosen, is_marked): (bool, bool),
     needed: u64,
     offers: Offers<'_>,
     view: &mut ViewState,
-) -> bool {
+) -> Response {
     let usable = model.problem.is_none();
     let sense = if usable { Sense::click() } else { Sense::hover() };
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), sense);
     response.widget_info(|| WidgetInfo::selected(Role::ListBoxOption, usable, is_chosen, &model.name));
     if ui.is_rect_visible(rect) {
         let palette = Palette::of(ui);
-        let fill = match (is_chosen, usable && (response.hovered() || response.has_focus())) {
+        let fill = match (is_chosen, is_marked || usable && (response.hovered() || response.has_focus())) {
             (true, _) => palette.selected,
             (false, true) => palette.button_hovered,
             (false, false) => Color32::TRANSPARENT,
@@ -116,10 +149,8 @@ fn model_ui(
         let (about, colour) = about(model, needed, offers.memory, palette, weak);
         line(ui, pos2(left, rect.top() + 28.0), width, &about, 11.5, colour);
     }
-    let clicked = response.clicked();
     let hash = model.hash.as_ref().map_or_else(String::new, |hash| format!(", hash {hash}"));
-    response.on_hover_text(model.problem.clone().unwrap_or_else(|| format!("{}{hash}", model.description)));
-    clicked
+    response.on_hover_text(model.problem.clone().unwrap_or_else(|| format!("{}{hash}", model.description)))
 }
 
 /// What is said below its name, and in which colour.

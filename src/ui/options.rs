@@ -6,10 +6,16 @@ use super::theme::Palette;
 use super::widgets::{NUMBER_WIDTH, Number, slider_and_number};
 use crate::paint::{Brush, Tool};
 use crate::session::{Action, Alike, Session};
-use egui::{DragValue, Response, RichText, Ui};
+use egui::{DragValue, Label, Response, RichText, Ui};
 
 /// How wide growing and softening the mask is, in points.
 const ADJUST_WIDTH: f32 = 240.0;
+/// How wide the button is that both hide behind where there is no room for them, in points.
+const EDGE_WIDTH: f32 = 64.0;
+/// How wide the mask brush's labels and numbers are without its sliders, in points.
+const BRUSH_WIDTH: f32 = 3.0 * NUMBER_WIDTH + 30.0 + 64.0 + 52.0 + 7.0 * 8.0;
+/// The narrowest slider that is of use, in points.
+const LEAST_SLIDER: f32 = 28.0;
 
 /// Whether there is anything.
 pub(super) const fn are_there(tool: Tool) -> bool {
@@ -35,10 +41,17 @@ pub(super) fn options_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, o
     if session.tool == Tool::MaskWand {
         alike_ui(ui, session.palette.alike, out);
     }
+    let adjusts = has_mask || session.document.mask_adjustment() != (0, 0.0);
+    let lacks_room = session.tool.is_mask() && ui.available_width() < BRUSH_WIDTH + ADJUST_WIDTH;
     if session.tool.is_mask() {
-        brush_ui(ui, session.brush, session.palette.mask_opacity, has_mask, out);
+        brush_ui(ui, session.brush, session.palette.mask_opacity, adjusts, out);
     }
-    if has_mask || session.document.mask_adjustment() != (0, 0.0) {
+    if adjusts && lacks_room {
+        let edge = ui.button("Edge").on_hover_text("Grows, shrinks and softens the mask");
+        egui::Popup::menu(&edge).close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside).show(|ui| {
+            ui.horizontal(|ui| adjust_ui(ui, session, out));
+        });
+    } else if adjusts {
         adjust_ui(ui, session, out);
     } else if session.tool == Tool::MaskPolygon {
         let about = if view.polygon.is_empty() {
@@ -46,14 +59,19 @@ pub(super) fn options_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, o
         } else {
             "Click the first corner, double click or press Enter to close; Backspace takes one back."
         };
-        weak(ui, about);
+        hint(ui, about);
     } else if session.tool.is_shape() && session.tool != Tool::MaskWand {
-        weak(ui, "Drag over the picture. Ctrl takes away, Ctrl+Shift keeps only what is met.");
+        hint(ui, "Drag over the picture. Ctrl takes away, Ctrl+Shift keeps only what is met.");
     }
 }
 
 fn weak(ui: &mut Ui, text: &str) -> Response {
     ui.label(RichText::new(text).color(Palette::of(ui).text_weak))
+}
+
+/// How a tool is used, as far as there is room to say it.
+fn hint(ui: &mut Ui, text: &str) {
+    ui.add(Label::new(RichText::new(text).color(Palette::of(ui).text_weak)).truncate());
 }
 
 /// What the wand finds.
@@ -99,10 +117,15 @@ const SIZE: Number = Number {
 const HARDNESS: Number =
     Number { range: 0.0..=100.0, typed: 0.0..=100.0, step: 1.0, decimals: 0, logarithmic: false, suffix: " %" };
 
-fn brush_ui(ui: &mut Ui, brush: Brush, opacity: f32, has_mask: bool, out: &mut Outbox) {
-    let labels_and_numbers = 3.0 * NUMBER_WIDTH + 30.0 + 64.0 + 52.0 + 7.0 * 8.0;
-    let besides = if has_mask { ADJUST_WIDTH } else { 0.0 };
-    let width = ((ui.available_width() - labels_and_numbers - besides) / 2.0).clamp(28.0, 120.0);
+fn brush_ui(ui: &mut Ui, brush: Brush, opacity: f32, adjusts: bool, out: &mut Outbox) {
+    let left = ui.available_width() - BRUSH_WIDTH;
+    let besides = match adjusts {
+        true if left < ADJUST_WIDTH => EDGE_WIDTH,
+        true => ADJUST_WIDTH,
+        false => 0.0,
+    };
+    let width = ((left - besides) / 2.0).min(120.0);
+    let width = if adjusts && width < LEAST_SLIDER { 0.0 } else { width.max(LEAST_SLIDER) };
     let (mut size, mut per_cent) = (f64::from(brush.size), f64::from(brush.hardness * 100.0).round());
     let weak = |text: &str| RichText::new(text).color(Palette::of(ui).text_weak);
     let (size_label, hardness_label, opacity_label) = (weak("Size"), weak("Hardness"), weak("Opacity"));

@@ -5,7 +5,7 @@ use super::bounds::crop;
 use super::canvas::BRUSH_SIZES;
 use super::compare::{Compare, before};
 use super::drop_window::take_as_layers;
-use super::prompt_panel::{negative_id, prompt_id, selection};
+use super::prompt_panel::{cursor_to_end, negative_id, prompt_id, selection};
 use super::shortcuts::{Shortcut, take_digit};
 use super::size_window::Sizing;
 use super::state::{Ask, Outbox, ViewState};
@@ -112,9 +112,10 @@ pub(super) fn perform(
         Shortcut::StopAndDiscard => out.act(Action::Stop(Stop::Discard)),
         Shortcut::ClearQueue => out.act(Action::ClearQueue),
         Shortcut::FocusPrompt => {
-            view.panels_hidden = false;
-            view.wants_focus = Some(prompt_id());
-            view.wants_cursor_at_end = Some(prompt_id());
+            (view.panels_hidden, view.prompt_first) = (false, true);
+            // At once: what was typed behind the key in this frame goes into it.
+            ctx.memory_mut(|m| m.request_focus(prompt_id()));
+            cursor_to_end(ctx, prompt_id(), &session.draft.prompt);
             ctx.request_repaint();
         }
         Shortcut::OlderPrompt | Shortcut::NewerPrompt => {

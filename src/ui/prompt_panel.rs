@@ -2,7 +2,7 @@
 
 use super::icons::Icon;
 use super::shortcuts::Shortcut;
-use super::state::{Outbox, ViewState};
+use super::state::Outbox;
 use super::styles::{chosen_styles_ui, styles_button};
 use super::theme::{Palette, space};
 use super::widgets::{Look, heading, primary_button, sized_icon_button};
@@ -59,13 +59,7 @@ pub(super) struct Known<'a> {
 }
 
 /// Prompt and negative prompt.
-pub(super) fn prompt_panel_ui(
-    ui: &mut Ui,
-    draft: &mut Draft,
-    known: Known<'_>,
-    view: &mut ViewState,
-    out: &mut Outbox,
-) {
+pub(super) fn prompt_panel_ui(ui: &mut Ui, draft: &mut Draft, known: Known<'_>, out: &mut Outbox) {
     let lengths = known.lengths.map_or([None, None], |lengths| lengths.map(Some));
     let label = ui.horizontal(|ui| {
         let label = heading(ui, "Prompt");
@@ -92,10 +86,7 @@ pub(super) fn prompt_panel_ui(
         .margin(vec2(10.0, 8.0))
         .desired_rows(4)
         .desired_width(f32::INFINITY);
-    let response = bordered(ui, prompt).labelled_by(label.inner);
-    if view.wants_focus.take_if(|id| *id == response.id).is_some() {
-        response.request_focus();
-    }
+    bordered(ui, prompt).labelled_by(label.inner);
     chosen_styles_ui(ui, draft);
     ui.add_space(space::SMALL);
     let label = ui.scope(|ui| {

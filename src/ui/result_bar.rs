@@ -10,7 +10,7 @@ use crate::session::{Action, ResultId, Session};
 use egui::{Align2, Area, Button, Frame, Id, Margin, Order, Rect, Response, RichText, Stroke, TextStyle, Ui, vec2};
 
 /// Below this width of the canvas the bar leaves out what it stands over, in points.
-const ROOM_FOR_TITLE: f32 = 400.0;
+const ROOM_FOR_TITLE: f32 = 600.0;
 
 /// What the number says, and what it does not.
 const ABOUT_FIT: &str = "How well the picture fits its prompt, as the CLIP sees it: from \u{2212}1 to 1.\n\
@@ -80,15 +80,18 @@ pub(super) fn bar(ui: &Ui, name: &str, canvas: Rect, contents: impl FnOnce(&mut 
         .fixed_pos(canvas.center_top() + vec2(0.0, 6.0))
         .constrain_to(canvas)
         .fade_in(false);
+    let margin = Margin::symmetric(6, 2);
     let frame = Frame::new()
         .fill(palette.panel)
         .stroke(Stroke::new(1.0, palette.field_line))
-        .inner_margin(Margin::symmetric(6, 2))
+        .inner_margin(margin)
         .corner_radius(7);
     area.show(ui.ctx(), |ui| {
         frame.show(ui, |ui| {
-            ui.horizontal(|ui| {
-                ui.spacing_mut().item_spacing.x = 2.0;
+            // What has no room beside the others goes under them.
+            ui.set_max_width(canvas.width() - margin.sum().x - 4.0);
+            ui.horizontal_wrapped(|ui| {
+                ui.spacing_mut().item_spacing = vec2(2.0, 0.0);
                 contents(ui);
             });
         });

@@ -379,12 +379,13 @@ pub fn written(ctx: &Context, key: &KeyboardShortcut) -> String {
 }
 
 /// Takes this frame's shortcuts out of the events, before any panel sees them. While the gallery covers the canvas, the keys
-/// for what it hides are inert.
+/// for what it hides are inert. What comes after the key that leads to the prompt is meant for that, and what a shortcut types
+/// for nobody.
 pub fn pressed(ctx: &Context, in_gallery: bool) -> Vec<Shortcut> {
-    let in_text = ctx.text_edit_focused();
-    let focused = ctx.memory(|m| m.focused().is_some());
+    let mut in_text = ctx.text_edit_focused();
+    let mut focused = ctx.memory(|m| m.focused().is_some());
     let in_popup = egui::Popup::is_any_open(ctx);
-    let counts = |entry: &Entry, key: &KeyboardShortcut| match entry.scope {
+    let counts = |entry: &Entry, key: &KeyboardShortcut, in_text: bool, focused: bool| match entry.scope {
         // Escape closes a menu before it stops anything, and what writes a letter writes it in a field.
         Scope::Anywhere => !(in_popup && key.logical_key == Key::Escape || in_text && writes(*key)),
         Scope::OutsideText => !in_text && (!in_gallery || entry.shortcut.counts_in_gallery()),
@@ -392,13 +393,18 @@ pub fn pressed(ctx: &Context, in_gallery: bool) -> Vec<Shortcut> {
     };
     let mut found = Vec::new();
     let mut digits: Vec<u8> = Vec::new();
+    let mut types = false;
     let bound = keys::now(ctx);
     ctx.input_mut(|input| {
         input.events.retain(|event| {
+            // A key comes in front of what it types.
+            if std::mem::take(&mut types) && matches!(event, Event::Text(_)) {
+                return false;
+            }
             let hit = match event {
                 Event::Key { key, modifiers, pressed: true, .. } => {
                     let is_hit = |entry: &Entry, k: &KeyboardShortcut| {
-                        k.logical_key == *key && matches(*modifiers, *k) && counts(entry, k)
+                        k.logical_key == *key && matches(*modifiers, *k) && counts(entry, k, in_text, focused)
                     };
                     bound.lines().find(|(entry, keys)| keys.iter().any(|k| is_hit(entry, k))).map(|(entry, _)| entry)
                 }
@@ -409,6 +415,10 @@ pub fn pressed(ctx: &Context, in_gallery: bool) -> Vec<Shortcut> {
             if let (Some(Shortcut::Opacity), Event::Key { key, .. }) = (hit.map(|entry| entry.shortcut), event) {
                 digits.extend(key.symbol_or_name().parse::<u8>().ok());
             }
+            if hit.is_some_and(|entry| entry.shortcut == Shortcut::FocusPrompt) {
+                (in_text, focused) = (true, true);
+            }
+            types = hit.is_some();
             found.extend(hit.map(|entry| entry.shortcut));
             hit.is_none()
         });

@@ -6,7 +6,7 @@ use super::widgets::{primary_button, row};
 use crate::geom::Extent;
 use crate::paint::Frame;
 use crate::session::{Action, Session};
-use egui::{Align2, Context, DragValue, Key, RichText, Sense, Stroke, StrokeKind, Ui, Window, vec2};
+use egui::{Align2, Context, DragValue, FocusDirection, Key, RichText, Sense, Stroke, StrokeKind, Ui, Window, vec2};
 
 /// What is being typed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub struct Sizing {
     of: Sized,
     width: u32,
     height: u32,
+    /// Whether its window was not seen yet.
+    is_new: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,17 +32,17 @@ enum Sized {
 impl Sizing {
     /// The canvas of this size, about to become another.
     pub(super) const fn canvas(extent: Extent) -> Self {
-        Self { of: Sized::Canvas(1, 1), width: extent.width, height: extent.height }
+        Self { of: Sized::Canvas(1, 1), width: extent.width, height: extent.height, is_new: true }
     }
 
     /// A canvas that is to be made, of this size to begin with.
     pub(super) const fn new_canvas(extent: Extent) -> Self {
-        Self { of: Sized::New, width: extent.width, height: extent.height }
+        Self { of: Sized::New, width: extent.width, height: extent.height, is_new: true }
     }
 
     /// The picture of this size, about to become another.
     pub(super) const fn picture(extent: Extent) -> Self {
-        Self { of: Sized::Picture { is_even: true }, width: extent.width, height: extent.height }
+        Self { of: Sized::Picture { is_even: true }, width: extent.width, height: extent.height, is_new: true }
     }
 
     /// What makes it so.
@@ -66,6 +68,15 @@ pub(super) fn size_window(ctx: &Context, session: &Session, view: &mut ViewState
     let (mut applies, mut closes) = (false, false);
     let window = Window::new(title).title_bar(false).collapsible(false).resizable(false);
     window.anchor(Align2::CENTER_CENTER, vec2(0.0, 0.0)).show(ctx, |ui| {
+        // While it is only measured nothing in it can have the focus.
+        if sizing.is_new && ui.is_enabled() {
+            sizing.is_new = false;
+            // The next that wants it is the first number, which selects what stands in it.
+            ui.memory_mut(|m| {
+                m.stop_text_input();
+                m.move_focus(FocusDirection::Next);
+            });
+        }
         ui.set_width(280.0);
         ui.heading(title);
         ui.add_space(8.0);

@@ -174,10 +174,14 @@ pub struct ViewState {
     pub binding: Option<super::shortcuts::Shortcut>,
     /// What models are looked for by in the list of them, while it is open.
     pub model_search: Option<String>,
+    /// Which of the models found, of those that can be painted with, Enter chooses there.
+    pub model_at: usize,
     /// The name of a model on the hub that is being typed in the window in which models are downloaded, while it is open.
     pub repo_text: Option<String>,
     /// Whether the panels are hidden.
     pub panels_hidden: bool,
+    /// Whether, in a window with room for one of them, what is asked for is seen in place of the brush.
+    pub prompt_first: bool,
     /// The widget that is to get the focus when it is drawn next.
     pub wants_focus: Option<egui::Id>,
     /// The text field whose cursor is to go to its end when the next frame begins: by then it holds the new text.

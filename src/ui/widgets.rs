@@ -145,7 +145,7 @@ pub(super) fn slider_row(ui: &mut Ui, label: &str, value: &mut f64, number: &Num
 /// The width of the number beside a slider, in points.
 pub(super) const NUMBER_WIDTH: f32 = 54.0;
 
-/// A slim slider of this width, and its number beside it; both named by `label`.
+/// A slim slider of this width, none of no width, and its number beside it; both named by `label`.
 pub(super) fn slider_and_number(
     ui: &mut Ui,
     value: &mut f64,
@@ -155,7 +155,7 @@ pub(super) fn slider_and_number(
 ) -> Response {
     let palette = Palette::of(ui);
     let middle = Layout::left_to_right(Align::Center);
-    let slider = ui.allocate_ui_with_layout(vec2(width, space::FIELD), middle, |ui| {
+    let slide = |ui: &mut Ui| {
         ui.set_min_height(space::FIELD);
         ui.spacing_mut().slider_width = width;
         ui.spacing_mut().interact_size.y = 19.0;
@@ -170,14 +170,18 @@ pub(super) fn slider_and_number(
             *value = shown;
         }
         response
-    });
+    };
+    let slider = (width > 0.0).then(|| ui.allocate_ui_with_layout(vec2(width, space::FIELD), middle, slide).inner);
     let typed = egui::DragValue::new(value)
         .range(number.typed.clone())
         .speed(number.step.max(0.01))
         .fixed_decimals(number.decimals)
         .suffix(number.suffix);
     let typed = ui.add_sized(vec2(NUMBER_WIDTH, space::FIELD), typed).labelled_by(label);
-    slider.inner | typed
+    match slider {
+        Some(slider) => slider | typed,
+        None => typed,
+    }
 }
 
 /// A note under a row, in line with the fields.

@@ -1,0 +1,125 @@
+//! Where the panels stand: in a small window, whatever the tool, and with what can be done in them by keys alone.
+
+use super::*;
+
+/// What a key press comes as from the window system, with the letter that it types.
+fn typed(modifiers: Modifiers, key: Key, text: &str) -> [egui::Event; 2] {
+    let press = egui::Event::Key { key, physical_key: Some(key), pressed: true, repeat: false, modifiers };
+    [press, egui::Event::Text(text.into())]
+}
+
+fn is_there(window: &Window, label: &str) -> bool {
+    window.harness.query_all_by_label(label).next().is_some()
+}
+
+#[test]
+fn in_a_small_window_alt_a_brings_the_prompt_and_words_typed_at_once_go_into_it() {
+    let mut window = window_of([800.0, 600.0], Theme::Dark, None);
+    window.write_prompt("hills");
+    window.press(Modifiers::NONE, Key::Escape);
+    window.press(Modifiers::NONE, Key::B);
+    assert!(!is_there(&window, "Prompt") && is_there(&window, "Hardness"));
+    let seed = window.session().draft.seed;
+    // All of it comes in one frame, as on a machine that is busy painting.
+    let words = [typed(Modifiers::ALT, Key::A, "a"), typed(Modifiers::NONE, Key::G, "g")];
+    let more = [typed(Modifiers::NONE, Key::R, "r"), typed(Modifiers::NONE, Key::B, "b")];
+    window.harness.input_mut().events.extend(words.into_iter().chain(more).flatten());
+    window.harness.run_ok();
+    let session = window.session();
+    assert_eq!((session.draft.prompt.as_str(), session.draft.seed), ("hillsgrb", seed));
+    assert!(!window.harness.state().view.gallery_open, "no letter was a command");
+    assert!(is_there(&window, "Prompt") && !is_there(&window, "Hardness"));
+    // In the prompt the key writes nothing either.
+    window.harness.input_mut().events.extend(typed(Modifiers::ALT, Key::A, "a"));
+    window.harness.run_ok();
+    assert_eq!(window.session().draft.prompt, "hillsgrb");
+    window.click("Eraser");
+    assert!(is_there(&window, "Hardness"), "a tool brings its settings back");
+}
+
+#[test]
+fn in_a_small_window_what_paints_and_the_way_to_the_prompt_are_in_sight_with_a_brush_in_hand() {
+    let size = [800.0, 600.0];
+    let mut window = window_of(size, Theme::Dark, None);
+    window.press(Modifiers::NONE, Key::B);
+    let rect = window.harness.get_by_label("Generate").rect();
+    assert!(rect.left() >= 0.0 && rect.right() <= size[0] && rect.bottom() <= size[1], "{rect:?}");
+    window.click("Prompt and settings\u{2026}");
+    window.harness.event(egui::Event::Text("a pear".into()));
+    window.harness.run_ok();
+    assert!(window.session().draft.prompt.ends_with("a pear"));
+    window.press(Modifiers::NONE, Key::Escape);
+    window.press(Modifiers::NONE, Key::B);
+    window.click("Generate");
+    assert!(window.job().request.prompt.ends_with("a pear"));
+}
+
+#[test]
+fn no_tool_moves_the_picture() {
+    let mut window = window();
+    window.drop_picture(Extent::new(300, 200));
+    let place = |window: &Window| window.harness.state().view.placement.unwrap().picture_in_ui();
+    let before = place(&window);
+    assert!(!is_there(&window, "Smoothing"), "the hand has no use for a brush");
+    for (key, has_brush) in [(Key::B, true), (Key::M, false), (Key::T, false), (Key::K, false), (Key::H, false)] {
+        window.press(Modifiers::NONE, key);
+        assert_eq!((place(&window), is_there(&window, "Smoothing")), (before, has_brush), "{key:?}");
+        window.harness.get_by_label("Layer: Picture");
+    }
+}
+
+#[test]
+fn all_keys_are_seen_in_the_help_of_a_large_window() {
+    for size in [[1440.0, 900.0], [1280.0, 800.0]] {
+        let mut window = window_of(size, Theme::Dark, None);
+        window.press(Modifiers::NONE, Key::F1);
+        let edge = window.harness.get_by_label("Close the help").rect().right();
+        for label in ["Key of Back to the document: Shift+D", "Space or middle, drag", "Key of Save: Ctrl+S"] {
+            let rect = window.harness.get_by_label(label).rect();
+            assert!(rect.right() <= edge, "{label} at {rect:?} in a window of {size:?} up to {edge}");
+        }
+    }
+}
+
+#[test]
+fn a_canvas_is_made_by_keys_alone() {
+    let mut window = window();
+    // The second time its size is known at once.
+    for (width, height) in [(96_u32, 48_u32), (80, 40)] {
+        window.press(Modifiers::COMMAND, Key::N);
+        for (side, then) in [(width, Key::Tab), (height, Key::Enter)] {
+            window.harness.event(egui::Event::Text(side.to_string()));
+            window.harness.run_ok();
+            window.press(Modifiers::NONE, then);
+        }
+        assert_eq!(window.session().document.extent(), Extent::new(width, height));
+        assert!(window.harness.state().view.sizing.is_none(), "Enter made it");
+    }
+}
+
+#[test]
+fn the_bar_over_a_result_is_whole_in_a_small_window() {
+    let mut window = window_of([800.0, 600.0], Theme::Dark, None);
+    window.drop_picture(EXTENT);
+    window.press(Modifiers::NONE, Key::B);
+    window.press(Modifiers::COMMAND, Key::Enter);
+    let job = window.job();
+    window.finish(&job);
+    let canvas = window.harness.get_by_label_contains("Canvas,").rect();
+    for label in ["Use its settings", "Apply", "Start from this", "Compare", "Back"] {
+        let rect = window.harness.get_by_label(label).rect();
+        assert!(rect.left() >= canvas.left() && rect.right() <= canvas.right(), "{label}: {rect:?} in {canvas:?}");
+    }
+}
+
+#[test]
+fn a_layer_is_added_by_the_same_place_again_and_again() {
+    let mut window = window();
+    window.drop_picture(EXTENT);
+    let before = window.harness.get_by_label("Add a layer").rect();
+    for _ in 0..3 {
+        window.click("Add a layer");
+        assert_eq!(window.harness.get_by_label("Add a layer").rect(), before);
+    }
+    assert_eq!(window.session().document.stack().layers().len(), 4);
+}
