@@ -53,6 +53,10 @@ mod frames;
 mod kept;
 #[path = "ui/keys.rs"]
 mod keys;
+#[path = "ui/layers.rs"]
+mod layers;
+#[path = "ui/leaving.rs"]
+mod leaving;
 #[path = "ui/paint_in.rs"]
 mod paint_in;
 #[path = "ui/tools.rs"]

@@ -138,6 +138,7 @@ impl Session {
             Action::ClearMask => self.edit(Edit::Mask(MaskEdit::Clear)),
             Action::InvertMask => self.edit_mask(Edit::Mask(MaskEdit::Invert)),
             Action::Undo => self.undo(),
+            Action::BringBack(opened) => self.bring_back(opened),
             Action::Redo => self.redo(),
             Action::Search(words) => {
                 self.results.restart(words);

@@ -113,8 +113,8 @@ impl Session {
         let replaces = self.begin_with_result(picture, look);
         let is_adopted = matches!(self.view.what, Viewed::Document);
         if replaces && is_adopted {
-            let undo = Offer { label: "Undo".into(), action: Action::Undo };
-            self.notices.passing(format!("The result, {extent}, took the place of the canvas, {was}"), vec![undo]);
+            let offer = self.offer_of_what_was();
+            self.notices.passing(format!("The result, {extent}, took the place of the canvas, {was}"), vec![offer]);
         }
         is_adopted
     }
@@ -405,7 +405,7 @@ impl Session {
                     if *before.0 != self.draft {
                         let action = Action::TakeSettings(before.0, before.1);
                         let offer = Offer { label: "Keep what was to be painted".into(), action };
-                        self.notices.passing(format!("{name} says what is to be painted next"), vec![offer]);
+                        self.notices.passing(format!("{name} brings its own prompt and settings"), vec![offer]);
                     }
                 }
                 Err(error) => notes.push(format!("what was to be painted next could not be read: {error}")),

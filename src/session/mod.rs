@@ -156,7 +156,6 @@ pub struct Session {
     mixer: mixing::Mixer,
     keeper: Keeper,
     /// Let go after the keeper has written what waited. None while another program keeps the state.
-    #[cfg_attr(not(test), expect(dead_code, reason = "it is held, and there is nothing to ask of it"))]
     claim: Option<persist::Claim>,
     found: Option<Imported>,
     view: View,

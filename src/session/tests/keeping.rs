@@ -124,6 +124,25 @@ fn a_result_of_another_size_takes_the_place_of_the_canvas_and_says_how_it_comes_
 }
 
 #[test]
+fn what_was_not_saved_is_brought_back_whatever_was_done_since() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = with_layers(home.path());
+    let id = paint(&mut stage, 30);
+    stage.apply(Action::StartFromResult(id));
+    let offer = stage.hears("The result took the place of what was not saved").offers[0].action.clone();
+    stage.apply(stroke());
+    stage.apply(Action::NewCanvas(SIZE));
+    stage.hears("The new canvas took the place");
+    stage.apply(offer.clone());
+    assert_eq!((layers(&stage), stage.shown_grey()), (2, Some(90)));
+    assert!(!stage.said().iter().any(|said| said.contains("took the place")), "{:?}", stage.said());
+    stage.apply(offer);
+    assert_eq!((layers(&stage), stage.shown_grey()), (2, Some(90)), "it is back already");
+    (0..3).for_each(|_| stage.apply(Action::Redo));
+    assert_eq!((layers(&stage), stage.shown_grey()), (2, Some(255)));
+}
+
+#[test]
 fn a_picture_larger_than_a_document_may_be_is_refused_and_what_is_open_stays() {
     let home = tempfile::tempdir().unwrap();
     let mut stage = with_layers(home.path());
@@ -166,7 +185,7 @@ fn an_applied_result_says_how_it_was_made_wherever_the_picture_goes() {
     assert_eq!((stage.session.draft.prompt.as_str(), stage.session.draft.bounds.unwrap().left), ("red apple", 0));
     stage.apply(Action::RecallLayer(stage.session.document.stack().layers()[0].id));
     stage.hears("Nothing is known");
-    let offer = stage.hears("says what is to be painted next").offers[0].action.clone();
+    let offer = stage.hears("brings its own prompt and settings").offers[0].action.clone();
     stage.apply(offer);
     assert_eq!((&stage.session.draft, stage.session.guide.is_none()), (&mine, true));
 }
