@@ -997,7 +997,7 @@ fn a_failure_is_an_object_too_with_json() {
     let output = desk.run(&["paint", "x", "--image", "missing.png", "--json"]);
     assert_eq!(output.status.code(), Some(1));
     let object: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(object["error"]["message"], "there is no such file: check the path: missing.png");
+    assert_eq!(object["error"]["message"], "there is no such file: missing.png");
     assert_eq!(object["pictures"], Value::Array(Vec::new()));
 }
 

@@ -282,7 +282,7 @@ impl Session {
         let Opened { name, picture, was, found } = opened;
         let (extent, revision) = (picture.extent(), self.document.revision());
         let loses = self.is_behind();
-        self.edit(Edit::SetPicture(Some(picture)));
+        self.edit(Edit::SetLayer(picture, LayerLook::named(name.clone())));
         if self.document.revision() != revision {
             self.begin_with(None);
             if loses {
@@ -511,6 +511,7 @@ impl Session {
             self.notices.info(said);
         }
         self.use_upscaler(&found);
+        self.tell_of_missing_loras();
     }
 
     /// Chooses the model that a picture's text names: what it is counts more than what it is called. Gives what there is to say.

@@ -161,7 +161,7 @@ pub struct Session {
     view: View,
     /// The models whose pictures were asked for.
     previewed: Vec<String>,
-    /// The models, where others came since the program began.
+    /// What lies in the folders of models, as it was looked at last.
     library: Option<Arc<Library>>,
     in_place: Option<part::InPlace>,
     masked_box: Option<part::MaskedBox>,

@@ -46,6 +46,24 @@ fn a_stroke_on_a_candidate_puts_it_over_the_layers() {
 }
 
 #[test]
+fn layers_are_called_by_their_files_or_by_what_was_done() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = stage(home.path());
+    let path = home.path().join("photo.png");
+    Picture::filled(SIZE, [90, 90, 90, 255]).write_png(&path, &[]).unwrap();
+    stage.apply(Action::OpenPicture(path));
+    stage.until(|s| s.document.has_picture());
+    stage.apply(stroke());
+    stage.apply(Action::PaintAs(Way::Remove));
+    let job = stage.job();
+    stage.end(&job, Outcome::Finished(painted(&job, 30)));
+    stage.apply(Action::ApplyResult(stage.session.results.items[0].id));
+    stage.until(|s| s.document.stack().layers().len() == 2);
+    let names = stage.session.document.stack().layers().iter().map(|layer| layer.look.name.as_str());
+    assert_eq!(names.collect::<Vec<_>>(), ["photo.png", "Removed"]);
+}
+
+#[test]
 fn a_masked_result_covers_nothing_but_what_was_masked() {
     let home = tempfile::tempdir().unwrap();
     let mut stage = with_layers(home.path());
