@@ -1,7 +1,8 @@
 //! What the user configured, on disk as TOML that a person can edit, and where the program keeps its files.
 //!
 //! A settings file that cannot be understood never stops the program: defaults take its place, it is put aside under another name before
-//! it is written anew, and a notice says so. Where only some values cannot be understood, the others count. Keys that this version does not know are kept as they are, for the version that does.
+//! it is written anew, and a notice says so. Where only some values cannot be understood, the others count. Keys that this version does
+//! not know are kept as they are, for the version that does.
 
 mod paths;
 
