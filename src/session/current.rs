@@ -102,8 +102,6 @@ impl Session {
 
     /// Another document is back in the place of the one of this number, with what was to be painted next in it.
     pub(super) fn take_left_settings(&mut self, from: u64) {
-        let back = self.opened;
-        self.dismiss_offers_of(|action| matches!(action, Action::BringBack(opened) if *opened > back));
         if let Some(at) = self.left.iter().position(|left| left.opened == self.opened) {
             let Left { draft, guide, .. } = self.left.remove(at);
             self.leave_settings(from);
@@ -139,6 +137,13 @@ impl Session {
             (0..steps).for_each(|_| self.redo());
             self.notices.info("What was there cannot be brought back any more: too much was done since");
         }
+        self.dismiss_offers_of_what_is_back();
+    }
+
+    /// What another document took the place of need not be offered once it is back.
+    pub(super) fn dismiss_offers_of_what_is_back(&mut self) {
+        let back = self.opened;
+        self.dismiss_offers_of(|action| matches!(action, Action::BringBack(opened) if *opened > back));
     }
 }
 

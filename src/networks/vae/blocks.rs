@@ -283,7 +283,6 @@ mod tests {
     use super::*;
     use candle_core::{DType, Device};
     use candle_nn::{Init, VarMap};
-    use std::cell::Cell;
 
     /// A VAE of random weights, wide enough that its products are made by tiles where there are some.
     fn config() -> AutoencoderKlConfig {
@@ -322,12 +321,12 @@ mod tests {
         assert!(decoder.goes_in_bands((1, 2048, 385), short) && !decoder.goes_in_bands((1, 2048, 384), short));
         assert!(encoder.goes_in_bands((1, 3072, 1025), short) && !encoder.goes_in_bands((2, 3072, 1025), short));
         assert!(decoder.goes_in_bands((1, 2048, 385), unknown) && !decoder.goes_in_bands((1, 2048, 385), enough));
-        let on: GoesOn<'_> = &|| true;
         let latent = noise((1, 75, 8, 4));
+        let on: GoesOn<'_> = &|| true;
         assert_eq!(bytes(&decoder.in_bands(&latent, on).unwrap()), bytes(&decoder.forward(&latent, on).unwrap()));
         let rgb = noise((1, 150, 16, 3));
         assert_eq!(bytes(&encoder.in_bands(&rgb, on).unwrap()), bytes(&encoder.forward(&rgb, on).unwrap()));
-        let asked = Cell::new(0_u32);
+        let asked = std::cell::Cell::new(0_u32);
         let stops = || {
             asked.set(asked.get() + 1);
             !asked.get().is_multiple_of(3)
