@@ -68,7 +68,7 @@ fn open_window(files: Vec<std::path::PathBuf>) -> anyhow::Result<u8> {
         );
     }
     let paths = sfumato::settings::Paths::from_environment()?;
-    let (settings, problem) = sfumato::settings::Settings::load(&paths.settings_file());
+    let (settings, problem) = sfumato::settings::Settings::load_to_save(&paths.settings_file());
     set_threads(settings.threads);
     start_log();
     let device = sfumato::engine::device_name();

@@ -714,6 +714,7 @@ fn a_command_line_that_makes_no_sense_is_refused_with_exit_code_2() {
         (&["--device", "abacus"], "none of cpu, gpu and gpu:N"),
         (&["--seed", "18446744073709551615", "--count", "2"], "choose a smaller one"),
         (&["--out", "a.jpg"], "say --out a.png"),
+        (&["--out", "a.txt"], "say --out a.png, or --out a.txt/ for a folder"),
         (&["--trace", "t.safetensors", "--count", "2"], "--trace writes one run"),
         (&["--colour"], "unexpected argument"),
     ] {
@@ -996,7 +997,7 @@ fn a_failure_is_an_object_too_with_json() {
     let output = desk.run(&["paint", "x", "--image", "missing.png", "--json"]);
     assert_eq!(output.status.code(), Some(1));
     let object: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(object["error"]["message"], "there is no such file: check the path: missing.png");
+    assert_eq!(object["error"]["message"], "there is no such file: missing.png");
     assert_eq!(object["pictures"], Value::Array(Vec::new()));
 }
 

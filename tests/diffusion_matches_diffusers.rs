@@ -214,7 +214,7 @@ fn bozzettos_whole_run_equals_stable_diffusion_pipeline() {
     let mut steps = 0;
     let ending = paint(&model, Extras::default(), &request(), &mut |progress| {
         match progress {
-            Progress::Phase(_) | Progress::Piece { .. } => {}
+            Progress::Phase(_) | Progress::Piece { .. } | Progress::Block => {}
             Progress::Start { conditioning, noise } => {
                 assert_close(noise, &expected["noise"], 1e-6, "noise");
                 assert_close(conditioning, &expected["conditioning"], 1e-3, "conditioning");

@@ -226,14 +226,16 @@ fn stopping_to_discard_ends_at_once_wherever_it_is_asked_for() {
     let model = bozzetto();
     let input = Input::new(Arc::new(test_picture()), 0.5, None);
     let request = Request { input: Some(input), ..request() };
-    let mut count = 0;
-    paint(&model, Extras::default(), &request, &mut |_| {
+    let (mut count, mut blocks) = (0, 0);
+    paint(&model, Extras::default(), &request, &mut |progress| {
         count += 1;
+        blocks += usize::from(matches!(progress, Progress::Block));
         Continue(())
     })
     .unwrap();
     // Prompt, picture, start, sample, two steps, latent, decode.
-    assert_eq!(count, 8);
+    assert_eq!(count, 8 + blocks);
+    assert!(blocks > 4, "some of each half of the VAE: {blocks}");
     for stop_at in 1..=count {
         let mut seen = 0;
         let ending = paint(&model, Extras::default(), &request, &mut |_| {

@@ -53,6 +53,10 @@ mod frames;
 mod kept;
 #[path = "ui/keys.rs"]
 mod keys;
+#[path = "ui/layers.rs"]
+mod layers;
+#[path = "ui/leaving.rs"]
+mod leaving;
 #[path = "ui/paint_in.rs"]
 mod paint_in;
 #[path = "ui/panels.rs"]
@@ -1141,7 +1145,7 @@ fn a_result_is_applied_as_a_layer_with_enter_and_started_from_with_shift() {
     let layers = |window: &Window| -> Vec<String> {
         window.session().document.stack().layers().iter().map(|layer| layer.look.name.clone()).collect()
     };
-    assert_eq!(layers(&window), ["Picture", "a pear"]);
+    assert_eq!(layers(&window), ["dropped.png", "a pear"]);
     assert!(matches!(window.session().canvas(), Shown::Document(_)));
     window.harness.get_by_label_contains("Result: ").click();
     window.harness.run_ok();

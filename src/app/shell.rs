@@ -155,6 +155,10 @@ impl eframe::App for App {
             tracing::trace!(milliseconds = seconds * 1e3, "the last frame was laid out and drawn");
         }
         self.take_in(&ctx);
+        if ctx.input(|i| i.viewport().close_requested()) && self.session.is_lost_at_the_end() && !self.view.leaves {
+            ctx.send_viewport_cmd(ViewportCommand::CancelClose);
+            self.view.asks_to_leave = true;
+        }
         let out = ui::window_ui(ui, &mut self.session, &mut self.view, &self.device);
         for action in out.actions {
             self.apply(&ctx, action);

@@ -73,12 +73,29 @@ fn settings_as_text(found: &Found) -> String {
     for (key, value) in settings {
         let value = match (key.as_str(), value) {
             ("extent", _) => found.extent.map(|extent| extent.to_string()).unwrap_or_default(),
-            (_, Value::String(string)) => string,
-            (_, other) => other.to_string(),
+            (_, value) => in_words(&value),
         };
-        text += &line(&key.replace('_', " "), &value);
+        if !value.is_empty() {
+            text += &line(&key.replace('_', " "), &value);
+        }
     }
     text
+}
+
+/// A value as one line of text: what is not said is left out.
+fn in_words(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::Bool(is_so) => String::from(if *is_so { "yes" } else { "no" }),
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => text.clone(),
+        Value::Array(values) => values.iter().map(in_words).collect::<Vec<_>>().join(", "),
+        Value::Object(values) => {
+            let said = values.iter().map(|(key, value)| (key.replace('_', " "), in_words(value)));
+            let said = said.filter(|(_, value)| !value.is_empty()).map(|(key, value)| format!("{key} {value}"));
+            said.collect::<Vec<_>>().join(", ")
+        }
+    }
 }
 
 /// A key and its value; further lines of the value stand below its first.
@@ -338,6 +355,14 @@ mod tests {
         let cut = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(cut.path(), [255; 9]).unwrap();
         assert!(Header::read(cut.path()).unwrap_err().to_string().contains("not a safetensors file"));
+    }
+
+    #[test]
+    fn a_value_is_said_in_words_and_what_is_not_said_is_left_out() {
+        let value = json!({ "deep_every": 2, "exact_steps": true, "variation": null, "with": ["a", "b"] });
+        assert_eq!(in_words(&value), "deep every 2, exact steps yes, with a, b");
+        let found = Found { negative_prompt: Some(String::new()), seed: Some(3), ..Found::default() };
+        assert_eq!(settings_as_text(&found), line("seed", "3"));
     }
 
     #[test]

@@ -159,7 +159,7 @@ fn places(folder: Option<&Path>) -> (Vec<PathBuf>, Settings) {
         Ok(paths) => {
             let (found, problem) = Settings::load(&paths.settings_file());
             if let Some(problem) = problem {
-                tracing::warn!("{problem}");
+                eprintln!("sfumato: {problem}");
             }
             folders.extend(paths.model_folders(&found));
             settings = found;

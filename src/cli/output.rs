@@ -20,17 +20,22 @@ pub(super) enum Output {
 }
 
 impl Output {
-    /// A name that ends in `.png` is a file, unless a folder has that name; anything else is a folder. Folders are made now, so
-    /// that a path that cannot be written to is found before the painting.
+    /// A name that ends in `.png` is a file, unless a folder has that name; one with another ending is refused, unless it is a folder's.
+    /// Anything else is a folder. Folders are made now, so that a path that cannot be written to is found before the painting.
     pub(super) fn new(out: Option<&Path>, count: u32) -> anyhow::Result<Self> {
         let Some(out) = out else {
             return Ok(Self::Folder(PathBuf::from(".")));
         };
         let extension = out.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
         let is_folder = out.is_dir() || out.as_os_str().to_string_lossy().ends_with(std::path::is_separator);
-        if !is_folder && ["jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff"].contains(&extension.as_str()) {
-            let png = out.with_extension("png");
-            bail!(Usage(format!("pictures are written as PNG, not as {extension}: say --out {}", png.display())));
+        // A folder's name may have a dot in it, as before a version.
+        if !is_folder && extension != "png" && extension.starts_with(char::is_alphabetic) {
+            let (png, folder) = (out.with_extension("png"), out.join(""));
+            bail!(Usage(format!(
+                "pictures are written as PNG, not as {extension}: say --out {}, or --out {} for a folder",
+                png.display(),
+                folder.display()
+            )));
         }
         let (output, folder) = if is_folder || extension != "png" {
             (Self::Folder(out.to_owned()), out)
@@ -104,7 +109,13 @@ mod tests {
         assert!(path("new").is_dir());
         std::fs::create_dir(path("odd.png")).unwrap();
         assert_eq!(output("odd.png", 1), Output::Folder(path("odd.png")));
-        assert!(Output::new(Some(&path("a.jpg")), 1).unwrap_err().is::<Usage>());
+        assert_eq!(output("of-1.5", 1), Output::Folder(path("of-1.5")));
+        for name in ["a.jpg", "text.txt"] {
+            assert!(Output::new(Some(&path(name)), 1).unwrap_err().is::<Usage>());
+            assert!(!path(name).exists());
+        }
+        assert_eq!(output("text.txt/", 1), Output::Folder(path("text.txt/")));
+        assert_eq!(output("text.txt", 1), Output::Folder(path("text.txt")), "it is there now");
     }
 
     #[test]

@@ -56,6 +56,8 @@ pub enum Progress<'a> {
     },
     /// The finished latent, before it is decoded.
     Latent(&'a Tensor),
+    /// The next block of the VAE is to be computed, while a picture becomes a latent or a latent a picture.
+    Block,
     /// A piece of the picture is to be enlarged.
     Piece {
         /// Which one, from 0.

@@ -29,7 +29,7 @@ impl Trace {
             return Ok(());
         }
         match progress {
-            Progress::Phase(_) | Progress::Piece { .. } => {}
+            Progress::Phase(_) | Progress::Piece { .. } | Progress::Block => {}
             Progress::Start { conditioning, noise } => {
                 self.keep("conditioning".to_owned(), conditioning)?;
                 self.keep("noise".to_owned(), noise)?;

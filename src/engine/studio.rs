@@ -434,7 +434,7 @@ impl Watch<'_> {
                 }
             }
             Progress::Piece { index, count } => self.peer.tell(Event::JobPiece { id, index, count })?,
-            Progress::Start { .. } | Progress::Latent(_) => {}
+            Progress::Start { .. } | Progress::Latent(_) | Progress::Block => {}
         }
         Ok(())
     }

@@ -25,4 +25,4 @@ pub use fields::ConfigError;
 pub(crate) use fields::Fields;
 pub use unet::{About, Addition, Control, ControlNet, ControlNetConfig, Deep, Level, Middle, UNet, UNetConfig, Words};
 pub use upscaler::{CompactConfig, NotAnUpscaler, RrdbConfig, Shapes, Spelling, UpscalerConfig, UpscalerNetwork};
-pub use vae::{AutoencoderKl, AutoencoderKlConfig, AutoencoderTiny, AutoencoderTinyConfig, Vae, VaeConfig};
+pub use vae::{AutoencoderKl, AutoencoderKlConfig, AutoencoderTiny, AutoencoderTinyConfig, GoesOn, Vae, VaeConfig};

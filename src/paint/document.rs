@@ -49,7 +49,7 @@ pub enum Edit {
     /// Start from this picture, or from none: it takes the place of all layers. A picture of another extent gives the document its
     /// extent, and an empty mask.
     SetPicture(Option<Arc<Picture>>),
-    /// The same with a result, and with how its layer is called, seen and kept. A mask of the same proportions is scaled along.
+    /// The same with how its layer is called, seen and kept. With a result, a mask of the same proportions is scaled along.
     SetLayer(Arc<Picture>, LayerLook),
     /// These layers, all of this size, and perhaps a mask, take the place of what is there.
     TakeLayers {
@@ -417,11 +417,12 @@ impl Document {
     ) -> Result<Option<Change>, Error> {
         let extent = picture.as_ref().map_or(self.extent(), |p| p.extent());
         let mut stack = picture.as_ref().map_or_else(Stack::default, |picture| Stack::of_picture(picture));
-        let is_plain = look.is_none();
+        let is_plain = look.as_ref().is_none_or(|look| *look == LayerLook::named(look.name.as_str()));
+        let is_result = look.as_ref().is_some_and(|look| look.kind == LayerKind::Result);
         if let (Some(look), Some(layer)) = (look, stack.layers.first_mut()) {
             Arc::make_mut(layer).look = look.sound();
         }
-        let change = self.take_layers(extent, stack, !is_plain)?;
+        let change = self.take_layers(extent, stack, is_result)?;
         if change.is_some() && is_plain {
             self.picture = picture.map_or_else(OnceLock::new, OnceLock::from);
         }

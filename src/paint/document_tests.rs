@@ -514,6 +514,7 @@ fn a_mask_has_its_number_again_once_what_was_done_to_it_is_taken_back() {
 
 #[test]
 fn a_result_of_the_same_proportions_brings_the_mask_along_and_a_picture_does_not() {
+    let result = || LayerLook { kind: LayerKind::Result, ..LayerLook::named("upscaled") };
     let masked = |document: &mut Document| {
         document.apply(Edit::TakePaper(EXTENT)).unwrap();
         document.apply(Edit::Mask(MaskEdit::Stroke(stroke(Tool::MaskBrush, &[(6.0, 8.0)])))).unwrap();
@@ -523,13 +524,19 @@ fn a_result_of_the_same_proportions_brings_the_mask_along_and_a_picture_does_not
     let mut document = Document::new(EXTENT);
     masked(&mut document);
     let expected = document.mask().resized(larger);
-    document.apply(Edit::SetLayer(Arc::clone(&picture), LayerLook::named("upscaled"))).unwrap();
+    document.apply(Edit::SetLayer(Arc::clone(&picture), result())).unwrap();
     assert_eq!(document.mask(), &expected);
     document.undo();
-    document.apply(Edit::SetPicture(Some(picture))).unwrap();
-    assert!(!document.has_mask(), "it is of something else");
-    document.undo();
+    for edit in [
+        Edit::SetPicture(Some(Arc::clone(&picture))),
+        Edit::SetLayer(Arc::clone(&picture), LayerLook::named("photo.png")),
+    ] {
+        document.apply(edit).unwrap();
+        assert!(!document.has_mask(), "it is of something else");
+        assert!(Arc::ptr_eq(document.picture().unwrap(), &picture), "it need not be put together");
+        document.undo();
+    }
     let other = Arc::new(Picture::filled(Extent::new(48, 40), [7; 4]));
-    document.apply(Edit::SetLayer(other, LayerLook::named("other"))).unwrap();
+    document.apply(Edit::SetLayer(other, result())).unwrap();
     assert!(!document.has_mask(), "it has other proportions");
 }

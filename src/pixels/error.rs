@@ -76,7 +76,7 @@ pub enum Error {
 
 fn reading_advice(error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file: check the path".into(),
+        io::ErrorKind::NotFound => "there is no such file".into(),
         io::ErrorKind::PermissionDenied => "this file may not be read: change its permissions".into(),
         io::ErrorKind::IsADirectory => "this is a folder: choose an image file in it".into(),
         _ => format!("this file cannot be read ({error}): try again, or copy it somewhere else"),

@@ -5,7 +5,7 @@ use crate::paint::{Frame, Layer, Stack, Tiles};
 use crate::pixels::{self, Mask, Picture};
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, ErrorKind, Read, Seek};
 use std::path::Path;
 use std::sync::Arc;
 use zip::ZipArchive;
@@ -22,9 +22,17 @@ impl Project {
     /// Opens a `.sfumato` or an `.ora` file, told apart by what is in it.
     pub fn open(path: &Path) -> Result<Opened, Error> {
         let name = path.display().to_string();
-        let file = File::open(path).map_err(|source| Error::Read { name: name.clone(), source })?;
+        let unread = |source| Error::Read { name: name.clone(), source };
+        let mut file = File::open(path).map_err(unread)?;
+        let mut start = Vec::new();
+        file.by_ref().take(4).read_to_end(&mut start).map_err(unread)?;
+        file.rewind().map_err(unread)?;
         let archive = ZipArchive::new(BufReader::new(file)).map_err(|error| match error {
-            ZipError::Io(source) => Error::Read { name: name.clone(), source },
+            ZipError::Io(source) if source.kind() != ErrorKind::UnexpectedEof => unread(source),
+            // It began as an archive, and the list of what is in it stands at the end.
+            _ if start == *b"PK\x03\x04" => {
+                Error::Damaged { name: name.clone(), what: "its end is missing".to_owned() }
+            }
             _ => Error::NotAProject(name.clone()),
         })?;
         let reader = Reader { archive, name };

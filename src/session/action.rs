@@ -156,6 +156,8 @@ pub enum Action {
     InvertMask,
     /// Take back the last change of the document.
     Undo,
+    /// Take back that the document of this number took the place of another, and all that was done since.
+    BringBack(u64),
     /// Do it again.
     Redo,
     /// List only the results whose prompts hold these words, and besides those that show something like it; all of them when empty.

@@ -138,7 +138,11 @@ impl Session {
             Action::QuickMask => self.quick_mask(),
             Action::ClearMask => self.edit(Edit::Mask(MaskEdit::Clear)),
             Action::InvertMask => self.edit_mask(Edit::Mask(MaskEdit::Invert)),
-            Action::Undo => self.undo(),
+            Action::Undo => {
+                self.undo();
+                self.dismiss_offers_of_what_is_back();
+            }
+            Action::BringBack(opened) => self.bring_back(opened),
             Action::Redo => self.redo(),
             Action::Search(words) => {
                 self.results.restart(words);

@@ -62,6 +62,11 @@ impl Session {
         self.document.has_picture() && self.kept.as_ref() != Some(&self.sign())
     }
 
+    /// Whether what was painted is gone when the program ends: another one keeps its own, and no file has it.
+    pub fn is_lost_at_the_end(&self) -> bool {
+        self.claim.is_none() && self.is_behind()
+    }
+
     pub(super) fn sign(&self) -> Sign {
         let mask = self.document.has_mask().then(|| self.document.mask_number());
         Sign { layers: self.document.stack().layers().iter().map(Arc::downgrade).collect(), mask }
@@ -131,8 +136,34 @@ impl Session {
 
     /// Offers to take back what ended a document with more in it than was saved.
     pub(super) fn tell_of_unsaved(&mut self, said: String) {
-        let undo = Offer { label: "Undo".into(), action: Action::Undo };
-        self.notices.passing(said, vec![undo]);
+        let offer = self.offer_of_what_was();
+        self.notices.passing(said, vec![offer]);
+    }
+
+    /// Offers to bring back what this document took the place of.
+    pub(super) fn offer_of_what_was(&self) -> Offer {
+        Offer { label: "Bring it back".into(), action: Action::BringBack(self.opened) }
+    }
+
+    /// Takes back all that was done since the document of this number took the place of another, and that it did. Those that are begun
+    /// later have higher numbers.
+    pub(super) fn bring_back(&mut self, opened: u64) {
+        let mut steps = 0;
+        while self.opened >= opened && self.document.can_undo() {
+            self.undo();
+            steps += 1;
+        }
+        if self.opened >= opened {
+            (0..steps).for_each(|_| self.redo());
+            self.notices.info("What was there cannot be brought back any more: too much was done since");
+        }
+        self.dismiss_offers_of_what_is_back();
+    }
+
+    /// What another document took the place of need not be offered once it is back.
+    pub(super) fn dismiss_offers_of_what_is_back(&mut self) {
+        let back = self.opened;
+        self.dismiss_offers_of(|action| matches!(action, Action::BringBack(opened) if *opened > back));
     }
 }
 

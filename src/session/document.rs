@@ -106,8 +106,8 @@ impl Session {
         let replaces = self.begin_with_result(picture, look);
         let is_adopted = matches!(self.view.what, Viewed::Document);
         if replaces && is_adopted {
-            let undo = Offer { label: "Undo".into(), action: Action::Undo };
-            self.notices.passing(format!("The result, {extent}, took the place of the canvas, {was}"), vec![undo]);
+            let offer = self.offer_of_what_was();
+            self.notices.passing(format!("The result, {extent}, took the place of the canvas, {was}"), vec![offer]);
         }
         is_adopted
     }
@@ -272,7 +272,7 @@ impl Session {
         let Opened { name, picture, was, found } = opened;
         let (extent, revision) = (picture.extent(), self.document.revision());
         let loses = self.is_behind();
-        self.edit(Edit::SetPicture(Some(picture)));
+        self.edit(Edit::SetLayer(picture, LayerLook::named(name.clone())));
         if self.document.revision() != revision {
             self.begin_with(None);
             if loses {
@@ -394,7 +394,7 @@ impl Session {
                     if *before.0 != self.draft {
                         let action = Action::TakeSettings(before.0, before.1);
                         let offer = Offer { label: "Keep what was to be painted".into(), action };
-                        self.notices.passing(format!("{name} says what is to be painted next"), vec![offer]);
+                        self.notices.passing(format!("{name} brings its own prompt and settings"), vec![offer]);
                     }
                 }
                 Err(error) => notes.push(format!("what was to be painted next could not be read: {error}")),
@@ -501,6 +501,7 @@ impl Session {
             self.notices.info(said);
         }
         self.use_upscaler(&found);
+        self.tell_of_missing_loras();
     }
 
     /// Chooses the model that a picture's text names: what it is counts more than what it is called. Gives what there is to say.

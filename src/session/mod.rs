@@ -156,13 +156,12 @@ pub struct Session {
     mixer: mixing::Mixer,
     keeper: Keeper,
     /// Let go after the keeper has written what waited. None while another program keeps the state.
-    #[cfg_attr(not(test), expect(dead_code, reason = "it is held, and there is nothing to ask of it"))]
     claim: Option<persist::Claim>,
     found: Option<Imported>,
     view: View,
     /// The models whose pictures were asked for.
     previewed: Vec<String>,
-    /// The models, where others came since the program began.
+    /// What lies in the folders of models, as it was looked at last.
     library: Option<Arc<Library>>,
     in_place: Option<part::InPlace>,
     masked_box: Option<part::MaskedBox>,

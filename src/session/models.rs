@@ -7,6 +7,7 @@ use super::{Action, ModelState, NoticeKind, Offer, Session};
 use crate::checkpoints::{Library, ModelEntry};
 use crate::engine::Command;
 use crate::pixels::{self, Picture};
+use crate::prompt::loras;
 use std::path::{Path, PathBuf};
 use std::slice;
 use std::sync::Arc;
@@ -175,6 +176,22 @@ impl Session {
         self.look_at_styles();
         if is_replaced {
             self.load_model();
+        }
+    }
+
+    /// Says which LoRAs the prompts ask for that are not on this machine. A tag that cannot be followed is told of when it is painted.
+    pub(super) fn tell_of_missing_loras(&mut self) {
+        let Some(library) = &self.library else { return };
+        let prompts = [&self.draft.prompt, &self.draft.negative_prompt];
+        let asked = prompts.into_iter().flat_map(|prompt| loras(prompt).unwrap_or_default()).map(|tag| tag.name);
+        let mut missing: Vec<_> = asked.filter(|name| library.find_lora(name).is_err()).collect();
+        missing.sort_unstable();
+        missing.dedup();
+        if !missing.is_empty() {
+            let names = missing.join(", ");
+            self.notices.info(format!(
+                "The prompt asks for LoRAs that are not on this machine: {names}. Drop their files on the window, or take their tags out"
+            ));
         }
     }
 }

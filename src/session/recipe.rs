@@ -34,10 +34,16 @@ impl Recipe {
         seen.map(|layer| &layer.look).find_map(Self::on)
     }
 
-    /// A layer for what was made so, called by its prompt.
+    /// A layer for what was made so, called by its prompt, or by what was done without one.
     pub(super) fn look(&self) -> LayerLook {
+        let is_masked = self.request.input.as_ref().is_some_and(|input| input.mask.is_some());
+        let name = match self.request.prompt.as_str() {
+            "" if is_masked => "Removed",
+            "" => "Without words",
+            prompt => prompt,
+        };
         let recipe = serde_json::to_value(self).expect("strings, numbers and lists can be written as JSON");
-        LayerLook { kind: LayerKind::Result, recipes: vec![recipe], ..LayerLook::named(self.request.prompt.clone()) }
+        LayerLook { kind: LayerKind::Result, recipes: vec![recipe], ..LayerLook::named(name) }
     }
 }
 

@@ -46,6 +46,7 @@ impl Session {
             wake,
             entropy,
         });
+        session.library = Some(Arc::new(library));
         session.memory = crate::memory::available_memory();
         session.set_hub_token(std::env::var(Hub::TOKEN).ok());
         if let Some(problem) = problem {

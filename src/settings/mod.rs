@@ -1,7 +1,8 @@
 //! What the user configured, on disk as TOML that a person can edit, and where the program keeps its files.
 //!
-//! A settings file that cannot be understood never stops the program: it is put aside under another name, defaults take its
-//! place, and a notice says so. Keys that this version does not know are kept as they are, for the version that does.
+//! A settings file that cannot be understood never stops the program: defaults take its place, it is put aside under another name before
+//! it is written anew, and a notice says so. Where only some values cannot be understood, the others count. Keys that this version does
+//! not know are kept as they are, for the version that does.
 
 mod paths;
 
@@ -107,29 +108,51 @@ impl Settings {
         "keys",
     ];
 
-    /// Reads the settings. Where there is no file, defaults. Where it cannot be read or understood, defaults too, with a notice
-    /// that names the file and the line; the file itself is put aside as `.bad`.
+    /// Reads the settings. Where there is no file, defaults. Where it cannot be read or understood, or a value of it cannot, defaults too,
+    /// with a notice that names the file and the line.
     pub fn load(path: &Path) -> (Self, Option<String>) {
-        let problem = match std::fs::read(path) {
-            Ok(bytes) => match Self::parse(&bytes) {
-                Ok(settings) => return (settings, None),
-                Err(problem) => problem,
-            },
-            Err(error) if error.kind() == ErrorKind::NotFound => return (Self::default(), None),
-            Err(error) => format!("the file cannot be read ({error})"),
+        let (settings, unusable) = Self::read(path);
+        let file = path.display();
+        let said = match unusable {
+            Unusable::None => None,
+            Unusable::Values(values) => Some(format!(
+                "some of your settings could not be used, so defaults are used for them: {}; correct them in {file}",
+                values.join("; ")
+            )),
+            Unusable::File(problem) => Some(format!(
+                "your settings could not be used, so defaults are used: {problem} in {file}; correct it, or remove the file"
+            )),
         };
+        (settings, said)
+    }
+
+    /// As [`Self::load`], for who will write the file anew: one that cannot be understood is put aside as `.bad`.
+    pub fn load_to_save(path: &Path) -> (Self, Option<String>) {
+        let (settings, Unusable::File(problem)) = Self::read(path) else { return Self::load(path) };
         let aside = match put_aside(path) {
             Ok(aside) => format!("it was kept as {}", aside.display()),
             Err(error) => format!("and it could not be put aside ({error})"),
         };
         let file = path.display();
-        (
-            Self::default(),
-            Some(format!("your settings could not be used, so defaults are used: {problem} in {file}; {aside}")),
-        )
+        let said = format!("your settings could not be used, so defaults are used: {problem} in {file}; {aside}");
+        (settings, Some(said))
     }
 
-    fn parse(bytes: &[u8]) -> Result<Self, String> {
+    fn read(path: &Path) -> (Self, Unusable) {
+        let read = match std::fs::read(path) {
+            Ok(bytes) => Self::parse(&bytes),
+            Err(error) if error.kind() == ErrorKind::NotFound => return (Self::default(), Unusable::None),
+            Err(error) => Err(format!("the file cannot be read ({error})")),
+        };
+        match read {
+            Ok((settings, values)) if values.is_empty() => (settings, Unusable::None),
+            Ok((settings, values)) => (settings, Unusable::Values(values)),
+            Err(problem) => (Self::default(), Unusable::File(problem)),
+        }
+    }
+
+    /// The settings of a file, and which values of it could not be understood.
+    fn parse(bytes: &[u8]) -> Result<(Self, Vec<String>), String> {
         let text = str::from_utf8(bytes).map_err(|e| {
             let line = line_of(bytes, e.valid_up_to());
             format!("line {line} is not UTF-8 text")
@@ -139,11 +162,41 @@ impl Settings {
             let line = error.span().map_or(1, |span| line_of(bytes, span.start));
             format!("line {line}: {message}")
         };
-        let mut settings: Self = toml::from_str(text).map_err(|e| in_words(&e))?;
-        settings.unknown = toml::from_str(text).map_err(|e| in_words(&e))?;
-        settings.unknown.retain(|key, _| !Self::KEYS.contains(&key));
+        let table: toml::Table = toml::from_str(text).map_err(|e| in_words(&e))?;
+        let (mut known, mut unknown, mut bad) = (toml::Table::new(), toml::Table::new(), Vec::new());
+        let mut complain = |key: &str, error: &toml::de::Error| {
+            let message = error.message().lines().collect::<Vec<_>>().join(", ");
+            bad.push(format!("{key} in line {} ({message})", line_of_key(text, key)));
+        };
+        for (key, value) in table {
+            if !Self::KEYS.contains(&key.as_str()) {
+                unknown.insert(key, value);
+                continue;
+            }
+            let value = match value {
+                toml::Value::Table(bound) if key == "keys" => {
+                    let mut keys = toml::Table::new();
+                    for (name, value) in bound {
+                        match value.clone().try_into::<Vec<String>>() {
+                            Ok(_) => drop(keys.insert(name, value)),
+                            Err(error) => complain(&name, &error),
+                        }
+                    }
+                    toml::Value::Table(keys)
+                }
+                value => value,
+            };
+            let mut alone = toml::Table::new();
+            alone.insert(key.clone(), value.clone());
+            match toml::Value::Table(alone).try_into::<Self>() {
+                Ok(_) => drop(known.insert(key, value)),
+                Err(error) => complain(&key, &error),
+            }
+        }
+        let mut settings: Self = toml::Value::Table(known).try_into().map_err(|e| in_words(&e))?;
+        settings.unknown = unknown;
         settings.threads = settings.threads.filter(|&threads| threads > 0);
-        Ok(settings)
+        Ok((settings, bad))
     }
 
     /// Writes the settings in one step: the old file or the new one, never a half.
@@ -154,6 +207,26 @@ impl Settings {
         let text = toml::to_string_pretty(&table).map_err(unwritable)?;
         Ok(save_atomically(path, text.as_bytes())?)
     }
+}
+
+/// What of a settings file could not be used.
+enum Unusable {
+    None,
+    /// These values, in words.
+    Values(Vec<String>),
+    /// Nothing of it, and why.
+    File(String),
+}
+
+/// The line, from 1, on which a key is given its value.
+fn line_of_key(text: &str, key: &str) -> usize {
+    let quotes = ['"', '\''];
+    let is_it = |line: &str| {
+        let line = line.trim_start().trim_start_matches('[').trim_start_matches(quotes);
+        let behind = line.strip_prefix(key).map(|rest| rest.trim_start_matches(quotes).trim_start());
+        behind.is_some_and(|rest| rest.starts_with(['=', ']', '.']))
+    };
+    text.lines().position(is_it).map_or(1, |line| line + 1)
 }
 
 /// The line, from 1, that the byte at `at` is on.
@@ -256,15 +329,15 @@ mod tests {
 
     #[test]
     fn a_bad_file_is_named_with_its_line_and_kept_aside() {
-        let bad: [(&[u8], &str); 4] = [
-            (b"theme = \"dark\"\nthreads = many\n", "line 2"),
-            (b"theme = \"dark\"\n\nthreads = \"2\"\n", "line 3"),
-            (b"version = 1\ntheme = \"mauve\"\n", "line 2"),
-            (b"version = 1\n\xff\xfe\n", "line 2"),
-        ];
+        let bad: [(&[u8], &str); 2] =
+            [(b"theme = \"dark\"\nthreads = many\n", "line 2"), (b"version = 1\n\xff\xfe\n", "line 2")];
         for (text, line) in bad {
             let (_dir, path) = settings_file(text);
             let (settings, notice) = Settings::load(&path);
+            assert_eq!(settings, Settings::default());
+            assert!(notice.unwrap().contains("correct it, or remove the file"));
+            assert_eq!(std::fs::read(&path).unwrap(), text, "who only reads it moves nothing");
+            let (settings, notice) = Settings::load_to_save(&path);
             let notice = notice.unwrap();
             assert_eq!(settings, Settings::default());
             assert!(notice.contains(line) && notice.contains("settings.toml;"), "{notice}");
@@ -274,11 +347,27 @@ mod tests {
     }
 
     #[test]
+    fn a_bad_value_costs_only_itself() {
+        let text = "theme = \"mauve\"\nthreads = \"2\"\nhub = \"http://hub\"\n[keys]\nbrush = [\"F8\"]\nredo = 5\n[future]\nkey = 1\n";
+        let (_dir, path) = settings_file(text.as_bytes());
+        let (settings, notice) = Settings::load_to_save(&path);
+        let mut expected = Settings { hub: Some("http://hub".into()), ..Settings::default() };
+        expected.keys.insert("brush".into(), vec!["F8".into()]);
+        assert_eq!(Settings { unknown: toml::Table::new(), ..settings.clone() }, expected);
+        assert_eq!(settings.unknown.len(), 1, "what is not known is kept");
+        let notice = notice.unwrap();
+        for said in ["theme in line 1 (", "mauve", "threads in line 2 (", "redo in line 6 (", "settings.toml"] {
+            assert!(notice.contains(said), "{said}: {notice}");
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    }
+
+    #[test]
     fn a_second_bad_file_does_not_replace_the_first() {
         let (_dir, path) = settings_file(b"first bad one");
-        Settings::load(&path);
+        Settings::load_to_save(&path);
         std::fs::write(&path, b"second bad one").unwrap();
-        Settings::load(&path);
+        Settings::load_to_save(&path);
         assert_eq!(std::fs::read(path.with_extension("toml.bad")).unwrap(), b"first bad one");
         assert_eq!(std::fs::read(path.with_extension("toml.bad-2")).unwrap(), b"second bad one");
     }
@@ -288,7 +377,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("settings.toml");
         std::fs::create_dir(&path).unwrap();
-        let (settings, notice) = Settings::load(&path);
+        let (settings, notice) = Settings::load_to_save(&path);
         assert_eq!(settings, Settings::default());
         assert!(notice.unwrap().contains("cannot be read"));
         settings.save(&path).unwrap();

@@ -1,7 +1,7 @@
 //! The window that lists the keys, straight from the shortcut table: looked through by words, and where each is bound anew.
 
 use super::icons::Icon;
-use super::keys::{self, Keys, name_of, text_of};
+use super::keys::{self, Keys, name_of};
 use super::shortcuts::{Entry, Group, Shortcut, written};
 use super::state::{Outbox, ViewState};
 use super::theme::Palette;
@@ -61,7 +61,11 @@ pub(super) fn take_key(ctx: &Context, view: &mut ViewState, out: &mut Outbox) {
     match key.logical_key {
         Key::Escape if key.modifiers.is_none() => {}
         Key::Backspace if key.modifiers.is_none() => out.act(Action::BindKeys(name_of(shortcut), Some(Vec::new()))),
-        _ => out.act(Action::BindKeys(name_of(shortcut), Some(vec![text_of(key)]))),
+        _ => {
+            for (name, keys) in keys::now(ctx).binding(shortcut, key) {
+                out.act(Action::BindKeys(name, Some(keys)));
+            }
+        }
     }
 }
 

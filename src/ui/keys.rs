@@ -17,13 +17,11 @@ pub(super) struct Keys {
     lines: Vec<Vec<KeyboardShortcut>>,
     /// What could not be bound as the person has it: a sentence each.
     problems: Vec<String>,
-    /// Which keys were taken from something else: likewise.
-    taken: Vec<String>,
 }
 
 impl Keys {
     pub(super) fn new(bound: &Bound) -> Self {
-        let (mut problems, mut taken) = (Vec::new(), Vec::new());
+        let mut problems = Vec::new();
         let mut is_bound = vec![false; TABLE.len()];
         let mut lines: Vec<Vec<_>> = TABLE.iter().map(|entry| entry.keys.to_vec()).collect();
         for (name, keys) in bound {
@@ -52,25 +50,45 @@ impl Keys {
         for at in 0..TABLE.len() {
             for key in if is_bound[at] { lines[at].clone() } else { Vec::new() } {
                 for other in (0..TABLE.len()).filter(|&other| other != at && !(is_bound[other] && other < at)) {
-                    let had = lines[other].len();
                     lines[other].retain(|usual| !collide(*usual, key));
-                    if lines[other].len() < had {
-                        let (key, does, not) = (text_of(key), label(at), label(other));
-                        taken.push(format!("{key} is bound to {does}, and no longer to {not}"));
+                }
+            }
+        }
+        Self { bound: bound.clone(), lines, problems }
+    }
+
+    /// What there is to say of these keys that was not said of those before: what cannot be, and what was taken from something else.
+    /// At the start that is no news.
+    fn news(&self, before: Option<&Self>) -> Vec<String> {
+        let Some(before) = before else { return self.problems.clone() };
+        let mut said: Vec<_> =
+            self.problems.iter().filter(|problem| !before.problems.contains(problem)).cloned().collect();
+        for at in (0..TABLE.len()).filter(|&at| self.is_bound(TABLE[at].shortcut)) {
+            for key in &self.lines[at] {
+                let has = |keys: &[KeyboardShortcut]| keys.iter().any(|other| collide(*other, *key));
+                for other in (0..TABLE.len()).filter(|&other| other != at) {
+                    if has(&before.lines[other]) && !has(&self.lines[other]) {
+                        let (key, does, not) = (text_of(*key), label(at), label(other));
+                        said.push(format!("{key} is bound to {does}, and no longer to {not}"));
                     }
                 }
             }
         }
-        Self { bound: bound.clone(), lines, problems, taken }
+        said
     }
 
-    /// What there is to say of these keys that was not said of those before. At the start it is no news what was taken.
-    fn news(&self, before: Option<&Self>) -> Vec<String> {
-        let taken = before.map_or(&[][..], |_| &self.taken);
-        let said = self.problems.iter().chain(taken);
-        let is_new =
-            |text: &&String| before.is_none_or(|keys| !keys.problems.contains(text) && !keys.taken.contains(text));
-        said.filter(is_new).cloned().collect()
+    /// The lines to keep in the settings so that this key is this one's alone: those that the person bound it to before, without it,
+    /// and then this one.
+    pub(super) fn binding(&self, shortcut: Shortcut, key: KeyboardShortcut) -> Vec<(String, Vec<String>)> {
+        let name = name_of(shortcut);
+        let without = |(other, keys): (&String, &Vec<String>)| {
+            let is_free = |text: &&String| parsed(text).is_none_or(|known| !collide(known, key));
+            let left: Vec<_> = keys.iter().filter(is_free).cloned().collect();
+            (*other != name && left.len() < keys.len()).then(|| (other.clone(), left))
+        };
+        let mut lines: Vec<_> = self.bound.iter().filter_map(without).collect();
+        lines.push((name, vec![text_of(key)]));
+        lines
     }
 
     /// The keys of a line of the table, the first of which is shown.
@@ -232,7 +250,8 @@ mod tests {
         assert_eq!(texts(&keys, Shortcut::FlipSideways), ["Ctrl+Alt+F"]);
         assert_eq!(texts(&keys, Shortcut::Redo), [""; 0]);
         assert_eq!(texts(&keys, Shortcut::Eraser), ["E"], "what is not bound stays");
-        assert_eq!(keys.taken, ["N is bound to \u{201c}Brush\u{201d}, and no longer to \u{201c}Line\u{201d}"]);
+        let news = keys.news(Some(&bound(&[])));
+        assert_eq!(news, ["N is bound to \u{201c}Brush\u{201d}, and no longer to \u{201c}Line\u{201d}"]);
         assert!(keys.is_bound(Shortcut::Brush) && !keys.is_bound(Shortcut::Line));
     }
 
@@ -243,14 +262,29 @@ mod tests {
             (texts(&keys, Shortcut::Brush), texts(&keys, Shortcut::Eraser)),
             (vec!["F9".to_owned()], Vec::new())
         );
-        assert_eq!((keys.taken.len(), keys.problems.len()), (1, 0));
+        assert_eq!(keys.problems.len(), 0);
+    }
+
+    #[test]
+    fn of_two_that_are_bound_to_one_key_in_turn_the_newest_has_it_and_that_is_said() {
+        let (first, f8) = (bound(&[("brush", &["F8", "F9"])]), KeyboardShortcut::new(Modifiers::NONE, Key::F8));
+        let mut settings = first.bound.clone();
+        settings.extend(first.binding(Shortcut::Eraser, f8));
+        let keys = Keys::new(&settings);
+        assert_eq!(
+            (texts(&keys, Shortcut::Brush), texts(&keys, Shortcut::Eraser)),
+            (vec!["F9".into()], vec!["F8".into()])
+        );
+        let said = "F8 is bound to \u{201c}Eraser\u{201d}, and no longer to \u{201c}Brush\u{201d}";
+        assert_eq!(keys.news(Some(&first)), [said]);
+        assert_eq!(keys.binding(Shortcut::Eraser, f8), [("eraser".to_owned(), vec!["F8".to_owned()])]);
     }
 
     #[test]
     fn a_plus_with_shift_is_taken_from_the_plus_without() {
         let keys = bound(&[("gallery", &["Shift+Plus"])]);
         assert_eq!(texts(&keys, Shortcut::ZoomIn), ["Ctrl+Plus", "Equals", "Ctrl+Equals"]);
-        assert_eq!(keys.taken.len(), 1);
+        assert_eq!(keys.news(Some(&bound(&[]))).len(), 1);
     }
 
     #[test]

@@ -137,6 +137,8 @@ fn row_ui(ui: &mut Ui, layer: &Arc<Layer>, is_active: bool, view: &mut ViewState
     }
     if response.double_clicked() {
         view.renaming = Some((layer.id, look.name.clone()));
+        view.wants_focus = Some(name_id());
+        view.wants_selection = Some((name_id(), 0..look.name.chars().count()));
     }
     let fill = if is_active {
         palette.selected
@@ -181,17 +183,29 @@ fn row_ui(ui: &mut Ui, layer: &Arc<Layer>, is_active: bool, view: &mut ViewState
     });
 }
 
+/// The field in which a layer's name is written.
+fn name_id() -> egui::Id {
+    egui::Id::unique("layer name")
+}
+
+/// The name, or the field in which it is written. Whatever takes the focus from that ends it and keeps the name; Escape is heard elsewhere.
 fn name_ui(ui: &mut Ui, layer: &Arc<Layer>, view: &mut ViewState, out: &mut Outbox) {
     let palette = Palette::of(ui);
     let look = &layer.look;
     if let Some((_, name)) = view.renaming.as_mut().filter(|(id, _)| *id == layer.id) {
-        let field = ui.add(TextEdit::singleline(name).desired_width(ui.available_width()).char_limit(100));
-        field.request_focus();
-        let (enter, escape) = ui.input(|i| (i.key_pressed(egui::Key::Enter), i.key_pressed(egui::Key::Escape)));
-        if enter || escape || field.clicked_elsewhere() {
+        let field = TextEdit::singleline(name).id(name_id()).desired_width(ui.available_width()).char_limit(100);
+        let field = ui.add(field).accessible_name("Name of the layer");
+        if view.wants_focus.take_if(|id| *id == field.id).is_some() {
+            field.request_focus();
+            return;
+        }
+        // The focus goes with a click; a stroke begins with the press, and the name comes before it.
+        let is_left = ui.input(|i| i.pointer.any_pressed()) && !field.contains_pointer();
+        if is_left || !field.has_focus() {
+            field.surrender_focus();
             let name = name.trim().to_owned();
             view.renaming = None;
-            if !escape && !name.is_empty() && name != look.name {
+            if !name.is_empty() && name != look.name {
                 out.act(look_edit(layer, LayerLook { name, ..look.clone() }, false));
             }
         }

@@ -5,8 +5,9 @@ use super::shortcuts::Shortcut;
 use super::state::{Outbox, ViewState};
 use super::theme::{Palette, space};
 use super::{
-    brush_panel, canvas, drop_window, filmstrip, gallery, get_models, guide_panel, help, keys, menu, notices, paint_in,
-    perform, prompt_panel, settings_panel, shortcuts, size_window, start_panel, status, toolbar, tools,
+    brush_panel, canvas, drop_window, filmstrip, gallery, get_models, guide_panel, help, keys, leave_window, menu,
+    notices, paint_in, perform, prompt_panel, settings_panel, shortcuts, size_window, start_panel, status, toolbar,
+    tools,
 };
 use crate::paint::Tool;
 use crate::session::{Action, Session};
@@ -102,6 +103,7 @@ pub fn window_ui(ui: &mut Ui, session: &mut Session, view: &mut ViewState, devic
         }
     });
     drop_window::drop_window(&ctx, session, view, &mut out);
+    leave_window::leave_window(&ctx, session, view, &mut out);
     size_window::size_window(&ctx, session, view, &mut out);
     help::help_window(&ctx, view, &mut out);
     get_models::get_models_window(&ctx, session, view, &mut out);

@@ -2,7 +2,7 @@
 //! direction at multiples of 45 degrees.
 
 use super::canvas::{Scene, hides_overlays, shown_of};
-use super::pointer::{led_way, set_down};
+use super::pointer::{changes_layers, led_way, set_down};
 use super::state::{Outbox, ViewState};
 use crate::geom::Point;
 use crate::paint::{Document, Error, Ink, PaintBrush, Painting, Sample, Tiles, Tool};
@@ -45,6 +45,7 @@ pub(super) fn lead(
         view.paints_from = None;
     }
     if let Shown::Document(_) = shown
+        && !changes_layers(out)
         && let Some(from) = view.paints_from.take()
         && let Ok(painting) = begun(session.tool, &session.document, &session.palette, from, from)
     {

@@ -18,6 +18,7 @@ pub mod icons;
 mod keys;
 mod layers_panel;
 mod layout;
+mod leave_window;
 mod led;
 mod menu;
 mod model_picker;

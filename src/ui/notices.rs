@@ -79,10 +79,13 @@ fn notice_ui(ui: &mut Ui, notice: &Notice, out: &mut Outbox) {
     });
 }
 
-/// Errors are written in lower case to be joined; here they stand alone.
+/// Errors are written in lower case to be joined; here they stand alone. The name of a file or a model is another one in capitals.
 fn sentence(text: &str) -> String {
+    let first = text.split_whitespace().next().unwrap_or_default().trim_end_matches(['.', ',', ':', ';', '!', '?']);
+    let is_name = first.contains(|c: char| c.is_ascii_digit() || matches!(c, '.' | '/' | '\\' | '_'));
     let mut chars = text.chars();
-    let mut sentence: String = chars.next().into_iter().flat_map(char::to_uppercase).chain(chars).collect();
+    let first = chars.next().map(|first| if is_name { first.to_string() } else { first.to_uppercase().collect() });
+    let mut sentence: String = first.into_iter().chain([chars.collect()]).collect();
     if !sentence.ends_with(['.', '!', '?', '\u{2026}']) {
         sentence.push('.');
     }
@@ -97,5 +100,9 @@ mod tests {
     fn an_error_reads_as_a_sentence() {
         assert_eq!(sentence("the disk is full"), "The disk is full.");
         assert_eq!(sentence("Try again?"), "Try again?");
+        assert_eq!(sentence("upscaled: it is larger"), "Upscaled: it is larger.");
+        for name in ["a1111.png", "stable-diffusion-v1-5/unet", "my_lora", "bozzetto-4-steps", ".sfumato"] {
+            assert_eq!(sentence(&format!("{name} is open")), format!("{name} is open."));
+        }
     }
 }

@@ -228,7 +228,7 @@ pub(super) fn perform(
 }
 
 /// Saves the project to its file. Where there are no layers the shown picture is what there is.
-fn save(session: &Session, out: &mut Outbox) {
+pub(super) fn save(session: &Session, out: &mut Outbox) {
     match session.file() {
         _ if !session.document.has_picture() => out.ask(Ask::SavePicture),
         Some(path) => out.act(Action::SaveProject(path.to_owned())),
@@ -308,6 +308,9 @@ pub(super) fn finish_something(ctx: &egui::Context, session: &Session, view: &mu
 
 /// Escape first leaves what is open or under way in the window.
 pub(super) fn close_something(view: &mut ViewState) -> bool {
+    if view.renaming.take().is_some() {
+        return true;
+    }
     let ends_shape = !std::mem::take(&mut view.shape).is_empty()
         | !std::mem::take(&mut view.polygon).is_empty()
         | view.led.take().is_some()
@@ -322,6 +325,7 @@ pub(super) fn close_something(view: &mut ViewState) -> bool {
         | view.paints_from.take().is_some();
     ends_stroke
         || view.sizing.take().is_some()
+        || std::mem::take(&mut view.asks_to_leave)
         || !std::mem::take(&mut view.dropped).is_empty()
         || std::mem::take(&mut view.help_open)
         || view.repo_text.take().is_some()

@@ -162,6 +162,11 @@ pub(super) fn take_presses(ui: &Ui, response: &Response, scene: &Scene, view: &m
     view.presses.len() > waited
 }
 
+/// Whether the layers become others in this frame, as by a name that was being written: what is painted begins in the next, on those.
+pub(super) fn changes_layers(out: &Outbox) -> bool {
+    out.actions.iter().any(|action| matches!(action, Action::EditLayers(_)))
+}
+
 /// Whether a press takes up a colour: with the eyedropper, and with Alt and a tool that paints.
 pub(super) fn picks_colour(ui: &Ui, tool: Tool) -> bool {
     let alt = || ui.input(|i| i.modifiers.alt) && (tool.is_paint() || matches!(tool, Tool::Bucket | Tool::Gradient));
@@ -213,6 +218,9 @@ fn paint_on_layer(
     if is_new && view.painting.is_none() {
         // A result becomes the document first, nothing becomes paper, and what cannot be painted on is told.
         out.act(Action::BeginPainting);
+    }
+    if view.painting.is_none() && changes_layers(out) {
+        return None;
     }
     if view.painting.as_ref().is_some_and(|painting| !painting.is_current(&session.document)) {
         view.painting = None;

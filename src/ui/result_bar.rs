@@ -36,12 +36,7 @@ pub(super) fn result_bar(
             }
         }
         let button = |ui: &mut Ui, text: &str, shortcut: Shortcut| button(ui, text, shortcut.tooltip(ui.ctx()), true);
-        if button(ui, "Use its settings", Shortcut::RecallResult) {
-            out.act(Action::Recall(result));
-        }
-        if button(ui, "Apply", Shortcut::ApplyResult) {
-            out.act(Action::ApplyResult(result));
-        }
+        // It puts all layers away, and so it stands far from the middle, where the button was that kept what was painted live.
         if button(ui, "Start from this", Shortcut::StartFromResult) {
             out.act(Action::StartFromResult(result));
         }
@@ -49,6 +44,12 @@ pub(super) fn result_bar(
             && button(ui, "Upscale", Shortcut::UpscaleResult)
         {
             out.act(Action::Upscale(result));
+        }
+        if button(ui, "Apply", Shortcut::ApplyResult) {
+            out.act(Action::ApplyResult(result));
+        }
+        if button(ui, "Use its settings", Shortcut::RecallResult) {
+            out.act(Action::Recall(result));
         }
         if before(session).is_some() && button(ui, "Compare", Shortcut::Compare) {
             toggle_compare(view);

@@ -288,7 +288,7 @@ table! {
         Gallery, "Gallery", "Everything that was made.", Some(Icon::Grid), OutsideText, [PLAIN G];
         Panels, "Only the picture", "Hides the panels, or shows them again.", Some(Icon::Panels), OutsideText, [PLAIN F];
         FullScreen, "Full screen", "", None, Anywhere, [PLAIN F11];
-        Help, "Keyboard shortcuts", "", Some(Icon::Help), OutsideText, [PLAIN F1, SHIFT Questionmark, SHIFT Slash];
+        Help, "Keyboard shortcuts", "", Some(Icon::Help), Anywhere, [PLAIN F1, SHIFT Questionmark, SHIFT Slash];
     }
     Results {
         NewerResult, "Newer result", "", None, Unfocused, [PLAIN ArrowLeft];

@@ -29,6 +29,24 @@ fn a_key_is_bound_anew_in_the_help_and_works_at_once() {
 }
 
 #[test]
+fn a_key_that_was_bound_before_is_the_newest_ones() {
+    let mut window = window();
+    window.press(Modifiers::NONE, Key::F1);
+    for key in ["Key of Brush: B", "Key of Eraser: E"] {
+        window.click(key);
+        window.press(Modifiers::NONE, Key::F8);
+    }
+    window
+        .harness
+        .get_by_label_contains("F8 is bound to \u{201c}Eraser\u{201d}, and no longer to \u{201c}Brush\u{201d}");
+    let keys = &window.session().settings.keys;
+    assert_eq!((keys["brush"].len(), &keys["eraser"]), (0, &vec!["F8".to_owned()]));
+    window.press(Modifiers::NONE, Key::Escape);
+    window.press(Modifiers::NONE, Key::F8);
+    assert_eq!(window.session().tool, Tool::Eraser);
+}
+
+#[test]
 fn the_mask_is_painted_with_the_brush_and_is_the_mask_again() {
     let mut window = window_of([1280.0, 800.0], Theme::Light, None);
     window.drop_picture(EXTENT);

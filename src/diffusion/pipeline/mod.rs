@@ -17,10 +17,10 @@ use super::{
     Request, SamplerName, Stop, TrainingSigmas, Upscale, Walk, sample, sigmas_for, upscale,
 };
 use crate::checkpoints::{Held, LearnedWord, Model, Upscaler};
-use crate::networks::{ControlNet, Vae};
+use crate::networks::{ControlNet, GoesOn, Vae};
 use crate::pixels::{Mask, Picture, composite};
 use candle_core::Tensor;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::sync::Arc;
 use std::time::Instant;
@@ -48,8 +48,8 @@ pub struct Extras<'a> {
     pub sparing: bool,
 }
 
-/// Paints what `request` asks for; it has been checked. Stopping takes effect between phases and at each step, at most one
-/// call of the network late: [`Stop::Keep`] decodes the newest estimate if there is one, [`Stop::Discard`] returns at once.
+/// Paints what `request` asks for; it has been checked. Stopping takes effect between phases, between the blocks of a VAE and at each
+/// step, at most one call of the network late: [`Stop::Keep`] decodes the newest estimate if there is one, [`Stop::Discard`] returns at once.
 ///
 /// Unless the request follows another program, a run without an input, or at strength 1, starts from noise·√(1+σ²), which is plain noise
 /// to the network, as diffusers' DDIM does. From a picture it starts from latent + noise·σ and makes the last ⌊steps · strength⌋ steps of
@@ -200,7 +200,7 @@ impl<'a> Run<'a> {
         if let (Some(input), Some(picture)) = (&self.request.input, &picture) {
             load(&self.model.vae, on_progress)?;
             tell(on_progress, Progress::Phase(Phase::EncodePicture))?;
-            original = Some(self.encoded(picture)?);
+            original = Some(self.encoded(picture, on_progress)?);
             if input.mask.as_ref().is_some_and(|mask| mask.is_empty()) {
                 notes.push("the mask is empty, so nothing was repainted".to_owned());
             }
@@ -215,7 +215,7 @@ impl<'a> Run<'a> {
             Progress::Start { conditioning: &conditioning.stages[conditioning.of_step[0]].words, noise: &first },
         )?;
         let begin = match (&original, &picture) {
-            (Some(original), Some(picture)) => self.masked_content(original, picture, &first)?,
+            (Some(original), Some(picture)) => self.masked_content(original, picture, &first, on_progress)?,
             _ => None,
         };
         let x = self.start(&first, begin.as_ref().or(original.as_ref()))?;
@@ -235,7 +235,7 @@ impl<'a> Run<'a> {
         tell_unless_discarded(on_progress, Progress::Latent(&sampled.latent))?;
         load(&self.model.vae, on_progress)?;
         tell_unless_discarded(on_progress, Progress::Phase(Phase::Decode))?;
-        let picture = self.decoded(&sampled.latent, &mut notes)?;
+        let picture = self.decoded(&sampled.latent, &mut notes, on_progress)?;
         let mut painted = Painted {
             picture: Arc::new(picture),
             request: Box::new(Request { hints: sampled.hints, ..self.request.clone() }),
@@ -360,28 +360,46 @@ impl<'a> Run<'a> {
     }
 
     /// The picture's latent (1, C, h, w).
-    fn encoded(&self, picture: &Picture) -> Result<Tensor, Error> {
+    fn encoded(&self, picture: &Picture, on_progress: OnProgress<'_>) -> Result<Tensor, Halt> {
         let rgb = picture_to_rgb(picture, &self.model.device)?;
-        let (latent, _) = self.by_vae(|vae| vae.encode(&rgb))?;
-        latent.ok_or(Error::PartNotFinite { part: "the picture encoder" })
+        // There is nothing to keep yet.
+        let is_stopped = || on_progress(Progress::Block).is_break();
+        let (latent, _) = self.by_vae(|vae, goes_on| vae.encode_while(&rgb, goes_on), is_stopped)?;
+        Ok(latent.ok_or(Error::PartNotFinite { part: "the picture encoder" })?)
     }
 
     /// What the VAE gives, or nothing where that is no numbers; and whether it took all the bits of f32: some VAEs give numbers too
-    /// large for fewer (that of Stable Diffusion XL in f16).
-    fn by_vae(&self, run: impl Fn(&Vae) -> candle_core::Result<Tensor>) -> Result<(Option<Tensor>, bool), Error> {
-        finite_at_last(
-            || Ok(run(&*self.model.vae.get()?)?),
-            || self.model.vae_in_f32()?.map(|vae| Ok(run(&vae)?)).transpose(),
-        )
+    /// large for fewer (that of Stable Diffusion XL in f16). It is asked before each block whether the run is to end.
+    fn by_vae(
+        &self,
+        run: impl Fn(&Vae, GoesOn<'_>) -> candle_core::Result<Tensor>,
+        is_stopped: impl FnMut() -> bool,
+    ) -> Result<(Option<Tensor>, bool), Halt> {
+        let (was_stopped, is_stopped) = (Cell::new(false), RefCell::new(is_stopped));
+        let goes_on = || {
+            was_stopped.set((*is_stopped.borrow_mut())());
+            !was_stopped.get()
+        };
+        let found = finite_at_last(
+            || Ok(run(&*self.model.vae.get()?, &goes_on)?),
+            || self.model.vae_in_f32()?.map(|vae| Ok(run(&vae, &goes_on)?)).transpose(),
+        );
+        if was_stopped.get() { Err(Halt::Discarded) } else { Ok(found?) }
     }
 
     /// The latent of what the run starts from, if that is something else under the mask than the picture.
-    fn masked_content(&self, original: &Tensor, picture: &Picture, noise: &Tensor) -> Result<Option<Tensor>, Error> {
+    fn masked_content(
+        &self,
+        original: &Tensor,
+        picture: &Picture,
+        noise: &Tensor,
+        on_progress: OnProgress<'_>,
+    ) -> Result<Option<Tensor>, Halt> {
         let (Some(Input { masked, .. }), Some(mask)) = (&self.request.input, &self.mask) else { return Ok(None) };
         let in_latent = || mask_in_latent(mask, self.model.vae_config().downscale(), &self.model.device);
         Ok(Some(match masked {
             MaskedContent::Original => return Ok(None),
-            MaskedContent::Fill => self.encoded(&picture.filled_in(mask))?,
+            MaskedContent::Fill => self.encoded(&picture.filled_in(mask), on_progress)?,
             MaskedContent::Noise => (original + (noise - original)?.broadcast_mul(&in_latent()?)?)?,
             MaskedContent::Nothing => (original - original.broadcast_mul(&in_latent()?)?)?,
         }))
@@ -500,8 +518,9 @@ impl<'a> Run<'a> {
     }
 
     /// The finished pixels, laid over the input's where there is a mask. A decoder that gives no numbers costs no picture.
-    fn decoded(&self, latent: &Tensor, notes: &mut Vec<String>) -> Result<Picture, Error> {
-        let (rgb, took_f32) = self.by_vae(|vae| vae.decode(latent))?;
+    fn decoded(&self, latent: &Tensor, notes: &mut Vec<String>, on_progress: OnProgress<'_>) -> Result<Picture, Halt> {
+        let is_discarded = || on_progress(Progress::Block) == Break(Stop::Discard);
+        let (rgb, took_f32) = self.by_vae(|vae, goes_on| vae.decode_while(latent, goes_on), is_discarded)?;
         if took_f32 {
             notes.push(
                 "the picture was decoded in f32: in fewer bits its VAE gave something that is not a number".to_owned(),

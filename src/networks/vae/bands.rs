@@ -1,6 +1,7 @@
 //! A large picture a band of rows at a time, so that of what lies between two residual blocks only a band is in memory: first norms
 //! measure all bands, then what they were measured on is computed once more. The bytes are those of the whole picture.
 
+use super::{GoesOn, check};
 use crate::kernels::{Conv2d, GroupNorm, Measured};
 use crate::networks::resnet::Resnet;
 use candle_core::{Result, Tensor};
@@ -52,9 +53,10 @@ impl Rows<'_> {
         Ok((0..height).step_by(rows).map(|first| first..(first + rows).min(height)).collect())
     }
 
-    fn measured(&self, norm: &GroupNorm, bands: &[Range<usize>]) -> Result<Measured> {
+    fn measured(&self, norm: &GroupNorm, bands: &[Range<usize>], goes_on: GoesOn<'_>) -> Result<Measured> {
         let mut measured = nothing(norm)?;
         for rows in bands {
+            check(goes_on)?;
             norm.measure(&self.get(rows.clone())?, &mut measured)?;
         }
         Ok(measured)
@@ -62,11 +64,11 @@ impl Rows<'_> {
 }
 
 /// [`Resnet::forward`] without a time.
-pub(super) fn through_resnet(resnet: &Resnet, x: &Rows<'_>) -> Result<Tensor> {
+pub(super) fn through_resnet(resnet: &Resnet, x: &Rows<'_>, goes_on: GoesOn<'_>) -> Result<Tensor> {
     let Resnet { norm1, conv1, norm2, conv2, shortcut, .. } = resnet;
     let (height, _) = x.size()?;
     let bands = x.bands(&[norm1, norm2])?;
-    let first = x.measured(norm1, &bands)?;
+    let first = x.measured(norm1, &bands, goes_on)?;
     // Some rows between the norms, of `x` at all rows that they look at.
     let hidden = |rows: &Range<usize>, x: &Tensor| {
         let hidden = conv1.forward(&norm1.forward_measured(x, &first)?)?;
@@ -74,9 +76,11 @@ pub(super) fn through_resnet(resnet: &Resnet, x: &Rows<'_>) -> Result<Tensor> {
     };
     let mut second = nothing(norm2)?;
     for rows in &bands {
+        check(goes_on)?;
         norm2.measure(&hidden(rows, &x.get(grown(rows, height))?)?, &mut second)?;
     }
     gathered(height, &bands, |rows| {
+        check(goes_on)?;
         let seen = grown(rows, height);
         let around = grown(&seen, height);
         let x = x.get(around.clone())?;
@@ -88,11 +92,14 @@ pub(super) fn through_resnet(resnet: &Resnet, x: &Rows<'_>) -> Result<Tensor> {
 }
 
 /// A norm and the convolution that follows it.
-pub(super) fn through_conv(norm: &GroupNorm, conv: &Conv2d, x: &Rows<'_>) -> Result<Tensor> {
+pub(super) fn through_conv(norm: &GroupNorm, conv: &Conv2d, x: &Rows<'_>, goes_on: GoesOn<'_>) -> Result<Tensor> {
     let (height, _) = x.size()?;
     let bands = x.bands(&[norm])?;
-    let measured = x.measured(norm, &bands)?;
-    gathered(height, &bands, |rows| conv.forward(&norm.forward_measured(&x.get(grown(rows, height))?, &measured)?))
+    let measured = x.measured(norm, &bands, goes_on)?;
+    gathered(height, &bands, |rows| {
+        check(goes_on)?;
+        conv.forward(&norm.forward_measured(&x.get(grown(rows, height))?, &measured)?)
+    })
 }
 
 /// All rows of a picture, of which `of` computes those of a band with what is [`grown`] around them.

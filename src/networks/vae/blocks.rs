@@ -1,5 +1,6 @@
 use super::bands::{Rows, through_conv, through_resnet};
 use super::config::AutoencoderKlConfig;
+use super::{GoesOn, check};
 use crate::kernels::{Activation, Conv2d, GroupNorm, Linear, Mask, Padding, attention};
 use crate::memory::{available_memory, give_back_freed_memory};
 use crate::networks::resnet::{Groups, Resnet};
@@ -69,21 +70,22 @@ impl Encoder {
     }
 
     /// (B, H, W, 3) to (B, h, w, 2C): means, then logarithms of variances.
-    pub(super) fn forward(&self, rgb: &Tensor) -> Result<Tensor> {
+    pub(super) fn forward(&self, rgb: &Tensor, goes_on: GoesOn<'_>) -> Result<Tensor> {
         let (batch, height, width, _) = rgb.dims4()?;
         if self.goes_in_bands((batch, height, width), available_memory) {
-            return self.in_bands(rgb);
+            return self.in_bands(rgb, goes_on);
         }
         let mut x = self.conv_in.forward(rgb)?;
         for (resnets, halve) in &self.levels {
             for resnet in resnets {
+                check(goes_on)?;
                 x = resnet.forward(&x, None)?;
             }
             if let Some(halve) = halve {
                 x = halve.forward(&x)?;
             }
         }
-        self.conv_out.forward(&self.norm_out.forward(&self.mid.forward(&x)?)?)
+        self.conv_out.forward(&self.norm_out.forward(&self.mid.forward(&x, goes_on)?)?)
     }
 
     fn goes_in_bands(&self, (batch, height, width): (usize, usize, usize), free: Free) -> bool {
@@ -91,17 +93,17 @@ impl Encoder {
     }
 
     /// As [`Self::forward`], of a large picture.
-    fn in_bands(&self, rgb: &Tensor) -> Result<Tensor> {
+    fn in_bands(&self, rgb: &Tensor, goes_on: GoesOn<'_>) -> Result<Tensor> {
         let mut x = self.conv_in.forward(rgb)?;
         for (resnets, halve) in &self.levels {
             for resnet in resnets {
-                x = through_resnet(resnet, &Rows::Stored(x))?;
+                x = through_resnet(resnet, &Rows::Stored(x), goes_on)?;
             }
             if let Some(halve) = halve {
                 x = halve.forward(&x)?;
             }
         }
-        self.conv_out.forward(&self.norm_out.forward(&self.mid.forward(&x)?)?)
+        self.conv_out.forward(&self.norm_out.forward(&self.mid.forward(&x, goes_on)?)?)
     }
 }
 
@@ -162,14 +164,15 @@ impl Decoder {
     }
 
     /// (B, h, w, C) to (B, H, W, 3).
-    pub(super) fn forward(&self, latent: &Tensor) -> Result<Tensor> {
+    pub(super) fn forward(&self, latent: &Tensor, goes_on: GoesOn<'_>) -> Result<Tensor> {
         let (batch, height, width, _) = latent.dims4()?;
         if self.goes_in_bands((batch, height, width), available_memory) {
-            return self.in_bands(latent);
+            return self.in_bands(latent, goes_on);
         }
-        let mut x = self.mid.forward(&self.conv_in.forward(latent)?)?;
+        let mut x = self.mid.forward(&self.conv_in.forward(latent)?, goes_on)?;
         for (resnets, double) in &self.levels {
             for resnet in resnets {
+                check(goes_on)?;
                 x = resnet.forward(&x, None)?;
             }
             if let Some(conv) = double {
@@ -187,8 +190,8 @@ impl Decoder {
     }
 
     /// As [`Self::forward`], of a large picture.
-    fn in_bands(&self, latent: &Tensor) -> Result<Tensor> {
-        let mut x = self.mid.forward(&self.conv_in.forward(latent)?)?;
+    fn in_bands(&self, latent: &Tensor, goes_on: GoesOn<'_>) -> Result<Tensor> {
+        let mut x = self.mid.forward(&self.conv_in.forward(latent)?, goes_on)?;
         // What doubles a picture for the finest level makes the largest of all feature maps, which is never there whole.
         let mut doubles = None;
         for (index, (resnets, double)) in self.levels.iter().enumerate() {
@@ -197,7 +200,7 @@ impl Decoder {
                     Some(conv) => Rows::Enlarged { from: x, conv },
                     None => Rows::Stored(x),
                 };
-                x = through_resnet(resnet, &rows)?;
+                x = through_resnet(resnet, &rows, goes_on)?;
             }
             match double {
                 Some(conv) if index + 2 == self.levels.len() => doubles = Some(conv),
@@ -208,7 +211,7 @@ impl Decoder {
                 None => {}
             }
         }
-        through_conv(&self.norm_out, &self.conv_out, &Rows::Stored(x))
+        through_conv(&self.norm_out, &self.conv_out, &Rows::Stored(x), goes_on)
     }
 }
 
@@ -228,11 +231,14 @@ impl MidBlock {
         Ok(Self { first: resnet("resnets.0")?, attention: attention.transpose()?, second: resnet("resnets.1")? })
     }
 
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor, goes_on: GoesOn<'_>) -> Result<Tensor> {
+        check(goes_on)?;
         let mut x = self.first.forward(x, None)?;
         if let Some(attention) = &self.attention {
+            check(goes_on)?;
             x = attention.forward(&x)?;
         }
+        check(goes_on)?;
         self.second.forward(&x, None)
     }
 }
@@ -328,8 +334,23 @@ mod tests {
         let in_time: Free = || Some(if KEPT.swap(false, Ordering::Relaxed) { 5 << 30 } else { 7 << 30 });
         assert!(!decoder.goes_in_bands((1, 2048, 385), in_time) && !KEPT.load(Ordering::Relaxed));
         let latent = noise((1, 75, 8, 4));
-        assert_eq!(bytes(&decoder.in_bands(&latent).unwrap()), bytes(&decoder.forward(&latent).unwrap()));
+        let on: GoesOn<'_> = &|| true;
+        assert_eq!(bytes(&decoder.in_bands(&latent, on).unwrap()), bytes(&decoder.forward(&latent, on).unwrap()));
         let rgb = noise((1, 150, 16, 3));
-        assert_eq!(bytes(&encoder.in_bands(&rgb).unwrap()), bytes(&encoder.forward(&rgb).unwrap()));
+        assert_eq!(bytes(&encoder.in_bands(&rgb, on).unwrap()), bytes(&encoder.forward(&rgb, on).unwrap()));
+        let asked = std::cell::Cell::new(0_u32);
+        let stops = || {
+            asked.set(asked.get() + 1);
+            !asked.get().is_multiple_of(3)
+        };
+        for stopped in [
+            decoder.forward(&latent, &stops),
+            decoder.in_bands(&latent, &stops),
+            encoder.forward(&rgb, &stops),
+            encoder.in_bands(&rgb, &stops),
+        ] {
+            assert!(stopped.unwrap_err().to_string().contains("stopped"));
+        }
+        assert_eq!(asked.get(), 12, "none goes on after the third question");
     }
 }

@@ -15,6 +15,14 @@ use candle_nn::VarBuilder;
 pub use config::AutoencoderKlConfig;
 pub use tiny::{AutoencoderTiny, AutoencoderTinyConfig};
 
+/// Whether to go on: asked before each block of a network that takes long. Where it says no, the network gives an error.
+pub type GoesOn<'a> = &'a dyn Fn() -> bool;
+
+/// An error where it is not to go on.
+fn check(goes_on: GoesOn<'_>) -> Result<()> {
+    if goes_on() { Ok(()) } else { Err(candle_core::Error::msg("it was stopped")) }
+}
+
 /// Picture to latent and back, by whichever network.
 #[derive(Clone, Debug)]
 pub enum Vae {
@@ -39,17 +47,27 @@ impl From<AutoencoderTiny> for Vae {
 impl Vae {
     /// As [`AutoencoderKl::encode`].
     pub fn encode(&self, rgb: &Tensor) -> Result<Tensor> {
+        self.encode_while(rgb, &|| true)
+    }
+
+    /// As [`AutoencoderKl::encode_while`]. A tiny one does not take long, and is asked only once.
+    pub fn encode_while(&self, rgb: &Tensor, goes_on: GoesOn<'_>) -> Result<Tensor> {
         match self {
-            Self::Kl(network) => network.encode(rgb),
-            Self::Tiny(network) => network.encode(rgb),
+            Self::Kl(network) => network.encode_while(rgb, goes_on),
+            Self::Tiny(network) => check(goes_on).and_then(|()| network.encode(rgb)),
         }
     }
 
     /// As [`AutoencoderKl::decode`].
     pub fn decode(&self, latent: &Tensor) -> Result<Tensor> {
+        self.decode_while(latent, &|| true)
+    }
+
+    /// As [`AutoencoderKl::decode_while`]. A tiny one does not take long, and is asked only once.
+    pub fn decode_while(&self, latent: &Tensor, goes_on: GoesOn<'_>) -> Result<Tensor> {
         match self {
-            Self::Kl(network) => network.decode(latent),
-            Self::Tiny(network) => network.decode(latent),
+            Self::Kl(network) => network.decode_while(latent, goes_on),
+            Self::Tiny(network) => check(goes_on).and_then(|()| network.decode(latent)),
         }
     }
 
@@ -134,7 +152,12 @@ impl AutoencoderKl {
     /// RGB (B, 3, H, W) in -1..1, both sides multiples of [`Self::downscale`], to a latent (B, C, H/8, W/8): the mean of the
     /// posterior, scaled.
     pub fn encode(&self, rgb: &Tensor) -> Result<Tensor> {
-        let mut moments = self.encoder.forward(&to_channels_last(rgb)?)?;
+        self.encode_while(rgb, &|| true)
+    }
+
+    /// As [`Self::encode`], as long as it is to go on.
+    pub fn encode_while(&self, rgb: &Tensor, goes_on: GoesOn<'_>) -> Result<Tensor> {
+        let mut moments = self.encoder.forward(&to_channels_last(rgb)?, goes_on)?;
         if let Some(quant) = &self.quant {
             moments = quant.forward(&moments)?;
         }
@@ -144,11 +167,16 @@ impl AutoencoderKl {
 
     /// A scaled latent (B, C, H/8, W/8) to RGB (B, 3, H, W), in -1..1 but for what the network overshoots.
     pub fn decode(&self, latent: &Tensor) -> Result<Tensor> {
+        self.decode_while(latent, &|| true)
+    }
+
+    /// As [`Self::decode`], as long as it is to go on.
+    pub fn decode_while(&self, latent: &Tensor, goes_on: GoesOn<'_>) -> Result<Tensor> {
         let mut hidden = to_channels_last(&latent.broadcast_sub(&self.offset)?.broadcast_div(&self.factor)?)?;
         if let Some(post_quant) = &self.post_quant {
             hidden = post_quant.forward(&hidden)?;
         }
-        to_channels_first(&self.decoder.forward(&hidden)?)
+        to_channels_first(&self.decoder.forward(&hidden, goes_on)?)
     }
 
     /// How many picture pixels a side of a latent pixel has: 8 for Stable Diffusion.

@@ -46,6 +46,24 @@ fn a_stroke_on_a_candidate_puts_it_over_the_layers() {
 }
 
 #[test]
+fn layers_are_called_by_their_files_or_by_what_was_done() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = stage(home.path());
+    let path = home.path().join("photo.png");
+    Picture::filled(SIZE, [90, 90, 90, 255]).write_png(&path, &[]).unwrap();
+    stage.apply(Action::OpenPicture(path));
+    stage.until(|s| s.document.has_picture());
+    stage.apply(stroke());
+    stage.apply(Action::PaintAs(Way::Remove));
+    let job = stage.job();
+    stage.end(&job, Outcome::Finished(painted(&job, 30)));
+    stage.apply(Action::ApplyResult(stage.session.results.items[0].id));
+    stage.until(|s| s.document.stack().layers().len() == 2);
+    let names = stage.session.document.stack().layers().iter().map(|layer| layer.look.name.as_str());
+    assert_eq!(names.collect::<Vec<_>>(), ["photo.png", "Removed"]);
+}
+
+#[test]
 fn a_masked_result_covers_nothing_but_what_was_masked() {
     let home = tempfile::tempdir().unwrap();
     let mut stage = with_layers(home.path());
@@ -124,6 +142,25 @@ fn a_result_of_another_size_takes_the_place_of_the_canvas_and_says_how_it_comes_
 }
 
 #[test]
+fn what_was_not_saved_is_brought_back_whatever_was_done_since() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = with_layers(home.path());
+    let id = paint(&mut stage, 30);
+    stage.apply(Action::StartFromResult(id));
+    let offer = stage.hears("The result took the place of what was not saved").offers[0].action.clone();
+    stage.apply(stroke());
+    stage.apply(Action::NewCanvas(SIZE));
+    stage.hears("The new canvas took the place");
+    stage.apply(offer.clone());
+    assert_eq!((layers(&stage), stage.shown_grey()), (2, Some(90)));
+    assert!(!stage.said().iter().any(|said| said.contains("took the place")), "{:?}", stage.said());
+    stage.apply(offer);
+    assert_eq!((layers(&stage), stage.shown_grey()), (2, Some(90)), "it is back already");
+    (0..3).for_each(|_| stage.apply(Action::Redo));
+    assert_eq!((layers(&stage), stage.shown_grey()), (2, Some(255)));
+}
+
+#[test]
 fn a_picture_larger_than_a_document_may_be_is_refused_and_what_is_open_stays() {
     let home = tempfile::tempdir().unwrap();
     let mut stage = with_layers(home.path());
@@ -166,7 +203,7 @@ fn an_applied_result_says_how_it_was_made_wherever_the_picture_goes() {
     assert_eq!((stage.session.draft.prompt.as_str(), stage.session.draft.bounds.unwrap().left), ("red apple", 0));
     stage.apply(Action::RecallLayer(stage.session.document.stack().layers()[0].id));
     stage.hears("Nothing is known");
-    let offer = stage.hears("says what is to be painted next").offers[0].action.clone();
+    let offer = stage.hears("brings its own prompt and settings").offers[0].action.clone();
     stage.apply(offer);
     assert_eq!((&stage.session.draft, stage.session.guide.is_none()), (&mine, true));
 }

@@ -364,6 +364,10 @@ fn settings_are_taken_from_a_text_or_a_file_without_its_picture() {
     let text = "a cat\nSteps: 12, Sampler: Euler a, CFG scale: 6.5, Seed: 42, Size: 64x32";
     stage.apply(Action::TakeText(text.into()));
     assert_eq!((stage.session.draft.prompt.as_str(), stage.session.draft.seed), ("a cat", 42));
+    stage.session.library = Some(Arc::new(crate::checkpoints::Library::discover(&[])));
+    let text = "a castle <lora:detail:0.6>\nNegative prompt: <lora:easy:-1> <lora:detail>\nSteps: 12, Sampler: Euler a, CFG scale: 6.5, Seed: 42";
+    stage.apply(Action::TakeText(text.into()));
+    stage.hears("LoRAs that are not on this machine: detail, easy.");
     stage.apply(Action::TakeText("Steps: are many".into()));
     let draft = &stage.session.draft;
     let expected = ("Steps: are many", 12, 42);

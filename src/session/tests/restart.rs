@@ -1,4 +1,5 @@
 use super::*;
+use crate::paint::LayerEdit;
 
 #[test]
 fn everything_survives_a_kill_a_second_after_the_last_change() {
@@ -128,6 +129,12 @@ fn a_second_window_leaves_the_state_of_the_first_alone_and_says_so() {
 
     let mut second = stage(home.path());
     second.hears("Sfumato is open already");
+    assert!(!second.session.is_lost_at_the_end(), "there is nothing yet");
+    second.apply(Action::BeginPainting);
+    assert!(second.session.is_lost_at_the_end());
+    second.apply(Action::Undo);
+    first.apply(Action::EditLayers(LayerEdit::Add));
+    assert!(first.session.is_behind() && !first.session.is_lost_at_the_end(), "the next start has it");
     assert_eq!(second.session.jobs.left_over.len(), 0, "the first still paints it");
     second.session.draft.prompt = "theirs".into();
     second.paint(30);
