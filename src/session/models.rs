@@ -179,7 +179,7 @@ impl Session {
         }
     }
 
-    /// Says which LoRAs the prompts ask for that are not on this machine. A tag that cannot be followed is told of when it is painted.
+    /// Says which `LoRA`s the prompts ask for that are not on this machine. A tag that cannot be followed is told of when it is painted.
     pub(super) fn tell_of_missing_loras(&mut self) {
         let Some(library) = &self.library else { return };
         let prompts = [&self.draft.prompt, &self.draft.negative_prompt];

@@ -42,45 +42,10 @@ pub fn window_ui(ui: &mut Ui, session: &mut Session, view: &mut ViewState, devic
     }
     let by_keys = out.actions.len();
     let palette = Palette::of(ui);
-    let bar = |x: i8, y: i8| Frame::new().fill(palette.panel).inner_margin(Margin::symmetric(x, y));
-    Panel::top("menu").frame(bar(12, 5)).show(ui, |ui| menu::menu_bar_ui(ui, session, view, &mut out));
+    let bar = Frame::new().fill(palette.panel).inner_margin(Margin::symmetric(12, 5));
+    Panel::top("menu").frame(bar).show(ui, |ui| menu::menu_bar_ui(ui, session, view, &mut out));
     if !view.panels_hidden {
-        Panel::bottom("status").frame(bar(10, 2)).exact_size(28.0).show(ui, |ui| {
-            status::status_ui(ui, session, view, device);
-        });
-        let is_narrow = ui.available_width() < ROOM_FOR_BOTH;
-        let shows_brush = !view.gallery_open
-            && if is_narrow {
-                brush_panel::is_of_use(session) && session.tool != Tool::Hand && !view.prompt_first
-            } else {
-                // Beside a picture it stays whatever the tool: the picture must not move for one.
-                brush_panel::is_of_use(session) || session.document.has_picture()
-            };
-        if !(is_narrow && shows_brush) {
-            side_panel(ui, session, view, &mut out);
-        }
-        if shows_brush {
-            Panel::left("brush").frame(bar(12, 10)).exact_size(BRUSH_PANEL).show(ui, |ui| {
-                if is_narrow {
-                    narrow_brush_ui(ui, session, view, &mut out);
-                } else {
-                    brush_panel::brush_panel_ui(ui, session, view, &mut out);
-                }
-            });
-        }
-        Panel::bottom("filmstrip").frame(bar(12, 8)).exact_size(filmstrip::SIDE + 18.0).show(ui, |ui| {
-            filmstrip::filmstrip_ui(ui, session, view, &mut out);
-        });
-        if !view.gallery_open {
-            let width = toolbar::width(ui.available_height());
-            Panel::left("toolbar").frame(bar(6, 6)).exact_size(width).show(ui, |ui| {
-                toolbar::toolbar_ui(ui, session, &mut out);
-            });
-            let height = tools::height(ui.available_width() - 20.0, session.tool);
-            Panel::top("tools").frame(bar(10, 4)).exact_size(height).show(ui, |ui| {
-                tools::tools_ui(ui, session, view, &mut out);
-            });
-        }
+        panels(ui, session, view, device, &mut out);
     } else if let Some(running) = &session.jobs.running {
         Panel::bottom("progress").frame(Frame::new()).exact_size(3.0).show_separator_line(false).show(ui, |ui| {
             prompt_panel::progress_line(ui, running);
@@ -111,6 +76,48 @@ pub fn window_ui(ui: &mut Ui, session: &mut Session, view: &mut ViewState, devic
     view.prompt_first &= !takes_tool(&out.actions[by_keys..]);
     view.thumbnails.end_frame();
     out
+}
+
+/// All that stands around the canvas or the gallery, but the menu.
+fn panels(ui: &mut Ui, session: &mut Session, view: &mut ViewState, device: &str, out: &mut Outbox) {
+    let palette = Palette::of(ui);
+    let bar = |x: i8, y: i8| Frame::new().fill(palette.panel).inner_margin(Margin::symmetric(x, y));
+    Panel::bottom("status").frame(bar(10, 2)).exact_size(28.0).show(ui, |ui| {
+        status::status_ui(ui, session, view, device);
+    });
+    let is_narrow = ui.available_width() < ROOM_FOR_BOTH;
+    let shows_brush = !view.gallery_open
+        && if is_narrow {
+            brush_panel::is_of_use(session) && session.tool != Tool::Hand && !view.prompt_first
+        } else {
+            // Beside a picture it stays whatever the tool: the picture must not move for one.
+            brush_panel::is_of_use(session) || session.document.has_picture()
+        };
+    if !(is_narrow && shows_brush) {
+        side_panel(ui, session, view, out);
+    }
+    if shows_brush {
+        Panel::left("brush").frame(bar(12, 10)).exact_size(BRUSH_PANEL).show(ui, |ui| {
+            if is_narrow {
+                narrow_brush_ui(ui, session, view, out);
+            } else {
+                brush_panel::brush_panel_ui(ui, session, view, out);
+            }
+        });
+    }
+    Panel::bottom("filmstrip").frame(bar(12, 8)).exact_size(filmstrip::SIDE + 18.0).show(ui, |ui| {
+        filmstrip::filmstrip_ui(ui, session, view, out);
+    });
+    if !view.gallery_open {
+        let width = toolbar::width(ui.available_height());
+        Panel::left("toolbar").frame(bar(6, 6)).exact_size(width).show(ui, |ui| {
+            toolbar::toolbar_ui(ui, session, out);
+        });
+        let height = tools::height(ui.available_width() - 20.0, session.tool);
+        Panel::top("tools").frame(bar(10, 4)).exact_size(height).show(ui, |ui| {
+            tools::tools_ui(ui, session, view, out);
+        });
+    }
 }
 
 /// Whether somebody took up a tool, and wants to see its settings.

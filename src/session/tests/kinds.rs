@@ -249,11 +249,11 @@ fn what_a_project_offers_when_it_is_opened_goes_away_by_itself() {
     stage.session.draft.prompt = "a dog".into();
     let opened = Instant::now();
     stage.apply(Action::OpenPicture(path));
-    let notice = stage.hears("says what is to be painted next");
+    let notice = stage.hears("brings its own prompt and settings");
     let at = notice.leaves_at.unwrap();
     assert!(!notice.offers.is_empty() && at >= opened + Duration::from_secs(20));
     stage.session.poll_at(at.checked_sub(Duration::from_millis(1)).unwrap());
-    stage.hears("says what is to be painted next");
+    stage.hears("brings its own prompt and settings");
     stage.session.poll_at(at);
     assert!(!stage.said().contains(&notice.text), "{:?}", stage.said());
 }
