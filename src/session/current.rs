@@ -137,7 +137,7 @@ impl Session {
     /// Offers to take back what ended a document with more in it than was saved.
     pub(super) fn tell_of_unsaved(&mut self, said: String) {
         let offer = self.offer_of_what_was();
-        self.notices.passing(said, vec![offer]);
+        self.notices.offering(said, vec![offer]);
     }
 
     /// Offers to bring back what this document took the place of.

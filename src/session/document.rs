@@ -62,7 +62,7 @@ impl Session {
             return;
         }
         let Some(active) = self.document.stack().active().cloned() else {
-            self.notices.info("There is nothing to mask yet: paint or open a picture first");
+            self.notices.passing("There is nothing to mask yet: paint or open a picture first");
             return;
         };
         if active.look.kind == LayerKind::Mask {
@@ -81,7 +81,7 @@ impl Session {
             return;
         }
         if !self.document.has_picture() {
-            self.notices.info("There is nothing to mask yet: paint or open a picture first");
+            self.notices.passing("There is nothing to mask yet: paint or open a picture first");
             return;
         }
         self.edit(edit);
@@ -107,7 +107,7 @@ impl Session {
         let is_adopted = matches!(self.view.what, Viewed::Document);
         if replaces && is_adopted {
             let offer = self.offer_of_what_was();
-            self.notices.passing(format!("The result, {extent}, took the place of the canvas, {was}"), vec![offer]);
+            self.notices.offering(format!("The result, {extent}, took the place of the canvas, {was}"), vec![offer]);
         }
         is_adopted
     }
@@ -297,7 +297,7 @@ impl Session {
             offers.push(Offer { label: "Use its settings".into(), action: Action::UseSettings });
         }
         if !said.is_empty() {
-            self.notices.passing(said.join(". "), offers);
+            self.notices.offering(said.join(". "), offers);
         }
     }
 
@@ -326,7 +326,7 @@ impl Session {
         if scale < 1.0 {
             let side = |side: u32| ((f64::from(side) * scale).round() as u32).max(1);
             picture = Arc::new(picture.resized(Extent::new(side(was.width), side(was.height))));
-            self.notices.passing(format!("{name} is {was}; it was scaled to {}", picture.extent()), Vec::new());
+            self.notices.passing(format!("{name} is {was}; it was scaled to {}", picture.extent()));
         }
         let tiles = Tiles::of(&picture).framed(Frame::anchored(canvas, picture.extent(), 1, 1));
         self.edit(Edit::Layer(LayerEdit::Insert { look: LayerLook::named(name), tiles }));
@@ -347,7 +347,7 @@ impl Session {
     /// Writes the document to a file of its own. A name that ends otherwise gets the ending of one that can be gone on with.
     pub(super) fn save_project(&mut self, mut path: PathBuf) {
         if !self.document.has_picture() {
-            self.notices.info("There is nothing to save yet: paint or open a picture first");
+            self.notices.passing("There is nothing to save yet: paint or open a picture first");
             return;
         }
         let kind = Kind::of(&path).unwrap_or_else(|| {
@@ -394,7 +394,7 @@ impl Session {
                     if *before.0 != self.draft {
                         let action = Action::TakeSettings(before.0, before.1);
                         let offer = Offer { label: "Keep what was to be painted".into(), action };
-                        self.notices.passing(format!("{name} brings its own prompt and settings"), vec![offer]);
+                        self.notices.offering(format!("{name} brings its own prompt and settings"), vec![offer]);
                     }
                 }
                 Err(error) => notes.push(format!("what was to be painted next could not be read: {error}")),
@@ -418,7 +418,7 @@ impl Session {
     /// Puts the settings of what was applied to a layer last into the draft.
     pub(super) fn recall_layer(&mut self, layer: LayerId) {
         let Some(recipe) = self.document.stack().get(layer).and_then(|layer| Recipe::on(&layer.look)) else {
-            self.notices.info("Nothing is known of how this layer was made");
+            self.notices.passing("Nothing is known of how this layer was made");
             return;
         };
         self.recall_into_draft(&recipe.request);
@@ -445,7 +445,7 @@ impl Session {
     /// Writes the mask to a PNG file, white where it repaints.
     pub(super) fn save_mask(&mut self, mut path: PathBuf) {
         if !self.document.masks_anything() {
-            self.notices.info("There is no mask to save: paint one first");
+            self.notices.passing("There is no mask to save: paint one first");
             return;
         }
         if Format::of(&path) != Some(Format::Png) {

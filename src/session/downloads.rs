@@ -165,7 +165,7 @@ impl Session {
                         Err(Error::Cancelled) => {
                             let text =
                                 format!("The download of {repo} was cancelled; it goes on from there the next time");
-                            self.notices.passing(text, Vec::new());
+                            self.notices.passing(text);
                         }
                         Err(error) => {
                             self.notices.error(format!("{repo} was not downloaded: {}", sentence(&error.to_string())));

@@ -12,12 +12,12 @@ impl Session {
     /// Sends what was painted to the run, for its next step.
     pub(super) fn paint_in(&mut self, job: JobId, strokes: Tiles) {
         let Some(running) = self.jobs.running(job).filter(|running| running.hints.is_some()) else {
-            self.notices.info("The picture had its last step before the stroke ended: nothing was painted in");
+            self.notices.passing("The picture had its last step before the stroke ended: nothing was painted in");
             return;
         };
         let Some((hint, into)) = hint_of(&running.request, &strokes).zip(running.hints.as_ref()) else {
             if strokes.content().is_some() {
-                self.notices.info("The stroke lies beside what is being painted: nothing was painted in");
+                self.notices.passing("The stroke lies beside what is being painted: nothing was painted in");
             }
             return;
         };

@@ -183,7 +183,7 @@ impl Session {
                 self.ask_for(By::Like(id), Nearest::ToEntry(entry));
             }
             None => {
-                self.notices.info("This result is not in the gallery yet");
+                self.notices.passing("This result is not in the gallery yet");
             }
         }
     }
@@ -192,7 +192,7 @@ impl Session {
     pub(super) fn list_best_fitting(&mut self, id: ResultId) {
         let Some(prompt) = self.results.get(id).map(|item| item.prompt.clone()) else { return };
         if prompt.trim().is_empty() {
-            self.notices.info("This result has no prompt that it could fit");
+            self.notices.passing("This result has no prompt that it could fit");
             return;
         }
         self.results.restart(String::new());

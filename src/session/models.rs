@@ -114,10 +114,10 @@ impl Session {
             self.choose_model(first);
         } else {
             let text = format!("{} models were found in {}: choose one under “Model”", usable.len(), path.display());
-            self.notices.passing(text, Vec::new());
+            self.notices.passing(text);
         }
         if let Some(said) = beside {
-            self.notices.passing(said, Vec::new());
+            self.notices.passing(said);
         }
         self.remember_place(path, is_known);
     }

@@ -68,7 +68,12 @@ impl Notices {
     }
 
     /// Tells of something that is soon seen anyway: it goes away by itself.
-    pub(super) fn passing(&mut self, text: impl Into<String>, offers: Vec<Offer>) -> NoticeId {
+    pub(super) fn passing(&mut self, text: impl Into<String>) -> NoticeId {
+        self.offering(text, Vec::new())
+    }
+
+    /// The same, with something that can be done about it for as long.
+    pub(super) fn offering(&mut self, text: impl Into<String>, offers: Vec<Offer>) -> NoticeId {
         let (plain, offering) = Self::PASSING;
         let stays_for = if offers.is_empty() { plain } else { offering };
         let id = self.push(NoticeKind::Info, text.into(), offers);
@@ -118,14 +123,15 @@ mod tests {
         let mut notices = Notices::default();
         notices.error("the disk is full");
         assert_eq!(notices.next_leaves_at(), None);
-        notices.passing("scaled down", Vec::new());
+        notices.passing("scaled down");
         let at = notices.next_leaves_at().unwrap();
         notices.let_pass(at.checked_sub(Duration::from_secs(1)).unwrap());
         assert_eq!(notices.iter().len(), 2);
         notices.let_pass(at);
         assert_eq!(notices.iter().map(|n| n.text.as_str()).collect::<Vec<_>>(), ["the disk is full"]);
         let before = Instant::now();
-        notices.passing("it says how it was made", vec![Offer { label: "Use it".into(), action: Action::UseSettings }]);
+        notices
+            .offering("it says how it was made", vec![Offer { label: "Use it".into(), action: Action::UseSettings }]);
         let shown_for = notices.next_leaves_at().unwrap().duration_since(before);
         assert!(shown_for >= Duration::from_secs(20) && shown_for < Duration::from_secs(30), "{shown_for:?}");
     }

@@ -56,7 +56,7 @@ impl Session {
         self.hash_on();
         while let Some(written) = self.keeper.written() {
             match written {
-                Ok(()) => self.notices.passing("What you are working on is saved again", Vec::new()),
+                Ok(()) => self.notices.passing("What you are working on is saved again"),
                 Err(why) => self.notices.error(why),
             };
         }
@@ -219,7 +219,7 @@ impl Session {
                 _ if self.results.gathered.as_ref().is_none_or(|gathered| gathered.by != by) => {}
                 Ok(None) => {
                     self.results.gather(None);
-                    self.notices.info("This result was not looked at yet: that is done while nothing is painted");
+                    self.notices.passing("This result was not looked at yet: that is done while nothing is painted");
                 }
                 Err(why) => {
                     self.results.gather(None);
@@ -231,7 +231,7 @@ impl Session {
                     self.forget_result(result);
                     match deleted {
                         Deleted::ToTrash => {
-                            self.notices.passing("Moved to the trash", Vec::new());
+                            self.notices.passing("Moved to the trash");
                         }
                         Deleted::MovedTo(path) => {
                             self.notices
@@ -370,7 +370,7 @@ impl Session {
         match &request.input {
             None if has_layers => {
                 let said = "This was painted from noise, and the next grows out of what is on the canvas";
-                self.notices.passing(said, offer("Close the picture", Action::ClosePicture));
+                self.notices.offering(said, offer("Close the picture", Action::ClosePicture));
             }
             None => {}
             Some(input) if !has_layers => self.take_input(input),
@@ -389,7 +389,7 @@ impl Session {
                     } else {
                         "Layers had other words of their own when this was painted"
                     };
-                    self.notices.passing(said, offer("Start from that one", action));
+                    self.notices.offering(said, offer("Start from that one", action));
                 }
             }
         }
@@ -456,7 +456,7 @@ impl Session {
                 self.notices.error(sentence(&error.to_string()));
             }
             Done::Saved { path, result, outcome: Ok(()) } => {
-                self.notices.info(format!("Saved as {}", path.display()));
+                self.notices.passing(format!("Saved as {}", path.display()));
                 if let Some(id) = result {
                     self.dismiss_offers_of(
                         |action| matches!(action, Action::AskWhereToSave(offered) if *offered == id),
@@ -477,7 +477,7 @@ impl Session {
             }
             Done::ProjectSaved { path, saving, outcome: Ok(()) } => {
                 self.was_saved(&path, saving);
-                self.notices.passing(format!("Saved as {}", path.display()), Vec::new());
+                self.notices.passing(format!("Saved as {}", path.display()));
             }
             Done::ProjectSaved { path, outcome: Err(error), .. } => {
                 self.notices.error(format!("{} was not saved: {error}", name_of(&path)));
