@@ -1,5 +1,6 @@
 //! Where two frames of the window differ.
 
+use eframe::egui::emath::Rot2;
 use eframe::egui::epaint::ClippedShape;
 use eframe::egui::{Rect, Shape};
 
@@ -42,9 +43,25 @@ impl Damage {
 
 /// What a shape may touch, in points.
 pub(super) fn bounds(shape: &ClippedShape) -> Rect {
-    let drawn = shape.transform_after_tessellation * shape.shape.visual_bounding_rect();
+    let drawn = shape.transform_after_tessellation * drawn(&shape.shape);
     // What cannot be told may be anywhere.
     if drawn.any_nan() { shape.clip_rect } else { drawn.intersect(shape.clip_rect) }
+}
+
+/// Where a shape draws. egui puts the ground of selected text into the rows and leaves the bounds of all of the text as they were.
+fn drawn(shape: &Shape) -> Rect {
+    match shape {
+        Shape::Vec(shapes) => shapes.iter().fold(Rect::NOTHING, |all, shape| all.union(drawn(shape))),
+        Shape::Text(text) => {
+            let galley = &text.galley;
+            let rows = galley.rows.iter().map(|row| row.visuals.mesh_bounds.translate(row.pos.to_vec2()));
+            let bounds = rows.fold(galley.mesh_bounds, Rect::union);
+            bounds.rotate_bb(Rot2::from_angle(text.angle)).translate(text.pos.to_vec2())
+        }
+        // A sharp corner reaches further than half of the stroke's width.
+        Shape::Path(path) => path.visual_bounding_rect().expand(path.stroke.width / 2.0),
+        _ => shape.visual_bounding_rect(),
+    }
 }
 
 /// Calls `differs` with each shape of one frame that the other does not have, in the same order among those that both have: where none of

@@ -12,7 +12,11 @@ use eframe::egui::epaint::textures::TexturesDelta;
 use eframe::egui::epaint::{ClippedPrimitive, ClippedShape, ImageDelta};
 use eframe::egui::{Color32, Context, FullOutput, PaintCallbackInfo, Plugin, Rect, Shape, TextureId, pos2, vec2};
 use eframe::egui_wgpu::{self, Renderer, RendererOptions, ScreenDescriptor, wgpu};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+
+/// The texture that egui keeps its fonts in, and a white texel for what has no picture.
+const FONTS: TextureId = TextureId::Managed(0);
 
 /// Takes the shapes of each frame from egui and gives it the kept window instead. A plugin of egui's context.
 #[derive(Default)]
@@ -43,6 +47,9 @@ impl Drop for Textures {
 }
 
 impl KeptWindow {
+    /// The most boxes of the canvas that wait for a frame to be drawn, before all of it is.
+    const MANY: usize = 10_000;
+
     /// Draws this way from now on. Call before the first frame.
     pub fn install(ctx: &Context, state: &egui_wgpu::RenderState) {
         ctx.add_plugin(Self::default());
@@ -63,6 +70,10 @@ impl KeptWindow {
             told.areas.push(rect);
             return;
         }
+        if told.areas.len() > Self::MANY {
+            told.draws_all = true;
+            return;
+        }
         told.areas.extend(uploads.iter().map(|upload| uniforms.in_window(upload, rect)));
     }
 
@@ -78,6 +89,8 @@ impl Plugin for KeptWindow {
 
     fn output_hook(&mut self, ctx: &Context, output: &mut FullOutput) {
         self.told().textures.0.append(output.textures_delta.clone());
+        // eframe draws none of the others.
+        output.textures_delta.set.retain(|&id, _| id == FONTS);
         let shapes = Arc::new(std::mem::take(&mut output.shapes));
         let frame = Frame { ctx: ctx.clone(), shapes, told: self.told.clone() };
         let rect = ctx.viewport_rect();
@@ -114,13 +127,14 @@ impl egui_wgpu::CallbackTrait for Frame {
             let canvas = told.canvas;
             std::mem::replace(&mut *told, Told { canvas, ..Told::default() })
         };
+        kept.freed.drain(..).for_each(|id| kept.renderer.free_texture(&id));
         for (&id, images) in &told.textures.0.set {
             images.iter().for_each(|image| kept.renderer.update_texture(device, queue, id, image));
         }
         let damage = kept.damage(device, screen, &self.shapes, &told);
         let jobs = jobs(&self.ctx, &damage, &self.shapes, screen);
         let commands = kept.draw(device, queue, encoder, &jobs, screen);
-        told.textures.0.free.iter().for_each(|id| kept.renderer.free_texture(id));
+        kept.freed.extend(&told.textures.0.free);
         kept.shapes = self.shapes.clone();
         commands
     }
@@ -133,6 +147,7 @@ impl egui_wgpu::CallbackTrait for Frame {
     ) {
         let kept = resources.get::<KeptGpu>();
         if let Some((kept, target)) = kept.and_then(|kept| Some((kept, kept.target.as_ref()?))) {
+            kept.was_painted.store(true, Ordering::Relaxed);
             pass.set_pipeline(&kept.pipeline);
             pass.set_bind_group(0, &target.bind_group, &[]);
             pass.draw(0..3, 0..1);
@@ -177,6 +192,10 @@ struct KeptGpu {
     target: Option<Target>,
     /// What the target shows.
     shapes: Arc<Vec<ClippedShape>>,
+    /// Whether the last frame came to the window: one that did not was not drawn into the target either.
+    was_painted: AtomicBool,
+    /// Textures that the last frame may still have shown.
+    freed: Vec<TextureId>,
 }
 
 /// The kept window.
@@ -193,7 +212,15 @@ impl KeptGpu {
         let mut renderer = Renderer::new(device, format, RendererOptions::PREDICTABLE);
         gpu::install_into(&mut renderer, device, format);
         let pipeline = WINDOW.pipeline(device, format, None, &[]);
-        Self { renderer, pipeline, format, target: None, shapes: Arc::default() }
+        Self {
+            renderer,
+            pipeline,
+            format,
+            target: None,
+            shapes: Arc::default(),
+            was_painted: AtomicBool::new(true),
+            freed: Vec::new(),
+        }
     }
 
     /// Where the frame differs from what is kept.
@@ -208,21 +235,20 @@ impl KeptGpu {
         let fits = |target: &Target| {
             (target.size, target.pixels_per_point) == (screen.size_in_pixels, screen.pixels_per_point)
         };
+        let was_painted = self.was_painted.swap(false, Ordering::Relaxed);
         let images = &told.textures.0.set;
         // Words are elsewhere in the texture of the fonts once that was made anew, and may look another way by a rounding.
-        let has_other_fonts =
-            images.get(&TextureId::default()).is_some_and(|fonts| fonts.iter().any(ImageDelta::is_whole));
+        let has_other_fonts = images.get(&FONTS).is_some_and(|fonts| fonts.iter().any(ImageDelta::is_whole));
         if !self.target.as_ref().is_some_and(fits) {
             self.target = Some(self.new_target(device, screen));
             damage.add(Rect::EVERYTHING);
-        } else if told.draws_all || has_other_fonts {
+        } else if told.draws_all || has_other_fonts || !was_painted {
             damage.add(Rect::EVERYTHING);
         } else {
             differences(&self.shapes, shapes, |shape| damage.add(bounds(shape)));
             told.areas.iter().for_each(|&area| damage.add(area));
-            let has_other_image = |shape: &&ClippedShape| {
-                uses(&shape.shape, &|id| id != TextureId::default() && images.contains_key(&id))
-            };
+            let has_other_image =
+                |shape: &&ClippedShape| uses(&shape.shape, &|id| id != FONTS && images.contains_key(&id));
             shapes.iter().filter(has_other_image).for_each(|shape| damage.add(bounds(shape)));
         }
         damage

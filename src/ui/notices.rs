@@ -5,14 +5,15 @@ use super::state::Outbox;
 use super::theme::Palette;
 use super::widgets::{Look, sized_icon_button};
 use crate::session::{Action, Notice, NoticeKind, Notices};
-use egui::{Area, Frame, Id, Label, Margin, Order, Rect, Stroke, Ui, vec2};
+use egui::{Align2, Area, Frame, Id, Label, Margin, Order, Rect, Stroke, Ui, vec2};
 use std::time::Instant;
 
 /// The most bars that are shown at once; the newest come first.
 const MOST: usize = 3;
 
-/// How far the bars over the canvas stand from its edges, in points.
+/// How far the bars over the canvas stand from its edges, and how wide they are at most, in points.
 const MARGIN: f32 = 10.0;
+const WIDTH: f32 = 680.0;
 
 /// The bars over the canvas, which does not give way: it must not move while somebody paints on it. How much of its height they cover.
 pub(super) fn notices_over(ui: &Ui, canvas: Rect, notices: &Notices, out: &mut Outbox) -> f32 {
@@ -21,11 +22,12 @@ pub(super) fn notices_over(ui: &Ui, canvas: Rect, notices: &Notices, out: &mut O
     }
     let area = Area::new(Id::unique("notices"))
         .order(Order::Middle)
-        .fixed_pos(canvas.min + vec2(MARGIN, MARGIN))
+        .pivot(Align2::CENTER_TOP)
+        .fixed_pos(canvas.center_top() + vec2(0.0, MARGIN))
         .constrain_to(canvas)
         .fade_in(false);
     let shown = area.show(ui.ctx(), |ui| {
-        ui.set_width(canvas.width() - 2.0 * MARGIN);
+        ui.set_width((canvas.width() - 2.0 * MARGIN).min(WIDTH));
         notices_ui(ui, notices, out);
     });
     shown.response.rect.bottom() - canvas.top()

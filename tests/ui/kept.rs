@@ -59,6 +59,10 @@ fn a_window_of_which_only_what_changed_is_drawn_looks_like_one_drawn_whole() {
     window.press(Modifiers::NONE, Key::Escape);
     window.write_prompt("a pear, and some words that nobody has written here before: \u{e4}\u{df}\u{f1}\u{3bb}\u{436}");
     window.looks_the_same_drawn_whole("typing");
+    window.press(Modifiers::COMMAND, Key::A);
+    window.looks_the_same_drawn_whole("selecting");
+    window.press(Modifiers::NONE, Key::ArrowRight);
+    window.looks_the_same_drawn_whole("selecting nothing");
     window.press(Modifiers::COMMAND, Key::Enter);
     let job = window.job();
     for steps in 1..3 {
@@ -72,4 +76,13 @@ fn a_window_of_which_only_what_changed_is_drawn_looks_like_one_drawn_whole() {
     window.harness.set_size(vec2(900.0, 600.0));
     window.harness.run();
     window.looks_the_same_drawn_whole("another size");
+    window.harness.set_pixels_per_point(1.5);
+    window.harness.run();
+    window.looks_the_same_drawn_whole("another scale");
+    for (i, key) in [Key::B, Key::H, Key::M, Key::T, Key::Escape].into_iter().enumerate() {
+        window.press(Modifiers::NONE, key);
+        window.harness.hover_at(window.canvas() + vec2(i as f32 * 7.3, i as f32 * 11.7));
+        window.harness.step();
+        window.looks_the_same_drawn_whole(&format!("{key:?} at another scale"));
+    }
 }
