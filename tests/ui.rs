@@ -68,7 +68,7 @@ mod tools;
 struct Window {
     harness: Harness<'static, App>,
     peer: Peer,
-    home: tempfile::TempDir,
+    home: Arc<tempfile::TempDir>,
 }
 
 fn window() -> Window {
@@ -90,7 +90,22 @@ fn window_through(
     upscalers: Vec<Upscale>,
     clip: Option<Clip>,
 ) -> Window {
-    let home = tempfile::tempdir().unwrap();
+    window_at(Arc::new(tempfile::tempdir().unwrap()), size, theme, chosen, upscalers, clip)
+}
+
+/// Another window of the program that has this one open already: the person's folders are the same.
+fn window_beside(first: &Window) -> Window {
+    window_at(first.home.clone(), [1280.0, 800.0], Theme::Dark, None, Vec::new(), None)
+}
+
+fn window_at(
+    home: Arc<tempfile::TempDir>,
+    size: [f32; 2],
+    theme: Theme,
+    chosen: Option<PathBuf>,
+    upscalers: Vec<Upscale>,
+    clip: Option<Clip>,
+) -> Window {
     let paths = Paths::in_one_folder(home.path());
     let peers = Arc::new(Mutex::new(Vec::new()));
     let defaults = Defaults {

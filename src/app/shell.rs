@@ -111,6 +111,18 @@ impl App {
         }
     }
 
+    /// A window that keeps nothing does not close unasked, and comes to the front with the question.
+    fn ask_to_leave(&mut self, ctx: &Context) {
+        if ctx.input(|i| i.viewport().close_requested()) && self.session.is_lost_at_the_end() && !self.view.leaves {
+            for command in [ViewportCommand::CancelClose, ViewportCommand::Minimized(false), ViewportCommand::Focus] {
+                ctx.send_viewport_cmd(command);
+            }
+            // What is typed next is the answer.
+            ctx.memory_mut(egui::Memory::stop_text_input);
+            self.view.asks_to_leave = true;
+        }
+    }
+
     fn show_title(&mut self, ctx: &Context) {
         let title = title_of(&self.session);
         if title != self.title {
@@ -121,22 +133,26 @@ impl App {
 }
 
 impl eframe::App for App {
-    /// Also runs while the window is hidden: jobs go on, results are kept.
+    /// Also runs while the window is hidden: jobs go on, results are kept, and it is asked before that closes.
     fn logic(&mut self, ctx: &Context, _frame: &mut eframe::Frame) {
         self.session.poll();
+        self.ask_to_leave(ctx);
         for answer in self.asking.answers() {
             self.apply(ctx, answer);
         }
         if let Some(purpose) = self.asking.was_refused() {
             let instead = match purpose {
-                Purpose::Open => "A picture to start from can be dropped or pasted instead, and what",
+                Purpose::Open => "A picture to start from can be dropped or pasted instead, and what was painted",
+                Purpose::Save if self.session.is_lost_at_the_end() => {
+                    "Nothing was saved, and this window keeps no layers: copy the picture instead. What was generated"
+                }
                 Purpose::Save => {
-                    "Nothing was saved; the picture can be copied instead, the layers are there at the next start, and what"
+                    "Nothing was saved; the picture can be copied instead, the layers are there at the next start, and what was painted"
                 }
             };
             let folder = self.session.gallery_folder();
             let said = format!(
-                "No file dialog could be opened: install xdg-desktop-portal or zenity. {instead} was painted is in {}",
+                "No file dialog could be opened: install xdg-desktop-portal or zenity. {instead} is in {}",
                 folder.display()
             );
             self.session.notices.error(said);
@@ -155,10 +171,6 @@ impl eframe::App for App {
             tracing::trace!(milliseconds = seconds * 1e3, "the last frame was laid out and drawn");
         }
         self.take_in(&ctx);
-        if ctx.input(|i| i.viewport().close_requested()) && self.session.is_lost_at_the_end() && !self.view.leaves {
-            ctx.send_viewport_cmd(ViewportCommand::CancelClose);
-            self.view.asks_to_leave = true;
-        }
         let out = ui::window_ui(ui, &mut self.session, &mut self.view, &self.device);
         for action in out.actions {
             self.apply(&ctx, action);

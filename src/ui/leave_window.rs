@@ -18,17 +18,25 @@ pub(super) fn leave_window(ctx: &Context, session: &Session, view: &mut ViewStat
         ui.label(RichText::new(why).color(Palette::of(ui).text_weak));
         ui.add_space(8.0);
         ui.horizontal(|ui| {
-            if ui.button("Save").clicked() {
-                save(session, out);
-                view.asks_to_leave = false;
+            if ui.button("Save first").on_hover_text("Enter").clicked() {
+                save_first(session, view, out);
             }
             if ui.button("Quit without saving").clicked() {
                 view.leaves = true;
                 out.ask(Ask::Quit);
             }
-            if ui.button("Stay").clicked() {
+            if ui.button("Stay").on_hover_text("Esc").clicked() {
                 view.asks_to_leave = false;
             }
         });
     });
+}
+
+/// Answers the question: it is saved first. False if it is not asked.
+pub(super) fn save_first(session: &Session, view: &mut ViewState, out: &mut Outbox) -> bool {
+    let is_asked = std::mem::take(&mut view.asks_to_leave);
+    if is_asked {
+        save(session, out);
+    }
+    is_asked
 }

@@ -5,6 +5,7 @@ use super::bounds::crop;
 use super::canvas::BRUSH_SIZES;
 use super::compare::{Compare, before};
 use super::drop_window::take_as_layers;
+use super::leave_window::save_first;
 use super::prompt_panel::{cursor_to_end, negative_id, prompt_id, selection};
 use super::shortcuts::{Shortcut, take_digit};
 use super::size_window::Sizing;
@@ -291,7 +292,7 @@ pub(super) fn toggle_compare(view: &mut ViewState) {
 
 /// Enter first carries out what is under way on the canvas.
 pub(super) fn finish_something(ctx: &egui::Context, session: &Session, view: &mut ViewState, out: &mut Outbox) -> bool {
-    if take_as_layers(view, out) {
+    if save_first(session, view, out) || take_as_layers(view, out) {
         return true;
     }
     if let Some(sizing) = view.sizing.take() {
