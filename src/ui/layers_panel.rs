@@ -8,8 +8,8 @@ use super::widgets::{Look, Number, choice_row, heading, note, row, sized_icon_bu
 use crate::paint::{Blend, Document, Layer, LayerEdit, LayerKind, LayerLook};
 use crate::session::Action;
 use egui::{
-    Align, Color32, CornerRadius, Layout, Rect, Role, ScrollArea, Sense, Stroke, StrokeKind, TextEdit, Ui, UiBuilder,
-    WidgetInfo, vec2,
+    Align, Color32, Context, CornerRadius, Layout, Rect, Role, ScrollArea, Sense, Stroke, StrokeKind, TextEdit, Ui,
+    UiBuilder, WidgetInfo, vec2,
 };
 use std::sync::Arc;
 
@@ -203,11 +203,7 @@ fn name_ui(ui: &mut Ui, layer: &Arc<Layer>, view: &mut ViewState, out: &mut Outb
         let is_left = ui.input(|i| i.pointer.any_pressed()) && !field.contains_pointer();
         if is_left || !field.has_focus() {
             field.surrender_focus();
-            let name = name.trim().to_owned();
-            view.renaming = None;
-            if !name.is_empty() && name != look.name {
-                out.act(look_edit(layer, LayerLook { name, ..look.clone() }, false));
-            }
+            keep_name(layer, view, out);
         }
         return;
     }
@@ -222,6 +218,27 @@ fn name_ui(ui: &mut Ui, layer: &Arc<Layer>, view: &mut ViewState, out: &mut Outb
             ui.add(egui::Label::new(text).truncate().selectable(false));
         }
     });
+}
+
+/// Gives the layer the name that was written.
+fn keep_name(layer: &Layer, view: &mut ViewState, out: &mut Outbox) {
+    let Some((_, name)) = view.renaming.take() else { return };
+    let (name, look) = (name.trim(), &layer.look);
+    if !name.is_empty() && name != look.name {
+        out.act(look_edit(layer, LayerLook { name: name.to_owned(), ..look.clone() }, false));
+    }
+}
+
+/// Keeps the name of which the field went away with its panel.
+pub(super) fn end_name_with_its_field(ctx: &Context, document: &Document, view: &mut ViewState, out: &mut Outbox) {
+    let Some(id) = view.renaming.as_ref().map(|(id, _)| *id) else { return };
+    if ctx.memory(|m| m.has_focus(name_id())) {
+        return;
+    }
+    match document.stack().get(id) {
+        Some(layer) => keep_name(layer, view, out),
+        None => view.renaming = None,
+    }
 }
 
 /// What of a layer is not as usual.

@@ -2,15 +2,16 @@
 //! tools beside the canvas and their settings over it, the canvas in the middle.
 
 use super::shortcuts::Shortcut;
+use super::size_window::Sizing;
 use super::state::{Outbox, ViewState};
 use super::theme::{Palette, space};
 use super::{
-    brush_panel, canvas, drop_window, filmstrip, gallery, get_models, guide_panel, help, keys, leave_window, menu,
-    notices, paint_in, perform, prompt_panel, settings_panel, shortcuts, size_window, start_panel, status, toolbar,
-    tools,
+    brush_panel, canvas, drop_window, filmstrip, gallery, get_models, guide_panel, help, keys, layers_panel,
+    leave_window, menu, notices, paint_in, perform, prompt_panel, settings_panel, shortcuts, size_window, start_panel,
+    status, toolbar, tools,
 };
 use crate::paint::Tool;
-use crate::session::{Action, Session};
+use crate::session::{Action, Session, Shown};
 use egui::{Button, CentralPanel, Frame, Key, Margin, Panel, ScrollArea, Stroke, Ui, vec2};
 
 /// The width of the colours, the brush and the layers, in points.
@@ -35,7 +36,15 @@ pub fn window_ui(ui: &mut Ui, session: &mut Session, view: &mut ViewState, devic
     help::take_key(&ctx, view, &mut out);
     shortcuts::take_plain(&ctx, Key::Escape, || perform::close_something(view));
     shortcuts::take_plain(&ctx, Key::Enter, || perform::finish_something(&ctx, session, view, &mut out));
-    for shortcut in shortcuts::pressed(&ctx, view.gallery_open) {
+    let waits_for_field = view.sizing.is_some_and(Sizing::is_new);
+    for shortcut in shortcuts::pressed(&ctx, view.gallery_open, waits_for_field) {
+        // Nothing changes behind the question whether to save it.
+        if view.asks_to_leave {
+            if shortcut == Shortcut::SaveProject {
+                leave_window::save_first(session, view, &mut out);
+            }
+            continue;
+        }
         let before = out.actions.len();
         perform::perform(&ctx, shortcut, session, view, &mut out);
         view.prompt_first &= !takes_tool(&out.actions[before..]);
@@ -73,6 +82,7 @@ pub fn window_ui(ui: &mut Ui, session: &mut Session, view: &mut ViewState, devic
     help::help_window(&ctx, view, &mut out);
     get_models::get_models_window(&ctx, session, view, &mut out);
     gallery::end_search_with_the_gallery(session, view, &mut out);
+    layers_panel::end_name_with_its_field(&ctx, &session.document, view, &mut out);
     view.prompt_first &= !takes_tool(&out.actions[by_keys..]);
     view.thumbnails.end_frame();
     out
@@ -91,7 +101,7 @@ fn panels(ui: &mut Ui, session: &mut Session, view: &mut ViewState, device: &str
             brush_panel::is_of_use(session) && session.tool != Tool::Hand && !view.prompt_first
         } else {
             // Beside a picture it stays whatever the tool: the picture must not move for one.
-            brush_panel::is_of_use(session) || session.document.has_picture()
+            brush_panel::is_of_use(session) || !matches!(session.canvas(), Shown::Empty(_))
         };
     if !(is_narrow && shows_brush) {
         side_panel(ui, session, view, out);
@@ -113,7 +123,7 @@ fn panels(ui: &mut Ui, session: &mut Session, view: &mut ViewState, device: &str
         Panel::left("toolbar").frame(bar(6, 6)).exact_size(width).show(ui, |ui| {
             toolbar::toolbar_ui(ui, session, out);
         });
-        let height = tools::height(ui.available_width() - 20.0, session.tool);
+        let height = tools::height(ui.available_width() - 20.0, session.tool, is_narrow);
         Panel::top("tools").frame(bar(10, 4)).exact_size(height).show(ui, |ui| {
             tools::tools_ui(ui, session, view, out);
         });

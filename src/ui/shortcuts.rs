@@ -346,6 +346,15 @@ impl Shortcut {
         )
     }
 
+    /// Whether what is typed next is meant for a text field.
+    const fn leads_to_a_field(self, in_gallery: bool) -> bool {
+        match self {
+            Self::FocusPrompt | Self::Help | Self::NewCanvas | Self::CanvasSize | Self::PictureSize => true,
+            Self::Gallery => !in_gallery,
+            _ => false,
+        }
+    }
+
     /// Whether what it does is seen in the gallery.
     pub const fn shows_in_gallery(self) -> bool {
         matches!(self, Self::FindAlike | Self::BestFitting)
@@ -379,10 +388,10 @@ pub fn written(ctx: &Context, key: &KeyboardShortcut) -> String {
 }
 
 /// Takes this frame's shortcuts out of the events, before any panel sees them. While the gallery covers the canvas, the keys
-/// for what it hides are inert. What comes after the key that leads to the prompt is meant for that, and what a shortcut types
-/// for nobody.
-pub fn pressed(ctx: &Context, in_gallery: bool) -> Vec<Shortcut> {
-    let mut in_text = ctx.text_edit_focused();
+/// for what it hides are inert. What comes after a key that leads to a field is meant for that, also while the field is not seen yet
+/// (`waits_for_field`), and what a shortcut types for nobody.
+pub fn pressed(ctx: &Context, in_gallery: bool, waits_for_field: bool) -> Vec<Shortcut> {
+    let mut in_text = ctx.text_edit_focused() || waits_for_field;
     let mut focused = ctx.memory(|m| m.focused().is_some());
     let in_popup = egui::Popup::is_any_open(ctx);
     let counts = |entry: &Entry, key: &KeyboardShortcut, in_text: bool, focused: bool| match entry.scope {
@@ -415,7 +424,7 @@ pub fn pressed(ctx: &Context, in_gallery: bool) -> Vec<Shortcut> {
             if let (Some(Shortcut::Opacity), Event::Key { key, .. }) = (hit.map(|entry| entry.shortcut), event) {
                 digits.extend(key.symbol_or_name().parse::<u8>().ok());
             }
-            if hit.is_some_and(|entry| entry.shortcut == Shortcut::FocusPrompt) {
+            if hit.is_some_and(|entry| entry.shortcut.leads_to_a_field(in_gallery)) {
                 (in_text, focused) = (true, true);
             }
             types = hit.is_some();

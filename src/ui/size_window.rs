@@ -45,6 +45,11 @@ impl Sizing {
         Self { of: Sized::Picture { is_even: true }, width: extent.width, height: extent.height, is_new: true }
     }
 
+    /// Whether its window was not seen yet, and no field in it can be written in.
+    pub(super) const fn is_new(self) -> bool {
+        self.is_new
+    }
+
     /// What makes it so.
     pub(super) fn action(self, canvas: Extent) -> Action {
         let extent = Extent::new(self.width, self.height);

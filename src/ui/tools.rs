@@ -15,9 +15,10 @@ const ROOM_FOR_ALL: f32 = 560.0;
 /// A row of the strip with the space around it, in points.
 const ROW: f32 = 40.0;
 
-/// The height of the strip: in a narrow window it has two rows.
-pub(super) fn height(width: f32, tool: Tool) -> f32 {
-    if options::are_there(tool) && width < ROOM_FOR_ALL { 2.0 * ROW - 6.0 } else { ROW }
+/// The height of the strip: where it is short it has two rows, in a narrow window only for a tool that needs them. In a wide one no
+/// tool moves the picture.
+pub(super) fn height(width: f32, tool: Tool, is_narrow: bool) -> f32 {
+    if width < ROOM_FOR_ALL && (!is_narrow || options::are_there(tool)) { 2.0 * ROW - 6.0 } else { ROW }
 }
 
 /// The strip.

@@ -57,6 +57,23 @@ fn while_a_name_is_written_the_keys_that_lead_elsewhere_do_so_and_it_is_kept() {
 }
 
 #[test]
+fn a_name_is_kept_where_the_prompt_takes_the_place_of_its_field() {
+    let mut window = window_of([900.0, 900.0], Theme::Dark, None);
+    window.drop_picture(EXTENT);
+    window.press(Modifiers::NONE, Key::B);
+    window.click("Add a layer");
+    // It has nothing in that panel: all layers are in sight.
+    window.press(Modifiers::NONE, Key::M);
+    begin_renaming(&mut window, "Layer: Layer 1");
+    window.harness.get_by_label("Name of the layer").type_text("Sky");
+    window.press(Modifiers::ALT, Key::A);
+    assert!(window.harness.get_by_label("Prompt").is_focused());
+    assert_eq!(window.session().document.stack().active().unwrap().look.name, "Sky");
+    window.press(Modifiers::NONE, Key::Escape);
+    assert!(window.harness.ctx.memory(|m| m.focused().is_none()), "Escape leaves the prompt at once");
+}
+
+#[test]
 fn a_stroke_that_ends_a_name_is_not_lost() {
     let mut window = window_with_a_layer();
     begin_renaming(&mut window, "Layer: Layer 1");
