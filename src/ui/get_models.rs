@@ -9,7 +9,7 @@ use crate::session::{Action, Download, NoticeId, Session};
 use egui::{
     Align, Align2, Button, Context, Frame, Layout, Margin, ProgressBar, RichText, ScrollArea, TextStyle, Ui, vec2,
 };
-use egui::{TextEdit, Window};
+use egui::{Order, TextEdit, Window};
 use std::time::Duration;
 
 const WIDTH: f32 = 560.0;
@@ -21,6 +21,7 @@ pub(super) fn get_models_window(ctx: &Context, session: &Session, view: &mut Vie
     let room = ctx.content_rect().size();
     let window = Window::new("Get models")
         .title_bar(false)
+        .order(Order::Foreground)
         .anchor(Align2::CENTER_CENTER, vec2(0.0, 0.0))
         .collapsible(false)
         // What is in it may be as high as that from the first; otherwise it grows by one line with each frame.

@@ -7,7 +7,9 @@ use super::state::{Outbox, ViewState};
 use super::theme::Palette;
 use super::widgets::{Look, heading, icon_button};
 use crate::session::Action;
-use egui::{Align, Align2, Button, Context, Grid, Key, Layout, RichText, ScrollArea, TextEdit, Ui, Window, vec2};
+use egui::{
+    Align, Align2, Button, Context, Grid, Key, Layout, Order, RichText, ScrollArea, TextEdit, Ui, Window, vec2,
+};
 
 /// What the pointer does; the table has only keys.
 const POINTER: [(&str, &str); 9] = [
@@ -77,6 +79,7 @@ pub(super) fn help_window(ctx: &Context, view: &mut ViewState, out: &mut Outbox)
     let room = ctx.content_rect().size();
     let window = Window::new("Keyboard shortcuts")
         .title_bar(false)
+        .order(Order::Foreground)
         .anchor(Align2::CENTER_CENTER, vec2(0.0, 0.0))
         .collapsible(false)
         .resizable(false);

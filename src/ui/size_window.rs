@@ -6,7 +6,9 @@ use super::widgets::{primary_button, row};
 use crate::geom::Extent;
 use crate::paint::Frame;
 use crate::session::{Action, Session};
-use egui::{Align2, Context, DragValue, FocusDirection, Key, RichText, Sense, Stroke, StrokeKind, Ui, Window, vec2};
+use egui::{
+    Align2, Context, DragValue, FocusDirection, Key, Order, RichText, Sense, Stroke, StrokeKind, Ui, Window, vec2,
+};
 
 /// What is being typed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +73,7 @@ pub(super) fn size_window(ctx: &Context, session: &Session, view: &mut ViewState
         Sized::New => "New canvas",
     };
     let (mut applies, mut closes) = (false, false);
-    let window = Window::new(title).title_bar(false).collapsible(false).resizable(false);
+    let window = Window::new(title).title_bar(false).collapsible(false).resizable(false).order(Order::Foreground);
     window.anchor(Align2::CENTER_CENTER, vec2(0.0, 0.0)).show(ctx, |ui| {
         // While it is only measured nothing in it can have the focus.
         if sizing.is_new && ui.is_enabled() {
