@@ -64,7 +64,7 @@ fn no_tool_moves_the_picture() {
     for (key, has_brush) in [(Key::B, true), (Key::M, false), (Key::T, false), (Key::K, false), (Key::H, false)] {
         window.press(Modifiers::NONE, key);
         assert_eq!((place(&window), is_there(&window, "Smoothing")), (before, has_brush), "{key:?}");
-        window.harness.get_by_label("Layer: Picture");
+        window.harness.get_by_label("Layer: dropped.png");
     }
 }
 
