@@ -43,14 +43,13 @@ fn painted_into(model: &Model, request: &Request, hints: &[(u32, Hint)], stop_af
         Some(waiting.remove(at).1)
     };
     let extras = Extras { hints: Some(Incoming(&next)), ..Extras::default() };
+    let mut is_stopped = false;
     let ending = paint(model, extras, request, &mut |progress| {
         if let Progress::Step { index, .. } = progress {
             made.set(made.get() + 1);
-            if Some(index) == stop_after {
-                return Break(Stop::Keep);
-            }
+            is_stopped |= Some(index) == stop_after;
         }
-        Continue(())
+        if is_stopped { Break(Stop::Keep) } else { Continue(()) }
     });
     match ending.unwrap() {
         Ending::Finished(painted) | Ending::Stopped(painted) => painted,

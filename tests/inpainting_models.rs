@@ -19,8 +19,9 @@ use candle_core::{DType, Device};
 use hashed::weights;
 use runs::{EXTENT, a_picture, apart, load, painted, request};
 use sfumato::checkpoints::{Library, Model};
-use sfumato::diffusion::{Input, Request, Savings};
+use sfumato::diffusion::{Ending, Extras, Input, Phase, Progress, Request, Savings, Stop, paint};
 use sfumato::pixels::Mask;
+use std::ops::ControlFlow::{Break, Continue};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tiny_checkpoint::{Tiny, fixtures};
@@ -74,6 +75,21 @@ fn savings_and_changing_words_see_the_mask_as_well() {
     assert_ne!(painted(&model, &alone).1.picture, plain.picture);
     let changing = Request { prompt: "a [red|green] apple".to_owned(), ..part };
     assert_ne!(painted(&model, &changing).1.picture, plain.picture);
+}
+
+#[test]
+fn a_stop_is_heard_while_what_the_mask_leaves_is_encoded() {
+    let (mut is_encoding, mut asked) = (false, 0);
+    let ending = paint(&model(), Extras::default(), &request("blurry", Some(input(1.0))), &mut |progress| {
+        is_encoding |= matches!(progress, Progress::Phase(Phase::Sample));
+        if !is_encoding || !matches!(progress, Progress::Block | Progress::Step { .. }) {
+            return Continue(());
+        }
+        asked += 1;
+        Break(Stop::Keep)
+    });
+    assert!(matches!(ending.unwrap(), Ending::Discarded), "there is no estimate to keep yet");
+    assert_eq!(asked, 1);
 }
 
 #[test]

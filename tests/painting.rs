@@ -214,11 +214,29 @@ fn stopping_to_keep_decodes_the_newest_estimate() {
             phases.push(phase);
             if phase == Phase::Decode { Break(Stop::Keep) } else { Continue(()) }
         }
+        // Who stopped it does not take that back.
+        _ if kept.is_some() => Break(Stop::Keep),
         _ => Continue(()),
     });
     let Ending::Stopped(painted) = ending.unwrap() else { panic!("it was stopped to be kept") };
     assert_eq!((painted.steps_made, painted.picture.extent()), (2, EXTENT));
     assert_eq!(phases, [Phase::EncodePrompt, Phase::Sample, Phase::Decode]);
+}
+
+#[test]
+fn what_was_to_be_kept_can_still_be_discarded_while_it_is_decoded() {
+    let (mut is_kept, mut blocks) = (false, 0);
+    let ending = paint(&bozzetto(), Extras::default(), &request(), &mut |progress| {
+        is_kept |= matches!(progress, Progress::Step { .. });
+        blocks += usize::from(is_kept && matches!(progress, Progress::Block));
+        match (is_kept, blocks) {
+            (false, _) => Continue(()),
+            (true, 0 | 1) => Break(Stop::Keep),
+            (true, _) => Break(Stop::Discard),
+        }
+    });
+    assert!(matches!(ending.unwrap(), Ending::Discarded));
+    assert_eq!(blocks, 2, "not a block more");
 }
 
 #[test]

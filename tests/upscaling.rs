@@ -227,14 +227,11 @@ fn to_refine_is_to_paint_again_from_the_enlarged_picture() {
     assert_eq!(refined(1.6, Some(0.5)).picture_extent(), Extent::new(104, 104));
 
     let stopped = |when: usize, how: Stop| {
-        let mut phases = 0;
+        let (mut phases, mut is_stopped) = (0, false);
         let mut on_progress = |progress: Progress<'_>| {
             phases += usize::from(matches!(progress, Progress::Phase(Phase::EncodePrompt)));
-            if phases > 1 && (when == 0 || matches!(progress, Progress::Step { .. })) {
-                Break(how)
-            } else {
-                Continue(())
-            }
+            is_stopped |= phases > 1 && (when == 0 || matches!(progress, Progress::Step { .. }));
+            if is_stopped { Break(how) } else { Continue(()) }
         };
         diffusion::paint(&model, extras, &refined(1.5, Some(1.0)), &mut on_progress).unwrap()
     };

@@ -28,19 +28,26 @@ impl Beside {
 }
 
 /// The picture that is to be edited, as its encoder gives it: not scaled, as in diffusers' `StableDiffusionInstructPix2PixPipeline`. With guidance
-/// by it, the first of a batch does not see it.
-pub(super) fn picture_to_edit(model: &Model, picture: &Picture, guidance: Option<f64>) -> Result<Beside, Error> {
-    let latent = model.vae.get()?.encode(&picture_to_rgb(picture, &model.device)?)?;
+/// by it, the first of a batch does not see it. `encode` gives the latent of RGB, or why not.
+pub(super) fn picture_to_edit<E: From<Error> + From<candle_core::Error>>(
+    model: &Model,
+    picture: &Picture,
+    guidance: Option<f64>,
+    encode: impl FnOnce(&Tensor) -> Result<Tensor, E>,
+) -> Result<Beside, E> {
+    let latent = encode(&picture_to_rgb(picture, &model.device)?)?;
     Ok(Beside { latent: (latent / model.latent_scale())?, first_sees_none: guidance.is_some() })
 }
 
 /// What an inpainting model sees beside the noisy latent, (1, 1 + C, h, w): where to repaint, 1 or 0, and the latent of the picture that
 /// is grey there. Picture and mask are of `extent`. It has no halves: as in diffusers' `StableDiffusionInpaintPipeline`, and A1111. Without a mask all is to be repainted.
-pub(super) fn masked_picture(
+/// `encode` is as for [`picture_to_edit`].
+pub(super) fn masked_picture<E: From<Error> + From<candle_core::Error>>(
     model: &Model,
     extent: Extent,
     masked: Option<(&Picture, &Mask)>,
-) -> Result<Beside, Error> {
+    encode: impl FnOnce(&Tensor) -> Result<Tensor, E>,
+) -> Result<Beside, E> {
     let (width, height) = (extent.width as usize, extent.height as usize);
     let repaints = |index: usize| masked.is_none_or(|(_, mask)| mask.coverage()[index] >= 128);
     let ones = |kept: bool| (0..width * height).map(|index| f32::from(u8::from(repaints(index) != kept))).collect();
@@ -53,7 +60,7 @@ pub(super) fn masked_picture(
         )?)?,
         None => Tensor::zeros((1, 3, height, width), DType::F32, &model.device)?,
     };
-    let latent = model.vae.get()?.encode(&rgb)?;
+    let latent = encode(&rgb)?;
     let downscale = model.vae_config().downscale();
     let nearest = mask.upsample_nearest2d(height / downscale, width / downscale)?;
     let latent = Tensor::cat(&[&nearest.to_dtype(latent.dtype())?, &latent], 1)?;

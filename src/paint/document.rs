@@ -286,6 +286,11 @@ impl Document {
         self.history.can_undo()
     }
 
+    /// Whether there is still what takes it back to where such a thing was kept with it.
+    pub fn leads_back_to(&self, is_it: impl Fn(&Beside) -> bool) -> bool {
+        self.history.leads_back_to(is_it)
+    }
+
     /// Whether there is something to do again.
     pub fn can_redo(&self) -> bool {
         self.history.can_redo()

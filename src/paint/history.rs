@@ -110,6 +110,11 @@ impl History {
         !self.done.is_empty()
     }
 
+    /// Whether taking back what was done comes to a document that this was kept with.
+    pub(super) fn leads_back_to(&self, is_it: impl Fn(&Beside) -> bool) -> bool {
+        self.done.iter().any(|change| matches!(change, Change::Canvas { beside, .. } if is_it(beside)))
+    }
+
     pub(super) fn can_redo(&self) -> bool {
         !self.undone.is_empty()
     }

@@ -1,6 +1,7 @@
 //! The file that the document is saved in, and whether it is behind.
 
 use super::{Action, Draft, Offer, Session};
+use crate::diffusion::Hint;
 use crate::paint::Layer;
 use crate::pixels::Picture;
 use crate::project::Kind;
@@ -22,15 +23,18 @@ pub(super) struct Saving {
     opened: u64,
 }
 
-/// What goes with a document that another took the place of: its file, how it was there, and what was to be painted next.
+/// What goes with a document that another took the place of: its file, how it was there, and what was to be painted next and into it.
 #[derive(Debug)]
 pub(super) struct Left {
     opened: u64,
     file: Option<Arc<Path>>,
     kept: Option<Sign>,
+    /// Whether there was more in it than was saved.
+    is_behind: bool,
     draft: Draft,
     used_seed: Option<u64>,
     guide: Option<Arc<Picture>>,
+    hints: Vec<Hint>,
 }
 
 impl PartialEq for Sign {
@@ -62,9 +66,11 @@ impl Session {
         self.document.has_picture() && self.kept.as_ref() != Some(&self.sign())
     }
 
-    /// Whether what was painted is gone when the program ends: another one keeps its own, and no file has it.
+    /// Whether what was painted, here or in a document that this one took the place of, or what waits to be painted is gone when the program
+    /// ends: another one keeps its own, and no file has it.
     pub fn is_lost_at_the_end(&self) -> bool {
-        self.claim.is_none() && self.is_behind()
+        let is_lost = || self.is_behind() || self.left.iter().any(|left| left.is_behind);
+        self.claim.is_none() && (is_lost() || self.jobs.unfinished().next().is_some())
     }
 
     pub(super) fn sign(&self) -> Sign {
@@ -81,18 +87,28 @@ impl Session {
     /// A document was saved. If another took its place meanwhile, the file is not that one's, but is back with its own.
     pub(super) fn was_saved(&mut self, path: &Path, saving: Option<Saving>) {
         let Some(Saving { sign, opened }) = saving else { return };
+        // Whatever else was in that file is in it no more.
+        for left in self.left.iter_mut().filter(|left| left.file.as_deref() == Some(path)) {
+            (left.kept, left.is_behind) = (None, true);
+        }
+        if self.file.as_deref() == Some(path) {
+            self.kept = None;
+        }
         let left = self.left.iter_mut().find(|left| left.opened == opened);
         let (file, kept) = match left {
             _ if opened == self.opened => (&mut self.file, &mut self.kept),
-            Some(left) => (&mut left.file, &mut left.kept),
+            Some(left) => {
+                left.is_behind = false;
+                (&mut left.file, &mut left.kept)
+            }
             None => return,
         };
         (*file, *kept) = (Some(path.into()), Some(sign));
     }
 
-    /// Another document took the place of what was there, from this file if it has one.
-    pub(super) fn begin_with(&mut self, file: Option<Arc<Path>>) {
-        self.leave();
+    /// Another document took the place of what was there, from this file if it has one; in what was there may have been more than was saved.
+    pub(super) fn begin_with(&mut self, file: Option<Arc<Path>>, loses: bool) {
+        self.leave(loses);
         self.documents += 1;
         self.opened = self.documents;
         self.file = file;
@@ -100,33 +116,50 @@ impl Session {
     }
 
     /// Keeps what goes with the document, for when it comes back.
-    fn leave(&mut self) {
+    fn leave(&mut self, is_behind: bool) {
         const MOST: usize = 32;
         if self.left.len() == MOST {
             self.left.remove(0);
         }
+        // That is looked at again once the other is mixed.
+        self.masks_nothing_below = false;
         self.left.push(Left {
             opened: self.opened,
             file: self.file.take(),
             kept: self.kept.take(),
+            is_behind,
             draft: self.draft.clone(),
             used_seed: self.used_seed,
             guide: self.guide.clone(),
+            hints: self.hints.clone(),
         });
     }
 
     /// The document of this number is back in the place of another, with what goes with it. What is so long ago that it is not kept any
-    /// more has no file.
-    pub(super) fn take_left(&mut self, opened: u64) {
+    /// more has no file. In the other may have been more than was saved.
+    pub(super) fn take_left(&mut self, opened: u64, loses: bool) {
         let at = self.left.iter().position(|left| left.opened == opened);
         let left = at.map(|at| self.left.remove(at));
-        self.leave();
+        self.leave(loses);
         self.opened = opened;
-        if let Some(Left { file, kept, draft, used_seed, guide, .. }) = left {
-            (self.file, self.kept) = (file, kept);
+        if let Some(Left { file, kept, draft, used_seed, guide, hints, .. }) = left {
+            (self.file, self.kept, self.hints) = (file, kept, hints);
+            // The box that is painted goes with the document in any case, and a seed is soon drawn.
+            let before = Draft { bounds: draft.bounds, ..self.draft.clone() };
+            let is_other = Draft { seed: draft.seed, ..before.clone() } != draft;
+            let offer = self.offer_to_keep(before);
             self.take_settings(draft, guide);
             self.used_seed = used_seed;
+            if is_other {
+                self.notices.offering("The prompt and the settings are as they were with this picture", vec![offer]);
+            }
         }
+    }
+
+    /// Offers to go on with what was to be painted next before something brought its own.
+    pub(super) fn offer_to_keep(&self, before: Draft) -> Offer {
+        let action = Action::TakeSettings(Box::new(before), self.guide.clone());
+        Offer { label: "Keep what was to be painted".into(), action }
     }
 
     /// Offers to take it back that something took the place of a document with more in it than was saved.
@@ -148,16 +181,14 @@ impl Session {
     /// Takes back all that was done since the document of this number took the place of another, and that it did. Those that are begun
     /// later have higher numbers.
     pub(super) fn bring_back(&mut self, opened: u64) {
-        let mut steps = 0;
-        while self.opened >= opened && self.document.can_undo() {
-            self.undo();
-            steps += 1;
-        }
-        if self.opened >= opened {
-            (0..steps).for_each(|_| self.redo());
+        // To try would cost what was done since, where it leads nowhere.
+        if self.document.leads_back_to(|beside| beside.opened < opened) {
+            self.undo_while(|beside| beside.opened >= opened);
+            self.dismiss_offers_of_what_is_back();
+        } else {
+            self.dismiss_offers_of(|action| matches!(action, Action::BringBack(of) if *of == opened));
             self.notices.info("What was there cannot be brought back any more: too much was done since");
         }
-        self.dismiss_offers_of_what_is_back();
     }
 
     /// What another document took the place of need not be offered once it is back.

@@ -116,12 +116,13 @@ impl Session {
     /// their file stays theirs, and is back when they are. Returns whether there were.
     pub(super) fn begin_with_result(&mut self, picture: Arc<Picture>, look: LayerLook) -> bool {
         let (had_layers, was) = (self.document.has_picture(), self.document.extent());
+        let loses = self.is_behind();
         let revision = self.document.revision();
         self.edit(Edit::SetLayer(picture, look));
         let replaces = had_layers && self.document.revision() != revision;
         if replaces {
             self.scale_bounds(was);
-            self.begin_with(None);
+            self.begin_with(None, loses);
         }
         replaces
     }
@@ -240,21 +241,31 @@ impl Session {
     pub(super) fn undo(&mut self) {
         self.document.keep_beside(self.beside());
         if self.document.undo() {
-            self.take_beside();
+            self.take_beside(false);
         }
+    }
+
+    /// Takes back what was done as long as this is kept with the document.
+    pub(super) fn undo_while(&mut self, goes_on: impl Fn(&Beside) -> bool) {
+        self.document.keep_beside(self.beside());
+        while goes_on(self.document.beside()) && self.document.undo() {}
+        self.take_beside(false);
     }
 
     pub(super) fn redo(&mut self) {
+        let loses = self.is_behind();
         self.document.keep_beside(self.beside());
         if self.document.redo() {
-            self.take_beside();
+            self.take_beside(loses);
         }
     }
 
-    fn take_beside(&mut self) {
+    /// Goes on with what is kept with the document. What was there before may be another one, with more in it than was saved: what was
+    /// taken back does not count.
+    fn take_beside(&mut self, loses: bool) {
         let Beside { area, opened } = *self.document.beside();
         if self.opened != opened {
-            self.take_left(opened);
+            self.take_left(opened, loses);
         }
         self.draft.bounds = area;
         self.view_document();
@@ -264,7 +275,7 @@ impl Session {
     pub(super) fn forget_newest(&mut self) {
         self.document.keep_beside(self.beside());
         self.document.forget_newest();
-        self.take_beside();
+        self.take_beside(false);
     }
 
     /// Starts from a picture that was opened, and says what was done to it.
@@ -274,7 +285,7 @@ impl Session {
         let loses = self.is_behind();
         self.edit(Edit::SetLayer(picture, LayerLook::named(name.clone())));
         if self.document.revision() != revision {
-            self.begin_with(None);
+            self.begin_with(None, loses);
             if loses {
                 self.tell_of_replaced(&name);
             }
@@ -306,7 +317,7 @@ impl Session {
         let (loses, revision) = (self.is_behind(), self.document.revision());
         self.edit(Edit::SetPicture(None));
         if self.document.revision() != revision {
-            self.begin_with(None);
+            self.begin_with(None, loses);
             if loses {
                 self.tell_of_unsaved("What was closed was not saved".into());
             }
@@ -375,13 +386,14 @@ impl Session {
         if self.document.revision() == revision {
             return;
         }
-        self.begin_with(file.map(Arc::from));
+        self.begin_with(file.map(Arc::from), loses);
         if loses {
             self.tell_of_replaced(name);
         }
         self.hints.clear();
         if let Some(settings) = settings {
-            let before = (Box::new(self.draft.clone()), self.guide.clone());
+            let before = self.draft.clone();
+            let offer = self.offer_to_keep(before.clone());
             let guide = guide.or_else(|| self.guide.clone());
             match serde_json::from_value::<Draft>(settings) {
                 Ok(mut draft) => {
@@ -391,9 +403,7 @@ impl Session {
                     let is_sound = |b: &Bounds| ends(b.left, b.extent.width) && ends(b.top, b.extent.height);
                     draft.bounds = draft.bounds.filter(is_sound);
                     self.take_settings(draft, guide);
-                    if *before.0 != self.draft {
-                        let action = Action::TakeSettings(before.0, before.1);
-                        let offer = Offer { label: "Keep what was to be painted".into(), action };
+                    if before != self.draft {
                         self.notices.offering(format!("{name} brings its own prompt and settings"), vec![offer]);
                     }
                 }
@@ -434,7 +444,7 @@ impl Session {
         if self.document.revision() == revision {
             return;
         }
-        self.begin_with(None);
+        self.begin_with(None, loses);
         if loses {
             self.tell_of_replaced("The new canvas");
         }
@@ -528,7 +538,8 @@ impl Session {
     /// say.
     fn find_vae_of(&mut self, found: &Found) -> Option<String> {
         let (name, model) = (found.borrowed.vae.as_deref()?, self.model()?);
-        let (hash, named) = (found.vae_hash.as_deref(), model.vae(name));
+        let hash = found.vae_hash.as_deref().filter(|hash| hash.len() == 10);
+        let named = model.vae(name);
         let is_it = |vae: &&KnownVae| hash.is_some() && vae.hash.as_deref() == hash;
         if let Some(vae) = named.filter(is_it).or_else(|| model.vaes.iter().find(is_it)) {
             self.draft.borrowed.vae = Some(vae.name.clone());

@@ -68,8 +68,7 @@ impl Session {
             }
             return;
         }
-        // Where nothing guided before, the draft says how what does now is to be seen.
-        let known = self.lines.seen[guides as usize].or(seen.filter(|_| was.is_none()));
+        let known = self.lines.seen[guides as usize];
         if let Some(preprocessor) = known.or_else(|| self.guide_now().map(|guide| Preprocessor::suiting(&guide))) {
             self.see_guide_as(preprocessor);
         }
@@ -84,6 +83,18 @@ impl Session {
     pub(super) fn set_guide(&mut self, picture: Option<Arc<Picture>>) {
         self.guide = picture;
         self.lines.seen[Guides::Picture as usize] = None;
+    }
+
+    /// Lets what guided a result guide again, seen as it was then. Where layers guide, it waits until they do no more, and they are `seen` as
+    /// before.
+    pub(super) fn recall_guide(&mut self, guided: Option<&Control<Arc<Picture>>>, seen: Option<Preprocessor>) {
+        self.set_guide(guided.map(|control| Arc::clone(&control.picture)));
+        self.lines.seen[Guides::Picture as usize] = guided.map(|control| control.preprocessor);
+        if self.is_guided_by_layers()
+            && let (Some(seen), Some(control)) = (seen, &mut self.draft.control)
+        {
+            control.preprocessor = seen;
+        }
     }
 
     /// The `ControlNet`s that can guide the chosen model.

@@ -139,10 +139,11 @@ impl Session {
     }
 
     /// What there is to say of a file that was chosen by its name and should have the hash `wanted`; where it was not read yet, that is said
-    /// once it was.
+    /// once it was. A folder has the hash of one of its files, which says nothing of whether a checkpoint is the same.
     pub(super) fn compare_hash(&mut self, (path, hash): (PathBuf, Option<String>), wanted: &str) -> Option<String> {
         match hash {
             Some(hash) if hash == wanted => None,
+            _ if path.is_dir() => None,
             Some(_) => {
                 let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
                 Some(self.with_search(format!("{name} of this machine is another than that of the picture"), true))

@@ -179,11 +179,11 @@ impl Session {
         }
     }
 
-    /// Says which `LoRA`s the prompts ask for that are not on this machine. A tag that cannot be followed is told of when it is painted.
+    /// Says which `LoRA`s the prompt asks for that are not on this machine; nobody looks for those of the negative one. A tag that cannot
+    /// be followed is told of when it is painted.
     pub(super) fn tell_of_missing_loras(&mut self) {
         let Some(library) = &self.library else { return };
-        let prompts = [&self.draft.prompt, &self.draft.negative_prompt];
-        let asked = prompts.into_iter().flat_map(|prompt| loras(prompt).unwrap_or_default()).map(|tag| tag.name);
+        let asked = loras(&self.draft.prompt).unwrap_or_default().into_iter().map(|tag| tag.name);
         let mut missing: Vec<_> = asked.filter(|name| library.find_lora(name).is_err()).collect();
         missing.sort_unstable();
         missing.dedup();

@@ -342,7 +342,6 @@ impl Session {
     fn start_from(&mut self, id: ResultId, picture: Arc<Picture>, part: Option<Part>) {
         let is_part = part.as_ref().is_some_and(|part| !part.is_whole() && self.fits(part));
         self.view = View { what: Viewed::Result(id, Arc::clone(&picture), part), stays: false, wanted: None };
-        self.hints.clear();
         if is_part {
             self.adopt_shown_result();
         } else {
@@ -351,13 +350,15 @@ impl Session {
                 self.tell_of_replaced("The result");
             }
         }
+        self.hints.clear();
     }
 
     /// Puts everything that decided a picture back: the draft, the guide, where it was painted, and, where there are no layers, what it
     /// started from. Layers that are there stay; what it started from is offered in their place.
     fn recall(&mut self, request: &Request) {
+        let seen = self.draft.control.as_ref().map(|control| control.preprocessor);
         self.recall_into_draft(request);
-        self.set_guide(request.control.as_ref().map(|control| Arc::clone(&control.picture)));
+        self.recall_guide(request.control.as_ref(), seen);
         self.hints.clone_from(&request.hints);
         let has_layers = self.document.has_picture();
         if let Some(part) = Part::of(request).filter(|part| !part.is_whole() && self.fits(part)) {

@@ -15,7 +15,7 @@ impl Session {
         let revision = self.document.revision();
         self.edit(Edit::TakeLayers { extent, stack: with_words(input), mask });
         if had_layers && self.document.revision() != revision {
-            self.begin_with(None);
+            self.begin_with(None, loses);
             if loses {
                 self.tell_of_replaced("What the result grew out of");
             }

@@ -1,6 +1,7 @@
 //! How results on layers were made. It is written onto the layer that a result is applied as, goes with it into files, and is read again
 //! when its settings are asked for.
 
+use super::Draft;
 use super::results::Finished;
 use crate::diffusion::Record;
 use crate::paint::{Document, LayerKind, LayerLook};
@@ -36,9 +37,8 @@ impl Recipe {
 
     /// A layer for what was made so, called by its prompt, or by what was done without one.
     pub(super) fn look(&self) -> LayerLook {
-        let is_masked = self.request.input.as_ref().is_some_and(|input| input.mask.is_some());
         let name = match self.request.prompt.as_str() {
-            "" if is_masked => "Removed",
+            "" if Draft::removes(&self.request) => "Removed",
             "" => "Without words",
             prompt => prompt,
         };

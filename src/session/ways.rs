@@ -1,7 +1,7 @@
 //! What the model does with what is there: named, and chosen, by what is masked and by the strength, as painters say it.
 
 use super::{Draft, Session};
-use crate::diffusion::MaskedContent;
+use crate::diffusion::{Input, MaskedContent, Request};
 use crate::geom::Extent;
 use crate::paint::{Document, Edit, Frame, Side};
 
@@ -56,6 +56,15 @@ impl Draft {
     const REMOVING: f64 = 0.6;
     /// How strongly what is new of a canvas is painted, from the colours beside it.
     const EXPANDING: f64 = 0.95;
+
+    /// Whether a request without words took away what was masked.
+    pub(super) fn removes<P, M>(request: &Request<P, M>) -> bool {
+        let is_near = |a: f64, b: f64| (a - b).abs() < 1e-6;
+        let removes = |input: &Input<P, M>| {
+            input.mask.is_some() && input.masked == MaskedContent::Fill && is_near(input.strength, Self::REMOVING)
+        };
+        is_near(request.guidance_scale, 1.0) && request.input.as_ref().is_some_and(removes)
+    }
 
     /// The draft as it is painted this way, without what the way leaves out.
     pub(super) fn painted_as(&self, way: Way, document: &Document, native: Extent) -> Self {

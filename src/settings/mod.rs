@@ -1,8 +1,9 @@
 //! What the user configured, on disk as TOML that a person can edit, and where the program keeps its files.
 //!
 //! A settings file that cannot be understood never stops the program: defaults take its place, it is put aside under another name before
-//! it is written anew, and a notice says so. Where only some values cannot be understood, the others count. Keys that this version does
-//! not know are kept as they are, for the version that does.
+//! it is written anew, and a notice says so. Where only some values cannot be understood, the others count, and
+//! they stay in the file, to be corrected, until they are set anew. Keys that this version does not know are kept as they are, for the
+//! version that does.
 
 mod paths;
 
@@ -52,7 +53,7 @@ pub struct Settings {
     /// Keys that were bound anew, by the names of what they do.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub keys: BTreeMap<String, Vec<String>>,
-    /// Keys of the file that this version does not know.
+    /// Keys of the file that this version does not know, and those whose values cannot be used, as they stand there.
     #[serde(skip)]
     unknown: toml::Table,
 }
@@ -166,7 +167,8 @@ impl Settings {
         let (mut known, mut unknown, mut bad) = (toml::Table::new(), toml::Table::new(), Vec::new());
         let mut complain = |key: &str, error: &toml::de::Error| {
             let message = error.message().lines().collect::<Vec<_>>().join(", ");
-            bad.push(format!("{key} in line {} ({message})", line_of_key(text, key)));
+            let line = line_of_key(text, key).map_or_else(String::new, |line| format!(" in line {line}"));
+            bad.push(format!("{key}{line} ({message})"));
         };
         for (key, value) in table {
             if !Self::KEYS.contains(&key.as_str()) {
@@ -175,12 +177,18 @@ impl Settings {
             }
             let value = match value {
                 toml::Value::Table(bound) if key == "keys" => {
-                    let mut keys = toml::Table::new();
+                    let (mut keys, mut unusable) = (toml::Table::new(), toml::Table::new());
                     for (name, value) in bound {
                         match value.clone().try_into::<Vec<String>>() {
                             Ok(_) => drop(keys.insert(name, value)),
-                            Err(error) => complain(&name, &error),
+                            Err(error) => {
+                                complain(&name, &error);
+                                unusable.insert(name, value);
+                            }
                         }
+                    }
+                    if !unusable.is_empty() {
+                        unknown.insert(key.clone(), toml::Value::Table(unusable));
                     }
                     toml::Value::Table(keys)
                 }
@@ -190,7 +198,10 @@ impl Settings {
             alone.insert(key.clone(), value.clone());
             match toml::Value::Table(alone).try_into::<Self>() {
                 Ok(_) => drop(known.insert(key, value)),
-                Err(error) => complain(&key, &error),
+                Err(error) => {
+                    complain(&key, &error);
+                    unknown.insert(key, value);
+                }
             }
         }
         let mut settings: Self = toml::Value::Table(known).try_into().map_err(|e| in_words(&e))?;
@@ -203,7 +214,16 @@ impl Settings {
     pub fn save(&self, path: &Path) -> Result<(), Error> {
         let unwritable = |e: toml::ser::Error| Error::Value { reason: e.to_string(), path: path.to_owned() };
         let mut table = toml::Table::try_from(self).map_err(unwritable)?;
-        table.extend(self.unknown.clone());
+        let unset = toml::Table::try_from(Self::default()).map_err(unwritable)?;
+        for (key, value) in self.unknown.clone() {
+            if let (Some(toml::Value::Table(bound)), Some(unusable)) = (table.get_mut(&key), value.as_table()) {
+                for (name, value) in unusable {
+                    bound.entry(name.clone()).or_insert(value.clone());
+                }
+            } else if table.get(&key) == unset.get(&key) {
+                table.insert(key, value);
+            }
+        }
         let text = toml::to_string_pretty(&table).map_err(unwritable)?;
         Ok(save_atomically(path, text.as_bytes())?)
     }
@@ -218,15 +238,15 @@ enum Unusable {
     File(String),
 }
 
-/// The line, from 1, on which a key is given its value.
-fn line_of_key(text: &str, key: &str) -> usize {
+/// The line, from 1, on which a key is given its value; none where it stands in a way that is not looked for.
+fn line_of_key(text: &str, key: &str) -> Option<usize> {
     let quotes = ['"', '\''];
     let is_it = |line: &str| {
         let line = line.trim_start().trim_start_matches('[').trim_start_matches(quotes);
         let behind = line.strip_prefix(key).map(|rest| rest.trim_start_matches(quotes).trim_start());
         behind.is_some_and(|rest| rest.starts_with(['=', ']', '.']))
     };
-    text.lines().position(is_it).map_or(1, |line| line + 1)
+    text.lines().position(is_it).map(|line| line + 1)
 }
 
 /// The line, from 1, that the byte at `at` is on.
@@ -354,12 +374,33 @@ mod tests {
         let mut expected = Settings { hub: Some("http://hub".into()), ..Settings::default() };
         expected.keys.insert("brush".into(), vec!["F8".into()]);
         assert_eq!(Settings { unknown: toml::Table::new(), ..settings.clone() }, expected);
-        assert_eq!(settings.unknown.len(), 1, "what is not known is kept");
+        assert_eq!(settings.unknown.len(), 4, "what is not known or cannot be used is kept");
         let notice = notice.unwrap();
         for said in ["theme in line 1 (", "mauve", "threads in line 2 (", "redo in line 6 (", "settings.toml"] {
             assert!(notice.contains(said), "{said}: {notice}");
         }
         assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    }
+
+    #[test]
+    fn a_bad_value_stays_to_be_corrected_until_it_is_set_anew() {
+        let text = "theme = \"mauve\"\nmodel_folders = \"/data\"\nkeys = { brush = [\"F8\"], redo = 5, undo = 6 }\n";
+        let (_dir, path) = settings_file(text.as_bytes());
+        let (mut settings, notice) = Settings::load_to_save(&path);
+        let notice = notice.unwrap();
+        assert!(notice.contains("model_folders in line 2 (") && notice.contains("redo ("), "{notice}");
+        settings.last_model = Some("bozzetto".into());
+        settings.theme = Theme::Dark;
+        settings.keys.insert("undo".into(), vec!["F9".into()]);
+        settings.save(&path).unwrap();
+        let table: toml::Table = toml::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        assert_eq!((table["theme"].as_str(), table["model_folders"].as_str()), (Some("dark"), Some("/data")));
+        let keys = &table["keys"];
+        assert_eq!((keys["redo"].as_integer(), keys["undo"][0].as_str()), (Some(5), Some("F9")));
+        let (again, notice) = Settings::load_to_save(&path);
+        assert_eq!((again.last_model, again.theme, again.keys.len()), (Some("bozzetto".into()), Theme::Dark, 2));
+        let notice = notice.unwrap();
+        assert!(notice.contains("model_folders") && notice.contains("redo") && !notice.contains("theme"), "{notice}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What estimates the picture in each step of a run: the network, and around it what the request asks for.
 
-use super::Run;
+use super::{Halt, OnProgress, Run};
 use crate::diffusion::Error;
 use crate::diffusion::beside::{Beside, masked_picture, picture_to_edit};
 use crate::diffusion::conditioning::{Conditioning, Stage};
@@ -27,14 +27,21 @@ impl Run<'_> {
         conditioning: &Conditioning,
         original: Option<Tensor>,
         noise: &Tensor,
-    ) -> Result<Box<dyn Denoiser + '_>, Error> {
+        on_progress: OnProgress<'_>,
+    ) -> Result<Box<dyn Denoiser + '_>, Halt> {
         let lines = self.lines()?;
         let (unet, extent) = (self.model.unet_config(), self.request.extent);
         let sees_mask = unet.sees_mask();
         let picture = (sees_mask || unet.sees_picture()).then(|| picture_to_start_from(self.request)).flatten();
+        let encode = |rgb: &Tensor| self.encoded(rgb, on_progress);
         let beside = match &picture {
-            Some(picture) if unet.sees_picture() => Some(picture_to_edit(self.model, picture, self.image_guidance())?),
-            _ if sees_mask => Some(masked_picture(self.model, extent, picture.as_deref().zip(self.mask.as_deref()))?),
+            Some(picture) if unet.sees_picture() => {
+                Some(picture_to_edit(self.model, picture, self.image_guidance(), encode)?)
+            }
+            _ if sees_mask => {
+                let masked = picture.as_deref().zip(self.mask.as_deref());
+                Some(masked_picture(self.model, extent, masked, encode)?)
+            }
             _ => None,
         };
         let areas = self.prompts.areas(self.request, self.model)?;

@@ -50,6 +50,8 @@ pub struct Extras<'a> {
 
 /// Paints what `request` asks for; it has been checked. Stopping takes effect between phases, between the blocks of a VAE and at each
 /// step, at most one call of the network late: [`Stop::Keep`] decodes the newest estimate if there is one, [`Stop::Discard`] returns at once.
+/// One block is not left before its end, which takes long where it pays attention to all of a large picture; nor is what is painted in
+/// meanwhile, whose surroundings alone are encoded.
 ///
 /// Unless the request follows another program, a run without an input, or at strength 1, starts from noise·√(1+σ²), which is plain noise
 /// to the network, as diffusers' DDIM does. From a picture it starts from latent + noise·σ and makes the last ⌊steps · strength⌋ steps of
@@ -200,7 +202,7 @@ impl<'a> Run<'a> {
         if let (Some(input), Some(picture)) = (&self.request.input, &picture) {
             load(&self.model.vae, on_progress)?;
             tell(on_progress, Progress::Phase(Phase::EncodePicture))?;
-            original = Some(self.encoded(picture, on_progress)?);
+            original = Some(self.encoded(&picture_to_rgb(picture, &self.model.device)?, on_progress)?);
             if input.mask.as_ref().is_some_and(|mask| mask.is_empty()) {
                 notes.push("the mask is empty, so nothing was repainted".to_owned());
             }
@@ -227,7 +229,7 @@ impl<'a> Run<'a> {
                     .to_owned(),
             );
         }
-        let denoiser = self.denoiser(&conditioning, original, &first)?;
+        let denoiser = self.denoiser(&conditioning, original, &first, on_progress)?;
         self.done_with(&self.model.vae);
         let sampled = self.sampled(x, &*denoiser, &mut noise, &mut notes, on_progress)?;
         drop(denoiser);
@@ -359,12 +361,11 @@ impl<'a> Run<'a> {
         Conditioning::new(self.model, self.extras.learned, self.request, &prompts, (count, of))
     }
 
-    /// The picture's latent (1, C, h, w).
-    fn encoded(&self, picture: &Picture, on_progress: OnProgress<'_>) -> Result<Tensor, Halt> {
-        let rgb = picture_to_rgb(picture, &self.model.device)?;
+    /// The latent (1, C, h, w) of a picture as RGB.
+    fn encoded(&self, rgb: &Tensor, on_progress: OnProgress<'_>) -> Result<Tensor, Halt> {
         // There is nothing to keep yet.
         let is_stopped = || on_progress(Progress::Block).is_break();
-        let (latent, _) = self.by_vae(|vae, goes_on| vae.encode_while(&rgb, goes_on), is_stopped)?;
+        let (latent, _) = self.by_vae(|vae, goes_on| vae.encode_while(rgb, goes_on), is_stopped)?;
         Ok(latent.ok_or(Error::PartNotFinite { part: "the picture encoder" })?)
     }
 
@@ -399,7 +400,9 @@ impl<'a> Run<'a> {
         let in_latent = || mask_in_latent(mask, self.model.vae_config().downscale(), &self.model.device);
         Ok(Some(match masked {
             MaskedContent::Original => return Ok(None),
-            MaskedContent::Fill => self.encoded(&picture.filled_in(mask), on_progress)?,
+            MaskedContent::Fill => {
+                self.encoded(&picture_to_rgb(&picture.filled_in(mask), &self.model.device)?, on_progress)?
+            }
             MaskedContent::Noise => (original + (noise - original)?.broadcast_mul(&in_latent()?)?)?,
             MaskedContent::Nothing => (original - original.broadcast_mul(&in_latent()?)?)?,
         }))

@@ -61,6 +61,14 @@ fn layers_are_called_by_their_files_or_by_what_was_done() {
     stage.until(|s| s.document.stack().layers().len() == 2);
     let names = stage.session.document.stack().layers().iter().map(|layer| layer.look.name.as_str());
     assert_eq!(names.collect::<Vec<_>>(), ["photo.png", "Removed"]);
+    stage.session.draft.prompt.clear();
+    stage.apply(Action::PaintAs(Way::Fill));
+    let job = stage.job();
+    stage.end(&job, Outcome::Finished(painted(&job, 40)));
+    stage.apply(Action::ApplyResult(stage.session.results.items[0].id));
+    stage.until(|s| s.document.stack().layers().len() == 3);
+    let mut layers = stage.session.document.stack().layers().iter();
+    assert!(layers.any(|layer| layer.look.name == "Without words"), "nothing was to be taken away");
 }
 
 #[test]

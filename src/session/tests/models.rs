@@ -221,3 +221,16 @@ fn a_model_is_found_by_as_many_of_its_folders_as_tell_it_apart() {
         assert_eq!(stage.session.draft.model, meant, "{written}");
     }
 }
+
+#[test]
+fn a_folder_is_not_said_to_be_another_than_the_checkpoint_of_its_name() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("sepia");
+    std::fs::create_dir(&folder).unwrap();
+    let mut stage = stage_with(home.path(), vec![model_of("sepia", folder)]);
+    stage.session.models[0].hash = Some("ba7816bf8f".into());
+    let text = "a cat\nSteps: 9, Sampler: Euler, Seed: 5, Model hash: 0123456789, Model: sepia";
+    stage.apply(Action::TakeText(text.into()));
+    assert_eq!(stage.session.draft.prompt, "a cat");
+    assert!(!stage.said().iter().any(|said| said.contains("is another than")), "{:?}", stage.said());
+}

@@ -158,3 +158,21 @@ fn a_size_that_no_memory_holds_does_not_keep_the_program_from_starting() {
     drop(first);
     assert_eq!(stage(home.path()).session.draft.extent, Extent::new(u32::MAX, u32::MAX));
 }
+
+#[test]
+fn a_second_window_tells_of_all_that_would_be_lost() {
+    let home = tempfile::tempdir().unwrap();
+    let _first = stage(home.path());
+    let mut second = stage(home.path());
+    second.apply(Action::BeginPainting);
+    second.apply(Action::ClosePicture);
+    assert!(!second.session.is_behind() && second.session.is_lost_at_the_end(), "it could be brought back");
+    second.apply(Action::Undo);
+    second.apply(Action::SaveProject(home.path().join("kept.sfumato")));
+    second.until(|s| s.file().is_some());
+    assert!(!second.session.is_lost_at_the_end());
+    second.apply(Action::ClosePicture);
+    assert!(!second.session.is_lost_at_the_end(), "a file has it");
+    second.apply(Action::Generate);
+    assert!(second.session.is_lost_at_the_end(), "it is still to be painted");
+}
