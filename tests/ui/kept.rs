@@ -99,7 +99,14 @@ fn what_is_scrolled_and_what_comes_and_goes_over_the_canvas_looks_like_a_window_
     window.looks_the_same_drawn_whole("a result");
     window.click("Finer settings");
     window.looks_the_same_drawn_whole("what was folded away");
-    window.harness.get_by_label("Emphasis").scroll_to_me();
+    window.harness.hover_at(window.harness.get_by_label("Finer settings").rect().center());
+    window.harness.event(egui::Event::MouseWheel {
+        unit: egui::MouseWheelUnit::Point,
+        delta: vec2(0.0, -150.0),
+        phase: egui::TouchPhase::Move,
+        source: egui::MouseWheelSource::Wheel,
+        modifiers: Modifiers::NONE,
+    });
     window.harness.run_ok();
     window.looks_the_same_drawn_whole("scrolling");
     window.harness.get_by_label_contains("Canvas,").click_secondary();

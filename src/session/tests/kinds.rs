@@ -303,6 +303,7 @@ fn lines_and_a_picture_are_each_seen_as_suits_them_or_as_they_were() {
     let home = tempfile::tempdir().unwrap();
     let mut stage = over_grey(home.path());
     stage.session.guide_by(Arc::new(Picture::filled(SIZE, [200, 20, 20, 255])));
+    stage.session.poll();
     control(&mut stage).preprocessor = Preprocessor::None;
     let id = stage.paint(30);
     stage.apply(Action::HideResult);
