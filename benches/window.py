@@ -167,16 +167,19 @@ def main():
         print(f"resident: {window.resident_mib():.0f} MiB")
         window.process.terminate()
         window.process.wait()
-        paper = Path(home) / "paper.png"
+        # A home of its own: pictures that still wait are painted on there.
+        home = Path(home) / "strokes"
+        home.mkdir()
+        paper = home / "paper.png"
         white(paper, 4096)
-        window = Window(given.program, Path(home), paper)
+        window = Window(given.program, home, paper)
         xdotool("windowsize", window.window, width, height, "windowmove", window.window, 0, 0, "windowfocus", window.window)
         time.sleep(4)
-        xdotool("key", "b", *["bracketright"] * 24)
+        xdotool("key", "b", *["bracketright"] * 14)
         for what in ["nothing else", "pictures are painted"]:
             ends = threading.Event()
             if what != "nothing else":
-                threading.Thread(target=paint, args=(given.program, Path(home), ends)).start()
+                threading.Thread(target=paint, args=(given.program, home, ends)).start()
             times = window.strokes(display, (int(width), int(height)))
             ends.set()
             print(f"a stroke on 4096x4096, {what}: there after {told(times)}")

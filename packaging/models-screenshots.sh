@@ -16,7 +16,7 @@ for model in sd1:dreamshaper_8 sd1:v1-5-pruned-emaonly-fp16 xl:sd_xl_base_1.0 xl
     "$python" benches/full_size.py hollow "${model%%:*}" "$home/models/${model##*:}.safetensors"
 done
 convert assets/models/bozzetto/things.jpg -resize 256x256^ -gravity center -extent 256x256 "$home/models/dreamshaper_8.png"
-convert assets/screenshots/painted.png -crop 500x500+300+200 +repage -resize 256x256 "$home/models/sd_xl_base_1.0.png"
+convert assets/screenshots/painted.png -crop 500x500+448+180 +repage -resize 256x256 "$home/models/sd_xl_base_1.0.png"
 
 # A hub with one model, that gives a piece of its files every tenth of a second.
 "$python" - "$home/port" <<'PLAY' &
@@ -100,6 +100,6 @@ xdotool key Escape
 sleep 0.5
 # File, "Get models…", and the first of them.
 click 100 19
-click 150 282 3
+click 150 384 3
 click 876 168 "${downloading:-8}"
 shot download
