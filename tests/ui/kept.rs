@@ -126,3 +126,26 @@ fn what_is_scrolled_and_what_comes_and_goes_over_the_canvas_looks_like_a_window_
         window.looks_the_same_drawn_whole("closing the gallery");
     }
 }
+
+/// A window of one image, whose texture is made anew while the shape that shows it stays as it was.
+struct OneImage(egui::TextureHandle);
+
+impl eframe::App for OneImage {
+    fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+        ui.image((self.0.id(), vec2(32.0, 32.0)));
+    }
+}
+
+#[test]
+fn an_image_that_changes_in_its_place_is_drawn_anew() {
+    let image = |colour| egui::ColorImage::filled([4, 4], colour);
+    let mut harness = Harness::builder().with_size([64.0, 64.0]).wgpu().build_eframe(|cc| {
+        KeptWindow::install(&cc.egui_ctx, cc.wgpu_render_state.as_ref().unwrap());
+        OneImage(cc.egui_ctx.load_texture("one", image(egui::Color32::RED), egui::TextureOptions::NEAREST))
+    });
+    for colour in [egui::Color32::RED, egui::Color32::GREEN] {
+        harness.state_mut().0.set(image(colour), egui::TextureOptions::NEAREST);
+        harness.step();
+        assert_eq!(harness.render().unwrap().get_pixel(20, 20).0, colour.to_array());
+    }
+}
