@@ -3,8 +3,8 @@
 // One rule decides every pixel of the picture and of the mask: a screen pixel shows the average of the image area that it
 // covers. Magnified, that is nearest-neighbour with clean edges between texels; reduced, it is a box filter, so that
 // nothing shimmers when the view moves. It reads the level of the textures whose texels are half a screen pixel wide to a whole
-// one: few of them lie under a pixel, however large the picture is. Previews are far smaller than what they stand for and are
-// drawn through a cubic B-spline instead, which has no visible grid.
+// one: few of them lie under a pixel, however large the picture is. Previews are far smaller than what they stand for; their
+// texture is magnified beforehand (render/spline.rs), and a screen pixel shows the texel under its middle.
 //
 // The CPU twin is render::canvas::canvas; a test holds the two against each other. No sampler, no storage buffer and no
 // compute pass: it runs on WebGL2-class hardware. Colours are premultiplied and stay in gamma space, as egui blends.
@@ -86,31 +86,11 @@ fn area(source: texture_2d<f32>, low: vec2<f32>, high: vec2<f32>) -> vec4<f32> {
     return sum / total;
 }
 
-// Weights of the four texels around a place `f` of the way from the second to the third: the uniform cubic B-spline.
-fn spline_weights(f: f32) -> vec4<f32> {
-    let g = 1.0 - f;
-    return vec4<f32>(
-        g * g * g,
-        3.0 * f * f * f - 6.0 * f * f + 4.0,
-        3.0 * g * g * g - 6.0 * g * g + 4.0,
-        f * f * f,
-    ) / 6.0;
-}
-
-fn preview_spline(at: vec2<f32>) -> vec4<f32> {
+// The texel of the preview that lies at a place of the picture.
+fn of_preview(at: vec2<f32>) -> vec4<f32> {
     let size = vec2<i32>(textureDimensions(preview));
-    let texel = (at - canvas.part.xy) * vec2<f32>(size) / canvas.part.zw - vec2<f32>(0.5);
-    let base = floor(texel);
-    let across = spline_weights(texel.x - base.x);
-    let down = spline_weights(texel.y - base.y);
-    var sum = vec4<f32>(0.0);
-    for (var row = 0; row < 4; row++) {
-        for (var column = 0; column < 4; column++) {
-            let here = clamp(vec2<i32>(base) + vec2<i32>(column - 1, row - 1), vec2<i32>(0), size - vec2<i32>(1));
-            sum += across[column] * down[row] * textureLoad(preview, here, 0);
-        }
-    }
-    return sum;
+    let texel = vec2<i32>((at - canvas.part.xy) * vec2<f32>(size) / canvas.part.zw);
+    return textureLoad(preview, clamp(texel, vec2<i32>(0), size - vec2<i32>(1)), 0);
 }
 
 fn over(top: vec4<f32>, bottom: vec4<f32>) -> vec4<f32> {
@@ -184,7 +164,7 @@ fn fragment(@builtin(position) position: vec4<f32>) -> @location(0) vec4<f32> {
     }
     let place = (low + high) * 0.5;
     if SHOWS >= 2u && SHOWS <= 4u && all(place >= canvas.part.xy) && all(place < canvas.part.xy + canvas.part.zw) {
-        let estimate = over(preview_spline(place), ground);
+        let estimate = over(of_preview(place), ground);
         if SHOWS == 4u {
             inside = mix(inside, estimate, area(mask, first, end).r);
         } else {

@@ -6,6 +6,7 @@ use crate::session::{Action, Session, Shown, Wish};
 use crate::ui::{self, Ask, ViewState, theme};
 use egui::{Context, Event, ViewportCommand};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The window's state: the session, and what only the window knows.
 pub struct App {
@@ -18,11 +19,14 @@ pub struct App {
     title: String,
 }
 
+/// How far apart the previews are where the processor draws the window, too: each takes as long as several steps of a small model.
+const SLOW_STEPS: Duration = Duration::from_millis(100);
+
 impl App {
     /// A window around a session. Fails if there is nothing to draw with.
     pub fn new(
         cc: &eframe::CreationContext<'_>,
-        session: Session,
+        mut session: Session,
         dialogs: Box<dyn Dialogs>,
         device: &str,
     ) -> Result<Self, String> {
@@ -34,6 +38,7 @@ impl App {
         let is_fast = render::is_fast(state);
         if !is_fast {
             KeptWindow::install(&cc.egui_ctx, state);
+            session.tell_steps_every(SLOW_STEPS);
         }
         let view = ViewState { marches: is_fast, ..ViewState::default() };
         Ok(Self { session, view, asking, device: device.to_owned(), title: String::new() })

@@ -5,15 +5,19 @@
 //! slow, previews are dropped and everything else waits. Both queues belong to the client, so that a thread that died leaves
 //! the jobs that wait in place for the one that follows it.
 
-use super::{Command, Event, Job};
+use super::{Command, Event, Job, JobId};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, unbounded};
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How many events wait before previews are dropped.
 const EVENTS: usize = 64;
 
 type Wake = Arc<Mutex<dyn Fn() + Send>>;
+/// How many milliseconds lie between two steps that are told, at least.
+type Pace = Arc<AtomicU64>;
 type Start = Box<dyn Fn(Peer) + Send>;
 
 /// The end that asks for pictures. Dropping it ends the engine; a picture that is being painted is thrown away.
@@ -25,6 +29,7 @@ pub struct Client {
     /// Only a peer keeps it alive, so that a client without one knows it.
     peer_lives: Weak<()>,
     wake: Wake,
+    pace: Pace,
     start: Option<Start>,
 }
 
@@ -33,6 +38,8 @@ pub struct Peer {
     commands: Receiver<Command>,
     events: Sender<Event>,
     wake: Wake,
+    pace: Pace,
+    last_step: Cell<Option<(JobId, Instant)>>,
     lives: Option<Arc<()>>,
 }
 
@@ -52,6 +59,7 @@ pub fn channel(wake: impl Fn() + Send + 'static) -> (Client, Peer) {
         next_events,
         peer_lives: Weak::new(),
         wake: Arc::new(Mutex::new(wake)),
+        pace: Pace::default(),
         start: None,
     };
     let peer = client.peer();
@@ -74,8 +82,15 @@ impl Client {
             commands: self.next_commands.clone(),
             events: self.next_events.clone(),
             wake: Arc::clone(&self.wake),
+            pace: Arc::clone(&self.pace),
+            last_step: Cell::new(None),
             lives: Some(peer_lives),
         }
+    }
+
+    /// Has the steps of a job told no more often than this, for who takes long to show them. At first all are.
+    pub fn tell_steps_every(&self, pace: Duration) {
+        self.pace.store(pace.as_millis() as u64, Ordering::Relaxed);
     }
 
     /// Queues a command. It waits until the engine is free, also while there is no thread.
@@ -155,6 +170,16 @@ impl Peer {
         sent
     }
 
+    /// Whether a step of this job is to be told now. The first of a job is.
+    pub(super) fn is_step_due(&self, job: JobId) -> bool {
+        let pace = Duration::from_millis(self.pace.load(Ordering::Relaxed));
+        let is_early = self.last_step.get().is_some_and(|(last, at)| last == job && at.elapsed() < pace);
+        if !is_early {
+            self.last_step.set(Some((job, Instant::now())));
+        }
+        !is_early
+    }
+
     fn wake(&self) {
         let wake = self.wake.lock().unwrap_or_else(PoisonError::into_inner);
         wake();
@@ -174,5 +199,21 @@ impl Drop for Peer {
 impl std::fmt::Debug for Peer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Peer").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_told_as_often_as_they_are_wanted_and_the_first_of_a_job_at_once() {
+        let (client, peer) = channel(|| ());
+        let due = |job: u64| peer.is_step_due(JobId(job));
+        assert_eq!([due(1), due(1), due(1)], [true; 3]);
+        client.tell_steps_every(Duration::from_secs(3600));
+        assert_eq!([due(1), due(2), due(2), due(3)], [false, true, false, true]);
+        client.tell_steps_every(Duration::ZERO);
+        assert!(due(3));
     }
 }

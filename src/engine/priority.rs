@@ -11,7 +11,7 @@ pub enum Priority {
     BelowWindow,
 }
 
-/// Of 0 to 99, where 50 is a usual thread's. A niceness of 9 on Linux, *below normal* on Windows.
+/// Of 0 to 99, where 50 is a usual thread's: *below normal* on Windows.
 const BELOW_NORMAL: u8 = 25;
 
 impl Priority {
@@ -28,7 +28,27 @@ impl Priority {
     }
 }
 
+/// On Linux niceness says how much of a processor a thread gets, but not how soon: since its version 6.6 a thread that wakes up waits until the one
+/// that runs has had its slice, some three milliseconds, and a frame is handed from thread to thread a few times. What runs under `SCHED_IDLE`
+/// (sched(7)) gives way at once.
+#[cfg(target_os = "linux")]
 fn step_back() {
+    use thread_priority::{
+        NormalThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id,
+    };
+    let policy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+    if let Err(error) = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, policy) {
+        tracing::debug!("the system does not let a thread give way: {error:?}");
+        be_below_normal();
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn step_back() {
+    be_below_normal();
+}
+
+fn be_below_normal() {
     let priority = ThreadPriority::Crossplatform(BELOW_NORMAL.try_into().expect("it is below 100"));
     if let Err(error) = set_current_thread_priority(priority) {
         tracing::debug!("the system does not let a thread step back: {error:?}");
@@ -36,26 +56,25 @@ fn step_back() {
 }
 
 #[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
-    #[cfg(target_os = "linux")]
     use super::*;
 
-    /// The 19th field of proc(5)'s stat, the 17th behind the name.
-    #[cfg(target_os = "linux")]
-    fn niceness() -> i32 {
+    /// The 41st field of proc(5)'s stat, the 39th behind the name: how a thread is scheduled.
+    fn policy() -> i32 {
         let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
-        stat.rsplit_once(')').unwrap().1.split_whitespace().nth(16).unwrap().parse().unwrap()
+        stat.rsplit_once(')').unwrap().1.split_whitespace().nth(38).unwrap().parse().unwrap()
     }
 
     #[test]
-    #[cfg(target_os = "linux")]
-    fn threads_that_compute_step_back_and_others_do_not() {
-        let usual = niceness();
+    fn threads_that_compute_give_way_and_others_do_not() {
+        const SCHED_IDLE: i32 = 5;
+        let usual = policy();
         let inference = std::thread::Builder::new().spawn(|| {
             Priority::BelowWindow.take();
-            niceness()
+            policy()
         });
-        assert_eq!(inference.unwrap().join().unwrap(), 9);
-        assert_eq!(niceness(), usual, "only the threads that compute step back");
+        assert_eq!(inference.unwrap().join().unwrap(), SCHED_IDLE);
+        assert_eq!(policy(), usual, "only the threads that compute step back");
     }
 }

@@ -428,7 +428,7 @@ impl Watch<'_> {
                 self.peer.tell(Event::JobPhase { id, phase })?;
             }
             Progress::Step { index, count, denoised, .. } => {
-                if let Some(previews) = &mut self.previews {
+                if let Some(previews) = self.previews.as_mut().filter(|_| self.peer.is_step_due(id)) {
                     let preview = Arc::new(previews.of(denoised)?);
                     self.peer.tell(Event::JobStep { id, index, count, preview, hints: self.hints.get() })?;
                 }

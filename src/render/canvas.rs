@@ -115,7 +115,7 @@ impl Texels<'_> {
 const MAX_TAPS: i32 = 32;
 
 /// The colour of the screen pixel whose middle is `at`, in target pixels from the viewport's top left corner. The textures are given at the
-/// level that `u` names, a preview that is drawn through a spline at its only one.
+/// level that `u` names, a preview at its only one.
 pub fn canvas(u: &CanvasUniforms, picture: Texels, preview: Texels, mask: Texels, at: [f32; 2]) -> Colour {
     let top_left = [u.place[0], u.place[1]];
     let scale = [u.place[2], u.place[3]];
@@ -153,7 +153,7 @@ pub fn canvas(u: &CanvasUniforms, picture: Texels, preview: Texels, mask: Texels
         && u.show[0] < 4.5
         && (0..2).all(|i| place[i] >= u.part[i] && place[i] < u.part[i] + u.part[i + 2])
     {
-        let estimate = over(spline(preview, u.part, place), checker);
+        let estimate = over(of_preview(preview, u.part, place), checker);
         let [shown] = if u.show[0] > 3.5 { average(mask.last(), first, end, |x, y| [mask.value(x, y)]) } else { [1.0] };
         inside = std::array::from_fn(|c| inside[c] * (1.0 - shown) + estimate[c] * shown);
     }
@@ -204,34 +204,14 @@ fn average<const N: usize>(
     sum.map(|s| s / total)
 }
 
-/// The uniform cubic B-spline through `preview`, which stands for a part of the picture, at a place in that.
-fn spline(preview: Texels, part: [f32; 4], at: [f32; 2]) -> Colour {
+/// The texel of the preview, which stands for a part of the picture, that lies at a place in that.
+fn of_preview(preview: Texels, part: [f32; 4], at: [f32; 2]) -> Colour {
     let last = preview.last();
-    let texel: [f32; 2] = std::array::from_fn(|i| (at[i] - part[i]) * (last[i] + 1) as f32 / part[i + 2] - 0.5);
-    let base = texel.map(f32::floor);
-    let weights: [[f32; 4]; 2] = std::array::from_fn(|i| spline_weights(texel[i] - base[i]));
-    let mut sum = [0.0; 4];
-    for (row, down) in weights[1].iter().enumerate() {
-        for (column, across) in weights[0].iter().enumerate() {
-            let x = (base[0] as i32 + column as i32 - 1).clamp(0, last[0]);
-            let y = (base[1] as i32 + row as i32 - 1).clamp(0, last[1]);
-            let here = preview.colour(x, y);
-            for (s, h) in sum.iter_mut().zip(here) {
-                *s += across * down * h;
-            }
-        }
-    }
-    sum
-}
-
-fn spline_weights(f: f32) -> [f32; 4] {
-    let g = 1.0 - f;
-    [
-        g * g * g / 6.0,
-        (3.0 * f * f * f - 6.0 * f * f + 4.0) / 6.0,
-        (3.0 * g * g * g - 6.0 * g * g + 4.0) / 6.0,
-        f * f * f / 6.0,
-    ]
+    let [x, y] = std::array::from_fn(|i| {
+        let texel = (at[i] - part[i]) * (last[i] + 1) as f32 / part[i + 2];
+        (texel as i32).clamp(0, last[i])
+    });
+    preview.colour(x, y)
 }
 
 /// `first` and `end` are the box under the pixel, in texels.
@@ -318,12 +298,5 @@ mod tests {
     #[test]
     fn nothing_is_drawn_beside_the_picture_but_the_backdrop() {
         assert_eq!(pixel(&uniforms(1.0), &columns(), [30.5, 30.5]), [0.1, 0.1, 0.1, 1.0]);
-    }
-
-    #[test]
-    fn the_weights_of_the_spline_sum_to_one() {
-        for f in [0.0, 0.3, 0.99] {
-            assert!((spline_weights(f).iter().sum::<f32>() - 1.0).abs() < 1e-6);
-        }
     }
 }

@@ -1,8 +1,8 @@
 //! Where two frames of the window differ.
 
-use eframe::egui::emath::Rot2;
-use eframe::egui::epaint::ClippedShape;
-use eframe::egui::{Rect, Shape};
+use eframe::egui::emath::{Rot2, TSTransform};
+use eframe::egui::epaint::{ClippedShape, RectShape};
+use eframe::egui::{CornerRadius, Rect, Shape, pos2};
 
 /// Boxes that have to be drawn anew, in points. They may overlap; what lies in two is drawn twice, and the same.
 #[derive(Debug, Default)]
@@ -64,6 +64,45 @@ fn drawn(shape: &Shape) -> Rect {
     }
 }
 
+/// What an area shows, cut into boxes of whole pixels: with each the index of the lowest shape that is seen in it, if that covers all of the box.
+/// Below it nothing need be drawn, and where the canvas is drawn that spares a driver without a card most of its work.
+pub(super) fn parts(area: Rect, shapes: &[ClippedShape], pixels_per_point: f32) -> Vec<(Rect, Option<usize>)> {
+    let most_of_it = |shape: &ClippedShape| {
+        let covered = covered(shape, pixels_per_point)?.intersect(area);
+        (covered.is_positive() && covered.area() > area.area() / 2.0).then_some(covered)
+    };
+    let found = shapes.iter().enumerate().rev().find_map(|(index, shape)| Some((most_of_it(shape)?, index)));
+    let Some((covered, index)) = found else { return vec![(area, None)] };
+    let beside = [
+        Rect::from_min_max(area.min, pos2(area.right(), covered.top())),
+        Rect::from_min_max(pos2(area.left(), covered.bottom()), area.max),
+        Rect::from_min_max(pos2(area.left(), covered.top()), pos2(covered.left(), covered.bottom())),
+        Rect::from_min_max(pos2(covered.right(), covered.top()), pos2(area.right(), covered.bottom())),
+    ];
+    let beside = beside.into_iter().filter(Rect::is_positive).map(|area| (area, None));
+    beside.chain([(covered, Some(index))]).collect()
+}
+
+/// The box of whole pixels of which a shape leaves nothing to be seen of what lies below.
+fn covered(shape: &ClippedShape, pixels_per_point: f32) -> Option<Rect> {
+    let rect = match &shape.shape {
+        // The canvas, which is the only one of its kind.
+        Shape::Callback(callback) => callback.rect,
+        // Edges may be softened.
+        Shape::Rect(rect) if is_solid(rect) => rect.rect.shrink(1.0 / pixels_per_point),
+        _ => return None,
+    };
+    let is_where_it_says = shape.transform_after_tessellation == TSTransform::IDENTITY;
+    let pixels = rect.intersect(shape.clip_rect) * pixels_per_point;
+    let whole = Rect::from_min_max(pixels.min.ceil(), pixels.max.floor()) / pixels_per_point;
+    (is_where_it_says && whole.is_positive()).then_some(whole)
+}
+
+fn is_solid(rect: &RectShape) -> bool {
+    let is_sharp = rect.corner_radius == CornerRadius::ZERO && rect.blur_width == 0.0 && rect.angle == 0.0;
+    rect.fill.is_opaque() && is_sharp && rect.brush.is_none()
+}
+
 /// Calls `differs` with each shape of one frame that the other does not have, in the same order among those that both have: where none of
 /// them is, both frames look the same. Callbacks count as equal where they are of the same box; what they draw is told apart.
 pub(super) fn differences(before: &[ClippedShape], after: &[ClippedShape], mut differs: impl FnMut(&ClippedShape)) {
@@ -98,8 +137,7 @@ fn is_same(a: &ClippedShape, b: &ClippedShape) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use eframe::egui::emath::TSTransform;
-    use eframe::egui::{Color32, pos2, vec2};
+    use eframe::egui::{Color32, vec2};
 
     fn square(x: f32, y: f32) -> ClippedShape {
         let rect = Rect::from_min_size(pos2(x, y), vec2(10.0, 10.0));
@@ -152,5 +190,26 @@ mod tests {
             damage.add(Rect::from_min_size(pos2(i as f32 * 97.0 % 990.0, i as f32 * 7.0), vec2(1.0, 1.0)));
         }
         assert!(damage.areas(window, 1.0).count() <= Damage::MOST);
+    }
+
+    #[test]
+    fn what_is_covered_is_not_drawn_and_what_lies_beside_it_is() {
+        let place =
+            |left: f32, top: f32, right: f32, bottom: f32| Rect::from_min_max(pos2(left, top), pos2(right, bottom));
+        let filled = |rect, colour| ClippedShape { shape: Shape::rect_filled(rect, 0.0, colour), ..square(0.0, 0.0) };
+        let area = place(10.0, 10.0, 110.0, 110.0);
+        let ground = filled(place(0.0, 0.0, 200.0, 200.0), Color32::BLACK);
+        let glass = filled(place(0.0, 0.0, 200.0, 200.0), Color32::from_black_alpha(200));
+        assert_eq!(parts(area, &[glass.clone()], 1.0), [(area, None)], "what is seen through covers nothing");
+        assert_eq!(parts(area, &[square(50.0, 50.0)], 1.0), [(area, None)], "too small to be worth it");
+        assert_eq!(parts(area, &[ground.clone(), glass.clone()], 1.0), [(area, Some(0))]);
+        let sheet = filled(place(19.6, 0.0, 200.0, 99.5), Color32::WHITE);
+        let found = parts(area, &[ground, sheet.clone(), glass], 1.0);
+        let kept = place(21.0, 10.0, 110.0, 98.0);
+        assert_eq!(found.last(), Some(&(kept, Some(1))), "whole pixels, less a softened edge");
+        let beside: Vec<_> = found[..found.len() - 1].iter().map(|(rect, _)| *rect).collect();
+        assert_eq!(beside, [place(10.0, 98.0, 110.0, 110.0), place(10.0, 10.0, 21.0, 98.0)]);
+        let clipped = ClippedShape { clip_rect: place(0.0, 0.0, 70.0, 200.0), ..sheet };
+        assert_eq!(parts(area, &[clipped], 1.0), [(area, None)]);
     }
 }

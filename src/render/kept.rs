@@ -3,7 +3,7 @@
 //! before, and only the boxes where they differ are drawn anew. eframe gets one shape to draw, which is that texture.
 
 use super::canvas::CanvasUniforms;
-use super::damage::{Damage, bounds, differences};
+use super::damage::{Damage, bounds, differences, parts};
 use super::gpu;
 use super::levels::Upload;
 use super::shaders::WINDOW;
@@ -159,16 +159,16 @@ impl egui_wgpu::CallbackTrait for Frame {
 fn jobs(ctx: &Context, damage: &Damage, shapes: &[ClippedShape], screen: &ScreenDescriptor) -> Vec<ClippedPrimitive> {
     let [width, height] = screen.size_in_pixels.map(|side| side as f32 / screen.pixels_per_point);
     let window = Rect::from_min_size(pos2(0.0, 0.0), vec2(width, height));
+    let areas = damage.areas(window, screen.pixels_per_point);
     let mut within = Vec::new();
-    for area in damage.areas(window, screen.pixels_per_point) {
-        let ground = Shape::rect_filled(area.expand(2.0), 0.0, Color32::BLACK);
-        within.push(ClippedShape {
-            clip_rect: area,
-            shape: ground,
-            transform_after_tessellation: TSTransform::IDENTITY,
-        });
+    for (area, lowest) in areas.flat_map(|area| parts(area, shapes, screen.pixels_per_point)) {
+        if lowest.is_none() {
+            let shape = Shape::rect_filled(area.expand(2.0), 0.0, Color32::BLACK);
+            let transform_after_tessellation = TSTransform::IDENTITY;
+            within.push(ClippedShape { clip_rect: area, shape, transform_after_tessellation });
+        }
         let lies_there = |shape: &&ClippedShape| bounds(shape).expand(1.0).intersects(area);
-        within.extend(shapes.iter().filter(lies_there).map(|shape| {
+        within.extend(shapes[lowest.unwrap_or(0)..].iter().filter(lies_there).map(|shape| {
             let clip_rect = shape.clip_rect.intersect(area);
             ClippedShape { clip_rect, ..shape.clone() }
         }));

@@ -1,6 +1,7 @@
 //! Texels on their way to the GPU, in several sizes: each level is half as wide and high as the one before it, so that a canvas that is
 //! seen small reads a few texels for each pixel of the screen instead of dozens.
 
+use super::spline::{magnification, magnified};
 use crate::geom::{Bounds, Extent};
 use crate::paint::{TILE_SIDE, Tile};
 use crate::pixels::Picture;
@@ -64,16 +65,21 @@ pub struct Upload {
 pub(super) type Levels = Vec<(Bounds, Vec<u8>)>;
 
 impl Upload {
-    /// How many levels the texture has. What is drawn through a spline needs only one.
+    /// How many levels the texture has. A preview has one, which is magnified.
     pub(super) fn level_count(&self) -> u32 {
-        if matches!((self.slot, &self.content), (Slot::Preview, Content::Picture(_))) { 1 } else { LEVELS }
+        if self.is_preview() { 1 } else { LEVELS }
+    }
+
+    fn is_preview(&self) -> bool {
+        matches!((self.slot, &self.content), (Slot::Preview, Content::Picture(_)))
     }
 
     /// How large the texture is: with room for whole texels of every level.
     pub(super) fn texture_extent(&self) -> Extent {
         let texels = fewer(self.extent, pixels_per_texel(self.extent));
-        if self.level_count() == 1 {
-            return texels;
+        if self.is_preview() {
+            let by = magnification(texels);
+            return Extent::new(texels.width * by, texels.height * by);
         }
         Extent::new(texels.width.next_multiple_of(COARSEST), texels.height.next_multiple_of(COARSEST))
     }
@@ -89,6 +95,10 @@ impl Upload {
             bytes = averaged(&bytes, self.bounds.extent, per_texel, channels);
         }
         let mut bounds = smaller(self.bounds, per_texel);
+        if self.is_preview() {
+            let bytes = magnified(&bytes, bounds.extent, magnification(bounds.extent));
+            return vec![(Bounds::whole(self.texture_extent()), bytes)];
+        }
         let mut levels = Vec::new();
         for _ in 1..self.level_count() {
             let half = match channels {
@@ -295,8 +305,11 @@ mod tests {
             bounds: Bounds::whole(extent),
             content: Content::Picture(Arc::clone(&picture)),
         };
-        assert_eq!((preview.texture_extent(), preview.levels().len()), (extent, 1));
-        assert_eq!(preview.levels()[0].1[..4], [100, 50, 0, 128]);
+        let magnified = Extent::new(21 * 31, 13 * 31);
+        assert_eq!(preview.texture_extent(), magnified);
+        let levels = preview.levels();
+        assert_eq!((levels.len(), levels[0].0), (1, Bounds::whole(magnified)));
+        assert!(levels[0].1.as_chunks::<4>().0.iter().all(|texel| *texel == [100, 50, 0, 128]));
     }
 
     #[test]

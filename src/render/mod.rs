@@ -9,6 +9,7 @@ mod gpu;
 mod kept;
 mod levels;
 mod shaders;
+mod spline;
 mod uploads;
 
 pub use gpu::{CanvasPaint, install, is_fast};

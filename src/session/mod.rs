@@ -67,6 +67,7 @@ use persist::{Keeper, Snapshot};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What a session is made from.
 pub struct Opening {
@@ -143,6 +144,8 @@ pub struct Session {
     paths: Paths,
     start_engine: Box<dyn FnMut() -> Client>,
     engine: Client,
+    /// How far apart the steps of a job are told, at least.
+    pace: Duration,
     /// How often a dead engine is started again before the person has to ask.
     restarts_left: u8,
     files: files::Files,
@@ -266,6 +269,7 @@ impl Session {
             found_settings: false,
             engine: start_engine(),
             start_engine,
+            pace: Duration::ZERO,
             restarts_left: RESTARTS,
             files: files::start(Arc::clone(&wake)),
             words: words::start(Arc::clone(&wake)),
@@ -380,6 +384,12 @@ impl Session {
     /// The chosen model, if it is there.
     pub fn model(&self) -> Option<&Model> {
         self.models.iter().find(|model| model.name == self.draft.model)
+    }
+
+    /// Has the steps of a job told no more often than this: for a window that takes long to show them.
+    pub fn tell_steps_every(&mut self, pace: Duration) {
+        self.pace = pace;
+        self.engine.tell_steps_every(pace);
     }
 
     /// Asks the engine for the chosen model, if it can be used.
