@@ -291,6 +291,11 @@ impl Document {
         self.history.leads_back_to(is_it)
     }
 
+    /// What is kept with the document that [`Self::redo`] leads to, where that is a change of all of it.
+    pub fn leads_on_to(&self) -> Option<&Beside> {
+        self.history.leads_on_to()
+    }
+
     /// Whether there is something to do again.
     pub fn can_redo(&self) -> bool {
         self.history.can_redo()

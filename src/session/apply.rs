@@ -1,6 +1,7 @@
 //! Carrying out what a person does.
 
 use super::archive::{self, Purpose};
+use super::closed::Errand;
 use super::document::sentence;
 use super::files::Task;
 use super::models::Added;
@@ -76,6 +77,7 @@ impl Session {
             Action::NewCanvas(extent) => self.new_canvas(extent),
             Action::TakeSettings(draft, guide) => self.take_settings(*draft, guide),
             Action::ClosePicture => self.close_picture(),
+            Action::OpenClosed(closed) => self.in_closed(Errand::Open(closed)),
             Action::OpenGuide(path) => self.ask_files(Task::OpenGuide(path)),
             Action::GuideByResult(id) => self.fetch(id, Purpose::Guide),
             Action::GuideByPicture => {

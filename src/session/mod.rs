@@ -8,6 +8,7 @@ mod action;
 mod apply;
 mod archive;
 mod canvas;
+mod closed;
 mod current;
 mod document;
 mod downloads;
@@ -40,6 +41,7 @@ mod worker;
 
 pub use action::Action;
 pub use canvas::{Shown, Wish};
+pub use closed::Closed;
 pub use downloads::Download;
 pub use draft::{Details, Draft, KnownVae, Model, ModelState, NotReady};
 pub use guide::ControlNetChoice;
@@ -135,6 +137,8 @@ pub struct Session {
     pub styles: Vec<Style>,
     /// How long the prompt and the negative prompt are, once that was counted.
     pub lengths: Option<[Length; 2]>,
+    /// The paintings that were closed without being saved, the newest first.
+    pub closed: Vec<Closed>,
     /// What the user configured.
     pub settings: Settings,
     /// Whether the picture opened last carried settings, for [`Action::UseSettings`].
@@ -185,6 +189,8 @@ pub struct Session {
     kept: Option<current::Sign>,
     /// What was to be painted next in documents that others took the place of.
     left: Vec<current::Left>,
+    /// The files of documents, by their numbers, that were put away unsaved.
+    put_away: HashMap<u64, PathBuf>,
     /// Grows with every document that is opened or begun, and the number of this one.
     documents: u64,
     opened: u64,
@@ -260,6 +266,7 @@ impl Session {
             previews: HashMap::new(),
             styles: Vec::new(),
             lengths: None,
+            closed: Vec::new(),
             precisions,
             upscalers,
             controlnets,
@@ -298,6 +305,7 @@ impl Session {
             file: snapshot.file.filter(|_| !is_damaged).map(Arc::from),
             kept: None,
             left: Vec::new(),
+            put_away: HashMap::new(),
             documents: 0,
             opened: 0,
         };
@@ -340,6 +348,7 @@ impl Session {
             );
         }
         self.list_more();
+        self.in_closed(closed::Errand::Look);
         self.look_at_styles();
         self.recall_hashes();
         self.refresh();

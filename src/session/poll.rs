@@ -483,6 +483,7 @@ impl Session {
             Done::ProjectSaved { path, outcome: Err(error), .. } => {
                 self.notices.error(format!("{} was not saved: {error}", name_of(&path)));
             }
+            Done::Closed(report) => self.take_closed(report),
             Done::Settings(Ok(())) => {}
             Done::Settings(Err(error)) => {
                 self.notices.error(sentence(&error.to_string()));

@@ -1,5 +1,6 @@
 //! The session with an engine played by hand and a folder of its own.
 
+mod closed;
 mod document;
 mod downloads;
 mod failures;
