@@ -190,17 +190,21 @@ impl Document {
     pub fn with_mask_layers(&self) -> Option<Self> {
         self.mask_layers().next()?;
         let mask = self.whole_mask();
-        let masks_something = !mask.is_empty();
-        Some(Self {
+        Some(Self { masks_something: !mask.is_empty(), mask: OnceLock::from(mask), ..self.without_past() })
+    }
+
+    /// The same document with nothing to undo.
+    pub(super) fn without_past(&self) -> Self {
+        Self {
             stack: self.stack.clone(),
             seen: self.seen.clone(),
             picture: self.picture.clone(),
-            mask: OnceLock::from(mask),
-            masks_something,
+            mask: self.mask.clone(),
+            masks_something: self.masks_something,
             beside: self.beside.clone(),
             revision: self.revision,
             ..Self::new(self.extent)
-        })
+        }
     }
 
     /// Whether anything is masked, be it on a layer.

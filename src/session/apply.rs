@@ -31,6 +31,7 @@ impl Session {
 
     #[expect(clippy::too_many_lines, reason = "a table: an arm for each action")]
     fn carry_out(&mut self, action: Action) {
+        self.finish_filling();
         if !matches!(action, Action::AdjustMask { .. }) {
             self.document.finish_adjusting();
         }

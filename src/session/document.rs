@@ -161,15 +161,6 @@ impl Session {
         self.edit(Edit::Paint(painting));
     }
 
-    /// Fills what looks like this pixel.
-    pub(super) fn fill(&mut self, x: u32, y: u32) {
-        if !self.begin_painting() {
-            return;
-        }
-        self.palette.note_use();
-        self.edit(Edit::Fill { bucket: self.palette.bucket(), x, y });
-    }
-
     /// Cuts the canvas or makes room; the box that is painted stays over what it lay over.
     pub(super) fn reframe(&mut self, frame: Frame) {
         let (was, revision) = (self.document.extent(), self.document.revision());

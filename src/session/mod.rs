@@ -14,6 +14,7 @@ mod document;
 mod downloads;
 mod draft;
 mod files;
+mod filling;
 mod guide;
 mod hashing;
 mod hints;
@@ -158,6 +159,7 @@ pub struct Session {
     hashing: hashing::Hashing,
     download_thread: downloads::Downloads,
     mixer: mixing::Mixer,
+    filler: filling::Filler,
     keeper: Keeper,
     /// Let go after the keeper has written what waited. None while another program keeps the state.
     claim: Option<persist::Claim>,
@@ -282,6 +284,7 @@ impl Session {
             download_thread: downloads::Downloads::start(Arc::clone(&wake), None),
             hashing: hashing::Hashing::start(Arc::clone(&wake), paths.hashes_file()),
             mixer: mixing::start(Arc::clone(&wake)),
+            filler: filling::start(Arc::clone(&wake)),
             keeper: if claim.is_some() { Keeper::start(folder, wake) } else { Keeper::idle() },
             claim,
             settings,

@@ -24,6 +24,7 @@ impl Session {
     }
 
     pub(super) fn poll_at(&mut self, now: Instant) {
+        self.fill_on();
         // Asked before the events are read: what a thread tells before it dies is there by then.
         let was_alive = self.engine.is_alive();
         while let Some(event) = self.engine.try_event() {

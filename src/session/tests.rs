@@ -4,6 +4,7 @@ mod closed;
 mod document;
 mod downloads;
 mod failures;
+mod filling;
 mod guide;
 mod hints;
 mod keeping;
