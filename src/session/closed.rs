@@ -164,14 +164,14 @@ impl Session {
     }
 
     pub(super) fn put_away(&mut self, leaving: Box<Leaving>) {
-        let before = self.put_away.remove(&leaving.opened);
+        let before = self.copies.remove(&leaving.opened);
         self.closed.retain(|closed| Some(&closed.path) != before.as_ref());
         self.in_closed(Errand::Keep { leaving, before });
     }
 
     /// A file has all of a document: what was put away of it is not needed any more.
     pub(super) fn need_not_put_away(&mut self, opened: u64) {
-        if let Some(file) = self.put_away.remove(&opened) {
+        if let Some(file) = self.copies.remove(&opened) {
             self.in_closed(Errand::Forget(file));
         }
     }
@@ -187,7 +187,7 @@ impl Session {
             Some(Came::Kept { opened, name, file }) => {
                 self.note_put_away(opened, file.is_ok());
                 match file {
-                    Ok(file) => drop(self.put_away.insert(opened, file)),
+                    Ok(file) => drop(self.copies.insert(opened, file)),
                     Err(error) => {
                         self.notices.error(format!(
                             "“{name}” was not saved, and could not be put away either: {error}. Bring it back by undo, and save it, \
@@ -202,8 +202,8 @@ impl Session {
                 if self.opened != before {
                     // What it was put away in is no file of the person's own, and its own is behind.
                     self.kept = None;
-                    self.put_away.retain(|_, file| *file != closed.path);
-                    self.put_away.insert(self.opened, closed.path);
+                    self.copies.retain(|_, file| *file != closed.path);
+                    self.copies.insert(self.opened, closed.path);
                 }
             }
             Some(Came::Opened { closed, project: Err(error) }) => {

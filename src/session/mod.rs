@@ -192,7 +192,7 @@ pub struct Session {
     /// What was to be painted next in documents that others took the place of.
     left: Vec<current::Left>,
     /// The files of documents, by their numbers, that were put away unsaved.
-    put_away: HashMap<u64, PathBuf>,
+    copies: HashMap<u64, PathBuf>,
     /// Grows with every document that is opened or begun, and the number of this one.
     documents: u64,
     opened: u64,
@@ -308,7 +308,7 @@ impl Session {
             file: snapshot.file.filter(|_| !is_damaged).map(Arc::from),
             kept: None,
             left: Vec::new(),
-            put_away: HashMap::new(),
+            copies: HashMap::new(),
             documents: 0,
             opened: 0,
         };

@@ -1,9 +1,10 @@
 //! What was closed without being saved: a menu of it, and a button for the newest where nothing is on the canvas.
 
 use super::state::Outbox;
+use super::theme::space;
 use crate::session::{Action, Closed, Session, Shown};
 use egui::{Button, Ui, vec2};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// The menu within the File menu.
 pub(super) fn closed_menu_ui(ui: &mut Ui, session: &Session, out: &mut Outbox) {
@@ -23,9 +24,13 @@ pub(super) fn closed_menu_ui(ui: &mut Ui, session: &Session, out: &mut Outbox) {
     });
 }
 
-/// A button that brings the newest back onto an empty canvas.
+/// A button that brings the newest back onto an empty canvas, for a day.
 pub(super) fn newest_closed_ui(ui: &mut Ui, session: &Session, out: &mut Outbox) {
-    let Some(closed) = session.closed.first().filter(|_| matches!(session.canvas(), Shown::Empty(_))) else { return };
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let is_empty = matches!(session.canvas(), Shown::Empty(_));
+    let is_new = |closed: &&Closed| is_empty && closed.at.elapsed().is_ok_and(|age| age < DAY);
+    let Some(closed) = session.closed.first().filter(is_new) else { return };
+    ui.add_space(space::SMALL);
     let text = format!("Go on with \u{201c}{}\u{201d}, closed {}", closed.name, age(closed));
     let about = "It was not saved. File \u{2192} Recently closed has the others.";
     if ui.add(Button::new(text).wrap()).on_hover_text(about).clicked() {
@@ -51,7 +56,7 @@ fn ago(at: SystemTime, now: SystemTime) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::{Duration, UNIX_EPOCH};
+    use std::time::UNIX_EPOCH;
 
     #[test]
     fn how_long_ago_something_was_is_said_in_words() {

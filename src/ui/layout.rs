@@ -169,7 +169,6 @@ fn side_panel(ui: &mut Ui, session: &mut Session, view: &mut ViewState, out: &mu
                     ui.add_space(space::GROUP);
                     start_panel::start_panel_ui(ui, session, view, out);
                 } else {
-                    ui.add_space(space::SMALL);
                     closed_menu::newest_closed_ui(ui, session, out);
                 }
                 guide_panel::guide_panel_ui(ui, session, view, out);
