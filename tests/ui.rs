@@ -45,6 +45,8 @@ impl Dialogs for Chosen {
     }
 }
 
+#[path = "ui/closed.rs"]
+mod closed;
 #[path = "ui/finer.rs"]
 mod finer;
 #[path = "ui/frames.rs"]

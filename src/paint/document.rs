@@ -190,17 +190,21 @@ impl Document {
     pub fn with_mask_layers(&self) -> Option<Self> {
         self.mask_layers().next()?;
         let mask = self.whole_mask();
-        let masks_something = !mask.is_empty();
-        Some(Self {
+        Some(Self { masks_something: !mask.is_empty(), mask: OnceLock::from(mask), ..self.without_past() })
+    }
+
+    /// The same document with nothing to undo.
+    pub(super) fn without_past(&self) -> Self {
+        Self {
             stack: self.stack.clone(),
             seen: self.seen.clone(),
             picture: self.picture.clone(),
-            mask: OnceLock::from(mask),
-            masks_something,
+            mask: self.mask.clone(),
+            masks_something: self.masks_something,
             beside: self.beside.clone(),
             revision: self.revision,
             ..Self::new(self.extent)
-        })
+        }
     }
 
     /// Whether anything is masked, be it on a layer.
@@ -289,6 +293,11 @@ impl Document {
     /// Whether there is still what takes it back to where such a thing was kept with it.
     pub fn leads_back_to(&self, is_it: impl Fn(&Beside) -> bool) -> bool {
         self.history.leads_back_to(is_it)
+    }
+
+    /// What is kept with the document that [`Self::redo`] leads to, where that is a change of all of it.
+    pub fn leads_on_to(&self) -> Option<&Beside> {
+        self.history.leads_on_to()
     }
 
     /// Whether there is something to do again.

@@ -53,7 +53,7 @@ pub enum Error {
     /// More layers than can be handled.
     #[error("there are {} layers, the most that there may be: merge some", Stack::MOST_LAYERS)]
     TooManyLayers,
-    /// A stroke that was begun on something else.
-    #[error("the picture changed while the stroke was made: paint it again")]
+    /// A stroke that was begun on something else, or what was filled in it.
+    #[error("the picture changed while this was painted: paint it again")]
     Outdated,
 }

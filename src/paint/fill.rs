@@ -1,6 +1,7 @@
 //! Filling what looks alike.
 
 use super::document::Document;
+use super::hands::promptly;
 use super::painting::{PaintBrush, Painting};
 use super::{Brush, Error, Ink, TILE_SIDE, Tiles};
 use crate::geom::{Bounds, Extent};
@@ -20,6 +21,28 @@ pub struct Bucket {
     pub connected: bool,
     /// Whether all layers are looked at, or only the one that is filled.
     pub sees_all_layers: bool,
+}
+
+/// What a bucket is to fill in a document as it is now, on whatever thread.
+#[derive(Debug)]
+pub struct Filling {
+    document: Document,
+    bucket: Bucket,
+    at: (u32, u32),
+}
+
+impl Filling {
+    /// Of what looks like the pixel in this column and row.
+    pub fn new(document: &Document, bucket: Bucket, x: u32, y: u32) -> Self {
+        Self { document: document.without_past(), bucket, at: (x, y) }
+    }
+
+    /// The filled layer, for [`Edit::Paint`](super::Edit::Paint): what [`Edit::Fill`](super::Edit::Fill) makes of it. Fails as
+    /// [`Painting::begin`].
+    pub fn fill(self) -> Result<Painting, Error> {
+        let Self { document, bucket, at: (x, y) } = self;
+        promptly(move || filled(&document, bucket, x, y))
+    }
 }
 
 /// The active layer with everything filled that looks like the pixel at `x`, `y`. Nothing outside of the picture.

@@ -115,6 +115,14 @@ impl History {
         self.done.iter().any(|change| matches!(change, Change::Canvas { beside, .. } if is_it(beside)))
     }
 
+    /// What is kept with the document that doing again what was taken back last leads to, where that is a change of all of it.
+    pub(super) fn leads_on_to(&self) -> Option<&Beside> {
+        match self.undone.back()? {
+            Change::Canvas { beside, .. } => Some(beside),
+            _ => None,
+        }
+    }
+
     pub(super) fn can_redo(&self) -> bool {
         !self.undone.is_empty()
     }

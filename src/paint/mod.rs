@@ -36,7 +36,7 @@ mod transform;
 pub use blend::Blend;
 pub use document::{Beside, Document, Edit};
 pub use error::Error;
-pub use fill::Bucket;
+pub use fill::{Bucket, Filling};
 pub use gradient::{Gradient, Spread};
 pub use ink::Ink;
 pub use layer::{Layer, LayerId, LayerKind, LayerLook};

@@ -16,7 +16,7 @@ use crate::paint::{LayerId, LayerLook, Stack};
 use crate::pixels::{self, Mask, Picture};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What a project file holds: a document without its past.
@@ -27,11 +27,13 @@ pub struct Project {
     /// The layers; at least one.
     pub stack: Stack,
     /// Where to repaint; none keeps everything.
-    pub mask: Option<Mask>,
+    pub mask: Option<Arc<Mask>>,
     /// The picture that guides what is painted next.
     pub guide: Option<Arc<Picture>>,
     /// What is to be painted next, in the words of who saved it; nothing in here reads them. `OpenRaster` files and older ones have none.
     pub settings: Option<Value>,
+    /// The file of what was put away without being saved there. Files that a person saves name none.
+    pub file: Option<PathBuf>,
 }
 
 /// A project that was read.
@@ -144,6 +146,9 @@ struct Contents {
     guide: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     settings: Option<Value>,
+    /// None where its path is no text: JSON has no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]

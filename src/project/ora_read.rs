@@ -61,7 +61,7 @@ impl Reader {
         if stack.layers().is_empty() {
             return Err(self.damaged("it has no layers or no pixels"));
         }
-        Ok(Opened { project: Project { extent, stack, mask: None, guide: None, settings: None }, notes })
+        Ok(Opened { project: Project { extent, stack, mask: None, guide: None, settings: None, file: None }, notes })
     }
 }
 

@@ -6,7 +6,7 @@ use crate::pixels::{self, Mask, Picture};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read, Seek};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use zip::ZipArchive;
 use zip::result::ZipError;
@@ -74,7 +74,7 @@ impl Reader {
             layers.push(Layer { id: entry.id, look: entry.look, tiles });
         }
         let mask = match contents.mask {
-            Some(file) => Some(Mask::from_picture(&self.picture(&file, extent)?)),
+            Some(file) => Some(Arc::new(Mask::from_picture(&self.picture(&file, extent)?))),
             None => None,
         };
         let guide = match contents.guide {
@@ -85,7 +85,8 @@ impl Reader {
         if stack.layers().len() != count {
             return Err(self.damaged("two layers have one number"));
         }
-        Ok(Project { extent, stack, mask, guide, settings: contents.settings })
+        let file = contents.file.map(PathBuf::from);
+        Ok(Project { extent, stack, mask, guide, settings: contents.settings, file })
     }
 
     /// Refuses what has no pixels, and what has more than can be held.

@@ -3,7 +3,6 @@ use super::*;
 use crate::paint::{Blend, Document, Edit, Ink, LayerEdit};
 use crate::pixels::Picture;
 use std::io::Read;
-use std::path::PathBuf;
 
 pub(super) const EXTENT: Extent = Extent::new(200, 140);
 
@@ -25,10 +24,11 @@ pub(super) fn project() -> Project {
         ..LayerLook::named("glaze")
     };
     document.apply(Edit::Layer(LayerEdit::Look { layer, look, goes_on: false })).unwrap();
-    let mask = Mask::from_coverage(EXTENT, (0..EXTENT.area()).map(|i| i as u8).collect());
+    let mask = Mask::from_coverage(EXTENT, (0..EXTENT.area()).map(|i| i as u8).collect()).map(Arc::new);
     let guide = Some(Arc::new(Picture::filled(Extent::new(9, 7), [4, 5, 6, 255])));
     let settings = Some(serde_json::json!({ "prompt": "red apple", "seed": 7 }));
-    Project { extent: EXTENT, stack: document.stack().clone(), mask, guide, settings }
+    let file = Some(PathBuf::from("paintings/apple.sfumato"));
+    Project { extent: EXTENT, stack: document.stack().clone(), mask, guide, settings, file }
 }
 
 fn saved(folder: &Path, kind: Kind) -> PathBuf {
@@ -69,7 +69,7 @@ fn a_project_comes_back_to_the_last_pixel() {
     let path = saved(folder.path(), Kind::Sfumato);
     assert_eq!(Kind::of(&path), Some(Kind::Sfumato));
     assert_eq!(Project::open(&path).unwrap().project, project());
-    let plain = Project { mask: None, guide: None, settings: None, ..project() };
+    let plain = Project { mask: None, guide: None, settings: None, file: None, ..project() };
     plain.save(&path, Kind::Sfumato).unwrap();
     assert_eq!(Project::open(&path).unwrap().project, plain);
 }

@@ -38,7 +38,8 @@ impl Project {
         Ok(save_atomically(path, &bytes)?)
     }
 
-    fn archived(&self) -> Result<Vec<u8>, Error> {
+    /// The bytes of a `.sfumato` file. Fails if a picture in it cannot be encoded.
+    pub fn archived(&self) -> Result<Vec<u8>, Error> {
         let mut archive = Archive::new();
         let file_of = |position: usize| format!("layers/{position}.png");
         let entries = self.stack.layers().iter().enumerate().map(|(position, layer)| LayerEntry {
@@ -54,6 +55,7 @@ impl Project {
             mask: self.mask.as_ref().map(|_| MASK.to_owned()),
             guide: self.guide.as_ref().map(|_| GUIDE.to_owned()),
             settings: self.settings.clone(),
+            file: self.file.as_deref().and_then(Path::to_str).map(str::to_owned),
         };
         let written = |contents: &Contents| {
             serde_json::to_vec_pretty(contents).expect("strings, numbers and lists can be written as JSON")

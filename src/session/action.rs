@@ -1,4 +1,4 @@
-use super::{Alike, Draft, NoticeId, ResultId, Run, Way};
+use super::{Alike, Closed, Draft, NoticeId, ResultId, Run, Way};
 use crate::checkpoints::download::Wanted;
 use crate::diffusion::{Input, Stop};
 use crate::engine::JobId;
@@ -63,6 +63,8 @@ pub enum Action {
     TakeSettings(Box<Draft>, Option<Arc<Picture>>),
     /// Start from noise again.
     ClosePicture,
+    /// Go on with what was closed without being saved.
+    OpenClosed(Closed),
     /// Let the picture in this file guide what is painted.
     OpenGuide(PathBuf),
     /// Let this result guide what is painted.

@@ -1,6 +1,7 @@
 //! Carrying out what a person does.
 
 use super::archive::{self, Purpose};
+use super::closed::Errand;
 use super::document::sentence;
 use super::files::Task;
 use super::models::Added;
@@ -17,7 +18,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 impl Session {
-    /// Carries out what a person did. It never waits; what takes longer is told by [`poll`](Self::poll) when it is done.
+    /// Carries out what a person did. It waits for nothing but what is still being filled; what takes longer is told by
+    /// [`poll`](Self::poll) when it is done.
     pub fn apply(&mut self, action: Action) {
         self.carry_out(action);
         self.settle_guide();
@@ -30,6 +32,7 @@ impl Session {
 
     #[expect(clippy::too_many_lines, reason = "a table: an arm for each action")]
     fn carry_out(&mut self, action: Action) {
+        self.finish_filling();
         if !matches!(action, Action::AdjustMask { .. }) {
             self.document.finish_adjusting();
         }
@@ -76,6 +79,7 @@ impl Session {
             Action::NewCanvas(extent) => self.new_canvas(extent),
             Action::TakeSettings(draft, guide) => self.take_settings(*draft, guide),
             Action::ClosePicture => self.close_picture(),
+            Action::OpenClosed(closed) => self.in_closed(Errand::Open(closed)),
             Action::OpenGuide(path) => self.ask_files(Task::OpenGuide(path)),
             Action::GuideByResult(id) => self.fetch(id, Purpose::Guide),
             Action::GuideByPicture => {

@@ -1,5 +1,6 @@
 //! The file that the document is saved in, and whether it is behind.
 
+use super::closed::Leaving;
 use super::{Action, Draft, Offer, Session};
 use crate::diffusion::Hint;
 use crate::paint::Layer;
@@ -29,8 +30,8 @@ pub(super) struct Left {
     opened: u64,
     file: Option<Arc<Path>>,
     kept: Option<Sign>,
-    /// Whether there was more in it than was saved.
-    is_behind: bool,
+    /// Whether there was more in it than any file has.
+    is_lost: bool,
     draft: Draft,
     used_seed: Option<u64>,
     guide: Option<Arc<Picture>>,
@@ -69,7 +70,7 @@ impl Session {
     /// Whether what was painted, here or in a document that this one took the place of, or what waits to be painted is gone when the program
     /// ends: another one keeps its own, and no file has it.
     pub fn is_lost_at_the_end(&self) -> bool {
-        let is_lost = || self.is_behind() || self.left.iter().any(|left| left.is_behind);
+        let is_lost = || self.is_behind() || self.left.iter().any(|left| left.is_lost);
         self.claim.is_none() && (is_lost() || self.jobs.unfinished().next().is_some())
     }
 
@@ -89,7 +90,7 @@ impl Session {
         let Some(Saving { sign, opened }) = saving else { return };
         // Whatever else was in that file is in it no more.
         for left in self.left.iter_mut().filter(|left| left.file.as_deref() == Some(path)) {
-            (left.kept, left.is_behind) = (None, true);
+            (left.kept, left.is_lost) = (None, true);
         }
         if self.file.as_deref() == Some(path) {
             self.kept = None;
@@ -98,25 +99,29 @@ impl Session {
         let (file, kept) = match left {
             _ if opened == self.opened => (&mut self.file, &mut self.kept),
             Some(left) => {
-                left.is_behind = false;
+                left.is_lost = false;
                 (&mut left.file, &mut left.kept)
             }
             None => return,
         };
         (*file, *kept) = (Some(path.into()), Some(sign));
+        self.need_not_put_away(opened);
     }
 
-    /// Another document took the place of what was there, from this file if it has one; in what was there may have been more than was saved.
-    pub(super) fn begin_with(&mut self, file: Option<Arc<Path>>, loses: bool) {
-        self.leave(loses);
+    /// Another document took the place of what was there, from this file if it has one. Returns whether there was more in that than was
+    /// saved, which is put away.
+    pub(super) fn begin_with(&mut self, file: Option<Arc<Path>>, leaving: Option<Box<Leaving>>) -> bool {
+        let loses = leaving.is_some();
+        self.leave(leaving);
         self.documents += 1;
         self.opened = self.documents;
         self.file = file;
         self.kept = Some(self.sign());
+        loses
     }
 
-    /// Keeps what goes with the document, for when it comes back.
-    fn leave(&mut self, is_behind: bool) {
+    /// Keeps what goes with the document, for when it comes back, and puts away what was not saved.
+    fn leave(&mut self, leaving: Option<Box<Leaving>>) {
         const MOST: usize = 32;
         if self.left.len() == MOST {
             self.left.remove(0);
@@ -127,20 +132,30 @@ impl Session {
             opened: self.opened,
             file: self.file.take(),
             kept: self.kept.take(),
-            is_behind,
+            is_lost: leaving.is_some(),
             draft: self.draft.clone(),
             used_seed: self.used_seed,
             guide: self.guide.clone(),
             hints: self.hints.clone(),
         });
+        if let Some(leaving) = leaving {
+            self.put_away(leaving);
+        }
+    }
+
+    /// A document that another took the place of was put away, or could not be.
+    pub(super) fn note_put_away(&mut self, opened: u64, is_kept: bool) {
+        if let Some(left) = self.left.iter_mut().find(|left| left.opened == opened) {
+            left.is_lost = !is_kept;
+        }
     }
 
     /// The document of this number is back in the place of another, with what goes with it. What is so long ago that it is not kept any
     /// more has no file. In the other may have been more than was saved.
-    pub(super) fn take_left(&mut self, opened: u64, loses: bool) {
+    pub(super) fn take_left(&mut self, opened: u64, leaving: Option<Box<Leaving>>) {
         let at = self.left.iter().position(|left| left.opened == opened);
         let left = at.map(|at| self.left.remove(at));
-        self.leave(loses);
+        self.leave(leaving);
         self.opened = opened;
         if let Some(Left { file, kept, draft, used_seed, guide, hints, .. }) = left {
             (self.file, self.kept, self.hints) = (file, kept, hints);

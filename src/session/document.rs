@@ -1,5 +1,6 @@
 //! What the person does to the document, and what opens into it.
 
+use super::closed::Leaving;
 use super::files::{Opened, Task, size_that_fits};
 use super::part::Part;
 use super::recipe::Recipe;
@@ -116,13 +117,13 @@ impl Session {
     /// their file stays theirs, and is back when they are. Returns whether there were.
     pub(super) fn begin_with_result(&mut self, picture: Arc<Picture>, look: LayerLook) -> bool {
         let (had_layers, was) = (self.document.has_picture(), self.document.extent());
-        let loses = self.is_behind();
+        let leaving = self.leaving();
         let revision = self.document.revision();
         self.edit(Edit::SetLayer(picture, look));
         let replaces = had_layers && self.document.revision() != revision;
         if replaces {
             self.scale_bounds(was);
-            self.begin_with(None, loses);
+            self.begin_with(None, leaving);
         }
         replaces
     }
@@ -158,15 +159,6 @@ impl Session {
             self.palette.note_use();
         }
         self.edit(Edit::Paint(painting));
-    }
-
-    /// Fills what looks like this pixel.
-    pub(super) fn fill(&mut self, x: u32, y: u32) {
-        if !self.begin_painting() {
-            return;
-        }
-        self.palette.note_use();
-        self.edit(Edit::Fill { bucket: self.palette.bucket(), x, y });
     }
 
     /// Cuts the canvas or makes room; the box that is painted stays over what it lay over.
@@ -241,7 +233,7 @@ impl Session {
     pub(super) fn undo(&mut self) {
         self.document.keep_beside(self.beside());
         if self.document.undo() {
-            self.take_beside(false);
+            self.take_beside(None);
         }
     }
 
@@ -249,23 +241,24 @@ impl Session {
     pub(super) fn undo_while(&mut self, goes_on: impl Fn(&Beside) -> bool) {
         self.document.keep_beside(self.beside());
         while goes_on(self.document.beside()) && self.document.undo() {}
-        self.take_beside(false);
+        self.take_beside(None);
     }
 
     pub(super) fn redo(&mut self) {
-        let loses = self.is_behind();
+        let is_another = self.document.leads_on_to().is_some_and(|beside| beside.opened != self.opened);
+        let leaving = if is_another { self.leaving() } else { None };
         self.document.keep_beside(self.beside());
         if self.document.redo() {
-            self.take_beside(loses);
+            self.take_beside(leaving);
         }
     }
 
     /// Goes on with what is kept with the document. What was there before may be another one, with more in it than was saved: what was
     /// taken back does not count.
-    fn take_beside(&mut self, loses: bool) {
+    fn take_beside(&mut self, leaving: Option<Box<Leaving>>) {
         let Beside { area, opened } = *self.document.beside();
         if self.opened != opened {
-            self.take_left(opened, loses);
+            self.take_left(opened, leaving);
         }
         self.draft.bounds = area;
         self.view_document();
@@ -275,20 +268,17 @@ impl Session {
     pub(super) fn forget_newest(&mut self) {
         self.document.keep_beside(self.beside());
         self.document.forget_newest();
-        self.take_beside(false);
+        self.take_beside(None);
     }
 
     /// Starts from a picture that was opened, and says what was done to it.
     pub(super) fn take_picture(&mut self, opened: Opened) {
         let Opened { name, picture, was, found } = opened;
         let (extent, revision) = (picture.extent(), self.document.revision());
-        let loses = self.is_behind();
+        let leaving = self.leaving();
         self.edit(Edit::SetLayer(picture, LayerLook::named(name.clone())));
-        if self.document.revision() != revision {
-            self.begin_with(None, loses);
-            if loses {
-                self.tell_of_replaced(&name);
-            }
+        if self.document.revision() != revision && self.begin_with(None, leaving) {
+            self.tell_of_replaced(&name);
         }
         let mut said = Vec::new();
         let mut offers = Vec::new();
@@ -314,13 +304,10 @@ impl Session {
 
     /// Takes all layers away: the next picture starts from noise.
     pub(super) fn close_picture(&mut self) {
-        let (loses, revision) = (self.is_behind(), self.document.revision());
+        let (leaving, revision) = (self.leaving(), self.document.revision());
         self.edit(Edit::SetPicture(None));
-        if self.document.revision() != revision {
-            self.begin_with(None, loses);
-            if loses {
-                self.tell_of_unsaved("What was closed was not saved".into());
-            }
+        if self.document.revision() != revision && self.begin_with(None, leaving) {
+            self.tell_of_unsaved("What was closed was not saved".into());
         }
     }
 
@@ -365,29 +352,31 @@ impl Session {
             path.as_mut_os_string().push(".sfumato");
             Kind::Sfumato
         });
-        let mask = self.document.has_mask().then(|| self.document.mask().clone());
-        let project = Project {
+        let (project, saving) = (Box::new(self.project()), self.saving(kind));
+        self.ask_files(Task::SaveProject { path, kind, project, saving });
+    }
+
+    /// All that a project's file holds. Its pixels are shared with the document.
+    pub(super) fn project(&self) -> Project {
+        Project {
             extent: self.document.extent(),
             stack: self.document.stack().clone(),
-            mask,
+            mask: self.document.has_mask().then(|| Arc::clone(self.document.shared_mask())),
             guide: self.guide.clone(),
             settings: serde_json::to_value(self.draft.storable()).ok(),
-        };
-        let saving = self.saving(kind);
-        self.ask_files(Task::SaveProject { path, kind, project: Box::new(project), saving });
+            file: None,
+        }
     }
 
     /// Goes on with a project that was read: its layers, its mask, and, where it has them, its guide and what was to be painted next.
     pub(super) fn take_project(&mut self, name: &str, file: Option<PathBuf>, opened: project::Opened) {
-        let project::Opened { project: Project { extent, stack, mask, guide, settings }, mut notes } = opened;
-        let revision = self.document.revision();
-        let loses = self.is_behind();
-        self.edit(Edit::TakeLayers { extent, stack, mask });
+        let project::Opened { project: Project { extent, stack, mask, guide, settings, .. }, mut notes } = opened;
+        let (leaving, revision) = (self.leaving(), self.document.revision());
+        self.edit(Edit::TakeLayers { extent, stack, mask: mask.map(Arc::unwrap_or_clone) });
         if self.document.revision() == revision {
             return;
         }
-        self.begin_with(file.map(Arc::from), loses);
-        if loses {
+        if self.begin_with(file.map(Arc::from), leaving) {
             self.tell_of_replaced(name);
         }
         self.hints.clear();
@@ -439,13 +428,12 @@ impl Session {
 
     /// White paper of this size under an empty layer, in the place of what is there.
     pub(super) fn new_canvas(&mut self, extent: Extent) {
-        let (loses, revision) = (self.is_behind(), self.document.revision());
+        let (leaving, revision) = (self.leaving(), self.document.revision());
         self.edit(Edit::TakeLayers { extent, stack: Stack::paper(extent), mask: None });
         if self.document.revision() == revision {
             return;
         }
-        self.begin_with(None, loses);
-        if loses {
+        if self.begin_with(None, leaving) {
             self.tell_of_replaced("The new canvas");
         }
         self.hints.clear();

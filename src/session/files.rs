@@ -1,5 +1,6 @@
 //! Image files in and out, away from the window's thread: decoding and scaling take longer than a frame.
 
+use super::closed::{self, Errand, Report};
 use super::current::Saving;
 use super::models::{Added, FoundModels};
 use super::worker::Worker;
@@ -56,6 +57,11 @@ pub(super) enum Task {
         /// Comes back when it is done.
         saving: Option<Saving>,
     },
+    /// Something in the folder of what was closed unsaved.
+    Closed {
+        folder: PathBuf,
+        errand: Errand,
+    },
     SaveSettings {
         settings: Box<Settings>,
         path: PathBuf,
@@ -74,6 +80,7 @@ pub(super) enum Done {
     Saved { path: PathBuf, result: Option<ResultId>, outcome: Result<(), pixels::Error> },
     Project { path: PathBuf, project: Result<Box<project::Opened>, project::Error> },
     ProjectSaved { path: PathBuf, saving: Option<Saving>, outcome: Result<(), project::Error> },
+    Closed(Report),
     Settings(Result<(), settings::Error>),
 }
 
@@ -132,6 +139,7 @@ fn carry_out(task: Task) -> Done {
             let outcome = mask.to_picture().write_png(&path, &[]);
             Done::Saved { path, result: None, outcome }
         }
+        Task::Closed { folder, errand } => Done::Closed(closed::carry_out(&folder, errand)),
         Task::SaveSettings { settings, path } => Done::Settings(settings.save(&path)),
     }
 }

@@ -37,6 +37,7 @@ impl Session {
     /// Waits until everything that is being edited is on disk, or could not be written: for the program's end. Without it, it is
     /// on disk within a second all the same.
     pub fn save(&mut self) {
+        self.finish_filling();
         self.keep_state();
         self.keeper.flush();
     }

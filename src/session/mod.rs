@@ -8,11 +8,13 @@ mod action;
 mod apply;
 mod archive;
 mod canvas;
+mod closed;
 mod current;
 mod document;
 mod downloads;
 mod draft;
 mod files;
+mod filling;
 mod guide;
 mod hashing;
 mod hints;
@@ -40,6 +42,7 @@ mod worker;
 
 pub use action::Action;
 pub use canvas::{Shown, Wish};
+pub use closed::Closed;
 pub use downloads::Download;
 pub use draft::{Details, Draft, KnownVae, Model, ModelState, NotReady};
 pub use guide::ControlNetChoice;
@@ -136,6 +139,8 @@ pub struct Session {
     pub styles: Vec<Style>,
     /// How long the prompt and the negative prompt are, once that was counted.
     pub lengths: Option<[Length; 2]>,
+    /// The paintings that were closed without being saved, the newest first.
+    pub closed: Vec<Closed>,
     /// What the user configured.
     pub settings: Settings,
     /// Whether the picture opened last carried settings, for [`Action::UseSettings`].
@@ -157,6 +162,7 @@ pub struct Session {
     hashing: hashing::Hashing,
     download_thread: downloads::Downloads,
     mixer: mixing::Mixer,
+    filler: filling::Filler,
     keeper: Keeper,
     /// Let go after the keeper has written what waited. None while another program keeps the state.
     claim: Option<persist::Claim>,
@@ -188,6 +194,8 @@ pub struct Session {
     kept: Option<current::Sign>,
     /// What was to be painted next in documents that others took the place of.
     left: Vec<current::Left>,
+    /// The files of documents, by their numbers, that were put away unsaved.
+    copies: HashMap<u64, PathBuf>,
     /// Grows with every document that is opened or begun, and the number of this one.
     documents: u64,
     opened: u64,
@@ -263,6 +271,7 @@ impl Session {
             previews: HashMap::new(),
             styles: Vec::new(),
             lengths: None,
+            closed: Vec::new(),
             precisions,
             upscalers,
             controlnets,
@@ -279,6 +288,7 @@ impl Session {
             download_thread: downloads::Downloads::start(Arc::clone(&wake), None),
             hashing: hashing::Hashing::start(Arc::clone(&wake), paths.hashes_file()),
             mixer: mixing::start(Arc::clone(&wake)),
+            filler: filling::start(Arc::clone(&wake)),
             keeper: if claim.is_some() { Keeper::start(folder, wake) } else { Keeper::idle() },
             claim,
             settings,
@@ -302,6 +312,7 @@ impl Session {
             file: snapshot.file.filter(|_| !is_damaged).map(Arc::from),
             kept: None,
             left: Vec::new(),
+            copies: HashMap::new(),
             documents: 0,
             opened: 0,
         };
@@ -344,6 +355,7 @@ impl Session {
             );
         }
         self.list_more();
+        self.in_closed(closed::Errand::Look);
         self.look_at_styles();
         self.recall_hashes();
         self.refresh();

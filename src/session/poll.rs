@@ -24,6 +24,7 @@ impl Session {
     }
 
     pub(super) fn poll_at(&mut self, now: Instant) {
+        self.fill_on();
         // Asked before the events are read: what a thread tells before it dies is there by then.
         let was_alive = self.engine.is_alive();
         while let Some(event) = self.engine.try_event() {
@@ -483,6 +484,7 @@ impl Session {
             Done::ProjectSaved { path, outcome: Err(error), .. } => {
                 self.notices.error(format!("{} was not saved: {error}", name_of(&path)));
             }
+            Done::Closed(report) => self.take_closed(report),
             Done::Settings(Ok(())) => {}
             Done::Settings(Err(error)) => {
                 self.notices.error(sentence(&error.to_string()));

@@ -11,14 +11,11 @@ impl Session {
     /// Starts from what a result started from, as one step of undo. Where there were layers, their file stays theirs.
     pub(super) fn take_input(&mut self, input: &Input) {
         let (extent, mask) = (input.picture.extent(), input.mask.as_deref().cloned());
-        let (had_layers, loses) = (self.document.has_picture(), self.is_behind());
+        let (had_layers, leaving) = (self.document.has_picture(), self.leaving());
         let revision = self.document.revision();
         self.edit(Edit::TakeLayers { extent, stack: with_words(input), mask });
-        if had_layers && self.document.revision() != revision {
-            self.begin_with(None, loses);
-            if loses {
-                self.tell_of_replaced("What the result grew out of");
-            }
+        if had_layers && self.document.revision() != revision && self.begin_with(None, leaving) {
+            self.tell_of_replaced("What the result grew out of");
         }
     }
 

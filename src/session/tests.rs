@@ -1,8 +1,10 @@
 //! The session with an engine played by hand and a folder of its own.
 
+mod closed;
 mod document;
 mod downloads;
 mod failures;
+mod filling;
 mod guide;
 mod hints;
 mod keeping;

@@ -59,6 +59,11 @@ impl<I: Send + 'static, O: Send + 'static> Worker<I, O> {
         self.inbox.as_ref().is_some_and(|inbox| inbox.send(message).is_ok())
     }
 
+    /// Waits for the next answer. None if there is no thread that could give one.
+    pub(super) fn wait(&self) -> Option<Result<O, Broken>> {
+        self.answers.recv().ok()
+    }
+
     /// The next answer, if there is one now.
     pub(super) fn next(&self) -> Option<Result<O, Broken>> {
         self.answers.try_recv().ok()

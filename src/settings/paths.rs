@@ -74,6 +74,11 @@ impl Paths {
         self.state.join("hashes.json")
     }
 
+    /// A folder for the paintings that were closed without being saved.
+    pub fn closed_folder(&self) -> PathBuf {
+        self.state.join("closed")
+    }
+
     /// A folder for what belongs to the session: its pictures and masks.
     pub fn state_folder(&self) -> &Path {
         &self.state

@@ -6,9 +6,9 @@ use super::size_window::Sizing;
 use super::state::{Outbox, ViewState};
 use super::theme::{Palette, space};
 use super::{
-    brush_panel, canvas, drop_window, filmstrip, gallery, get_models, guide_panel, help, keys, layers_panel,
-    leave_window, menu, notices, paint_in, perform, prompt_panel, settings_panel, shortcuts, size_window, start_panel,
-    status, toolbar, tools,
+    brush_panel, canvas, closed_menu, drop_window, filmstrip, gallery, get_models, guide_panel, help, keys,
+    layers_panel, leave_window, menu, notices, paint_in, perform, prompt_panel, settings_panel, shortcuts, size_window,
+    start_panel, status, toolbar, tools,
 };
 use crate::paint::Tool;
 use crate::session::{Action, Session, Shown};
@@ -168,6 +168,8 @@ fn side_panel(ui: &mut Ui, session: &mut Session, view: &mut ViewState, out: &mu
                 if session.document.has_picture() {
                     ui.add_space(space::GROUP);
                     start_panel::start_panel_ui(ui, session, view, out);
+                } else {
+                    closed_menu::newest_closed_ui(ui, session, out);
                 }
                 guide_panel::guide_panel_ui(ui, session, view, out);
                 paint_in::painted_in_ui(ui, session, out);

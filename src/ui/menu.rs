@@ -1,5 +1,6 @@
 //! The bar at the top: menus from the shortcut table, the gallery and the theme.
 
+use super::closed_menu::closed_menu_ui;
 use super::icons::{self, Icon};
 use super::perform::{is_possible, perform};
 use super::shortcuts::Shortcut;
@@ -107,6 +108,9 @@ pub(super) fn menu_bar_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, 
                             item(ui, *shortcut, is_possible(*shortcut, session), || {
                                 perform(&ctx, *shortcut, session, view, out);
                             });
+                            if *shortcut == Shortcut::ClosePicture {
+                                closed_menu_ui(ui, session, out);
+                            }
                         }
                     }
                 }

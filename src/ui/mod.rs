@@ -5,6 +5,7 @@ mod areas;
 mod bounds;
 mod brush_panel;
 pub mod canvas;
+mod closed_menu;
 mod colour;
 mod compare;
 mod drop_window;

@@ -166,7 +166,8 @@ fn a_second_window_tells_of_all_that_would_be_lost() {
     let mut second = stage(home.path());
     second.apply(Action::BeginPainting);
     second.apply(Action::ClosePicture);
-    assert!(!second.session.is_behind() && second.session.is_lost_at_the_end(), "it could be brought back");
+    assert!(!second.session.is_behind() && second.session.is_lost_at_the_end(), "it is not put away yet");
+    second.until(|s| !s.is_lost_at_the_end());
     second.apply(Action::Undo);
     second.apply(Action::SaveProject(home.path().join("kept.sfumato")));
     second.until(|s| s.file().is_some());

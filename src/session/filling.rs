@@ -1,0 +1,73 @@
+//! What the bucket fills on large layers is found on a thread of its own. Whatever is done next comes after it, and waits for it.
+
+use super::document::sentence;
+use super::worker::{Broken, Worker};
+use super::{Session, Wake};
+use crate::paint::{self, Edit, Filling, Painting};
+
+/// From how many pixels on it takes longer than there is between two frames.
+const LARGE: usize = 2048 * 2048;
+
+type Filled = Result<Box<Painting>, paint::Error>;
+
+/// The thread, and whether it is at work.
+#[derive(Debug)]
+pub(super) struct Filler {
+    worker: Worker<Filling, Filled>,
+    is_busy: bool,
+}
+
+pub(super) fn start(wake: Wake) -> Filler {
+    Filler {
+        worker: Worker::spawn("filling", wake, || (), |(), filling: Filling, tell| tell(filling.fill().map(Box::new))),
+        is_busy: false,
+    }
+}
+
+impl Session {
+    /// Fills what looks like this pixel.
+    pub(super) fn fill(&mut self, x: u32, y: u32) {
+        if !self.begin_painting() {
+            return;
+        }
+        self.palette.note_use();
+        let bucket = self.palette.bucket();
+        if self.document.extent().area() >= LARGE {
+            self.filler.is_busy = self.filler.worker.send(Filling::new(&self.document, bucket, x, y));
+        }
+        if !self.filler.is_busy {
+            self.edit(Edit::Fill { bucket, x, y });
+        }
+    }
+
+    /// Takes what was filled, once it is there.
+    pub(super) fn fill_on(&mut self) {
+        if let Some(filled) = self.filler.worker.next() {
+            self.take_filled(filled);
+        }
+    }
+
+    /// Waits for what is being filled.
+    pub(super) fn finish_filling(&mut self) {
+        if !self.filler.is_busy {
+            return;
+        }
+        match self.filler.worker.wait() {
+            Some(filled) => self.take_filled(filled),
+            None => self.filler.is_busy = false,
+        }
+    }
+
+    fn take_filled(&mut self, filled: Result<Filled, Broken>) {
+        self.filler.is_busy = false;
+        match filled {
+            Ok(Ok(painting)) => self.edit(Edit::Paint(painting)),
+            Ok(Err(error)) => {
+                self.notices.error(sentence(&error.to_string()));
+            }
+            Err(broken) => {
+                self.notices.error(sentence(&broken.to_string()));
+            }
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! What was closed without being saved outlives the program.
+
+use super::*;
+use crate::paint::LayerEdit;
+use crate::session::closed::{MOST, found, make_room};
+
+/// A grey canvas with a clear layer, a mask and a prompt, on an empty one. No file has it.
+fn unsaved(stage: &mut Stage, grey: u8, prompt: &str) {
+    stage.session.draft.prompt = prompt.into();
+    stage.apply(Action::PastePicture(Picture::filled(SIZE, [grey, grey, grey, 255])));
+    stage.until(|s| s.document.has_picture());
+    stage.apply(Action::EditLayers(LayerEdit::Add));
+    stage.apply(stroke());
+}
+
+/// Opens what was closed, and waits for it.
+fn open(stage: &mut Stage, closed: Closed) {
+    let revision = stage.session.document.revision();
+    stage.apply(Action::OpenClosed(closed));
+    stage.until(|s| s.document.revision() != revision);
+}
+
+#[test]
+fn what_was_closed_unsaved_can_be_opened_after_the_next_start() {
+    let home = tempfile::tempdir().unwrap();
+    let mut first = stage(home.path());
+    unsaved(&mut first, 70, "a pear: red/green?");
+    let (stack, mask) = (first.session.document.stack().clone(), first.session.document.mask().clone());
+    first.apply(Action::ClosePicture);
+    // What is on its way to the disk when the program ends gets there.
+    drop(first);
+
+    let mut second = stage(home.path());
+    second.until(|s| s.closed.len() == 1);
+    let closed = second.session.closed[0].clone();
+    assert_eq!(closed.name, "a pear red green");
+    assert!(closed.at.elapsed().unwrap() < Duration::from_secs(60));
+    second.session.draft.prompt = "something else".into();
+    open(&mut second, closed);
+    let session = &second.session;
+    assert_eq!((session.document.stack(), session.document.mask()), (&stack, &mask));
+    assert_eq!(session.draft.prompt, "a pear: red/green?");
+    assert_eq!((session.file(), session.is_behind()), (None, true));
+    second.apply(Action::Undo);
+    assert!(!second.session.document.has_picture() && !second.session.is_behind());
+}
+
+#[test]
+fn what_has_a_file_is_behind_it_again_and_lies_there_once_until_it_is_saved() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = stage(home.path());
+    unsaved(&mut stage, 70, "a pear");
+    let path = home.path().join("pears.sfumato");
+    stage.apply(Action::SaveProject(path.clone()));
+    stage.until(|s| s.file().is_some());
+    // The file has it.
+    stage.apply(Action::ClosePicture);
+    stage.apply(Action::Undo);
+    stage.apply(Action::EditLayers(LayerEdit::Add));
+    stage.apply(Action::NewCanvas(SIZE));
+    stage.until(|s| s.closed.len() == 1);
+    let before = stage.session.closed[0].clone();
+    assert_eq!(before.name, "pears");
+    stage.apply(Action::Undo);
+    stage.apply(Action::Redo);
+    stage.until(|s| s.closed.iter().any(|closed| *closed != before));
+    assert_eq!(stage.session.closed.len(), 1);
+
+    let closed = stage.session.closed[0].clone();
+    open(&mut stage, closed);
+    assert_eq!((stage.session.file(), stage.session.is_behind()), (Some(&*path), true));
+    assert_eq!(stage.session.document.stack().layers().len(), 3);
+    stage.apply(Action::SaveProject(path.clone()));
+    stage.until(|s| s.closed.is_empty() && !s.is_behind());
+    assert!(found(&home.path().join("closed")).is_empty());
+}
+
+#[test]
+fn the_oldest_give_way() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = stage(home.path());
+    for number in 0..=MOST {
+        let name = format!("painting {number}");
+        unsaved(&mut stage, 70, &name);
+        stage.apply(Action::ClosePicture);
+        stage.until(|s| s.closed.first().is_some_and(|closed| closed.name == name));
+    }
+    let names: Vec<_> = (1..=MOST).rev().map(|number| format!("painting {number}")).collect();
+    let found_names = |folder: &Path| found(folder).into_iter().map(|closed| closed.name).collect::<Vec<_>>();
+    assert_eq!(found_names(&home.path().join("closed")), names);
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    let files = [1, 2, 3].map(|number| file(&format!("170000000000{number}-painting {number}.sfumato")));
+    for path in files.iter().chain([&file("mine.sfumato"), &file("12-mine.sfumato")]) {
+        std::fs::write(path, [0_u8; 100]).unwrap();
+    }
+    make_room(folder.path(), &files[2], 3, 300);
+    assert_eq!(found_names(folder.path()), ["painting 3", "painting 2", "painting 1"]);
+    make_room(folder.path(), &files[2], 3, 299);
+    assert_eq!(found_names(folder.path()), ["painting 3", "painting 2"]);
+    make_room(folder.path(), &files[2], 3, 10);
+    assert_eq!(found_names(folder.path()), ["painting 3"], "what was closed just now stays");
+    assert!(file("mine.sfumato").exists() && file("12-mine.sfumato").exists(), "what others put there does, too");
+}
+
+#[test]
+fn a_second_window_puts_its_own_beside_the_first_ones() {
+    let home = tempfile::tempdir().unwrap();
+    let (mut first, mut second) = (stage(home.path()), stage(home.path()));
+    for (window, grey) in [(&mut first, 10), (&mut second, 20)] {
+        unsaved(window, grey, "a pear");
+    }
+    first.apply(Action::ClosePicture);
+    second.apply(Action::ClosePicture);
+    assert!(second.session.is_lost_at_the_end(), "it is on its way");
+    second.until(|s| !s.is_lost_at_the_end());
+    drop((second, first));
+
+    let mut third = stage(home.path());
+    third.until(|s| s.closed.len() == 2);
+    let mut greys = Vec::new();
+    for closed in third.session.closed.clone() {
+        open(&mut third, closed);
+        greys.extend(third.shown_grey());
+    }
+    greys.sort_unstable();
+    assert_eq!(greys, [10, 20]);
+}
+
+#[test]
+fn what_is_damaged_or_gone_is_said_and_what_is_open_stays() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("closed");
+    std::fs::create_dir(&folder).unwrap();
+    let damaged = folder.join("1700000000001-a pear.sfumato");
+    std::fs::write(&damaged, b"PK\x03\x04 and no more").unwrap();
+    let mut stage = stage(home.path());
+    stage.until(|s| s.closed.len() == 1);
+    unsaved(&mut stage, 70, "an apple");
+    let (closed, revision) = (stage.session.closed[0].clone(), stage.session.document.revision());
+    stage.apply(Action::OpenClosed(closed.clone()));
+    let said = stage.hears("“a pear” was not opened").text;
+    assert!(said.contains("it is damaged"), "{said}");
+    assert!(damaged.exists());
+    std::fs::remove_file(&damaged).unwrap();
+    stage.apply(Action::OpenClosed(closed));
+    stage.hears("it could not be read");
+    assert_eq!((stage.session.closed.len(), stage.session.document.revision()), (0, revision));
+}
+
+#[test]
+fn what_cannot_be_put_away_is_told_and_can_be_brought_back() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("closed"), b"where a folder should be").unwrap();
+    let _first = stage(home.path());
+    let mut second = stage(home.path());
+    unsaved(&mut second, 70, "");
+    second.apply(Action::ClosePicture);
+    let said = second.hears("“Untitled” was not saved, and could not be put away").text;
+    assert!(said.contains("not a folder"), "{said}");
+    assert!(second.session.is_lost_at_the_end());
+    second.apply(Action::Undo);
+    assert_eq!(second.shown_grey(), Some(70));
+}
