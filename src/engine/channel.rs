@@ -211,7 +211,7 @@ mod tests {
         let (client, peer) = channel(|| ());
         let due = |job: u64| peer.is_step_due(JobId(job));
         assert_eq!([due(1), due(1), due(1)], [true; 3]);
-        client.tell_steps_every(Duration::from_secs(3600));
+        client.tell_steps_every(Duration::from_hours(1));
         assert_eq!([due(1), due(2), due(2), due(3)], [false, true, false, true]);
         client.tell_steps_every(Duration::ZERO);
         assert!(due(3));

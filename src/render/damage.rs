@@ -200,7 +200,11 @@ mod tests {
         let area = place(10.0, 10.0, 110.0, 110.0);
         let ground = filled(place(0.0, 0.0, 200.0, 200.0), Color32::BLACK);
         let glass = filled(place(0.0, 0.0, 200.0, 200.0), Color32::from_black_alpha(200));
-        assert_eq!(parts(area, &[glass.clone()], 1.0), [(area, None)], "what is seen through covers nothing");
+        assert_eq!(
+            parts(area, std::slice::from_ref(&glass), 1.0),
+            [(area, None)],
+            "what is seen through covers nothing"
+        );
         assert_eq!(parts(area, &[square(50.0, 50.0)], 1.0), [(area, None)], "too small to be worth it");
         assert_eq!(parts(area, &[ground.clone(), glass.clone()], 1.0), [(area, Some(0))]);
         let sheet = filled(place(19.6, 0.0, 200.0, 99.5), Color32::WHITE);

@@ -26,7 +26,7 @@ pub(super) fn closed_menu_ui(ui: &mut Ui, session: &Session, out: &mut Outbox) {
 
 /// A button that brings the newest back onto an empty canvas, for a day.
 pub(super) fn newest_closed_ui(ui: &mut Ui, session: &Session, out: &mut Outbox) {
-    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    const DAY: Duration = Duration::from_hours(24);
     let is_empty = matches!(session.canvas(), Shown::Empty(_));
     let is_new = |closed: &&Closed| is_empty && closed.at.elapsed().is_ok_and(|age| age < DAY);
     let Some(closed) = session.closed.first().filter(is_new) else { return };
