@@ -89,8 +89,11 @@ impl App {
         ctx.request_repaint();
     }
 
-    /// What was dropped onto the window or pasted outside of a text field.
+    /// What was dropped onto the window or pasted outside of a text field, unless it is asked whether to leave.
     fn take_in(&mut self, ctx: &Context) {
+        if self.view.asks_to_leave {
+            return;
+        }
         let dropped: Vec<PathBuf> = ctx.input(|i| i.raw.dropped_files.iter().map(|f| f.path().to_path_buf()).collect());
         let dropped = dropped.into_iter().filter(|path| !path.as_os_str().is_empty()).collect();
         for action in ui::take_dropped(dropped, &self.session, &mut self.view) {
@@ -116,7 +119,7 @@ impl App {
         }
     }
 
-    /// A window that keeps nothing does not close unasked, and comes to the front with the question.
+    /// Where something would be lost the window does not close unasked, and comes to the front with the question.
     fn ask_to_leave(&mut self, ctx: &Context) {
         if ctx.input(|i| i.viewport().close_requested()) && self.session.is_lost_at_the_end() && !self.view.leaves {
             for command in [ViewportCommand::CancelClose, ViewportCommand::Minimized(false), ViewportCommand::Focus] {
@@ -148,7 +151,7 @@ impl eframe::App for App {
         if let Some(purpose) = self.asking.was_refused() {
             let instead = match purpose {
                 Purpose::Open => "A picture to start from can be dropped or pasted instead, and what was painted",
-                Purpose::Save if self.session.is_lost_at_the_end() => {
+                Purpose::Save if !self.session.keeps_state() => {
                     "Nothing was saved, and this window keeps no layers: copy the picture instead. What was generated"
                 }
                 Purpose::Save => {

@@ -295,6 +295,11 @@ impl Document {
         self.history.leads_back_to(is_it)
     }
 
+    /// Whether taking back what was done, or doing again what was taken back, comes to a document that this was kept with.
+    pub fn leads_to(&self, is_it: impl Fn(&Beside) -> bool) -> bool {
+        self.history.leads_to(is_it)
+    }
+
     /// What is kept with the document that [`Self::redo`] leads to, where that is a change of all of it.
     pub fn leads_on_to(&self) -> Option<&Beside> {
         self.history.leads_on_to()

@@ -115,6 +115,12 @@ impl History {
         self.done.iter().any(|change| matches!(change, Change::Canvas { beside, .. } if is_it(beside)))
     }
 
+    /// Whether taking back or doing again comes to a document that this was kept with.
+    pub(super) fn leads_to(&self, is_it: impl Fn(&Beside) -> bool) -> bool {
+        let is_of_it = |change: &Change| matches!(change, Change::Canvas { beside, .. } if is_it(beside));
+        self.done.iter().chain(&self.undone).any(is_of_it)
+    }
+
     /// What is kept with the document that doing again what was taken back last leads to, where that is a change of all of it.
     pub(super) fn leads_on_to(&self) -> Option<&Beside> {
         match self.undone.back()? {

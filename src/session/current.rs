@@ -1,12 +1,12 @@
 //! The file that the document is saved in, and whether it is behind.
 
 use super::closed::Leaving;
-use super::{Action, Draft, Offer, Session};
-use crate::diffusion::Hint;
-use crate::paint::Layer;
+use super::{Action, Draft, Kept, Offer, ResultId, Session};
+use crate::diffusion::{Hint, Stop};
+use crate::paint::{Edit, Layer};
 use crate::pixels::Picture;
 use crate::project::Kind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
 /// By which a document is told from what it was: its layers by where they lie. They may go, but nothing else comes to lie there.
@@ -24,18 +24,54 @@ pub(super) struct Saving {
     opened: u64,
 }
 
+const AS_THEY_WERE: &str = "The prompt and the settings are as they were with this picture";
+
 /// What goes with a document that another took the place of: its file, how it was there, and what was to be painted next and into it.
 #[derive(Debug)]
 pub(super) struct Left {
     opened: u64,
     file: Option<Arc<Path>>,
     kept: Option<Sign>,
-    /// Whether there was more in it than any file has.
-    is_lost: bool,
+    /// How it was left; none where nothing in it is to be missed.
+    sign: Option<Sign>,
+    is_put_away: bool,
     draft: Draft,
     used_seed: Option<u64>,
     guide: Option<Arc<Picture>>,
     hints: Vec<Hint>,
+}
+
+/// How a document is before another takes its place, and what of it is to be put away.
+pub(super) struct Before {
+    sign: Option<Sign>,
+    unsaved: Option<Box<Leaving>>,
+}
+
+/// Something that is gone when the program ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// What is on the canvas: there is more in it than was saved, and another window keeps its own.
+    Document,
+    /// A document that another took the place of, which no file has.
+    Replaced {
+        /// What [`Action::BringBack`] brings it back by, unless undo does not lead to it.
+        by: Option<u64>,
+    },
+    /// A result that the gallery could not take.
+    Result(ResultId),
+    /// What is being painted, or waits for it.
+    Queue,
+}
+
+impl Left {
+    /// Whether there was more in it than any file has.
+    fn is_lost(&self) -> bool {
+        self.is_behind() && !self.is_put_away
+    }
+
+    fn is_behind(&self) -> bool {
+        self.sign.is_some() && self.sign != self.kept
+    }
 }
 
 impl PartialEq for Sign {
@@ -67,11 +103,32 @@ impl Session {
         self.document.has_picture() && self.kept.as_ref() != Some(&self.sign())
     }
 
-    /// Whether what was painted, here or in a document that this one took the place of, or what waits to be painted is gone when the program
-    /// ends: another one keeps its own, and no file has it.
+    /// Whether what is being edited is there again at the next start: else another window keeps its own.
+    pub fn keeps_state(&self) -> bool {
+        self.claim.is_some()
+    }
+
+    /// Whether anything is gone when the program ends now.
     pub fn is_lost_at_the_end(&self) -> bool {
-        let is_lost = || self.is_behind() || self.left.iter().any(|left| left.is_lost);
-        self.claim.is_none() && (is_lost() || self.jobs.unfinished().next().is_some())
+        !self.losses().is_empty()
+    }
+
+    /// What is gone when the program ends now.
+    pub fn losses(&self) -> Vec<Loss> {
+        let here = (!self.keeps_state() && self.is_behind()).then_some(Loss::Document);
+        // What nothing leads to any more is gone already.
+        let is_lost = |left: &&Left| left.is_lost() && self.document.leads_to(|beside| beside.opened == left.opened);
+        let replaced = self.left.iter().rev().find(is_lost).map(|left| {
+            let leads_back = self.document.leads_back_to(|beside| beside.opened == left.opened);
+            Loss::Replaced { by: leads_back.then_some(left.opened + 1) }
+        });
+        let mut results = self.results.items.iter();
+        let result = results.find(|item| item.kept == Kept::InMemory && !self.results.in_files.contains(&item.id));
+        let result = result.map(|item| Loss::Result(item.id));
+        let is_ending = self.jobs.running.as_ref().is_some_and(|running| running.stopping == Some(Stop::Keep));
+        let waits = !self.keeps_state() && self.jobs.unfinished().next().is_some();
+        let queue = (is_ending || waits).then_some(Loss::Queue);
+        here.into_iter().chain(replaced).chain(result).chain(queue).collect()
     }
 
     pub(super) fn sign(&self) -> Sign {
@@ -90,83 +147,106 @@ impl Session {
         let Some(Saving { sign, opened }) = saving else { return };
         // Whatever else was in that file is in it no more.
         for left in self.left.iter_mut().filter(|left| left.file.as_deref() == Some(path)) {
-            (left.kept, left.is_lost) = (None, true);
+            left.kept = None;
         }
         if self.file.as_deref() == Some(path) {
             self.kept = None;
         }
-        let left = self.left.iter_mut().find(|left| left.opened == opened);
-        let (file, kept) = match left {
-            _ if opened == self.opened => (&mut self.file, &mut self.kept),
-            Some(left) => {
-                left.is_lost = false;
-                (&mut left.file, &mut left.kept)
-            }
-            None => return,
+        // What was painted since it was on its way is not in the file.
+        let is_all = if opened == self.opened {
+            (self.file, self.kept) = (Some(path.into()), Some(sign));
+            !self.is_behind()
+        } else if let Some(left) = self.left.iter_mut().find(|left| left.opened == opened) {
+            (left.file, left.kept) = (Some(path.into()), Some(sign));
+            left.is_put_away &= left.is_behind();
+            !left.is_behind()
+        } else {
+            return;
         };
-        (*file, *kept) = (Some(path.into()), Some(sign));
-        self.need_not_put_away(opened);
+        if is_all {
+            self.need_not_put_away(opened);
+        }
     }
 
-    /// Another document took the place of what was there, from this file if it has one. Returns whether there was more in that than was
-    /// saved, which is put away.
-    pub(super) fn begin_with(&mut self, file: Option<Arc<Path>>, leaving: Option<Box<Leaving>>) -> bool {
-        let loses = leaving.is_some();
-        self.leave(leaving);
+    /// Lets an edit put another document, of this file if it has one, in the place of what is there. If there is more in that than was
+    /// saved it is put away, and what is `said` of it offers to take it back. Returns whether the edit was made.
+    pub(super) fn replace(&mut self, edit: Edit, file: Option<PathBuf>, said: Option<String>) -> bool {
+        let (before, revision) = (self.before(), self.document.revision());
+        self.edit(edit);
+        if self.document.revision() == revision {
+            return false;
+        }
+        let said = said.filter(|_| before.unsaved.is_some());
+        self.leave(Some(before));
         self.documents += 1;
         self.opened = self.documents;
-        self.file = file;
+        self.file = file.map(Arc::from);
         self.kept = Some(self.sign());
-        loses
+        if let Some(said) = said {
+            let offer = self.offer_of_what_was();
+            self.notices.offering(said, vec![offer]);
+        }
+        true
     }
 
-    /// Keeps what goes with the document, for when it comes back, and puts away what was not saved.
-    fn leave(&mut self, leaving: Option<Box<Leaving>>) {
-        const MOST: usize = 32;
-        if self.left.len() == MOST {
-            self.left.remove(0);
-        }
+    /// What is to be known of the document once another took its place.
+    pub(super) fn before(&self) -> Before {
+        let sign = self.document.has_picture().then(|| self.sign());
+        Before { sign, unsaved: self.leaving() }
+    }
+
+    /// Keeps what goes with the document, for when it comes back, and puts away what was not saved. Without `before` what is in it does not
+    /// count.
+    fn leave(&mut self, before: Option<Before>) {
+        let (sign, unsaved) = before.map_or((None, None), |before| (before.sign, before.unsaved));
+        let document = &self.document;
+        self.left.retain(|left| document.leads_to(|beside| beside.opened == left.opened));
         // That is looked at again once the other is mixed.
         self.masks_nothing_below = false;
         self.left.push(Left {
             opened: self.opened,
             file: self.file.take(),
             kept: self.kept.take(),
-            is_lost: leaving.is_some(),
+            sign,
+            is_put_away: false,
             draft: self.draft.clone(),
             used_seed: self.used_seed,
             guide: self.guide.clone(),
             hints: self.hints.clone(),
         });
-        if let Some(leaving) = leaving {
-            self.put_away(leaving);
+        if let Some(unsaved) = unsaved {
+            self.put_away(unsaved);
         }
     }
 
     /// A document that another took the place of was put away, or could not be.
     pub(super) fn note_put_away(&mut self, opened: u64, is_kept: bool) {
         if let Some(left) = self.left.iter_mut().find(|left| left.opened == opened) {
-            left.is_lost = !is_kept;
+            left.is_put_away = is_kept;
         }
     }
 
-    /// The document of this number is back in the place of another, with what goes with it. What is so long ago that it is not kept any
-    /// more has no file. In the other may have been more than was saved.
-    pub(super) fn take_left(&mut self, opened: u64, leaving: Option<Box<Leaving>>) {
+    /// The document of this number is back in the place of another, with what goes with it. In the other may have been more than was saved.
+    pub(super) fn take_left(&mut self, opened: u64, before: Option<Before>) {
         let at = self.left.iter().position(|left| left.opened == opened);
         let left = at.map(|at| self.left.remove(at));
-        self.leave(leaving);
+        self.leave(before);
         self.opened = opened;
         if let Some(Left { file, kept, draft, used_seed, guide, hints, .. }) = left {
             (self.file, self.kept, self.hints) = (file, kept, hints);
             // The box that is painted goes with the document in any case, and a seed is soon drawn.
-            let before = Draft { bounds: draft.bounds, ..self.draft.clone() };
-            let is_other = Draft { seed: draft.seed, ..before.clone() } != draft;
-            let offer = self.offer_to_keep(before);
+            let is_same = |a: &Draft, b: &Draft| Draft { bounds: b.bounds, seed: b.seed, ..a.clone() } == *b;
+            // What was written before others came back with their documents is what is to be kept, as long as nothing was written since.
+            let is_untouched = self.brought_back.as_ref().is_some_and(|brought| is_same(brought, &self.draft));
+            let standing = self.notices.iter().find(|notice| notice.text == AS_THEY_WERE).filter(|_| is_untouched);
+            let standing = standing.and_then(|notice| notice.offers.first().cloned());
+            let offer = standing.unwrap_or_else(|| self.offer_to_keep(self.draft.clone()));
+            let is_other = matches!(&offer.action, Action::TakeSettings(kept, _) if !is_same(kept, &draft));
+            self.brought_back = Some(draft.clone());
             self.take_settings(draft, guide);
             self.used_seed = used_seed;
             if is_other {
-                self.notices.offering("The prompt and the settings are as they were with this picture", vec![offer]);
+                self.notices.offering(AS_THEY_WERE, vec![offer]);
             }
         }
     }
@@ -175,17 +255,6 @@ impl Session {
     pub(super) fn offer_to_keep(&self, before: Draft) -> Offer {
         let action = Action::TakeSettings(Box::new(before), self.guide.clone());
         Offer { label: "Keep what was to be painted".into(), action }
-    }
-
-    /// Offers to take it back that something took the place of a document with more in it than was saved.
-    pub(super) fn tell_of_replaced(&mut self, name: &str) {
-        self.tell_of_unsaved(format!("{name} took the place of what was not saved"));
-    }
-
-    /// Offers to take back what ended a document with more in it than was saved.
-    pub(super) fn tell_of_unsaved(&mut self, said: String) {
-        let offer = self.offer_of_what_was();
-        self.notices.offering(said, vec![offer]);
     }
 
     /// Offers to bring back what this document took the place of.
@@ -211,6 +280,11 @@ impl Session {
         let back = self.opened;
         self.dismiss_offers_of(|action| matches!(action, Action::BringBack(opened) if *opened > back));
     }
+}
+
+/// What is said where something took the place of a document with more in it than was saved.
+pub(super) fn took_the_place(name: &str) -> String {
+    format!("{name} took the place of what was not saved")
 }
 
 #[cfg(test)]

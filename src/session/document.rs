@@ -1,6 +1,6 @@
 //! What the person does to the document, and what opens into it.
 
-use super::closed::Leaving;
+use super::current::{Before, took_the_place};
 use super::files::{Opened, Task, size_that_fits};
 use super::part::Part;
 use super::recipe::Recipe;
@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 /// The longest prompt that is taken from a project, in characters.
 const LONGEST_PROMPT: usize = Request::<(), ()>::MAX_PROMPT;
+const NOTHING_TO_MASK: &str = "There is nothing to mask yet: paint or open a picture first";
 /// From how many times the pixels that the model paints best a smaller size is offered.
 const MUCH_LARGER: usize = 4;
 
@@ -63,7 +64,7 @@ impl Session {
             return;
         }
         let Some(active) = self.document.stack().active().cloned() else {
-            self.notices.passing("There is nothing to mask yet: paint or open a picture first");
+            self.notices.passing(NOTHING_TO_MASK);
             return;
         };
         if active.look.kind == LayerKind::Mask {
@@ -82,7 +83,7 @@ impl Session {
             return;
         }
         if !self.document.has_picture() {
-            self.notices.passing("There is nothing to mask yet: paint or open a picture first");
+            self.notices.passing(NOTHING_TO_MASK);
             return;
         }
         self.edit(edit);
@@ -104,7 +105,7 @@ impl Session {
             return true;
         }
         let look = self.look_of(*id);
-        let replaces = self.begin_with_result(picture, look);
+        let replaces = self.begin_with_result(picture, look, None);
         let is_adopted = matches!(self.view.what, Viewed::Document);
         if replaces && is_adopted {
             let offer = self.offer_of_what_was();
@@ -114,16 +115,17 @@ impl Session {
     }
 
     /// Makes a result the only layer, and the box that is painted scales along. Where there were layers, it is a document of its own:
-    /// their file stays theirs, and is back when they are. Returns whether there were.
-    pub(super) fn begin_with_result(&mut self, picture: Arc<Picture>, look: LayerLook) -> bool {
-        let (had_layers, was) = (self.document.has_picture(), self.document.extent());
-        let leaving = self.leaving();
-        let revision = self.document.revision();
-        self.edit(Edit::SetLayer(picture, look));
-        let replaces = had_layers && self.document.revision() != revision;
+    /// their file stays theirs, and is back when they are; and if there was more in them than was saved, this is said. Returns whether
+    /// there were.
+    pub(super) fn begin_with_result(&mut self, picture: Arc<Picture>, look: LayerLook, said: Option<String>) -> bool {
+        let (edit, was) = (Edit::SetLayer(picture, look), self.document.extent());
+        if !self.document.has_picture() {
+            self.edit(edit);
+            return false;
+        }
+        let replaces = self.replace(edit, None, said);
         if replaces {
             self.scale_bounds(was);
-            self.begin_with(None, leaving);
         }
         replaces
     }
@@ -239,26 +241,27 @@ impl Session {
 
     /// Takes back what was done as long as this is kept with the document.
     pub(super) fn undo_while(&mut self, goes_on: impl Fn(&Beside) -> bool) {
+        let before = self.before();
         self.document.keep_beside(self.beside());
         while goes_on(self.document.beside()) && self.document.undo() {}
-        self.take_beside(None);
+        self.take_beside(Some(before));
     }
 
     pub(super) fn redo(&mut self) {
         let is_another = self.document.leads_on_to().is_some_and(|beside| beside.opened != self.opened);
-        let leaving = if is_another { self.leaving() } else { None };
+        let before = is_another.then(|| self.before());
         self.document.keep_beside(self.beside());
         if self.document.redo() {
-            self.take_beside(leaving);
+            self.take_beside(before);
         }
     }
 
     /// Goes on with what is kept with the document. What was there before may be another one, with more in it than was saved: what was
-    /// taken back does not count.
-    fn take_beside(&mut self, leaving: Option<Box<Leaving>>) {
+    /// taken back step by step does not count.
+    fn take_beside(&mut self, before: Option<Before>) {
         let Beside { area, opened } = *self.document.beside();
         if self.opened != opened {
-            self.take_left(opened, leaving);
+            self.take_left(opened, before);
         }
         self.draft.bounds = area;
         self.view_document();
@@ -274,12 +277,8 @@ impl Session {
     /// Starts from a picture that was opened, and says what was done to it.
     pub(super) fn take_picture(&mut self, opened: Opened) {
         let Opened { name, picture, was, found } = opened;
-        let (extent, revision) = (picture.extent(), self.document.revision());
-        let leaving = self.leaving();
-        self.edit(Edit::SetLayer(picture, LayerLook::named(name.clone())));
-        if self.document.revision() != revision && self.begin_with(None, leaving) {
-            self.tell_of_replaced(&name);
-        }
+        let extent = picture.extent();
+        self.replace(Edit::SetLayer(picture, LayerLook::named(name.clone())), None, Some(took_the_place(&name)));
         let mut said = Vec::new();
         let mut offers = Vec::new();
         if extent != was {
@@ -304,11 +303,7 @@ impl Session {
 
     /// Takes all layers away: the next picture starts from noise.
     pub(super) fn close_picture(&mut self) {
-        let (leaving, revision) = (self.leaving(), self.document.revision());
-        self.edit(Edit::SetPicture(None));
-        if self.document.revision() != revision && self.begin_with(None, leaving) {
-            self.tell_of_unsaved("What was closed was not saved".into());
-        }
+        self.replace(Edit::SetPicture(None), None, Some("What was closed was not saved".into()));
     }
 
     /// Puts a picture over the layers, in the middle and no larger than they are; where there are none, it is started from.
@@ -371,13 +366,9 @@ impl Session {
     /// Goes on with a project that was read: its layers, its mask, and, where it has them, its guide and what was to be painted next.
     pub(super) fn take_project(&mut self, name: &str, file: Option<PathBuf>, opened: project::Opened) {
         let project::Opened { project: Project { extent, stack, mask, guide, settings, .. }, mut notes } = opened;
-        let (leaving, revision) = (self.leaving(), self.document.revision());
-        self.edit(Edit::TakeLayers { extent, stack, mask: mask.map(Arc::unwrap_or_clone) });
-        if self.document.revision() == revision {
+        let edit = Edit::TakeLayers { extent, stack, mask: mask.map(Arc::unwrap_or_clone) };
+        if !self.replace(edit, file, Some(took_the_place(name))) {
             return;
-        }
-        if self.begin_with(file.map(Arc::from), leaving) {
-            self.tell_of_replaced(name);
         }
         self.hints.clear();
         if let Some(settings) = settings {
@@ -428,13 +419,9 @@ impl Session {
 
     /// White paper of this size under an empty layer, in the place of what is there.
     pub(super) fn new_canvas(&mut self, extent: Extent) {
-        let (leaving, revision) = (self.leaving(), self.document.revision());
-        self.edit(Edit::TakeLayers { extent, stack: Stack::paper(extent), mask: None });
-        if self.document.revision() == revision {
+        let edit = Edit::TakeLayers { extent, stack: Stack::paper(extent), mask: None };
+        if !self.replace(edit, None, Some(took_the_place("The new canvas"))) {
             return;
-        }
-        if self.begin_with(None, leaving) {
-            self.tell_of_replaced("The new canvas");
         }
         self.hints.clear();
         self.set_bounds(None);

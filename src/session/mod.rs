@@ -43,6 +43,7 @@ mod worker;
 pub use action::Action;
 pub use canvas::{Shown, Wish};
 pub use closed::Closed;
+pub use current::Loss;
 pub use downloads::Download;
 pub use draft::{Details, Draft, KnownVae, Model, ModelState, NotReady};
 pub use guide::ControlNetChoice;
@@ -194,6 +195,8 @@ pub struct Session {
     kept: Option<current::Sign>,
     /// What was to be painted next in documents that others took the place of.
     left: Vec<current::Left>,
+    /// What was to be painted next as it came back with a document last.
+    brought_back: Option<Draft>,
     /// The files of documents, by their numbers, that were put away unsaved.
     copies: HashMap<u64, PathBuf>,
     /// Grows with every document that is opened or begun, and the number of this one.
@@ -312,6 +315,7 @@ impl Session {
             file: snapshot.file.filter(|_| !is_damaged).map(Arc::from),
             kept: None,
             left: Vec::new(),
+            brought_back: None,
             copies: HashMap::new(),
             documents: 0,
             opened: 0,

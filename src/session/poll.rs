@@ -1,6 +1,7 @@
 //! Taking in what the engine, the gallery and the other threads report.
 
 use super::archive::{Answer, Fetched, Purpose, Task, Unavailable};
+use super::current::took_the_place;
 use super::document::sentence;
 use super::files::{self, Done, name_of};
 use super::part::Part;
@@ -346,10 +347,7 @@ impl Session {
         if is_part {
             self.adopt_shown_result();
         } else {
-            let loses = self.is_behind();
-            if self.begin_with_result(picture, self.look_of(id)) && loses {
-                self.tell_of_replaced("The result");
-            }
+            self.begin_with_result(picture, self.look_of(id), Some(took_the_place("The result")));
         }
         self.hints.clear();
     }
@@ -460,6 +458,7 @@ impl Session {
             Done::Saved { path, result, outcome: Ok(()) } => {
                 self.notices.passing(format!("Saved as {}", path.display()));
                 if let Some(id) = result {
+                    self.results.in_files.insert(id);
                     self.dismiss_offers_of(
                         |action| matches!(action, Action::AskWhereToSave(offered) if *offered == id),
                     );

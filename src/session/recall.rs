@@ -1,6 +1,7 @@
 //! Bringing back what a picture started from, with the words that its layers had of their own.
 
 use super::Session;
+use super::current::took_the_place;
 use super::part::regions;
 use crate::diffusion::{Input, Region, Request};
 use crate::geom::{Bounds, Extent};
@@ -11,11 +12,11 @@ impl Session {
     /// Starts from what a result started from, as one step of undo. Where there were layers, their file stays theirs.
     pub(super) fn take_input(&mut self, input: &Input) {
         let (extent, mask) = (input.picture.extent(), input.mask.as_deref().cloned());
-        let (had_layers, leaving) = (self.document.has_picture(), self.leaving());
-        let revision = self.document.revision();
-        self.edit(Edit::TakeLayers { extent, stack: with_words(input), mask });
-        if had_layers && self.document.revision() != revision && self.begin_with(None, leaving) {
-            self.tell_of_replaced("What the result grew out of");
+        let edit = Edit::TakeLayers { extent, stack: with_words(input), mask };
+        if self.document.has_picture() {
+            self.replace(edit, None, Some(took_the_place("What the result grew out of")));
+        } else {
+            self.edit(edit);
         }
     }
 

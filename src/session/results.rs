@@ -96,6 +96,8 @@ pub struct Results {
     recent: VecDeque<(ResultId, Arc<Finished>)>,
     /// On their way to the trash.
     pub(super) leaving: HashSet<ResultId>,
+    /// Those that were saved to files of the person's own, whether the gallery has them or not.
+    pub(super) in_files: HashSet<ResultId>,
     next_id: u64,
 }
 

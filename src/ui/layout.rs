@@ -12,7 +12,7 @@ use super::{
 };
 use crate::paint::Tool;
 use crate::session::{Action, Session, Shown};
-use egui::{Button, CentralPanel, Frame, Key, Margin, Panel, ScrollArea, Stroke, Ui, vec2};
+use egui::{Button, CentralPanel, Context, Frame, Key, Margin, Panel, ScrollArea, Stroke, Ui, vec2};
 
 /// The width of the colours, the brush and the layers, in points.
 const BRUSH_PANEL: f32 = 256.0;
@@ -33,21 +33,10 @@ pub fn window_ui(ui: &mut Ui, session: &mut Session, view: &mut ViewState, devic
     for said in keys::bind(&ctx, &session.settings.keys) {
         session.notices.error(said);
     }
-    help::take_key(&ctx, view, &mut out);
-    shortcuts::take_plain(&ctx, Key::Escape, || perform::close_something(view));
-    shortcuts::take_plain(&ctx, Key::Enter, || perform::finish_something(&ctx, session, view, &mut out));
-    let waits_for_field = view.sizing.is_some_and(Sizing::is_new);
-    for shortcut in shortcuts::pressed(&ctx, view.gallery_open, waits_for_field) {
-        // Nothing changes behind the question whether to save it.
-        if view.asks_to_leave {
-            if shortcut == Shortcut::SaveProject {
-                leave_window::save_first(session, view, &mut out);
-            }
-            continue;
-        }
-        let before = out.actions.len();
-        perform::perform(&ctx, shortcut, session, view, &mut out);
-        view.prompt_first &= !takes_tool(&out.actions[before..]);
+    if view.asks_to_leave {
+        leave_window::take_keys(&ctx, session, view, &mut out);
+    } else {
+        take_keys(&ctx, session, view, &mut out);
     }
     let by_keys = out.actions.len();
     let palette = Palette::of(ui);
@@ -86,6 +75,19 @@ pub fn window_ui(ui: &mut Ui, session: &mut Session, view: &mut ViewState, devic
     view.prompt_first &= !takes_tool(&out.actions[by_keys..]);
     view.thumbnails.end_frame();
     out
+}
+
+/// What was pressed since the last frame.
+fn take_keys(ctx: &Context, session: &Session, view: &mut ViewState, out: &mut Outbox) {
+    help::take_key(ctx, view, out);
+    shortcuts::take_plain(ctx, Key::Escape, || perform::close_something(view));
+    shortcuts::take_plain(ctx, Key::Enter, || perform::finish_something(ctx, session, view, out));
+    let waits_for_field = view.sizing.is_some_and(Sizing::is_new);
+    for shortcut in shortcuts::pressed(ctx, view.gallery_open, waits_for_field) {
+        let before = out.actions.len();
+        perform::perform(ctx, shortcut, session, view, out);
+        view.prompt_first &= !takes_tool(&out.actions[before..]);
+    }
 }
 
 /// All that stands around the canvas or the gallery, but the menu.

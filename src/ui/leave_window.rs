@@ -1,29 +1,40 @@
-//! Asks before a window is closed that keeps nothing of what was painted in it.
+//! Asks before the program ends where something would be lost with it, and says what.
 
 use super::perform::save;
+use super::shortcuts::{self, Shortcut};
 use super::state::{Ask, Outbox, ViewState};
 use super::theme::Palette;
-use crate::session::Session;
-use egui::{Align2, Context, Order, RichText, Window, vec2};
+use crate::session::{Action, Loss, Session};
+use egui::{Context, Id, Key, Modal, RichText};
 
-/// The question, while it is asked.
+const WIDTH: f32 = 440.0;
+
+/// The question, while it is asked: nothing can be done beside it. Once nothing would be lost any more it is answered.
 pub(super) fn leave_window(ctx: &Context, session: &Session, view: &mut ViewState, out: &mut Outbox) {
     if !view.asks_to_leave {
         return;
     }
-    let window = Window::new("Quit").title_bar(false).collapsible(false).resizable(false).order(Order::Foreground);
-    window.anchor(Align2::CENTER_CENTER, vec2(0.0, 0.0)).show(ctx, |ui| {
+    let losses = session.losses();
+    let Some(&first) = losses.first() else {
+        leave(view, out);
+        return;
+    };
+    Modal::new(Id::new("leave")).show(ctx, |ui| {
+        ui.set_width(WIDTH.min(ctx.content_rect().width() - 60.0));
         ui.heading("Quit without saving?");
-        let why = "Sfumato is open twice, and only the first window keeps what you paint until the next time.";
-        ui.label(RichText::new(why).color(Palette::of(ui).text_weak));
+        let weak = Palette::of(ui).text_weak;
+        for &loss in &losses {
+            ui.label(RichText::new(in_words(loss, session)).color(weak));
+        }
         ui.add_space(8.0);
         ui.horizontal(|ui| {
-            if ui.button("Save first").on_hover_text("Enter").clicked() {
-                save_first(session, view, out);
+            if let Some(remedy) = remedy(first)
+                && ui.button(remedy).on_hover_text("Enter").clicked()
+            {
+                keep(first, session, view, out);
             }
             if ui.button("Quit without saving").clicked() {
-                view.leaves = true;
-                out.ask(Ask::Quit);
+                leave(view, out);
             }
             if ui.button("Stay").on_hover_text("Esc").clicked() {
                 view.asks_to_leave = false;
@@ -32,11 +43,68 @@ pub(super) fn leave_window(ctx: &Context, session: &Session, view: &mut ViewStat
     });
 }
 
-/// Answers the question: it is saved first. False if it is not asked.
-pub(super) fn save_first(session: &Session, view: &mut ViewState, out: &mut Outbox) -> bool {
-    let is_asked = std::mem::take(&mut view.asks_to_leave);
-    if is_asked {
-        save(session, out);
+/// The keys of a frame while it is asked: those that answer. All others do nothing.
+pub(super) fn take_keys(ctx: &Context, session: &Session, view: &mut ViewState, out: &mut Outbox) {
+    let (mut stays, mut keeps) = (false, false);
+    let answers = |key: Key, answer: &mut bool| {
+        shortcuts::take_plain(ctx, key, || {
+            *answer = true;
+            true
+        });
+    };
+    answers(Key::Escape, &mut stays);
+    answers(Key::Enter, &mut keeps);
+    keeps |= shortcuts::pressed(ctx, view.gallery_open, false).contains(&Shortcut::SaveProject);
+    view.asks_to_leave &= !stays;
+    if let Some(&first) = session.losses().first().filter(|_| keeps && !stays) {
+        keep(first, session, view, out);
     }
-    is_asked
+}
+
+fn leave(view: &mut ViewState, out: &mut Outbox) {
+    view.asks_to_leave = false;
+    view.leaves = true;
+    out.ask(Ask::Quit);
+}
+
+fn in_words(loss: Loss, session: &Session) -> String {
+    let said = match loss {
+        Loss::Document => {
+            "There is more on the canvas than was saved. This window was opened beside another one, and keeps nothing for the next start."
+        }
+        Loss::Replaced { .. } => "What another picture took the place of is in no file, and is not put away either.",
+        Loss::Result(id) => {
+            let prompt = session.results.get(id).map_or("", |item| item.prompt.as_str());
+            return format!(
+                "\u{201c}{}\u{201d} is painted, and lives in memory only.",
+                prompt.chars().take(40).collect::<String>()
+            );
+        }
+        Loss::Queue => "What is still being painted, or waits for it, will not be.",
+    };
+    said.to_owned()
+}
+
+/// What the button that keeps it is called, if there is a way.
+fn remedy(loss: Loss) -> Option<&'static str> {
+    match loss {
+        Loss::Document => Some("Save first"),
+        Loss::Replaced { by } => by.map(|_| "Bring it back"),
+        Loss::Result(_) => Some("Save it as \u{2026}"),
+        Loss::Queue => None,
+    }
+}
+
+/// Answers the question: this is kept first, if there is a way.
+fn keep(loss: Loss, session: &Session, view: &mut ViewState, out: &mut Outbox) {
+    match loss {
+        Loss::Document => save(session, out),
+        Loss::Replaced { by: Some(opened) } => {
+            view.gallery_open = false;
+            out.act(Action::BringBack(opened));
+        }
+        Loss::Result(id) => out.act(Action::AskWhereToSave(id)),
+        Loss::Replaced { by: None } | Loss::Queue => return,
+    }
+    view.asks_to_leave = false;
 }

@@ -5,7 +5,6 @@ use super::bounds::crop;
 use super::canvas::BRUSH_SIZES;
 use super::compare::{Compare, before};
 use super::drop_window::take_as_layers;
-use super::leave_window::save_first;
 use super::prompt_panel::{cursor_to_end, negative_id, prompt_id, selection};
 use super::shortcuts::{Shortcut, take_digit};
 use super::size_window::Sizing;
@@ -292,7 +291,7 @@ pub(super) fn toggle_compare(view: &mut ViewState) {
 
 /// Enter first carries out what is under way on the canvas.
 pub(super) fn finish_something(ctx: &egui::Context, session: &Session, view: &mut ViewState, out: &mut Outbox) -> bool {
-    if save_first(session, view, out) || take_as_layers(view, out) {
+    if take_as_layers(view, out) {
         return true;
     }
     if let Some(sizing) = view.sizing.take() {
@@ -326,7 +325,6 @@ pub(super) fn close_something(view: &mut ViewState) -> bool {
         | view.paints_from.take().is_some();
     ends_stroke
         || view.sizing.take().is_some()
-        || std::mem::take(&mut view.asks_to_leave)
         || !std::mem::take(&mut view.dropped).is_empty()
         || std::mem::take(&mut view.help_open)
         || view.repo_text.take().is_some()

@@ -164,7 +164,7 @@ pub struct ViewState {
     pub small: Vec<(Arc<Picture>, Arc<Picture>)>,
     /// Pictures that were dropped on a document: it is asked what they are.
     pub dropped: Vec<std::path::PathBuf>,
-    /// Whether it is asked if what nothing keeps is to be saved before the window closes.
+    /// Whether it is asked if what would be lost is to be kept before the window closes.
     pub asks_to_leave: bool,
     /// Whether the window closes all the same.
     pub leaves: bool,

@@ -74,19 +74,56 @@ fn what_is_typed_at_the_question_changes_nothing_behind_it_and_enter_saves() {
 
 #[test]
 fn what_nothing_keeps_is_asked_about_and_escape_stays() {
-    let mut window = window();
-    window.drop_picture(EXTENT);
+    let first = window();
+    let mut second = painted_in_beside(&first);
+    second.apply(Action::SetTool(Tool::MaskPolygon));
+    let begun = vec![Point::new(1.0, 1.0), Point::new(9.0, 9.0)];
+    second.harness.state_mut().view.polygon.clone_from(&begun);
+    second.harness.run_ok();
     let is_asked = |window: &Window| window.harness.query_by_label("Quit without saving").is_some();
-    assert!(!is_asked(&window));
-    window.harness.state_mut().view.asks_to_leave = true;
-    window.harness.run_ok();
-    assert!(is_asked(&window));
-    window.press(Modifiers::NONE, Key::Escape);
-    assert!(!is_asked(&window));
-    window.harness.state_mut().view.asks_to_leave = true;
-    window.harness.run_ok();
-    window.click("Quit without saving");
-    assert!(window.harness.state().view.leaves);
+    assert!(!is_asked(&second));
+    close(second.harness.input_mut());
+    second.harness.run_ok();
+    assert!(is_asked(&second));
+    second.press(Modifiers::NONE, Key::Escape);
+    assert!(!is_asked(&second));
+    assert_eq!(second.harness.state().view.polygon, begun, "what was under way goes on");
+    close(second.harness.input_mut());
+    second.harness.run_ok();
+    second.click("Quit without saving");
+    assert!(second.harness.state().view.leaves);
+}
+
+#[test]
+fn enter_brings_back_what_could_not_be_put_away() {
+    let first = window();
+    let mut second = painted_in_beside(&first);
+    std::fs::write(second.home.path().join("closed"), b"where a folder should be").unwrap();
+    second.apply(Action::ClosePicture);
+    let is_told =
+        |session: &Session| session.notices.iter().any(|notice| notice.text.contains("could not be put away"));
+    second.wait("the painting not to be put away", is_told);
+    close(second.harness.input_mut());
+    second.harness.run_ok();
+    assert!(second.harness.state().view.asks_to_leave);
+    second.press(Modifiers::NONE, Key::Enter);
+    assert!(second.session().document.has_picture() && !second.harness.state().view.asks_to_leave);
+}
+
+#[test]
+fn the_question_answers_itself_once_nothing_would_be_lost() {
+    let first = window();
+    let mut second = window_beside(&first);
+    second.press(Modifiers::COMMAND, Key::Enter);
+    let job = second.job();
+    close(second.harness.input_mut());
+    second.harness.run_ok();
+    second.press(Modifiers::NONE, Key::Enter);
+    let view = &second.harness.state().view;
+    assert!(view.asks_to_leave && !view.leaves, "there is nothing to save yet");
+    second.finish(&job);
+    second.wait("the picture to be kept", |session| session.losses().is_empty());
+    assert!(second.harness.state().view.leaves);
 }
 
 #[test]

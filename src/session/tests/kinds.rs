@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::diffusion::{Control, Input, Preprocessor};
+use crate::geom::Bounds;
 use crate::paint::{Ink, LayerEdit, LayerId, LayerKind, LayerLook, PaintBrush, Painting, Sample};
 
 /// A grey canvas, painted next on a clear layer over it.
@@ -203,6 +204,26 @@ fn what_was_to_be_painted_next_is_back_with_its_document() {
     stage.session.draft.prompt = "a dog".into();
     stage.apply(Action::Redo);
     assert_eq!((stage.session.file(), stage.session.draft.prompt.as_str()), (Some(&*first), "a cat"));
+}
+
+#[test]
+fn what_was_to_be_painted_next_can_be_kept_however_many_documents_come_back() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = over_grey(home.path());
+    stage.session.draft.prompt = "a cat".into();
+    for prompt in ["a dog", "a pear"] {
+        stage.apply(Action::NewCanvas(SIZE));
+        stage.session.draft.prompt = prompt.into();
+    }
+    stage.apply(Action::Undo);
+    stage.apply(Action::Undo);
+    assert_eq!(stage.session.draft.prompt, "a cat");
+    let bounds = Some(Bounds { left: 0, top: 0, extent: Extent::new(8, 8) });
+    stage.apply(Action::SetBounds(bounds));
+    let keep = stage.hears("settings are as they were with this picture").offers[0].action.clone();
+    stage.apply(keep);
+    let draft = &stage.session.draft;
+    assert_eq!((draft.prompt.as_str(), draft.bounds), ("a pear", bounds), "the box is of the canvas");
 }
 
 #[test]

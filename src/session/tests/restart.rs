@@ -177,3 +177,68 @@ fn a_second_window_tells_of_all_that_would_be_lost() {
     second.apply(Action::Generate);
     assert!(second.session.is_lost_at_the_end(), "it is still to be painted");
 }
+
+#[test]
+fn what_is_in_no_file_and_not_put_away_is_lost_in_the_first_window_too() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("closed"), b"where a folder should be").unwrap();
+    let mut stage = stage(home.path());
+    stage.apply(Action::BeginPainting);
+    stage.apply(Action::SaveProject(home.path().join("kept.sfumato")));
+    // Not in what is on its way to the file.
+    stage.apply(Action::EditLayers(LayerEdit::Add));
+    stage.apply(Action::NewCanvas(SIZE));
+    stage.hears("could not be put away");
+    stage.hears("Saved as");
+    let losses = stage.session.losses();
+    let [Loss::Replaced { by: Some(by) }] = losses[..] else { panic!("{losses:?}") };
+    stage.apply(Action::BringBack(by));
+    assert!(stage.session.is_behind() && stage.session.file().is_some());
+    assert_eq!(stage.session.document.stack().layers().len(), 3);
+    assert_eq!(stage.session.losses(), [], "the next start has it");
+}
+
+#[test]
+fn what_was_saved_over_is_lost_until_it_is_brought_back() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = stage(home.path());
+    let path = home.path().join("kept.sfumato");
+    stage.apply(Action::BeginPainting);
+    stage.apply(Action::SaveProject(path.clone()));
+    stage.until(|s| s.file().is_some());
+    stage.apply(Action::NewCanvas(SIZE));
+    assert_eq!((stage.session.file(), stage.session.losses()), (None, Vec::new()));
+    stage.apply(Action::SaveProject(path));
+    stage.until(|s| s.file().is_some());
+    let losses = stage.session.losses();
+    let [Loss::Replaced { by: Some(by) }] = losses[..] else { panic!("{losses:?}") };
+    stage.apply(Action::BringBack(by));
+    assert_eq!((stage.session.file(), stage.session.is_behind(), stage.session.losses()), (None, true, Vec::new()));
+}
+
+#[test]
+fn what_is_brought_back_puts_away_what_was_painted_since() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = stage(home.path());
+    stage.apply(Action::BeginPainting);
+    stage.apply(Action::NewCanvas(SIZE));
+    let bring_back = stage.hears("The new canvas took the place").offers[0].action.clone();
+    stage.until(|s| s.closed.len() == 1);
+    stage.apply(Action::EditLayers(LayerEdit::Add));
+    stage.apply(bring_back);
+    stage.until(|s| s.closed.len() == 2);
+    assert_eq!(stage.session.losses(), []);
+}
+
+#[test]
+fn a_picture_that_is_stopped_is_lost_until_the_gallery_has_it() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = stage(home.path());
+    stage.apply(Action::Generate);
+    let job = stage.job();
+    assert_eq!(stage.session.losses(), [], "the next start offers to paint it");
+    stage.apply(Action::Stop(crate::diffusion::Stop::Keep));
+    assert_eq!(stage.session.losses(), [Loss::Queue]);
+    stage.end(&job, Outcome::Stopped(painted(&job, 1)));
+    stage.until(|s| s.losses().is_empty());
+}
