@@ -4,7 +4,7 @@
 
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
-use sfumato::app::{App, Dialogs};
+use sfumato::app::{App, Dialogs, Question};
 use sfumato::checkpoints::download::Progress;
 use sfumato::checkpoints::{BytesRead, WeightBytes};
 use sfumato::diffusion::{Defaults, Precision, SamplerName, ScheduleName};
@@ -19,19 +19,7 @@ use std::sync::{Arc, Mutex};
 struct Silent;
 
 impl Dialogs for Silent {
-    fn picture(&self) -> Option<PathBuf> {
-        None
-    }
-
-    fn mask(&self) -> Option<PathBuf> {
-        None
-    }
-
-    fn guide(&self) -> Option<PathBuf> {
-        None
-    }
-
-    fn save(&self, _name: &str) -> Option<PathBuf> {
+    fn ask(&self, _question: &Question) -> Option<PathBuf> {
         None
     }
 }

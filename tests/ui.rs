@@ -6,7 +6,7 @@
 use egui::{Key, Modifiers, Pos2, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
-use sfumato::app::{App, Dialogs};
+use sfumato::app::{App, Dialogs, Question};
 use sfumato::diffusion::{
     Defaults, MaskedContent, Painted, Phase, Place, Precision, Request, SamplerName, ScheduleName, Stop, Upscale,
 };
@@ -28,19 +28,7 @@ const EXTENT: Extent = Extent::new(64, 64);
 struct Chosen(Option<PathBuf>);
 
 impl Dialogs for Chosen {
-    fn picture(&self) -> Option<PathBuf> {
-        self.0.clone()
-    }
-
-    fn mask(&self) -> Option<PathBuf> {
-        self.0.clone()
-    }
-
-    fn guide(&self) -> Option<PathBuf> {
-        self.0.clone()
-    }
-
-    fn save(&self, _name: &str) -> Option<PathBuf> {
+    fn ask(&self, _question: &Question) -> Option<PathBuf> {
         self.0.clone()
     }
 }
@@ -95,7 +83,7 @@ fn window_through(
     window_at(Arc::new(tempfile::tempdir().unwrap()), size, theme, chosen, upscalers, clip)
 }
 
-/// Another window of the program that has this one open already: the person's folders are the same.
+/// Another window beside this one: the person's folders are the same.
 fn window_beside(first: &Window) -> Window {
     window_at(first.home.clone(), [1280.0, 800.0], Theme::Dark, None, Vec::new(), None)
 }

@@ -7,16 +7,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// How the person is asked for files. Each call blocks until there is an answer; none means that the person thought better.
-pub trait Dialogs: Send + Sync {
-    /// A picture to start from.
-    fn picture(&self) -> Option<PathBuf>;
+/// Which file is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// A picture or a project to open.
+    Picture,
     /// A mask.
-    fn mask(&self) -> Option<PathBuf>;
+    Mask,
     /// A picture that guides.
-    fn guide(&self) -> Option<PathBuf>;
-    /// Where to write a picture, or a project if `name`, which is offered, is that of one.
-    fn save(&self, name: &str) -> Option<PathBuf>;
+    Guide,
+    /// Where to write a picture, or a project if this name, which is offered, is that of one.
+    Save(String),
+}
+
+/// How the person is asked for files.
+pub trait Dialogs: Send + Sync {
+    /// Blocks until there is an answer; none means that the person thought better.
+    fn ask(&self, question: &Question) -> Option<PathBuf>;
     /// False where it is certain that no dialog comes, whatever is asked.
     fn are_there(&self) -> bool {
         true
@@ -31,30 +38,30 @@ const PROJECT: &str = "sfumato";
 const PICTURES: &[&str] = &["png", "jpg", "jpeg", "webp", "tif", "tiff"];
 
 impl Dialogs for NativeDialogs {
-    fn picture(&self) -> Option<PathBuf> {
-        let all: Vec<&str> = PICTURES.iter().chain(&[PROJECT, "ora"]).copied().collect();
-        rfd::FileDialog::new().set_title("Open").add_filter("Pictures and projects", &all).pick_file()
-    }
-
-    fn mask(&self) -> Option<PathBuf> {
-        rfd::FileDialog::new().set_title("Open a mask").add_filter("Pictures", PICTURES).pick_file()
-    }
-
-    fn guide(&self) -> Option<PathBuf> {
-        rfd::FileDialog::new().set_title("Open a picture that guides").add_filter("Pictures", PICTURES).pick_file()
-    }
-
-    fn save(&self, name: &str) -> Option<PathBuf> {
-        let is_project = Path::new(name).extension().is_some_and(|ending| ending == PROJECT);
-        let dialog = rfd::FileDialog::new().set_title("Save as").set_file_name(name);
-        let (dialog, ending) = if is_project {
-            (dialog.add_filter("Sfumato project", &[PROJECT]).add_filter("OpenRaster", &["ora"]), PROJECT)
-        } else {
-            let kinds = Format::ALL.into_iter();
-            (kinds.fold(dialog, |dialog, kind| dialog.add_filter(kind.name(), kind.endings())), "png")
-        };
-        let chosen = dialog.save_file()?;
-        Some(if chosen.extension().is_none() { chosen.with_extension(ending) } else { chosen })
+    fn ask(&self, question: &Question) -> Option<PathBuf> {
+        let dialog = rfd::FileDialog::new();
+        match question {
+            Question::Picture => {
+                let all: Vec<&str> = PICTURES.iter().chain(&[PROJECT, "ora"]).copied().collect();
+                dialog.set_title("Open").add_filter("Pictures and projects", &all).pick_file()
+            }
+            Question::Mask => dialog.set_title("Open a mask").add_filter("Pictures", PICTURES).pick_file(),
+            Question::Guide => {
+                dialog.set_title("Open a picture that guides").add_filter("Pictures", PICTURES).pick_file()
+            }
+            Question::Save(name) => {
+                let is_project = Path::new(name).extension().is_some_and(|ending| ending == PROJECT);
+                let dialog = dialog.set_title("Save as").set_file_name(name);
+                let (dialog, ending) = if is_project {
+                    (dialog.add_filter("Sfumato project", &[PROJECT]).add_filter("OpenRaster", &["ora"]), PROJECT)
+                } else {
+                    let kinds = Format::ALL.into_iter();
+                    (kinds.fold(dialog, |dialog, kind| dialog.add_filter(kind.name(), kind.endings())), "png")
+                };
+                let chosen = dialog.save_file()?;
+                Some(if chosen.extension().is_none() { chosen.with_extension(ending) } else { chosen })
+            }
+        }
     }
 
     /// On other systems than these the desktop always has them. Here they come over the session bus, or from zenity.
@@ -72,15 +79,6 @@ impl Dialogs for NativeDialogs {
     }
 }
 
-/// What a file is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Purpose {
-    /// To read it.
-    Open,
-    /// To write it.
-    Save,
-}
-
 /// Nobody closes a dialog in less: an answer of none before that means that there was no dialog.
 const TOO_SOON: Duration = Duration::from_millis(150);
 
@@ -89,7 +87,7 @@ pub(super) struct Asking {
     dialogs: Arc<dyn Dialogs>,
     answers: Arc<Mutex<Vec<Action>>>,
     open: Arc<AtomicBool>,
-    refused: Arc<Mutex<Option<Purpose>>>,
+    refused: Arc<Mutex<Option<Question>>>,
 }
 
 impl Asking {
@@ -97,12 +95,12 @@ impl Asking {
         Self { dialogs: dialogs.into(), answers: Arc::default(), open: Arc::default(), refused: Arc::default() }
     }
 
-    /// Asks, unless a dialog is open already. The answer is there after `ctx` was told to repaint.
+    /// Asks, unless a dialog is open already. What is made of the file is there after `ctx` was told to repaint.
     pub(super) fn ask(
         &self,
         ctx: &egui::Context,
-        purpose: Purpose,
-        question: impl FnOnce(&dyn Dialogs) -> Option<Action> + Send + 'static,
+        question: Question,
+        into: impl FnOnce(PathBuf) -> Action + Send + 'static,
     ) {
         if self.open.swap(true, Ordering::AcqRel) {
             return;
@@ -112,12 +110,12 @@ impl Asking {
         let refused = self.refused.clone();
         let ask = move || {
             let asked = Instant::now();
-            let answer = question(&*dialogs);
+            let answer = dialogs.ask(&question);
             // Where the machine is busy, even no dialog takes its time.
             if answer.is_none() && (asked.elapsed() < TOO_SOON || !dialogs.are_there()) {
-                *refused.lock().expect("nothing panics while it holds what was refused") = Some(purpose);
+                *refused.lock().expect("nothing panics while it holds what was refused") = Some(question);
             }
-            answers.lock().expect("nothing panics while it holds the answers").extend(answer);
+            answers.lock().expect("nothing panics while it holds the answers").extend(answer.map(into));
             open.store(false, Ordering::Release);
             ctx.request_repaint();
         };
@@ -127,8 +125,8 @@ impl Asking {
         }
     }
 
-    /// What a dialog could not be opened for since the last call.
-    pub(super) fn was_refused(&self) -> Option<Purpose> {
+    /// What could not be asked since the last call.
+    pub(super) fn was_refused(&self) -> Option<Question> {
         self.refused.lock().expect("nothing panics while it holds what was refused").take()
     }
 
@@ -146,21 +144,9 @@ mod tests {
     struct SlowlyNone;
 
     impl Dialogs for SlowlyNone {
-        fn picture(&self) -> Option<PathBuf> {
+        fn ask(&self, _question: &Question) -> Option<PathBuf> {
             std::thread::sleep(2 * TOO_SOON);
             None
-        }
-
-        fn mask(&self) -> Option<PathBuf> {
-            None
-        }
-
-        fn guide(&self) -> Option<PathBuf> {
-            None
-        }
-
-        fn save(&self, _name: &str) -> Option<PathBuf> {
-            self.picture()
         }
 
         fn are_there(&self) -> bool {
@@ -172,14 +158,14 @@ mod tests {
     fn that_no_dialog_came_is_told_however_long_it_took_and_what_it_was_for() {
         let asking = Asking::new(Box::new(SlowlyNone));
         let ctx = egui::Context::default();
-        for purpose in [Purpose::Save, Purpose::Open] {
-            asking.ask(&ctx, purpose, |d| d.save("work.sfumato").map(Action::SaveProject));
+        for question in [Question::Save("work.sfumato".into()), Question::Picture] {
+            asking.ask(&ctx, question.clone(), Action::OpenPicture);
             let asked = Instant::now();
             while asking.open.load(Ordering::Acquire) {
                 assert!(asked.elapsed() < Duration::from_secs(20), "it is never answered");
                 std::thread::sleep(Duration::from_millis(5));
             }
-            assert_eq!((asking.was_refused(), asking.was_refused()), (Some(purpose), None));
+            assert_eq!((asking.was_refused(), asking.was_refused()), (Some(question), None));
         }
     }
 }

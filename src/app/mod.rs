@@ -5,7 +5,7 @@ mod dialogs;
 mod icon;
 mod shell;
 
-pub use dialogs::{Dialogs, NativeDialogs};
+pub use dialogs::{Dialogs, NativeDialogs, Question};
 pub use shell::App;
 
 use crate::session::{Session, Wake};

@@ -1,6 +1,6 @@
 //! What eframe calls: takes in what happened elsewhere, shows the panels, passes on what the person did.
 
-use super::dialogs::{Asking, Dialogs, Purpose};
+use super::dialogs::{Asking, Dialogs, Question};
 use crate::render::{self, KeptWindow};
 use crate::session::{Action, Session, Shown, Wish};
 use crate::ui::{self, Ask, ViewState, theme};
@@ -46,20 +46,20 @@ impl App {
 
     fn answer(&mut self, ctx: &Context, ask: &Ask) {
         match ask {
-            Ask::OpenPicture => self.asking.ask(ctx, Purpose::Open, |d| d.picture().map(Action::OpenPicture)),
-            Ask::OpenAsLayer => self.asking.ask(ctx, Purpose::Open, |d| d.picture().map(Action::OpenAsLayer)),
-            Ask::OpenGuide => self.asking.ask(ctx, Purpose::Open, |d| d.guide().map(Action::OpenGuide)),
-            Ask::SaveMask => self.asking.ask(ctx, Purpose::Save, |d| d.save("mask.png").map(Action::SaveMask)),
-            Ask::OpenMask => self.asking.ask(ctx, Purpose::Open, |d| d.mask().map(Action::OpenMask)),
+            Ask::OpenPicture => self.asking.ask(ctx, Question::Picture, Action::OpenPicture),
+            Ask::OpenAsLayer => self.asking.ask(ctx, Question::Picture, Action::OpenAsLayer),
+            Ask::OpenGuide => self.asking.ask(ctx, Question::Guide, Action::OpenGuide),
+            Ask::SaveMask => self.asking.ask(ctx, Question::Save("mask.png".into()), Action::SaveMask),
+            Ask::OpenMask => self.asking.ask(ctx, Question::Mask, Action::OpenMask),
             Ask::SavePicture => match *self.session.canvas() {
                 Shown::Result(id, _) | Shown::Part { result: id, .. } => self.apply(ctx, Action::AskWhereToSave(id)),
-                _ => self.asking.ask(ctx, Purpose::Save, |d| d.save("picture.png").map(Action::SavePicture)),
+                _ => self.asking.ask(ctx, Question::Save("picture.png".into()), Action::SavePicture),
             },
             Ask::SaveProject => {
                 let name =
                     self.session.file().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
                 let name = name.unwrap_or_else(|| "painting.sfumato".into());
-                self.asking.ask(ctx, Purpose::Save, move |d| d.save(&name).map(Action::SaveProject));
+                self.asking.ask(ctx, Question::Save(name), Action::SaveProject);
             }
             Ask::CopyPicture => {
                 if let Some(picture) = self.session.canvas_picture() {
@@ -77,8 +77,7 @@ impl App {
     fn grant(&mut self, ctx: &Context, wish: Wish) {
         match wish {
             Wish::AskWhereToSave { result, name } => {
-                self.asking
-                    .ask(ctx, Purpose::Save, move |d| d.save(&name).map(|path| Action::SaveResult(result, path)));
+                self.asking.ask(ctx, Question::Save(name), move |path| Action::SaveResult(result, path));
             }
             Wish::Reveal(path) => reveal(path),
         }
@@ -148,13 +147,15 @@ impl eframe::App for App {
         for answer in self.asking.answers() {
             self.apply(ctx, answer);
         }
-        if let Some(purpose) = self.asking.was_refused() {
-            let instead = match purpose {
-                Purpose::Open => "A picture to start from can be dropped or pasted instead, and what was painted",
-                Purpose::Save if !self.session.keeps_state() => {
+        if let Some(question) = self.asking.was_refused() {
+            let instead = match question {
+                Question::Picture | Question::Mask | Question::Guide => {
+                    "A picture to start from can be dropped or pasted instead, and what was painted"
+                }
+                Question::Save(_) if !self.session.keeps_state() => {
                     "Nothing was saved, and this window keeps no layers: copy the picture instead. What was generated"
                 }
-                Purpose::Save => {
+                Question::Save(_) => {
                     "Nothing was saved; the picture can be copied instead, the layers are there at the next start, and what was painted"
                 }
             };

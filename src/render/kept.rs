@@ -28,7 +28,7 @@ pub struct KeptWindow {
 #[derive(Default)]
 struct Told {
     /// What of the canvas changed.
-    areas: Vec<Rect>,
+    areas: Damage,
     /// Where the canvas was last, and how it was shown.
     canvas: Option<(Rect, CanvasUniforms)>,
     textures: Textures,
@@ -47,9 +47,6 @@ impl Drop for Textures {
 }
 
 impl KeptWindow {
-    /// The most boxes of the canvas that wait for a frame to be drawn, before all of it is.
-    const MANY: usize = 10_000;
-
     /// Draws this way from now on. Call before the first frame.
     pub fn install(ctx: &Context, state: &egui_wgpu::RenderState) {
         ctx.add_plugin(Self::default());
@@ -67,14 +64,10 @@ impl KeptWindow {
     pub(super) fn expect_canvas(&mut self, rect: Rect, uniforms: &CanvasUniforms, uploads: &[Upload]) {
         let mut told = self.told();
         if told.canvas.replace((rect, *uniforms)) != Some((rect, *uniforms)) {
-            told.areas.push(rect);
+            told.areas.add(rect);
             return;
         }
-        if told.areas.len() > Self::MANY {
-            told.draws_all = true;
-            return;
-        }
-        told.areas.extend(uploads.iter().map(|upload| uniforms.in_window(upload, rect)));
+        uploads.iter().for_each(|upload| told.areas.add(uniforms.in_window(upload, rect)));
     }
 
     fn told(&self) -> MutexGuard<'_, Told> {
@@ -122,7 +115,7 @@ impl egui_wgpu::CallbackTrait for Frame {
         let Some(kept) = resources.get_mut::<KeptGpu>() else {
             return Vec::new();
         };
-        let told = {
+        let mut told = {
             let mut told = self.told.lock().expect("no thread panics while it holds what was told");
             let canvas = told.canvas;
             std::mem::replace(&mut *told, Told { canvas, ..Told::default() })
@@ -131,7 +124,7 @@ impl egui_wgpu::CallbackTrait for Frame {
         for (&id, images) in &told.textures.0.set {
             images.iter().for_each(|image| kept.renderer.update_texture(device, queue, id, image));
         }
-        let damage = kept.damage(device, screen, &self.shapes, &told);
+        let damage = kept.damage(device, screen, &self.shapes, &mut told);
         let jobs = jobs(&self.ctx, &damage, &self.shapes, screen);
         let commands = kept.draw(device, queue, encoder, &jobs, screen);
         kept.freed.extend(&told.textures.0.free);
@@ -229,9 +222,9 @@ impl KeptGpu {
         device: &wgpu::Device,
         screen: &ScreenDescriptor,
         shapes: &[ClippedShape],
-        told: &Told,
+        told: &mut Told,
     ) -> Damage {
-        let mut damage = Damage::default();
+        let mut damage = std::mem::take(&mut told.areas);
         let fits = |target: &Target| {
             (target.size, target.pixels_per_point) == (screen.size_in_pixels, screen.pixels_per_point)
         };
@@ -246,7 +239,6 @@ impl KeptGpu {
             damage.add(Rect::EVERYTHING);
         } else {
             differences(&self.shapes, shapes, |shape| damage.add(bounds(shape)));
-            told.areas.iter().for_each(|&area| damage.add(area));
             let has_other_image =
                 |shape: &&ClippedShape| uses(&shape.shape, &|id| id != FONTS && images.contains_key(&id));
             shapes.iter().filter(has_other_image).for_each(|shape| damage.add(bounds(shape)));
