@@ -253,7 +253,7 @@ pub(super) struct Sources {
     pub(super) vae: Option<VaeFile>,
     /// What its latents are multiplied by.
     pub(super) latent_scale: f64,
-    /// Of folders, as they were before anything but their indices was read.
+    /// Of folders, as they were before their weights and their tokenizers were read, and without a lender their configs.
     folders: Stamps,
 }
 

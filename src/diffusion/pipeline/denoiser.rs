@@ -2,7 +2,7 @@
 
 use super::{Halt, OnProgress, Run};
 use crate::diffusion::Error;
-use crate::diffusion::beside::{Beside, masked_picture, picture_to_edit};
+use crate::diffusion::beside::{Beside, without_masked};
 use crate::diffusion::conditioning::{Conditioning, Stage};
 use crate::diffusion::denoiser::{Denoiser, Guided, Network, Rescale, Scheduled, step_at};
 use crate::diffusion::differential::Differential;
@@ -33,14 +33,15 @@ impl Run<'_> {
         let (unet, extent) = (self.model.unet_config(), self.request.extent);
         let sees_mask = unet.sees_mask();
         let picture = (sees_mask || unet.sees_picture()).then(|| picture_to_start_from(self.request)).flatten();
-        let encode = |rgb: &Tensor| self.encoded(rgb, on_progress);
         let beside = match &picture {
             Some(picture) if unet.sees_picture() => {
-                Some(picture_to_edit(self.model, picture, self.image_guidance(), encode)?)
+                let latent = self.encoded(&picture_to_rgb(picture, &self.model.device)?, on_progress)?;
+                Some(Beside::picture((latent / self.model.latent_scale())?, self.image_guidance()))
             }
             _ if sees_mask => {
                 let masked = picture.as_deref().zip(self.mask.as_deref());
-                Some(masked_picture(self.model, extent, masked, encode)?)
+                let [rgb, mask] = without_masked(extent, masked, &self.model.device)?;
+                Some(Beside::masked(&mask, &self.encoded(&rgb, on_progress)?)?)
             }
             _ => None,
         };
