@@ -177,14 +177,11 @@ impl Session {
             Action::GetModel(wanted) => self.get_model(wanted),
             Action::CancelDownload(repo) => self.cancel_download(&repo),
             Action::SetTheme(theme) => {
-                self.settings.theme = theme;
+                self.settings.set_theme(theme);
                 self.save_settings();
             }
             Action::BindKeys(name, keys) => {
-                match keys {
-                    Some(keys) => drop(self.settings.keys.insert(name, keys)),
-                    None => drop(self.settings.keys.remove(&name)),
-                }
+                self.settings.bind(name, keys);
                 self.save_settings();
             }
             Action::Dismiss(id) => self.notices.dismiss(id),

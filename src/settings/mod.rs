@@ -3,7 +3,7 @@
 //! A settings file that cannot be understood never stops the program: defaults take its place, it is put aside under another name before
 //! it is written anew, and a notice says so. Where only some values cannot be understood, the others count, and
 //! they stay in the file, to be corrected, until they are set anew. Keys that this version does not know are kept as they are, for the
-//! version that does.
+//! version that does. What of both is changed in the file while the program runs stays so.
 
 mod paths;
 
@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use toml::de::{DeTable, DeValue};
 
 /// Light or dark.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,30 +114,34 @@ impl Settings {
     /// with a notice that names the file and the line.
     pub fn load(path: &Path) -> (Self, Option<String>) {
         let (settings, unusable) = Self::read(path);
-        let file = path.display();
-        let said = match unusable {
-            Unusable::None => None,
-            Unusable::Values(values) => Some(format!(
-                "some of your settings could not be used, so defaults are used for them: {}; correct them in {file}",
-                values.join("; ")
-            )),
-            Unusable::File(problem) => Some(format!(
-                "your settings could not be used, so defaults are used: {problem} in {file}; correct it, or remove the file"
-            )),
-        };
-        (settings, said)
+        (settings, unusable.said(path, || "correct it, or remove the file".into()))
     }
 
     /// As [`Self::load`], for who will write the file anew: one that cannot be understood is put aside as `.bad`.
     pub fn load_to_save(path: &Path) -> (Self, Option<String>) {
-        let (settings, Unusable::File(problem)) = Self::read(path) else { return Self::load(path) };
-        let aside = match put_aside(path) {
+        let (settings, unusable) = Self::read(path);
+        let aside = || match put_aside(path) {
             Ok(aside) => format!("it was kept as {}", aside.display()),
             Err(error) => format!("and it could not be put aside ({error})"),
         };
-        let file = path.display();
-        let said = format!("your settings could not be used, so defaults are used: {problem} in {file}; {aside}");
-        (settings, Some(said))
+        (settings, unusable.said(path, aside))
+    }
+
+    /// Sets the theme; one in the file that could not be used goes.
+    pub fn set_theme(&mut self, theme: Theme) {
+        self.theme = theme;
+        self.unknown.remove("theme");
+    }
+
+    /// Binds keys to what has this name, or lets it have its own again; those in the file that could not be used go.
+    pub fn bind(&mut self, name: String, keys: Option<Vec<String>>) {
+        if let Some(unusable) = self.unknown.get_mut("keys").and_then(toml::Value::as_table_mut) {
+            unusable.remove(&name);
+        }
+        match keys {
+            Some(keys) => drop(self.keys.insert(name, keys)),
+            None => drop(self.keys.remove(&name)),
+        }
     }
 
     fn read(path: &Path) -> (Self, Unusable) {
@@ -165,9 +170,9 @@ impl Settings {
         };
         let table: toml::Table = toml::from_str(text).map_err(|e| in_words(&e))?;
         let (mut known, mut unknown, mut bad) = (toml::Table::new(), toml::Table::new(), Vec::new());
-        let mut complain = |key: &str, error: &toml::de::Error| {
+        let mut complain = |table: Option<&str>, key: &str, error: &toml::de::Error| {
             let message = error.message().lines().collect::<Vec<_>>().join(", ");
-            let line = line_of_key(text, key).map_or_else(String::new, |line| format!(" in line {line}"));
+            let line = line_of_key(text, table, key).map_or_else(String::new, |line| format!(" in line {line}"));
             bad.push(format!("{key}{line} ({message})"));
         };
         for (key, value) in table {
@@ -182,7 +187,7 @@ impl Settings {
                         match value.clone().try_into::<Vec<String>>() {
                             Ok(_) => drop(keys.insert(name, value)),
                             Err(error) => {
-                                complain(&name, &error);
+                                complain(Some("keys"), &name, &error);
                                 unusable.insert(name, value);
                             }
                         }
@@ -199,7 +204,7 @@ impl Settings {
             match toml::Value::Table(alone).try_into::<Self>() {
                 Ok(_) => drop(known.insert(key, value)),
                 Err(error) => {
-                    complain(&key, &error);
+                    complain(None, &key, &error);
                     unknown.insert(key, value);
                 }
             }
@@ -215,13 +220,23 @@ impl Settings {
         let unwritable = |e: toml::ser::Error| Error::Value { reason: e.to_string(), path: path.to_owned() };
         let mut table = toml::Table::try_from(self).map_err(unwritable)?;
         let unset = toml::Table::try_from(Self::default()).map_err(unwritable)?;
-        for (key, value) in self.unknown.clone() {
-            if let (Some(toml::Value::Table(bound)), Some(unusable)) = (table.get_mut(&key), value.as_table()) {
+        // What a person corrected meanwhile, or took out, is as the file has it now.
+        let now = std::fs::read_to_string(path).ok().and_then(|text| toml::from_str::<toml::Table>(&text).ok());
+        for (key, value) in &self.unknown {
+            let now = now.as_ref().map(|now| now.get(key));
+            if let (Some(unusable), "keys") = (value.as_table(), key.as_str()) {
+                let now = now.map(|keys| keys.and_then(toml::Value::as_table));
+                let bound = table.entry(key.as_str()).or_insert_with(|| toml::Table::new().into());
                 for (name, value) in unusable {
-                    bound.entry(name.clone()).or_insert(value.clone());
+                    let value = now.map_or(Some(value), |keys| keys?.get(name));
+                    if let (Some(bound), Some(value)) = (bound.as_table_mut(), value) {
+                        bound.entry(name.as_str()).or_insert_with(|| value.clone());
+                    }
                 }
-            } else if table.get(&key) == unset.get(&key) {
-                table.insert(key, value);
+            } else if table.get(key) == unset.get(key)
+                && let Some(value) = now.unwrap_or(Some(value))
+            {
+                table.insert(key.clone(), value.clone());
             }
         }
         let text = toml::to_string_pretty(&table).map_err(unwritable)?;
@@ -238,15 +253,35 @@ enum Unusable {
     File(String),
 }
 
-/// The line, from 1, on which a key is given its value; none where it stands in a way that is not looked for.
-fn line_of_key(text: &str, key: &str) -> Option<usize> {
-    let quotes = ['"', '\''];
-    let is_it = |line: &str| {
-        let line = line.trim_start().trim_start_matches('[').trim_start_matches(quotes);
-        let behind = line.strip_prefix(key).map(|rest| rest.trim_start_matches(quotes).trim_start());
-        behind.is_some_and(|rest| rest.starts_with(['=', ']', '.']))
+impl Unusable {
+    /// What there is to say of it: of a file of which nothing could be used, what was done then.
+    fn said(self, path: &Path, then: impl FnOnce() -> String) -> Option<String> {
+        let file = path.display();
+        match self {
+            Self::None => None,
+            Self::Values(values) => Some(format!(
+                "some of your settings could not be used, so defaults are used for them: {}; correct them in {file}",
+                values.join("; ")
+            )),
+            Self::File(problem) => {
+                Some(format!("your settings could not be used, so defaults are used: {problem} in {file}; {}", then()))
+            }
+        }
+    }
+}
+
+/// The line, from 1, on which a key of the file, or of a table in it, is given its value.
+fn line_of_key(text: &str, table: Option<&str>, key: &str) -> Option<usize> {
+    let file = DeTable::parse(text).ok()?;
+    let keys = match table {
+        None => file.get_ref(),
+        Some(table) => match file.get_ref().get(table)?.get_ref() {
+            DeValue::Table(keys) => keys,
+            _ => return None,
+        },
     };
-    text.lines().position(is_it).map(|line| line + 1)
+    let (key, _) = keys.get_key_value(key)?;
+    Some(line_of(text.as_bytes(), key.span().start))
 }
 
 /// The line, from 1, that the byte at `at` is on.
@@ -368,7 +403,7 @@ mod tests {
 
     #[test]
     fn a_bad_value_costs_only_itself() {
-        let text = "theme = \"mauve\"\nthreads = \"2\"\nhub = \"http://hub\"\n[keys]\nbrush = [\"F8\"]\nredo = 5\n[future]\nkey = 1\n";
+        let text = "theme = \"mauve\"\nthreads = \"2\"\nhub = \"http://hub\"\n[future]\nredo = 1\n[keys]\nbrush = [\"F8\"]\nredo = 5\n";
         let (_dir, path) = settings_file(text.as_bytes());
         let (settings, notice) = Settings::load_to_save(&path);
         let mut expected = Settings { hub: Some("http://hub".into()), ..Settings::default() };
@@ -376,7 +411,7 @@ mod tests {
         assert_eq!(Settings { unknown: toml::Table::new(), ..settings.clone() }, expected);
         assert_eq!(settings.unknown.len(), 4, "what is not known or cannot be used is kept");
         let notice = notice.unwrap();
-        for said in ["theme in line 1 (", "mauve", "threads in line 2 (", "redo in line 6 (", "settings.toml"] {
+        for said in ["theme in line 1 (", "mauve", "threads in line 2 (", "redo in line 8 (", "settings.toml"] {
             assert!(notice.contains(said), "{said}: {notice}");
         }
         assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
@@ -388,7 +423,7 @@ mod tests {
         let (_dir, path) = settings_file(text.as_bytes());
         let (mut settings, notice) = Settings::load_to_save(&path);
         let notice = notice.unwrap();
-        assert!(notice.contains("model_folders in line 2 (") && notice.contains("redo ("), "{notice}");
+        assert!(notice.contains("model_folders in line 2 (") && notice.contains("redo in line 3 ("), "{notice}");
         settings.last_model = Some("bozzetto".into());
         settings.theme = Theme::Dark;
         settings.keys.insert("undo".into(), vec!["F9".into()]);
@@ -401,6 +436,23 @@ mod tests {
         assert_eq!((again.last_model, again.theme, again.keys.len()), (Some("bozzetto".into()), Theme::Dark, 2));
         let notice = notice.unwrap();
         assert!(notice.contains("model_folders") && notice.contains("redo") && !notice.contains("theme"), "{notice}");
+    }
+
+    #[test]
+    fn what_is_corrected_while_the_program_runs_stays() {
+        let (_dir, path) =
+            settings_file(b"theme = \"mauve\"\nmodel_folders = \"/data\"\n[keys]\nbrush = 4\nredo = 5\n");
+        let (mut settings, _) = Settings::load_to_save(&path);
+        std::fs::write(&path, "theme = \"mauve\"\nmodel_folders = [\"/data\"]\n[keys]\nbrush = [\"F8\"]\nredo = 5\n")
+            .unwrap();
+        settings.last_model = Some("bozzetto".into());
+        settings.set_theme(Theme::System);
+        settings.bind("redo".into(), None);
+        settings.save(&path).unwrap();
+        let (again, notice) = Settings::load_to_save(&path);
+        assert_eq!((again.last_model.as_deref(), again.theme, notice), (Some("bozzetto"), Theme::System, None));
+        assert_eq!(again.model_folders, [Path::new("/data")]);
+        assert_eq!(again.keys, BTreeMap::from([("brush".to_owned(), vec!["F8".to_owned()])]));
     }
 
     #[test]
