@@ -4,7 +4,7 @@
 use super::document::sentence;
 use super::models::Added;
 use super::worker::Worker;
-use super::{Session, Wake};
+use super::{NoticeId, Session, Wake};
 use crate::checkpoints::download::{Error, Hub, Progress, Wanted};
 use crate::diffusion::Stop;
 use crate::engine::CancelToken;
@@ -31,6 +31,16 @@ pub struct Download {
     /// When the first bytes came, and how many were there already.
     began: Option<(Instant, u64)>,
     cancel: CancelToken,
+}
+
+/// One that broke off by itself.
+#[derive(Clone, Debug)]
+pub struct FailedDownload {
+    /// `ORG/NAME`.
+    pub repo: String,
+    /// What went wrong and what to do about it.
+    pub why: String,
+    notice: NoticeId,
 }
 
 /// All of them.
@@ -115,6 +125,10 @@ impl Session {
         if self.downloads.iter().any(|download| download.repo == repo) {
             return;
         }
+        // What was said of the last try is no longer so.
+        for failed in self.failed_downloads.extract_if(.., |failed| failed.repo == repo) {
+            self.notices.dismiss(failed.notice);
+        }
         let cancel = CancelToken::default();
         self.download_thread.last_id += 1;
         let id = self.download_thread.last_id;
@@ -168,7 +182,9 @@ impl Session {
                             self.notices.passing(text);
                         }
                         Err(error) => {
-                            self.notices.error(format!("{repo} was not downloaded: {}", sentence(&error.to_string())));
+                            let why = sentence(&error.to_string());
+                            let notice = self.notices.error(format!("{repo} was not downloaded: {why}"));
+                            self.failed_downloads.insert(0, FailedDownload { repo, why, notice });
                         }
                     }
                 }

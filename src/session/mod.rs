@@ -44,7 +44,7 @@ pub use action::Action;
 pub use canvas::{Shown, Wish};
 pub use closed::Closed;
 pub use current::Loss;
-pub use downloads::Download;
+pub use downloads::{Download, FailedDownload};
 pub use draft::{Details, Draft, KnownVae, Model, ModelState, NotReady};
 pub use guide::ControlNetChoice;
 pub use history::History;
@@ -120,6 +120,8 @@ pub struct Session {
     pub results: Results,
     /// The models that are on their way from a hub.
     pub downloads: Vec<Download>,
+    /// Those that broke off by themselves and were not asked for again, the newest first.
+    pub failed_downloads: Vec<FailedDownload>,
     /// The bytes of memory that were free when the program began, where the system tells.
     pub memory: Option<u64>,
     /// What to tell the person.
@@ -267,6 +269,7 @@ impl Session {
             jobs,
             results: Results::default(),
             downloads: Vec::new(),
+            failed_downloads: Vec::new(),
             memory: None,
             notices,
             history: snapshot.history,

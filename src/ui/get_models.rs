@@ -5,7 +5,7 @@ use super::state::{Outbox, ViewState};
 use super::theme::{Palette, space};
 use super::widgets::{Look, heading, icon_button};
 use crate::checkpoints::download::{Repo, STARTERS, Starter, Wanted};
-use crate::session::{Action, Download, NoticeId, Session};
+use crate::session::{Action, Download, FailedDownload, Session};
 use egui::{
     Align, Align2, Button, Context, Frame, Layout, Margin, ProgressBar, RichText, ScrollArea, TextStyle, Ui, vec2,
 };
@@ -48,10 +48,11 @@ pub(super) fn get_models_window(ctx: &Context, session: &Session, view: &mut Vie
                     progress_ui(ui, download, out);
                 });
             }
-            for (repo, why, _) in failures(session).filter(|(repo, ..)| STARTERS.iter().all(|s| s.repo != *repo)) {
+            let is_other = |failed: &&FailedDownload| STARTERS.iter().all(|starter| starter.repo != failed.repo);
+            for failed in session.failed_downloads.iter().filter(is_other) {
                 card(ui, |ui| {
-                    ui.label(repo);
-                    error(ui, why);
+                    ui.label(failed.repo.as_str());
+                    error(ui, failed.why.as_str());
                 });
             }
             for starter in STARTERS {
@@ -59,7 +60,7 @@ pub(super) fn get_models_window(ctx: &Context, session: &Session, view: &mut Vie
             }
         });
         ui.add_space(space::SMALL);
-        other_ui(ui, &mut text, session, out);
+        other_ui(ui, &mut text, out);
     });
     view.repo_text = Some(text).filter(|_| !closes);
 }
@@ -71,21 +72,6 @@ fn from_where(session: &Session) -> String {
         format!(" This machine has {} of memory free.", size(bytes).replace(' ', "\u{a0}"))
     });
     format!("From {host}. Nothing is sent or downloaded before you press a button.{memory}")
-}
-
-/// What could not be downloaded, why, and the notice that says so behind this window.
-fn failures(session: &Session) -> impl Iterator<Item = (&str, &str, NoticeId)> {
-    session.notices.iter().rev().filter_map(|notice| {
-        let (repo, why) = notice.text.split_once(" was not downloaded: ")?;
-        Some((repo, why, notice.id))
-    })
-}
-
-/// Asks for a model; what was said of the last try is no longer so.
-fn get(repo: Repo, session: &Session, out: &mut Outbox) {
-    let said = failures(session).filter(|(of, ..)| *of == repo.name);
-    out.actions.extend(said.map(|(.., notice)| Action::Dismiss(notice)));
-    out.act(Action::GetModel(Wanted::pipeline(repo)));
 }
 
 fn error(ui: &mut Ui, text: impl Into<String>) {
@@ -113,7 +99,7 @@ fn starter_ui(ui: &mut Ui, starter: &Starter, session: &Session, out: &mut Outbo
                 let name = format!("Get {}", starter.name);
                 button.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &name));
                 if let (true, Ok(repo)) = (button.on_hover_text(starter.repo).clicked(), Repo::parse(starter.repo)) {
-                    get(repo, session, out);
+                    out.act(Action::GetModel(Wanted::pipeline(repo)));
                 }
             });
         }
@@ -122,8 +108,8 @@ fn starter_ui(ui: &mut Ui, starter: &Starter, session: &Session, out: &mut Outbo
     if let Some(download) = download {
         return progress_ui(ui, download, out);
     }
-    if let Some((_, why, _)) = failures(session).find(|(repo, ..)| *repo == starter.repo) {
-        error(ui, why);
+    if let Some(failed) = session.failed_downloads.iter().find(|failed| failed.repo == starter.repo) {
+        error(ui, failed.why.as_str());
     }
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 4.0;
@@ -175,7 +161,7 @@ fn in_words(time: Duration) -> String {
 }
 
 /// Any other model, by its name on the hub.
-fn other_ui(ui: &mut Ui, text: &mut String, session: &Session, out: &mut Outbox) {
+fn other_ui(ui: &mut Ui, text: &mut String, out: &mut Outbox) {
     heading(ui, "Another model in the layout of diffusers");
     ui.horizontal(|ui| {
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
@@ -186,7 +172,7 @@ fn other_ui(ui: &mut Ui, text: &mut String, session: &Session, out: &mut Outbox)
             let entered = field.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
             if let (true, Ok(repo)) = (button.clicked() || entered, repo) {
                 text.clear();
-                get(repo, session, out);
+                out.act(Action::GetModel(Wanted::pipeline(repo)));
             }
         });
     });
