@@ -15,6 +15,7 @@ use sfumato::geom::{Bounds, Extent, Point};
 use sfumato::meaning::{Embedding, Seen};
 use sfumato::paint::Tool;
 use sfumato::pixels::Picture;
+use sfumato::render::KeptWindow;
 use sfumato::session::{Action, Clip, ControlNetChoice, Model, Opening, Session, Shown};
 use sfumato::settings::{Paths, Settings, Theme};
 use std::path::{Path, PathBuf};
@@ -130,7 +131,12 @@ fn window_at(
                 wake: Arc::new(|| ()),
                 entropy: 1,
             });
-            App::new(cc, session, Box::new(Chosen(chosen)), "CPU").unwrap()
+            let app = App::new(cc, session, Box::new(Chosen(chosen)), "CPU").unwrap();
+            // A graphics card would draw all of it each time.
+            if cc.egui_ctx.plugin_opt::<KeptWindow>().is_none() {
+                KeptWindow::install(&cc.egui_ctx, cc.wgpu_render_state.as_ref().unwrap());
+            }
+            app
         });
     harness.run();
     let peer = peers.lock().unwrap().pop().expect("the session starts an engine");

@@ -86,13 +86,16 @@ impl Session {
     }
 
     /// Lets what guided a result guide again, seen as it was then. Where layers guide, it waits until they do no more, and they are `seen` as
-    /// before.
+    /// before, or as suits them.
     pub(super) fn recall_guide(&mut self, guided: Option<&Control<Arc<Picture>>>, seen: Option<Preprocessor>) {
         self.set_guide(guided.map(|control| Arc::clone(&control.picture)));
         self.lines.seen[Guides::Picture as usize] = guided.map(|control| control.preprocessor);
-        if self.is_guided_by_layers()
-            && let (Some(seen), Some(control)) = (seen, &mut self.draft.control)
-        {
+        if !self.is_guided_by_layers() {
+            return;
+        }
+        let seen = seen.or(self.lines.seen[Guides::Layers as usize]);
+        let seen = seen.or_else(|| self.guide_now().map(|lines| Preprocessor::suiting(&lines)));
+        if let (Some(seen), Some(control)) = (seen, &mut self.draft.control) {
             control.preprocessor = seen;
         }
     }

@@ -2,13 +2,11 @@
 
 use super::*;
 use sfumato::paint::{Combine, Shape};
-use sfumato::render::KeptWindow;
 
 impl Window {
     /// Draws what changed, and then everything.
     fn looks_the_same_drawn_whole(&mut self, after: &str) {
-        // A graphics card draws it whole each time.
-        let Some(kept) = self.harness.ctx.plugin_opt::<KeptWindow>() else { return };
+        let kept = self.harness.ctx.plugin_opt::<KeptWindow>().unwrap();
         let in_part = self.harness.render().unwrap();
         kept.lock().forget();
         // Nothing lies over it, but the frame is drawn again.

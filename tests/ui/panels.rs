@@ -117,17 +117,18 @@ fn a_canvas_is_made_by_keys_alone() {
 #[test]
 fn what_is_typed_before_a_window_with_a_number_is_seen_is_no_command() {
     let mut window = window();
+    window.press(Modifiers::NONE, Key::B);
     let brush = window.session().palette.brush;
     let modifiers = Modifiers::COMMAND;
     let opens = egui::Event::Key { key: Key::N, physical_key: Some(Key::N), pressed: true, repeat: false, modifiers };
     window.harness.input_mut().events.push(opens);
     window.harness.input_mut().events.extend(typed(Modifiers::NONE, Key::Num9, "9"));
     window.harness.step();
-    window.harness.input_mut().events.extend(typed(Modifiers::NONE, Key::B, "b"));
+    window.harness.input_mut().events.extend(typed(Modifiers::NONE, Key::E, "e"));
     window.harness.step();
     window.harness.run_ok();
     assert!(window.harness.state().view.sizing.is_some());
-    assert_eq!((window.session().palette.brush, window.session().tool), (brush, Tool::Hand));
+    assert_eq!((window.session().palette.brush, window.session().tool), (brush, Tool::Brush));
 }
 
 #[test]

@@ -65,6 +65,21 @@ fn a_stroke_on_a_part_of_the_canvas_is_scaled_to_what_is_painted() {
 }
 
 #[test]
+fn what_is_to_be_painted_in_goes_and_comes_back_with_its_document() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = stage(home.path());
+    let job = open(&mut stage);
+    stage.apply(Action::PaintIn(job.id, square(SIZE, 8, 3)));
+    let hint = job.hints.try_recv().unwrap();
+    stage.end(&job, Outcome::Cancelled);
+    stage.session.hints = vec![hint.clone()];
+    stage.apply(Action::NewCanvas(SIZE));
+    assert!(stage.session.hints.is_empty());
+    stage.apply(Action::Undo);
+    assert_eq!(stage.session.hints, [hint]);
+}
+
+#[test]
 fn what_was_painted_in_comes_back_with_the_settings_also_after_a_restart() {
     let home = tempfile::tempdir().unwrap();
     let mut first = stage(home.path());

@@ -335,6 +335,9 @@ fn lines_and_a_picture_are_each_seen_as_suits_them_or_as_they_were() {
     stage.apply(Action::Recall(id));
     stage.until(|s| s.guide.is_some());
     assert_eq!(control(&mut stage).preprocessor, Preprocessor::Invert, "they guide still");
+    stage.session.draft.control = None;
+    stage.apply(Action::Recall(id));
+    assert_eq!(control(&mut stage).preprocessor, Preprocessor::Invert, "nothing said yet how they are seen");
     let layer = stage.session.document.stack().active().unwrap().clone();
     let look = LayerLook { visible: false, ..layer.look.clone() };
     stage.apply(Action::EditLayers(LayerEdit::Look { layer: layer.id, look, goes_on: false }));
