@@ -7,7 +7,7 @@ use super::files::Task;
 use super::models::Added;
 use super::recipe::Recipe;
 use super::results::Unsaved;
-use super::{Action, Draft, Kept, ModelState, NotReady, RESTARTS, ResultId, Session, Shown, Viewed, Way, Wish};
+use super::{Action, Kept, ModelState, NotReady, RESTARTS, ResultId, Session, Shown, Viewed, Way, Wish};
 use crate::diffusion::Request;
 use crate::engine::Command;
 use crate::metadata::{PARAMETERS_KEY, from_texts};
@@ -77,10 +77,7 @@ impl Session {
                 self.take_found_settings("The pasted text", from_texts(&[(PARAMETERS_KEY.to_owned(), text)]));
             }
             Action::NewCanvas(extent) => self.new_canvas(extent),
-            Action::TakeSettings(draft, guide) => {
-                // The box that is painted is the canvas's.
-                self.take_settings(Draft { bounds: self.draft.bounds, ..*draft }, guide);
-            }
+            Action::TakeSettings(draft, guide) => self.take_settings(*draft, guide),
             Action::ClosePicture => self.close_picture(),
             Action::OpenClosed(closed) => self.in_closed(Errand::Open(closed)),
             Action::OpenGuide(path) => self.ask_files(Task::OpenGuide(path)),

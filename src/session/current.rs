@@ -239,22 +239,20 @@ impl Session {
             // What was written before others came back with their documents is what is to be kept, as long as nothing was written since.
             let is_untouched = self.brought_back.as_ref().is_some_and(|brought| is_same(brought, &self.draft));
             let standing = self.notices.iter().find(|notice| notice.text == AS_THEY_WERE).filter(|_| is_untouched);
-            let standing = standing.and_then(|notice| notice.offers.first().cloned());
-            let offer = standing.unwrap_or_else(|| self.offer_to_keep(self.draft.clone()));
-            let is_other = matches!(&offer.action, Action::TakeSettings(kept, _) if !is_same(kept, &draft));
+            let (mut kept, its_guide) =
+                match standing.and_then(|notice| notice.offers.first()).map(|offer| &offer.action) {
+                    Some(Action::TakeSettings(kept, guide)) => ((**kept).clone(), guide.clone()),
+                    _ => (self.draft.clone(), self.guide.clone()),
+                };
+            kept.bounds = draft.bounds;
+            let is_other = !is_same(&kept, &draft);
             self.brought_back = Some(draft.clone());
             self.take_settings(draft, guide);
             self.used_seed = used_seed;
             if is_other {
-                self.notices.offering(AS_THEY_WERE, vec![offer]);
+                self.notices.offering(AS_THEY_WERE, vec![offer_to_keep(kept, its_guide)]);
             }
         }
-    }
-
-    /// Offers to go on with what was to be painted next before something brought its own.
-    pub(super) fn offer_to_keep(&self, before: Draft) -> Offer {
-        let action = Action::TakeSettings(Box::new(before), self.guide.clone());
-        Offer { label: "Keep what was to be painted".into(), action }
     }
 
     /// Offers to bring back what this document took the place of.
@@ -280,6 +278,12 @@ impl Session {
         let back = self.opened;
         self.dismiss_offers_of(|action| matches!(action, Action::BringBack(opened) if *opened > back));
     }
+}
+
+/// Offers to go on with what was to be painted next, and what guided it, before something brought its own.
+pub(super) fn offer_to_keep(before: Draft, guide: Option<Arc<Picture>>) -> Offer {
+    let action = Action::TakeSettings(Box::new(before), guide);
+    Offer { label: "Keep what was to be painted".into(), action }
 }
 
 /// What is said where something took the place of a document with more in it than was saved.

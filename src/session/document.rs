@@ -1,6 +1,6 @@
 //! What the person does to the document, and what opens into it.
 
-use super::current::{Before, took_the_place};
+use super::current::{Before, offer_to_keep, took_the_place};
 use super::files::{Opened, Task, size_that_fits};
 use super::part::Part;
 use super::recipe::Recipe;
@@ -373,7 +373,7 @@ impl Session {
         self.hints.clear();
         if let Some(settings) = settings {
             let before = self.draft.clone();
-            let offer = self.offer_to_keep(before.clone());
+            let offer = offer_to_keep(before.clone(), self.guide.clone());
             let guide = guide.or_else(|| self.guide.clone());
             match serde_json::from_value::<Draft>(settings) {
                 Ok(mut draft) => {

@@ -211,6 +211,8 @@ fn what_was_to_be_painted_next_can_be_kept_however_many_documents_come_back() {
     let home = tempfile::tempdir().unwrap();
     let mut stage = over_grey(home.path());
     stage.session.draft.prompt = "a cat".into();
+    let bounds = Some(Bounds { left: 0, top: 0, extent: Extent::new(8, 8) });
+    stage.apply(Action::SetBounds(bounds));
     for prompt in ["a dog", "a pear"] {
         stage.apply(Action::NewCanvas(SIZE));
         stage.session.draft.prompt = prompt.into();
@@ -218,8 +220,6 @@ fn what_was_to_be_painted_next_can_be_kept_however_many_documents_come_back() {
     stage.apply(Action::Undo);
     stage.apply(Action::Undo);
     assert_eq!(stage.session.draft.prompt, "a cat");
-    let bounds = Some(Bounds { left: 0, top: 0, extent: Extent::new(8, 8) });
-    stage.apply(Action::SetBounds(bounds));
     let keep = stage.hears("settings are as they were with this picture").offers[0].action.clone();
     stage.apply(keep);
     let draft = &stage.session.draft;
