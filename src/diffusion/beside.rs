@@ -50,7 +50,8 @@ pub(super) fn without_masked(
 ) -> Result<[Tensor; 2], Error> {
     let (width, height) = (extent.width as usize, extent.height as usize);
     let repaints = |index: usize| masked.is_none_or(|(_, mask)| mask.coverage()[index] >= 128);
-    let ones = |kept: bool| (0..width * height).map(|index| f32::from(u8::from(repaints(index) != kept))).collect();
+    let one = |index: usize, kept: bool| f32::from(u8::from(repaints(index) != kept));
+    let ones = |kept: bool| (0..width * height).map(|index| one(index, kept)).collect::<Vec<f32>>();
     let plane = |kept: bool| Tensor::from_vec(ones(kept), (1, 1, height, width), device);
     let rgb = match masked {
         Some((picture, _)) => picture_to_rgb(picture, device)?.broadcast_mul(&plane(true)?)?,

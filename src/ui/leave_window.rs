@@ -5,7 +5,7 @@ use super::shortcuts::{self, Shortcut};
 use super::state::{Ask, Outbox, ViewState};
 use super::theme::Palette;
 use crate::session::{Action, Loss, Session};
-use egui::{Context, Id, Key, Modal, RichText};
+use egui::{Context, Event, Id, Key, Modal, RichText};
 
 const WIDTH: f32 = 440.0;
 
@@ -19,7 +19,7 @@ pub(super) fn leave_window(ctx: &Context, session: &Session, view: &mut ViewStat
         leave(view, out);
         return;
     };
-    Modal::new(Id::new("leave")).show(ctx, |ui| {
+    Modal::new(Id::unique("leave")).show(ctx, |ui| {
         ui.set_width(WIDTH.min(ctx.content_rect().width() - 60.0));
         ui.heading("Quit without saving?");
         let weak = Palette::of(ui).text_weak;
@@ -55,6 +55,8 @@ pub(super) fn take_keys(ctx: &Context, session: &Session, view: &mut ViewState, 
     answers(Key::Escape, &mut stays);
     answers(Key::Enter, &mut keeps);
     keeps |= shortcuts::pressed(ctx, view.gallery_open, false).contains(&Shortcut::SaveProject);
+    // It takes corners back.
+    ctx.input_mut(|input| input.events.retain(|event| !matches!(event, Event::Key { key: Key::Backspace, .. })));
     view.asks_to_leave &= !stays;
     if let Some(&first) = session.losses().first().filter(|_| keeps && !stays) {
         keep(first, session, view, out);
