@@ -89,12 +89,14 @@ fn a_picture_that_the_gallery_cannot_take_is_kept_shown_and_can_be_saved_elsewhe
     assert!(notice.text.contains("gallery"), "{}", notice.text);
     assert_eq!(stage.shown_grey(), Some(70));
     assert!(stage.session.results.get(id).unwrap().thumbnail.is_some());
+    assert_eq!(stage.session.losses(), [Loss::Result(id)]);
     stage.apply(Action::Reveal(id));
     stage.hears("no file yet");
     stage.apply(notice.offers[0].action.clone());
     assert!(matches!(stage.session.take_wishes().as_slice(), [Wish::AskWhereToSave { .. }]));
     stage.apply(Action::SaveResult(id, home.path().join("rescued.png")));
     stage.hears("Saved as");
+    assert!(stage.session.losses().is_empty(), "a file has it");
     assert_eq!(Picture::load(&home.path().join("rescued.png")).unwrap().rgba()[0], 70);
     // The folder can be made now: trying again works without a restart.
     std::fs::remove_file(home.path().join("gallery")).unwrap();
