@@ -67,7 +67,9 @@ impl KeptWindow {
             told.areas.add(rect);
             return;
         }
-        uploads.iter().for_each(|upload| told.areas.add(uniforms.in_window(upload, rect)));
+        for upload in uploads {
+            told.areas.add(uniforms.in_window(upload, rect));
+        }
     }
 
     fn told(&self) -> MutexGuard<'_, Told> {
