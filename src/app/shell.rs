@@ -56,11 +56,7 @@ impl App {
                 let name = name.unwrap_or_else(|| "painting.sfumato".into());
                 self.asking.ask(ctx, Purpose::Save, move |d| d.save(&name).map(Action::SaveProject));
             }
-            Ask::CopyPicture => {
-                if let Some(picture) = self.session.canvas_picture() {
-                    ctx.copy_image(ui::color_image(picture));
-                }
-            }
+            Ask::Paste => ctx.send_viewport_cmd(ViewportCommand::RequestPaste),
             Ask::FullScreen => {
                 let is_full = ctx.input(|i| i.viewport().fullscreen.unwrap_or(false));
                 ctx.send_viewport_cmd(ViewportCommand::Fullscreen(!is_full));
@@ -76,6 +72,7 @@ impl App {
                     .ask(ctx, Purpose::Save, move |d| d.save(&name).map(|path| Action::SaveResult(result, path)));
             }
             Wish::Reveal(path) => reveal(path),
+            Wish::Copy(picture) => ctx.copy_image(ui::color_image(&picture)),
         }
     }
 

@@ -157,7 +157,25 @@ impl Session {
         if painting.has_colour() {
             self.palette.note_use();
         }
+        let is_kept_out = painting.is_kept_out();
         self.edit(Edit::Paint(painting));
+        if is_kept_out {
+            self.tell_of_mask();
+        }
+    }
+
+    /// Says of a mask, once, that it keeps out what was painted beside it.
+    fn tell_of_mask(&mut self) {
+        let number = Some(self.document.mask_number());
+        if std::mem::replace(&mut self.told_of_mask, number) == number {
+            return;
+        }
+        let offer = |label: &str, action| Offer { label: label.into(), action };
+        let offers = vec![
+            offer("Clear the mask", Action::ClearMask),
+            offer("Paint beside it, too", Action::SetKeepsWithin(false)),
+        ];
+        self.notices.offering("The mask keeps the brush inside it", offers);
     }
 
     /// Fills what looks like this pixel.
@@ -166,7 +184,14 @@ impl Session {
             return;
         }
         self.palette.note_use();
+        let (Extent { width, .. }, revision) = (self.document.extent(), self.document.revision());
+        let mask = self.document.stack().active().and_then(|layer| self.document.confines(layer));
+        let at = (x < width).then_some(y as usize * width as usize + x as usize);
+        let is_beside = mask.zip(at).is_some_and(|(mask, at)| mask.coverage().get(at) == Some(&0));
         self.edit(Edit::Fill { bucket: self.palette.bucket(), x, y });
+        if is_beside && self.document.revision() == revision {
+            self.tell_of_mask();
+        }
     }
 
     /// Cuts the canvas or makes room; the box that is painted stays over what it lay over.

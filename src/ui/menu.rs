@@ -20,7 +20,6 @@ const FILE: &[Option<Shortcut>] = &[
     Some(Shortcut::SaveProject),
     Some(Shortcut::SaveProjectAs),
     Some(Shortcut::SavePicture),
-    Some(Shortcut::CopyPicture),
     None,
     Some(Shortcut::GetModels),
     None,
@@ -29,6 +28,10 @@ const FILE: &[Option<Shortcut>] = &[
 const EDIT: &[Option<Shortcut>] = &[
     Some(Shortcut::Undo),
     Some(Shortcut::Redo),
+    None,
+    Some(Shortcut::Cut),
+    Some(Shortcut::CopyPicture),
+    Some(Shortcut::Paste),
     None,
     Some(Shortcut::NewLayer),
     Some(Shortcut::MergeDown),
