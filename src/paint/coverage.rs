@@ -44,8 +44,8 @@ impl Coverage {
 
     /// Whether something is covered, and nothing of that is masked.
     pub(super) fn lies_beside(&self, mask: &Mask) -> bool {
-        let mut touched = self.tiles.iter().enumerate().filter_map(|(index, tile)| Some((index, tile.as_ref()?)));
-        let is_masked = |(index, tile): (usize, &Box<[f32]>)| {
+        let mut touched = self.tiles.iter().enumerate().filter_map(|(index, tile)| Some((index, tile.as_deref()?)));
+        let is_masked = |(index, tile): (usize, &[f32])| {
             let mut rows = coverage(mask, self.grid, index).zip(tile.chunks_exact(SIDE));
             rows.any(|(row, line)| row.iter().zip(line).any(|(&masks, &covers)| masks > 0 && covers > 0.0))
         };

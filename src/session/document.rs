@@ -172,7 +172,7 @@ impl Session {
         }
         let offer = |label: &str, action| Offer { label: label.into(), action };
         let offers = vec![
-            offer("Clear the mask", Action::ClearMask),
+            offer("Take the mask away", Action::ClearMask),
             offer("Paint beside it, too", Action::SetKeepsWithin(false)),
         ];
         self.notices.offering("The mask keeps the brush inside it", offers);

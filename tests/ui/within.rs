@@ -43,7 +43,7 @@ fn a_stroke_beside_the_mask_is_told_of_and_the_notice_takes_the_mask_away() {
     window.press(Modifiers::NONE, Key::B);
     window.drag([-200.0, -160.0], [200.0, -160.0]);
     assert!(black(&window, 12).is_empty() && window.session().notices.iter().len() == 1);
-    window.click("Clear the mask");
+    window.click("Take the mask away");
     assert!(!window.session().document.has_mask() && window.session().notices.is_empty());
     window.drag([-200.0, -160.0], [200.0, -160.0]);
     assert!((8..56).all(|x| pixel(&window, x, 12) == BLACK));
