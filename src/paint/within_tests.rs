@@ -121,6 +121,7 @@ proptest! {
         path in prop::collection::vec((-20.0f32..170.0, -20.0f32..160.0), 1..6),
         (size, hardness, opacity) in (1.0f32..70.0, 0.0f32..1.0, 0.1f32..1.0),
     ) {
+        prop_assume!(!mask.is_empty());
         let brush = PaintBrush { opacity, smoothing: 0.0, ..PaintBrush::new(Brush { size, hardness }) };
         let mut document = document(layer(speckled), keeps_alpha, &mask);
         let before = on_layer(&document);
@@ -161,6 +162,7 @@ proptest! {
     fn what_is_masked_is_moved_with_its_mask_and_the_rest_stays(
         mask in any_mask(), (right, below) in (-60i32..60, -60i32..60),
     ) {
+        prop_assume!(!mask.is_empty());
         let mut document = document(layer(speckled), false, &mask);
         let before = on_layer(&document);
         let pivot = Point::new(40.0, 30.0);
@@ -231,12 +233,12 @@ fn paint_is_pushed_as_far_as_the_mask_covers() {
 fn a_brush_that_pushes_takes_up_what_is_seen_beside_the_mask_and_not_what_it_would_have_left_there() {
     let red_or_blue = |x: u32, _| if x < 75 { [255, 0, 0, 255] } else { [0, 0, 255, 255] };
     let mut document = document(layer(red_or_blue), false, &boxed(0, 0, 90, 140));
-    let brush = PaintBrush { smoothing: 0.0, opacity: 0.5, ..PaintBrush::new(Brush { size: 16.0, hardness: 1.0 }) };
+    let brush = PaintBrush { smoothing: 0.0, opacity: 0.8, ..PaintBrush::new(Brush { size: 16.0, hardness: 1.0 }) };
     let path = [(60.0, 70.0), (140.0, 70.0), (60.0, 70.0)];
     document.apply(change(&document, With::Smudge, [0; 3], brush, &path)).unwrap();
     let tiles = &document.stack().layers()[0].tiles;
-    assert_eq!(tiles.pixel(89, 70), [0, 0, 255, 255], "all that it comes back with is blue");
-    assert!(tiles.pixel(73, 70)[2] > 100, "{:?}", tiles.pixel(73, 70));
+    let back = [73, 80, 85, 89].map(|x| tiles.pixel(x, 70));
+    assert!(back.iter().all(|[red, _, blue, _]| *red < 6 && *blue > 249), "it comes back with blue alone: {back:?}");
 }
 
 #[test]

@@ -209,7 +209,7 @@ fn take_up_mask(session: &Session, shown: &Shown, view: &mut ViewState) {
 }
 
 /// Whether the active layer changes only where it is masked.
-fn within_mask(session: &Session) -> bool {
+pub(super) fn within_mask(session: &Session) -> bool {
     session.document.stack().active().is_some_and(|layer| session.document.confines(layer).is_some())
 }
 

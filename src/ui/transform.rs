@@ -2,7 +2,7 @@
 //! outside turns it. Enter applies, Escape cancels; choosing another tool applies, too.
 
 use super::brush_panel::keeps_within_ui;
-use super::canvas::{Scene, hides_overlays, shown_of};
+use super::canvas::{Scene, hides_overlays, shown_of, within_mask};
 use super::icons::Icon;
 use super::pointer::{led_way, set_down};
 use super::state::{Outbox, ViewState};
@@ -290,6 +290,11 @@ pub(super) fn options_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, o
         return;
     }
     let is_moving = view.moving.is_some();
+    if !is_moving && within_mask(session) && content_of(session, view).is_none() {
+        ui.label(RichText::new("Nothing on the layer is masked.").color(Palette::of(ui).text_weak));
+        keeps_within_ui(ui, session, out);
+        return;
+    }
     let was = view.moving.as_ref().map_or(Transform::around(Point::default()), |moving| moving.transform);
     let (mut wide, mut high) = (was.scale.0 * 100.0, was.scale.1 * 100.0);
     let mut degrees = was.angle.to_degrees();

@@ -16,9 +16,9 @@ fn masked(home: &Path) -> Stage {
 }
 
 fn dab(stage: &mut Stage, x: f32, y: f32) {
-    let brush = PaintBrush::new(Brush { size: 2.0, hardness: 1.0 });
+    let brush = PaintBrush::new(Brush { size: 4.0, hardness: 1.0 });
     let mut painting = Painting::begin(&stage.session.document, Ink::Colour([0; 3]), brush).unwrap();
-    painting.extend(&[Sample::at(x, y)]);
+    painting.extend(&[Sample::at(x + 0.5, y + 0.5)]);
     painting.finish();
     stage.apply(Action::Paint(Box::new(painting)));
 }
@@ -95,7 +95,7 @@ fn what_is_masked_is_copied_as_it_is_seen_and_lies_where_it_was_when_it_is_paste
         assert_eq!(of(&picture, at), if covers == 0 { [0; 4] } else { [r, g, b, covers] });
     }
     // Another program, or the way there, may change colours that are hardly seen.
-    let dim = |pixel: &[u8; 4]| if pixel[3] < 9 { [0, 0, 0, pixel[3]] } else { *pixel };
+    let dim = |pixel: &[u8; 4]| if pixel[3] < 5 { [0, 0, 0, pixel[3]] } else { *pixel };
     let rgba = picture.rgba().as_chunks::<4>().0.iter().flat_map(dim).collect();
     stage.apply(Action::ClearMask);
     stage.apply(Action::PastePicture(Picture::from_rgba(bounds.extent, rgba).unwrap()));
