@@ -54,6 +54,8 @@ mod paint_in;
 mod panels;
 #[path = "ui/tools.rs"]
 mod tools;
+#[path = "ui/within.rs"]
+mod within;
 
 /// A window, the other end of its engine, and the folder it lives in.
 struct Window {

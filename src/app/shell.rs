@@ -61,11 +61,7 @@ impl App {
                 let name = name.unwrap_or_else(|| "painting.sfumato".into());
                 self.asking.ask(ctx, Question::Save(name), Action::SaveProject);
             }
-            Ask::CopyPicture => {
-                if let Some(picture) = self.session.canvas_picture() {
-                    ctx.copy_image(ui::color_image(picture));
-                }
-            }
+            Ask::Paste => ctx.send_viewport_cmd(ViewportCommand::RequestPaste),
             Ask::FullScreen => {
                 let is_full = ctx.input(|i| i.viewport().fullscreen.unwrap_or(false));
                 ctx.send_viewport_cmd(ViewportCommand::Fullscreen(!is_full));
@@ -80,6 +76,7 @@ impl App {
                 self.asking.ask(ctx, Question::Save(name), move |path| Action::SaveResult(result, path));
             }
             Wish::Reveal(path) => reveal(path),
+            Wish::Copy(picture) => ctx.copy_image(ui::color_image(&picture)),
         }
     }
 

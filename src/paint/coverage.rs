@@ -4,7 +4,9 @@
 use super::ink::{Coat, laid};
 use super::tiles::{Grid, TILE_AREA, TILE_SIDE, Tile};
 use super::tip::Tip;
+use super::within::coverage;
 use crate::geom::{Extent, Point};
+use crate::pixels::Mask;
 use std::collections::BTreeSet;
 
 const SIDE: usize = TILE_SIDE as usize;
@@ -38,6 +40,16 @@ impl Coverage {
             }
             self.changed.insert(index);
         }
+    }
+
+    /// Whether something is covered, and nothing of that is masked.
+    pub(super) fn lies_beside(&self, mask: &Mask) -> bool {
+        let mut touched = self.tiles.iter().enumerate().filter_map(|(index, tile)| Some((index, tile.as_deref()?)));
+        let is_masked = |(index, tile): (usize, &[f32])| {
+            let mut rows = coverage(mask, self.grid, index).zip(tile.chunks_exact(SIDE));
+            rows.any(|(row, line)| row.iter().zip(line).any(|(&masks, &covers)| masks > 0 && covers > 0.0))
+        };
+        touched.clone().next().is_some() && !touched.any(is_masked)
     }
 
     /// The tiles that changed since the last call.

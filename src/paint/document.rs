@@ -23,6 +23,8 @@ pub struct Document {
     /// Not there as long as it keeps everything and nobody asks for it.
     mask: OnceLock<Arc<Mask>>,
     masks_something: bool,
+    /// Whether the mask keeps what paints inside it.
+    pub(super) keeps_within: bool,
     pub(super) adjusted: Option<Adjusted>,
     history: History,
     dirty: Option<Bounds>,
@@ -86,6 +88,8 @@ pub enum Edit {
     },
     /// A change of one layer, or of what layers there are.
     Layer(LayerEdit),
+    /// Make clear what of this layer is masked, as far as it is; all of it where nothing is.
+    Cut(LayerId),
     /// Put the mask onto a layer of its own above all others, to be painted on next; nothing is masked besides it then.
     MaskToLayer,
     /// Mask what this layer covers, besides what is masked already, and take the layer away.
@@ -105,6 +109,7 @@ impl Document {
             picture: OnceLock::new(),
             mask: OnceLock::new(),
             masks_something: false,
+            keeps_within: true,
             adjusted: None,
             history: History::new(Self::HISTORY_BYTES),
             dirty: Some(Bounds::whole(extent)),
@@ -368,8 +373,17 @@ impl Document {
                 let stack = self.stack.edited(self.extent, LayerEdit::Delete(id))?;
                 stack.map(|stack| self.swap_canvas(stack, (!mask.is_empty()).then_some(mask)))
             }
-            Edit::Layer(edit) => {
-                let stack = self.stack.edited(self.extent, edit)?;
+            Edit::Layer(edit) => self.edited(edit)?.map(|(stack, mask)| match mask {
+                Some(mask) => self.swap_canvas(stack, Some(mask)),
+                None => self.swap(Change::Layers { stack, bytes: 0 }),
+            }),
+            Edit::Cut(id) => {
+                let (extent, clear) = (self.extent, LayerEdit::Clear(id));
+                let stack = if self.masks_something {
+                    self.stack.edited_within(extent, clear, self.shared_mask())?
+                } else {
+                    self.stack.edited(extent, clear)?
+                };
                 stack.map(|stack| self.swap(Change::Layers { stack, bytes: 0 }))
             }
         };
@@ -508,14 +522,26 @@ impl Document {
     }
 
     fn take_painting(&mut self, painting: Painting) -> Option<Change> {
-        let (stack, shown) = painting.into_parts();
+        let (stack, shown, mask) = painting.into_parts();
         (stack != self.stack).then(|| {
             self.revision += 1;
             if self.seen.turn_to(&stack, shown) {
                 self.picture = OnceLock::new();
             }
-            self.take_stack(stack)
+            match mask {
+                Some(mask) => self.take_moved(stack, mask),
+                None => self.take_stack(stack),
+            }
         })
+    }
+
+    /// Layers of which something was moved, and the mask that went along.
+    fn take_moved(&mut self, stack: Stack, mask: Mask) -> Change {
+        let stack = std::mem::replace(&mut self.stack, stack);
+        let bytes = stack.bytes_besides(&self.stack);
+        let before = std::mem::replace(&mut self.mask, once(Some(mask))).into_inner().map(Arc::unwrap_or_clone);
+        let number = self.note_mask(Bounds::whole(self.extent), self.next_mask());
+        Change::Canvas { extent: self.extent, stack, mask: before, number, beside: self.beside.clone(), bytes }
     }
 
     fn take_stack(&mut self, stack: Stack) -> Change {

@@ -205,7 +205,7 @@ fn take_recipes(look: &mut LayerLook, of: &LayerLook) {
     look.recipes.extend(new);
 }
 
-fn open(layer: &Layer) -> Result<(), Error> {
+pub(super) fn open(layer: &Layer) -> Result<(), Error> {
     if layer.look.locked { Err(Error::Locked(layer.look.name.clone())) } else { Ok(()) }
 }
 

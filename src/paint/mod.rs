@@ -32,6 +32,7 @@ mod stack;
 mod tiles;
 mod tip;
 mod transform;
+mod within;
 
 pub use blend::Blend;
 pub use document::{Beside, Document, Edit};

@@ -9,8 +9,10 @@ use super::path::{Follow, Path, Sample};
 use super::smudge::Smudge;
 use super::tiles::{TILE_AREA, TILE_SIDE};
 use super::tip::Tip;
+use super::within::{Lifted, Within};
 use super::{Brush, Error, Gradient, Ink, Layer, Stack, Tiles, Transform};
 use crate::geom::{Bounds, Point};
+use crate::pixels::Mask;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -79,6 +81,10 @@ pub struct Painting {
     brush: PaintBrush,
     path: Path,
     medium: Medium,
+    /// The mask as it was at the beginning, which keeps the stroke inside it.
+    within: Within,
+    /// What of the layer is masked, if that alone is moved.
+    lifted: Option<Lifted>,
     before: Arc<Layer>,
     stack: Stack,
     /// What is seen of the picture alone, if something lies over it.
@@ -111,7 +117,10 @@ impl Painting {
 
     /// Takes up a brush without colour, which pushes the paint that it meets: the further, the higher its opacity. Fails as [`Self::begin`].
     pub fn smudge(document: &Document, brush: PaintBrush) -> Result<Self, Error> {
-        Self::with(document, brush, |layer| Medium::Wet(Smudge::new(Arc::clone(layer), brush.tip, unit(brush.opacity))))
+        Self::with(document, brush, |layer| {
+            let mask = document.confines(layer).cloned();
+            Medium::Wet(Smudge::new(Arc::clone(layer), mask, brush.tip, unit(brush.opacity)))
+        })
     }
 
     /// Begins to lay a gradient, which [`Self::pour`] goes on with. Fails as [`Self::begin`].
@@ -122,11 +131,15 @@ impl Painting {
         Self::with(document, brush, |_| Medium::Poured(gradient, waiting))
     }
 
-    /// Begins to transform the layer, which [`Self::pour`] goes on with. Fails as [`Self::begin`].
+    /// Begins to transform the layer, or what of it is masked, which [`Self::pour`] goes on with. Fails as [`Self::begin`].
     pub fn transform(document: &Document, transform: Transform) -> Result<Self, Error> {
         let brush = PaintBrush::new(Brush { size: 1.0, hardness: 1.0 });
         let waiting = (0..document.flat().count()).rev().collect();
-        Self::with(document, brush, |_| Medium::Moved { transform: transform.sound(), fine: false, waiting })
+        let moved = Medium::Moved { transform: transform.sound(), fine: false, waiting };
+        let mut painting = Self::with(document, brush, |_| moved)?;
+        let within = std::mem::take(&mut painting.within);
+        painting.lifted = within.mask().map(|mask| Lifted::off(&painting.before.tiles, mask));
+        Ok(painting)
     }
 
     fn with(document: &Document, brush: PaintBrush, medium: impl FnOnce(&Arc<Layer>) -> Medium) -> Result<Self, Error> {
@@ -137,6 +150,8 @@ impl Painting {
             brush: PaintBrush { flow: unit(brush.flow), ..brush },
             path: Path::new(Follow::Smooth(unit(brush.smoothing))),
             medium: medium(&before),
+            within: Within::new(document.confines(&before)),
+            lifted: None,
             before,
             stack,
             flat,
@@ -166,7 +181,7 @@ impl Painting {
         let Medium::Ink(_, coat) = self.medium else { return };
         let grid = self.shown.grid();
         let changed: Vec<_> = grid.touched(bounds).collect();
-        let Self { before, stack, flat, shown, .. } = self;
+        let Self { within, before, stack, flat, shown, .. } = self;
         let whole = laid(None, &vec![1.0; TILE_AREA], Coat { keeps_alpha: false, ..coat });
         let whole = (!whole.is_clear()).then(|| Arc::new(whole));
         let is_opaque = coat.opacity >= 1.0 && !coat.keeps_alpha;
@@ -192,7 +207,8 @@ impl Painting {
             (!tile.is_clear()).then(|| Arc::new(tile))
         };
         if let Some(layer) = stack.layer_mut(before.id) {
-            layer.tiles.set_all(&changed, filled);
+            let under = |index| before.tiles.tile(index);
+            layer.tiles.set_all(&changed, |index| within.tile(grid, index, under(index), || filled(index)));
         }
         mix(stack, &changed, flat.as_mut(), shown);
     }
@@ -270,8 +286,22 @@ impl Painting {
         self.document_revision == document.revision()
     }
 
-    pub(super) fn into_parts(self) -> (Stack, Tiles) {
-        (self.stack, self.shown)
+    /// Whether it lies beside the mask, and so changed nothing.
+    pub fn is_kept_out(&self) -> bool {
+        match (&self.medium, self.within.mask()) {
+            (Medium::Ink(coverage, _), Some(mask)) => coverage.lies_beside(mask),
+            (Medium::Wet(smudge), Some(_)) => smudge.lies_beside(),
+            _ => false,
+        }
+    }
+
+    /// The layers, what is shown of them, and the mask if it went along.
+    pub(super) fn into_parts(self) -> (Stack, Tiles, Option<Mask>) {
+        let mask = match (&self.medium, &self.lifted) {
+            (Medium::Moved { transform, .. }, Some(lifted)) => lifted.mask(transform),
+            _ => None,
+        };
+        (self.stack, self.shown, mask)
     }
 
     /// Brings what changed under the brush to the layer, and from there to what is seen.
@@ -288,13 +318,18 @@ impl Painting {
         if changed.is_empty() {
             return;
         }
-        let Self { medium, before, stack, flat, shown, .. } = self;
-        let medium = &*medium;
+        let Self { medium, within, lifted, before, stack, flat, shown, .. } = self;
+        let (medium, lifted) = (&*medium, lifted.as_ref());
         let laid = |index: usize| {
             let under = before.tiles.tile(index).map(Arc::as_ref);
             let tile = match medium {
                 Medium::Wet(smudge) => return smudge.tile(index),
-                Medium::Moved { transform, fine, .. } => return transform.tile(&before.tiles, index, *fine),
+                Medium::Moved { transform, fine, .. } => {
+                    return match lifted {
+                        Some(lifted) => lifted.tile(&before.tiles, transform, index, *fine),
+                        None => transform.tile(&before.tiles, index, *fine),
+                    };
+                }
                 Medium::Ink(coverage, coat) => coverage.coated(index, under, *coat)?,
                 Medium::Poured(gradient, _) => {
                     gradient.over(under, before.tiles.grid().corner(index), before.look.keeps_alpha)
@@ -303,7 +338,8 @@ impl Painting {
             (!tile.is_clear()).then(|| Arc::new(tile))
         };
         if let Some(layer) = stack.layer_mut(before.id) {
-            layer.tiles.set_all(changed, laid);
+            let (grid, under) = (before.tiles.grid(), |index| before.tiles.tile(index));
+            layer.tiles.set_all(changed, |index| within.tile(grid, index, under(index), || laid(index)));
         }
         mix(stack, changed, flat.as_mut(), shown);
     }

@@ -6,6 +6,7 @@ use super::tiles::{Grid, TILE_AREA, Tile};
 use super::tip::Tip;
 use super::{Brush, Layer};
 use crate::geom::Point;
+use crate::pixels::Mask;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -16,6 +17,10 @@ const NOTHING: [f32; 4] = [0.0, 0.0, 0.0, -1.0];
 #[derive(Clone, Debug)]
 pub(super) struct Smudge {
     before: Arc<Layer>,
+    /// Where it may push; what lies elsewhere is only taken up.
+    mask: Option<Arc<Mask>>,
+    /// Whether it came to a place where it may.
+    pushes: bool,
     grid: Grid,
     /// The layer as it is pushed, where it is: premultiplied, 0..1.
     wet: Vec<Option<Box<[[f32; 4]]>>>,
@@ -28,14 +33,15 @@ pub(super) struct Smudge {
 }
 
 impl Smudge {
-    /// Clean, on this layer, with a brush that presses no wider than `brush`.
-    pub(super) fn new(before: Arc<Layer>, brush: Brush, strength: f32) -> Self {
+    /// Clean, on this layer, where this mask of its extent covers, with a brush that presses no wider than `brush`.
+    pub(super) fn new(before: Arc<Layer>, mask: Option<Arc<Mask>>, brush: Brush, strength: f32) -> Self {
         let grid = before.tiles.grid();
         let reach = Tip::new(brush).outer.ceil() as i64;
         // Wider than the picture it would hold nothing more.
         let reach = reach.min(i64::from(grid.extent.width.max(grid.extent.height)));
         let held = vec![NOTHING; ((2 * reach + 1) * (2 * reach + 1)) as usize];
-        Self { before, grid, wet: vec![None; grid.count()], changed: BTreeSet::new(), held, reach, strength }
+        let (wet, changed) = (vec![None; grid.count()], BTreeSet::new());
+        Self { before, mask, pushes: false, grid, wet, changed, held, reach, strength }
     }
 
     pub(super) fn dab(&mut self, tip: Tip, centre: Point) {
@@ -55,11 +61,21 @@ impl Smudge {
                     let distance = Point::new(x as f32 + 0.5, y as f32 + 0.5).distance(centre);
                     let held =
                         &mut self.held[((below + self.reach) * (2 * self.reach + 1) + right + self.reach) as usize];
-                    push(&mut wet[self.grid.place(x, y).1], held, tip.falloff(distance), self.strength);
+                    let is_open = self.mask.as_ref().is_none_or(|mask| {
+                        mask.coverage()[y as usize * self.grid.extent.width as usize + x as usize] > 0
+                    });
+                    let cover = if is_open { tip.falloff(distance) } else { 0.0 };
+                    self.pushes |= cover > 0.0;
+                    push(&mut wet[self.grid.place(x, y).1], held, cover, self.strength);
                 }
             }
             self.changed.insert(index);
         }
+    }
+
+    /// Whether it was on the layer, and nowhere where it may push.
+    pub(super) fn lies_beside(&self) -> bool {
+        !self.pushes && self.wet.iter().any(Option::is_some)
     }
 
     pub(super) fn take_changed(&mut self) -> Vec<usize> {

@@ -378,7 +378,8 @@ fn cut(picture: &Picture, grid: Grid, index: usize) -> Option<Arc<Tile>> {
     (!tile.is_clear()).then(|| Arc::new(tile))
 }
 
-fn row_of(grid: Grid, bounds: Bounds, y: u32) -> Range<usize> {
+/// Where a row of a box lies among the pixels of the whole.
+pub(super) fn row_of(grid: Grid, bounds: Bounds, y: u32) -> Range<usize> {
     let start = y as usize * grid.extent.width as usize + bounds.left as usize;
     start..start + bounds.extent.width as usize
 }

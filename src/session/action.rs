@@ -51,8 +51,14 @@ pub enum Action {
     OpenPicture(PathBuf),
     /// Put the picture in this file over the layers, in the middle and no larger than they are; where there are none, start from it.
     OpenAsLayer(PathBuf),
-    /// The same with this picture (pasted).
+    /// Put this picture, which was pasted, over the layers: where it lay if it was copied from here, or in the middle of what is masked, or
+    /// else as that of a file.
     PastePicture(Picture),
+    /// Put what the canvas shows on the clipboard; of the document only what is masked, if anything is. The session answers with a
+    /// [`Wish`](super::Wish).
+    Copy,
+    /// The same with what of the active layer is masked, or all that is on it where nothing is, and make it clear there.
+    Cut,
     /// Put only the settings of the picture in this file into the draft.
     ReadSettings(PathBuf),
     /// Put the settings that this text says, as A1111 writes them, into the draft.
@@ -119,6 +125,8 @@ pub enum Action {
     PaintIn(JobId, Tiles),
     /// Whether the brush paints into pictures while they are drawn.
     SetPaintsIn(bool),
+    /// Whether the mask keeps what changes a layer inside it.
+    SetKeepsWithin(bool),
     /// Paint nothing into the next pictures while they are drawn.
     ForgetHints,
     /// Fill what looks like the pixel in this column and row.

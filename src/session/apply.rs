@@ -71,7 +71,9 @@ impl Session {
             }
             Action::OpenPicture(path) => self.ask_files(Task::OpenPicture(path)),
             Action::OpenAsLayer(path) => self.ask_files(Task::OpenAsLayer(path)),
-            Action::PastePicture(picture) => self.ask_files(Task::TakePicture(picture)),
+            Action::PastePicture(picture) => self.paste(picture),
+            Action::Copy => self.copy(),
+            Action::Cut => self.cut(),
             Action::ReadSettings(path) => self.ask_files(Task::ReadSettings(path)),
             Action::TakeText(text) => {
                 self.take_found_settings("The pasted text", from_texts(&[(PARAMETERS_KEY.to_owned(), text)]));
@@ -121,6 +123,11 @@ impl Session {
             Action::Paint(painting) => self.take_painting(painting),
             Action::PaintIn(job, strokes) => self.paint_in(job, strokes),
             Action::SetPaintsIn(on) => self.palette.paints_in = on,
+            Action::SetKeepsWithin(on) => {
+                self.palette.keeps_within = on;
+                self.document.keep_within_mask(on);
+                self.dismiss_offers_of(|action| matches!(action, Action::SetKeepsWithin(_)));
+            }
             Action::ForgetHints => self.hints.clear(),
             Action::Fill(x, y) => self.fill(x, y),
             Action::Reframe(frame) => self.reframe(frame),
@@ -140,7 +147,10 @@ impl Session {
                 self.edit(Edit::Mask(MaskEdit::Adjust { grow, feather, goes_on: true, is_rough }));
             }
             Action::QuickMask => self.quick_mask(),
-            Action::ClearMask => self.edit(Edit::Mask(MaskEdit::Clear)),
+            Action::ClearMask => {
+                self.edit(Edit::Mask(MaskEdit::Clear));
+                self.dismiss_offers_of(|action| matches!(action, Action::ClearMask));
+            }
             Action::InvertMask => self.edit_mask(Edit::Mask(MaskEdit::Invert)),
             Action::Undo => {
                 self.undo();

@@ -105,4 +105,6 @@ pub enum Wish {
     },
     /// Show this file in the system's file manager.
     Reveal(std::path::PathBuf),
+    /// Put this picture on the clipboard.
+    Copy(Arc<Picture>),
 }

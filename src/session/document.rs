@@ -160,7 +160,25 @@ impl Session {
         if painting.has_colour() {
             self.palette.note_use();
         }
+        let is_kept_out = painting.is_kept_out();
         self.edit(Edit::Paint(painting));
+        if is_kept_out {
+            self.tell_of_mask();
+        }
+    }
+
+    /// Says of a mask, once, that it keeps out what was painted beside it.
+    fn tell_of_mask(&mut self) {
+        let number = Some(self.document.mask_number());
+        if std::mem::replace(&mut self.told_of_mask, number) == number {
+            return;
+        }
+        let offer = |label: &str, action| Offer { label: label.into(), action };
+        let offers = vec![
+            offer("Take the mask away", Action::ClearMask),
+            offer("Paint beside it, too", Action::SetKeepsWithin(false)),
+        ];
+        self.notices.offering("The mask keeps the brush inside it", offers);
     }
 
     /// Cuts the canvas or makes room; the box that is painted stays over what it lay over.

@@ -18,6 +18,9 @@ use std::sync::Arc;
 /// The longest side of a model's picture, in pixels.
 const PREVIEW: u32 = 128;
 
+/// What a picture from the clipboard is called.
+pub(super) const PASTED: &str = "The pasted picture";
+
 /// What is to be done with a file.
 pub(super) enum Task {
     OpenPicture(PathBuf),
@@ -72,6 +75,7 @@ pub(super) enum Task {
 pub(super) enum Done {
     Picture(Result<Box<Opened>, pixels::Error>),
     Layer(Result<Box<Opened>, pixels::Error>),
+    Pasted(Box<Opened>),
     Mask { name: String, mask: Result<Mask, pixels::Error> },
     Guide(Result<Arc<Picture>, pixels::Error>),
     Found { name: String, found: Box<Option<Imported>> },
@@ -118,7 +122,7 @@ fn carry_out(task: Task) -> Done {
             let opened = Picture::load(&path).map(|picture| Box::new(made_to_fit(picture, name_of(&path))));
             Done::Layer(opened)
         }
-        Task::TakePicture(picture) => Done::Layer(Ok(Box::new(made_to_fit(picture, "The pasted picture".into())))),
+        Task::TakePicture(picture) => Done::Pasted(Box::new(made_to_fit(picture, PASTED.into()))),
         Task::ReadSettings(path) => {
             Done::Found { name: name_of(&path), found: Box::new(from_texts(&read_texts(&path))) }
         }

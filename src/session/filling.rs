@@ -3,10 +3,12 @@
 use super::document::sentence;
 use super::worker::{Broken, Worker};
 use super::{Session, Wake};
-use crate::paint::{self, Edit, Filling, Painting};
+use crate::paint::{self, Filling, Painting};
 
 /// From how many pixels on it takes longer than there is between two frames.
 const LARGE: usize = 2048 * 2048;
+
+const THREAD: &str = "filling";
 
 type Filled = Result<Box<Painting>, paint::Error>;
 
@@ -19,7 +21,7 @@ pub(super) struct Filler {
 
 pub(super) fn start(wake: Wake) -> Filler {
     Filler {
-        worker: Worker::spawn("filling", wake, || (), |(), filling: Filling, tell| tell(filling.fill().map(Box::new))),
+        worker: Worker::spawn(THREAD, wake, || (), |(), filling: Filling, tell| tell(filling.fill().map(Box::new))),
         is_busy: false,
     }
 }
@@ -30,13 +32,14 @@ impl Session {
         if !self.begin_painting() {
             return;
         }
-        self.palette.note_use();
-        let bucket = self.palette.bucket();
-        if self.document.extent().area() >= LARGE {
-            self.filler.is_busy = self.filler.worker.send(Filling::new(&self.document, bucket, x, y));
-        }
-        if !self.filler.is_busy {
-            self.edit(Edit::Fill { bucket, x, y });
+        let filling = Filling::new(&self.document, self.palette.bucket(), x, y);
+        if self.document.extent().area() < LARGE {
+            self.take_filled(Ok(filling.fill().map(Box::new)));
+        } else {
+            self.filler.is_busy = self.filler.worker.send(filling);
+            if !self.filler.is_busy {
+                self.take_filled(Err(Broken { thread: THREAD }));
+            }
         }
     }
 
@@ -61,7 +64,7 @@ impl Session {
     fn take_filled(&mut self, filled: Result<Filled, Broken>) {
         self.filler.is_busy = false;
         match filled {
-            Ok(Ok(painting)) => self.edit(Edit::Paint(painting)),
+            Ok(Ok(painting)) => self.take_painting(painting),
             Ok(Err(error)) => {
                 self.notices.error(sentence(&error.to_string()));
             }

@@ -8,6 +8,7 @@ mod action;
 mod apply;
 mod archive;
 mod canvas;
+mod clipboard;
 mod closed;
 mod current;
 mod document;
@@ -175,6 +176,9 @@ pub struct Session {
     previewed: Vec<String>,
     /// What lies in the folders of models, as it was looked at last.
     library: Option<Arc<Library>>,
+    copied: Option<clipboard::Copied>,
+    /// The number of the mask of which it was said that it keeps out what is painted beside it.
+    told_of_mask: Option<u64>,
     in_place: Option<part::InPlace>,
     masked_box: Option<part::MaskedBox>,
     /// The mask of the part that is being painted, and the same on all of the canvas.
@@ -303,6 +307,8 @@ impl Session {
             view: View { what: Viewed::Document, stays: false, wanted: None },
             previewed: Vec::new(),
             library: None,
+            copied: None,
+            told_of_mask: None,
             in_place: None,
             masked_box: None,
             mask_on_canvas: None,
@@ -326,6 +332,7 @@ impl Session {
         if !(snapshot.is_behind || is_damaged) {
             session.kept = Some(session.sign());
         }
+        session.document.keep_within_mask(session.palette.keeps_within);
         session.note_guide();
         session.begin();
         if let Some(entry) = snapshot.shown {

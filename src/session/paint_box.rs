@@ -25,6 +25,8 @@ pub struct PaintBox {
     pub mask_opacity: f32,
     /// Whether the brush paints into a picture that is being drawn, while that is what the canvas shows.
     pub paints_in: bool,
+    /// Whether the mask keeps what changes a layer inside it.
+    pub keeps_within: bool,
 }
 
 /// What counts as looking like the pixel that was clicked.
@@ -79,6 +81,7 @@ impl Default for PaintBox {
             smudge: 0.6,
             mask_opacity: 1.0,
             paints_in: true,
+            keeps_within: true,
         }
     }
 }

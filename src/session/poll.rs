@@ -444,6 +444,7 @@ impl Session {
         match done {
             Done::Picture(Ok(opened)) => self.take_picture(*opened),
             Done::Layer(Ok(opened)) => self.take_layer(*opened),
+            Done::Pasted(opened) => self.take_pasted(*opened),
             Done::Mask { name, mask: Ok(mask) } => self.take_mask(&name, mask),
             Done::Guide(Ok(picture)) => self.guide_by(picture),
             Done::Found { name, found } => self.take_found_settings(&name, *found),

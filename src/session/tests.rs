@@ -17,6 +17,7 @@ mod models;
 mod painting;
 mod restart;
 mod results;
+mod selecting;
 mod ways;
 mod words;
 

@@ -1,6 +1,7 @@
 //! What a painter has at hand at the left: colours, the brush, the layers.
 
 use super::canvas::BRUSH_SIZES;
+use super::shortcuts::Shortcut;
 use super::state::{Outbox, ViewState};
 use super::theme::space;
 use super::widgets::{Number, choice_row, heading, row, slider_row};
@@ -45,9 +46,21 @@ pub(super) fn brush_panel_ui(ui: &mut Ui, session: &Session, view: &mut ViewStat
         _ => {}
     }
     if session.tool.is_paint() || matches!(session.tool, Tool::Bucket | Tool::Gradient) {
+        keeps_within_ui(ui, session, out);
         ui.add_space(space::GROUP);
     }
     layers_panel::layers_panel_ui(ui, &session.document, view, out);
+}
+
+/// Whether the mask keeps the tool at hand inside it. Nothing where nothing is masked.
+pub(super) fn keeps_within_ui(ui: &mut Ui, session: &Session, out: &mut Outbox) {
+    if !session.document.has_mask() {
+        return;
+    }
+    let (mut on, entry) = (session.palette.keeps_within, Shortcut::KeepWithin.entry());
+    if ui.checkbox(&mut on, entry.name).on_hover_text(entry.about).changed() {
+        out.act(Action::SetKeepsWithin(on));
+    }
 }
 
 fn bucket_ui(ui: &mut Ui, palette: &PaintBox, out: &mut Outbox) {

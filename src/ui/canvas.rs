@@ -45,9 +45,12 @@ pub fn canvas_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, covered: 
     // The canvas lies under what the tools draw, and is known after they worked.
     let under_tools = ui.painter().add(egui::Shape::Noop);
     let is_comparing = compare(ui, &response, &scene, view);
+    // A mask that goes along with what is moved is seen again where that is put down.
+    let is_moved = view.moving.is_some() && within_mask(session);
     let painted = if is_comparing { None } else { paint_with_pointer(ui, &response, &scene, view, out) };
     take_up(session, &shown, painted.as_ref(), view);
-    let shows_mask = view.stroke.is_some() || matches!(shown, Shown::Document(_)) && session.document.has_mask();
+    let has_mask = matches!(shown, Shown::Document(_)) && session.document.has_mask() && !is_moved;
+    let shows_mask = view.stroke.is_some() || has_mask;
     let marched = marched(ui, shows_mask, view);
     let uniforms = uniforms(ui, &scene, split(&shown, view), shows_mask, marched);
     ui.painter().set(under_tools, CanvasPaint::new(&view.canvas, uniforms).into_shape(ui.ctx(), rect));
@@ -203,6 +206,11 @@ fn take_up_mask(session: &Session, shown: &Shown, view: &mut ViewState) {
         }
         _ => {}
     }
+}
+
+/// Whether the active layer changes only where it is masked.
+pub(super) fn within_mask(session: &Session) -> bool {
+    session.document.stack().active().is_some_and(|layer| session.document.confines(layer).is_some())
 }
 
 /// Whether masks and guides are left out of what the canvas shows: not while one of them is painted on.
@@ -401,6 +409,6 @@ fn context_menu(ui: &mut Ui, shown: &Shown, view: &mut ViewState, out: &mut Outb
         super::menu::item(ui, Shortcut::RecallResult, true, || out.act(Action::Recall(id)));
         ui.separator();
     }
-    super::menu::item(ui, Shortcut::CopyPicture, has_picture, || out.ask(Ask::CopyPicture));
+    super::menu::item(ui, Shortcut::CopyPicture, has_picture, || out.act(Action::Copy));
     super::menu::item(ui, Shortcut::SavePicture, has_picture, || out.ask(Ask::SavePicture));
 }

@@ -21,7 +21,6 @@ const FILE: &[Option<Shortcut>] = &[
     Some(Shortcut::SaveProject),
     Some(Shortcut::SaveProjectAs),
     Some(Shortcut::SavePicture),
-    Some(Shortcut::CopyPicture),
     None,
     Some(Shortcut::GetModels),
     None,
@@ -30,6 +29,10 @@ const FILE: &[Option<Shortcut>] = &[
 const EDIT: &[Option<Shortcut>] = &[
     Some(Shortcut::Undo),
     Some(Shortcut::Redo),
+    None,
+    Some(Shortcut::Cut),
+    Some(Shortcut::CopyPicture),
+    Some(Shortcut::Paste),
     None,
     Some(Shortcut::NewLayer),
     Some(Shortcut::MergeDown),

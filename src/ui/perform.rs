@@ -14,7 +14,7 @@ use crate::diffusion::Stop;
 use crate::geom::{Extent, Point};
 use crate::paint::{Brush, Combine, Ink, LayerEdit, LayerId, PaintBrush, Shape, Tool, Transform};
 use crate::prompt::nudged;
-use crate::session::{Action, ResultId, Session};
+use crate::session::{Action, ResultId, Session, Shown};
 
 /// Whether it can be done now: menus and buttons grey out what cannot.
 pub(super) fn is_possible(shortcut: Shortcut, session: &Session) -> bool {
@@ -47,6 +47,7 @@ pub(super) fn is_possible(shortcut: Shortcut, session: &Session) -> bool {
         }
         Shortcut::SaveProject => session.document.has_picture() || session.canvas().is_finished(),
         Shortcut::SavePicture | Shortcut::CopyPicture => session.canvas().is_finished(),
+        Shortcut::Cut => session.document.has_picture() && matches!(session.canvas(), Shown::Document(_)),
         Shortcut::NewerResult => neighbour(session, -1).is_some(),
         Shortcut::OlderResult => neighbour(session, 1).is_some(),
         Shortcut::UpscaleResult => {
@@ -127,6 +128,7 @@ pub(super) fn perform(
         Shortcut::LessWeight => weigh(ctx, -0.1, session, view, out),
         Shortcut::Live => out.act(Action::SetLive(!session.is_live())),
         Shortcut::PaintIn => out.act(Action::SetPaintsIn(!session.palette.paints_in)),
+        Shortcut::KeepWithin => out.act(Action::SetKeepsWithin(!session.palette.keeps_within)),
         Shortcut::RollSeed => out.act(Action::RollSeed),
         Shortcut::NewCanvas => view.sizing = Some(Sizing::new_canvas(session.canvas().extent())),
         Shortcut::OpenPicture => out.ask(Ask::OpenPicture),
@@ -137,7 +139,9 @@ pub(super) fn perform(
         Shortcut::SavePicture => out.ask(Ask::SavePicture),
         Shortcut::SaveProject => save(session, out),
         Shortcut::SaveProjectAs => out.ask(Ask::SaveProject),
-        Shortcut::CopyPicture => out.ask(Ask::CopyPicture),
+        Shortcut::Cut => out.act(Action::Cut),
+        Shortcut::CopyPicture => out.act(Action::Copy),
+        Shortcut::Paste => out.ask(Ask::Paste),
         Shortcut::ClosePicture => out.act(Action::ClosePicture),
         Shortcut::GetModels => view.repo_text = Some(String::new()),
         Shortcut::Quit => out.ask(Ask::Quit),
@@ -393,8 +397,9 @@ fn edit_layers(shortcut: Shortcut, session: &Session, out: &mut Outbox) {
         Shortcut::FillLayer => LayerEdit::Fill(active, Ink::Colour(session.palette.colour)),
         Shortcut::ClearLayer => LayerEdit::Clear(active),
         Shortcut::FlipSideways | Shortcut::FlipUpsideDown => {
-            let layer = session.document.stack().get(active);
-            let Some(content) = layer.and_then(|layer| layer.tiles.content()) else { return };
+            let document = &session.document;
+            let layer = document.stack().get(active);
+            let Some(content) = layer.and_then(|layer| document.movable(layer)) else { return };
             LayerEdit::Transform(active, Transform::flip(content, shortcut == Shortcut::FlipSideways))
         }
         _ => LayerEdit::Add,

@@ -33,7 +33,9 @@ pub enum Shortcut {
     SavePicture,
     SaveProject,
     SaveProjectAs,
+    Cut,
     CopyPicture,
+    Paste,
     ClosePicture,
     GetModels,
     Quit,
@@ -83,6 +85,7 @@ pub enum Shortcut {
     QuickMask,
     ClearMask,
     InvertMask,
+    KeepWithin,
     Fit,
     FitBounds,
     ActualSize,
@@ -234,7 +237,7 @@ table! {
         Bucket, "Bucket", "Fills what looks alike.", Some(Icon::Bucket), OutsideText, [PLAIN K];
         Eyedropper, "Eyedropper", "Takes up a colour. Hold Alt for it with a brush.", Some(Icon::Pipette), OutsideText, [PLAIN I];
         Opacity, "Opacity 10 % to 100 %", "A digit is tens of per cent, 0 is 100; two in a row are per cent.", None, OutsideText, [PLAIN Num1, PLAIN Num2, PLAIN Num3, PLAIN Num4, PLAIN Num5, PLAIN Num6, PLAIN Num7, PLAIN Num8, PLAIN Num9, PLAIN Num0];
-        Transform, "Transform", "Moves, scales and turns the active layer. Shift keeps proportions and steps, Alt scales on both sides; Enter applies, Esc cancels.", Some(Icon::Transform), OutsideText, [PLAIN T];
+        Transform, "Transform", "Moves, scales and turns the active layer, or what of it is masked. Shift keeps proportions and steps, Alt scales on both sides; Enter applies, Esc cancels.", Some(Icon::Transform), OutsideText, [PLAIN T];
         FlipSideways, "Flip sideways", "Swaps what lies at the left and at the right of the active layer.", Some(Icon::FlipSideways), OutsideText, [];
         FlipUpsideDown, "Flip upside down", "Swaps what lies above and below on the active layer.", Some(Icon::FlipUpsideDown), OutsideText, [];
         Crop, "Crop", "Drag a box: Enter cuts the canvas to it, Esc cancels.", Some(Icon::Crop), OutsideText, [SHIFT T];
@@ -245,8 +248,8 @@ table! {
         NewLayer, "New layer", "A clear layer above the active one.", Some(Icon::Plus), OutsideText, [CTRL_SHIFT N];
         MergeDown, "Merge down", "Makes one layer of the active one and the one under it.", Some(Icon::MergeDown), OutsideText, [CTRL E];
         MergeVisible, "Merge all that is seen", "Makes one layer of all that are seen; hidden ones stay.", None, OutsideText, [CTRL_SHIFT E];
-        FillLayer, "Fill the layer", "Covers the active layer with the colour.", None, OutsideText, [];
-        ClearLayer, "Clear the layer", "Makes all of the active layer clear.", None, OutsideText, [];
+        FillLayer, "Fill the layer", "Covers the active layer with the colour, where it is masked if anything is.", None, OutsideText, [];
+        ClearLayer, "Clear the layer", "Makes the active layer clear, where it is masked if anything is.", None, OutsideText, [];
         LayerAbove, "Layer above", "Paints on the layer above the active one.", None, OutsideText, [ALT CloseBracket];
         LayerBelow, "Layer below", "Paints on the layer under the active one.", None, OutsideText, [ALT OpenBracket];
         LastLayer, "Layer before", "Paints on the layer that was active before, and back.", None, OutsideText, [SHIFT Q];
@@ -273,6 +276,7 @@ table! {
         QuickMask, "Mask with any brush", "Puts the mask onto a layer that all brushes paint on; again, and what is on that is the mask.", Some(Icon::QuickMask), OutsideText, [PLAIN Q];
         ClearMask, "Clear the mask", "Removes the mask: the whole picture is painted anew.", Some(Icon::Clear), OutsideText, [SHIFT C, CTRL D];
         InvertMask, "Invert the mask", "Swaps what is kept and what is painted anew.", Some(Icon::Invert), OutsideText, [SHIFT V, CTRL_SHIFT I];
+        KeepWithin, "Keep within the mask", "Brushes, fillings and Transform change the active layer only where it is masked; off, wherever they go.", None, OutsideText, [];
         OpenMask, "Open a mask\u{2026}", "White is painted anew, black is kept.", None, OutsideText, [];
         SaveMask, "Save the mask\u{2026}", "Writes it to a PNG file: white is painted anew, black is kept.", None, OutsideText, [];
     }
@@ -315,7 +319,9 @@ table! {
         SaveProject, "Save", "Writes all layers, the mask and what is to be painted next to the project's file; asks for one where there is none.", Some(Icon::Save), Anywhere, [CTRL S];
         SaveProjectAs, "Save as\u{2026}", "Writes the project to another file: .sfumato to go on with, .ora for other programs.", None, Anywhere, [CTRL_SHIFT S];
         SavePicture, "Save the picture\u{2026}", "Writes the shown picture to a PNG, JPEG or WebP file, with its settings.", None, Anywhere, [CTRL_ALT S];
-        CopyPicture, "Copy the picture", "Puts the shown picture on the clipboard.", Some(Icon::Copy), OutsideText, [CTRL C];
+        Cut, "Cut", "Takes what is masked off the active layer and puts it on the clipboard; all that is on it where nothing is masked.", None, OutsideText, [CTRL X];
+        CopyPicture, "Copy", "Puts the shown picture on the clipboard; of the layers, only what is masked, if anything is.", Some(Icon::Copy), OutsideText, [CTRL C];
+        Paste, "Paste", "Puts a picture from the clipboard over the layers, where it was copied from, or in the middle of the mask.", None, OutsideText, [CTRL V];
         GetModels, "Get models\u{2026}", "Downloads Stable Diffusion models: with their licences, sizes and the memory they need.", Some(Icon::Down), OutsideText, [];
         Quit, "Quit", "", None, Anywhere, [CTRL Q];
     }
@@ -417,8 +423,9 @@ pub fn pressed(ctx: &Context, in_gallery: bool, waits_for_field: bool) -> Vec<Sh
                     };
                     bound.lines().find(|(entry, keys)| keys.iter().any(|k| is_hit(entry, k))).map(|(entry, _)| entry)
                 }
-                // The window system turns Ctrl+C into this.
+                // The window system turns Ctrl+C and Ctrl+X into these.
                 Event::Copy if !in_text => Some(Shortcut::CopyPicture.entry()),
+                Event::Cut if !in_text && !in_gallery => Some(Shortcut::Cut.entry()),
                 _ => None,
             };
             if let (Some(Shortcut::Opacity), Event::Key { key, .. }) = (hit.map(|entry| entry.shortcut), event) {

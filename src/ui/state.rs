@@ -50,8 +50,8 @@ pub enum Ask {
     SavePicture,
     /// Let the person choose where to save the document.
     SaveProject,
-    /// Put the shown picture on the clipboard.
-    CopyPicture,
+    /// Paste what is on the clipboard.
+    Paste,
     /// Cover the whole screen, or no longer.
     FullScreen,
     /// Close.
@@ -126,8 +126,8 @@ pub struct ViewState {
     pub hides_overlays: bool,
     /// The layer that is being transformed.
     pub moving: Option<super::transform::Moving>,
-    /// A layer, and the box of what is on it.
-    pub content: Option<(Arc<Layer>, Option<Bounds>)>,
+    /// A layer, the number of the mask that it is moved within, and the box of what is moved of it.
+    pub content: Option<(Arc<Layer>, Option<u64>, Option<Bounds>)>,
     /// The box to which the canvas is about to be cut.
     pub crop: Option<Bounds>,
     /// The size that is being typed.

@@ -1,7 +1,8 @@
-//! Moving, scaling and turning the active layer by its box: handles at the sides and corners scale it, the inside moves it, the
+//! Moving, scaling and turning the active layer, or what of it is masked, by its box: handles at the sides and corners scale it, the inside moves it, the
 //! outside turns it. Enter applies, Escape cancels; choosing another tool applies, too.
 
-use super::canvas::{Scene, hides_overlays, shown_of};
+use super::brush_panel::keeps_within_ui;
+use super::canvas::{Scene, hides_overlays, shown_of, within_mask};
 use super::icons::Icon;
 use super::pointer::{led_way, set_down};
 use super::state::{Outbox, ViewState};
@@ -138,15 +139,17 @@ fn at_least_a_little(scale: f32) -> f32 {
     if scale.abs() < 0.005 { 0.005_f32.copysign(scale) } else { scale }
 }
 
-/// The box of what is on the active layer; looked for again when the layer is another.
+/// The box of what is moved of the active layer; looked for again when the layer or the mask is another.
 fn content_of(session: &Session, view: &mut ViewState) -> Option<Bounds> {
-    let layer = session.document.stack().active()?;
-    let known = view.content.as_ref().filter(|(known, _): &&(Arc<Layer>, _)| Arc::ptr_eq(known, layer));
-    if let Some((_, content)) = known {
+    let document = &session.document;
+    let layer = document.stack().active()?;
+    let mask = document.confines(layer).map(|_| document.mask_number());
+    let is_known = |known: &&(Arc<Layer>, Option<u64>, _)| Arc::ptr_eq(&known.0, layer) && known.1 == mask;
+    if let Some((.., content)) = view.content.as_ref().filter(is_known) {
         return *content;
     }
-    let content = layer.tiles.content();
-    view.content = Some((Arc::clone(layer), content));
+    let content = document.movable(layer);
+    view.content = Some((Arc::clone(layer), mask, content));
     content
 }
 
@@ -287,6 +290,11 @@ pub(super) fn options_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, o
         return;
     }
     let is_moving = view.moving.is_some();
+    if !is_moving && within_mask(session) && content_of(session, view).is_none() {
+        ui.label(RichText::new("Nothing on the layer is masked.").color(Palette::of(ui).text_weak));
+        keeps_within_ui(ui, session, out);
+        return;
+    }
     let was = view.moving.as_ref().map_or(Transform::around(Point::default()), |moving| moving.transform);
     let (mut wide, mut high) = (was.scale.0 * 100.0, was.scale.1 * 100.0);
     let mut degrees = was.angle.to_degrees();
@@ -323,6 +331,7 @@ pub(super) fn options_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, o
     if icon_button(ui, Icon::Close, "Cancel", "Cancel  (Esc)", Look::enabled_if(is_moving)).clicked() {
         (view.moving, view.painting) = (None, None);
     }
+    keeps_within_ui(ui, session, out);
 }
 
 #[cfg(test)]

@@ -3,12 +3,12 @@
 use super::*;
 use sfumato::paint::{Brush, Ink, LayerEdit, PaintBrush};
 
-fn pixel(window: &Window, x: u32, y: u32) -> [u8; 4] {
+pub(super) fn pixel(window: &Window, x: u32, y: u32) -> [u8; 4] {
     window.session().document.flat().pixel(x, y)
 }
 
 /// A window with a white paper of 64 by 64 that is shown eight times as large, a layer over it, and black to paint with.
-fn paper() -> Window {
+pub(super) fn paper() -> Window {
     let mut window = window();
     window.drop_picture(EXTENT);
     let layer = window.session().document.stack().active().unwrap().id;
@@ -192,6 +192,7 @@ fn a_tap_shorter_than_a_frame_leaves_a_dot_with_every_brush_and_the_bucket() {
     tap(&mut window, 0.0);
     assert_eq!(window.session().document.mask().coverage()[32 * 64 + 32], 255);
     window.press(Modifiers::NONE, Key::K);
+    window.apply(Action::ClearMask);
     window.apply(Action::SetColour([200, 0, 0]));
     tap(&mut window, 200.0);
     assert_eq!((pixel(&window, 60, 60), pixel(&window, 32, 32)), ([200, 0, 0, 255], [0, 0, 0, 255]));

@@ -82,6 +82,7 @@ fn a_masked_result_covers_nothing_but_what_was_masked() {
     let applied = stage.session.document.stack().layers()[2].tiles.clone();
     assert_eq!((applied.pixel(8, 8), applied.pixel(0, 0)), ([30, 30, 30, 255], CLEAR));
     let lowest = stage.session.document.stack().layers()[0].id;
+    stage.apply(Action::SetKeepsWithin(false));
     stage.apply(Action::EditLayers(LayerEdit::Fill(lowest, Ink::Colour([1, 2, 3]))));
     let flat = stage.session.document.flat();
     assert_eq!((flat.pixel(8, 8), flat.pixel(0, 0)), ([30, 30, 30, 255], [1, 2, 3, 255]));
@@ -113,6 +114,7 @@ fn recalling_settings_leaves_the_layers_and_offers_what_the_picture_grew_out_of(
     assert_eq!((layers(&stage), stage.session.document.mask()), (2, &mask));
     assert!(stage.said().is_empty(), "{:?}", stage.said());
     let lowest = stage.session.document.stack().layers()[0].id;
+    stage.apply(Action::SetKeepsWithin(false));
     stage.apply(Action::EditLayers(LayerEdit::Fill(lowest, Ink::Colour([1, 2, 3]))));
     stage.apply(Action::Recall(id));
     assert_eq!(layers(&stage), 2);

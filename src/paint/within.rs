@@ -1,0 +1,269 @@
+//! The mask as a selection: what changes a layer changes it only where the mask covers, and no further than it covers; and what is moved
+//! is what is masked, lifted off the rest.
+
+use super::blend::{premultiplied, straight};
+use super::document::Document;
+use super::layer_edits::open;
+use super::tiles::{Grid, TILE_SIDE, Tile, row_of};
+use super::{Error, Layer, LayerEdit, LayerKind, Stack, Tiles, Transform};
+use crate::geom::{Bounds, Extent};
+use crate::pixels::Mask;
+use rayon::prelude::*;
+use std::sync::Arc;
+
+const SIDE: usize = TILE_SIDE as usize;
+
+/// What keeps changes of a layer inside a mask of its extent, or nothing where none does.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Within(Option<Arc<Mask>>);
+
+impl Within {
+    pub(super) fn new(mask: Option<&Arc<Mask>>) -> Self {
+        Self(mask.cloned())
+    }
+
+    pub(super) fn mask(&self) -> Option<&Arc<Mask>> {
+        self.0.as_ref()
+    }
+
+    /// What becomes of a tile where the mask covers it: wholly what `change` makes of it, or as much of that as it covers. Pixels that are
+    /// not masked stay the same to the last bit; a tile in which nothing changes is the one that was there.
+    pub(super) fn tile(
+        &self,
+        grid: Grid,
+        index: usize,
+        before: Option<&Arc<Tile>>,
+        change: impl FnOnce() -> Option<Arc<Tile>>,
+    ) -> Option<Arc<Tile>> {
+        let Some(mask) = &self.0 else { return change() };
+        if is_all(mask, grid, index, 0) {
+            return before.cloned();
+        }
+        let after = change();
+        if is_all(mask, grid, index, 255) {
+            return after;
+        }
+        let mut tile = before.map_or_else(|| Tile::filled([0; 4]), |tile| Tile::clone(tile));
+        let mut changes = false;
+        for (y, row) in coverage(mask, grid, index).enumerate() {
+            for (x, &covers) in row.iter().enumerate().filter(|(_, covers)| **covers > 0) {
+                let at = y * SIDE + x;
+                let to = after.as_ref().map_or([0; 4], |after| after.pixels()[at]);
+                let pixel = &mut tile.pixels_mut()[at];
+                if *pixel != to {
+                    let mixed = mixed(*pixel, to, covers);
+                    changes |= mixed != *pixel;
+                    *pixel = mixed;
+                }
+            }
+        }
+        if !changes {
+            return before.cloned();
+        }
+        (!tile.is_clear()).then(|| Arc::new(tile))
+    }
+
+    /// What becomes of a whole layer that a change made other.
+    fn tiles(&self, before: &Tiles, after: &Tiles) -> Tiles {
+        let changed: Vec<_> = after.changed(before).collect();
+        let mut within = before.clone();
+        let grid = before.grid();
+        within.set_all(&changed, |index| self.tile(grid, index, before.tile(index), || after.tile(index).cloned()));
+        within
+    }
+}
+
+/// A pixel that goes `covers` of 255 of the way to another.
+fn mixed(from: [u8; 4], to: [u8; 4], covers: u8) -> [u8; 4] {
+    if covers == 255 {
+        return to;
+    }
+    let share = f32::from(covers) / 255.0;
+    let (from, to) = (premultiplied(from, 1.0), premultiplied(to, 1.0));
+    straight(std::array::from_fn(|c| from[c] + (to[c] - from[c]) * share))
+}
+
+/// The rows of a mask in a tile, as much of them as lies in the picture.
+pub(super) fn coverage(mask: &Mask, grid: Grid, index: usize) -> impl Iterator<Item = &[u8]> {
+    let bounds = grid.bounds(index);
+    (bounds.top..bounds.bottom()).map(move |y| &mask.coverage()[row_of(grid, bounds, y)])
+}
+
+fn is_all(mask: &Mask, grid: Grid, index: usize, covers: u8) -> bool {
+    coverage(mask, grid, index).all(|row| row.iter().all(|&c| c == covers))
+}
+
+/// What of a layer is masked, lifted off it to be put down elsewhere.
+#[derive(Clone, Debug)]
+pub(super) struct Lifted {
+    mask: Arc<Mask>,
+    part: Tiles,
+    rest: Tiles,
+}
+
+impl Lifted {
+    /// Cuts a layer in two: what is masked, as opaque as it is masked, and what is left.
+    pub(super) fn off(layer: &Tiles, mask: &Arc<Mask>) -> Self {
+        let grid = layer.grid();
+        let all: Vec<_> = (0..layer.count()).filter(|&index| layer.tile(index).is_some()).collect();
+        let (mut part, mut rest) = (Tiles::clear(layer.extent()), layer.clone());
+        part.set_all(&all, |index| {
+            let from = layer.tile(index).filter(|_| !is_all(mask, grid, index, 0))?;
+            let mut tile = Tile::filled([0; 4]);
+            for (y, row) in coverage(mask, grid, index).enumerate() {
+                let pixels = &mut tile.pixels_mut()[y * SIDE..][..row.len()];
+                for ((to, from), &covers) in pixels.iter_mut().zip(&from.pixels()[y * SIDE..]).zip(row) {
+                    *to = faded(*from, covers);
+                }
+            }
+            (!tile.is_clear()).then(|| Arc::new(tile))
+        });
+        rest.set_all(&all, |index| {
+            let from = layer.tile(index)?;
+            if is_all(mask, grid, index, 0) {
+                return Some(Arc::clone(from));
+            }
+            let mut tile = Tile::clone(from);
+            for (y, row) in coverage(mask, grid, index).enumerate() {
+                for (pixel, &covers) in tile.pixels_mut()[y * SIDE..].iter_mut().zip(row).filter(|(_, c)| **c > 0) {
+                    *pixel = faded(*pixel, 255 - covers);
+                }
+            }
+            (!tile.is_clear()).then(|| Arc::new(tile))
+        });
+        Self { mask: Arc::clone(mask), part, rest }
+    }
+
+    /// A tile of the layer, which was this, with what was lifted off put down again. What is not `fine` is quicker.
+    pub(super) fn tile(&self, layer: &Tiles, transform: &Transform, index: usize, fine: bool) -> Option<Arc<Tile>> {
+        if transform.is_none() {
+            return layer.tile(index).cloned();
+        }
+        let rest = self.rest.tile(index);
+        let Some(part) = transform.tile(&self.part, index, fine) else { return rest.cloned() };
+        let Some(rest) = rest else { return Some(part) };
+        let mut tile = Tile::clone(rest);
+        for (under, &over) in tile.pixels_mut().iter_mut().zip(part.pixels()).filter(|(_, over)| over[3] > 0) {
+            let (below, above) = (premultiplied(*under, 1.0), premultiplied(over, 1.0));
+            let both = || straight(std::array::from_fn(|c| above[c] + below[c] * (1.0 - above[3])));
+            *under = if over[3] == 255 { over } else { both() };
+        }
+        Some(Arc::new(tile))
+    }
+
+    /// The mask, which goes along. None if nothing moves.
+    pub(super) fn mask(&self, transform: &Transform) -> Option<Mask> {
+        moved(&self.mask, transform)
+    }
+}
+
+/// A mask that is transformed so. None if nothing moves.
+fn moved(mask: &Mask, transform: &Transform) -> Option<Mask> {
+    if transform.is_none() {
+        return None;
+    }
+    let before = Tiles::covering(mask, LayerKind::MASK_COLOUR);
+    let after = all_tiles(&before, |index| transform.tile(&before, index, true));
+    Some(after.masked(Bounds::whole(before.extent()), |[.., alpha]| alpha))
+}
+
+fn all_tiles(like: &Tiles, make: impl Fn(usize) -> Option<Arc<Tile>> + Sync) -> Tiles {
+    let mut made = Tiles::clear(like.extent());
+    made.set_all(&(0..like.count()).collect::<Vec<_>>(), make);
+    made
+}
+
+/// A pixel that is `covers` of 255 as opaque.
+fn faded([r, g, b, alpha]: [u8; 4], covers: u8) -> [u8; 4] {
+    match (u32::from(alpha) * u32::from(covers) + 127) / 255 {
+        0 => [0; 4],
+        alpha => [r, g, b, alpha as u8],
+    }
+}
+
+/// The smallest box around what of a layer is masked and not clear. None if nothing is.
+fn masked_content(layer: &Tiles, mask: &Mask) -> Option<Bounds> {
+    let grid = layer.grid();
+    let in_tile = |index: usize| {
+        let (tile, bounds) = (layer.tile(index)?, grid.bounds(index));
+        let rows = coverage(mask, grid, index).zip(tile.pixels().chunks_exact(SIDE)).zip(bounds.top..);
+        let in_rows = rows.filter_map(|((row, pixels), y)| {
+            let mut is_there = row.iter().zip(pixels).map(|(&covers, pixel)| covers > 0 && pixel[3] > 0);
+            let first = is_there.clone().position(|is| is)? as u32;
+            let last = is_there.rposition(|is| is)? as u32;
+            Some(Bounds { left: bounds.left + first, top: y, extent: Extent::new(last - first + 1, 1) })
+        });
+        in_rows.reduce(Bounds::union)
+    };
+    (0..layer.count()).into_par_iter().filter_map(in_tile).reduce_with(Bounds::union)
+}
+
+impl Stack {
+    /// As [`Self::edited`], but a layer that is cleared or filled changes only where the mask covers, and what is moved of one is what it
+    /// covers.
+    pub(super) fn edited_within(
+        &self,
+        extent: Extent,
+        edit: LayerEdit,
+        mask: &Arc<Mask>,
+    ) -> Result<Option<Self>, Error> {
+        let (id, tiles) = match edit {
+            LayerEdit::Transform(id, transform) => {
+                let layer = self.get(id).ok_or(Error::NoLayer)?;
+                open(layer)?;
+                let (before, transform) = (&layer.tiles, transform.sound());
+                let lifted = Lifted::off(before, mask);
+                (id, all_tiles(before, |index| lifted.tile(before, &transform, index, true)))
+            }
+            LayerEdit::Clear(id) | LayerEdit::Fill(id, _) => {
+                let Some(after) = self.edited(extent, edit)? else { return Ok(None) };
+                let (before, after) = self.get(id).zip(after.get(id)).ok_or(Error::NoLayer)?;
+                (id, Within::new(Some(mask)).tiles(&before.tiles, &after.tiles))
+            }
+            edit => return self.edited(extent, edit),
+        };
+        let mut stack = self.clone();
+        if let Some(layer) = stack.layer_mut(id) {
+            layer.tiles = tiles;
+        }
+        Ok((stack != *self).then_some(stack))
+    }
+}
+
+impl Document {
+    /// Whether the mask keeps what paints inside it, as at first. That is no step of undo.
+    pub fn keep_within_mask(&mut self, on: bool) {
+        self.keeps_within = on;
+    }
+
+    /// The mask that this layer is changed within: strokes, fillings, gradients, clearing and moving go no further than it covers. None
+    /// where nothing is masked or the mask is not to keep anything inside; nor for a layer of masks, on which one paints to mask more.
+    pub fn confines(&self, layer: &Layer) -> Option<&Arc<Mask>> {
+        let does = self.keeps_within && self.has_mask() && layer.look.kind != LayerKind::Mask;
+        does.then(|| self.shared_mask())
+    }
+
+    /// The box around what is moved of a layer where it is transformed: what of it is masked, or all that is on it. None if that is nothing.
+    pub fn movable(&self, layer: &Layer) -> Option<Bounds> {
+        self.confines(layer).map_or_else(|| layer.tiles.content(), |mask| masked_content(&layer.tiles, mask))
+    }
+
+    /// The layers after an edit of them, and the mask if it goes along. None if nothing changes.
+    pub(super) fn edited(&self, edit: LayerEdit) -> Result<Option<(Stack, Option<Mask>)>, Error> {
+        let (of, transform) = match edit {
+            LayerEdit::Clear(id) | LayerEdit::Fill(id, _) => (Some(id), None),
+            LayerEdit::Transform(id, transform) => (Some(id), Some(transform.sound())),
+            _ => (None, None),
+        };
+        let mask = of.and_then(|id| self.stack().get(id)).and_then(|layer| self.confines(layer));
+        let Some(mask) = mask else {
+            return Ok(self.stack().edited(self.extent(), edit)?.map(|stack| (stack, None)));
+        };
+        let stack = self.stack().edited_within(self.extent(), edit, mask)?;
+        Ok(stack.map(|stack| (stack, transform.and_then(|transform| moved(mask, &transform)))))
+    }
+}
+
+#[cfg(test)]
+#[path = "within_tests.rs"]
+mod tests;
