@@ -2,6 +2,7 @@
 //! document's all that it does not touch: what is seen is what the document takes over when the pointer is let go, and letting
 //! go of this is all it takes to cancel.
 
+use super::beyond::Passage;
 use super::coverage::Coverage;
 use super::document::Document;
 use super::ink::{Coat, laid};
@@ -97,7 +98,7 @@ enum Medium {
     /// Covers all of it, bit by bit; these tiles wait.
     Poured(Gradient, Vec<usize>),
     /// Moves all of it, bit by bit: quickly first, and finely when that is done.
-    Moved { transform: Transform, fine: bool, waiting: Vec<usize> },
+    Moved { transform: Transform, fine: bool, waiting: Vec<usize>, passage: Passage },
 }
 
 impl Painting {
@@ -126,7 +127,10 @@ impl Painting {
     pub fn transform(document: &Document, transform: Transform) -> Result<Self, Error> {
         let brush = PaintBrush::new(Brush { size: 1.0, hardness: 1.0 });
         let waiting = (0..document.flat().count()).rev().collect();
-        Self::with(document, brush, |_| Medium::Moved { transform: transform.sound(), fine: false, waiting })
+        Self::with(document, brush, |layer| {
+            let passage = Passage::of(layer, document.extent());
+            Medium::Moved { transform: transform.sound(), fine: false, waiting, passage }
+        })
     }
 
     fn with(document: &Document, brush: PaintBrush, medium: impl FnOnce(&Arc<Layer>) -> Medium) -> Result<Self, Error> {
@@ -211,9 +215,10 @@ impl Painting {
     /// Moves the layer elsewhere: it has to be poured anew.
     pub fn move_to(&mut self, to: Transform) {
         let to = to.sound();
-        if let Medium::Moved { transform, fine, waiting } = &mut self.medium
+        if let Medium::Moved { transform, fine, waiting, passage } = &mut self.medium
             && *transform != to
         {
+            passage.restart();
             *waiting = (0..self.shown.count()).rev().collect();
             (*transform, *fine) = (to, false);
         }
@@ -227,8 +232,11 @@ impl Painting {
             let waiting = match &mut self.medium {
                 Medium::Ink(..) | Medium::Wet(_) => return true,
                 Medium::Poured(_, waiting) => waiting,
-                Medium::Moved { fine, waiting, .. } => {
-                    if waiting.is_empty() && !*fine {
+                Medium::Moved { transform, fine, waiting, passage } => {
+                    if waiting.is_empty() && *fine {
+                        return passage.pour(transform, Some(deadline));
+                    }
+                    if waiting.is_empty() {
                         *fine = true;
                         *waiting = (0..self.shown.count()).rev().collect();
                     }
@@ -270,7 +278,13 @@ impl Painting {
         self.document_revision == document.revision()
     }
 
-    pub(super) fn into_parts(self) -> (Stack, Tiles) {
+    pub(super) fn into_parts(mut self) -> (Stack, Tiles) {
+        if let Medium::Moved { transform, fine: true, waiting, passage } = self.medium
+            && waiting.is_empty()
+            && let Some(layer) = self.stack.layer_mut(self.before.id)
+        {
+            layer.beyond = passage.beyond(&transform);
+        }
         (self.stack, self.shown)
     }
 
@@ -294,7 +308,7 @@ impl Painting {
             let under = before.tiles.tile(index).map(Arc::as_ref);
             let tile = match medium {
                 Medium::Wet(smudge) => return smudge.tile(index),
-                Medium::Moved { transform, fine, .. } => return transform.tile(&before.tiles, index, *fine),
+                Medium::Moved { transform, fine, passage, .. } => return passage.tile(transform, index, *fine),
                 Medium::Ink(coverage, coat) => coverage.coated(index, under, *coat)?,
                 Medium::Poured(gradient, _) => {
                     gradient.over(under, before.tiles.grid().corner(index), before.look.keeps_alpha)

@@ -396,8 +396,9 @@ fn edit_layers(shortcut: Shortcut, session: &Session, out: &mut Outbox) {
         Shortcut::ClearLayer => LayerEdit::Clear(active),
         Shortcut::FlipSideways | Shortcut::FlipUpsideDown => {
             let layer = session.document.stack().get(active);
-            let Some(content) = layer.and_then(|layer| layer.tiles.content()) else { return };
-            LayerEdit::Transform(active, Transform::flip(content, shortcut == Shortcut::FlipSideways))
+            let Some([from, to]) = layer.and_then(|layer| layer.content()) else { return };
+            let middle = Point::new(f32::midpoint(from.x, to.x), f32::midpoint(from.y, to.y));
+            LayerEdit::Transform(active, Transform::flip(middle, shortcut == Shortcut::FlipSideways))
         }
         _ => LayerEdit::Add,
     };

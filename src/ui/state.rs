@@ -126,8 +126,8 @@ pub struct ViewState {
     pub hides_overlays: bool,
     /// The layer that is being transformed.
     pub moving: Option<super::transform::Moving>,
-    /// A layer, and the box of what is on it.
-    pub content: Option<(Arc<Layer>, Option<Bounds>)>,
+    /// A layer, and the corners of the box around what is on it.
+    pub content: Option<(Arc<Layer>, Option<[Point; 2]>)>,
     /// The box to which the canvas is about to be cut.
     pub crop: Option<Bounds>,
     /// The size that is being typed.
