@@ -64,7 +64,7 @@ pub enum Edit {
     },
     /// White paper of this size under an empty layer takes the place of all layers.
     TakePaper(Extent),
-    /// Cut the document, or make room at its sides.
+    /// Cut the document, and let go of all that lies outside of it, or make room at its sides, where that comes in.
     Reframe(Frame),
     /// Make room at a side, and mask what is new.
     Expand {
@@ -73,7 +73,7 @@ pub enum Edit {
         /// How many columns or rows.
         room: u32,
     },
-    /// Make the document this large; layers and mask are resized.
+    /// Make the document this large; layers, also what of them lies outside of it, and mask are resized.
     SetExtent(Extent),
     /// A finished stroke of the paint brush, begun on this document as it is now.
     Paint(Box<Painting>),

@@ -99,8 +99,8 @@ fn carry_out(document: &mut Document, act: Act) -> Result<bool, Error> {
                 14 => look(LayerLook { kind: LayerKind::ALL[number % 4], ..was }),
                 15 => return document.apply(Edit::LayerToMask(id)),
                 12 => {
-                    let content = Bounds { left: 2, top: 1, extent: Extent::new(9, number as u32 + 1) };
-                    LayerEdit::Transform(id, Transform { angle: number as f32 / 3.0, ..Transform::flip(content, true) })
+                    let middle = Point::new(6.5, 1.5 + number as f32 / 2.0);
+                    LayerEdit::Transform(id, Transform { angle: number as f32 / 3.0, ..Transform::flip(middle, true) })
                 }
                 _ => LayerEdit::MergeVisible,
             })

@@ -1,7 +1,8 @@
-use super::{Blend, Tiles};
+use super::{Blend, Placed, Tiles};
 use crate::geom::Bounds;
 use crate::pixels::Mask;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Which layer of a document is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -123,6 +124,11 @@ impl LayerLook {
 }
 
 impl Layer {
+    /// With nothing outside of the document.
+    pub const fn new(id: LayerId, look: LayerLook, tiles: Tiles) -> Self {
+        Self { id, look, tiles, beyond: None }
+    }
+
     /// Whether its own words count: it has some, and is seen as a part of the picture.
     pub fn has_words(&self) -> bool {
         !self.look.prompt.trim().is_empty() && self.look.visible && self.look.kind.is_of_the_picture()
@@ -154,4 +160,6 @@ pub struct Layer {
     pub look: LayerLook,
     /// Its pixels, of the document's extent.
     pub tiles: Tiles,
+    /// What of it lies outside of the document, as [`Placed::beyond`] parts it off: never seen, and kept to be moved back.
+    pub beyond: Option<Arc<Placed>>,
 }

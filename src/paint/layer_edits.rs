@@ -2,7 +2,7 @@
 
 use super::ink::{Coat, laid};
 use super::tiles::{TILE_AREA, Tile};
-use super::{Error, Ink, Layer, LayerId, LayerKind, LayerLook, Stack, Tiles, Transform};
+use super::{Error, Ink, Layer, LayerId, LayerKind, LayerLook, Stack, Tiles, Transform, beyond};
 use crate::geom::Extent;
 use std::sync::Arc;
 
@@ -33,15 +33,15 @@ pub enum LayerEdit {
         /// Whether it goes on with the edit before it and is one step of undo with it: a slider that is being dragged.
         goes_on: bool,
     },
-    /// Make all of it clear.
+    /// Make all of it clear, what lies outside of the document too.
     Clear(LayerId),
-    /// Cover all of it.
+    /// Cover all of it within the document.
     Fill(LayerId, Ink),
-    /// Move, scale, turn or flip what is on it.
+    /// Move, scale, turn or flip what is on it. What comes to lie outside of the document is kept there.
     Transform(LayerId, Transform),
-    /// Make one layer of this one and the one under it.
+    /// Make one layer of this one and the one under it, outside of the document too.
     MergeDown(LayerId),
-    /// Make one layer of all that is seen; what is not stays as it is.
+    /// Make one layer of all that is seen, and of what these layers have outside of the document; what is not seen stays as it is.
     MergeVisible,
 }
 
@@ -80,12 +80,7 @@ impl Stack {
                     stack.active = next.map(|layer| layer.id);
                 }
             }
-            LayerEdit::Duplicate(id) => {
-                let layer = Arc::clone(&self.layers[stack.find(id)?]);
-                stack.active = Some(id);
-                let look = LayerLook { name: format!("{} copy", layer.look.name), ..layer.look.clone() };
-                stack.insert_above(look, layer.tiles.clone())?;
-            }
+            LayerEdit::Duplicate(id) => stack.duplicate(id)?,
             LayerEdit::Move(id, to) => {
                 let from = stack.find(id)?;
                 let layer = stack.layers.remove(from);
@@ -100,7 +95,7 @@ impl Stack {
                 }
                 Arc::make_mut(&mut stack.layers[position]).look = look.sound();
             }
-            LayerEdit::Clear(id) => stack.replace(id, |_, _| None)?,
+            LayerEdit::Clear(id) => stack.clear(id)?,
             LayerEdit::Fill(id, ink) => {
                 let (sheet, all) = (full(ink).map(Arc::new), vec![1.0; TILE_AREA]);
                 stack.replace(id, |tile, keeps_alpha| {
@@ -111,8 +106,9 @@ impl Stack {
             LayerEdit::Transform(id, transform) => {
                 let position = stack.find(id)?;
                 open(&self.layers[position])?;
-                let tiles = transform.tiles(&self.layers[position].tiles);
-                Arc::make_mut(&mut stack.layers[position]).tiles = tiles;
+                let (tiles, beyond) = beyond::transformed(&self.layers[position], transform);
+                let layer = Arc::make_mut(&mut stack.layers[position]);
+                (layer.tiles, layer.beyond) = (tiles, beyond);
             }
             LayerEdit::MergeDown(id) => stack.merge_down(id)?,
             LayerEdit::MergeVisible => {
@@ -123,7 +119,8 @@ impl Stack {
                 let mut look = LayerLook::named(lowest.look.name.clone());
                 seen().for_each(|layer| take_recipes(&mut look, &layer.look));
                 let look = look.sound();
-                let merged = Layer { id: lowest.id, look, tiles: self.flattened(extent) };
+                let (tiles, beyond) = Self { layers: seen().cloned().collect(), active: None }.merged(extent);
+                let merged = Layer { id: lowest.id, look, tiles, beyond };
                 // What lies under the lowest that is seen stays.
                 let position = self.position(lowest.id).unwrap_or(0);
                 stack.layers.retain(|layer| !is_seen(&layer));
@@ -144,6 +141,25 @@ impl Stack {
         }
         let above = self.active.and_then(|id| self.position(id)).map_or(self.layers.len(), |position| position + 1);
         self.insert(above, look, tiles);
+        Ok(())
+    }
+
+    fn duplicate(&mut self, id: LayerId) -> Result<(), Error> {
+        let layer = Arc::clone(&self.layers[self.find(id)?]);
+        self.active = Some(id);
+        let look = LayerLook { name: format!("{} copy", layer.look.name), ..layer.look.clone() };
+        self.insert_above(look, layer.tiles.clone())?;
+        if let Some(copy) = self.active.and_then(|id| self.layer_mut(id)) {
+            copy.beyond.clone_from(&layer.beyond);
+        }
+        Ok(())
+    }
+
+    fn clear(&mut self, id: LayerId) -> Result<(), Error> {
+        self.replace(id, |_, _| None)?;
+        if let Some(layer) = self.layer_mut(id) {
+            layer.beyond = None;
+        }
         Ok(())
     }
 
@@ -181,7 +197,7 @@ impl Stack {
         let blend = std::mem::take(&mut lower.look.blend);
         (lower.look.kind, upper.look.kind) = (LayerKind::Picture, LayerKind::Picture);
         let pair = Self { layers: vec![Arc::new(lower.clone()), Arc::new(upper)], active: None };
-        lower.tiles = pair.flattened(lower.tiles.extent());
+        (lower.tiles, lower.beyond) = pair.merged(lower.tiles.extent());
         let kind = if kinds[0] == kinds[1] { kinds[0] } else { LayerKind::Picture };
         lower.look = LayerLook { opacity: 1.0, blend, kind, ..lower.look }.sound();
         self.active = Some(lower.id);

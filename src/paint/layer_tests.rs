@@ -157,7 +157,7 @@ fn merged_layers_keep_the_newest_recipes_and_none_twice() {
     let recipes = |range: std::ops::Range<u32>| range.map(|number| serde_json::json!(number)).collect::<Vec<_>>();
     let with = |id, range| {
         let look = LayerLook { recipes: recipes(range), ..LayerLook::named("result") };
-        Layer { id: LayerId(id), look, tiles: Tiles::clear(extent) }
+        Layer::new(LayerId(id), look, Tiles::clear(extent))
     };
     let stack = Stack::from_layers([with(1, 0..30), with(2, 20..40)].into_iter(), None);
     for edit in [LayerEdit::MergeDown(LayerId(2)), LayerEdit::MergeVisible] {
@@ -207,7 +207,7 @@ fn what_a_layer_covers_of_a_box_is_what_its_pixels_do_and_the_faintest_is_not_no
     tiles.set(0, Some(Arc::new(tile)));
     let layer = |opacity| {
         let look = LayerLook { opacity, kind: LayerKind::Mask, ..LayerLook::named("mask") };
-        Layer { id: LayerId(1), look, tiles: tiles.clone() }
+        Layer::new(LayerId(1), look, tiles.clone())
     };
     // Over all four tiles, of which three are clear, and beyond the edge.
     let bounds = Bounds { left: 100, top: 60, extent: Extent::new(200, 100) };

@@ -5,8 +5,10 @@
 //! finished stroke will do.
 //!
 //! Pixels lie in tiles that are shared until they change. An edit makes a new [`Stack`] of layers out of an old one, and undo keeps
-//! the old one, which costs no more than the tiles that changed.
+//! the old one, which costs no more than the tiles that changed. What of a layer lies outside of the document is kept beside its tiles
+//! ([`Layer::beyond`]).
 
+mod beyond;
 mod blend;
 mod brush;
 mod coverage;
@@ -34,6 +36,7 @@ mod tip;
 mod transform;
 mod within;
 
+pub use beyond::Placed;
 pub use blend::Blend;
 pub use document::{Beside, Document, Edit};
 pub use error::Error;

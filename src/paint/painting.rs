@@ -2,6 +2,7 @@
 //! document's all that it does not touch: what is seen is what the document takes over when the pointer is let go, and letting
 //! go of this is all it takes to cancel.
 
+use super::beyond::{Passage, Placed};
 use super::coverage::Coverage;
 use super::document::Document;
 use super::ink::{Coat, laid};
@@ -9,7 +10,7 @@ use super::path::{Follow, Path, Sample};
 use super::smudge::Smudge;
 use super::tiles::{TILE_AREA, TILE_SIDE};
 use super::tip::Tip;
-use super::within::{Lifted, Within};
+use super::within::{Lifted, Within, put_down};
 use super::{Brush, Error, Gradient, Ink, Layer, Stack, Tiles, Transform};
 use crate::geom::{Bounds, Point};
 use crate::pixels::Mask;
@@ -103,7 +104,7 @@ enum Medium {
     /// Covers all of it, bit by bit; these tiles wait.
     Poured(Gradient, Vec<usize>),
     /// Moves all of it, bit by bit: quickly first, and finely when that is done.
-    Moved { transform: Transform, fine: bool, waiting: Vec<usize> },
+    Moved { transform: Transform, fine: bool, waiting: Vec<usize>, passage: Passage },
 }
 
 impl Painting {
@@ -135,11 +136,16 @@ impl Painting {
     pub fn transform(document: &Document, transform: Transform) -> Result<Self, Error> {
         let brush = PaintBrush::new(Brush { size: 1.0, hardness: 1.0 });
         let waiting = (0..document.flat().count()).rev().collect();
-        let moved = Medium::Moved { transform: transform.sound(), fine: false, waiting };
-        let mut painting = Self::with(document, brush, |_| moved)?;
-        let within = std::mem::take(&mut painting.within);
-        painting.lifted = within.mask().map(|mask| Lifted::off(&painting.before.tiles, mask));
-        Ok(painting)
+        let mut lifted = None;
+        let moved = |layer: &Arc<Layer>| {
+            let passage = match document.confines(layer) {
+                Some(mask) => lifted.insert(Lifted::off(layer, mask)).passage(),
+                None => Passage::of(layer, document.extent()),
+            };
+            Medium::Moved { transform: transform.sound(), fine: false, waiting, passage }
+        };
+        let painting = Self::with(document, brush, moved)?;
+        Ok(Self { within: Within::default(), lifted, ..painting })
     }
 
     fn with(document: &Document, brush: PaintBrush, medium: impl FnOnce(&Arc<Layer>) -> Medium) -> Result<Self, Error> {
@@ -227,9 +233,10 @@ impl Painting {
     /// Moves the layer elsewhere: it has to be poured anew.
     pub fn move_to(&mut self, to: Transform) {
         let to = to.sound();
-        if let Medium::Moved { transform, fine, waiting } = &mut self.medium
+        if let Medium::Moved { transform, fine, waiting, passage } = &mut self.medium
             && *transform != to
         {
+            passage.restart();
             *waiting = (0..self.shown.count()).rev().collect();
             (*transform, *fine) = (to, false);
         }
@@ -243,8 +250,11 @@ impl Painting {
             let waiting = match &mut self.medium {
                 Medium::Ink(..) | Medium::Wet(_) => return true,
                 Medium::Poured(_, waiting) => waiting,
-                Medium::Moved { fine, waiting, .. } => {
-                    if waiting.is_empty() && !*fine {
+                Medium::Moved { transform, fine, waiting, passage } => {
+                    if waiting.is_empty() && *fine {
+                        return passage.pour(transform, Some(deadline));
+                    }
+                    if waiting.is_empty() {
                         *fine = true;
                         *waiting = (0..self.shown.count()).rev().collect();
                     }
@@ -296,11 +306,22 @@ impl Painting {
     }
 
     /// The layers, what is shown of them, and the mask if it went along.
-    pub(super) fn into_parts(self) -> (Stack, Tiles, Option<Mask>) {
-        let mask = match (&self.medium, &self.lifted) {
-            (Medium::Moved { transform, .. }, Some(lifted)) => lifted.mask(transform),
-            _ => None,
-        };
+    pub(super) fn into_parts(mut self) -> (Stack, Tiles, Option<Mask>) {
+        let mut mask = None;
+        if let Medium::Moved { transform, fine: true, waiting, passage } = self.medium
+            && waiting.is_empty()
+            && let Some(layer) = self.stack.layer_mut(self.before.id)
+        {
+            let came = passage.beyond(&transform);
+            layer.beyond = match &self.lifted {
+                Some(lifted) if !transform.is_none() => {
+                    mask = lifted.mask(&transform);
+                    Placed::over(self.shown.extent(), came, self.before.beyond.as_ref())
+                }
+                Some(_) => self.before.beyond.clone(),
+                None => came,
+            };
+        }
         (self.stack, self.shown, mask)
     }
 
@@ -324,10 +345,12 @@ impl Painting {
             let under = before.tiles.tile(index).map(Arc::as_ref);
             let tile = match medium {
                 Medium::Wet(smudge) => return smudge.tile(index),
-                Medium::Moved { transform, fine, .. } => {
+                Medium::Moved { transform, fine, passage, .. } => {
+                    let came = || passage.tile(transform, index, *fine);
                     return match lifted {
-                        Some(lifted) => lifted.tile(&before.tiles, transform, index, *fine),
-                        None => transform.tile(&before.tiles, index, *fine),
+                        Some(_) if transform.is_none() => before.tiles.tile(index).cloned(),
+                        Some(lifted) => put_down(came(), lifted.rest(index)),
+                        None => came(),
                     };
                 }
                 Medium::Ink(coverage, coat) => coverage.coated(index, under, *coat)?,

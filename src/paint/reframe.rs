@@ -1,7 +1,9 @@
-//! Another frame around what is there: cropping, and making room at the sides. No pixel is computed anew.
+//! Another frame around what is there: cropping, and making room at the sides. No pixel is computed anew. What of a layer lies outside of
+//! the document comes in where there is room for it. A frame that only makes room keeps the rest there; one that cuts off anything lets go of all
+//! that lies outside of it, as cropping does elsewhere.
 
 use super::tiles::{TILE_SIDE, Tile};
-use super::{Error, Layer, Stack, Tiles};
+use super::{Error, Layer, Placed, Stack, Tiles};
 use crate::geom::{Bounds, Extent};
 use crate::pixels::Mask;
 use std::sync::Arc;
@@ -68,15 +70,31 @@ impl Frame {
     }
 
     pub(super) fn stack(self, stack: &Stack) -> Stack {
-        let framed = |layer: &Arc<Layer>| Arc::new(Layer { tiles: self.tiles(&layer.tiles), ..(**layer).clone() });
+        let framed = |layer: &Arc<Layer>| {
+            let (tiles, beyond) = self.parted(layer);
+            Arc::new(Layer { tiles, beyond, ..(**layer).clone() })
+        };
         Stack { layers: stack.layers.iter().map(framed).collect(), active: stack.active }
+    }
+
+    /// What of a layer lies within it, and what is kept of what does not.
+    fn parted(self, layer: &Layer) -> (Tiles, Option<Arc<Placed>>) {
+        if layer.beyond.is_none() {
+            return (self.tiles(&layer.tiles), None);
+        }
+        let Placed { tiles, left, top } = layer.whole();
+        let placed = Placed { tiles, left: left.saturating_add(self.left), top: top.saturating_add(self.top) };
+        let (tiles, beyond) = placed.parted(self.extent);
+        let canvas = layer.tiles.extent();
+        (tiles, beyond.filter(|_| self.seen(canvas) == Some(Bounds::whole(canvas))))
     }
 
     fn tiles(self, tiles: &Tiles) -> Tiles {
         let mut framed = Tiles::clear(self.extent);
-        let Some(seen) = self.seen(tiles.extent()) else { return framed };
-        let indices: Vec<_> = (0..framed.count()).collect();
+        let canvas = tiles.extent();
+        let Some(seen) = self.seen(canvas) else { return framed };
         let grid = framed.grid();
+        let indices: Vec<_> = self.moved(seen, canvas).into_iter().flat_map(|place| grid.touched(place)).collect();
         framed.set_all(&indices, |index| {
             let bounds = grid.bounds(index);
             let at = |place: u32, by: i32| i64::from(place) - i64::from(by);

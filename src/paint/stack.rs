@@ -3,7 +3,7 @@
 
 use super::blend::{premultiplied, straight};
 use super::tiles::{TILE_AREA, Tile};
-use super::{Blend, Layer, LayerId, LayerKind, LayerLook, Tiles};
+use super::{Blend, Layer, LayerId, LayerKind, LayerLook, Tiles, beyond};
 use crate::geom::Extent;
 use crate::pixels::Picture;
 use std::cell::RefCell;
@@ -28,7 +28,7 @@ impl Stack {
     /// One layer, painted on next.
     pub fn of(name: &str, tiles: Tiles) -> Self {
         let id = LayerId(1);
-        Self { layers: vec![Arc::new(Layer { id, look: LayerLook::named(name), tiles })], active: Some(id) }
+        Self { layers: vec![Arc::new(Layer::new(id, LayerLook::named(name), tiles))], active: Some(id) }
     }
 
     /// A picture as its only layer.
@@ -36,13 +36,13 @@ impl Stack {
         Self::of("Picture", Tiles::of(picture))
     }
 
-    /// The same layers at another size.
+    /// The same layers at another size. What lies outside of the document is scaled along.
     #[must_use]
     pub fn resized(&self, to: Extent) -> Self {
         let resized = |layer: &Arc<Layer>| {
-            let tiles = &layer.tiles;
+            let (tiles, beyond) = (&layer.tiles, beyond::resized(layer, to));
             let tiles = if tiles.is_clear() { Tiles::clear(to) } else { Tiles::of(&tiles.to_picture().resized(to)) };
-            Arc::new(Layer { tiles, ..(**layer).clone() })
+            Arc::new(Layer { tiles, beyond, ..(**layer).clone() })
         };
         Self { layers: self.layers.iter().map(resized).collect(), active: self.active }
     }
@@ -201,6 +201,10 @@ impl Stack {
             there => {
                 layer.tiles.bytes_besides(there.map(|there| &there.tiles))
                     + layer.tiles.count() * size_of::<Option<Arc<Tile>>>()
+                    + layer
+                        .beyond
+                        .as_ref()
+                        .map_or(0, |beyond| beyond.bytes_besides(there.and_then(|there| there.beyond.as_ref())))
             }
         };
         self.layers.iter().map(besides).sum::<usize>() + self.layers.len() * size_of::<Arc<Layer>>()
@@ -209,7 +213,7 @@ impl Stack {
     /// Puts a new layer in, at a position from below, to be painted on next.
     pub(super) fn insert(&mut self, position: usize, look: LayerLook, tiles: Tiles) {
         let id = LayerId(self.layers.iter().map(|layer| layer.id.0).max().unwrap_or(0) + 1);
-        self.layers.insert(position.min(self.layers.len()), Arc::new(Layer { id, look, tiles }));
+        self.layers.insert(position.min(self.layers.len()), Arc::new(Layer::new(id, look, tiles)));
         self.active = Some(id);
     }
 

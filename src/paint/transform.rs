@@ -39,11 +39,9 @@ impl Transform {
         *self == Self::around(self.pivot)
     }
 
-    /// A layer flipped in its place: what lies at the left of a box at its right, or what lies above below.
-    pub fn flip(content: Bounds, sideways: bool) -> Self {
-        let middle = |start: u32, side: u32| start as f32 + side as f32 / 2.0;
-        let pivot = Point::new(middle(content.left, content.extent.width), middle(content.top, content.extent.height));
-        Self { scale: if sideways { (-1.0, 1.0) } else { (1.0, -1.0) }, ..Self::around(pivot) }
+    /// A layer flipped around a place: what lies at the left of it at its right, or what lies above below.
+    pub fn flip(middle: Point, sideways: bool) -> Self {
+        Self { scale: if sideways { (-1.0, 1.0) } else { (1.0, -1.0) }, ..Self::around(middle) }
     }
 
     /// Where a place of the layer goes.
@@ -77,25 +75,14 @@ impl Transform {
         }
     }
 
-    /// A layer that is transformed so.
-    pub(super) fn tiles(&self, layer: &Tiles) -> Tiles {
-        let mut transformed = layer.clone();
-        let all: Vec<_> = (0..layer.count()).collect();
-        let sound = self.sound();
-        transformed.set_all(&all, |index| sound.tile(layer, index, true));
-        transformed
-    }
-
-    /// A tile of a layer that is transformed so. What is not `fine` is quicker, and meant to be seen while it is dragged.
-    pub(super) fn tile(&self, layer: &Tiles, index: usize, fine: bool) -> Option<Arc<Tile>> {
-        let bounds = layer.bounds_of(index);
-        let widened = |scale: f32| if fine { (1.0 / scale.abs()).clamp(1.0, WIDEST) } else { 1.0 };
-        let wide = (widened(self.scale.0), widened(self.scale.1));
-        if !self.may_show(layer, bounds, wide) {
+    /// What of a layer that is transformed so comes to lie in a box: as much of a tile as the box, no larger than one, is. What is not
+    /// `fine` is quicker, and meant to be seen while it is dragged.
+    pub(super) fn tile(&self, layer: &Tiles, (left, top): (i32, i32), extent: Extent, fine: bool) -> Option<Arc<Tile>> {
+        if !self.may_show(layer, (left, top), extent, fine) {
             return None;
         }
-        let (left, top) = layer.grid().corner(index);
-        let (width, height) = (bounds.extent.width as usize, bounds.extent.height as usize);
+        let wide = self.wide(fine);
+        let (width, height) = (extent.width as usize, extent.height as usize);
         let origin = self.origin(Point::new(left as f32 + 0.5, top as f32 + 0.5));
         let step = |x: f32, y: f32| {
             let there = self.origin(Point::new(self.to.x + x, self.to.y + y));
@@ -113,10 +100,17 @@ impl Transform {
         (!tile.is_clear()).then(|| Arc::new(tile))
     }
 
+    /// How many times the kernel is widened, across and down.
+    fn wide(&self, fine: bool) -> (f32, f32) {
+        let widened = |scale: f32| if fine { (1.0 / scale.abs()).clamp(1.0, WIDEST) } else { 1.0 };
+        (widened(self.scale.0), widened(self.scale.1))
+    }
+
     /// Whether something that is not clear lies where a box comes from.
-    fn may_show(&self, layer: &Tiles, bounds: Bounds, wide: (f32, f32)) -> bool {
-        let (left, top) = (bounds.left as f32, bounds.top as f32);
-        let (right, bottom) = (bounds.right() as f32, bounds.bottom() as f32);
+    pub(super) fn may_show(&self, layer: &Tiles, (left, top): (i32, i32), extent: Extent, fine: bool) -> bool {
+        let wide = self.wide(fine);
+        let (left, top) = (left as f32, top as f32);
+        let (right, bottom) = (left + extent.width as f32, top + extent.height as f32);
         let corners = [(left, top), (right, top), (left, bottom), (right, bottom)];
         let corners = corners.map(|(x, y)| self.origin(Point::new(x, y)));
         let side = |along: fn(&Point) -> f32, reach: f32, most: u32| {

@@ -19,7 +19,10 @@ fn speckled() -> Tiles {
 }
 
 fn transformed(tiles: &Tiles, transform: Transform) -> Tiles {
-    let tile = |index| transform.sound().tile(tiles, index, true);
+    let tile = |index| {
+        let Bounds { left, top, extent } = tiles.bounds_of(index);
+        transform.sound().tile(tiles, (left as i32, top as i32), extent, true)
+    };
     Tiles::from_tiles(tiles.extent(), (0..tiles.count()).map(tile))
 }
 
@@ -104,8 +107,9 @@ proptest! {
         };
         let tiles = Tiles::filled(Extent::new(9, 7), [1, 2, 3, 255]);
         for fine in [true, false] {
-            transform.sound().tile(&tiles, 0, fine);
+            transform.sound().tile(&tiles, (-3, 0), Extent::new(9, 7), fine);
         }
-        prop_assert!(transform.sound().tile(&Tiles::clear(Extent::new(9, 7)), 0, true).is_none());
+        let clear = Tiles::clear(Extent::new(9, 7));
+        prop_assert!(transform.sound().tile(&clear, (0, 0), clear.extent(), true).is_none());
     }
 }

@@ -1,12 +1,13 @@
 //! The mask as a selection: what changes a layer changes it only where the mask covers, and no further than it covers; and what is moved
 //! is what is masked, lifted off the rest.
 
+use super::beyond::{Passage, Placed};
 use super::blend::{premultiplied, straight};
 use super::document::Document;
 use super::layer_edits::open;
 use super::tiles::{Grid, TILE_SIDE, Tile, row_of};
 use super::{Error, Layer, LayerEdit, LayerKind, Stack, Tiles, Transform};
-use crate::geom::{Bounds, Extent};
+use crate::geom::{Bounds, Extent, Point};
 use crate::pixels::Mask;
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -97,18 +98,19 @@ fn is_all(mask: &Mask, grid: Grid, index: usize, covers: u8) -> bool {
 #[derive(Clone, Debug)]
 pub(super) struct Lifted {
     mask: Arc<Mask>,
-    part: Tiles,
+    part: Layer,
     rest: Tiles,
 }
 
 impl Lifted {
     /// Cuts a layer in two: what is masked, as opaque as it is masked, and what is left.
-    pub(super) fn off(layer: &Tiles, mask: &Arc<Mask>) -> Self {
-        let grid = layer.grid();
-        let all: Vec<_> = (0..layer.count()).filter(|&index| layer.tile(index).is_some()).collect();
-        let (mut part, mut rest) = (Tiles::clear(layer.extent()), layer.clone());
+    pub(super) fn off(layer: &Layer, mask: &Arc<Mask>) -> Self {
+        let before = &layer.tiles;
+        let grid = before.grid();
+        let all: Vec<_> = (0..before.count()).filter(|&index| before.tile(index).is_some()).collect();
+        let (mut part, mut rest) = (Tiles::clear(before.extent()), before.clone());
         part.set_all(&all, |index| {
-            let from = layer.tile(index).filter(|_| !is_all(mask, grid, index, 0))?;
+            let from = before.tile(index).filter(|_| !is_all(mask, grid, index, 0))?;
             let mut tile = Tile::filled([0; 4]);
             for (y, row) in coverage(mask, grid, index).enumerate() {
                 let pixels = &mut tile.pixels_mut()[y * SIDE..][..row.len()];
@@ -119,7 +121,7 @@ impl Lifted {
             (!tile.is_clear()).then(|| Arc::new(tile))
         });
         rest.set_all(&all, |index| {
-            let from = layer.tile(index)?;
+            let from = before.tile(index)?;
             if is_all(mask, grid, index, 0) {
                 return Some(Arc::clone(from));
             }
@@ -131,24 +133,17 @@ impl Lifted {
             }
             (!tile.is_clear()).then(|| Arc::new(tile))
         });
-        Self { mask: Arc::clone(mask), part, rest }
+        Self { mask: Arc::clone(mask), part: Layer { tiles: part, beyond: None, ..layer.clone() }, rest }
     }
 
-    /// A tile of the layer, which was this, with what was lifted off put down again. What is not `fine` is quicker.
-    pub(super) fn tile(&self, layer: &Tiles, transform: &Transform, index: usize, fine: bool) -> Option<Arc<Tile>> {
-        if transform.is_none() {
-            return layer.tile(index).cloned();
-        }
-        let rest = self.rest.tile(index);
-        let Some(part) = transform.tile(&self.part, index, fine) else { return rest.cloned() };
-        let Some(rest) = rest else { return Some(part) };
-        let mut tile = Tile::clone(rest);
-        for (under, &over) in tile.pixels_mut().iter_mut().zip(part.pixels()).filter(|(_, over)| over[3] > 0) {
-            let (below, above) = (premultiplied(*under, 1.0), premultiplied(over, 1.0));
-            let both = || straight(std::array::from_fn(|c| above[c] + below[c] * (1.0 - above[3])));
-            *under = if over[3] == 255 { over } else { both() };
-        }
-        Some(Arc::new(tile))
+    /// What was lifted off, on its way.
+    pub(super) fn passage(&self) -> Passage {
+        Passage::of(&self.part, self.part.tiles.extent())
+    }
+
+    /// A tile of what is left.
+    pub(super) fn rest(&self, index: usize) -> Option<&Arc<Tile>> {
+        self.rest.tile(index)
     }
 
     /// The mask, which goes along. None if nothing moves.
@@ -157,13 +152,31 @@ impl Lifted {
     }
 }
 
+/// A tile with another laid over it.
+pub(super) fn put_down(over: Option<Arc<Tile>>, rest: Option<&Arc<Tile>>) -> Option<Arc<Tile>> {
+    let (over, rest) = match (over, rest) {
+        (Some(over), Some(rest)) => (over, rest),
+        (over, rest) => return over.or_else(|| rest.cloned()),
+    };
+    let mut tile = Tile::clone(rest);
+    for (under, &over) in tile.pixels_mut().iter_mut().zip(over.pixels()).filter(|(_, over)| over[3] > 0) {
+        let (below, above) = (premultiplied(*under, 1.0), premultiplied(over, 1.0));
+        let both = || straight(std::array::from_fn(|c| above[c] + below[c] * (1.0 - above[3])));
+        *under = if over[3] == 255 { over } else { both() };
+    }
+    Some(Arc::new(tile))
+}
+
 /// A mask that is transformed so. None if nothing moves.
 fn moved(mask: &Mask, transform: &Transform) -> Option<Mask> {
     if transform.is_none() {
         return None;
     }
     let before = Tiles::covering(mask, LayerKind::MASK_COLOUR);
-    let after = all_tiles(&before, |index| transform.tile(&before, index, true));
+    let after = all_tiles(&before, |index| {
+        let Bounds { left, top, extent } = before.bounds_of(index);
+        transform.tile(&before, (left as i32, top as i32), extent, true)
+    });
     Some(after.masked(Bounds::whole(before.extent()), |[.., alpha]| alpha))
 }
 
@@ -207,24 +220,31 @@ impl Stack {
         edit: LayerEdit,
         mask: &Arc<Mask>,
     ) -> Result<Option<Self>, Error> {
-        let (id, tiles) = match edit {
+        let (id, tiles, beyond) = match edit {
             LayerEdit::Transform(id, transform) => {
                 let layer = self.get(id).ok_or(Error::NoLayer)?;
                 open(layer)?;
-                let (before, transform) = (&layer.tiles, transform.sound());
-                let lifted = Lifted::off(before, mask);
-                (id, all_tiles(before, |index| lifted.tile(before, &transform, index, true)))
+                let transform = transform.sound();
+                if transform.is_none() {
+                    return Ok(None);
+                }
+                let lifted = Lifted::off(layer, mask);
+                let passage = lifted.passage();
+                let down = |index| put_down(passage.tile(&transform, index, true), lifted.rest(index));
+                let tiles = all_tiles(&layer.tiles, down);
+                let beyond = Placed::over(extent, passage.beyond(&transform), layer.beyond.as_ref());
+                (id, tiles, beyond)
             }
             LayerEdit::Clear(id) | LayerEdit::Fill(id, _) => {
                 let Some(after) = self.edited(extent, edit)? else { return Ok(None) };
                 let (before, after) = self.get(id).zip(after.get(id)).ok_or(Error::NoLayer)?;
-                (id, Within::new(Some(mask)).tiles(&before.tiles, &after.tiles))
+                (id, Within::new(Some(mask)).tiles(&before.tiles, &after.tiles), before.beyond.clone())
             }
             edit => return self.edited(extent, edit),
         };
         let mut stack = self.clone();
         if let Some(layer) = stack.layer_mut(id) {
-            layer.tiles = tiles;
+            (layer.tiles, layer.beyond) = (tiles, beyond);
         }
         Ok((stack != *self).then_some(stack))
     }
@@ -243,9 +263,13 @@ impl Document {
         does.then(|| self.shared_mask())
     }
 
-    /// The box around what is moved of a layer where it is transformed: what of it is masked, or all that is on it. None if that is nothing.
-    pub fn movable(&self, layer: &Layer) -> Option<Bounds> {
-        self.confines(layer).map_or_else(|| layer.tiles.content(), |mask| masked_content(&layer.tiles, mask))
+    /// The corners of the box around what is moved of a layer where it is transformed: what of it is masked, or all that is on it. None if
+    /// that is nothing.
+    pub fn movable(&self, layer: &Layer) -> Option<[Point; 2]> {
+        let Some(mask) = self.confines(layer) else { return layer.content() };
+        let bounds = masked_content(&layer.tiles, mask)?;
+        let at = |x: u32, y: u32| Point::new(x as f32, y as f32);
+        Some([at(bounds.left, bounds.top), at(bounds.right(), bounds.bottom())])
     }
 
     /// The layers after an edit of them, and the mask if it goes along. None if nothing changes.

@@ -22,7 +22,7 @@ fn layer(pixel: impl Fn(u32, u32) -> [u8; 4]) -> Tiles {
 
 fn document(tiles: Tiles, keeps_alpha: bool, mask: &Mask) -> Document {
     let look = LayerLook { keeps_alpha, ..LayerLook::named("sheet") };
-    let stack = Stack::from_layers([Layer { id: LAYER, look, tiles }].into_iter(), None);
+    let stack = Stack::from_layers([Layer { id: LAYER, look, tiles, beyond: None }].into_iter(), None);
     Document::with_layers(EXTENT, stack, Some(mask.clone())).unwrap()
 }
 
@@ -261,16 +261,16 @@ fn what_lies_beside_the_mask_is_told_from_what_crosses_it() {
 fn the_box_of_what_is_moved_is_that_of_what_is_masked() {
     let square = |x: u32, y: u32| if (30..140).contains(&x) && (20..60).contains(&y) { [9; 4] } else { [0; 4] };
     let mut document = document(layer(square), false, &boxed(100, 50, 50, 50));
-    let bounds = |left, top, width, height| Some(Bounds { left, top, extent: Extent::new(width, height) });
+    let corners = |left, top, right, bottom| Some([Point::new(left, top), Point::new(right, bottom)]);
     let movable = |document: &Document| document.movable(&document.stack().layers()[0]);
-    assert_eq!(movable(&document), bounds(100, 50, 40, 10));
+    assert_eq!(movable(&document), corners(100.0, 50.0, 140.0, 60.0));
     document.keep_within_mask(false);
-    assert_eq!(movable(&document), bounds(30, 20, 110, 40));
+    assert_eq!(movable(&document), corners(30.0, 20.0, 140.0, 60.0));
     document.keep_within_mask(true);
     document.apply(Edit::Mask(MaskEdit::Replace(boxed(0, 100, 150, 40)))).unwrap();
     assert_eq!(movable(&document), None);
     document.apply(Edit::Mask(MaskEdit::Clear)).unwrap();
-    assert_eq!(movable(&document), bounds(30, 20, 110, 40));
+    assert_eq!(movable(&document), corners(30.0, 20.0, 140.0, 60.0));
 }
 
 #[test]
@@ -287,7 +287,7 @@ fn a_locked_layer_stays_as_it_is_within_the_mask_as_well() {
     let mut document = document(layer(speckled), false, &boxed(60, 60, 20, 20));
     let look = LayerLook { locked: true, ..LayerLook::named("kept") };
     document.apply(Edit::Layer(LayerEdit::Look { layer: LAYER, look, goes_on: false })).unwrap();
-    let flip = Transform::flip(Bounds::whole(EXTENT), true);
+    let flip = Transform::flip(Point::new(EXTENT.width as f32 / 2.0, EXTENT.height as f32 / 2.0), true);
     for edit in [
         Edit::Layer(LayerEdit::Clear(LAYER)),
         Edit::Layer(LayerEdit::Transform(LAYER, flip)),

@@ -109,6 +109,12 @@ pub enum Error {
         /// How many layers.
         layers: usize,
     },
+    /// More pixels outside of the canvas than can be held.
+    #[error("its layers have more outside of the canvas than can be opened: {name}")]
+    TooMuchBeyond {
+        /// The file's name.
+        name: String,
+    },
     /// More than memory holds.
     #[error("a layer does not fit into memory: {short}: {name}")]
     NoRoom {
@@ -156,8 +162,20 @@ struct LayerEntry {
     id: LayerId,
     /// The name of its PNG file in the archive.
     file: String,
+    /// What of it lies outside of the document. Versions that do not know of it open the file without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    beyond: Option<BeyondEntry>,
     #[serde(flatten)]
     look: LayerLook,
+}
+
+#[derive(Serialize, Deserialize)]
+struct BeyondEntry {
+    /// The name of its PNG file in the archive: clear within the document.
+    file: String,
+    /// Where its left and top corner lies by the document's, in pixels.
+    left: i32,
+    top: i32,
 }
 
 #[cfg(test)]

@@ -11,16 +11,31 @@ const THUMBNAIL: u32 = 256;
 /// The bytes of an `.ora` file.
 pub(super) fn archived(project: &Project) -> Result<Vec<u8>, Error> {
     let flat = project.stack.flattened(project.extent);
+    let pieces = project.stack.layers().iter().map(|layer| Piece::of(layer)).collect::<Result<Vec<_>, _>>()?;
     let mut archive = Archive::new();
     // It must be the first file, and not compressed, so that its words stand at the beginning of the archive.
     archive.add("mimetype", b"image/openraster");
-    archive.add("stack.xml", stack_xml(project).as_bytes());
-    for (position, layer) in project.stack.layers().iter().enumerate() {
-        archive.add(&file_of(position), &layer.tiles.to_picture().encode_png(&[])?);
+    archive.add("stack.xml", stack_xml(project, &pieces).as_bytes());
+    for (position, piece) in pieces.iter().enumerate() {
+        archive.add(&file_of(position), &piece.png);
     }
     archive.add("mergedimage.png", &flat.to_picture().encode_png(&[])?);
     archive.add("Thumbnails/thumbnail.png", &flat.thumbnail(THUMBNAIL).encode_png(&[])?);
     Ok(archive.finished())
+}
+
+/// All of a layer, and where it lies: what is outside of the canvas begins before it.
+struct Piece {
+    png: Vec<u8>,
+    left: i32,
+    top: i32,
+}
+
+impl Piece {
+    fn of(layer: &Layer) -> Result<Self, Error> {
+        let (picture, left, top) = layer.to_picture();
+        Ok(Self { png: picture.encode_png(&[])?, left, top })
+    }
 }
 
 fn file_of(position: usize) -> String {
@@ -28,28 +43,28 @@ fn file_of(position: usize) -> String {
 }
 
 /// The layers, the highest first.
-fn stack_xml(project: &Project) -> String {
+fn stack_xml(project: &Project, pieces: &[Piece]) -> String {
     let (width, height) = (project.extent.width, project.extent.height);
     let mut xml = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<image version=\"0.0.3\" w=\"{width}\" h=\"{height}\">\n  <stack>\n"
     );
     let active = project.stack.active().map(|layer| layer.id);
-    for (position, layer) in project.stack.layers().iter().enumerate().rev() {
-        let line = layer_xml(layer, &file_of(position), active == Some(layer.id));
+    for (position, (layer, piece)) in project.stack.layers().iter().zip(pieces).enumerate().rev() {
+        let line = layer_xml(layer, piece, &file_of(position), active == Some(layer.id));
         writeln!(xml, "    {line}").expect("a string takes everything");
     }
     xml.push_str("  </stack>\n</image>\n");
     xml
 }
 
-fn layer_xml(layer: &Layer, file: &str, is_active: bool) -> String {
-    let look = &layer.look;
+fn layer_xml(layer: &Layer, piece: &Piece, file: &str, is_active: bool) -> String {
+    let (look, Piece { left, top, .. }) = (&layer.look, piece);
     // Other programs know of no layers that are not a part of the picture.
     let visibility = if look.visible && look.kind.is_of_the_picture() { "visible" } else { "hidden" };
     let locked = if look.locked { " edit-locked=\"true\"" } else { "" };
     let selected = if is_active { " selected=\"true\"" } else { "" };
     format!(
-        "<layer name=\"{}\" src=\"{file}\" x=\"0\" y=\"0\" opacity=\"{}\" visibility=\"{visibility}\" composite-op=\"{}\"{locked}{selected}/>",
+        "<layer name=\"{}\" src=\"{file}\" x=\"{left}\" y=\"{top}\" opacity=\"{}\" visibility=\"{visibility}\" composite-op=\"{}\"{locked}{selected}/>",
         escaped(&look.name),
         look.opacity,
         operator(look.blend)

@@ -5,9 +5,10 @@ use super::ora::operator;
 use super::read::Reader;
 use super::{Error, Opened, Project};
 use crate::geom::Extent;
-use crate::paint::{Blend, Frame, Layer, LayerId, LayerLook, Stack, Tiles};
+use crate::paint::{Blend, Frame, Layer, LayerId, LayerLook, Placed, Stack, Tiles};
 use crate::pixels::Picture;
 use roxmltree::{Document, Node, ParsingOptions};
+use std::sync::Arc;
 
 /// Where the layers stand.
 pub(super) const STACK: &str = "stack.xml";
@@ -32,6 +33,9 @@ struct Sheet {
     left: i32,
     top: i32,
 }
+
+/// What of a layer lies within the document, and what is kept of the rest.
+type Pixels = (Tiles, Option<Arc<Placed>>);
 
 impl Reader {
     /// The layers of an `OpenRaster` file.
@@ -82,8 +86,8 @@ impl Canvas<'_> {
             let sheet = self.sheet(node, (left, top));
             match node.tag_name().name() {
                 "layer" => {
-                    let tiles = self.pixels(node, &sheet)?;
-                    self.add(sheet, tiles, stack);
+                    let pixels = self.pixels(node, &sheet)?;
+                    self.add(sheet, pixels, stack);
                 }
                 "stack" if is_see_through(node, &sheet.look) => {
                     self.read(node, (sheet.left, sheet.top), depth + 1, stack)?;
@@ -93,7 +97,7 @@ impl Canvas<'_> {
                     self.read(node, (sheet.left, sheet.top), depth + 1, &mut inner)?;
                     let inner = Stack::from_layers(inner.into_iter().map(|(layer, _)| layer), None);
                     self.notes.push(format!("the group \u{201c}{}\u{201d} became one layer", sheet.look.name));
-                    self.add(sheet, inner.flattened(self.extent), stack);
+                    self.add(sheet, inner.merged(self.extent), stack);
                 }
                 other => {
                     let name = &sheet.look.name;
@@ -104,9 +108,9 @@ impl Canvas<'_> {
         Ok(())
     }
 
-    fn add(&mut self, sheet: Sheet, tiles: Tiles, stack: &mut Vec<(Layer, bool)>) {
+    fn add(&mut self, sheet: Sheet, (tiles, beyond): Pixels, stack: &mut Vec<(Layer, bool)>) {
         self.count += 1;
-        let layer = Layer { id: LayerId(self.count as u32), look: sheet.look, tiles };
+        let layer = Layer { id: LayerId(self.count as u32), look: sheet.look, tiles, beyond };
         stack.push((layer, sheet.is_active));
     }
 
@@ -131,12 +135,13 @@ impl Canvas<'_> {
         Sheet { look, is_active, left: place("x", left), top: place("y", top) }
     }
 
-    fn pixels(&mut self, node: Node, sheet: &Sheet) -> Result<Tiles, Error> {
-        let Some(file) = node.attribute("src") else { return Ok(Tiles::clear(self.extent)) };
+    fn pixels(&mut self, node: Node, sheet: &Sheet) -> Result<Pixels, Error> {
+        let Some(file) = node.attribute("src") else { return Ok((Tiles::clear(self.extent), None)) };
         let bytes = self.reader.bytes(file, Reader::MOST_PIXELS)?;
         let picture = Picture::decode(&bytes, file).map_err(|error| self.reader.undecoded(&error))?;
-        let frame = Frame { extent: self.extent, left: sheet.left, top: sheet.top };
-        Ok(Tiles::of(&picture).framed(frame))
+        let (extent, left, top) = (self.extent, sheet.left, sheet.top);
+        let placed = Placed { tiles: Tiles::of(&picture), left, top };
+        Ok((placed.tiles.framed(Frame { extent, left, top }), self.reader.kept(&placed, extent)?))
     }
 }
 

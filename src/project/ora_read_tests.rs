@@ -1,4 +1,4 @@
-use super::super::tests::{EXTENT, project};
+use super::super::tests::{EXTENT, project, reaching_out};
 use super::super::write::Archive;
 use super::super::{Kind, Project};
 use super::*;
@@ -35,6 +35,30 @@ fn what_is_written_comes_back_to_the_last_pixel() {
         assert_eq!((&is.look, &is.tiles), (&look, &was.tiles));
     }
     assert_eq!(is.active().map(|layer| layer.look.name.clone()), was.active().map(|layer| layer.look.name.clone()));
+}
+
+#[test]
+fn what_lies_outside_of_the_canvas_goes_along_and_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.ora");
+    reaching_out().save(&path, Kind::OpenRaster).unwrap();
+    let (was, is) = (reaching_out().stack, Project::open(&path).unwrap().project.stack);
+    for (is, was) in is.layers().iter().zip(was.layers()) {
+        assert_eq!((&is.tiles, &is.beyond), (&was.tiles, &was.beyond), "{}", was.look.name);
+    }
+    // A canvas of one tile, a group that starts at its left, and a layer that is too far away for all of it to be kept.
+    let xml = r#"<image w="100" h="60"><stack>
+          <stack name="glow" opacity="0.5" x="-20"><layer src="a.png" x="-30" y="5"/></stack>
+          <layer name="far" src="a.png" x="-150" y="-2000000000"/><layer name="near" src="a.png" x="-150"/>
+        </stack></image>"#;
+    let path = made(folder.path(), xml, &[("a.png", Extent::new(40, 20), [9, 9, 9, 255])]);
+    let layers = Project::open(&path).unwrap().project.stack;
+    let content = |index: usize| {
+        let at = |point: crate::geom::Point| (point.x as i32, point.y as i32);
+        layers.layers()[index].content().map(|[from, to]| (at(from), at(to)))
+    };
+    assert_eq!(content(0), Some(((-128, 0), (-110, 20))));
+    assert_eq!((content(1), content(2)), (None, Some(((-50, 5), (-10, 25)))));
 }
 
 #[test]
@@ -123,7 +147,7 @@ fn krita_opens_an_ora_file_and_shows_the_same_pixels() {
         let alpha = if number == 1 { 0 } else { 200 };
         let opacity = if number == 1 { 1.0 } else { 0.5 };
         let look = LayerLook { opacity, blend, ..LayerLook::named(format!("layer {number}")) };
-        Layer { id: LayerId(number), look, tiles: ramp((number, 7 - number), alpha) }
+        Layer::new(LayerId(number), look, ramp((number, 7 - number), alpha))
     });
     let stack = Stack::from_layers(layers, None);
     let ours = stack.flattened(EXTENT).to_picture();

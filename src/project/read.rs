@@ -1,7 +1,7 @@
 use super::ora_read::STACK;
-use super::{CONTENTS, Contents, Error, Opened, Project, VERSION};
+use super::{BeyondEntry, CONTENTS, Contents, Error, Opened, Project, VERSION};
 use crate::geom::Extent;
-use crate::paint::{Frame, Layer, Stack, Tiles};
+use crate::paint::{Frame, Layer, Placed, Stack, Tiles};
 use crate::pixels::{self, Mask, Picture};
 use std::collections::HashMap;
 use std::fs::File;
@@ -15,7 +15,7 @@ use zip::result::ZipError;
 pub(super) const MOST_CONTENTS: u64 = 64 << 20;
 /// The longest side of a picture that guides: no larger one is of use.
 const LARGEST_GUIDE: u32 = 4096;
-/// What all layers together may take in memory.
+/// What all layers together may take in memory, and once more what of them lies outside of the document.
 const MOST_BYTES: usize = 8 << 30;
 
 impl Project {
@@ -35,7 +35,7 @@ impl Project {
             }
             _ => Error::NotAProject(name.clone()),
         })?;
-        let reader = Reader { archive, name };
+        let reader = Reader { archive, name, bytes_beyond: 0 };
         if reader.archive.index_for_name(CONTENTS).is_some() {
             let project = reader.project()?;
             return Ok(Opened { project, notes: Vec::new() });
@@ -50,6 +50,8 @@ impl Project {
 pub(super) struct Reader {
     archive: ZipArchive<BufReader<File>>,
     name: String,
+    /// What was read that lies outside of the document takes so much.
+    bytes_beyond: usize,
 }
 
 impl Reader {
@@ -71,7 +73,11 @@ impl Reader {
                 None => Tiles::of(&self.picture(&entry.file, extent)?),
             };
             read.insert(entry.file, tiles.clone());
-            layers.push(Layer { id: entry.id, look: entry.look, tiles });
+            let beyond = match entry.beyond {
+                Some(beyond) => self.beyond(&beyond, extent)?,
+                None => None,
+            };
+            layers.push(Layer { id: entry.id, look: entry.look, tiles, beyond });
         }
         let mask = match contents.mask {
             Some(file) => Some(Arc::new(Mask::from_picture(&self.picture(&file, extent)?))),
@@ -114,6 +120,28 @@ impl Reader {
             return Err(Error::Version { name: self.name.clone(), found: version });
         }
         serde_json::from_slice(text).map_err(|error| unreadable(&error))
+    }
+
+    /// What a file has that lies outside of the document.
+    fn beyond(&mut self, entry: &BeyondEntry, extent: Extent) -> Result<Option<Arc<Placed>>, Error> {
+        let BeyondEntry { file, left, top } = entry;
+        let tiles = Tiles::of(&self.picture_of_any_size(file)?);
+        let placed = Placed { tiles, left: *left, top: *top };
+        let beyond = self.kept(&placed, extent)?;
+        if beyond.is_none() && !placed.tiles.is_clear() {
+            return Err(self.damaged(&format!("{file} lies at {left}, {top}, where nothing of a layer is kept")));
+        }
+        Ok(beyond)
+    }
+
+    /// What of a layer is kept outside of the document, if it is not too much with that of those before.
+    pub(super) fn kept(&mut self, placed: &Placed, extent: Extent) -> Result<Option<Arc<Placed>>, Error> {
+        let beyond = placed.beyond(extent);
+        self.bytes_beyond += beyond.as_ref().map_or(0, |beyond| beyond.bytes());
+        if self.bytes_beyond > MOST_BYTES {
+            return Err(Error::TooMuchBeyond { name: self.name.clone() });
+        }
+        Ok(beyond)
     }
 
     fn picture(&mut self, file: &str, extent: Extent) -> Result<Picture, Error> {

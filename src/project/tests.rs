@@ -1,6 +1,6 @@
 use super::write::Archive;
 use super::*;
-use crate::paint::{Blend, Document, Edit, Ink, LayerEdit};
+use crate::paint::{Blend, Document, Edit, Ink, LayerEdit, Transform};
 use crate::pixels::Picture;
 use std::io::Read;
 
@@ -29,6 +29,18 @@ pub(super) fn project() -> Project {
     let settings = Some(serde_json::json!({ "prompt": "red apple", "seed": 7 }));
     let file = Some(PathBuf::from("paintings/apple.sfumato"));
     Project { extent: EXTENT, stack: document.stack().clone(), mask, guide, settings, file }
+}
+
+/// A layer over paper that lies outside of the canvas in part, at the left and below.
+pub(super) fn reaching_out() -> Project {
+    let Project { extent, stack, .. } = project();
+    let mut document = Document::with_layers(extent, stack, None).unwrap();
+    let layer = document.stack().layers()[2].id;
+    let to = crate::geom::Point::new(-90.0, 33.0);
+    let moved = Transform { to, ..Transform::around(crate::geom::Point::default()) };
+    document.apply(Edit::Layer(LayerEdit::Transform(layer, moved))).unwrap();
+    assert!(document.stack().layers()[2].beyond.is_some());
+    Project { extent, stack: document.stack().clone(), mask: None, guide: None, settings: None, file: None }
 }
 
 fn saved(folder: &Path, kind: Kind) -> PathBuf {
@@ -72,6 +84,42 @@ fn a_project_comes_back_to_the_last_pixel() {
     let plain = Project { mask: None, guide: None, settings: None, file: None, ..project() };
     plain.save(&path, Kind::Sfumato).unwrap();
     assert_eq!(Project::open(&path).unwrap().project, plain);
+    reaching_out().save(&path, Kind::Sfumato).unwrap();
+    assert_eq!(Project::open(&path).unwrap().project, reaching_out());
+}
+
+/// A layer of which that file lies outside of the canvas, there.
+fn beyond(file: &str, left: &str) -> String {
+    let beyond = format!(r#""beyond":{{"file":"{file}","left":{left},"top":0}},"name""#);
+    layer("l.png").replace("\"name\"", &beyond)
+}
+
+#[test]
+fn what_lies_outside_of_the_canvas_is_bounded_whatever_a_file_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let wide = Picture::filled(Extent::new(3000, 1), [9; 4]).encode_png(&[]).unwrap();
+    let files = [("l.png", png(8)), ("b.png", png(8)), ("w.png", wide), ("c.png", png(8)[..40].to_vec())];
+    let open = |layer: &str| Project::open(&made(folder.path(), &contents(1, 8, layer), &files));
+    let says = |layer: String, words: &str| {
+        let said = open(&layer).unwrap_err().to_string();
+        assert!(said.contains(words) && said.contains("made.sfumato"), "{said}");
+    };
+    says(beyond("b.png", "2147483647"), "b.png lies at 2147483647, 0, where nothing of a layer is kept");
+    says(beyond("b.png", "-2147483648"), "b.png lies at -2147483648, 0");
+    says(beyond("b.png", "0"), "b.png lies at 0, 0");
+    says(beyond("b.png", "99999999999"), "project.json");
+    says(beyond("none.png", "9"), "none.png");
+    says(beyond("c.png", "9"), "c.png");
+    let kept = |layer: String| open(&layer).unwrap().project.stack.layers()[0].beyond.clone().unwrap();
+    let far = kept(beyond("w.png", "-1500"));
+    // A tile at each side of the one that the document lies in.
+    assert_eq!((far.left, far.top, far.tiles.extent()), (-128, 0, Extent::new(384, 128)));
+    assert_eq!([100, 128, 135, 136, 383].map(|x| far.tiles.pixel(x, 0)[3]), [9, 0, 0, 9, 9]);
+    let near = kept(beyond("b.png", "4"));
+    assert_eq!([7, 8, 11, 12].map(|x| near.tiles.pixel(x, 0)), [[0; 4], [1, 2, 3, 255], [1, 2, 3, 255], [0; 4]]);
+    // What later versions add is no reason to refuse it.
+    let later = layer("l.png").replace("\"name\"", r#""later":{"file":"l.png"},"name""#);
+    assert!(open(&later).is_ok());
 }
 
 #[test]

@@ -1,5 +1,5 @@
 use super::read::MOST_CONTENTS;
-use super::{CONTENTS, Contents, Error, GUIDE, Kind, LayerEntry, MASK, Project, VERSION, ora};
+use super::{BeyondEntry, CONTENTS, Contents, Error, GUIDE, Kind, LayerEntry, MASK, Project, VERSION, ora};
 use crate::files::save_atomically;
 use std::io::{Cursor, Write};
 use std::path::Path;
@@ -42,9 +42,15 @@ impl Project {
     pub fn archived(&self) -> Result<Vec<u8>, Error> {
         let mut archive = Archive::new();
         let file_of = |position: usize| format!("layers/{position}.png");
+        let beyond_of = |position: usize| format!("layers/{position}-beyond.png");
         let entries = self.stack.layers().iter().enumerate().map(|(position, layer)| LayerEntry {
             id: layer.id,
             file: file_of(position),
+            beyond: layer.beyond.as_ref().map(|beyond| BeyondEntry {
+                file: beyond_of(position),
+                left: beyond.left,
+                top: beyond.top,
+            }),
             look: layer.look.clone(),
         });
         let mut contents = Contents {
@@ -69,6 +75,9 @@ impl Project {
         archive.add(CONTENTS, &text);
         for (position, layer) in self.stack.layers().iter().enumerate() {
             archive.add(&file_of(position), &layer.tiles.to_picture().encode_png(&[])?);
+            if let Some(beyond) = &layer.beyond {
+                archive.add(&beyond_of(position), &beyond.tiles.to_picture().encode_png(&[])?);
+            }
         }
         if let Some(mask) = &self.mask {
             archive.add(MASK, &mask.to_picture().encode_png(&[])?);

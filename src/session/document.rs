@@ -168,7 +168,7 @@ impl Session {
     }
 
     /// Says of a mask, once, that it keeps out what was painted beside it.
-    fn tell_of_mask(&mut self) {
+    pub(super) fn tell_of_mask(&mut self) {
         let number = Some(self.document.mask_number());
         if std::mem::replace(&mut self.told_of_mask, number) == number {
             return;

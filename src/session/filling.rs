@@ -32,6 +32,9 @@ impl Session {
         if !self.begin_painting() {
             return;
         }
+        if self.lies_beside_mask(x, y) {
+            self.tell_of_mask();
+        }
         let filling = Filling::new(&self.document, self.palette.bucket(), x, y);
         if self.document.extent().area() < LARGE {
             self.take_filled(Ok(filling.fill().map(Box::new)));
@@ -41,6 +44,14 @@ impl Session {
                 self.take_filled(Err(Broken { thread: THREAD }));
             }
         }
+    }
+
+    /// Whether the mask keeps what paints away from this pixel.
+    fn lies_beside_mask(&self, x: u32, y: u32) -> bool {
+        let mask = self.document.stack().active().and_then(|layer| self.document.confines(layer));
+        let width = self.document.extent().width;
+        let at = (x < width).then_some(y as usize * width as usize + x as usize);
+        mask.zip(at).is_some_and(|(mask, at)| mask.coverage().get(at) == Some(&0))
     }
 
     /// Takes what was filled, once it is there.

@@ -2,7 +2,7 @@
 
 use super::persist::pixel_file;
 use crate::geom::Extent;
-use crate::paint::{Layer, LayerId, LayerLook, Stack, TILE_SIDE, Tile, Tiles};
+use crate::paint::{Layer, LayerId, LayerLook, Placed, Stack, TILE_SIDE, Tile, Tiles};
 use crate::pixels::Picture;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -25,19 +25,40 @@ struct LayerState {
     look: LayerLook,
     /// By digest, row by row; a clear one has no name.
     tiles: Vec<Option<String>>,
+    /// None where nothing lies outside of the document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    beyond: Option<BeyondState>,
+}
+
+/// What of a layer lies outside of the document.
+#[derive(Serialize, Deserialize)]
+struct BeyondState {
+    extent: Extent,
+    left: i32,
+    top: i32,
+    tiles: Vec<Option<String>>,
 }
 
 /// All tiles of all layers; what is shared comes more than once.
 pub(super) fn tiles_of(stack: &Stack) -> impl Iterator<Item = &Arc<Tile>> {
-    stack.layers().iter().flat_map(|layer| (0..layer.tiles.count()).filter_map(|index| layer.tiles.tile(index)))
+    let layers = stack.layers().iter();
+    let tiles = layers.flat_map(|layer| std::iter::once(&layer.tiles).chain(layer.beyond.iter().map(|b| &b.tiles)));
+    tiles.flat_map(|tiles| (0..tiles.count()).filter_map(|index| tiles.tile(index)))
 }
 
 /// How a stack is written down, its tiles named by `name`.
 pub(super) fn state_of(extent: Extent, stack: &Stack, mut name: impl FnMut(&Arc<Tile>) -> String) -> LayersState {
+    let mut named = |tiles: &Tiles| (0..tiles.count()).map(|index| tiles.tile(index).map(&mut name)).collect();
     let mut layer_of = |layer: &Arc<Layer>| LayerState {
         id: layer.id,
         look: layer.look.clone(),
-        tiles: (0..layer.tiles.count()).map(|index| layer.tiles.tile(index).map(&mut name)).collect(),
+        tiles: named(&layer.tiles),
+        beyond: layer.beyond.as_ref().map(|beyond| BeyondState {
+            extent: beyond.tiles.extent(),
+            left: beyond.left,
+            top: beyond.top,
+            tiles: named(&beyond.tiles),
+        }),
     };
     let layers = stack.layers().iter().map(&mut layer_of).collect();
     LayersState { extent, active: stack.active().map(|layer| layer.id), layers }
@@ -54,7 +75,11 @@ pub(super) fn restored(
     if extent.is_empty() || !Picture::holds(extent) {
         return None;
     }
-    let digests: HashSet<&String> = state.layers.iter().flat_map(|layer| layer.tiles.iter().flatten()).collect();
+    let listed = state.layers.iter().flat_map(|layer| {
+        let beyond = layer.beyond.iter().flat_map(|beyond| &beyond.tiles);
+        layer.tiles.iter().chain(beyond).flatten()
+    });
+    let digests: HashSet<&String> = listed.collect();
     let digests: Vec<&String> = digests.into_iter().collect();
     let read: Vec<_> = digests.par_iter().map(|digest| tile_of(&pixel_file(pixels, digest))).collect();
     let mut tiles = HashMap::new();
@@ -65,13 +90,20 @@ pub(super) fn restored(
             Err(why) => damage = Some(why),
         }
     }
-    let layers = state.layers.into_iter().map(|layer| {
-        let found = layer.tiles.iter().map(|digest| tiles.get(digest.as_ref()?).cloned().flatten());
+    let mut laid = |extent: Extent, listed: &[Option<String>]| {
+        let found = listed.iter().map(|digest| tiles.get(digest.as_ref()?).cloned().flatten());
         let made = Tiles::from_tiles(extent, found);
-        if layer.tiles.len() != made.count() {
-            damage = Some(format!("{} tiles are listed of {}", layer.tiles.len(), made.count()));
+        if listed.len() != made.count() {
+            damage = Some(format!("{} tiles are listed of {}", listed.len(), made.count()));
         }
-        Layer { id: layer.id, look: layer.look, tiles: made }
+        made
+    };
+    let layers = state.layers.into_iter().map(|layer| {
+        let beyond = layer.beyond.and_then(|BeyondState { extent: size, left, top, tiles }| {
+            let size = if Picture::holds(size) { size } else { Extent::new(0, 0) };
+            Placed { tiles: laid(size, &tiles), left, top }.beyond(extent)
+        });
+        Layer { id: layer.id, look: layer.look, tiles: laid(extent, &layer.tiles), beyond }
     });
     let stack = Stack::from_layers(layers, state.active);
     if let Some(why) = damage {

@@ -1,6 +1,6 @@
 use super::*;
-use crate::geom::Extent;
-use crate::paint::{Blend, Document, Edit, Ink, LayerEdit, LayerLook};
+use crate::geom::{Extent, Point};
+use crate::paint::{Blend, Document, Edit, Ink, LayerEdit, LayerLook, Transform};
 use crate::session::draft::tests::{a_draft, a_request};
 
 fn a_snapshot() -> Snapshot {
@@ -196,6 +196,49 @@ fn layers_are_kept_with_their_looks_and_their_tiles_once_each() {
     std::fs::write(&file, serde_json::to_vec(&state).unwrap()).unwrap();
     let (_, said) = damaged();
     assert!(said.contains("5 tiles are listed of 6"), "{said}");
+}
+
+#[test]
+fn what_lies_outside_of_the_document_is_kept_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let extent = Extent::new(300, 200);
+    let mut document = Document::new(extent);
+    document.apply(Edit::TakePaper(extent)).unwrap();
+    let layer = document.stack().layers()[0].id;
+    let moved = Transform { to: Point::new(-90.0, 33.0), ..Transform::around(Point::default()) };
+    document.apply(Edit::Layer(LayerEdit::Transform(layer, moved))).unwrap();
+    assert!(document.stack().layers()[0].beyond.is_some());
+    let keeper = Keeper::start(folder.path().into(), quiet());
+    let snapshot = Snapshot {
+        layers: Some((extent, document.stack().clone())),
+        mask: None,
+        guide: None,
+        hints: Vec::new(),
+        queue: Vec::new(),
+        is_behind: false,
+        ..a_snapshot()
+    };
+    keeper.keep(snapshot.clone());
+    drop(keeper);
+    let restored = restore(folder.path());
+    assert_eq!((restored.snapshot, restored.complaints), (Some(snapshot), Vec::new()));
+    let file = folder.path().join(STATE_FILE);
+    let state: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let mut without = document.stack().layers()[0].as_ref().clone();
+    without.beyond = None;
+    let damages = [
+        ("extent", serde_json::json!({ "width": 4_294_967_295_u32, "height": 4_294_967_295_u32 }), true),
+        ("left", serde_json::json!(i32::MIN), false),
+        ("top", serde_json::json!(i32::MAX), false),
+    ];
+    for (field, value, is_said) in damages {
+        let mut state = state.clone();
+        state["layers"]["layers"][0]["beyond"][field] = value;
+        std::fs::write(&file, state.to_string()).unwrap();
+        let restored = restore(folder.path());
+        assert_eq!(*restored.snapshot.unwrap().layers.unwrap().1.layers()[0], without, "{field}");
+        assert_eq!(restored.complaints.iter().any(|said| said.contains("are listed of 0")), is_said, "{field}");
+    }
 }
 
 #[test]

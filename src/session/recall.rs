@@ -45,10 +45,10 @@ impl Session {
 /// what is there anyway.
 fn with_words(input: &Input) -> Stack {
     let (extent, picture) = (input.picture.extent(), &input.picture);
-    let base = Layer { id: LayerId(1), look: LayerLook::named("Picture"), tiles: Tiles::of(&under(input)) };
+    let base = Layer::new(LayerId(1), LayerLook::named("Picture"), Tiles::of(&under(input)));
     let worded = input.regions.iter().rev().enumerate().map(|(index, region)| {
         let look = LayerLook { prompt: region.prompt.clone(), ..LayerLook::named(name_of(&region.prompt)) };
-        Layer { id: LayerId(index as u32 + 2), look, tiles: Tiles::of(&covering(picture, region, extent)) }
+        Layer::new(LayerId(index as u32 + 2), look, Tiles::of(&covering(picture, region, extent)))
     });
     // What is painted next is painted on the picture: on the layers over it, it would widen their words.
     Stack::from_layers(std::iter::once(base).chain(worded), Some(LayerId(1)))

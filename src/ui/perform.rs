@@ -399,8 +399,9 @@ fn edit_layers(shortcut: Shortcut, session: &Session, out: &mut Outbox) {
         Shortcut::FlipSideways | Shortcut::FlipUpsideDown => {
             let document = &session.document;
             let layer = document.stack().get(active);
-            let Some(content) = layer.and_then(|layer| document.movable(layer)) else { return };
-            LayerEdit::Transform(active, Transform::flip(content, shortcut == Shortcut::FlipSideways))
+            let Some([from, to]) = layer.and_then(|layer| document.movable(layer)) else { return };
+            let middle = Point::new(f32::midpoint(from.x, to.x), f32::midpoint(from.y, to.y));
+            LayerEdit::Transform(active, Transform::flip(middle, shortcut == Shortcut::FlipSideways))
         }
         _ => LayerEdit::Add,
     };

@@ -82,6 +82,17 @@ pub enum Fold {
     Open,
 }
 
+/// What is moved of a layer where it is transformed.
+#[derive(Debug)]
+pub struct Content {
+    /// The layer.
+    pub layer: Arc<Layer>,
+    /// The number of the mask that it is moved within.
+    pub mask: Option<u64>,
+    /// The corners of the box around what is moved.
+    pub corners: Option<[Point; 2]>,
+}
+
 /// The window's own state.
 #[derive(Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a thing of its own")]
@@ -126,8 +137,8 @@ pub struct ViewState {
     pub hides_overlays: bool,
     /// The layer that is being transformed.
     pub moving: Option<super::transform::Moving>,
-    /// A layer, the number of the mask that it is moved within, and the box of what is moved of it.
-    pub content: Option<(Arc<Layer>, Option<u64>, Option<Bounds>)>,
+    /// What is moved of a layer, once that was looked for.
+    pub content: Option<Content>,
     /// The box to which the canvas is about to be cut.
     pub crop: Option<Bounds>,
     /// The size that is being typed.

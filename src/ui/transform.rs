@@ -5,12 +5,12 @@ use super::brush_panel::keeps_within_ui;
 use super::canvas::{Scene, hides_overlays, shown_of, within_mask};
 use super::icons::Icon;
 use super::pointer::{led_way, set_down};
-use super::state::{Outbox, ViewState};
+use super::state::{Content, Outbox, ViewState};
 use super::theme::Palette;
 use super::view::Placement;
 use super::widgets::{Look, icon_button};
-use crate::geom::{Bounds, Point};
-use crate::paint::{Layer, Painting, Tiles, Tool, Transform};
+use crate::geom::Point;
+use crate::paint::{Painting, Tiles, Tool, Transform};
 use crate::session::{Action, Session, Shown};
 use egui::{Button, Color32, CursorIcon, DragValue, Pos2, Rect, Response, RichText, Stroke, Ui, vec2};
 use std::f32::consts::{FRAC_PI_4, TAU};
@@ -38,8 +38,8 @@ enum Grip {
 /// A layer that is being transformed.
 #[derive(Clone, Debug)]
 pub struct Moving {
-    /// Where on the layer something is.
-    content: Bounds,
+    /// Half the size of the box around what is on the layer.
+    half: (f32, f32),
     transform: Transform,
     /// What is dragged, where it was pressed, and the transform then.
     drag: Option<(Grip, Point, Transform)>,
@@ -48,10 +48,11 @@ pub struct Moving {
 }
 
 impl Moving {
-    fn of(content: Bounds) -> Self {
-        let middle = |start: u32, side: u32| start as f32 + side as f32 / 2.0;
-        let pivot = Point::new(middle(content.left, content.extent.width), middle(content.top, content.extent.height));
-        Self { content, transform: Transform::around(pivot), drag: None, applies: false }
+    /// What lies between two corners.
+    fn of([from, to]: [Point; 2]) -> Self {
+        let half = ((to.x - from.x) / 2.0, (to.y - from.y) / 2.0);
+        let pivot = Point::new(from.x + half.0, from.y + half.1);
+        Self { half, transform: Transform::around(pivot), drag: None, applies: false }
     }
 
     /// Applies it as soon as it can be.
@@ -59,14 +60,9 @@ impl Moving {
         self.applies = true;
     }
 
-    /// Half the size of the content.
-    fn half(&self) -> (f32, f32) {
-        (self.content.extent.width as f32 / 2.0, self.content.extent.height as f32 / 2.0)
-    }
-
     /// A place of the box, from -1 to 1 to the right and down.
     fn place(&self, across: f32, down: f32) -> Point {
-        let (half, pivot) = (self.half(), self.transform.pivot);
+        let (half, pivot) = (self.half, self.transform.pivot);
         self.transform.place(Point::new(pivot.x + across * half.0, pivot.y + down * half.1))
     }
 
@@ -78,7 +74,7 @@ impl Moving {
         if let Some(sides) = nearest.filter(|&sides| distance(sides) <= REACH) {
             return Grip::Sides(sides.0, sides.1);
         }
-        let (from, half) = (self.transform.origin(placement.to_image(at)), self.half());
+        let (from, half) = (self.transform.origin(placement.to_image(at)), self.half);
         let pivot = self.transform.pivot;
         let is_inside = (from.x - pivot.x).abs() <= half.0 && (from.y - pivot.y).abs() <= half.1;
         if is_inside { Grip::Whole } else { Grip::Turn }
@@ -111,7 +107,7 @@ impl Moving {
                 let (across, down) = (f32::from(across), f32::from(down));
                 let (sine, cosine) = start.angle.sin_cos();
                 let (x, y) = (cosine * right + sine * below, cosine * below - sine * right);
-                let half = self.half();
+                let half = self.half;
                 let both = if centred { 2.0 } else { 1.0 };
                 let mut wide = start.scale.0 + both * across * x / (2.0 * half.0);
                 let mut high = start.scale.1 + both * down * y / (2.0 * half.1);
@@ -139,18 +135,18 @@ fn at_least_a_little(scale: f32) -> f32 {
     if scale.abs() < 0.005 { 0.005_f32.copysign(scale) } else { scale }
 }
 
-/// The box of what is moved of the active layer; looked for again when the layer or the mask is another.
-fn content_of(session: &Session, view: &mut ViewState) -> Option<Bounds> {
+/// The corners of what is moved of the active layer, outside of the canvas too; looked for again when the layer or the mask is another.
+fn content_of(session: &Session, view: &mut ViewState) -> Option<[Point; 2]> {
     let document = &session.document;
     let layer = document.stack().active()?;
     let mask = document.confines(layer).map(|_| document.mask_number());
-    let is_known = |known: &&(Arc<Layer>, Option<u64>, _)| Arc::ptr_eq(&known.0, layer) && known.1 == mask;
-    if let Some((.., content)) = view.content.as_ref().filter(is_known) {
-        return *content;
+    let is_known = |known: &&Content| Arc::ptr_eq(&known.layer, layer) && known.mask == mask;
+    if let Some(known) = view.content.as_ref().filter(is_known) {
+        return known.corners;
     }
-    let content = document.movable(layer);
-    view.content = Some((Arc::clone(layer), mask, content));
-    content
+    let corners = document.movable(layer);
+    view.content = Some(Content { layer: Arc::clone(layer), mask, corners });
+    corners
 }
 
 /// Takes up the active layer, if it is not yet, and if it can be moved.
@@ -256,7 +252,8 @@ fn show(ui: &Ui, placement: &Placement, moving: &Moving) {
 
 /// What the pointer looks like over the box.
 pub(super) fn show_cursor(ui: &Ui, scene: &Scene, view: &mut ViewState, at: Pos2) {
-    let idle = || Moving::of(Bounds { left: 0, top: 0, extent: scene.placement.extent });
+    let extent = scene.placement.extent;
+    let idle = || Moving::of([Point::default(), Point::new(extent.width as f32, extent.height as f32)]);
     let moving = view.moving.clone().or_else(|| content_of(scene.session, view).map(Moving::of)).unwrap_or_else(idle);
     let grip = moving.drag.map_or_else(|| moving.grip_at(&scene.placement, at), |(grip, ..)| grip);
     let icon = match grip {
@@ -337,10 +334,9 @@ pub(super) fn options_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, o
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::geom::Extent;
 
     fn moving(grip: Grip, from: (f32, f32), start: impl Fn(Transform) -> Transform) -> Moving {
-        let mut moving = Moving::of(Bounds { left: 20, top: 10, extent: Extent::new(40, 20) });
+        let mut moving = Moving::of([Point::new(20.0, 10.0), Point::new(60.0, 30.0)]);
         moving.transform = start(moving.transform);
         moving.drag = Some((grip, Point::new(from.0, from.1), moving.transform));
         moving

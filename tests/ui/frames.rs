@@ -56,6 +56,21 @@ fn escape_cancels_a_transform_and_another_tool_applies_it() {
 }
 
 #[test]
+fn what_is_moved_out_of_the_canvas_has_its_box_there_and_comes_back_whole() {
+    let mut window = square();
+    let layer = |window: &Window| (**window.session().document.stack().active().unwrap()).clone();
+    let before = layer(&window);
+    window.press(Modifiers::NONE, Key::T);
+    drag_over_picture(&mut window, [24.0, 24.0], [0.0, 24.0]);
+    window.press(Modifiers::NONE, Key::Enter);
+    assert_eq!(active(&window), bounds(0, 16, 8, 16), "what is seen of it");
+    assert_eq!(layer(&window).content(), Some([Point::new(-8.0, 16.0), Point::new(8.0, 32.0)]));
+    drag_over_picture(&mut window, [4.0, 24.0], [28.0, 24.0]);
+    window.press(Modifiers::NONE, Key::Enter);
+    assert_eq!(layer(&window), before);
+}
+
+#[test]
 fn the_canvas_is_cut_to_a_box_and_mask_and_undo_go_along() {
     let mut window = square();
     let shape = Shape::Rectangle(Point::new(30.0, 30.0), Point::new(60.0, 60.0));
