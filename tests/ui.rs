@@ -191,7 +191,13 @@ impl Window {
         self.tell(Event::JobPhase { id: job.id, phase: Phase::Sample });
         for index in 0..made {
             let preview = Arc::new(apple(Extent::new(8, 8), index as f32 / 20.0));
-            self.tell(Event::JobStep { id: job.id, index, count: job.request.steps_to_run(), preview, hints: 0 });
+            self.tell(Event::JobStep {
+                id: job.id,
+                index,
+                count: job.request.steps_to_run(),
+                preview: Some(preview),
+                hints: 0,
+            });
         }
     }
 
@@ -316,7 +322,7 @@ fn the_preview_and_then_the_finished_picture_are_seen_on_the_canvas() {
     let middle = window.canvas();
     for colour in [[200, 30, 40, 255], [20, 60, 220, 255]] {
         let preview = Arc::new(Picture::filled(Extent::new(8, 8), colour));
-        window.tell(Event::JobStep { id: job.id, index: 0, count: 20, preview, hints: 0 });
+        window.tell(Event::JobStep { id: job.id, index: 0, count: 20, preview: Some(preview), hints: 0 });
         let seen = window.harness.render().unwrap();
         assert_eq!(seen.get_pixel(middle.x as u32, middle.y as u32).0, colour);
     }

@@ -276,7 +276,7 @@ fn steps_are_shown_finely_where_a_tiny_vae_is_at_hand() {
         client.send(Command::Generate(Job::new(JobId(1), request, CancelToken::default())));
         loop {
             match client.event_within(Duration::from_mins(2)).unwrap() {
-                Event::JobStep { preview, .. } => return preview.extent(),
+                Event::JobStep { preview: Some(preview), .. } => return preview.extent(),
                 Event::JobEnded { outcome, .. } => panic!("it ended without a step: {outcome:?}"),
                 _ => {}
             }

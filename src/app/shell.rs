@@ -20,7 +20,7 @@ pub struct App {
 }
 
 /// How far apart the previews are where the processor draws the window, too: each takes as long as several steps of a small model.
-const SLOW_STEPS: Duration = Duration::from_millis(100);
+const SLOW_PREVIEWS: Duration = Duration::from_millis(100);
 
 impl App {
     /// A window around a session. Fails if there is nothing to draw with.
@@ -38,7 +38,7 @@ impl App {
         let is_fast = render::is_fast(state);
         if !is_fast {
             KeptWindow::install(&cc.egui_ctx, state);
-            session.tell_steps_every(SLOW_STEPS);
+            session.preview_every(SLOW_PREVIEWS);
         }
         let view = ViewState { marches: is_fast, ..ViewState::default() };
         Ok(Self { session, view, asking, device: device.to_owned(), title: String::new() })

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 const EVENTS: usize = 64;
 
 type Wake = Arc<Mutex<dyn Fn() + Send>>;
-/// How many milliseconds lie between two steps that are told, at least.
+/// How many milliseconds lie between two previews, at least.
 type Pace = Arc<AtomicU64>;
 type Start = Box<dyn Fn(Peer) + Send>;
 
@@ -39,7 +39,7 @@ pub struct Peer {
     events: Sender<Event>,
     wake: Wake,
     pace: Pace,
-    last_step: Cell<Option<(JobId, Instant)>>,
+    last_preview: Cell<Option<(JobId, Instant)>>,
     lives: Option<Arc<()>>,
 }
 
@@ -83,13 +83,13 @@ impl Client {
             events: self.next_events.clone(),
             wake: Arc::clone(&self.wake),
             pace: Arc::clone(&self.pace),
-            last_step: Cell::new(None),
+            last_preview: Cell::new(None),
             lives: Some(peer_lives),
         }
     }
 
-    /// Has the steps of a job told no more often than this, for who takes long to show them. At first all are.
-    pub fn tell_steps_every(&self, pace: Duration) {
+    /// Has no more previews made of a job than this, for who takes long to show them. At first each step has one.
+    pub fn preview_every(&self, pace: Duration) {
         self.pace.store(pace.as_millis() as u64, Ordering::Relaxed);
     }
 
@@ -156,8 +156,10 @@ impl Peer {
         self.commands.try_recv().ok()
     }
 
-    /// Tells the client. A [`Event::JobStep`] is dropped when the queue is full; any other event waits for room.
+    /// Tells the client. A [`Event::JobStep`] is dropped when the queue is full, and does not wake it where there is no preview; any other
+    /// event waits for room.
     pub fn tell(&self, event: Event) -> Result<(), Gone> {
+        let is_news = !matches!(event, Event::JobStep { preview: None, .. });
         let sent = if matches!(event, Event::JobStep { .. }) {
             match self.events.try_send(event) {
                 Err(TrySendError::Disconnected(_)) => Err(Gone),
@@ -166,16 +168,18 @@ impl Peer {
         } else {
             self.events.send(event).map_err(|_| Gone)
         };
-        self.wake();
+        if is_news {
+            self.wake();
+        }
         sent
     }
 
-    /// Whether a step of this job is to be told now. The first of a job is.
-    pub(super) fn is_step_due(&self, job: JobId) -> bool {
+    /// Whether a preview of this job is to be made now. The first of a job is.
+    pub(super) fn is_preview_due(&self, job: JobId) -> bool {
         let pace = Duration::from_millis(self.pace.load(Ordering::Relaxed));
-        let is_early = self.last_step.get().is_some_and(|(last, at)| last == job && at.elapsed() < pace);
+        let is_early = self.last_preview.get().is_some_and(|(last, at)| last == job && at.elapsed() < pace);
         if !is_early {
-            self.last_step.set(Some((job, Instant::now())));
+            self.last_preview.set(Some((job, Instant::now())));
         }
         !is_early
     }
@@ -207,13 +211,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn steps_are_told_as_often_as_they_are_wanted_and_the_first_of_a_job_at_once() {
+    fn previews_are_made_as_often_as_they_are_wanted_and_the_first_of_a_job_at_once() {
         let (client, peer) = channel(|| ());
-        let due = |job: u64| peer.is_step_due(JobId(job));
+        let due = |job: u64| peer.is_preview_due(JobId(job));
         assert_eq!([due(1), due(1), due(1)], [true; 3]);
-        client.tell_steps_every(Duration::from_hours(1));
+        client.preview_every(Duration::from_hours(1));
         assert_eq!([due(1), due(2), due(2), due(3)], [false, true, false, true]);
-        client.tell_steps_every(Duration::ZERO);
+        client.preview_every(Duration::ZERO);
         assert!(due(3));
     }
 }

@@ -153,8 +153,8 @@ pub enum Event {
         index: u32,
         /// How many there are.
         count: u32,
-        /// The estimate of the finished picture, at latent resolution or finer.
-        preview: Arc<Picture>,
+        /// The estimate of the finished picture, at latent resolution or finer. None where steps are made faster than the client wants to see.
+        preview: Option<Arc<Picture>>,
         /// How many of the job's hints it shows.
         hints: usize,
     },

@@ -28,6 +28,7 @@ const STACK_BYTES: usize = 16 << 20;
 /// If the system refuses a thread the client is not alive from the start.
 pub fn spawn(library: Library, priority: Priority, memory: Memory, wake: impl Fn() + Send + 'static) -> Client {
     let library = Arc::new(library);
+    priority.take_threads();
     Client::started(wake, move |peer| {
         let library = Arc::clone(&library);
         let work = move || {

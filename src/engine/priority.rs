@@ -7,7 +7,8 @@ use thread_priority::{ThreadPriority, set_current_thread_priority};
 pub enum Priority {
     /// As equals.
     Normal,
-    /// They step back: a frame is drawn when it is due, and painting gets all the rest.
+    /// They step back: a frame is drawn when it is due, and painting gets what the program leaves of the processors. On Linux that goes for all
+    /// that its group runs (a desktop's scope, a terminal): beside a long compilation in the same terminal pictures hardly get on.
     BelowWindow,
 }
 
@@ -15,15 +16,19 @@ pub enum Priority {
 const BELOW_NORMAL: u8 = 25;
 
 impl Priority {
-    /// For this thread, and for those that compute with it, unless they have been started already.
-    pub(super) fn take(self) {
-        if self == Self::Normal {
-            return;
-        }
-        step_back();
-        // Refused where the threads are there, after the inference thread was restarted: they have stepped back then.
-        if let Err(error) = rayon::ThreadPoolBuilder::new().start_handler(|_| step_back()).build_global() {
+    /// For the threads that compute, unless somebody has started them.
+    pub(super) fn take_threads(self) {
+        if self == Self::BelowWindow
+            && let Err(error) = rayon::ThreadPoolBuilder::new().start_handler(|_| step_back()).build_global()
+        {
             tracing::debug!("the threads that compute stay as they are: {error}");
+        }
+    }
+
+    /// For this thread.
+    pub(super) fn take(self) {
+        if self == Self::BelowWindow {
+            step_back();
         }
     }
 }

@@ -428,8 +428,9 @@ impl Watch<'_> {
                 self.peer.tell(Event::JobPhase { id, phase })?;
             }
             Progress::Step { index, count, denoised, .. } => {
-                if let Some(previews) = self.previews.as_mut().filter(|_| self.peer.is_step_due(id)) {
-                    let preview = Arc::new(previews.of(denoised)?);
+                if let Some(previews) = &mut self.previews {
+                    let preview =
+                        self.peer.is_preview_due(id).then(|| previews.of(denoised).map(Arc::new)).transpose()?;
                     self.peer.tell(Event::JobStep { id, index, count, preview, hints: self.hints.get() })?;
                 }
             }

@@ -203,7 +203,7 @@ mod tests {
             let preview = Arc::new(Picture::filled(Extent::new(1, 1), [0; 4]));
             let count = job.request.steps;
             for index in 0..count {
-                peer.tell(Event::JobStep { id: job.id, index, count, preview: Arc::clone(&preview), hints: 0 })?;
+                peer.tell(Event::JobStep { id: job.id, index, count, preview: Some(Arc::clone(&preview)), hints: 0 })?;
                 if job.cancel.requested() == Some(Stop::Discard) {
                     return Ok(Ending::Discarded);
                 }

@@ -323,7 +323,7 @@ impl Session {
         }
         self.restarts_left -= 1;
         self.engine = (self.start_engine)();
-        self.engine.tell_steps_every(self.pace);
+        self.engine.preview_every(self.pace);
         self.lost_look();
         if let Some(library) = &self.library {
             self.engine.send(Command::UseLibrary(Arc::clone(library)));

@@ -206,10 +206,9 @@ impl Running {
         self.latest_step = Some(now);
     }
 
-    pub(super) fn step(&mut self, index: u32, count: u32, preview: Arc<Picture>, now: Instant) {
+    pub(super) fn step(&mut self, index: u32, count: u32, now: Instant) {
         self.steps_made = index + 1;
         self.step_count = count;
-        self.preview = Some(preview);
         self.latest_step = Some(now);
     }
 
@@ -251,7 +250,6 @@ impl Running {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::geom::Extent;
     use crate::session::draft::tests::a_request;
 
     fn started(jobs: &mut Jobs, now: Instant) -> Job {
@@ -272,10 +270,9 @@ mod tests {
         running.enter(Phase::LoadModel, at(0));
         running.enter(Phase::Sample, at(10));
         assert_eq!(running.time_left(at(11)), None);
-        let preview = Arc::new(Picture::filled(Extent::new(1, 1), [0; 4]));
         // The second step's event was dropped; three steps took six seconds, seven are left.
-        running.step(0, 10, Arc::clone(&preview), at(12));
-        running.step(2, 10, preview, at(16));
+        running.step(0, 10, at(12));
+        running.step(2, 10, at(16));
         assert_eq!(running.time_left(at(16)), Some(Duration::from_secs(14)));
         assert_eq!(running.time_left(at(17)), Some(Duration::from_secs(13)));
         assert_eq!(running.time_left(at(99)), Some(Duration::ZERO));
@@ -306,7 +303,7 @@ mod tests {
         let start = Instant::now();
         started(&mut jobs, start);
         let running = jobs.running.as_mut().unwrap();
-        running.step(19, 20, Arc::new(Picture::filled(Extent::new(1, 1), [0; 4])), start);
+        running.step(19, 20, start);
         running.enter(Phase::Upscale, start);
         running.piece(0, 4, start);
         assert_eq!((running.progress(), running.time_left(start)), (0.0, None));

@@ -143,7 +143,8 @@ impl Session {
         match event {
             Event::JobStarted(id) | Event::JobPhase { id, .. } if self.live.running(id).is_some() => {}
             Event::JobStep { id, preview, .. } if self.live.running(id).is_some() => {
-                if let Some(run) = self.live.running(id).filter(|run| run.cancel.requested().is_none()) {
+                let run = self.live.running(id).filter(|run| run.cancel.requested().is_none());
+                if let Some((run, preview)) = run.zip(preview) {
                     self.live.seen = Seen::Estimate(id, preview, run.part.clone());
                 }
             }

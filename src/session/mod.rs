@@ -153,7 +153,7 @@ pub struct Session {
     paths: Paths,
     start_engine: Box<dyn FnMut() -> Client>,
     engine: Client,
-    /// How far apart the steps of a job are told, at least.
+    /// How far apart the previews of a job are, at least.
     pace: Duration,
     /// How often a dead engine is started again before the person has to ask.
     restarts_left: u8,
@@ -237,6 +237,8 @@ impl Session {
         let Opening { paths, settings, models, precisions, upscalers, controlnets, clip, engine, wake, entropy } =
             opening;
         let mut start_engine = engine;
+        // Before anything else makes the threads that compute: they are its.
+        let engine = start_engine();
         let folder = paths.state_folder().to_owned();
         let claim = persist::claim(&folder);
         let restored = if claim.is_some() { persist::restore(&folder) } else { persist::Restored::default() };
@@ -286,7 +288,7 @@ impl Session {
             upscalers,
             controlnets,
             found_settings: false,
-            engine: start_engine(),
+            engine,
             start_engine,
             pace: Duration::ZERO,
             restarts_left: RESTARTS,
@@ -412,10 +414,10 @@ impl Session {
         self.models.iter().find(|model| model.name == self.draft.model)
     }
 
-    /// Has the steps of a job told no more often than this: for a window that takes long to show them.
-    pub fn tell_steps_every(&mut self, pace: Duration) {
+    /// Has no more previews made of a job than this: for a window that takes long to show them.
+    pub fn preview_every(&mut self, pace: Duration) {
         self.pace = pace;
-        self.engine.tell_steps_every(pace);
+        self.engine.preview_every(pace);
     }
 
     /// Asks the engine for the chosen model, if it can be used.

@@ -87,8 +87,10 @@ impl Session {
             }
             Event::JobStep { id, index, count, preview, hints } => {
                 if let Some(running) = self.jobs.running(id) {
-                    running.step(index, count, preview, now);
-                    running.hints_shown = hints;
+                    running.step(index, count, now);
+                    if let Some(preview) = preview {
+                        (running.preview, running.hints_shown) = (Some(preview), hints);
+                    }
                 }
             }
             Event::JobPiece { id, index, count } => {

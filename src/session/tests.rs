@@ -117,7 +117,7 @@ impl Stage {
     fn step(&mut self, job: &Job, index: u32) -> Arc<Picture> {
         let preview = Arc::new(Picture::filled(Extent::new(2, 2), [9, 9, 9, 255]));
         self.tell(Event::JobPhase { id: job.id, phase: Phase::Sample });
-        self.tell(Event::JobStep { id: job.id, index, count: 4, preview: Arc::clone(&preview), hints: 0 });
+        self.tell(Event::JobStep { id: job.id, index, count: 4, preview: Some(Arc::clone(&preview)), hints: 0 });
         preview
     }
 

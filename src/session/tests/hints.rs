@@ -31,7 +31,7 @@ fn strokes_go_to_the_run_and_are_shown_until_its_estimate_shows_them() {
     assert_eq!(stage.session.jobs.running.as_ref().unwrap().strokes_on_their_way().len(), 1);
     assert!(!stage.session.document.has_picture(), "the document stays as it is");
     let preview = Arc::new(Picture::filled(Extent::new(2, 2), [9, 9, 9, 255]));
-    stage.tell(Event::JobStep { id: job.id, index: 1, count: 4, preview, hints: 1 });
+    stage.tell(Event::JobStep { id: job.id, index: 1, count: 4, preview: Some(preview), hints: 1 });
     let running = stage.session.jobs.running.as_ref().unwrap();
     assert_eq!((running.strokes_on_their_way().len(), running.strokes()), (0, 1));
     // Should the program end now, the job is kept with it.
