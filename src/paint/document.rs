@@ -206,6 +206,7 @@ impl Document {
             picture: self.picture.clone(),
             mask: self.mask.clone(),
             masks_something: self.masks_something,
+            keeps_within: self.keeps_within,
             beside: self.beside.clone(),
             revision: self.revision,
             ..Self::new(self.extent)

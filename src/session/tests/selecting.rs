@@ -57,6 +57,9 @@ fn what_is_painted_beside_the_mask_is_told_of_once_for_each_mask() {
     assert!(stage.said().is_empty());
     dab(&mut stage, 5.0, 8.0);
     assert_eq!(pixel(&stage, 0, 5, 8), [0, 0, 0, 255]);
+    assert_eq!(pixel(&stage, 0, 8, 8), GREY);
+    stage.apply(Action::Fill(8, 8));
+    assert_ne!(pixel(&stage, 0, 8, 8), GREY, "the bucket, too");
 }
 
 #[test]
