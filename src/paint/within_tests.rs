@@ -274,6 +274,21 @@ fn the_box_of_what_is_moved_is_that_of_what_is_masked() {
 }
 
 #[test]
+fn the_masked_part_is_as_opaque_as_it_is_masked_and_takes_no_more_tiles_than_there_is_something_in() {
+    let mask = mask_of(|x, y| if x < 100 && y < 130 { (x * 2 + y) as u8 } else { 0 });
+    let tiles = layer(speckled);
+    let part = tiles.masked_part(&mask);
+    for (at, &covers) in (0..).zip(mask.coverage()) {
+        let (x, y) = (at % EXTENT.width, at / EXTENT.width);
+        let [r, g, b, alpha] = tiles.pixel(x, y);
+        let alpha = (f32::from(alpha) * f32::from(covers) / 255.0).round() as u8;
+        assert_eq!(part.pixel(x, y), if alpha == 0 { [0; 4] } else { [r, g, b, alpha] }, "{x}, {y}");
+    }
+    assert_eq!([0, 1, 2, 3].map(|index| part.tile(index).is_some()), [true, false, true, false]);
+    assert!(tiles.masked_part(&Mask::empty(EXTENT)).is_clear());
+}
+
+#[test]
 fn a_layer_of_masks_is_painted_everywhere() {
     let mut document = document(Tiles::clear(EXTENT), false, &boxed(60, 60, 20, 20));
     let look = LayerLook { kind: LayerKind::Mask, ..LayerLook::named("mask") };

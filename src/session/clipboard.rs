@@ -4,8 +4,9 @@ use super::document::sentence;
 use super::files::{Opened, PASTED, Task};
 use super::{Session, Shown, Wish};
 use crate::geom::{Bounds, Extent};
-use crate::paint::{Edit, Frame, LayerEdit, LayerLook, Tiles};
+use crate::paint::{Edit, Frame, LayerEdit, LayerLook, Tiles, promptly};
 use crate::pixels::{Mask, Picture};
+use rayon::prelude::*;
 use std::sync::Arc;
 
 /// What a part of the document that was put on the clipboard last was, and where it lay.
@@ -20,10 +21,10 @@ impl Session {
     pub(super) fn copy(&mut self) {
         let is_document = matches!(self.shown, Shown::Document(_)) && self.document.has_mask();
         let part = is_document.then(|| masked(self.document.flat(), self.document.mask())).flatten();
-        match (part, self.canvas_picture().cloned()) {
-            (Some((bounds, picture)), _) => self.put_on_clipboard(Arc::new(picture), Some(bounds)),
-            (None, Some(picture)) => self.put_on_clipboard(picture, None),
-            (None, None) => {}
+        if let Some((bounds, part)) = part {
+            self.put_on_clipboard(Arc::new(part.cropped(bounds)), Some(bounds));
+        } else if let Some(picture) = self.canvas_picture().cloned() {
+            self.put_on_clipboard(picture, None);
         }
     }
 
@@ -41,17 +42,16 @@ impl Session {
         let part = if is_masked {
             masked(&layer.tiles, self.document.mask())
         } else {
-            layer.tiles.content().map(|bounds| (bounds, layer.tiles.cropped(bounds)))
+            layer.tiles.content().map(|bounds| (bounds, layer.tiles.clone()))
         };
-        let is_there = |picture: &Picture| picture.rgba().as_chunks::<4>().0.iter().any(|pixel| pixel[3] > 0);
-        let Some((bounds, picture)) = part.filter(|(_, picture)| is_there(picture)) else {
+        let Some((bounds, part)) = part.filter(|(_, part)| !part.is_clear()) else {
             let what = if is_masked { "that is masked " } else { "" };
             let said = format!("There is nothing {what}on the layer \u{201c}{}\u{201d} to cut out", layer.look.name);
             self.notices.passing(said);
             return;
         };
         self.edit(Edit::Cut(layer.id));
-        self.put_on_clipboard(Arc::new(picture), Some(bounds));
+        self.put_on_clipboard(Arc::new(part.cropped(bounds)), Some(bounds));
     }
 
     fn put_on_clipboard(&mut self, picture: Arc<Picture>, from: Option<Bounds>) {
@@ -96,16 +96,8 @@ impl Session {
 }
 
 /// What of a picture is masked, as opaque as it is masked, and the mask's box. None if nothing is masked.
-fn masked(tiles: &Tiles, mask: &Mask) -> Option<(Bounds, Picture)> {
-    let bounds = mask.bounds()?;
-    let (picture, mask) = (tiles.cropped(bounds), mask.cropped(bounds)?);
-    let faded = |(&[r, g, b, alpha], &covers): (&[u8; 4], &u8)| match (u32::from(alpha) * u32::from(covers) + 127) / 255
-    {
-        0 => [0; 4],
-        alpha => [r, g, b, alpha as u8],
-    };
-    let rgba = picture.rgba().as_chunks::<4>().0.iter().zip(mask.coverage()).flat_map(faded).collect();
-    Picture::from_rgba(bounds.extent, rgba).map(|picture| (bounds, picture))
+fn masked(tiles: &Tiles, mask: &Mask) -> Option<(Bounds, Tiles)> {
+    mask.bounds().map(|bounds| (bounds, tiles.masked_part(mask)))
 }
 
 /// Whether two pictures are one but for what is lost on the way over the clipboard, which multiplies colours by their alpha.
@@ -114,5 +106,6 @@ fn looks_as(a: &Picture, b: &Picture) -> bool {
     let is_near = |(a, b): (&[u8; 4], &[u8; 4])| {
         a[3] == b[3] && (0..3).all(|c| u32::from(a[c].abs_diff(b[c])) * u32::from(a[3]) <= LOST)
     };
-    a.extent() == b.extent() && a.rgba().as_chunks::<4>().0.iter().zip(b.rgba().as_chunks::<4>().0).all(is_near)
+    let (of_a, of_b) = (a.rgba().as_chunks::<4>().0, b.rgba().as_chunks::<4>().0);
+    a.extent() == b.extent() && promptly(|| of_a.par_iter().zip(of_b).all(is_near))
 }
