@@ -6,7 +6,7 @@ use super::blend::{premultiplied, straight};
 use super::document::Document;
 use super::layer_edits::open;
 use super::tiles::{Grid, TILE_SIDE, Tile, row_of};
-use super::{Error, Layer, LayerEdit, LayerKind, Stack, Tiles, Transform};
+use super::{Error, Layer, LayerEdit, LayerId, LayerKind, Stack, Tiles, Transform};
 use crate::geom::{Bounds, Extent, Point};
 use crate::pixels::Mask;
 use std::sync::Arc;
@@ -227,18 +227,34 @@ impl Stack {
                 let beyond = Placed::over(extent, passage.beyond(&transform), layer.beyond.as_ref());
                 (id, tiles, beyond)
             }
-            LayerEdit::Clear(id) | LayerEdit::Fill(id, _) => {
-                let Some(after) = self.edited(extent, edit)? else { return Ok(None) };
-                let (before, after) = self.get(id).zip(after.get(id)).ok_or(Error::NoLayer)?;
-                (id, Within::new(Some(mask)).tiles(&before.tiles, &after.tiles), before.beyond.clone())
-            }
+            LayerEdit::Clear(id) | LayerEdit::Fill(id, _) => return self.changed_within(extent, id, edit, Some(mask)),
             edit => return self.edited(extent, edit),
         };
+        Ok(self.with(id, tiles, beyond))
+    }
+
+    /// As [`Self::edited`], but this layer, which is cleared or filled, changes only where the mask covers, if there is one, and what lies
+    /// outside of the document stays.
+    pub(super) fn changed_within(
+        &self,
+        extent: Extent,
+        id: LayerId,
+        edit: LayerEdit,
+        mask: Option<&Arc<Mask>>,
+    ) -> Result<Option<Self>, Error> {
+        let Some(after) = self.edited(extent, edit)? else { return Ok(None) };
+        let (before, after) = self.get(id).zip(after.get(id)).ok_or(Error::NoLayer)?;
+        let tiles = Within::new(mask).tiles(&before.tiles, &after.tiles);
+        Ok(self.with(id, tiles, before.beyond.clone()))
+    }
+
+    /// With other pixels on a layer. None if they are the same.
+    fn with(&self, id: LayerId, tiles: Tiles, beyond: Option<Arc<Placed>>) -> Option<Self> {
         let mut stack = self.clone();
         if let Some(layer) = stack.layer_mut(id) {
             (layer.tiles, layer.beyond) = (tiles, beyond);
         }
-        Ok((stack != *self).then_some(stack))
+        (stack != *self).then_some(stack)
     }
 }
 

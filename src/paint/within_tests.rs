@@ -1,6 +1,4 @@
-use super::super::{
-    Brush, Bucket, Edit, Gradient, Ink, LayerId, LayerLook, MaskEdit, PaintBrush, Painting, Sample, Spread,
-};
+use super::super::{Brush, Bucket, Edit, Gradient, Ink, LayerLook, MaskEdit, PaintBrush, Painting, Sample, Spread};
 use super::*;
 use crate::geom::Point;
 use crate::pixels::Picture;

@@ -45,7 +45,11 @@ impl Session {
             layer.tiles.content().map(|bounds| (bounds, layer.tiles.clone()))
         };
         let Some((bounds, part)) = part.filter(|(_, part)| !part.is_clear()) else {
-            let what = if is_masked { "that is masked " } else { "" };
+            let what = match &layer.beyond {
+                _ if is_masked => "that is masked ",
+                Some(_) => "within the canvas ",
+                None => "",
+            };
             let said = format!("There is nothing {what}on the layer \u{201c}{}\u{201d} to cut out", layer.look.name);
             self.notices.passing(said);
             return;

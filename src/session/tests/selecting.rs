@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::geom::{Bounds, Point};
-use crate::paint::{Combine, Ink, LayerEdit, Painting, Sample, Shape};
+use crate::paint::{Combine, Ink, LayerEdit, Painting, Sample, Shape, Transform};
 
 const GREY: [u8; 4] = [90, 90, 90, 255];
 
@@ -136,6 +136,25 @@ fn a_cut_takes_what_is_masked_off_the_active_layer_as_one_step() {
     assert!(stage.session.document.flat().is_clear());
     stage.apply(Action::Cut);
     stage.hears("There is nothing on the layer");
+}
+
+#[test]
+fn a_cut_leaves_what_lies_outside_of_the_canvas_and_says_so_where_that_is_all() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = masked(home.path());
+    stage.apply(Action::ClearMask);
+    let layer = stage.session.document.stack().layers()[0].id;
+    let aside = |right: f32| {
+        let transform = Transform { to: Point::new(right, 0.0), ..Transform::around(Point::default()) };
+        Action::EditLayers(LayerEdit::Transform(layer, transform))
+    };
+    stage.apply(aside(-6.0));
+    stage.apply(Action::Cut);
+    assert_eq!(copied(&mut stage), Picture::filled(Extent::new(10, 16), GREY));
+    stage.apply(Action::Cut);
+    stage.hears("There is nothing within the canvas on the layer");
+    stage.apply(aside(6.0));
+    assert_eq!([0, 5, 6].map(|x| pixel(&stage, 0, x, 9)), [GREY, GREY, [0; 4]]);
 }
 
 #[test]
