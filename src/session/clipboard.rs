@@ -4,7 +4,7 @@ use super::document::sentence;
 use super::files::{Opened, PASTED, Task};
 use super::{Session, Shown, Wish};
 use crate::geom::{Bounds, Extent};
-use crate::paint::{Edit, Frame, LayerEdit, LayerLook, Tiles, promptly};
+use crate::paint::{Edit, LayerEdit, LayerLook, Placed, Tiles, promptly};
 use crate::pixels::{Mask, Picture};
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -72,30 +72,34 @@ impl Session {
             (Arc::clone(picture), place)
         });
         match known.filter(|(_, place)| place.is_within(canvas) && self.document.has_picture()) {
-            Some((picture, place)) => self.take_tiles(Tiles::of_part(canvas, place, &picture, None)),
+            Some((picture, place)) => {
+                let tiles = Tiles::of_part(canvas, place, &picture, None);
+                self.edit(Edit::Layer(LayerEdit::Insert { look: LayerLook::named(PASTED), tiles }));
+            }
             None => self.ask_files(Task::TakePicture(picture)),
         }
     }
 
-    /// Puts a pasted picture over the middle of what is masked, as large as it is; where nothing is, as that of a file.
+    /// Puts a pasted picture over the middle of what is masked, as large as it is, also where that is outside of the canvas; where nothing
+    /// is masked, as that of a file.
     pub(super) fn take_pasted(&mut self, opened: Opened) {
         let masked = self.document.has_mask().then(|| self.document.mask().bounds()).flatten();
         let Some(bounds) = masked.filter(|_| self.document.has_picture()) else {
             self.take_layer(opened);
             return;
         };
-        let Extent { width, height } = opened.picture.extent();
+        let (was, is) = (opened.was, opened.picture.extent());
+        if was != is {
+            self.notices.passing(format!("{PASTED} is {was}; it was scaled to {is}"));
+        }
+        let Extent { width, height } = is;
         let start = |start: u32, side: u32, of: u32| {
             (i64::from(start) + (i64::from(side) - i64::from(of)).div_euclid(2)) as i32
         };
         let left = start(bounds.left, bounds.extent.width, width);
         let top = start(bounds.top, bounds.extent.height, height);
-        let frame = Frame { extent: self.document.extent(), left, top };
-        self.take_tiles(Tiles::of(&opened.picture).framed(frame));
-    }
-
-    fn take_tiles(&mut self, tiles: Tiles) {
-        self.edit(Edit::Layer(LayerEdit::Insert { look: LayerLook::named(PASTED), tiles }));
+        let placed = Placed { tiles: Tiles::of(&opened.picture), left, top };
+        self.edit(Edit::Layer(LayerEdit::Place { look: LayerLook::named(PASTED), placed }));
     }
 }
 
