@@ -184,6 +184,7 @@ fn faded([r, g, b, alpha]: [u8; 4], covers: u8) -> [u8; 4] {
 
 impl Tiles {
     /// What of them a mask of their extent covers, as opaque as it covers it.
+    #[must_use]
     pub fn masked_part(&self, mask: &Mask) -> Self {
         let grid = self.grid();
         let all: Vec<_> = (0..self.count()).filter(|&index| self.tile(index).is_some()).collect();
