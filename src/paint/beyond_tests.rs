@@ -212,6 +212,19 @@ fn it_goes_with_the_layer_and_a_fill_leaves_it_alone() {
 }
 
 #[test]
+fn a_cut_takes_what_lies_within_and_nothing_of_what_lies_outside() {
+    let (mut document, id) = document(speckled());
+    shift(&mut document, -100, 60);
+    let layer = active(&document);
+    document.apply(Edit::Cut(id)).unwrap();
+    assert!(active(&document).tiles.is_clear() && layer.beyond.is_some());
+    assert_eq!(active(&document).beyond, layer.beyond);
+    assert!(!document.apply(Edit::Cut(id)).unwrap(), "there is nothing more to cut");
+    assert!(document.undo());
+    assert_eq!(*active(&document), *layer);
+}
+
+#[test]
 fn layers_are_merged_outside_as_they_are_within() {
     let (mut document, lower) = document(Tiles::filled(EXTENT, [100, 0, 0, 255]));
     let tiles = Tiles::filled(EXTENT, [200, 0, 0, 255]);

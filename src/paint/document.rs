@@ -88,7 +88,8 @@ pub enum Edit {
     },
     /// A change of one layer, or of what layers there are.
     Layer(LayerEdit),
-    /// Make clear what of this layer is masked, as far as it is; all of it where nothing is.
+    /// Make clear what of this layer is masked, as far as it is, or all of it where nothing is: what is copied before. What lies outside of
+    /// the document stays.
     Cut(LayerId),
     /// Put the mask onto a layer of its own above all others, to be painted on next; nothing is masked besides it then.
     MaskToLayer,
@@ -206,6 +207,7 @@ impl Document {
             picture: self.picture.clone(),
             mask: self.mask.clone(),
             masks_something: self.masks_something,
+            keeps_within: self.keeps_within,
             beside: self.beside.clone(),
             revision: self.revision,
             ..Self::new(self.extent)
@@ -378,12 +380,8 @@ impl Document {
                 None => self.swap(Change::Layers { stack, bytes: 0 }),
             }),
             Edit::Cut(id) => {
-                let (extent, clear) = (self.extent, LayerEdit::Clear(id));
-                let stack = if self.masks_something {
-                    self.stack.edited_within(extent, clear, self.shared_mask())?
-                } else {
-                    self.stack.edited(extent, clear)?
-                };
+                let mask = self.masks_something.then(|| self.shared_mask());
+                let stack = self.stack.changed_within(self.extent, id, LayerEdit::Clear(id), mask)?;
                 stack.map(|stack| self.swap(Change::Layers { stack, bytes: 0 }))
             }
         };

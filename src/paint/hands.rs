@@ -5,7 +5,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::sync::OnceLock;
 
 /// Does this with threads of its own beside the one that waits.
-pub(super) fn promptly<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+pub(crate) fn promptly<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     static THREADS: OnceLock<Option<ThreadPool>> = OnceLock::new();
     let threads = THREADS.get_or_init(|| {
         let named = ThreadPoolBuilder::new().thread_name(|number| format!("painter-{number}"));
@@ -19,13 +19,16 @@ pub(super) fn promptly<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Tiles;
     use super::*;
+    use crate::geom::{Bounds, Extent};
+    use crate::pixels::Mask;
     use rayon::prelude::*;
     use std::sync::{Condvar, Mutex};
     use std::time::Duration;
 
-    #[test]
-    fn it_does_not_wait_for_threads_that_compute_something_else() {
+    /// Does this while all threads that compute are busy with something else. How long that takes.
+    fn meanwhile(work: impl FnOnce()) -> Duration {
         let (is_over, changes) = (Mutex::new(false), Condvar::new());
         let busy = rayon::current_num_threads();
         std::thread::scope(|scope| {
@@ -37,11 +40,31 @@ mod tests {
             });
             std::thread::sleep(Duration::from_millis(50));
             let begins = std::time::Instant::now();
-            let sum: u32 = promptly(|| (0..100_u32).into_par_iter().sum());
-            assert_eq!(sum, 4950);
-            assert!(begins.elapsed() < Duration::from_secs(10));
+            work();
+            let took = begins.elapsed();
             *is_over.lock().unwrap() = true;
             changes.notify_all();
+            took
+        })
+    }
+
+    #[test]
+    fn it_does_not_wait_for_threads_that_compute_something_else() {
+        let took = meanwhile(|| {
+            let sum: u32 = promptly(|| (0..100_u32).into_par_iter().sum());
+            assert_eq!(sum, 4950);
         });
+        assert!(took < Duration::from_secs(10), "{took:?}");
+    }
+
+    #[test]
+    fn nor_does_the_box_around_what_is_to_be_moved_or_a_copy_of_it() {
+        let whole = Bounds::whole(Extent::new(300, 200));
+        let (tiles, mask) = (Tiles::filled(whole.extent, [9; 4]), Mask::empty(whole.extent).inverted());
+        let took = meanwhile(|| {
+            assert_eq!([tiles.content(), tiles.content_within(Some(&mask))], [Some(whole); 2]);
+            assert_eq!(tiles.masked_part(&mask).cropped(whole), tiles.to_picture());
+        });
+        assert!(took < Duration::from_secs(10), "{took:?}");
     }
 }

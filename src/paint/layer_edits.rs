@@ -2,7 +2,7 @@
 
 use super::ink::{Coat, laid};
 use super::tiles::{TILE_AREA, Tile};
-use super::{Error, Ink, Layer, LayerId, LayerKind, LayerLook, Stack, Tiles, Transform, beyond};
+use super::{Error, Ink, Layer, LayerId, LayerKind, LayerLook, Placed, Stack, Tiles, Transform, beyond};
 use crate::geom::Extent;
 use std::sync::Arc;
 
@@ -17,6 +17,13 @@ pub enum LayerEdit {
         look: LayerLook,
         /// What is on it.
         tiles: Tiles,
+    },
+    /// The same with pixels of any size where they lie. What of them lies outside of the document is kept there.
+    Place {
+        /// How it is called, seen and kept.
+        look: LayerLook,
+        /// What is on it.
+        placed: Placed,
     },
     /// Take this one away.
     Delete(LayerId),
@@ -62,14 +69,15 @@ impl Stack {
         match edit {
             LayerEdit::Add => {
                 let look = LayerLook::named(stack.free_name());
-                stack.insert_above(look, Tiles::clear(extent))?;
+                stack.insert_above(look, Tiles::clear(extent), None)?;
             }
             LayerEdit::Insert { tiles, .. } if tiles.extent() != extent => {
                 return Err(Error::LayerExtent { expected: extent, found: tiles.extent() });
             }
-            LayerEdit::Insert { look, tiles } => {
-                stack.active = stack.layers.last().map(|layer| layer.id);
-                stack.insert_above(look.sound(), tiles)?;
+            LayerEdit::Insert { look, tiles } => stack.insert_on_top(look, tiles, None)?,
+            LayerEdit::Place { look, placed } => {
+                let (tiles, beyond) = placed.parted(extent);
+                stack.insert_on_top(look, tiles, beyond)?;
             }
             LayerEdit::Delete(id) => {
                 let position = stack.find(id)?;
@@ -135,12 +143,20 @@ impl Stack {
         self.position(id).ok_or(Error::NoLayer)
     }
 
-    fn insert_above(&mut self, look: LayerLook, tiles: Tiles) -> Result<(), Error> {
+    fn insert_on_top(&mut self, look: LayerLook, tiles: Tiles, beyond: Option<Arc<Placed>>) -> Result<(), Error> {
+        self.active = self.layers.last().map(|layer| layer.id);
+        self.insert_above(look.sound(), tiles, beyond)
+    }
+
+    fn insert_above(&mut self, look: LayerLook, tiles: Tiles, beyond: Option<Arc<Placed>>) -> Result<(), Error> {
         if self.layers.len() >= Self::MOST_LAYERS {
             return Err(Error::TooManyLayers);
         }
         let above = self.active.and_then(|id| self.position(id)).map_or(self.layers.len(), |position| position + 1);
         self.insert(above, look, tiles);
+        if let Some(layer) = self.active.and_then(|id| self.layer_mut(id)) {
+            layer.beyond = beyond;
+        }
         Ok(())
     }
 
@@ -148,11 +164,7 @@ impl Stack {
         let layer = Arc::clone(&self.layers[self.find(id)?]);
         self.active = Some(id);
         let look = LayerLook { name: format!("{} copy", layer.look.name), ..layer.look.clone() };
-        self.insert_above(look, layer.tiles.clone())?;
-        if let Some(copy) = self.active.and_then(|id| self.layer_mut(id)) {
-            copy.beyond.clone_from(&layer.beyond);
-        }
-        Ok(())
+        self.insert_above(look, layer.tiles.clone(), layer.beyond.clone())
     }
 
     fn clear(&mut self, id: LayerId) -> Result<(), Error> {

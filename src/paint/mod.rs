@@ -42,6 +42,7 @@ pub use document::{Beside, Document, Edit};
 pub use error::Error;
 pub use fill::{Bucket, Filling};
 pub use gradient::{Gradient, Spread};
+pub(crate) use hands::promptly;
 pub use ink::Ink;
 pub use layer::{Layer, LayerId, LayerKind, LayerLook};
 pub use layer_edits::LayerEdit;

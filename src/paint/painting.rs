@@ -291,9 +291,14 @@ impl Painting {
         }
     }
 
-    /// Whether the document is still the one that the stroke began on. If not (undone meanwhile, another picture), cancel.
+    /// Whether the document is still the one that the stroke began on, and the same is to be moved of its layer. If not (undone meanwhile,
+    /// another picture, the mask is not to keep anything inside), cancel.
     pub fn is_current(&self, document: &Document) -> bool {
-        self.document_revision == document.revision()
+        let moves_the_same = match self.medium {
+            Medium::Moved { .. } => self.lifted.is_some() == document.confines(&self.before).is_some(),
+            _ => true,
+        };
+        moves_the_same && self.document_revision == document.revision()
     }
 
     /// Whether it lies beside the mask, and so changed nothing.

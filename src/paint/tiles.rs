@@ -188,19 +188,21 @@ impl Tiles {
     /// What lies in a box, as much of it as lies within.
     pub fn cropped(&self, to: Bounds) -> Picture {
         let bounds = self.within(to);
-        let mut rgba = Vec::with_capacity(bounds.extent.area() * 4);
-        for y in bounds.top..bounds.bottom() {
-            let mut x = bounds.left;
+        let mut rgba = vec![0; bounds.extent.area() * 4];
+        let fill = |(row, line): (usize, &mut [u8])| {
+            let (mut x, y) = (bounds.left, bounds.top + row as u32);
             while x < bounds.right() {
                 let (index, at) = self.grid.place(x, y);
                 let width = (TILE_SIDE - x % TILE_SIDE).min(bounds.right() - x);
-                match &self.tiles[index] {
-                    Some(tile) => rgba.extend_from_slice(tile.pixels[at..at + width as usize].as_flattened()),
-                    None => rgba.resize(rgba.len() + width as usize * 4, 0),
+                if let Some(tile) = self.tile(index) {
+                    let from = tile.pixels[at..at + width as usize].as_flattened();
+                    line[(x - bounds.left) as usize * 4..][..from.len()].copy_from_slice(from);
                 }
                 x += width;
             }
-        }
+        };
+        let width = (bounds.extent.width as usize * 4).max(1);
+        promptly(|| rgba.par_chunks_mut(width).enumerate().for_each(fill));
         Picture::from_rgba(bounds.extent, rgba).expect("four bytes a pixel")
     }
 

@@ -4,9 +4,10 @@
 
 use super::Tiles;
 use super::blend::{Premultiplied, premultiplied, straight};
-use super::tiles::{TILE_SIDE, Tile};
+use super::hands::promptly;
+use super::tiles::{TILE_SIDE, Tile, row_of};
 use crate::geom::{Bounds, Extent, Point};
-use crate::pixels::cubic as kernel;
+use crate::pixels::{Mask, cubic as kernel};
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -131,18 +132,26 @@ impl Transform {
 impl Tiles {
     /// The smallest box around all that is not clear. None if all is.
     pub fn content(&self) -> Option<Bounds> {
+        self.content_within(None)
+    }
+
+    /// The same of what a mask of their extent covers, if there is one.
+    pub(super) fn content_within(&self, mask: Option<&Mask>) -> Option<Bounds> {
         let in_tile = |index: usize| {
             let (tile, bounds) = (self.tile(index)?, self.bounds_of(index));
-            let rows = tile.pixels().chunks_exact(TILE_SIDE as usize).take(bounds.extent.height as usize);
-            let in_rows = rows.zip(bounds.top..).filter_map(|(row, y)| {
-                let row = &row[..bounds.extent.width as usize];
-                let first = row.iter().position(|pixel| pixel[3] > 0)? as u32;
-                let last = row.iter().rposition(|pixel| pixel[3] > 0)? as u32;
-                Some(Bounds { left: bounds.left + first, top: y, extent: Extent::new(last - first + 1, 1) })
+            let rows = tile.pixels().chunks_exact(TILE_SIDE as usize).zip(bounds.top..bounds.bottom());
+            let in_rows = rows.filter_map(|(pixels, y)| {
+                let covered = mask.map(|mask| &mask.coverage()[row_of(self.grid(), bounds, y)]);
+                let is_there = |x: &usize| pixels[*x][3] > 0 && covered.is_none_or(|covered| covered[*x] > 0);
+                let mut columns = 0..bounds.extent.width as usize;
+                let first = columns.find(is_there)?;
+                let last = columns.rfind(is_there).unwrap_or(first);
+                let extent = Extent::new((last - first + 1) as u32, 1);
+                Some(Bounds { left: bounds.left + first as u32, top: y, extent })
             });
             in_rows.reduce(Bounds::union)
         };
-        (0..self.count()).into_par_iter().filter_map(in_tile).reduce_with(Bounds::union)
+        promptly(|| (0..self.count()).into_par_iter().filter_map(in_tile).reduce_with(Bounds::union))
     }
 }
 

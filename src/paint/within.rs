@@ -6,10 +6,9 @@ use super::blend::{premultiplied, straight};
 use super::document::Document;
 use super::layer_edits::open;
 use super::tiles::{Grid, TILE_SIDE, Tile, row_of};
-use super::{Error, Layer, LayerEdit, LayerKind, Stack, Tiles, Transform};
+use super::{Error, Layer, LayerEdit, LayerId, LayerKind, Stack, Tiles, Transform};
 use crate::geom::{Bounds, Extent, Point};
 use crate::pixels::Mask;
-use rayon::prelude::*;
 use std::sync::Arc;
 
 const SIDE: usize = TILE_SIDE as usize;
@@ -108,18 +107,7 @@ impl Lifted {
         let before = &layer.tiles;
         let grid = before.grid();
         let all: Vec<_> = (0..before.count()).filter(|&index| before.tile(index).is_some()).collect();
-        let (mut part, mut rest) = (Tiles::clear(before.extent()), before.clone());
-        part.set_all(&all, |index| {
-            let from = before.tile(index).filter(|_| !is_all(mask, grid, index, 0))?;
-            let mut tile = Tile::filled([0; 4]);
-            for (y, row) in coverage(mask, grid, index).enumerate() {
-                let pixels = &mut tile.pixels_mut()[y * SIDE..][..row.len()];
-                for ((to, from), &covers) in pixels.iter_mut().zip(&from.pixels()[y * SIDE..]).zip(row) {
-                    *to = faded(*from, covers);
-                }
-            }
-            (!tile.is_clear()).then(|| Arc::new(tile))
-        });
+        let (part, mut rest) = (before.masked_part(mask), before.clone());
         rest.set_all(&all, |index| {
             let from = before.tile(index)?;
             if is_all(mask, grid, index, 0) {
@@ -194,21 +182,26 @@ fn faded([r, g, b, alpha]: [u8; 4], covers: u8) -> [u8; 4] {
     }
 }
 
-/// The smallest box around what of a layer is masked and not clear. None if nothing is.
-fn masked_content(layer: &Tiles, mask: &Mask) -> Option<Bounds> {
-    let grid = layer.grid();
-    let in_tile = |index: usize| {
-        let (tile, bounds) = (layer.tile(index)?, grid.bounds(index));
-        let rows = coverage(mask, grid, index).zip(tile.pixels().chunks_exact(SIDE)).zip(bounds.top..);
-        let in_rows = rows.filter_map(|((row, pixels), y)| {
-            let mut is_there = row.iter().zip(pixels).map(|(&covers, pixel)| covers > 0 && pixel[3] > 0);
-            let first = is_there.clone().position(|is| is)? as u32;
-            let last = is_there.rposition(|is| is)? as u32;
-            Some(Bounds { left: bounds.left + first, top: y, extent: Extent::new(last - first + 1, 1) })
+impl Tiles {
+    /// What of them a mask of their extent covers, as opaque as it covers it.
+    #[must_use]
+    pub fn masked_part(&self, mask: &Mask) -> Self {
+        let grid = self.grid();
+        let all: Vec<_> = (0..self.count()).filter(|&index| self.tile(index).is_some()).collect();
+        let mut part = Self::clear(self.extent());
+        part.set_all(&all, |index| {
+            let from = self.tile(index).filter(|_| !is_all(mask, grid, index, 0))?;
+            let mut tile = Tile::filled([0; 4]);
+            for (y, row) in coverage(mask, grid, index).enumerate() {
+                let pixels = &mut tile.pixels_mut()[y * SIDE..][..row.len()];
+                for ((to, from), &covers) in pixels.iter_mut().zip(&from.pixels()[y * SIDE..]).zip(row) {
+                    *to = faded(*from, covers);
+                }
+            }
+            (!tile.is_clear()).then(|| Arc::new(tile))
         });
-        in_rows.reduce(Bounds::union)
-    };
-    (0..layer.count()).into_par_iter().filter_map(in_tile).reduce_with(Bounds::union)
+        part
+    }
 }
 
 impl Stack {
@@ -235,18 +228,34 @@ impl Stack {
                 let beyond = Placed::over(extent, passage.beyond(&transform), layer.beyond.as_ref());
                 (id, tiles, beyond)
             }
-            LayerEdit::Clear(id) | LayerEdit::Fill(id, _) => {
-                let Some(after) = self.edited(extent, edit)? else { return Ok(None) };
-                let (before, after) = self.get(id).zip(after.get(id)).ok_or(Error::NoLayer)?;
-                (id, Within::new(Some(mask)).tiles(&before.tiles, &after.tiles), before.beyond.clone())
-            }
+            LayerEdit::Clear(id) | LayerEdit::Fill(id, _) => return self.changed_within(extent, id, edit, Some(mask)),
             edit => return self.edited(extent, edit),
         };
+        Ok(self.with(id, tiles, beyond))
+    }
+
+    /// As [`Self::edited`], but this layer, which is cleared or filled, changes only where the mask covers, if there is one, and what lies
+    /// outside of the document stays.
+    pub(super) fn changed_within(
+        &self,
+        extent: Extent,
+        id: LayerId,
+        edit: LayerEdit,
+        mask: Option<&Arc<Mask>>,
+    ) -> Result<Option<Self>, Error> {
+        let Some(after) = self.edited(extent, edit)? else { return Ok(None) };
+        let (before, after) = self.get(id).zip(after.get(id)).ok_or(Error::NoLayer)?;
+        let tiles = Within::new(mask).tiles(&before.tiles, &after.tiles);
+        Ok(self.with(id, tiles, before.beyond.clone()))
+    }
+
+    /// With other pixels on a layer. None if they are the same.
+    fn with(&self, id: LayerId, tiles: Tiles, beyond: Option<Arc<Placed>>) -> Option<Self> {
         let mut stack = self.clone();
         if let Some(layer) = stack.layer_mut(id) {
             (layer.tiles, layer.beyond) = (tiles, beyond);
         }
-        Ok((stack != *self).then_some(stack))
+        (stack != *self).then_some(stack)
     }
 }
 
@@ -267,7 +276,7 @@ impl Document {
     /// that is nothing.
     pub fn movable(&self, layer: &Layer) -> Option<[Point; 2]> {
         let Some(mask) = self.confines(layer) else { return layer.content() };
-        let bounds = masked_content(&layer.tiles, mask)?;
+        let bounds = layer.tiles.content_within(Some(mask))?;
         let at = |x: u32, y: u32| Point::new(x as f32, y as f32);
         Some([at(bounds.left, bounds.top), at(bounds.right(), bounds.bottom())])
     }

@@ -1,6 +1,4 @@
-use super::super::{
-    Brush, Bucket, Edit, Gradient, Ink, LayerId, LayerLook, MaskEdit, PaintBrush, Painting, Sample, Spread,
-};
+use super::super::{Brush, Bucket, Edit, Gradient, Ink, LayerLook, MaskEdit, PaintBrush, Painting, Sample, Spread};
 use super::*;
 use crate::geom::Point;
 use crate::pixels::Picture;
@@ -271,6 +269,41 @@ fn the_box_of_what_is_moved_is_that_of_what_is_masked() {
     assert_eq!(movable(&document), None);
     document.apply(Edit::Mask(MaskEdit::Clear)).unwrap();
     assert_eq!(movable(&document), corners(30.0, 20.0, 140.0, 60.0));
+}
+
+#[test]
+fn what_is_moved_is_out_of_date_once_something_else_is_to_be_moved_and_a_stroke_is_not() {
+    let mut document = document(layer(speckled), false, &boxed(60, 60, 20, 20));
+    let aside = Transform { to: Point::new(9.0, 0.0), ..Transform::around(Point::default()) };
+    for keeps_within in [true, false] {
+        document.keep_within_mask(keeps_within);
+        let brush = PaintBrush::new(Brush { size: 10.0, hardness: 1.0 });
+        let stroke = Painting::begin(&document, Ink::Erase, brush).unwrap();
+        let moved = poured(Painting::transform(&document, aside).unwrap());
+        assert!(moved.is_current(&document));
+        document.keep_within_mask(!keeps_within);
+        assert!(stroke.is_current(&document) && !moved.is_current(&document));
+        assert_eq!(document.apply(Edit::Paint(Box::new(moved))).unwrap_err(), Error::Outdated);
+    }
+    document.apply(Edit::Mask(MaskEdit::Clear)).unwrap();
+    let moved = Painting::transform(&document, aside).unwrap();
+    document.keep_within_mask(false);
+    assert!(moved.is_current(&document), "nothing is masked");
+}
+
+#[test]
+fn the_masked_part_is_as_opaque_as_it_is_masked_and_takes_no_more_tiles_than_there_is_something_in() {
+    let mask = mask_of(|x, y| if x < 100 && y < 130 { (x * 2 + y) as u8 } else { 0 });
+    let tiles = layer(speckled);
+    let part = tiles.masked_part(&mask);
+    for (at, &covers) in (0..).zip(mask.coverage()) {
+        let (x, y) = (at % EXTENT.width, at / EXTENT.width);
+        let [r, g, b, alpha] = tiles.pixel(x, y);
+        let alpha = (f32::from(alpha) * f32::from(covers) / 255.0).round() as u8;
+        assert_eq!(part.pixel(x, y), if alpha == 0 { [0; 4] } else { [r, g, b, alpha] }, "{x}, {y}");
+    }
+    assert_eq!([0, 1, 2, 3].map(|index| part.tile(index).is_some()), [true, false, true, false]);
+    assert!(tiles.masked_part(&Mask::empty(EXTENT)).is_clear());
 }
 
 #[test]

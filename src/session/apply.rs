@@ -18,8 +18,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 impl Session {
-    /// Carries out what a person did. It waits for nothing but what is still being filled; what takes longer is told by
-    /// [`poll`](Self::poll) when it is done.
+    /// Carries out what a person did. It waits for nothing but what is still being filled and, with all threads, for what is
+    /// copied, cut or pasted; what takes longer is told by [`poll`](Self::poll) when it is done.
     pub fn apply(&mut self, action: Action) {
         self.carry_out(action);
         self.settle_guide();

@@ -4,8 +4,9 @@ use super::document::sentence;
 use super::files::{Opened, PASTED, Task};
 use super::{Session, Shown, Wish};
 use crate::geom::{Bounds, Extent};
-use crate::paint::{Edit, Frame, LayerEdit, LayerLook, Tiles};
+use crate::paint::{Edit, LayerEdit, LayerLook, Placed, Tiles, promptly};
 use crate::pixels::{Mask, Picture};
+use rayon::prelude::*;
 use std::sync::Arc;
 
 /// What a part of the document that was put on the clipboard last was, and where it lay.
@@ -20,10 +21,10 @@ impl Session {
     pub(super) fn copy(&mut self) {
         let is_document = matches!(self.shown, Shown::Document(_)) && self.document.has_mask();
         let part = is_document.then(|| masked(self.document.flat(), self.document.mask())).flatten();
-        match (part, self.canvas_picture().cloned()) {
-            (Some((bounds, picture)), _) => self.put_on_clipboard(Arc::new(picture), Some(bounds)),
-            (None, Some(picture)) => self.put_on_clipboard(picture, None),
-            (None, None) => {}
+        if let Some((bounds, part)) = part {
+            self.put_on_clipboard(Arc::new(part.cropped(bounds)), Some(bounds));
+        } else if let Some(picture) = self.canvas_picture().cloned() {
+            self.put_on_clipboard(picture, None);
         }
     }
 
@@ -41,17 +42,20 @@ impl Session {
         let part = if is_masked {
             masked(&layer.tiles, self.document.mask())
         } else {
-            layer.tiles.content().map(|bounds| (bounds, layer.tiles.cropped(bounds)))
+            layer.tiles.content().map(|bounds| (bounds, layer.tiles.clone()))
         };
-        let is_there = |picture: &Picture| picture.rgba().as_chunks::<4>().0.iter().any(|pixel| pixel[3] > 0);
-        let Some((bounds, picture)) = part.filter(|(_, picture)| is_there(picture)) else {
-            let what = if is_masked { "that is masked " } else { "" };
+        let Some((bounds, part)) = part.filter(|(_, part)| !part.is_clear()) else {
+            let what = match &layer.beyond {
+                _ if is_masked => "that is masked ",
+                Some(_) => "within the canvas ",
+                None => "",
+            };
             let said = format!("There is nothing {what}on the layer \u{201c}{}\u{201d} to cut out", layer.look.name);
             self.notices.passing(said);
             return;
         };
         self.edit(Edit::Cut(layer.id));
-        self.put_on_clipboard(Arc::new(picture), Some(bounds));
+        self.put_on_clipboard(Arc::new(part.cropped(bounds)), Some(bounds));
     }
 
     fn put_on_clipboard(&mut self, picture: Arc<Picture>, from: Option<Bounds>) {
@@ -68,44 +72,40 @@ impl Session {
             (Arc::clone(picture), place)
         });
         match known.filter(|(_, place)| place.is_within(canvas) && self.document.has_picture()) {
-            Some((picture, place)) => self.take_tiles(Tiles::of_part(canvas, place, &picture, None)),
+            Some((picture, place)) => {
+                let tiles = Tiles::of_part(canvas, place, &picture, None);
+                self.edit(Edit::Layer(LayerEdit::Insert { look: LayerLook::named(PASTED), tiles }));
+            }
             None => self.ask_files(Task::TakePicture(picture)),
         }
     }
 
-    /// Puts a pasted picture over the middle of what is masked, as large as it is; where nothing is, as that of a file.
+    /// Puts a pasted picture over the middle of what is masked, as large as it is, also where that is outside of the canvas; where nothing
+    /// is masked, as that of a file.
     pub(super) fn take_pasted(&mut self, opened: Opened) {
         let masked = self.document.has_mask().then(|| self.document.mask().bounds()).flatten();
         let Some(bounds) = masked.filter(|_| self.document.has_picture()) else {
             self.take_layer(opened);
             return;
         };
-        let Extent { width, height } = opened.picture.extent();
+        let (was, is) = (opened.was, opened.picture.extent());
+        if was != is {
+            self.notices.passing(format!("{PASTED} is {was}; it was scaled to {is}"));
+        }
+        let Extent { width, height } = is;
         let start = |start: u32, side: u32, of: u32| {
             (i64::from(start) + (i64::from(side) - i64::from(of)).div_euclid(2)) as i32
         };
         let left = start(bounds.left, bounds.extent.width, width);
         let top = start(bounds.top, bounds.extent.height, height);
-        let frame = Frame { extent: self.document.extent(), left, top };
-        self.take_tiles(Tiles::of(&opened.picture).framed(frame));
-    }
-
-    fn take_tiles(&mut self, tiles: Tiles) {
-        self.edit(Edit::Layer(LayerEdit::Insert { look: LayerLook::named(PASTED), tiles }));
+        let placed = Placed { tiles: Tiles::of(&opened.picture), left, top };
+        self.edit(Edit::Layer(LayerEdit::Place { look: LayerLook::named(PASTED), placed }));
     }
 }
 
 /// What of a picture is masked, as opaque as it is masked, and the mask's box. None if nothing is masked.
-fn masked(tiles: &Tiles, mask: &Mask) -> Option<(Bounds, Picture)> {
-    let bounds = mask.bounds()?;
-    let (picture, mask) = (tiles.cropped(bounds), mask.cropped(bounds)?);
-    let faded = |(&[r, g, b, alpha], &covers): (&[u8; 4], &u8)| match (u32::from(alpha) * u32::from(covers) + 127) / 255
-    {
-        0 => [0; 4],
-        alpha => [r, g, b, alpha as u8],
-    };
-    let rgba = picture.rgba().as_chunks::<4>().0.iter().zip(mask.coverage()).flat_map(faded).collect();
-    Picture::from_rgba(bounds.extent, rgba).map(|picture| (bounds, picture))
+fn masked(tiles: &Tiles, mask: &Mask) -> Option<(Bounds, Tiles)> {
+    mask.bounds().map(|bounds| (bounds, tiles.masked_part(mask)))
 }
 
 /// Whether two pictures are one but for what is lost on the way over the clipboard, which multiplies colours by their alpha.
@@ -114,5 +114,6 @@ fn looks_as(a: &Picture, b: &Picture) -> bool {
     let is_near = |(a, b): (&[u8; 4], &[u8; 4])| {
         a[3] == b[3] && (0..3).all(|c| u32::from(a[c].abs_diff(b[c])) * u32::from(a[3]) <= LOST)
     };
-    a.extent() == b.extent() && a.rgba().as_chunks::<4>().0.iter().zip(b.rgba().as_chunks::<4>().0).all(is_near)
+    let (of_a, of_b) = (a.rgba().as_chunks::<4>().0, b.rgba().as_chunks::<4>().0);
+    a.extent() == b.extent() && promptly(|| of_a.par_iter().zip(of_b).all(is_near))
 }

@@ -72,6 +72,22 @@ fn what_is_masked_is_dragged_elsewhere_with_its_mask_and_again() {
 }
 
 #[test]
+fn all_of_the_layer_is_moved_once_the_mask_is_not_to_keep_it_inside() {
+    let mut window = masked_paper();
+    let layer = window.session().document.stack().active().unwrap().id;
+    window.apply(Action::EditLayers(sfumato::paint::LayerEdit::Fill(layer, sfumato::paint::Ink::Colour([0; 3]))));
+    window.press(Modifiers::NONE, Key::T);
+    window.drag([20.0, 0.0], [20.0, -128.0]);
+    window.apply(Action::SetKeepsWithin(false));
+    assert!(!window.session().palette.keeps_within);
+    window.drag([20.0, 0.0], [20.0, -128.0]);
+    window.press(Modifiers::NONE, Key::Enter);
+    let found = [(24, 8), (39, 23), (24, 24), (5, 60)].map(|(x, y)| pixel(&window, x, y));
+    assert_eq!(found, [BLACK, BLACK, [255; 4], [0; 4]]);
+    assert_eq!(window.session().document.mask().bounds().unwrap().top, 24, "it stays where it is");
+}
+
+#[test]
 fn what_is_masked_is_cut_and_pasted_back_where_it_was() {
     let mut window = masked_paper();
     window.press(Modifiers::NONE, Key::B);

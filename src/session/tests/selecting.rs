@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::geom::{Bounds, Point};
-use crate::paint::{Combine, Ink, LayerEdit, Painting, Sample, Shape};
+use crate::paint::{Combine, Ink, LayerEdit, Painting, Sample, Shape, Transform};
 
 const GREY: [u8; 4] = [90, 90, 90, 255];
 
@@ -57,6 +57,9 @@ fn what_is_painted_beside_the_mask_is_told_of_once_for_each_mask() {
     assert!(stage.said().is_empty());
     dab(&mut stage, 5.0, 8.0);
     assert_eq!(pixel(&stage, 0, 5, 8), [0, 0, 0, 255]);
+    assert_eq!(pixel(&stage, 0, 8, 8), GREY);
+    stage.apply(Action::Fill(8, 8));
+    assert_ne!(pixel(&stage, 0, 8, 8), GREY, "the bucket, too");
 }
 
 #[test]
@@ -136,6 +139,25 @@ fn a_cut_takes_what_is_masked_off_the_active_layer_as_one_step() {
 }
 
 #[test]
+fn a_cut_leaves_what_lies_outside_of_the_canvas_and_says_so_where_that_is_all() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = masked(home.path());
+    stage.apply(Action::ClearMask);
+    let layer = stage.session.document.stack().layers()[0].id;
+    let aside = |right: f32| {
+        let transform = Transform { to: Point::new(right, 0.0), ..Transform::around(Point::default()) };
+        Action::EditLayers(LayerEdit::Transform(layer, transform))
+    };
+    stage.apply(aside(-6.0));
+    stage.apply(Action::Cut);
+    assert_eq!(copied(&mut stage), Picture::filled(Extent::new(10, 16), GREY));
+    stage.apply(Action::Cut);
+    stage.hears("There is nothing within the canvas on the layer");
+    stage.apply(aside(6.0));
+    assert_eq!([0, 5, 6].map(|x| pixel(&stage, 0, x, 9)), [GREY, GREY, [0; 4]]);
+}
+
+#[test]
 fn a_picture_from_elsewhere_is_pasted_over_the_middle_of_the_mask_as_large_as_it_is() {
     let home = tempfile::tempdir().unwrap();
     let mut stage = masked(home.path());
@@ -151,6 +173,11 @@ fn a_picture_from_elsewhere_is_pasted_over_the_middle_of_the_mask_as_large_as_it
     let column = |x| [pixel(&stage, 2, x, 0), pixel(&stage, 2, x, 15)];
     assert_eq!([column(4), column(7)], [[[0, 200, 0, 255]; 2]; 2]);
     assert_eq!([column(3), column(8)], [[[0; 4]; 2]; 2]);
+    let [from, to] = stage.session.document.stack().layers()[2].content().unwrap();
+    assert_eq!([from.y, to.y], [-13.0, 27.0], "what is outside of the canvas is kept");
+    stage.apply(Action::PastePicture(Picture::filled(Extent::new(8200, 8), [0, 200, 0, 255])));
+    stage.until(|s| s.document.stack().layers().len() == 4);
+    stage.hears("The pasted picture is 8200x8; it was scaled to 8192x8");
 }
 
 #[test]
