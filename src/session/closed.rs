@@ -62,7 +62,10 @@ enum Came {
 
 pub(super) fn carry_out(folder: &Path, errand: Errand) -> Report {
     let came = match errand {
-        Errand::Look => None,
+        Errand::Look => {
+            sweep(folder);
+            None
+        }
         Errand::Keep { leaving, before } => {
             let Leaving { opened, name, project } = *leaving;
             let file = keep(folder, &name, &project).inspect(|file| {
@@ -108,6 +111,19 @@ pub(super) fn make_room(folder: &Path, newest: &Path, most: usize, most_bytes: u
         bytes = bytes.saturating_add(size(&closed.path));
         if count > most || bytes > most_bytes {
             remove(&closed.path);
+        }
+    }
+}
+
+/// Takes away what was being written when a program broke off. Another window may be writing now, but none does for an hour.
+fn sweep(folder: &Path) {
+    const HOUR: Duration = Duration::from_hours(1);
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    let is_part = |name: &str| name.starts_with('.') && name.ends_with(".part");
+    for entry in entries.flatten().filter(|entry| entry.file_name().to_str().is_some_and(is_part)) {
+        let written = entry.metadata().and_then(|about| about.modified());
+        if written.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > HOUR)) {
+            remove(&entry.path());
         }
     }
 }
