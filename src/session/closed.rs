@@ -75,7 +75,14 @@ pub(super) fn carry_out(folder: &Path, errand: Errand) -> Report {
             Some(Came::Kept { opened, name, file })
         }
         Errand::Open(closed) => {
-            let project = Project::open(&closed.path).map(Box::new);
+            let project = Project::open(&closed.path).map(|mut opened| {
+                // What was saved there since is not to be written over unasked.
+                let is_as_it_was = |file: &PathBuf| {
+                    std::fs::metadata(file).and_then(|about| about.modified()).is_ok_and(|at| at <= closed.at)
+                };
+                opened.project.file = opened.project.file.take().filter(is_as_it_was);
+                Box::new(opened)
+            });
             Some(Came::Opened { closed, project })
         }
         Errand::Forget(file) => {
