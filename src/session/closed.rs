@@ -2,6 +2,7 @@
 //! opened again when the program has ended. Every window puts its own there; the newest few are kept.
 
 use super::Session;
+use super::current::PutAway;
 use super::files::Task;
 use crate::files::save_new;
 use crate::project::{self, Project};
@@ -204,13 +205,19 @@ impl Session {
     }
 
     pub(super) fn take_closed(&mut self, Report { came, all }: Report) {
+        self.note_let_go(|file| all.iter().any(|closed| closed.path == file));
         self.closed = all;
         match came {
             None => {}
             Some(Came::Kept { opened, name, file }) => {
-                self.note_put_away(opened, file.is_ok());
+                self.note_put_away(opened, file.as_ref().map_or(PutAway::Nowhere, |file| PutAway::In(file.clone())));
                 match file {
-                    Ok(file) => drop(self.copies.insert(opened, file)),
+                    Ok(file) => {
+                        // It may have been put away twice before that was known.
+                        if let Some(before) = self.copies.insert(opened, file) {
+                            self.in_closed(Errand::Forget(before));
+                        }
+                    }
                     Err(error) => {
                         self.notices.error(format!(
                             "“{name}” was not saved, and could not be put away either: {error}. Bring it back by undo, and save it, \
@@ -225,6 +232,7 @@ impl Session {
                 if self.opened != before {
                     // What it was put away in is no file of the person's own, and its own is behind.
                     self.kept = None;
+                    self.note_opened_again(&closed.path);
                     self.copies.retain(|_, file| *file != closed.path);
                     self.copies.insert(self.opened, closed.path);
                 }
