@@ -49,6 +49,11 @@ impl Placed {
         around.beyond(&self.tiles.framed(frame))
     }
 
+    /// How large what is kept of a layer of this extent is at most, with all between.
+    pub fn most(extent: Extent) -> Extent {
+        Around::new(extent).grid.extent
+    }
+
     /// What is kept outside of a document of this extent where something came to lie over what was there.
     pub(super) fn over(extent: Extent, came: Option<Arc<Self>>, was: Option<&Arc<Self>>) -> Option<Arc<Self>> {
         let (came, was) = match (came, was) {

@@ -22,6 +22,15 @@ impl Picture {
         }
     }
 
+    /// The size that the bytes of an image file say, without decoding its pixels. None if they say none.
+    pub fn size_of(bytes: &[u8]) -> Option<Extent> {
+        let format = image::guess_format(bytes).ok()?;
+        let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+        reader.no_limits();
+        let (width, height) = reader.into_dimensions().ok()?;
+        Some(Extent::new(width, height))
+    }
+
     /// Reads the bytes of an image file. `name` stands for it in errors.
     pub fn decode(bytes: &[u8], name: &str) -> Result<Self, Error> {
         let name = || name.to_owned();

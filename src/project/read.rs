@@ -125,7 +125,13 @@ impl Reader {
     /// What a file has that lies outside of the document.
     fn beyond(&mut self, entry: &BeyondEntry, extent: Extent) -> Result<Option<Arc<Placed>>, Error> {
         let BeyondEntry { file, left, top } = entry;
-        let tiles = Tiles::of(&self.picture_of_any_size(file)?);
+        let (bytes, most) = (self.bytes(file, Self::MOST_PIXELS)?, Placed::most(extent));
+        // Each layer may name one that takes seconds to decode and leaves nothing.
+        if let Some(is) = Picture::size_of(&bytes).filter(|is| is.width > most.width || is.height > most.height) {
+            return Err(self.damaged(&format!("{file} is {is}, and no more than {most} is kept of a layer")));
+        }
+        let picture = Picture::decode(&bytes, file).map_err(|error| self.undecoded(&error))?;
+        let tiles = Tiles::of(&picture);
         let placed = Placed { tiles, left: *left, top: *top };
         let beyond = self.kept(&placed, extent)?;
         if beyond.is_none() && !placed.tiles.is_clear() {

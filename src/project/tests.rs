@@ -97,8 +97,15 @@ fn beyond(file: &str, left: &str) -> String {
 #[test]
 fn what_lies_outside_of_the_canvas_is_bounded_whatever_a_file_says() {
     let folder = tempfile::tempdir().unwrap();
-    let wide = Picture::filled(Extent::new(3000, 1), [9; 4]).encode_png(&[]).unwrap();
-    let files = [("l.png", png(8)), ("b.png", png(8)), ("w.png", wide), ("c.png", png(8)[..40].to_vec())];
+    let row = |width, pixel| Picture::filled(Extent::new(width, 1), pixel).encode_png(&[]).unwrap();
+    let cut = png(8)[..40].to_vec();
+    let files = [
+        ("l.png", png(8)),
+        ("b.png", png(8)),
+        ("w.png", row(384, [9; 4])),
+        ("large.png", row(3000, [0; 4])),
+        ("c.png", cut),
+    ];
     let open = |layer: &str| Project::open(&made(folder.path(), &contents(1, 8, layer), &files));
     let says = |layer: String, words: &str| {
         let said = open(&layer).unwrap_err().to_string();
@@ -109,12 +116,13 @@ fn what_lies_outside_of_the_canvas_is_bounded_whatever_a_file_says() {
     says(beyond("b.png", "0"), "b.png lies at 0, 0");
     says(beyond("b.png", "99999999999"), "project.json");
     says(beyond("none.png", "9"), "none.png");
+    says(beyond("large.png", "-1500"), "large.png is 3000x1, and no more than 384x384 is kept of a layer");
     says(beyond("c.png", "9"), "c.png");
     let kept = |layer: String| open(&layer).unwrap().project.stack.layers()[0].beyond.clone().unwrap();
-    let far = kept(beyond("w.png", "-1500"));
+    let far = kept(beyond("w.png", "-200"));
     // A tile at each side of the one that the document lies in.
     assert_eq!((far.left, far.top, far.tiles.extent()), (-128, 0, Extent::new(384, 128)));
-    assert_eq!([100, 128, 135, 136, 383].map(|x| far.tiles.pixel(x, 0)[3]), [9, 0, 0, 9, 9]);
+    assert_eq!([100, 128, 135, 136, 311, 312].map(|x| far.tiles.pixel(x, 0)[3]), [9, 0, 0, 9, 9, 0]);
     let near = kept(beyond("b.png", "4"));
     assert_eq!([7, 8, 11, 12].map(|x| near.tiles.pixel(x, 0)), [[0; 4], [1, 2, 3, 255], [1, 2, 3, 255], [0; 4]]);
     // What later versions add is no reason to refuse it.

@@ -2,6 +2,7 @@
 //! opened again when the program has ended. Every window puts its own there; the newest few are kept.
 
 use super::Session;
+use super::current::PutAway;
 use super::files::Task;
 use crate::files::save_new;
 use crate::project::{self, Project};
@@ -62,7 +63,10 @@ enum Came {
 
 pub(super) fn carry_out(folder: &Path, errand: Errand) -> Report {
     let came = match errand {
-        Errand::Look => None,
+        Errand::Look => {
+            sweep(folder);
+            None
+        }
         Errand::Keep { leaving, before } => {
             let Leaving { opened, name, project } = *leaving;
             let file = keep(folder, &name, &project).inspect(|file| {
@@ -72,7 +76,14 @@ pub(super) fn carry_out(folder: &Path, errand: Errand) -> Report {
             Some(Came::Kept { opened, name, file })
         }
         Errand::Open(closed) => {
-            let project = Project::open(&closed.path).map(Box::new);
+            let project = Project::open(&closed.path).map(|mut opened| {
+                // What was saved there since is not to be written over unasked.
+                let is_as_it_was = |file: &PathBuf| {
+                    std::fs::metadata(file).and_then(|about| about.modified()).is_ok_and(|at| at <= closed.at)
+                };
+                opened.project.file = opened.project.file.take().filter(is_as_it_was);
+                Box::new(opened)
+            });
             Some(Came::Opened { closed, project })
         }
         Errand::Forget(file) => {
@@ -108,6 +119,19 @@ pub(super) fn make_room(folder: &Path, newest: &Path, most: usize, most_bytes: u
         bytes = bytes.saturating_add(size(&closed.path));
         if count > most || bytes > most_bytes {
             remove(&closed.path);
+        }
+    }
+}
+
+/// Takes away what was being written when a program broke off. Another window may be writing now, but none does for an hour.
+fn sweep(folder: &Path) {
+    const HOUR: Duration = Duration::from_hours(1);
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    let is_part = |name: &str| name.starts_with('.') && name.ends_with(".part");
+    for entry in entries.flatten().filter(|entry| entry.file_name().to_str().is_some_and(is_part)) {
+        let written = entry.metadata().and_then(|about| about.modified());
+        if written.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > HOUR)) {
+            remove(&entry.path());
         }
     }
 }
@@ -181,13 +205,19 @@ impl Session {
     }
 
     pub(super) fn take_closed(&mut self, Report { came, all }: Report) {
+        self.note_let_go(|file| all.iter().any(|closed| closed.path == file));
         self.closed = all;
         match came {
             None => {}
             Some(Came::Kept { opened, name, file }) => {
-                self.note_put_away(opened, file.is_ok());
+                self.note_put_away(opened, file.as_ref().map_or(PutAway::Nowhere, |file| PutAway::In(file.clone())));
                 match file {
-                    Ok(file) => drop(self.copies.insert(opened, file)),
+                    Ok(file) => {
+                        // It may have been put away twice before that was known.
+                        if let Some(before) = self.copies.insert(opened, file) {
+                            self.in_closed(Errand::Forget(before));
+                        }
+                    }
                     Err(error) => {
                         self.notices.error(format!(
                             "“{name}” was not saved, and could not be put away either: {error}. Bring it back by undo, and save it, \
@@ -202,6 +232,7 @@ impl Session {
                 if self.opened != before {
                     // What it was put away in is no file of the person's own, and its own is behind.
                     self.kept = None;
+                    self.note_opened_again(&closed.path);
                     self.copies.retain(|_, file| *file != closed.path);
                     self.copies.insert(self.opened, closed.path);
                 }

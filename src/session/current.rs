@@ -1,7 +1,7 @@
 //! The file that the document is saved in, and whether it is behind.
 
 use super::closed::Leaving;
-use super::{Action, Draft, Kept, Offer, ResultId, Session};
+use super::{Action, Draft, Kept, NoticeId, Offer, ResultId, Session};
 use crate::diffusion::{Hint, Stop};
 use crate::paint::{Edit, Layer};
 use crate::pixels::Picture;
@@ -24,8 +24,6 @@ pub(super) struct Saving {
     opened: u64,
 }
 
-const AS_THEY_WERE: &str = "The prompt and the settings are as they were with this picture";
-
 /// What goes with a document that another took the place of: its file, how it was there, and what was to be painted next and into it.
 #[derive(Debug)]
 pub(super) struct Left {
@@ -34,11 +32,21 @@ pub(super) struct Left {
     kept: Option<Sign>,
     /// How it was left; none where nothing in it is to be missed.
     sign: Option<Sign>,
-    is_put_away: bool,
+    put_away: PutAway,
     draft: Draft,
     used_seed: Option<u64>,
     guide: Option<Arc<Picture>>,
     hints: Vec<Hint>,
+}
+
+/// Where what is in a document that another took the place of was put away.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum PutAway {
+    /// It is not known yet whether it can be.
+    OnItsWay,
+    In(PathBuf),
+    /// It need not, it could not be, or there was no room for it any more.
+    Nowhere,
 }
 
 /// How a document is before another takes its place, and what of it is to be put away.
@@ -52,11 +60,13 @@ pub(super) struct Before {
 pub enum Loss {
     /// What is on the canvas: there is more in it than was saved, and another window keeps its own.
     Document,
-    /// A document that another took the place of, which no file has.
+    /// A document that another took the place of, which no file has and which was not put away.
     Replaced {
         /// What [`Action::BringBack`] brings it back by, unless undo does not lead to it.
         by: Option<u64>,
     },
+    /// A document that another took the place of, which is still being put away: it is none any more as soon as that is done.
+    OnItsWay,
     /// A result that the gallery could not take.
     Result(ResultId),
     /// What is being painted, or waits for it.
@@ -64,11 +74,7 @@ pub enum Loss {
 }
 
 impl Left {
-    /// Whether there was more in it than any file has.
-    fn is_lost(&self) -> bool {
-        self.is_behind() && !self.is_put_away
-    }
-
+    /// Whether there was more in it than its file has.
     fn is_behind(&self) -> bool {
         self.sign.is_some() && self.sign != self.kept
     }
@@ -117,18 +123,21 @@ impl Session {
     pub fn losses(&self) -> Vec<Loss> {
         let here = (!self.keeps_state() && self.is_behind()).then_some(Loss::Document);
         // What nothing leads to any more is gone already.
-        let is_lost = |left: &&Left| left.is_lost() && self.document.leads_to(|beside| beside.opened == left.opened);
-        let replaced = self.left.iter().rev().find(is_lost).map(|left| {
+        let is_missed =
+            |left: &&Left| left.is_behind() && self.document.leads_to(|beside| beside.opened == left.opened);
+        let missed = || self.left.iter().rev().filter(is_missed);
+        let replaced = missed().find(|left| left.put_away == PutAway::Nowhere).map(|left| {
             let leads_back = self.document.leads_back_to(|beside| beside.opened == left.opened);
             Loss::Replaced { by: leads_back.then_some(left.opened + 1) }
         });
+        let on_its_way = missed().any(|left| left.put_away == PutAway::OnItsWay).then_some(Loss::OnItsWay);
         let mut results = self.results.items.iter();
         let result = results.find(|item| item.kept == Kept::InMemory && !self.results.in_files.contains(&item.id));
         let result = result.map(|item| Loss::Result(item.id));
         let is_ending = self.jobs.running.as_ref().is_some_and(|running| running.stopping == Some(Stop::Keep));
         let waits = !self.keeps_state() && self.jobs.unfinished().next().is_some();
         let queue = (is_ending || waits).then_some(Loss::Queue);
-        here.into_iter().chain(replaced).chain(result).chain(queue).collect()
+        here.into_iter().chain(replaced).chain(result).chain(on_its_way).chain(queue).collect()
     }
 
     pub(super) fn sign(&self) -> Sign {
@@ -158,7 +167,6 @@ impl Session {
             !self.is_behind()
         } else if let Some(left) = self.left.iter_mut().find(|left| left.opened == opened) {
             (left.file, left.kept) = (Some(path.into()), Some(sign));
-            left.is_put_away &= left.is_behind();
             !left.is_behind()
         } else {
             return;
@@ -208,7 +216,7 @@ impl Session {
             file: self.file.take(),
             kept: self.kept.take(),
             sign,
-            is_put_away: false,
+            put_away: if unsaved.is_some() { PutAway::OnItsWay } else { PutAway::Nowhere },
             draft: self.draft.clone(),
             used_seed: self.used_seed,
             guide: self.guide.clone(),
@@ -220,9 +228,34 @@ impl Session {
     }
 
     /// A document that another took the place of was put away, or could not be.
-    pub(super) fn note_put_away(&mut self, opened: u64, is_kept: bool) {
+    pub(super) fn note_put_away(&mut self, opened: u64, put_away: PutAway) {
         if let Some(left) = self.left.iter_mut().find(|left| left.opened == opened) {
-            left.is_put_away = is_kept;
+            left.put_away = put_away;
+        }
+    }
+
+    /// What was put away is nowhere any more where it does not lie in the folder.
+    pub(super) fn note_let_go(&mut self, is_there: impl Fn(&Path) -> bool) {
+        for left in &mut self.left {
+            if matches!(&left.put_away, PutAway::In(file) if !is_there(file)) {
+                left.put_away = PutAway::Nowhere;
+            }
+        }
+    }
+
+    /// What was put away there is a document of its own again: what it was is not to be missed.
+    pub(super) fn note_opened_again(&mut self, file: &Path) {
+        for left in &mut self.left {
+            if matches!(&left.put_away, PutAway::In(of_left) if of_left == file) {
+                left.sign = None;
+            }
+        }
+    }
+
+    /// What was on its way may not get there.
+    pub(super) fn note_broken_off(&mut self) {
+        for left in self.left.iter_mut().filter(|left| left.put_away == PutAway::OnItsWay) {
+            left.put_away = PutAway::Nowhere;
         }
     }
 
@@ -238,7 +271,8 @@ impl Session {
             let is_same = |a: &Draft, b: &Draft| Draft { bounds: b.bounds, seed: b.seed, ..a.clone() } == *b;
             // What was written before others came back with their documents is what is to be kept, as long as nothing was written since.
             let is_untouched = self.brought_back.as_ref().is_some_and(|brought| is_same(brought, &self.draft));
-            let standing = self.notices.iter().find(|notice| notice.text == AS_THEY_WERE).filter(|_| is_untouched);
+            let is_said = |id: NoticeId| self.notices.iter().find(|notice| notice.id == id);
+            let standing = self.as_they_were.and_then(is_said).filter(|_| is_untouched);
             let (mut kept, its_guide) =
                 match standing.and_then(|notice| notice.offers.first()).map(|offer| &offer.action) {
                     Some(Action::TakeSettings(kept, guide)) => ((**kept).clone(), guide.clone()),
@@ -250,7 +284,8 @@ impl Session {
             self.take_settings(draft, guide);
             self.used_seed = used_seed;
             if is_other {
-                self.notices.offering(AS_THEY_WERE, vec![offer_to_keep(kept, its_guide)]);
+                let said = "The prompt and the settings are as they were with this picture";
+                self.as_they_were = Some(self.notices.offering(said, vec![offer_to_keep(kept, its_guide)]));
             }
         }
     }

@@ -4,7 +4,7 @@ use super::persist::Snapshot;
 use super::{Draft, PaintBox, Session, Viewed};
 use crate::gallery::EntryId;
 use crate::paint::{Brush, Tool};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What tells whether something changed since the last snapshot.
@@ -24,6 +24,7 @@ struct Signs {
     hints: Vec<usize>,
     shown: Option<EntryId>,
     file: Option<Arc<Path>>,
+    copy: Option<PathBuf>,
     is_behind: bool,
 }
 
@@ -66,6 +67,7 @@ impl Session {
                 Viewed::Document => None,
             },
             file: self.file.clone(),
+            copy: self.copies.get(&self.opened).cloned(),
             is_behind: self.is_behind(),
         };
         if self.handed.signs.as_ref() == Some(&signs) {
@@ -85,6 +87,7 @@ impl Session {
             shown: signs.shown,
             queue: self.jobs.unfinished().cloned().collect(),
             file: self.file.as_ref().map(|file| file.to_path_buf()),
+            copy: signs.copy.clone(),
             is_behind: signs.is_behind,
         });
         self.handed.signs = Some(signs);

@@ -203,6 +203,8 @@ pub struct Session {
     left: Vec<current::Left>,
     /// What was to be painted next as it came back with a document last.
     brought_back: Option<Draft>,
+    /// The notice that said so, and offers to keep what was written before.
+    as_they_were: Option<NoticeId>,
     /// The files of documents, by their numbers, that were put away unsaved.
     copies: HashMap<u64, PathBuf>,
     /// Grows with every document that is opened or begun, and the number of this one.
@@ -261,6 +263,9 @@ impl Session {
         // What is not all there must not take the place of the file that it came from.
         let is_damaged = had != (document.has_picture(), document.has_mask());
         let document = document.with_history_bytes(current::undo_bytes(settings.undo_megabytes, available_memory()));
+        // It goes once the document is saved: nothing else may be named there.
+        let closed_folder = paths.closed_folder();
+        let copy = snapshot.copy.filter(|copy| !is_damaged && copy.parent() == Some(&*closed_folder));
         let mut jobs = Jobs::default();
         jobs.leave_over(snapshot.queue);
         let mut session = Self {
@@ -327,7 +332,8 @@ impl Session {
             kept: None,
             left: Vec::new(),
             brought_back: None,
-            copies: HashMap::new(),
+            as_they_were: None,
+            copies: copy.map(|copy| (0, copy)).into_iter().collect(),
             documents: 0,
             opened: 0,
         };
@@ -487,6 +493,7 @@ fn first_snapshot(draft: Draft) -> Snapshot {
         shown: None,
         queue: Vec::new(),
         file: None,
+        copy: None,
         is_behind: true,
     }
 }

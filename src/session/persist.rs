@@ -56,6 +56,8 @@ pub(super) struct Snapshot {
     pub(super) queue: Vec<Request>,
     /// The project's file.
     pub(super) file: Option<PathBuf>,
+    /// In which file the document was put away before it was opened again.
+    pub(super) copy: Option<PathBuf>,
     /// Whether the document has more in it than that file, or than what was opened.
     pub(super) is_behind: bool,
 }
@@ -90,6 +92,9 @@ struct State {
     /// None where its path is no text: JSON has no other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     file: Option<String>,
+    /// Likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    copy: Option<String>,
     /// States of before it was known do not say.
     #[serde(default = "yes")]
     is_behind: bool,
@@ -197,6 +202,7 @@ pub(super) fn restore(folder: &Path) -> Restored {
         shown: state.shown.map(EntryId),
         queue,
         file: state.file.filter(|_| !is_damaged).map(PathBuf::from),
+        copy: state.copy.filter(|_| !is_damaged).map(PathBuf::from),
         is_behind: state.is_behind || is_damaged,
     };
     Restored { snapshot: Some(snapshot), complaints }
@@ -232,6 +238,11 @@ fn put_aside(file: &Path, why: &str) -> Restored {
 
 pub(super) fn pixel_file(folder: &Path, digest: &str) -> PathBuf {
     folder.join(format!("{digest}.png"))
+}
+
+/// A path as JSON has it.
+fn text_of(path: PathBuf) -> Option<String> {
+    path.into_os_string().into_string().ok()
 }
 
 enum Message {
@@ -482,7 +493,8 @@ impl Writer {
             hints,
             shown: snapshot.shown.map(|EntryId(number)| number),
             queue,
-            file: snapshot.file.and_then(|file| file.into_os_string().into_string().ok()),
+            file: snapshot.file.and_then(text_of),
+            copy: snapshot.copy.and_then(text_of),
             is_behind: snapshot.is_behind,
         };
         let text = serde_json::to_vec_pretty(&state)?;

@@ -28,6 +28,7 @@ fn a_snapshot() -> Snapshot {
         shown: Some(EntryId(3)),
         queue: vec![a_request("green pear"), Request { extent, input: Some(input), ..a_request("red apple") }],
         file: Some("/home/someone/painting.sfumato".into()),
+        copy: Some("/home/someone/closed/1700000000001-painting.sfumato".into()),
         is_behind: true,
     }
 }

@@ -48,6 +48,7 @@ impl Session {
             match done {
                 Ok(done) => self.take_file(done),
                 Err(broken) => {
+                    self.note_broken_off();
                     self.notices.error(sentence(&broken.to_string()));
                 }
             }

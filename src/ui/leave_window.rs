@@ -75,6 +75,7 @@ fn in_words(loss: Loss, session: &Session) -> String {
             "There is more on the canvas than was saved. This window was opened beside another one, and keeps nothing for the next start."
         }
         Loss::Replaced { .. } => "What another picture took the place of is in no file, and is not put away either.",
+        Loss::OnItsWay => "What another picture took the place of is still being put away.",
         Loss::Result(id) => {
             let prompt = session.results.get(id).map_or("", |item| item.prompt.as_str());
             return format!(
@@ -93,7 +94,8 @@ fn remedy(loss: Loss) -> Option<&'static str> {
         Loss::Document => Some("Save first"),
         Loss::Replaced { by } => by.map(|_| "Bring it back"),
         Loss::Result(_) => Some("Save it as \u{2026}"),
-        Loss::Queue => None,
+        // The first answers itself.
+        Loss::OnItsWay | Loss::Queue => None,
     }
 }
 
@@ -106,7 +108,7 @@ fn keep(loss: Loss, session: &Session, view: &mut ViewState, out: &mut Outbox) {
             out.act(Action::BringBack(opened));
         }
         Loss::Result(id) => out.act(Action::AskWhereToSave(id)),
-        Loss::Replaced { by: None } | Loss::Queue => return,
+        Loss::Replaced { by: None } | Loss::OnItsWay | Loss::Queue => return,
     }
     view.asks_to_leave = false;
 }

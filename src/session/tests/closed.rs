@@ -3,6 +3,7 @@
 use super::*;
 use crate::paint::LayerEdit;
 use crate::session::closed::{MOST, found, make_room};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A grey canvas with a clear layer, a mask and a prompt, on an empty one. No file has it.
 fn unsaved(stage: &mut Stage, grey: u8, prompt: &str) {
@@ -76,6 +77,106 @@ fn what_has_a_file_is_behind_it_again_and_lies_there_once_until_it_is_saved() {
 }
 
 #[test]
+fn what_was_saved_after_it_was_closed_is_not_written_over_unasked() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = stage(home.path());
+    unsaved(&mut stage, 70, "a pear");
+    let path = home.path().join("pears.sfumato");
+    stage.apply(Action::SaveProject(path.clone()));
+    stage.until(|s| s.file().is_some());
+    stage.apply(Action::EditLayers(LayerEdit::Add));
+    stage.apply(Action::ClosePicture);
+    stage.until(|s| s.closed.len() == 1);
+    let closed = stage.session.closed[0].clone();
+    // The same, put away before its file was saved.
+    let before = closed.path.with_file_name("1700000000001-pears.sfumato");
+    std::fs::copy(&closed.path, &before).unwrap();
+    let before = found(&home.path().join("closed")).into_iter().find(|closed| closed.path == before).unwrap();
+    open(&mut stage, before);
+    assert_eq!((stage.session.file(), stage.session.is_behind()), (None, true));
+    std::fs::remove_file(&path).unwrap();
+    open(&mut stage, closed);
+    assert_eq!(
+        (stage.session.file(), stage.session.is_behind()),
+        (None, true),
+        "what is gone is not made anew unasked"
+    );
+}
+
+#[test]
+fn what_is_put_away_twice_at_once_lies_there_once() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = stage(home.path());
+    unsaved(&mut stage, 70, "a pear");
+    for action in [Action::NewCanvas(SIZE), Action::Undo, Action::Redo] {
+        stage.apply(action);
+    }
+    // What is answered after both of it.
+    let gone = Closed { name: "gone".into(), at: UNIX_EPOCH, path: home.path().join("gone.sfumato") };
+    stage.apply(Action::OpenClosed(gone));
+    stage.hears("“gone” was not opened");
+    stage.until(|s| s.closed.len() == 1);
+    assert_eq!(
+        (found(&home.path().join("closed")), stage.session.losses()),
+        (stage.session.closed.clone(), Vec::new())
+    );
+    stage.apply(Action::Undo);
+    stage.apply(Action::SaveProject(home.path().join("pears.sfumato")));
+    stage.until(|s| s.closed.is_empty());
+}
+
+#[test]
+fn what_was_opened_again_is_listed_no_more_once_it_is_saved_also_after_the_next_start() {
+    let home = tempfile::tempdir().unwrap();
+    let mut first = stage(home.path());
+    unsaved(&mut first, 70, "a pear");
+    first.apply(Action::ClosePicture);
+    first.until(|s| s.closed.len() == 1);
+    let closed = first.session.closed[0].clone();
+    open(&mut first, closed);
+    first.session.save();
+    drop(first);
+    let mut second = stage(home.path());
+    second.until(|s| s.closed.len() == 1);
+    second.apply(Action::SaveProject(home.path().join("pears.sfumato")));
+    second.until(|s| s.closed.is_empty());
+    assert!(found(&home.path().join("closed")).is_empty());
+}
+
+#[test]
+fn what_is_opened_again_and_saved_is_not_to_be_missed() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = stage(home.path());
+    unsaved(&mut stage, 70, "a pear");
+    stage.apply(Action::ClosePicture);
+    assert_eq!(stage.session.losses(), [Loss::OnItsWay], "it need not be brought back");
+    stage.until(|s| s.losses().is_empty() && s.closed.len() == 1);
+    let closed = stage.session.closed[0].clone();
+    open(&mut stage, closed);
+    stage.apply(Action::SaveProject(home.path().join("pears.sfumato")));
+    stage.until(|s| s.closed.is_empty());
+    assert!(stage.session.losses().is_empty());
+}
+
+#[test]
+fn what_a_broken_off_writing_left_is_taken_away_at_the_start() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("closed");
+    std::fs::create_dir(&folder).unwrap();
+    let [old, new, other] = [".old.part", ".new.part", "mine.part"].map(|name| folder.join(name));
+    for path in [&old, &new, &other] {
+        std::fs::write(path, b"half").unwrap();
+    }
+    for path in [&old, &other] {
+        let file = std::fs::File::options().write(true).open(path).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_hours(2)).unwrap();
+    }
+    // What it is to do is done when it ends.
+    drop(stage(home.path()));
+    assert_eq!([&old, &new, &other].map(|path| path.exists()), [false, true, true]);
+}
+
+#[test]
 fn the_oldest_give_way() {
     let home = tempfile::tempdir().unwrap();
     let mut stage = stage(home.path());
@@ -88,6 +189,10 @@ fn the_oldest_give_way() {
     let names: Vec<_> = (1..=MOST).rev().map(|number| format!("painting {number}")).collect();
     let found_names = |folder: &Path| found(folder).into_iter().map(|closed| closed.name).collect::<Vec<_>>();
     assert_eq!(found_names(&home.path().join("closed")), names);
+    let losses = stage.session.losses();
+    let [Loss::Replaced { by: Some(by) }] = losses[..] else { panic!("{losses:?}") };
+    stage.apply(Action::BringBack(by));
+    assert_eq!(stage.session.draft.prompt, "painting 0", "what gave way is nowhere else");
 
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name);
