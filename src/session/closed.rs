@@ -127,7 +127,8 @@ pub(super) fn make_room(folder: &Path, newest: &Path, most: usize, most_bytes: u
 fn sweep(folder: &Path) {
     const HOUR: Duration = Duration::from_hours(1);
     let Ok(entries) = std::fs::read_dir(folder) else { return };
-    let is_part = |name: &str| name.starts_with('.') && name.ends_with(".part");
+    let is_part =
+        |name: &str| name.starts_with('.') && Path::new(name).extension().is_some_and(|ending| ending == "part");
     for entry in entries.flatten().filter(|entry| entry.file_name().to_str().is_some_and(is_part)) {
         let written = entry.metadata().and_then(|about| about.modified());
         if written.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > HOUR)) {
@@ -182,7 +183,10 @@ impl Session {
         }
         let file = self.file();
         let of_file = file.and_then(Path::file_stem).map(|stem| plain(&stem.to_string_lossy()));
-        let name = of_file.unwrap_or_else(|| plain(&self.draft.prompt));
+        // The example of a model says nothing of what was painted.
+        let is_example = |prompt: &String| self.model().is_some_and(|model| model.example.prompt == *prompt);
+        let words = || Some(&self.draft.prompt).filter(|prompt| !is_example(prompt)).map_or("", String::as_str);
+        let name = of_file.unwrap_or_else(|| plain(words()));
         let project = Project { file: file.map(Path::to_owned), ..self.project() };
         Some(Box::new(Leaving { opened: self.opened, name, project }))
     }

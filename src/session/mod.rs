@@ -239,7 +239,9 @@ impl Session {
         let Opening { paths, settings, models, precisions, upscalers, controlnets, clip, engine, wake, entropy } =
             opening;
         let mut start_engine = engine;
-        // Before anything else makes the threads that compute: they are its.
+        // Threads step back with the one that makes them, and for good: those of painting are made by this one, and those that compute by
+        // the engine, before anybody else has a use for either.
+        crate::paint::promptly(|| ());
         let engine = start_engine();
         let folder = paths.state_folder().to_owned();
         let claim = persist::claim(&folder);

@@ -46,19 +46,19 @@ pub(super) fn brush_panel_ui(ui: &mut Ui, session: &Session, view: &mut ViewStat
         _ => {}
     }
     if session.tool.is_paint() || matches!(session.tool, Tool::Bucket | Tool::Gradient) {
-        keeps_within_ui(ui, session, out);
+        keeps_within_ui(ui, session, Shortcut::KeepWithin.entry().name, out);
         ui.add_space(space::GROUP);
     }
     layers_panel::layers_panel_ui(ui, &session.document, view, out);
 }
 
 /// Whether the mask keeps the tool at hand inside it. Nothing where nothing is masked.
-pub(super) fn keeps_within_ui(ui: &mut Ui, session: &Session, out: &mut Outbox) {
+pub(super) fn keeps_within_ui(ui: &mut Ui, session: &Session, name: &str, out: &mut Outbox) {
     if !session.document.has_mask() {
         return;
     }
-    let (mut on, entry) = (session.palette.keeps_within, Shortcut::KeepWithin.entry());
-    if ui.checkbox(&mut on, entry.name).on_hover_text(entry.about).changed() {
+    let mut on = session.palette.keeps_within;
+    if ui.checkbox(&mut on, name).on_hover_text(Shortcut::KeepWithin.entry().about).changed() {
         out.act(Action::SetKeepsWithin(on));
     }
 }

@@ -213,6 +213,12 @@ pub(super) fn within_mask(session: &Session) -> bool {
     session.document.stack().active().is_some_and(|layer| session.document.confines(layer).is_some())
 }
 
+/// Whether the mask is there for a tool that changes the layer only within it.
+fn is_selection(session: &Session) -> bool {
+    let changes_layers = matches!(session.tool, Tool::Bucket | Tool::Gradient | Tool::Transform);
+    (session.tool.is_paint() || changes_layers) && within_mask(session)
+}
+
 /// Whether masks and guides are left out of what the canvas shows: not while one of them is painted on.
 pub(super) fn hides_overlays(session: &Session, view: &ViewState) -> bool {
     let is_of_the_picture = |layer: &Arc<Layer>| layer.look.kind.is_of_the_picture();
@@ -237,7 +243,7 @@ fn marched(ui: &Ui, shows_mask: bool, view: &ViewState) -> f32 {
 }
 
 fn uniforms(ui: &Ui, scene: &Scene, split: Option<f32>, shows_mask: bool, marched: f32) -> CanvasUniforms {
-    let Scene { shown, placement, .. } = scene;
+    let Scene { session, shown, placement } = scene;
     let palette = Palette::of(ui);
     let ppp = placement.pixels_per_point;
     let canvas = placement.canvas_in_ui;
@@ -251,6 +257,8 @@ fn uniforms(ui: &Ui, scene: &Scene, split: Option<f32>, shows_mask: bool, marche
     };
     let whole = Bounds::whole(placement.extent);
     let part = if let Shown::Preview { over: Some((_, bounds)), .. } = shown { *bounds } else { whole };
+    // Where it keeps paint inside, colours are to be seen as they are: its edge says enough.
+    let (tint, hatch) = if is_selection(session) { Default::default() } else { (palette.mask, palette.mask_hatch) };
     CanvasUniforms {
         viewport: [
             (canvas.left() * ppp).round(),
@@ -268,8 +276,8 @@ fn uniforms(ui: &Ui, scene: &Scene, split: Option<f32>, shows_mask: bool, marche
         shadow: channels(palette.shadow),
         checker_light: channels(palette.checker_light),
         checker_dark: channels(palette.checker_dark),
-        mask_tint: channels(palette.mask),
-        mask_hatch: channels(palette.mask_hatch),
+        mask_tint: channels(tint),
+        mask_hatch: channels(hatch),
         mask_inner_line: channels(Color32::WHITE),
         mask_outer_line: channels(Color32::BLACK),
     }

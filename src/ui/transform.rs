@@ -289,7 +289,7 @@ pub(super) fn options_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, o
     let is_moving = view.moving.is_some();
     if !is_moving && within_mask(session) && content_of(session, view).is_none() {
         ui.label(RichText::new("Nothing on the layer is masked.").color(Palette::of(ui).text_weak));
-        keeps_within_ui(ui, session, out);
+        keeps_within_ui(ui, session, "Within the mask", out);
         return;
     }
     let was = view.moving.as_ref().map_or(Transform::around(Point::default()), |moving| moving.transform);
@@ -328,7 +328,7 @@ pub(super) fn options_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, o
     if icon_button(ui, Icon::Close, "Cancel", "Cancel  (Esc)", Look::enabled_if(is_moving)).clicked() {
         (view.moving, view.painting) = (None, None);
     }
-    keeps_within_ui(ui, session, out);
+    keeps_within_ui(ui, session, "Within the mask", out);
 }
 
 #[cfg(test)]

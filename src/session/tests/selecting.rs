@@ -174,7 +174,7 @@ fn a_picture_from_elsewhere_is_pasted_over_the_middle_of_the_mask_as_large_as_it
     assert_eq!([column(4), column(7)], [[[0, 200, 0, 255]; 2]; 2]);
     assert_eq!([column(3), column(8)], [[[0; 4]; 2]; 2]);
     let [from, to] = stage.session.document.stack().layers()[2].content().unwrap();
-    assert_eq!([from.y, to.y], [-13.0, 27.0], "what is outside of the canvas is kept");
+    assert_eq!([from.y, to.y].map(|y| y as i32), [-13, 27], "what is outside of the canvas is kept");
     stage.apply(Action::PastePicture(Picture::filled(Extent::new(8200, 8), [0, 200, 0, 255])));
     stage.until(|s| s.document.stack().layers().len() == 4);
     stage.hears("The pasted picture is 8200x8; it was scaled to 8192x8");
