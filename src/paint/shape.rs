@@ -39,6 +39,8 @@ pub enum Combine {
     Subtract,
     /// Keep everything else.
     Intersect,
+    /// Repaint it, and nothing else.
+    Replace,
 }
 
 impl Shape {
@@ -72,6 +74,7 @@ impl Combine {
             Self::Add => there.max(here),
             Self::Subtract => there.min(255 - here),
             Self::Intersect => there.min(here),
+            Self::Replace => here,
         };
         let coverage = mask.coverage().iter().zip(area.coverage()).map(|(&there, &here)| meet(there, here)).collect();
         Mask::from_coverage(mask.extent(), coverage).expect("as many bytes as the mask has")
@@ -199,5 +202,6 @@ mod tests {
         assert_eq!(met(Combine::Add), [200, 200, 255]);
         assert_eq!(met(Combine::Subtract), [0, 55, 55]);
         assert_eq!(met(Combine::Intersect), [0, 100, 200]);
+        assert_eq!(met(Combine::Replace), [200; 3]);
     }
 }

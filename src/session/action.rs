@@ -127,6 +127,8 @@ pub enum Action {
     SetPaintsIn(bool),
     /// Whether the mask keeps what changes a layer inside it.
     SetKeepsWithin(bool),
+    /// Whether an area that is masked takes the place of what was masked before.
+    SetMasksAnew(bool),
     /// Paint nothing into the next pictures while they are drawn.
     ForgetHints,
     /// Fill what looks like the pixel in this column and row.

@@ -27,13 +27,14 @@ pub(super) fn start(wake: Wake) -> Filler {
 }
 
 impl Session {
-    /// Fills what looks like this pixel.
+    /// Fills what looks like this pixel. Nothing where the mask keeps paint away from it.
     pub(super) fn fill(&mut self, x: u32, y: u32) {
         if !self.begin_painting() {
             return;
         }
         if self.lies_beside_mask(x, y) {
             self.tell_of_mask();
+            return;
         }
         let filling = Filling::new(&self.document, self.palette.bucket(), x, y);
         if self.document.extent().area() < LARGE {

@@ -27,6 +27,8 @@ pub struct PaintBox {
     pub paints_in: bool,
     /// Whether the mask keeps what changes a layer inside it.
     pub keeps_within: bool,
+    /// Whether an area that is masked takes the place of what was masked before.
+    pub masks_anew: bool,
 }
 
 /// What counts as looking like the pixel that was clicked.
@@ -82,6 +84,7 @@ impl Default for PaintBox {
             mask_opacity: 1.0,
             paints_in: true,
             keeps_within: true,
+            masks_anew: false,
         }
     }
 }

@@ -21,6 +21,7 @@ fn begun(ui: &Ui, response: &Response, scene: &Scene, view: &mut ViewState) -> O
         view.combine = match (modifiers.command, modifiers.shift) {
             (true, true) => Combine::Intersect,
             (true, false) => Combine::Subtract,
+            (false, _) if scene.session.palette.masks_anew => Combine::Replace,
             (false, _) => Combine::Add,
         };
     }

@@ -38,6 +38,13 @@ pub(super) fn options_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, o
         return;
     }
     let has_mask = session.document.has_mask();
+    if session.tool.is_shape() {
+        let mut anew = session.palette.masks_anew;
+        let about = "A new area takes the place of the mask; without it, it is masked besides what is";
+        if ui.checkbox(&mut anew, "Anew").on_hover_text(about).changed() {
+            out.act(Action::SetMasksAnew(anew));
+        }
+    }
     if session.tool == Tool::MaskWand {
         alike_ui(ui, session.palette.alike, out);
     }

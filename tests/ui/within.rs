@@ -110,3 +110,30 @@ fn what_is_masked_is_cut_and_pasted_back_where_it_was() {
     assert_eq!(window.session().document.stack().layers().len(), 2);
     assert_eq!((black(&window, 32), pixel(&window, 24, 24)), ((24..40).collect(), [255; 4]));
 }
+
+#[test]
+fn an_area_takes_the_place_of_the_mask_where_it_is_to() {
+    let mut window = masked_paper();
+    window.apply(Action::SetTool(Tool::MaskRectangle));
+    let masked =
+        |window: &Window| [(16, 16), (32, 32)].map(|(x, y)| window.session().document.mask().coverage()[y * 64 + x]);
+    window.click("Anew");
+    window.drag([-160.0, -160.0], [-96.0, -96.0]);
+    assert_eq!(masked(&window), [255, 0]);
+    window.click("Anew");
+    window.drag([-32.0, -32.0], [32.0, 32.0]);
+    assert_eq!(masked(&window), [255; 2]);
+}
+
+#[test]
+fn colours_within_the_mask_are_seen_as_they_are_while_one_paints_there() {
+    let mut window = masked_paper();
+    let with = |window: &mut Window, tool: Tool| {
+        window.apply(Action::SetTool(tool));
+        seen(window, [0.0, 0.0])
+    };
+    assert_eq!(with(&mut window, Tool::Gradient), [255; 3]);
+    assert_ne!(with(&mut window, Tool::MaskLasso), [255; 3]);
+    window.apply(Action::SetKeepsWithin(false));
+    assert_ne!(with(&mut window, Tool::Gradient), [255; 3]);
+}
