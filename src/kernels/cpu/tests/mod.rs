@@ -13,8 +13,9 @@ mod functions;
 /// Fewer cases where `narrower_vectors_pass_the_same_tests` runs them all again.
 fn config() -> Config {
     // Miri runs what is written for any machine, a thousand times slower: `MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-ignore-leaks
-    // -Zmiri-disable-stacked-borrows" RAYON_NUM_THREADS=1 cargo +nightly miri test --no-default-features --lib a_convolution`. What rayon's
-    // threads share does not pass the rules of aliasing that it tries out; what lies out of bounds or was never set it finds all the same.
+    // -Zmiri-disable-stacked-borrows" RAYON_NUM_THREADS=1 cargo +nightly miri test --no-default-features --lib kernels::cpu::tests::a`. What
+    // rayon's threads share does not pass the rules of aliasing that it tries out; what lies out of bounds or was never set it finds all the
+    // same.
     let cases = if cfg!(miri) {
         1
     } else if vector::Vectors::allowed() == vector::Vectors::All {
@@ -23,6 +24,11 @@ fn config() -> Config {
         6
     };
     Config { cases, failure_persistence: None, ..Config::default() }
+}
+
+/// A length of 1 up to `end`, shorter where Miri runs the tests.
+fn up_to(end: usize) -> std::ops::Range<usize> {
+    1..if cfg!(miri) { 2 + end / 8 } else { end }
 }
 
 /// Numbers in -1..1 that look random and are the same every time.
@@ -107,7 +113,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn a_product_is_the_sum_of_products(rows in 1..40usize, depth in 1..600usize, columns in 1..40usize, all in any::<bool>()) {
+    fn a_product_is_the_sum_of_products(rows in up_to(40), depth in up_to(600), columns in 1..40usize, all in any::<bool>()) {
         // Of the size that weights have, so that sums stay about as large as what is summed.
         let w: Vec<f32> = noise(columns * depth, 2).iter().map(|w| w / (depth as f32).sqrt()).collect();
         let a = noise(rows * depth, 1);
@@ -166,7 +172,7 @@ proptest! {
     }
 
     #[test]
-    fn a_gated_product_is_the_first_half_times_gelu_of_the_second(rows in 1..20usize, depth in 1..300usize, columns in 1..30usize) {
+    fn a_gated_product_is_the_first_half_times_gelu_of_the_second(rows in up_to(20), depth in up_to(300), columns in 1..30usize) {
         // Of the size that normalised tokens have: erf is kept to an absolute error, which large factors enlarge.
         let w: Vec<f32> = noise(2 * columns * depth, 2).iter().map(|w| w / (depth as f32).sqrt()).collect();
         let (a, bias) = (noise(rows * depth, 1), noise(2 * columns, 3));
@@ -238,8 +244,8 @@ proptest! {
 
     #[test]
     fn attention_is_the_weighted_mean_of_values(
-        (batch, heads, width) in (1..3usize, 1..4usize, 1..50usize),
-        (queries, keys) in (1..120usize, 1..600usize),
+        (batch, heads, width) in (1..3usize, 1..4usize, up_to(50)),
+        (queries, keys) in (up_to(120), up_to(600)),
         causal in any::<bool>(),
     ) {
         let channels = heads * width;
@@ -279,7 +285,7 @@ proptest! {
     }
 
     #[test]
-    fn norms_have_mean_and_variance_as_defined(batch in 1..3usize, pixels in 1..200usize, groups in 1..5usize, each in 1..40usize) {
+    fn norms_have_mean_and_variance_as_defined(batch in 1..3usize, pixels in up_to(200), groups in 1..5usize, each in 1..40usize) {
         let channels = groups * each;
         // A mean that is large beside the spread shows what cancels.
         let x: Vec<f32> = noise(batch * pixels * channels, 1).iter().map(|x| x + 20.0).collect();
