@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -28,6 +29,8 @@ KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "17179869184",
 
 # How long one computes a case again and again in each of its turns, after a pass to warm up: once at least.
 LEAST_S = 2.0
+# Who takes longer for a pass does not have to show it again; a picture that takes longer is not waited for.
+PATIENCE_S, PICTURE_PATIENCE_S = 30.0, 600.0
 
 # Name: (its worker, what its environment has).
 RIVALS = {
@@ -146,12 +149,15 @@ class Race:
         for round_ in range(self.given.rounds):
             for name in self.starters(case):
                 limits.append(limit_of(limit))
+                if name in turns and max(turns[name][0].taken_s) > PATIENCE_S:
+                    continue
                 try:
                     turn, peak, outputs[name] = self.turn(name, case)
                 except RuntimeError as error:
                     print(f"  {name} does not run: {error}; see {self.logs}", flush=True)
                     continue
-                print(f"  round {round_ + 1}: {name} is loaded after {turn.load_s:.1f} s and takes {turn.taken_s}", flush=True)
+                passes = f"{len(turn.taken_s)} of {statistics.median(turn.taken_s):.3f} s"
+                print(f"  round {round_ + 1}: {name} is loaded after {turn.load_s:.1f} s, then {passes}", flush=True)
                 turns.setdefault(name, []).append(turn)
                 peaks[name] = max(peaks.get(name, 0), peak)
         limit.end()
@@ -164,14 +170,15 @@ class Race:
         command, env = self.command(name, case)
         with self.log(name, case) as log:
             worker = Worker(command, env, log)
-            first, taken = float(worker.ask("run")), []
+            first = float(worker.ask("run"))
+            taken = [first] if first > PATIENCE_S else []
             while sum(taken) < LEAST_S:
                 taken.append(float(worker.ask("run")))
             peak, output = worker.peak_mib(), self.output(worker)
             worker.end()
         # The first time, memory is taken and weights are laid out: that is still loading.
         load_s = worker.loaded_s + max(0.0, first - statistics.median(taken))
-        return Turn(load_s, [round(seconds, 4) for seconds in taken]), peak, output
+        return Turn(load_s, taken), peak, output
 
     def output(self, worker):
         import numpy
@@ -190,11 +197,15 @@ class Race:
                 png.unlink(missing_ok=True)
                 command, env = self.command(name, case, png)
                 started = time.perf_counter()
-                process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=self.log(name, case))
+                with self.log(name, case) as log:
+                    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=log)
+                patience = threading.Timer(PICTURE_PATIENCE_S, process.kill)
+                patience.start()
                 _, _, usage = os.wait4(process.pid, 0)
+                patience.cancel()
                 taken = time.perf_counter() - started
                 if not png.is_file():
-                    print(f"  {name} painted nothing; see {self.logs}", flush=True)
+                    print(f"  {name} painted nothing in {taken:.0f} s; see {self.logs}", flush=True)
                     continue
                 print(f"  round {round_ + 1}: {name} {taken:.1f} s", flush=True)
                 seconds.setdefault(name, []).append(taken)
