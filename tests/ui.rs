@@ -48,6 +48,8 @@ mod keys;
 mod layers;
 #[path = "ui/leaving.rs"]
 mod leaving;
+#[path = "ui/models.rs"]
+mod models;
 #[path = "ui/paint_in.rs"]
 mod paint_in;
 #[path = "ui/panels.rs"]
@@ -64,88 +66,104 @@ struct Window {
     home: Arc<tempfile::TempDir>,
 }
 
+/// What a window is opened with.
+struct Setup {
+    home: Arc<tempfile::TempDir>,
+    size: [f32; 2],
+    theme: Theme,
+    /// What dialogs answer.
+    chosen: Option<PathBuf>,
+    models: Vec<Model>,
+    upscalers: Vec<Upscale>,
+    controlnets: Vec<ControlNetChoice>,
+    clip: Option<Clip>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        let defaults = Defaults {
+            extent: EXTENT,
+            steps: 20,
+            sampler: SamplerName::DpmPlusPlus2M,
+            schedule: ScheduleName::Karras,
+            guidance_scale: 4.0,
+        };
+        Self {
+            home: Arc::new(tempfile::tempdir().unwrap()),
+            size: [1280.0, 800.0],
+            theme: Theme::Dark,
+            chosen: None,
+            models: vec![Model::new("bozzetto", "Ships with Sfumato", &defaults)],
+            upscalers: Vec::new(),
+            controlnets: vec![ControlNetChoice { name: "Bozzetto lines".into(), models: vec!["bozzetto".into()] }],
+            clip: None,
+        }
+    }
+}
+
+impl Setup {
+    /// A window whose engine has said nothing yet.
+    fn open(self) -> Window {
+        let Self { home, size, theme, chosen, models, upscalers, controlnets, clip } = self;
+        let paths = Paths::in_one_folder(home.path());
+        let peers = Arc::new(Mutex::new(Vec::new()));
+        let tell = peers.clone();
+        let mut settings = Settings::default();
+        settings.theme = theme;
+        let mut harness = Harness::builder()
+            .with_size(size)
+            .with_os(egui::os::OperatingSystem::Nix)
+            .with_max_steps(12)
+            .wgpu()
+            .build_eframe(move |cc| {
+                let session = Session::open(Opening {
+                    paths,
+                    settings,
+                    models,
+                    precisions: vec![Precision::F32],
+                    upscalers,
+                    controlnets,
+                    clip,
+                    engine: Box::new(move || {
+                        let (client, peer) = engine::channel(|| ());
+                        tell.lock().unwrap().push(peer);
+                        client
+                    }),
+                    wake: Arc::new(|| ()),
+                    entropy: 1,
+                });
+                let app = App::new(cc, session, Box::new(Chosen(chosen)), "CPU").unwrap();
+                // A graphics card would draw all of it each time.
+                if cc.egui_ctx.plugin_opt::<KeptWindow>().is_none() {
+                    KeptWindow::install(&cc.egui_ctx, cc.wgpu_render_state.as_ref().unwrap());
+                }
+                app
+            });
+        harness.run();
+        let peer = peers.lock().unwrap().pop().expect("the session starts an engine");
+        Window { harness, peer, home }
+    }
+
+    /// A window in which painting can begin.
+    fn ready(self) -> Window {
+        let mut window = self.open();
+        window.tell(Event::ModelLoaded { model: "bozzetto".into(), seconds: 0.1 });
+        window.wait("the gallery to be listed", |session| !session.results.is_loading);
+        window
+    }
+}
+
 fn window() -> Window {
-    window_of([1280.0, 800.0], Theme::Dark, None)
+    Setup::default().ready()
 }
 
 fn window_of(size: [f32; 2], theme: Theme, chosen: Option<PathBuf>) -> Window {
-    window_with(size, theme, chosen, Vec::new())
-}
-
-fn window_with(size: [f32; 2], theme: Theme, chosen: Option<PathBuf>, upscalers: Vec<Upscale>) -> Window {
-    window_through(size, theme, chosen, upscalers, None)
-}
-
-fn window_through(
-    size: [f32; 2],
-    theme: Theme,
-    chosen: Option<PathBuf>,
-    upscalers: Vec<Upscale>,
-    clip: Option<Clip>,
-) -> Window {
-    window_at(Arc::new(tempfile::tempdir().unwrap()), size, theme, chosen, upscalers, clip)
+    Setup { size, theme, chosen, ..Setup::default() }.ready()
 }
 
 /// Another window beside this one: the person's folders are the same.
 fn window_beside(first: &Window) -> Window {
-    window_at(first.home.clone(), [1280.0, 800.0], Theme::Dark, None, Vec::new(), None)
-}
-
-fn window_at(
-    home: Arc<tempfile::TempDir>,
-    size: [f32; 2],
-    theme: Theme,
-    chosen: Option<PathBuf>,
-    upscalers: Vec<Upscale>,
-    clip: Option<Clip>,
-) -> Window {
-    let paths = Paths::in_one_folder(home.path());
-    let peers = Arc::new(Mutex::new(Vec::new()));
-    let defaults = Defaults {
-        extent: EXTENT,
-        steps: 20,
-        sampler: SamplerName::DpmPlusPlus2M,
-        schedule: ScheduleName::Karras,
-        guidance_scale: 4.0,
-    };
-    let tell = peers.clone();
-    let mut settings = Settings::default();
-    settings.theme = theme;
-    let mut harness = Harness::builder()
-        .with_size(size)
-        .with_os(egui::os::OperatingSystem::Nix)
-        .with_max_steps(12)
-        .wgpu()
-        .build_eframe(move |cc| {
-            let session = Session::open(Opening {
-                paths,
-                settings,
-                models: vec![Model::new("bozzetto", "Ships with Sfumato", &defaults)],
-                precisions: vec![Precision::F32],
-                upscalers,
-                controlnets: vec![ControlNetChoice { name: "Bozzetto lines".into(), models: vec!["bozzetto".into()] }],
-                clip,
-                engine: Box::new(move || {
-                    let (client, peer) = engine::channel(|| ());
-                    tell.lock().unwrap().push(peer);
-                    client
-                }),
-                wake: Arc::new(|| ()),
-                entropy: 1,
-            });
-            let app = App::new(cc, session, Box::new(Chosen(chosen)), "CPU").unwrap();
-            // A graphics card would draw all of it each time.
-            if cc.egui_ctx.plugin_opt::<KeptWindow>().is_none() {
-                KeptWindow::install(&cc.egui_ctx, cc.wgpu_render_state.as_ref().unwrap());
-            }
-            app
-        });
-    harness.run();
-    let peer = peers.lock().unwrap().pop().expect("the session starts an engine");
-    let mut window = Window { harness, peer, home };
-    window.tell(Event::ModelLoaded { model: "bozzetto".into(), seconds: 0.1 });
-    window.wait("the gallery to be listed", |session| !session.results.is_loading);
-    window
+    Setup { home: first.home.clone(), ..Setup::default() }.ready()
 }
 
 impl Window {
@@ -793,7 +811,7 @@ fn look(window: &mut Window, degrees: f32, fit: f32) {
 #[test]
 fn results_are_found_by_what_they_show_and_listed_best_fitting_first() {
     let clip = Clip { name: "Bozzetto CLIP".into(), fingerprint: "f00d".into() };
-    let mut window = window_through([1280.0, 800.0], Theme::Dark, None, Vec::new(), Some(clip));
+    let mut window = Setup { clip: Some(clip), ..Setup::default() }.ready();
     for (prompt, degrees, fit) in [("a red apple", 0.0, 0.25), ("a red apple", 20.0, 0.5), ("a blue boat", 80.0, 0.75)]
     {
         window.write_prompt(prompt);
@@ -933,7 +951,7 @@ fn a_failed_job_is_a_notice_and_the_next_one_goes_on() {
 fn window_with_upscalers() -> Window {
     let upscaler = |name: &str, factor| Upscale { upscaler: name.into(), factor, refine: None };
     let upscalers = vec![upscaler("Bozzetto 4x", 4.0), upscaler("sharp", 2.0)];
-    window_with([1280.0, 800.0], Theme::Dark, None, upscalers)
+    Setup { upscalers, ..Setup::default() }.ready()
 }
 
 #[test]
