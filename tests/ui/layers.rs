@@ -1,4 +1,4 @@
-//! Layers get other names.
+//! Layers in their panel: added, hidden, locked, merged and given other names.
 
 use super::*;
 
@@ -82,4 +82,27 @@ fn a_stroke_that_ends_a_name_is_not_lost() {
     window.harness.get_by_label("Layer: Sky");
     assert_eq!(seen(&mut window, [0.0, 0.0]), [250, 240, 10]);
     assert!(window.harness.query_by_label_contains("paint it again").is_none());
+}
+
+#[test]
+fn layers_are_added_hidden_locked_and_merged_in_the_panel() {
+    let mut window = window();
+    window.drop_picture(EXTENT);
+    window.apply(Action::SetColour([250, 240, 10]));
+    window.press(Modifiers::NONE, Key::B);
+    window.click("Add a layer");
+    window.drag([-60.0, 0.0], [60.0, 0.0]);
+    assert_eq!(seen(&mut window, [0.0, 0.0]), [250, 240, 10]);
+    window.click("Hide Layer 1");
+    assert_ne!(seen(&mut window, [0.0, 0.0]), [250, 240, 10]);
+    window.drag([-60.0, 20.0], [60.0, 20.0]);
+    window.harness.get_by_label_contains("is hidden: show it, or choose another");
+    window.click("Show Layer 1");
+    window.click("Lock Layer 1");
+    window.drag([-60.0, 20.0], [60.0, 20.0]);
+    window.harness.get_by_label_contains("is locked: unlock it, or choose another");
+    window.click("Unlock Layer 1");
+    window.click("Merge down");
+    assert_eq!(window.session().document.stack().layers().len(), 1);
+    assert_eq!(seen(&mut window, [0.0, 0.0]), [250, 240, 10]);
 }

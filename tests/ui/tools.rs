@@ -215,3 +215,92 @@ fn two_strokes_within_one_frame_are_two_and_nothing_of_the_way_between_is_painte
     window.press(Modifiers::COMMAND, Key::Z);
     assert_eq!(black(&window), [19, 20, 21, 22, 23, 24]);
 }
+
+#[test]
+fn holding_space_moves_the_view_whatever_the_tool() {
+    let mut window = window();
+    window.drop_picture(EXTENT);
+    window.press(Modifiers::NONE, Key::M);
+    let before = window.harness.state().view.placement.unwrap().picture_in_ui();
+    window.harness.key_down(Key::Space);
+    window.harness.step();
+    window.drag([0.0, 0.0], [40.0, 24.0]);
+    window.harness.key_up(Key::Space);
+    window.harness.run();
+    let after = window.harness.state().view.placement.unwrap().picture_in_ui();
+    assert_eq!(after.min - before.min, vec2(40.0, 24.0));
+    assert!(window.session().document.mask().is_empty());
+    window.press(Modifiers::COMMAND, Key::Num1);
+    assert!((window.harness.state().view.placement.unwrap().scale - 1.0).abs() < f32::EPSILON);
+    window.press(Modifiers::COMMAND, Key::Num0);
+    assert_eq!(window.harness.state().view.placement.unwrap().picture_in_ui(), before);
+}
+
+#[test]
+fn on_an_empty_canvas_one_paints_on_paper_and_that_is_what_is_painted_from() {
+    let mut window = window();
+    window.apply(Action::SetColour([200, 30, 40]));
+    window.press(Modifiers::NONE, Key::B);
+    window.drag([-60.0, 0.0], [60.0, 0.0]);
+    assert_eq!(seen(&mut window, [0.0, 0.0]), [200, 30, 40]);
+    assert_eq!(seen(&mut window, [0.0, -150.0]), [255, 255, 255]);
+    assert_eq!(window.session().document.stack().layers().len(), 2);
+    window.harness.get_by_label("Layer: Layer 1");
+    window.harness.get_by_label("Painted with #c81e28");
+    window.click("Generate");
+    let input = window.job().request.input.unwrap();
+    assert_eq!(input.picture.extent(), EXTENT);
+    assert_eq!(input.picture.rgba().as_chunks::<4>().0[32 * 64 + 32], [200, 30, 40, 255]);
+    window.press(Modifiers::COMMAND, Key::Z);
+    assert_eq!(seen(&mut window, [0.0, 0.0]), [255, 255, 255]);
+    window.press(Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::Z);
+    assert_eq!(seen(&mut window, [0.0, 0.0]), [200, 30, 40]);
+    window.press(Modifiers::NONE, Key::E);
+    window.drag([-60.0, 0.0], [60.0, 0.0]);
+    assert_eq!(seen(&mut window, [0.0, 0.0]), [255, 255, 255], "the eraser takes off the layer, not the paper");
+}
+
+#[test]
+fn a_stroke_of_the_brush_is_seen_before_the_button_is_released_and_escape_takes_it_back() {
+    let mut window = window();
+    window.drop_picture(EXTENT);
+    window.apply(Action::SetColour([10, 250, 20]));
+    window.press(Modifiers::NONE, Key::B);
+    let middle = window.canvas();
+    window.harness.drag_at(middle - vec2(60.0, 0.0));
+    window.harness.step();
+    window.harness.hover_at(middle + vec2(60.0, 0.0));
+    window.harness.step();
+    assert_eq!(seen(&mut window, [-30.0, 0.0]), [10, 250, 20]);
+    assert_eq!(window.session().document.revision(), 1, "only the picture was opened");
+    window.press(Modifiers::NONE, Key::Escape);
+    window.harness.drop_at(middle + vec2(60.0, 0.0));
+    window.harness.run();
+    assert_ne!(seen(&mut window, [-30.0, 0.0]), [10, 250, 20]);
+    assert_eq!(window.session().document.revision(), 1);
+}
+
+#[test]
+fn the_eyedropper_and_the_bucket_work_where_they_are_clicked() {
+    let mut window = window();
+    window.apply(Action::SetColour([10, 20, 230]));
+    window.press(Modifiers::NONE, Key::B);
+    window.drag([-60.0, 0.0], [60.0, 0.0]);
+    window.apply(Action::SetColour([240, 200, 0]));
+    window.press(Modifiers::NONE, Key::K);
+    window.drag([0.0, -150.0], [0.0, -150.0]);
+    assert_eq!(seen(&mut window, [0.0, -150.0]), [240, 200, 0]);
+    assert_eq!(seen(&mut window, [0.0, 0.0]), [10, 20, 230]);
+    window.press(Modifiers::NONE, Key::I);
+    window.drag([0.0, 0.0], [0.0, 0.0]);
+    assert_eq!(window.session().palette.colour, [10, 20, 230]);
+    window.press(Modifiers::NONE, Key::X);
+    assert_eq!(window.session().palette.other_colour, [10, 20, 230]);
+    // What lies over the picture has no colour of it.
+    window.press(Modifiers::NONE, Key::Q);
+    window.drag([-60.0, 0.0], [60.0, 0.0]);
+    assert_ne!(seen(&mut window, [0.0, 0.0]), [10, 20, 230]);
+    window.press(Modifiers::NONE, Key::I);
+    window.drag([0.0, 0.0], [0.0, 0.0]);
+    assert_eq!(window.session().palette.colour, [10, 20, 230]);
+}

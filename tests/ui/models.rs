@@ -1,28 +1,9 @@
-//! Choosing models and getting them, in the window, on a software graphics adapter.
-#![cfg(feature = "gui")]
-#![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
+//! Choosing models and getting them.
 
-use egui_kittest::Harness;
-use egui_kittest::kittest::Queryable;
-use sfumato::app::{App, Dialogs, Question};
+use super::*;
 use sfumato::checkpoints::download::Progress;
 use sfumato::checkpoints::{BytesRead, WeightBytes};
-use sfumato::diffusion::{Defaults, Precision, SamplerName, ScheduleName};
-use sfumato::engine::{self, Command, Peer};
-use sfumato::geom::Extent;
-use sfumato::session::{Action, Details, Download, KnownVae, Model, Opening, Session};
-use sfumato::settings::{Paths, Settings, Theme};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
-
-/// Nobody answers.
-struct Silent;
-
-impl Dialogs for Silent {
-    fn ask(&self, _question: &Question) -> Option<PathBuf> {
-        None
-    }
-}
+use sfumato::session::{Details, Download, KnownVae};
 
 fn model(name: &str, kind: &str, megabytes: u64, side: u32, preview: Option<PathBuf>) -> Model {
     let defaults = Defaults {
@@ -44,15 +25,10 @@ fn model(name: &str, kind: &str, megabytes: u64, side: u32, preview: Option<Path
     Model { details: Some(details), ..Model::new(name, "", &defaults) }
 }
 
-struct Window {
-    harness: Harness<'static, App>,
-    peer: Peer,
-    home: tempfile::TempDir,
-}
-
-fn window(theme: Theme) -> Window {
-    let home = tempfile::tempdir().unwrap();
-    let preview = home.path().join("dreamshaper.png");
+/// A window with models to choose from, whose engine has said nothing yet.
+fn window_with_models(theme: Theme) -> Window {
+    let setup = Setup { theme, controlnets: Vec::new(), ..Setup::default() };
+    let preview = setup.home.path().join("dreamshaper.png");
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     std::fs::copy(root.join("assets/models/bozzetto/things.jpg"), preview.with_extension("jpg")).unwrap();
     let models = vec![
@@ -66,69 +42,14 @@ fn window(theme: Theme) -> Window {
             "the weights are cut short: 12 bytes instead of 2132000000; copy or download the file anew",
         ),
     ];
-    let paths = Paths::in_one_folder(home.path());
-    let peers = Arc::new(Mutex::new(Vec::new()));
-    let tell = Arc::clone(&peers);
-    let mut settings = Settings::default();
-    settings.theme = theme;
-    let mut harness = Harness::builder()
-        .with_size([1280.0, 800.0])
-        .with_os(egui::os::OperatingSystem::Nix)
-        .with_max_steps(12)
-        .wgpu()
-        .build_eframe(move |cc| {
-            let mut session = Session::open(Opening {
-                paths,
-                settings,
-                models,
-                precisions: vec![Precision::F32],
-                upscalers: Vec::new(),
-                controlnets: Vec::new(),
-                clip: None,
-                engine: Box::new(move || {
-                    let (client, peer) = engine::channel(|| ());
-                    tell.lock().unwrap().push(peer);
-                    client
-                }),
-                wake: Arc::new(|| ()),
-                entropy: 1,
-            });
-            session.memory = Some(8_000_000_000);
-            session.draft.seed = 7;
-            App::new(cc, session, Box::new(Silent), "CPU").unwrap()
-        });
-    harness.run();
-    let peer = peers.lock().unwrap().pop().unwrap();
-    Window { harness, peer, home }
+    let mut window = Setup { models, ..setup }.open();
+    let session = &mut window.harness.state_mut().session;
+    session.memory = Some(8_000_000_000);
+    session.draft.seed = 7;
+    window
 }
 
 impl Window {
-    fn session(&self) -> &Session {
-        &self.harness.state().session
-    }
-
-    fn click(&mut self, label: &str) {
-        self.harness.get_by_label(label).click();
-        self.harness.run();
-    }
-
-    fn until(&mut self, what: &str, is_so: impl Fn(&Session) -> bool) {
-        for _ in 0..2000 {
-            self.harness.step();
-            if is_so(self.session()) {
-                return;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        }
-        panic!("{what} never came about");
-    }
-
-    fn snapshot(&mut self, name: &str) {
-        self.harness.remove_cursor();
-        self.harness.run_ok();
-        self.harness.snapshot(name);
-    }
-
     /// The models that the engine was told to load.
     fn loaded(&self) -> Vec<String> {
         let commands = std::iter::from_fn(|| self.peer.try_command());
@@ -140,10 +61,10 @@ impl Window {
 
 #[test]
 fn a_model_is_found_by_words_and_chosen_by_what_is_said_of_it() {
-    let mut window = window(Theme::Dark);
+    let mut window = window_with_models(Theme::Dark);
     window.click("Model");
-    window.until("the picture of a model", |session| session.previews.contains_key("dreamshaper_8"));
-    window.snapshot("models_dark");
+    window.wait("the picture of a model", |session| session.previews.contains_key("dreamshaper_8"));
+    snapshot(&mut window, "models_dark");
     assert!(window.harness.query_by_label("half-a-file").is_some());
     // The search has the focus.
     window.harness.event(egui::Event::Text("xl".into()));
@@ -158,7 +79,7 @@ fn a_model_is_found_by_words_and_chosen_by_what_is_said_of_it() {
 
 #[test]
 fn enter_takes_the_first_model_that_is_found_and_the_arrows_another() {
-    let mut window = window(Theme::Dark);
+    let mut window = window_with_models(Theme::Dark);
     window.click("Model");
     window.harness.event(egui::Event::Text("stable".into()));
     window.harness.run_ok();
@@ -189,7 +110,7 @@ fn enter_takes_the_first_model_that_is_found_and_the_arrows_another() {
 
 #[test]
 fn the_window_to_get_models_is_whole_at_once_and_says_in_it_why_one_did_not_come() {
-    let mut window = window(Theme::Dark);
+    let mut window = window_with_models(Theme::Dark);
     // Nobody listens there.
     window.harness.state_mut().session.settings.hub = Some("http://127.0.0.1:9".into());
     window.click("Model");
@@ -199,7 +120,7 @@ fn the_window_to_get_models_is_whole_at_once_and_says_in_it_why_one_did_not_come
     assert!(bottom(&window, "Get SDXL Turbo") < others.top(), "all are seen, and the field under them");
     window.click("Get SDXL Turbo");
     let complains = |session: &Session| session.notices.iter().any(|notice| notice.text.contains("was not downloaded"));
-    window.until("the complaint", complains);
+    window.wait("the complaint", complains);
     window.harness.run_ok();
     let said = |window: &Window| window.harness.query_all_by_label_contains("cannot be reached").count();
     assert_eq!(said(&window), 2, "on the canvas, and in its row");
@@ -211,7 +132,7 @@ fn the_window_to_get_models_is_whole_at_once_and_says_in_it_why_one_did_not_come
 
 #[test]
 fn models_to_begin_with_are_offered_with_what_they_need_and_how_far_they_are() {
-    let mut window = window(Theme::Light);
+    let mut window = window_with_models(Theme::Light);
     window.click("Model");
     window.click("Get models\u{2026}");
     let mut download = Download::new("stable-diffusion-v1-5/stable-diffusion-v1-5");
@@ -220,7 +141,7 @@ fn models_to_begin_with_are_offered_with_what_they_need_and_how_far_they_are() {
     download.bytes_per_second = Some(9_000_000.0);
     window.harness.state_mut().session.downloads.push(download);
     window.harness.run();
-    window.snapshot("get_models_light");
+    snapshot(&mut window, "get_models_light");
     window.click("Cancel");
     assert!(window.session().downloads[0].is_cancelled);
     window.harness.key_press(egui::Key::Escape);
@@ -230,18 +151,18 @@ fn models_to_begin_with_are_offered_with_what_they_need_and_how_far_they_are() {
 
 #[test]
 fn a_model_that_is_dropped_is_used_and_looked_for_from_then_on() {
-    let mut window = window(Theme::Dark);
+    let mut window = window_with_models(Theme::Dark);
     let bozzetto = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models/bozzetto");
     let sketch = bozzetto.join("bozzetto-4-steps");
     window.harness.state_mut().session.apply(Action::AddModel(sketch.clone()));
-    window.until("the model", |session| session.draft.model == "bozzetto-4-steps");
+    window.wait("the model", |session| session.draft.model == "bozzetto-4-steps");
     assert_eq!(window.session().settings.model_folders, [sketch]);
     assert!(window.loaded().contains(&"bozzetto-4-steps".to_owned()));
 
     let nothing = window.home.path().join("nothing");
     std::fs::create_dir(&nothing).unwrap();
     window.harness.state_mut().session.apply(Action::AddModel(nothing));
-    window.until("the complaint", |session| {
+    window.wait("the complaint", |session| {
         session.notices.iter().any(|notice| notice.text.contains("There is no model in"))
     });
 }
@@ -252,7 +173,7 @@ fn vae(name: &str) -> KnownVae {
 
 #[test]
 fn what_a_model_takes_from_elsewhere_is_chosen_beside_it() {
-    let mut window = window(Theme::Light);
+    let mut window = window_with_models(Theme::Light);
     assert!(window.harness.query_by_label("VAE").is_none());
     let session = &mut window.harness.state_mut().session;
     session.models.push(Model {

@@ -1,0 +1,100 @@
+//! What is done with results.
+
+use super::*;
+
+#[test]
+fn the_bar_over_a_result_leads_on_from_it_and_back() {
+    let mut window = window();
+    window.drop_picture(EXTENT);
+    window.click("Generate");
+    let job = window.job();
+    window.finish(&job);
+    window.click("Back");
+    assert!(matches!(window.session().canvas(), Shown::Document(_)));
+    assert!(window.harness.query_by_label("A result").is_none());
+    window.click("Close the picture");
+    window.harness.get_by_label_contains("Result: ").click();
+    window.harness.run_ok();
+    window.wait("the result", |session| matches!(session.canvas(), Shown::Result(..)));
+    window.harness.get_by_label("A result");
+    assert!(window.harness.query_by_label("Back").is_none(), "there is nothing to go back to");
+    window.click("Start from this");
+    window.wait("the picture", |session| session.document.picture().is_some());
+    assert!(matches!(window.session().canvas(), Shown::Document(_)));
+}
+
+#[test]
+fn recall_puts_the_settings_of_a_result_back_into_the_panel() {
+    let mut window = window();
+    window.write_prompt("a blue vase");
+    window.harness.state_mut().session.draft.steps = 11;
+    window.click("Generate");
+    let job = window.job();
+    window.finish(&job);
+    window.write_prompt("something else");
+    window.harness.state_mut().session.draft.steps = 30;
+    window.apply(Action::HideResult);
+    window.harness.get_by_label("Result: a blue vase").click_secondary();
+    window.harness.run_ok();
+    window.harness.get_by_label_contains("Use its settings").click();
+    window.harness.run_ok();
+    window.wait("the settings", |session| session.draft.prompt == "a blue vase");
+    assert_eq!(window.session().draft.steps, 11);
+    assert_eq!(window.session().draft.seed, job.request.seed);
+}
+
+#[test]
+fn arrows_walk_through_the_results_and_delete_takes_the_shown_one_away() {
+    let mut window = window();
+    for prompt in ["older", "newer"] {
+        window.write_prompt(prompt);
+        window.press(Modifiers::COMMAND, Key::Enter);
+        let job = window.job();
+        window.finish(&job);
+    }
+    let prompt_shown = |window: &Window| {
+        let results = &window.session().results;
+        results.shown.and_then(|id| results.get(id)).map(|item| item.prompt.clone())
+    };
+    window.press(Modifiers::NONE, Key::Escape);
+    assert_eq!(prompt_shown(&window).as_deref(), Some("newer"));
+    window.press(Modifiers::NONE, Key::ArrowRight);
+    window.wait("the older result", |session| {
+        session.results.shown.and_then(|id| session.results.get(id)).is_some_and(|item| item.prompt == "older")
+    });
+    window.press(Modifiers::NONE, Key::ArrowLeft);
+    window.wait("the newer result", |session| {
+        session.results.shown.and_then(|id| session.results.get(id)).is_some_and(|item| item.prompt == "newer")
+    });
+    window.wait("both to be saved", |session| {
+        session.results.items.iter().all(|item| matches!(item.kept, sfumato::session::Kept::InGallery(_)))
+    });
+    window.press(Modifiers::NONE, Key::Delete);
+    window.wait("the result to be gone", |session| session.results.items.len() == 1);
+}
+
+#[test]
+fn a_result_is_applied_as_a_layer_with_enter_and_started_from_with_shift() {
+    let mut window = window();
+    window.drop_picture(EXTENT);
+    window.write_prompt("a pear");
+    window.click("Generate");
+    let job = window.job();
+    window.finish(&job);
+    window.harness.remove_cursor();
+    if let Some(id) = window.harness.ctx.memory(egui::Memory::focused) {
+        window.harness.ctx.memory_mut(|m| m.surrender_focus(id));
+    }
+    window.press(Modifiers::NONE, Key::Enter);
+    window.wait("the layer", |session| session.document.stack().layers().len() == 2);
+    let layers = |window: &Window| -> Vec<String> {
+        window.session().document.stack().layers().iter().map(|layer| layer.look.name.clone()).collect()
+    };
+    assert_eq!(layers(&window), ["dropped.png", "a pear"]);
+    assert!(matches!(window.session().canvas(), Shown::Document(_)));
+    window.harness.get_by_label_contains("Result: ").click();
+    window.harness.run_ok();
+    window.wait("the result", |session| matches!(session.canvas(), Shown::Result(..)));
+    window.click("Start from this");
+    window.wait("the picture", |session| session.document.stack().layers().len() == 1);
+}
