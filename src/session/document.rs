@@ -9,7 +9,8 @@ use crate::diffusion::{Request, Upscale};
 use crate::geom::{Bounds, Extent};
 use crate::metadata::{Found, Imported};
 use crate::paint::{
-    Beside, Document, Edit, Frame, LayerEdit, LayerId, LayerKind, LayerLook, MaskEdit, Painting, Stack, Tiles, Tool,
+    self, Beside, Document, Edit, Frame, LayerEdit, LayerId, LayerKind, LayerLook, MaskEdit, Painting, Stack, Tiles,
+    Tool,
 };
 use crate::pixels::{Format, Mask, Picture};
 use crate::project::{self, Kind, Project};
@@ -48,6 +49,9 @@ impl Session {
         self.document.keep_beside(self.beside());
         match self.document.apply(edit) {
             Ok(_) => self.view_document(),
+            Err(error @ paint::Error::NextToNothing) => {
+                self.notices.passing(sentence(&error.to_string()));
+            }
             Err(error) => {
                 self.notices.error(sentence(&error.to_string()));
             }
