@@ -175,6 +175,25 @@ fn the_bar_over_a_result_is_whole_in_a_small_window() {
 }
 
 #[test]
+fn the_bar_that_paints_covers_nothing_of_a_picture_that_is_fitted() {
+    let mut window = window();
+    // So high that it reaches as far down as any.
+    window.drop_picture(Extent::new(400, 904));
+    let picture = |window: &Window| window.harness.state().view.placement.unwrap().picture_in_ui();
+    let fitted = picture(&window);
+    let canvas = window.harness.get_by_label_contains("Canvas,").rect();
+    let button = window.harness.get_by_label("Refine 75 % on the canvas").rect();
+    // Around the button the bar has a margin of two points, and a line.
+    assert!(button.top() - 3.0 >= fitted.bottom(), "{button:?} over {fitted:?}");
+    assert!(button.bottom() + 3.0 <= canvas.bottom(), "{button:?} in {canvas:?}");
+    window.press(Modifiers::COMMAND, Key::Enter);
+    let job = window.job();
+    window.finish(&job);
+    assert!(window.harness.get_by_label("Apply").rect().bottom() <= fitted.top());
+    assert_eq!(picture(&window), fitted, "nothing moves when a bar comes");
+}
+
+#[test]
 fn a_layer_is_added_by_the_same_place_again_and_again() {
     let mut window = window();
     window.drop_picture(EXTENT);
