@@ -63,6 +63,8 @@ mod paint_in;
 mod panels;
 #[path = "ui/parts.rs"]
 mod parts;
+#[path = "ui/paths.rs"]
+mod paths;
 #[path = "ui/prompts.rs"]
 mod prompts;
 #[path = "ui/results.rs"]

@@ -1,7 +1,9 @@
 //! Asking for files. Native dialogs block, so each runs on a thread of its own and leaves what was chosen in an inbox.
 
 use crate::pixels::Format;
+use crate::project::Kind;
 use crate::session::Action;
+use crate::ui::{FileFor, PathAsk};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -18,6 +20,17 @@ pub enum Question {
     Guide,
     /// Where to write a picture, or a project if this name, which is offered, is that of one.
     Save(String),
+}
+
+impl Question {
+    const fn title(&self) -> &'static str {
+        match self {
+            Self::Picture => "Open",
+            Self::Mask => "Open a mask",
+            Self::Guide => "Open a picture that guides",
+            Self::Save(_) => "Save as",
+        }
+    }
 }
 
 /// How the person is asked for files.
@@ -39,20 +52,16 @@ const PICTURES: &[&str] = &["png", "jpg", "jpeg", "webp", "tif", "tiff"];
 
 impl Dialogs for NativeDialogs {
     fn ask(&self, question: &Question) -> Option<PathBuf> {
-        let dialog = rfd::FileDialog::new();
+        let dialog = rfd::FileDialog::new().set_title(question.title());
         match question {
             Question::Picture => {
                 let all: Vec<&str> = PICTURES.iter().chain(&[PROJECT, "ora"]).copied().collect();
-                dialog.set_title("Open").add_filter("Pictures and projects", &all).pick_file()
+                dialog.add_filter("Pictures and projects", &all).pick_file()
             }
-            Question::Mask => dialog.set_title("Open a mask").add_filter("Pictures", PICTURES).pick_file(),
-            Question::Guide => {
-                dialog.set_title("Open a picture that guides").add_filter("Pictures", PICTURES).pick_file()
-            }
+            Question::Mask | Question::Guide => dialog.add_filter("Pictures", PICTURES).pick_file(),
             Question::Save(name) => {
-                let is_project = Path::new(name).extension().is_some_and(|ending| ending == PROJECT);
-                let dialog = dialog.set_title("Save as").set_file_name(name);
-                let (dialog, ending) = if is_project {
+                let dialog = dialog.set_file_name(name);
+                let (dialog, ending) = if is_project(name) {
                     (dialog.add_filter("Sfumato project", &[PROJECT]).add_filter("OpenRaster", &["ora"]), PROJECT)
                 } else {
                     let kinds = Format::ALL.into_iter();
@@ -79,6 +88,34 @@ impl Dialogs for NativeDialogs {
     }
 }
 
+/// Whether what is saved under such a name is a project.
+fn is_project(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|ending| ending == PROJECT)
+}
+
+/// A question to which no dialog came, and what was to be made of the answer.
+pub(super) struct Refused {
+    question: Question,
+    into: Box<dyn FnOnce(PathBuf) -> Action + Send>,
+}
+
+impl Refused {
+    /// The same question, to be answered by writing a path. A relative one lies in `folder`.
+    pub(super) fn by_path(self, folder: PathBuf) -> PathAsk {
+        let title = self.question.title();
+        let (what, name) = match self.question {
+            Question::Picture | Question::Mask | Question::Guide => (FileFor::Reading, String::new()),
+            Question::Save(name) if is_project(&name) => {
+                (FileFor::Writing { ending: PROJECT, fits: |path| Kind::of(path).is_some() }, name)
+            }
+            Question::Save(name) => {
+                (FileFor::Writing { ending: "png", fits: |path| Format::of(path).is_some() }, name)
+            }
+        };
+        PathAsk::new(title, what, folder, name, self.into)
+    }
+}
+
 /// Nobody closes a dialog in less: an answer of none before that means that there was no dialog.
 const TOO_SOON: Duration = Duration::from_millis(150);
 
@@ -87,7 +124,7 @@ pub(super) struct Asking {
     dialogs: Arc<dyn Dialogs>,
     answers: Arc<Mutex<Vec<Action>>>,
     open: Arc<AtomicBool>,
-    refused: Arc<Mutex<Option<Question>>>,
+    refused: Arc<Mutex<Option<Refused>>>,
 }
 
 impl Asking {
@@ -110,12 +147,16 @@ impl Asking {
         let refused = self.refused.clone();
         let ask = move || {
             let asked = Instant::now();
-            let answer = dialogs.ask(&question);
-            // Where the machine is busy, even no dialog takes its time.
-            if answer.is_none() && (asked.elapsed() < TOO_SOON || !dialogs.are_there()) {
-                *refused.lock().expect("nothing panics while it holds what was refused") = Some(question);
+            match dialogs.ask(&question) {
+                Some(path) => answers.lock().expect("nothing panics while it holds the answers").push(into(path)),
+                // Where the machine is busy, even no dialog takes its time.
+                None if asked.elapsed() < TOO_SOON || !dialogs.are_there() => {
+                    let into = Box::new(into);
+                    *refused.lock().expect("nothing panics while it holds what was refused") =
+                        Some(Refused { question, into });
+                }
+                None => {}
             }
-            answers.lock().expect("nothing panics while it holds the answers").extend(answer.map(into));
             open.store(false, Ordering::Release);
             ctx.request_repaint();
         };
@@ -126,7 +167,7 @@ impl Asking {
     }
 
     /// What could not be asked since the last call.
-    pub(super) fn was_refused(&self) -> Option<Question> {
+    pub(super) fn was_refused(&self) -> Option<Refused> {
         self.refused.lock().expect("nothing panics while it holds what was refused").take()
     }
 
@@ -165,7 +206,8 @@ mod tests {
                 assert!(asked.elapsed() < Duration::from_secs(20), "it is never answered");
                 std::thread::sleep(Duration::from_millis(5));
             }
-            assert_eq!((asking.was_refused(), asking.was_refused()), (Some(question), None));
+            let refused = || asking.was_refused().map(|refused| refused.question);
+            assert_eq!((refused(), refused()), (Some(question), None));
         }
     }
 }

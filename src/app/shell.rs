@@ -80,14 +80,21 @@ impl App {
         }
     }
 
+    /// Where a file is looked for that is named by a path: beside the one that was named last, or beside the project.
+    fn folder(&self) -> PathBuf {
+        let beside_project = || self.session.file().and_then(Path::parent).map(Path::to_owned);
+        let folder = self.view.asked_in.clone().or_else(beside_project).or_else(std::env::home_dir);
+        folder.or_else(|| std::env::current_dir().ok()).unwrap_or_default()
+    }
+
     fn apply(&mut self, ctx: &Context, action: Action) {
         self.session.apply(action);
         ctx.request_repaint();
     }
 
-    /// What was dropped onto the window or pasted outside of a text field, unless it is asked whether to leave.
+    /// What was dropped onto the window or pasted outside of a text field, unless something is asked that comes first.
     fn take_in(&mut self, ctx: &Context) {
-        if self.view.asks_to_leave {
+        if self.view.asks_to_leave || self.view.asked_path.is_some() {
             return;
         }
         let dropped: Vec<PathBuf> = ctx.input(|i| i.raw.dropped_files.iter().map(|f| f.path().to_path_buf()).collect());
@@ -144,24 +151,8 @@ impl eframe::App for App {
         for answer in self.asking.answers() {
             self.apply(ctx, answer);
         }
-        if let Some(question) = self.asking.was_refused() {
-            let instead = match question {
-                Question::Picture | Question::Mask | Question::Guide => {
-                    "A picture to start from can be dropped or pasted instead, and what was painted"
-                }
-                Question::Save(_) if !self.session.keeps_state() => {
-                    "Nothing was saved, and this window keeps no layers: copy the picture instead. What was generated"
-                }
-                Question::Save(_) => {
-                    "Nothing was saved; the picture can be copied instead, the layers are there at the next start, and what was painted"
-                }
-            };
-            let folder = self.session.gallery_folder();
-            let said = format!(
-                "No file dialog could be opened: install xdg-desktop-portal or zenity. {instead} is in {}",
-                folder.display()
-            );
-            self.session.notices.error(said);
+        if let Some(refused) = self.asking.was_refused() {
+            self.view.asked_path = Some(refused.by_path(self.folder()));
         }
         for wish in self.session.take_wishes() {
             self.grant(ctx, wish);

@@ -95,6 +95,13 @@ pub enum Edit {
     MaskToLayer,
     /// Mask what this layer covers, besides what is masked already, and take the layer away.
     LayerToMask(LayerId),
+    /// Put a layer above all others, and mask nothing any more: what was masked was masked for it.
+    LayerForMask {
+        /// How it is called, seen and kept.
+        look: LayerLook,
+        /// What is on it.
+        tiles: Tiles,
+    },
 }
 
 impl Document {
@@ -374,6 +381,10 @@ impl Document {
                 let mask = if self.masks_something { Combine::Add.of(self.mask(), &covered) } else { covered };
                 let stack = self.stack.edited(self.extent, LayerEdit::Delete(id))?;
                 stack.map(|stack| self.swap_canvas(stack, (!mask.is_empty()).then_some(mask)))
+            }
+            Edit::LayerForMask { look, tiles } => {
+                let stack = self.stack.edited(self.extent, LayerEdit::Insert { look, tiles })?;
+                stack.map(|stack| self.swap_canvas(stack, None))
             }
             Edit::Layer(edit) => self.edited(edit)?.map(|(stack, mask)| match mask {
                 Some(mask) => self.swap_canvas(stack, Some(mask)),

@@ -53,6 +53,9 @@ pub enum Error {
     /// More layers than can be handled.
     #[error("there are {} layers, the most that there may be: merge some", Stack::MOST_LAYERS)]
     TooManyLayers,
+    /// An area of which no edge would be seen.
+    #[error("this encloses next to nothing, and the mask is as it was: draw around more")]
+    NextToNothing,
     /// A stroke that was begun on something else, or what was filled in it.
     #[error("the picture changed while this was painted: paint it again")]
     Outdated,

@@ -71,7 +71,13 @@ impl Document {
             }
             MaskEdit::Shape(shape, combine) => {
                 let area = shape.mask(self.flat());
-                self.take_mask(&combine.of(self.mask(), &area))
+                let is_none = is_next_to_nothing(&area);
+                let area = if is_none { Mask::empty(self.extent()) } else { area };
+                let change = self.take_mask(&combine.of(self.mask(), &area));
+                if is_none && change.is_none() {
+                    return Err(Error::NextToNothing);
+                }
+                change
             }
             MaskEdit::Adjust { grow, feather, goes_on, is_rough } => {
                 return Ok(self.adjust_mask((grow, feather), goes_on, is_rough));
@@ -132,6 +138,13 @@ impl Document {
         rows(after.extent(), bounds).for_each(|row| coverage.extend_from_slice(&after.coverage()[row]));
         Some(self.swap(Change::MaskBox { bounds, coverage, number: self.next_mask() }))
     }
+}
+
+/// Whether an area covers something, but less than a pixel in all, or has no edge that is seen, where coverage passes a half: as a mask it
+/// would keep paint out, and nobody would see why.
+fn is_next_to_nothing(area: &Mask) -> bool {
+    let covered: u64 = area.coverage().iter().map(|&covers| u64::from(covers)).sum();
+    covered > 0 && (covered < 255 || area.coverage().iter().all(|&covers| covers < 128))
 }
 
 /// How many pixels are adjusted fast enough to follow a slider.
@@ -196,6 +209,37 @@ mod tests {
         assert!(document.redo());
         assert_eq!(*document.mask(), before.grown(2).feathered(1.5));
         assert!(document.undo() && document.undo() && !document.undo());
+    }
+
+    #[test]
+    fn an_area_that_encloses_next_to_nothing_does_not_become_the_mask() {
+        let lasso = |[left, top, width, height]: [f32; 4]| {
+            let (right, bottom) = (left + width, top + height);
+            let corners = [(left, top), (right, top), (right, bottom), (left, bottom)];
+            Shape::Lasso(corners.map(|(x, y)| Point::new(x, y)).to_vec())
+        };
+        let mask = |document: &mut Document, area, combine| {
+            document.apply(Edit::Mask(MaskEdit::Shape(lasso(area), combine)))
+        };
+        // A sliver along many pixels, none of which it covers by half; and most of one.
+        for area in [[2.0, 15.25, 30.0, 0.25], [20.0, 15.0, 0.75, 1.0]] {
+            let mut document = Document::new(EXTENT);
+            for combine in [Combine::Add, Combine::Replace] {
+                assert_eq!(mask(&mut document, area, combine), Err(Error::NextToNothing));
+                assert!(!document.has_mask() && !document.can_undo());
+            }
+            let mut document = masked();
+            let before = document.mask().clone();
+            for combine in [Combine::Add, Combine::Subtract] {
+                assert_eq!(mask(&mut document, area, combine), Err(Error::NextToNothing));
+                assert_eq!(*document.mask(), before);
+            }
+            assert_eq!(mask(&mut document, area, Combine::Replace), Ok(true), "as a click does");
+            assert!(!document.has_mask() && document.undo() && *document.mask() == before);
+        }
+        let mut document = Document::new(EXTENT);
+        assert_eq!(mask(&mut document, [7.0, 7.0, 0.0, 0.0], Combine::Add), Ok(false), "nothing is said of a click");
+        assert_eq!(mask(&mut document, [7.0, 7.0, 1.0, 1.0], Combine::Add), Ok(true));
     }
 
     #[test]

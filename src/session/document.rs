@@ -9,7 +9,8 @@ use crate::diffusion::{Request, Upscale};
 use crate::geom::{Bounds, Extent};
 use crate::metadata::{Found, Imported};
 use crate::paint::{
-    Beside, Document, Edit, Frame, LayerEdit, LayerId, LayerKind, LayerLook, MaskEdit, Painting, Stack, Tiles, Tool,
+    self, Beside, Document, Edit, Frame, LayerEdit, LayerId, LayerKind, LayerLook, MaskEdit, Painting, Stack, Tiles,
+    Tool,
 };
 use crate::pixels::{Format, Mask, Picture};
 use crate::project::{self, Kind, Project};
@@ -48,6 +49,9 @@ impl Session {
         self.document.keep_beside(self.beside());
         match self.document.apply(edit) {
             Ok(_) => self.view_document(),
+            Err(error @ paint::Error::NextToNothing) => {
+                self.notices.passing(sentence(&error.to_string()));
+            }
             Err(error) => {
                 self.notices.error(sentence(&error.to_string()));
             }
@@ -220,7 +224,12 @@ impl Session {
     /// the first layer.
     pub(super) fn apply_result(&mut self, look: LayerLook, picture: &Arc<Picture>, part: Option<&Part>) {
         if let Some(part) = part.filter(|part| self.fits(part) && part.belongs_over(&self.document, picture)) {
-            self.edit(Edit::Layer(LayerEdit::Insert { look, tiles: part.layer(picture) }));
+            let tiles = part.layer(picture);
+            self.edit(if self.fills_new_room(part) {
+                Edit::LayerForMask { look, tiles }
+            } else {
+                Edit::Layer(LayerEdit::Insert { look, tiles })
+            });
             return;
         }
         if !self.document.has_picture() {
@@ -241,6 +250,13 @@ impl Session {
         if was != extent {
             self.notices.info(format!("The result is {was}; it was scaled to the picture's {extent}"));
         }
+    }
+
+    /// Whether a part was painted through the mask that came with new room of the canvas, and nothing was done to that since. It is of no use
+    /// once the room is painted, and would keep the next brush in there.
+    fn fills_new_room(&self, part: &Part) -> bool {
+        let is_of_room = self.masks_of_room.contains(&self.document.mask_number());
+        is_of_room && part.mask_on_canvas(&mut None).is_some_and(|mask| *mask == *self.document.mask())
     }
 
     pub(super) fn view_document(&mut self) {

@@ -179,6 +179,8 @@ pub struct Session {
     copied: Option<clipboard::Copied>,
     /// The number of the mask of which it was said that it keeps out what is painted beside it.
     told_of_mask: Option<u64>,
+    /// The numbers of the masks that came with new room of the canvas.
+    masks_of_room: Vec<u64>,
     in_place: Option<part::InPlace>,
     masked_box: Option<part::MaskedBox>,
     /// The mask of the part that is being painted, and the same on all of the canvas.
@@ -318,6 +320,7 @@ impl Session {
             library: None,
             copied: None,
             told_of_mask: None,
+            masks_of_room: Vec::new(),
             in_place: None,
             masked_box: None,
             mask_on_canvas: None,

@@ -7,8 +7,8 @@ use super::state::{Outbox, ViewState};
 use super::theme::{Palette, space};
 use super::{
     brush_panel, canvas, closed_menu, drop_window, filmstrip, gallery, get_models, guide_panel, help, keys,
-    layers_panel, leave_window, menu, notices, paint_in, perform, prompt_panel, settings_panel, shortcuts, size_window,
-    start_panel, status, toolbar, tools,
+    layers_panel, leave_window, menu, notices, paint_in, path_window, perform, prompt_panel, settings_panel, shortcuts,
+    size_window, start_panel, status, toolbar, tools,
 };
 use crate::paint::Tool;
 use crate::session::{Action, Session, Shown};
@@ -35,6 +35,8 @@ pub fn window_ui(ui: &mut Ui, session: &mut Session, view: &mut ViewState, devic
     }
     if view.asks_to_leave {
         leave_window::take_keys(&ctx, session, view, &mut out);
+    } else if view.asked_path.is_some() {
+        path_window::take_keys(&ctx, view, &mut out);
     } else {
         take_keys(&ctx, session, view, &mut out);
     }
@@ -67,6 +69,7 @@ pub fn window_ui(ui: &mut Ui, session: &mut Session, view: &mut ViewState, devic
     });
     drop_window::drop_window(&ctx, session, view, &mut out);
     leave_window::leave_window(&ctx, session, view, &mut out);
+    path_window::path_window(&ctx, view, &mut out);
     size_window::size_window(&ctx, session, view, &mut out);
     help::help_window(&ctx, view, &mut out);
     get_models::get_models_window(&ctx, session, view, &mut out);

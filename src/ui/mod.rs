@@ -27,6 +27,7 @@ mod notices;
 mod options;
 mod paint_icons;
 mod paint_in;
+mod path_window;
 mod perform;
 mod pointer;
 mod prompt_panel;
@@ -50,6 +51,7 @@ mod widgets;
 
 pub use drop_window::take_dropped;
 pub use layout::window_ui;
+pub use path_window::{FileFor, PathAsk};
 pub use state::{Ask, Outbox, ViewState};
 pub use thumbnails::{color_image, picture_of};
 pub use view::{CanvasView, Placement};

@@ -361,6 +361,11 @@ impl Shortcut {
         }
     }
 
+    /// Whether the field that it leads to has the focus only once it was drawn.
+    const fn shows_its_field(self, in_gallery: bool) -> bool {
+        matches!(self, Self::Help) || matches!(self, Self::Gallery) && !in_gallery
+    }
+
     /// Whether what it does is seen in the gallery.
     pub const fn shows_in_gallery(self) -> bool {
         matches!(self, Self::FindAlike | Self::BestFitting)
@@ -395,8 +400,11 @@ pub fn written(ctx: &Context, key: &KeyboardShortcut) -> String {
 
 /// Takes this frame's shortcuts out of the events, before any panel sees them. While the gallery covers the canvas, the keys
 /// for what it hides are inert. What comes after a key that leads to a field is meant for that, also while the field is not seen yet
-/// (`waits_for_field`), and what a shortcut types for nobody.
+/// (`waits_for_field`), and what a shortcut types for nobody. A field that is drawn only now gets what was
+/// typed for it with the next frame.
 pub fn pressed(ctx: &Context, in_gallery: bool, waits_for_field: bool) -> Vec<Shortcut> {
+    let meant = ctx.data_mut(|data| std::mem::take(data.get_temp_mut_or_default::<Vec<Event>>(meant_id())));
+    let meant = if ctx.text_edit_focused() { meant } else { Vec::new() };
     let mut in_text = ctx.text_edit_focused() || waits_for_field;
     let mut focused = ctx.memory(|m| m.focused().is_some());
     let in_popup = egui::Popup::is_any_open(ctx);
@@ -409,8 +417,10 @@ pub fn pressed(ctx: &Context, in_gallery: bool, waits_for_field: bool) -> Vec<Sh
     let mut found = Vec::new();
     let mut digits: Vec<u8> = Vec::new();
     let mut types = false;
+    let (mut holds, mut held) = (false, Vec::new());
     let bound = keys::now(ctx);
     ctx.input_mut(|input| {
+        input.events.splice(0..0, meant);
         input.events.retain(|event| {
             // A key comes in front of what it types.
             if std::mem::take(&mut types) && matches!(event, Event::Text(_)) {
@@ -434,12 +444,21 @@ pub fn pressed(ctx: &Context, in_gallery: bool, waits_for_field: bool) -> Vec<Sh
             if hit.is_some_and(|entry| entry.shortcut.leads_to_a_field(in_gallery)) {
                 (in_text, focused) = (true, true);
             }
+            if holds && hit.is_none() && is_typing(event) {
+                held.push(event.clone());
+                return false;
+            }
+            holds |= hit.is_some_and(|entry| entry.shortcut.shows_its_field(in_gallery));
             types = hit.is_some();
             found.extend(hit.map(|entry| entry.shortcut));
             hit.is_none()
         });
     });
     ctx.data_mut(|data| data.insert_temp(digits_id(), digits));
+    if !held.is_empty() {
+        ctx.data_mut(|data| data.insert_temp(meant_id(), held));
+        ctx.request_repaint();
+    }
     found
 }
 
@@ -461,6 +480,16 @@ pub(super) fn take_plain(ctx: &Context, key: Key, end: impl FnOnce() -> bool) {
 
 fn digits_id() -> Id {
     Id::unique("digits")
+}
+
+/// What was typed for a field that was not there yet.
+fn meant_id() -> Id {
+    Id::unique("meant for a field")
+}
+
+/// Whether a text field makes something of such an event.
+fn is_typing(event: &Event) -> bool {
+    matches!(event, Event::Text(_) | Event::Key { .. } | Event::Paste(_) | Event::Ime(_))
 }
 
 /// The next digit that was typed in this frame where it was no text: one for each time that [`Shortcut::Opacity`] was pressed.

@@ -175,6 +175,10 @@ pub struct ViewState {
     pub small: Vec<(Arc<Picture>, Arc<Picture>)>,
     /// Pictures that were dropped on a document: it is asked what they are.
     pub dropped: Vec<std::path::PathBuf>,
+    /// The question for a file to which no dialog came.
+    pub asked_path: Option<super::path_window::PathAsk>,
+    /// The folder of the file that such a question was answered with last.
+    pub asked_in: Option<std::path::PathBuf>,
     /// Whether it is asked if what would be lost is to be kept before the window closes.
     pub asks_to_leave: bool,
     /// Whether the window closes all the same.

@@ -23,7 +23,7 @@ pub enum CanvasView {
 pub(super) const SCALES: (f32, f32) = (0.02, 64.0);
 /// The longer side of a picture that is zoomed out as far as can be, in target pixels.
 const LEAST_SIDE: f32 = 32.0;
-/// Kept free around a picture that is fitted.
+/// Kept free around a picture that is fitted, in points: as much as the bars over and under it take, whether they are seen or not.
 const MARGIN: f32 = 40.0;
 
 /// Where the picture stands in a frame.

@@ -4,22 +4,22 @@ use super::icons::Icon;
 use super::shortcuts::Shortcut;
 use super::state::Outbox;
 use super::theme::{Palette, space};
-use super::widgets::{Look, primary_button, sized_icon_button};
+use super::widgets::{Look, primary_button_of, sized_icon_button};
 use crate::session::{Action, Session, Way};
 use egui::{Align2, Area, Button, Frame, Id, Margin, Order, Rect, Stroke, Ui, vec2};
 
-/// The bar, at the bottom of the canvas, in a layer of its own.
+/// The bar, at the bottom of the canvas, in a layer of its own. It is so low that it does not reach up to a picture that is fitted.
 pub(super) fn way_bar(ui: &Ui, canvas: Rect, session: &Session, out: &mut Outbox) {
     let palette = Palette::of(ui);
     let frame = Frame::new()
         .fill(palette.panel)
         .stroke(Stroke::new(1.0, palette.field_line))
-        .inner_margin(Margin::same(4))
-        .corner_radius(11);
+        .inner_margin(Margin::same(2))
+        .corner_radius(9);
     let area = Area::new(Id::unique("way bar"))
         .order(Order::Middle)
         .pivot(Align2::CENTER_BOTTOM)
-        .fixed_pos(canvas.center_bottom() - vec2(0.0, 10.0))
+        .fixed_pos(canvas.center_bottom() - vec2(0.0, 4.0))
         .constrain_to(canvas)
         .fade_in(false);
     area.show(ui.ctx(), |ui| {
@@ -31,10 +31,11 @@ pub(super) fn way_bar(ui: &Ui, canvas: Rect, session: &Session, out: &mut Outbox
                 let key = Shortcut::Generate.key_text(ui.ctx());
                 let tooltip = format!("{}  ({key})\n{}", way.label(), way.about());
                 let name = format!("{text} on the canvas");
-                if primary_button(ui, &text, 116.0).accessible_name(&name).on_hover_text(tooltip).clicked() {
+                let button = primary_button_of(ui, &text, vec2(116.0, space::FIELD));
+                if button.accessible_name(&name).on_hover_text(tooltip).clicked() {
                     out.act(Action::Generate);
                 }
-                let size = vec2(26.0, space::LARGE_BUTTON);
+                let size = vec2(26.0, space::FIELD);
                 let more =
                     sized_icon_button(ui, Icon::Up, "Other ways to paint", "Other ways to paint", Look::Plain, size);
                 egui::Popup::menu(&more).show(|ui| menu(ui, session, out));

@@ -82,6 +82,11 @@ pub(super) fn shortcut_button(ui: &mut Ui, shortcut: Shortcut, look: Look) -> Re
 
 /// The button that matters most: filled with the accent.
 pub(super) fn primary_button(ui: &mut Ui, text: &str, width: f32) -> Response {
+    primary_button_of(ui, text, vec2(width, space::LARGE_BUTTON))
+}
+
+/// [`primary_button`] of another height, in points.
+pub(super) fn primary_button_of(ui: &mut Ui, text: &str, size: Vec2) -> Response {
     let palette = Palette::of(ui);
     ui.scope(|ui| {
         let widgets = &mut ui.visuals_mut().widgets;
@@ -93,7 +98,7 @@ pub(super) fn primary_button(ui: &mut Ui, text: &str, width: f32) -> Response {
             widget.corner_radius = CornerRadius::same(8);
         }
         let text = RichText::new(text).size(15.0);
-        ui.add(Button::new(text).min_size(vec2(width, space::LARGE_BUTTON)))
+        ui.add(Button::new(text).min_size(size))
     })
     .inner
 }

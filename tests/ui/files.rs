@@ -59,28 +59,6 @@ fn a_chosen_file_is_opened_and_a_wrong_one_says_what_to_do() {
 }
 
 #[test]
-fn where_no_dialog_can_be_opened_it_is_said_what_to_do_instead() {
-    let mut window = window();
-    window.press(Modifiers::COMMAND, Key::O);
-    window.wait("the notice", |session| !session.notices.is_empty());
-    window.harness.get_by_label_contains("install xdg-desktop-portal or zenity");
-    window.harness.get_by_label_contains(&window.session().gallery_folder().display().to_string());
-}
-
-#[test]
-fn where_no_dialog_can_be_opened_all_ways_to_save_say_that_nothing_was_saved() {
-    let mut window = window();
-    window.drop_picture(EXTENT);
-    for also in [Modifiers::NONE, Modifiers::SHIFT, Modifiers::ALT] {
-        window.press(Modifiers::COMMAND.plus(also), Key::S);
-        window.wait("the notice", |session| session.notices.iter().any(|n| n.text.contains("Nothing was saved")));
-        window.harness.get_by_label_contains("install xdg-desktop-portal or zenity");
-        window.click("Dismiss");
-        assert!(window.session().notices.is_empty());
-    }
-}
-
-#[test]
 fn a_pasted_picture_is_started_from() {
     let mut window = window();
     let image = egui::ColorImage::filled([64, 48], egui::Color32::LIGHT_BLUE);

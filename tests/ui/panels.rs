@@ -132,6 +132,34 @@ fn what_is_typed_before_a_window_with_a_number_is_seen_is_no_command() {
 }
 
 #[test]
+fn what_is_typed_at_once_behind_the_key_of_a_search_goes_into_that() {
+    let mut window = window();
+    let modifiers = Modifiers::NONE;
+    let help = egui::Event::Key { key: Key::F1, physical_key: Some(Key::F1), pressed: true, repeat: false, modifiers };
+    let words = || [typed(modifiers, Key::B, "b"), typed(modifiers, Key::K, "k")].into_iter().flatten();
+    let tool = window.session().tool;
+    // The second time the window need not be measured first.
+    for _ in 0..2 {
+        window.harness.input_mut().events.extend([help.clone()].into_iter().chain(words()));
+        window.harness.run_ok();
+        assert_eq!(window.harness.state().view.help_search, "bk");
+        window.press(modifiers, Key::Escape);
+        assert!(!window.harness.state().view.help_open);
+    }
+    window.harness.input_mut().events.extend(typed(modifiers, Key::G, "g").into_iter().chain(words()));
+    window.harness.run_ok();
+    assert_eq!(window.harness.state().view.search, "bk", "the key itself writes nothing");
+    assert_eq!(window.session().tool, tool, "no letter was a command");
+    // Where the key closes the field nothing is left for the next one.
+    window.press(modifiers, Key::Escape);
+    window.press(modifiers, Key::F1);
+    window.harness.input_mut().events.extend([help].into_iter().chain(words()));
+    window.harness.run_ok();
+    window.press(Modifiers::ALT, Key::A);
+    assert!(!window.session().draft.prompt.ends_with("bk"));
+}
+
+#[test]
 fn the_bar_over_a_result_is_whole_in_a_small_window() {
     let mut window = window_of([800.0, 600.0], Theme::Dark, None);
     window.drop_picture(EXTENT);
@@ -144,6 +172,25 @@ fn the_bar_over_a_result_is_whole_in_a_small_window() {
         let rect = window.harness.get_by_label(label).rect();
         assert!(rect.left() >= canvas.left() && rect.right() <= canvas.right(), "{label}: {rect:?} in {canvas:?}");
     }
+}
+
+#[test]
+fn the_bar_that_paints_covers_nothing_of_a_picture_that_is_fitted() {
+    let mut window = window();
+    // So high that it reaches as far down as any.
+    window.drop_picture(Extent::new(400, 904));
+    let picture = |window: &Window| window.harness.state().view.placement.unwrap().picture_in_ui();
+    let fitted = picture(&window);
+    let canvas = window.harness.get_by_label_contains("Canvas,").rect();
+    let button = window.harness.get_by_label("Refine 75 % on the canvas").rect();
+    // Around the button the bar has a margin of two points, and a line.
+    assert!(button.top() - 3.0 >= fitted.bottom(), "{button:?} over {fitted:?}");
+    assert!(button.bottom() + 3.0 <= canvas.bottom(), "{button:?} in {canvas:?}");
+    window.press(Modifiers::COMMAND, Key::Enter);
+    let job = window.job();
+    window.finish(&job);
+    assert!(window.harness.get_by_label("Apply").rect().bottom() <= fitted.top());
+    assert_eq!(picture(&window), fitted, "nothing moves when a bar comes");
 }
 
 #[test]

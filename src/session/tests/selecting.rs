@@ -63,6 +63,19 @@ fn what_is_painted_beside_the_mask_is_told_of_once_for_each_mask() {
 }
 
 #[test]
+fn a_loop_around_next_to_nothing_keeps_no_paint_out_and_says_so() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = masked(home.path());
+    stage.apply(Action::ClearMask);
+    let corners = [(2.0, 5.0), (12.0, 5.0), (12.0, 5.3)].map(|(x, y)| Point::new(x, y));
+    stage.apply(Action::MaskShape(Shape::Lasso(corners.to_vec()), Combine::Add));
+    assert!(stage.hears("This encloses next to nothing").leaves_at.is_some());
+    assert!(!stage.session.document.has_mask());
+    dab(&mut stage, 13.0, 13.0);
+    assert_eq!(pixel(&stage, 0, 13, 13), [0, 0, 0, 255]);
+}
+
+#[test]
 fn whether_the_mask_keeps_paint_inside_is_remembered() {
     let home = tempfile::tempdir().unwrap();
     let mut first = masked(home.path());

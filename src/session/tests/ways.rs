@@ -2,6 +2,7 @@ use super::*;
 use crate::diffusion::{MaskedContent, Request};
 use crate::geom::{Bounds, Extent};
 use crate::paint::Side;
+use crate::pixels::composite;
 use crate::prompt::Style;
 
 fn over_grey(home: &Path) -> Stage {
@@ -140,6 +141,43 @@ fn a_canvas_is_expanded_and_what_is_new_is_painted() {
     assert_eq!(stage.session.way(), Way::Fill, "it is clear until a picture is applied");
     stage.apply(Action::Undo);
     assert_eq!(stage.session.document.extent(), Extent::new(64, 48));
+}
+
+#[test]
+fn the_mask_of_new_room_goes_with_the_layer_that_fills_it_and_comes_back_with_undo() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = over_grey(home.path());
+    let expanded = |stage: &mut Stage| {
+        stage.apply(Action::PaintAs(Way::Expand(Side::Left)));
+        let job = stage.job();
+        let input = job.request.input.as_ref().unwrap();
+        let plain = Picture::filled(input.picture.extent(), [30, 30, 30, 255]);
+        let picture = Arc::new(composite(&input.picture, &plain, input.mask.as_ref().unwrap()));
+        stage.end(&job, Outcome::Finished(Painted { picture, ..painted(&job, 30) }));
+        stage.session.results.items[0].id
+    };
+    let state = |stage: &Stage| (stage.session.document.stack().layers().len(), stage.session.document.has_mask());
+    let result = expanded(&mut stage);
+    let mask = stage.session.document.mask().clone();
+    assert!(matches!(stage.session.canvas(), Shown::Part { .. }));
+    stage.apply(Action::ApplyResult(result));
+    assert_eq!(state(&stage), (2, false));
+    dab(&mut stage, 60.0, 40.0);
+    assert_eq!(stage.session.document.flat().pixel(60, 40), [1, 2, 3, 255], "the brush is free");
+    stage.apply(Action::Undo);
+    stage.apply(Action::Undo);
+    assert_eq!((state(&stage), stage.session.document.mask()), ((1, true), &mask), "it was one step");
+    stage.apply(Action::Redo);
+    assert_eq!(state(&stage), (2, false));
+    stage.apply(Action::Undo);
+    stage.apply(Action::ApplyResult(result));
+    assert_eq!(state(&stage), (2, false), "and goes again");
+    // What was masked by hand, too, stays.
+    let result = expanded(&mut stage);
+    stage.apply(Action::HideResult);
+    stage.apply(stroke());
+    stage.apply(Action::ApplyResult(result));
+    assert_eq!(state(&stage), (3, true));
 }
 
 #[test]

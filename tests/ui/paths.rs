@@ -1,0 +1,86 @@
+//! Where no dialog for files can be opened, their paths are written.
+
+use super::*;
+
+/// Waits until a path is asked for.
+fn until_asked(window: &mut Window) {
+    let start = Instant::now();
+    while window.harness.state().view.asked_path.is_none() {
+        assert!(start.elapsed() < LIMIT, "no path is asked for");
+        window.harness.step();
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    window.harness.run_ok();
+    assert!(window.harness.get_by_label("Path").is_focused());
+}
+
+fn is_asked(window: &Window) -> bool {
+    window.harness.state().view.asked_path.is_some()
+}
+
+/// Writes a path in the place of what stands there.
+fn write(window: &mut Window, path: &Path) {
+    window.press(Modifiers::COMMAND, Key::A);
+    window.harness.get_by_label("Path").type_text(&path.display().to_string());
+    window.harness.run_ok();
+}
+
+#[test]
+fn a_project_is_saved_under_the_path_that_is_written_and_not_over_another_file_unasked() {
+    let mut window = window();
+    window.drop_picture(EXTENT);
+    window.press(Modifiers::COMMAND, Key::S);
+    until_asked(&mut window);
+    let path = window.home.path().join("work.sfumato");
+    std::fs::write(&path, b"something else").unwrap();
+    // Of the name that is offered all but its ending is selected.
+    window.harness.get_by_label("Path").type_text(&path.with_extension("").display().to_string());
+    window.harness.run_ok();
+    window.press(Modifiers::NONE, Key::Enter);
+    window.harness.get_by_label("Replace it");
+    assert_eq!(std::fs::read(&path).unwrap(), b"something else");
+    window.press(Modifiers::NONE, Key::Enter);
+    assert!(!is_asked(&window));
+    window.wait("the project", |session| session.file().is_some());
+    assert_eq!(window.session().file(), Some(&*path));
+}
+
+#[test]
+fn a_path_that_cannot_be_used_says_why_and_escape_leaves_all_as_it_is() {
+    let mut window = window();
+    window.drop_picture(EXTENT);
+    let gone = window.home.path().join("gone");
+    let tool = window.session().tool;
+    for also in [Modifiers::NONE, Modifiers::SHIFT, Modifiers::ALT] {
+        window.press(Modifiers::COMMAND.plus(also), Key::S);
+        until_asked(&mut window);
+        write(&mut window, &gone.join("pear.png"));
+        window.press(Modifiers::NONE, Key::Enter);
+        window.harness.get_by_label_contains(&format!("There is no folder {}", gone.display()));
+        window.press(Modifiers::NONE, Key::E);
+        assert_eq!(window.session().tool, tool, "keys write");
+        window.press(Modifiers::NONE, Key::Escape);
+        assert!(!is_asked(&window));
+    }
+    assert!(!gone.exists() && window.session().file().is_none());
+}
+
+#[test]
+fn a_picture_is_opened_by_its_path_and_the_next_file_lies_beside_it() {
+    let mut window = window();
+    let path = window.home.path().join("pear.png");
+    window.press(Modifiers::COMMAND, Key::O);
+    until_asked(&mut window);
+    write(&mut window, &path);
+    window.press(Modifiers::NONE, Key::Enter);
+    window.harness.get_by_label_contains("There is no file");
+    apple(EXTENT, 1.0).write_png(&path, &[]).unwrap();
+    window.press(Modifiers::NONE, Key::Enter);
+    window.wait("the picture", |session| session.document.picture().is_some());
+    window.press(Modifiers::COMMAND, Key::S);
+    until_asked(&mut window);
+    write(&mut window, Path::new("beside it"));
+    window.press(Modifiers::NONE, Key::Enter);
+    window.wait("the project", |session| session.file().is_some());
+    assert_eq!(window.session().file(), Some(&*path.with_file_name("beside it.sfumato")));
+}
