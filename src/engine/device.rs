@@ -33,7 +33,8 @@ impl DeviceChoice {
         match self {
             Self::Cpu => Ok(Device::Cpu),
             Self::Gpu(number) if cfg!(feature = "metal") => Device::new_metal(number),
-            Self::Gpu(number) => Device::new_cuda(number),
+            // One stream for all threads: candle's other way gives each thread its own, none of which waits for what another began.
+            Self::Gpu(number) => Device::new_cuda_with_stream(number),
         }
     }
 }
