@@ -1,9 +1,30 @@
 //! What depends on the device, beside the kernels themselves.
 
-use candle_core::Device;
+use candle_core::{DType, Device, Result, Tensor};
 
 /// The most bytes that one of candle's operations may lay out at once, of scores or of squares of a picture: few in main memory, and on a GPU so
 /// many that it has enough to do.
 pub fn most_at_once(device: &Device) -> usize {
     if device.is_cpu() { 64 << 20 } else { 512 << 20 }
+}
+
+/// The numbers of a tensor, in rows. A GPU is waited for until all that was asked of it is done, or it says what failed: candle's copy asks
+/// only after the last of it, and what Metal did not compute are numbers from before.
+pub fn read_numbers(x: &Tensor) -> Result<Vec<f32>> {
+    let numbers = x.to_dtype(DType::F32)?.flatten_all()?;
+    numbers.device().synchronize()?;
+    numbers.to_vec1()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_in_rows_however_they_lie() {
+        let x = Tensor::new(&[[1f32, 2.0, 3.0], [4.0, 5.0, 6.0]], &Device::Cpu).unwrap();
+        let turned = x.t().unwrap().to_dtype(DType::F16).unwrap();
+        assert_eq!(read_numbers(&turned).unwrap(), [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
+        assert_eq!(read_numbers(&x.sum_all().unwrap()).unwrap(), [21.0]);
+    }
 }
