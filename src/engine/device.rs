@@ -2,6 +2,7 @@
 
 use super::Error;
 use candle_core::Device;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::OnceLock;
 
 static DEVICE: OnceLock<Device> = OnceLock::new();
@@ -29,14 +30,26 @@ impl DeviceChoice {
         }
     }
 
-    fn open(self) -> Result<Device, candle_core::Error> {
-        match self {
-            Self::Cpu => Ok(Device::Cpu),
-            Self::Gpu(number) if cfg!(feature = "metal") => Device::new_metal(number),
-            // One stream for all threads: candle's other way gives each thread its own, none of which waits for what another began.
-            Self::Gpu(number) => Device::new_cuda_with_stream(number),
-        }
+    fn open(self) -> candle_core::Result<Device> {
+        let Self::Gpu(number) = self else { return Ok(Device::Cpu) };
+        caught("there is no such GPU", || {
+            if cfg!(feature = "metal") {
+                Device::new_metal(number)
+            } else {
+                // One stream for all threads: candle's other way gives each thread its own, none of which waits for what another began.
+                Device::new_cuda_with_stream(number)
+            }
+        })
     }
+}
+
+/// A panic as an error that says this: candle panics where Metal has no GPU of a number. Its own words are not shown.
+fn caught<T>(says: &str, work: impl FnOnce() -> candle_core::Result<T>) -> candle_core::Result<T> {
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(|_| {}));
+    let result = panic::catch_unwind(AssertUnwindSafe(work));
+    panic::set_hook(hook);
+    result.unwrap_or_else(|_| Err(candle_core::Error::msg(says)))
 }
 
 /// Has all networks of this process compute on `choice`. Whatever has asked for [`device`] before keeps what it got.
@@ -74,7 +87,8 @@ pub fn device_name() -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::DeviceChoice::{self, Cpu, Gpu};
+    use super::DeviceChoice::{Cpu, Gpu};
+    use super::*;
 
     #[test]
     fn a_device_is_named_with_its_number_or_without() {
@@ -83,5 +97,12 @@ mod tests {
         for (name, choice) in named.into_iter().chain(unknown) {
             assert_eq!(DeviceChoice::from_name(name), choice, "{name}");
         }
+    }
+
+    #[test]
+    fn a_gpu_that_makes_candle_panic_is_an_error_as_any_other() {
+        let error = caught::<Device>("there is no such GPU", || panic!("an index is too large")).unwrap_err();
+        assert_eq!(error.to_string().lines().next(), Some("there is no such GPU"));
+        assert!(caught("never said", || Ok(Device::Cpu)).unwrap().is_cpu());
     }
 }
