@@ -52,6 +52,9 @@ impl Session {
         if let Some(problem) = problem {
             session.notices.error(problem);
         }
+        if let Some(problem) = engine::device_problem() {
+            session.notices.info(format!("The CPU paints, for the GPU cannot: {problem}"));
+        }
         if let Some(gone) = unusable_clip {
             session.notices.info(gone);
         }
