@@ -1,7 +1,8 @@
 //! What the networks compute on: one device for the whole process, chosen before anything computes.
 
 use super::Error;
-use candle_core::{Device, Tensor};
+use crate::memory::available_memory;
+use candle_core::{CudaDevice, Device, MetalDevice, Tensor};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::OnceLock;
 
@@ -129,6 +130,45 @@ pub fn device_name() -> String {
         Device::Cuda(_) => "CUDA GPU".to_owned(),
         Device::Metal(_) => "Metal GPU".to_owned(),
     }
+}
+
+/// The bytes of memory that networks can still have where they compute; `None` where that is not told.
+pub fn device_memory() -> Option<u64> {
+    free_memory(&device())
+}
+
+/// The same of one device.
+pub(super) fn free_memory(device: &Device) -> Option<u64> {
+    // A GPU gives back what was freed when what was asked of it before is done.
+    device.synchronize().ok()?;
+    match device {
+        Device::Cpu => available_memory(),
+        Device::Cuda(gpu) => free_on_cuda(gpu),
+        Device::Metal(gpu) => free_on_metal(gpu),
+    }
+}
+
+#[cfg(feature = "cuda")]
+fn free_on_cuda(gpu: &CudaDevice) -> Option<u64> {
+    let (free, _all) = gpu.cuda_stream().context().mem_get_info().ok()?;
+    Some(free as u64)
+}
+
+#[cfg(not(feature = "cuda"))]
+fn free_on_cuda(_: &CudaDevice) -> Option<u64> {
+    None
+}
+
+/// Of what Metal recommends that a program takes, which is less than the memory that the GPU shares with the CPU.
+#[cfg(feature = "metal")]
+fn free_on_metal(gpu: &MetalDevice) -> Option<u64> {
+    let gpu = gpu.metal_device();
+    Some(gpu.recommended_max_working_set_size().saturating_sub(gpu.current_allocated_size()) as u64)
+}
+
+#[cfg(not(feature = "metal"))]
+fn free_on_metal(_: &MetalDevice) -> Option<u64> {
+    None
 }
 
 #[cfg(test)]

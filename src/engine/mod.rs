@@ -11,7 +11,7 @@ mod thread;
 
 pub use crate::memory::give_back_freed_memory;
 pub use channel::{Client, Gone, Peer, channel};
-pub use device::{DeviceChoice, choose_device, device, device_name, device_problem};
+pub use device::{DeviceChoice, choose_device, device, device_memory, device_name, device_problem};
 pub use memory::{Memory, keep_freed_memory};
 pub use messages::{CancelToken, Command, Event, Job, JobId, LookId, Outcome};
 pub use priority::Priority;

@@ -1,5 +1,6 @@
 //! The work itself: the weights, of one model, one upscaler, one `ControlNet` and one CLIP at a time, and the runs that use them.
 
+use super::device::free_memory;
 use super::preview::Previews;
 use super::thread::Work;
 use super::{CancelToken, Error, Event, Job, Memory, Peer, device, give_back_freed_memory};
@@ -11,7 +12,6 @@ use crate::diffusion::{
     Control, Ending, Extras, Incoming, Painted, Precision, Progress, Request, Stop, Trace, Upscale, paint, upscale,
 };
 use crate::meaning::{Embedding, Eye, Seen};
-use crate::memory::available_memory;
 use crate::pixels::Picture;
 use crate::prompt::{LoraTag, loras, names};
 use candle_core::Device;
@@ -91,8 +91,8 @@ impl Studio {
     fn is_too_large(&self, model: &str, precision: Precision) -> bool {
         let entry = self.library.entries().iter().find(|entry| entry.name == model);
         let facts = entry.and_then(|entry| entry.summary.as_ref().ok());
-        let needed = facts.map(|facts| facts.memory(facts.native_extent, precision));
-        needed.zip(available_memory()).is_some_and(|(needed, free)| needed + self.lora_bytes > free)
+        let needed = facts.map(|facts| facts.memory(facts.native_extent, precision, &self.device));
+        needed.zip(free_memory(&self.device)).is_some_and(|(needed, free)| needed + self.lora_bytes > free)
     }
 
     /// The CLIP of this name, loaded unless it is.
@@ -204,7 +204,7 @@ impl Studio {
         let added = model.bytes_added(&opened)?;
         // What others added is freed first.
         let grows_by = added.saturating_sub(self.lora_bytes);
-        if !self.sparing && available_memory().is_some_and(|free| grows_by > free) {
+        if !self.sparing && free_memory(&self.device).is_some_and(|free| grows_by > free) {
             self.sparing = true;
             model.give_back();
         }

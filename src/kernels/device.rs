@@ -2,10 +2,12 @@
 
 use candle_core::{DType, Device, Result, Tensor};
 
-/// The most bytes that one of candle's operations may lay out at once, of scores or of squares of a picture: few in main memory, and on a GPU so
-/// many that it has enough to do.
-pub fn most_at_once(device: &Device) -> usize {
-    if device.is_cpu() { 64 << 20 } else { 512 << 20 }
+/// The most bytes that one of candle's operations may lay out at once on a GPU, of scores or of squares of a picture: so many that it has enough to do.
+pub const MOST_AT_ONCE_ON_GPU: usize = 512 << 20;
+
+/// The same on any device; in main memory they are few.
+pub(super) fn most_at_once(device: &Device) -> usize {
+    if device.is_cpu() { 64 << 20 } else { MOST_AT_ONCE_ON_GPU }
 }
 
 /// The numbers of a tensor, in rows. A GPU is waited for until all that was asked of it is done, or it says what failed: candle's copy asks

@@ -47,7 +47,8 @@ impl Session {
             entropy,
         });
         session.library = Some(Arc::new(library));
-        session.memory = crate::memory::available_memory();
+        session.memory = engine::device_memory();
+        session.on_gpu = !device.is_cpu();
         session.set_hub_token(std::env::var(Hub::TOKEN).ok());
         if let Some(problem) = problem {
             session.notices.error(problem);
@@ -134,7 +135,7 @@ fn model(library: &Library, entry: &ModelEntry) -> Model {
                     kind: format!("{}{}", family_name, summary.use_alone()),
                     stored: summary.stored,
                     bytes: summary.parameters_bytes,
-                    weights: summary.weights,
+                    weights: summary.weights.on(&engine::device()),
                     vae_width: summary.vae_width,
                     path: entry.path.clone(),
                     preview: entry.preview(),
