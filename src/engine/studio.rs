@@ -282,7 +282,8 @@ impl Work for Studio {
             && (self.memory == Memory::Sparing || self.is_too_large(&job.request.model, job.request.precision));
         self.load_tiny_vae(&job.request.model);
         let (.., model) = self.loaded.as_ref().expect("the loop loads the job's model before it paints");
-        let previews = Previews::new(&model.preview, self.tiny_vae.as_ref().map(|kept| &kept.it));
+        let tiny_vae = self.tiny_vae.as_ref().map(|kept| &kept.it);
+        let previews = Previews::new(&model.preview, tiny_vae, !self.device.is_cpu());
         let taken = Cell::new(0);
         let next = || job.hints.try_recv().ok().inspect(|_| taken.set(taken.get() + 1));
         let extras = Extras {
