@@ -1,5 +1,5 @@
 use super::Precision;
-use crate::networks::{ConfigError, NotAnUpscaler};
+use crate::networks::{ConfigError, NotAnUpscaler, is_out_of_memory};
 use std::path::{Path, PathBuf};
 
 /// Why a model cannot be used, in words for who chose it: what, what to do, where.
@@ -259,6 +259,9 @@ impl Error {
     /// What candle found wrong while a network was built from the weights in `folder`.
     pub(super) fn from_candle(error: &candle_core::Error, folder: &Path) -> Self {
         let path = folder.to_owned();
+        if is_out_of_memory(error) {
+            return Self::Device { reason: "it has too little memory".to_owned(), path };
+        }
         match error {
             candle_core::Error::WithBacktrace { inner, .. } | candle_core::Error::Context { inner, .. } => {
                 Self::from_candle(inner, folder)

@@ -305,6 +305,10 @@ impl Work for Studio {
         };
         let ending = paint(model, extras, &job.request, &mut |progress| watch.see(&progress));
         let Watch { trace: traced, failed, .. } = watch;
+        if matches!(ending, Err(crate::diffusion::Error::OutOfMemory(_))) {
+            // What it holds may be what the next picture lacks.
+            model.give_back();
+        }
         if let Some(error) = failed {
             return Err(error);
         }

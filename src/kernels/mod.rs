@@ -23,7 +23,7 @@ mod norm;
 pub use activation::{Activation, Rectifier};
 pub use attention::{Mask, attention};
 pub use conv::{Conv2d, Padding};
-pub use device::{MOST_AT_ONCE_ON_GPU, read_numbers};
+pub use device::{MOST_AT_ONCE_ON_GPU, is_out_of_memory, read_numbers};
 pub use host::{BYTES, activations, multiplies_bf16, multiplies_bytes};
 pub use items::by_items;
 pub use layout::{concatenate, enlarged, pixel_shuffle, pixel_unshuffle, to_channels_first, to_channels_last};
