@@ -19,6 +19,9 @@ pub enum Error {
         .0.name(), if *.0 == Precision::Int8 { "AMX, AVX-512 VNNI or AVX-VNNI" } else { "AVX-512 BF16" }
     )]
     NoPrecision(Precision),
+    /// Another precision than that of a GPU.
+    #[error("on a GPU networks multiply in f32, not in {}: choose f32 as the precision, or compute on the CPU (`--device cpu`)", .0.name())]
+    NoPrecisionOnGpu(Precision),
     /// The model is not there.
     #[error("there is no such file or folder: {}", .0.display())]
     NoFolder(PathBuf),

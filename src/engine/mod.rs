@@ -78,7 +78,7 @@ impl Error {
     /// What the person can do about it beyond what the sentence itself says, without a full stop.
     pub fn next_step(&self) -> Option<&'static str> {
         match self {
-            Self::Model(crate::checkpoints::Error::NoPrecision(_))
+            Self::Model(crate::checkpoints::Error::NoPrecision(_) | crate::checkpoints::Error::NoPrecisionOnGpu(_))
             | Self::Meaning(_)
             | Self::Paint(_)
             | Self::Gone(_) => None,

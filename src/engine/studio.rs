@@ -253,7 +253,7 @@ impl Work for Studio {
         }
         // What is refused must not cost what is loaded.
         if !precision.is_there(&self.device) {
-            return Err(checkpoints::Error::NoPrecision(precision).into());
+            return Err(precision.refused(&self.device).into());
         }
         // Two models at once may be more than the machine holds.
         self.loaded = None;
