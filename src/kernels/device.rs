@@ -21,7 +21,8 @@ pub fn read_numbers(x: &Tensor) -> Result<Vec<f32>> {
 /// Whether this says that a GPU has too little memory. candle has no kind of error for that, only the words of CUDA, cuBLAS and Metal.
 pub fn is_out_of_memory(error: &Error) -> bool {
     let said = error.to_string();
-    let words = ["OUT_OF_MEMORY", "ALLOC_FAILED", "OutOfMemory", "Insufficient Memory", "create metal resource: Buffer"];
+    let words =
+        ["OUT_OF_MEMORY", "ALLOC_FAILED", "OutOfMemory", "Insufficient Memory", "create metal resource: Buffer"];
     words.iter().any(|words| said.contains(words))
 }
 
