@@ -1,5 +1,5 @@
 use super::Precision;
-use crate::networks::{ConfigError, NotAnUpscaler};
+use crate::networks::{ConfigError, NotAnUpscaler, is_out_of_memory};
 use std::path::{Path, PathBuf};
 
 /// Why a model cannot be used, in words for who chose it: what, what to do, where.
@@ -19,6 +19,9 @@ pub enum Error {
         .0.name(), if *.0 == Precision::Int8 { "AMX, AVX-512 VNNI or AVX-VNNI" } else { "AVX-512 BF16" }
     )]
     NoPrecision(Precision),
+    /// Another precision than that of a GPU.
+    #[error("on a GPU networks multiply in f32, not in {}: choose f32 as the precision, or compute on the CPU (`--device cpu`)", .0.name())]
+    NoPrecisionOnGpu(Precision),
     /// The model is not there.
     #[error("there is no such file or folder: {}", .0.display())]
     NoFolder(PathBuf),
@@ -259,6 +262,9 @@ impl Error {
     /// What candle found wrong while a network was built from the weights in `folder`.
     pub(super) fn from_candle(error: &candle_core::Error, folder: &Path) -> Self {
         let path = folder.to_owned();
+        if is_out_of_memory(error) {
+            return Self::Device { reason: "it has too little memory".to_owned(), path };
+        }
         match error {
             candle_core::Error::WithBacktrace { inner, .. } | candle_core::Error::Context { inner, .. } => {
                 Self::from_candle(inner, folder)

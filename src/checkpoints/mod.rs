@@ -48,7 +48,7 @@ pub use held::Held;
 pub use learned::{LearnedWord, LearnedWordEntry, LearnedWordSummary};
 pub use library::{Library, ModelEntry};
 pub use lora::{Lora, LoraEntry, LoraSummary, LoraWeights};
-pub use memory::{BytesRead, WeightBytes, memory_needed};
+pub use memory::{BytesRead, WeightBytes};
 pub use model::{Model, Parts, TextEncoder};
 pub use precision::Precision;
 pub use preview::LatentToRgb;

@@ -43,10 +43,15 @@ impl Precision {
         }
     }
 
+    /// What is said where they cannot.
+    pub fn refused(self, device: &Device) -> Error {
+        if device.is_cpu() { Error::NoPrecision(self) } else { Error::NoPrecisionOnGpu(self) }
+    }
+
     /// What the weights of what estimates noise are told to multiply in, where the device can.
     pub(super) fn dtype(self, device: &Device) -> Result<DType, Error> {
         match self {
-            _ if !self.is_there(device) => Err(Error::NoPrecision(self)),
+            _ if !self.is_there(device) => Err(self.refused(device)),
             Self::F32 => Ok(DType::F32),
             Self::Bf16 => Ok(DType::BF16),
             Self::Int8 => Ok(BYTES),

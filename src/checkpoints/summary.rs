@@ -7,6 +7,7 @@ use super::source::{Source, Sources, native_extent};
 use super::{Error, Family, Format, Precision, PredictionSource, Suggestion, Training};
 use crate::geom::Extent;
 use crate::networks::{UNetConfig, VaeConfig};
+use candle_core::Device;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -54,9 +55,9 @@ impl Summary {
         distilled + purpose
     }
 
-    /// The bytes of memory that painting a picture of this size takes, about, with the networks multiplying in `precision`.
-    pub fn memory(&self, extent: Extent, precision: Precision) -> u64 {
-        self.weights.needed(extent, self.vae_width, precision)
+    /// The bytes of its memory that painting a picture of this size takes on `device`, about, with the networks multiplying in `precision`.
+    pub fn memory(&self, extent: Extent, precision: Precision, device: &Device) -> u64 {
+        self.weights.on(device).needed(extent, self.vae_width, precision)
     }
 }
 
@@ -88,7 +89,7 @@ pub(super) fn summary(path: &Path) -> Result<Summary, Error> {
         prediction_source,
         native_extent: native_extent(&facts.unet, vae.as_ref().map_or(DOWNSCALE, VaeConfig::downscale)),
         parameters_bytes: places.iter().map(|place| place.bytes as u64).sum(),
-        weights: WeightBytes { unet, others: all.without(unet) },
+        weights: WeightBytes { unet, others: all.without(unet), on_gpu: false },
         stored: mostly_stored(&places),
         vae_width: vae.as_ref().map_or(0, VaeConfig::finest_width),
         downscale: vae.as_ref().map_or(DOWNSCALE, VaeConfig::downscale),

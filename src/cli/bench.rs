@@ -176,8 +176,11 @@ fn as_text(request: &Request, times: &Times) -> String {
     )
 }
 
-/// The widest vectors of floating-point numbers that the processor has, where that is known.
+/// The widest vectors of floating-point numbers that the processor has, where that is known and the processor computes.
 fn vectors() -> Option<&'static str> {
+    if !engine::device().is_cpu() {
+        return None;
+    }
     #[cfg(target_arch = "x86_64")]
     let known = [
         (std::is_x86_feature_detected!("avx512f"), "AVX-512"),
@@ -189,8 +192,11 @@ fn vectors() -> Option<&'static str> {
     known.iter().find(|(is_there, _)| *is_there).map(|(_, name)| *name)
 }
 
-/// The most memory that this process has held, where the system tells: on Linux.
+/// The most memory that this process has held, where the system tells: on Linux. What a GPU held is not known.
 fn peak_bytes() -> Option<u64> {
+    if !engine::device().is_cpu() {
+        return None;
+    }
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;

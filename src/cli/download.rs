@@ -5,7 +5,7 @@ use super::report::Reporter;
 use super::{GetArgs, JSON_VERSION, describe, print, print_json};
 use crate::checkpoints::Library;
 use crate::checkpoints::download::{Error, Hub, Plan, Progress, Repo, STARTERS, Starter, Wanted};
-use crate::engine::CancelToken;
+use crate::engine::{self, CancelToken};
 use crate::settings::{Paths, Settings};
 use serde_json::json;
 use std::ops::ControlFlow::{Break, Continue};
@@ -96,11 +96,12 @@ fn megabytes(bytes: u64) -> u64 {
 
 /// Lists what one could begin with. The hub is not asked.
 pub(super) fn starters(json: bool) -> anyhow::Result<()> {
+    let on_gpu = !engine::device().is_cpu();
     if json {
         let models = STARTERS.iter().map(|starter| {
             json!({
                 "name": starter.name, "repo": starter.repo, "about": starter.about, "licence": starter.licence,
-                "bytes": starter.bytes(), "memory_bytes": starter.memory(),
+                "bytes": starter.bytes(), "memory_bytes": starter.memory(on_gpu),
                 "extent": { "width": starter.extent.width, "height": starter.extent.height },
             })
         });
@@ -108,7 +109,7 @@ pub(super) fn starters(json: bool) -> anyhow::Result<()> {
     }
     let line = |starter: &Starter| {
         let Starter { name, repo, about, licence, extent, .. } = starter;
-        let (size, memory) = (gigabytes(starter.bytes()), gigabytes(starter.memory()));
+        let (size, memory) = (gigabytes(starter.bytes()), gigabytes(starter.memory(on_gpu)));
         format!(
             "{name}\t{size} to download\tneeds {memory} of memory\t{licence}\n\t{about}; {extent} pixels\tsfumato models get {repo}\n"
         )

@@ -1,6 +1,7 @@
 //! What estimates the clean latent. Features are wrappers around it: guidance here, inpainting in its own file.
 
 use super::{Error, TrainingSigmas};
+use crate::networks::read_numbers;
 use candle_core::Tensor;
 
 pub use crate::checkpoints::Prediction;
@@ -68,7 +69,7 @@ fn skip_and_out(prediction: Prediction, sigma: f64) -> (f64, f64) {
 
 /// Whether no value is NaN or infinite: both survive a sum.
 pub(super) fn is_finite(x: &Tensor) -> Result<bool, Error> {
-    Ok(x.to_dtype(candle_core::DType::F32)?.sum_all()?.to_scalar::<f32>()?.is_finite())
+    Ok(read_numbers(&x.to_dtype(candle_core::DType::F32)?.sum_all()?)?.into_iter().all(f32::is_finite))
 }
 
 /// Classifier-free guidance (Ho & Salimans 2022): away from what the negative prompt gives, towards what the prompt gives, or the sum of what

@@ -1,12 +1,19 @@
 use crate::geom::Extent;
+use crate::networks::is_out_of_memory;
 use crate::pixels::Picture;
 
 /// Why a picture could not be painted, in words for the person who asked for it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A tensor operation failed: out of memory, or a model whose parts do not fit together.
+    /// A tensor operation failed, as where a model's parts do not fit together.
     #[error("the network could not compute: {0}")]
-    Compute(#[from] candle_core::Error),
+    Compute(#[source] candle_core::Error),
+    /// A GPU has no memory left.
+    #[error(
+        "the GPU has too little memory for this: choose a smaller size or model, close what else uses it, or compute on the CPU \
+         (`--device cpu`)"
+    )]
+    OutOfMemory(#[source] candle_core::Error),
     /// The weights of a network could not be loaded.
     #[error(transparent)]
     Model(#[from] crate::checkpoints::Error),
@@ -95,4 +102,23 @@ pub enum Error {
     /// The trace could not be written.
     #[error("the trace was not written: {0}")]
     Trace(#[from] crate::files::SaveError),
+}
+
+impl From<candle_core::Error> for Error {
+    fn from(error: candle_core::Error) -> Self {
+        if is_out_of_memory(&error) { Self::OutOfMemory(error) } else { Self::Compute(error) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_little_memory_is_not_said_in_the_words_of_the_driver() {
+        let said = |words: &str| Error::from(candle_core::Error::msg(words)).to_string();
+        let short = said("DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")");
+        assert!(short.starts_with("the GPU has too little memory for this: ") && !short.contains("CUDA"), "{short}");
+        assert!(said("shape mismatch").contains("shape mismatch"));
+    }
 }

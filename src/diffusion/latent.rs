@@ -3,9 +3,9 @@
 use super::Error;
 use crate::checkpoints::LatentToRgb;
 use crate::geom::Extent;
-use crate::networks::Vae;
+use crate::networks::{Vae, read_numbers};
 use crate::pixels::Picture;
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 
 /// The picture as RGB (1, 3, H, W) in -1..1, laid on white where it is transparent.
 pub(super) fn picture_to_rgb(picture: &Picture, device: &Device) -> Result<Tensor, Error> {
@@ -23,7 +23,7 @@ pub(super) fn picture_to_rgb(picture: &Picture, device: &Device) -> Result<Tenso
 /// RGB (1, 3, H, W) in -1..1 as an opaque picture, rounded half to even as diffusers' `VaeImageProcessor` does.
 pub(super) fn rgb_to_picture(rgb: &Tensor) -> Result<Picture, Error> {
     let (_, _, height, width) = rgb.dims4()?;
-    let planes: Vec<f32> = rgb.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
+    let planes = read_numbers(rgb)?;
     Ok(interleaved(Extent::new(width as u32, height as u32), &planes))
 }
 
@@ -32,7 +32,7 @@ pub(super) fn rgb_to_picture(rgb: &Tensor) -> Result<Picture, Error> {
 pub fn preview(denoised: &Tensor, map: &LatentToRgb) -> Result<Picture, Error> {
     let (_, channels, height, width) = denoised.dims4()?;
     let area = height * width;
-    let latent: Vec<f32> = denoised.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
+    let latent = read_numbers(denoised)?;
     let mut planes: Vec<f32> = map.bias.iter().flat_map(|&bias| std::iter::repeat_n(bias, area)).collect();
     for (row, values) in map.matrix.iter().zip(latent.chunks_exact(area)).take(channels) {
         for (&weight, plane) in row.iter().zip(planes.chunks_exact_mut(area)) {

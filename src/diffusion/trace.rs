@@ -2,8 +2,9 @@
 
 use super::{Error, Progress};
 use crate::files::save_atomically;
+use crate::networks::read_numbers;
 use crate::pixels::Picture;
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 use safetensors::{Dtype, tensor::TensorView};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -68,7 +69,7 @@ impl Trace {
     }
 
     fn keep(&mut self, name: String, tensor: &Tensor) -> Result<(), Error> {
-        let values = tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
+        let values = read_numbers(tensor)?;
         self.tensors.insert(name, (tensor.dims().to_vec(), values));
         Ok(())
     }

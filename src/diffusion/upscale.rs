@@ -5,6 +5,7 @@ use super::denoiser::is_finite;
 use super::{Error, OnProgress, Phase, Progress, Stop};
 use crate::checkpoints::Upscaler;
 use crate::geom::{Bounds, Extent};
+use crate::networks::read_numbers;
 use crate::pixels::Picture;
 use candle_core::Tensor;
 use std::ops::ControlFlow::{self, Break, Continue};
@@ -112,7 +113,7 @@ impl<'a> Canvas<'a> {
             return Err(Error::PartNotFinite { part: "the upscaler" });
         }
         let row_length = rgb.dim(2)? * 3;
-        let values: Vec<f32> = rgb.flatten_all()?.to_vec1()?;
+        let values = read_numbers(&rgb)?;
         let scale = self.scale as usize;
         let (x, y) = ((piece.left - left) as usize * scale, (piece.top - top) as usize * scale);
         let width = piece.extent.width as usize * scale;

@@ -11,7 +11,7 @@ mod thread;
 
 pub use crate::memory::give_back_freed_memory;
 pub use channel::{Client, Gone, Peer, channel};
-pub use device::{DeviceChoice, choose_device, device, device_name};
+pub use device::{DeviceChoice, choose_device, device, device_memory, device_name, device_problem};
 pub use memory::{Memory, keep_freed_memory};
 pub use messages::{CancelToken, Command, Event, Job, JobId, LookId, Outcome};
 pub use priority::Priority;
@@ -78,7 +78,7 @@ impl Error {
     /// What the person can do about it beyond what the sentence itself says, without a full stop.
     pub fn next_step(&self) -> Option<&'static str> {
         match self {
-            Self::Model(crate::checkpoints::Error::NoPrecision(_))
+            Self::Model(crate::checkpoints::Error::NoPrecision(_) | crate::checkpoints::Error::NoPrecisionOnGpu(_))
             | Self::Meaning(_)
             | Self::Paint(_)
             | Self::Gone(_) => None,

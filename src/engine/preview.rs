@@ -24,11 +24,15 @@ pub(super) struct Previews<'a> {
     last: Option<Instant>,
     /// What a fine one took; none before the first.
     cost: Option<Duration>,
+    /// Whether a GPU computes: there one is tried before it is known what it takes, and what the first waited for, as for its kernels to be
+    /// loaded, does not count.
+    on_gpu: bool,
+    tried: bool,
 }
 
 impl<'a> Previews<'a> {
-    pub(super) fn new(map: &'a LatentToRgb, vae: Option<&'a Vae>) -> Self {
-        Self { map, vae, last: None, cost: None }
+    pub(super) fn new(map: &'a LatentToRgb, vae: Option<&'a Vae>, on_gpu: bool) -> Self {
+        Self { map, vae, last: None, cost: None, on_gpu, tried: false }
     }
 
     /// Of the estimate of a step.
@@ -44,7 +48,7 @@ impl<'a> Previews<'a> {
                 }
             });
         if fine.is_some() {
-            self.cost = Some(started.elapsed());
+            self.took(started.elapsed());
         }
         self.last = Some(Instant::now());
         fine.map_or_else(|| preview(denoised, self.map), Ok)
@@ -54,8 +58,42 @@ impl<'a> Previews<'a> {
     fn affords(&self, denoised: &Tensor, vae: &Vae) -> bool {
         let [.., height, width] = *denoised.dims() else { return false };
         let pixels = height * width * vae.downscale().pow(2);
-        let cost = self.cost.unwrap_or_else(|| Duration::from_secs_f64(pixels as f64 * SECONDS_A_PIXEL));
+        let cost = self.cost(pixels);
         let budget = self.last.map_or(FIRST, |last| last.elapsed().mul_f64(SHARE));
         pixels <= MOST_PIXELS && cost <= budget
+    }
+
+    /// What a fine picture of so many pixels takes, or is thought to take.
+    fn cost(&self, pixels: usize) -> Duration {
+        let thought = || if self.on_gpu { 0.0 } else { pixels as f64 * SECONDS_A_PIXEL };
+        self.cost.unwrap_or_else(|| Duration::from_secs_f64(thought()))
+    }
+
+    fn took(&mut self, time: Duration) {
+        if self.tried || !self.on_gpu {
+            self.cost = Some(time);
+        }
+        self.tried = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn on_a_gpu_a_fine_preview_is_tried_before_it_is_known_what_it_takes() {
+        let map = LatentToRgb { matrix: Vec::new(), bias: [0.0; 3] };
+        let (pixels, long) = (512 * 512, Duration::from_secs(9));
+        let mut on_cpu = Previews::new(&map, None, false);
+        assert!(on_cpu.cost(pixels) > FIRST);
+        on_cpu.took(long);
+        assert_eq!(on_cpu.cost(pixels), long);
+        let mut on_gpu = Previews::new(&map, None, true);
+        assert_eq!(on_gpu.cost(pixels), Duration::ZERO);
+        on_gpu.took(long);
+        assert_eq!(on_gpu.cost(pixels), Duration::ZERO);
+        on_gpu.took(long);
+        assert_eq!(on_gpu.cost(pixels), long);
     }
 }

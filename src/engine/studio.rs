@@ -1,5 +1,6 @@
 //! The work itself: the weights, of one model, one upscaler, one `ControlNet` and one CLIP at a time, and the runs that use them.
 
+use super::device::free_memory;
 use super::preview::Previews;
 use super::thread::Work;
 use super::{CancelToken, Error, Event, Job, Memory, Peer, device, give_back_freed_memory};
@@ -11,7 +12,6 @@ use crate::diffusion::{
     Control, Ending, Extras, Incoming, Painted, Precision, Progress, Request, Stop, Trace, Upscale, paint, upscale,
 };
 use crate::meaning::{Embedding, Eye, Seen};
-use crate::memory::available_memory;
 use crate::pixels::Picture;
 use crate::prompt::{LoraTag, loras, names};
 use candle_core::Device;
@@ -91,8 +91,8 @@ impl Studio {
     fn is_too_large(&self, model: &str, precision: Precision) -> bool {
         let entry = self.library.entries().iter().find(|entry| entry.name == model);
         let facts = entry.and_then(|entry| entry.summary.as_ref().ok());
-        let needed = facts.map(|facts| facts.memory(facts.native_extent, precision));
-        needed.zip(available_memory()).is_some_and(|(needed, free)| needed + self.lora_bytes > free)
+        let needed = facts.map(|facts| facts.memory(facts.native_extent, precision, &self.device));
+        needed.zip(free_memory(&self.device)).is_some_and(|(needed, free)| needed + self.lora_bytes > free)
     }
 
     /// The CLIP of this name, loaded unless it is.
@@ -204,7 +204,7 @@ impl Studio {
         let added = model.bytes_added(&opened)?;
         // What others added is freed first.
         let grows_by = added.saturating_sub(self.lora_bytes);
-        if !self.sparing && available_memory().is_some_and(|free| grows_by > free) {
+        if !self.sparing && free_memory(&self.device).is_some_and(|free| grows_by > free) {
             self.sparing = true;
             model.give_back();
         }
@@ -253,7 +253,7 @@ impl Work for Studio {
         }
         // What is refused must not cost what is loaded.
         if !precision.is_there(&self.device) {
-            return Err(checkpoints::Error::NoPrecision(precision).into());
+            return Err(precision.refused(&self.device).into());
         }
         // Two models at once may be more than the machine holds.
         self.loaded = None;
@@ -282,7 +282,8 @@ impl Work for Studio {
             && (self.memory == Memory::Sparing || self.is_too_large(&job.request.model, job.request.precision));
         self.load_tiny_vae(&job.request.model);
         let (.., model) = self.loaded.as_ref().expect("the loop loads the job's model before it paints");
-        let previews = Previews::new(&model.preview, self.tiny_vae.as_ref().map(|kept| &kept.it));
+        let tiny_vae = self.tiny_vae.as_ref().map(|kept| &kept.it);
+        let previews = Previews::new(&model.preview, tiny_vae, !self.device.is_cpu());
         let taken = Cell::new(0);
         let next = || job.hints.try_recv().ok().inspect(|_| taken.set(taken.get() + 1));
         let extras = Extras {
@@ -304,6 +305,10 @@ impl Work for Studio {
         };
         let ending = paint(model, extras, &job.request, &mut |progress| watch.see(&progress));
         let Watch { trace: traced, failed, .. } = watch;
+        if matches!(ending, Err(crate::diffusion::Error::OutOfMemory(_))) {
+            // What it holds may be what the next picture lacks.
+            model.give_back();
+        }
         if let Some(error) = failed {
             return Err(error);
         }

@@ -1,10 +1,7 @@
 use super::cpu::{self, Tiling, Values};
+use super::device::most_at_once;
 use super::host::{Host, filled, filled_rounded, serves, with_values};
 use candle_core::{D, DType, Result, Tensor};
-
-/// The largest score matrix that candle's operations may make at once, in bytes; our own kernels make none. All scores of a
-/// 512 px Stable Diffusion picture would be 1 GiB.
-const MAX_SCORE_BYTES: usize = 64 << 20;
 
 /// Multiplications of a picture from which attention of f32 is computed by tiles; those of small networks are few.
 const WORTH_SPLITTING: usize = 1 << 22;
@@ -48,8 +45,9 @@ pub fn attention(query: &Tensor, key: &Tensor, value: &Tensor, heads: usize, mas
             }
         });
     }
+    // Our own kernels never make the scores; all those of a 512 px Stable Diffusion picture would be 1 GiB.
     let bytes_per_row = batch * heads * keys * size_of::<f32>();
-    chunked(query, key, value, heads, mask, (MAX_SCORE_BYTES / bytes_per_row.max(1)).max(1))
+    chunked(query, key, value, heads, mask, (most_at_once(query.device()) / bytes_per_row.max(1)).max(1))
 }
 
 fn in_bf16(tiling: Tiling, of: [&Tensor; 3], shape: cpu::AttentionShape, mask: Mask) -> Result<Tensor> {

@@ -1,4 +1,5 @@
 use super::cpu::{Conv, Epilogue, Products, Tiled, Values};
+use super::device::most_at_once;
 use super::host::{Host, filled, products, products_of, serves, widened, with_values};
 use super::layout::{enlarged, to_channels_first, to_channels_last};
 use candle_core::{Result, Tensor};
@@ -137,7 +138,7 @@ impl Conv2d {
             Kernel::Tiled { conv, bias } => (conv.output_size(seen_height, seen_width), bias),
             Kernel::Candle { weight, bias, stride, padding } => {
                 let x = if doubled { enlarged(x, seen_height, seen_width)? } else { x.clone() };
-                let mut y = by_candle(&x, weight, bias, *stride, *padding)?;
+                let mut y = by_candle(&x, weight, bias, *stride, *padding, most_at_once(weight.device()))?;
                 if let Some(shift) = shift {
                     y = y.broadcast_add(&shift.unsqueeze(1)?.unsqueeze(1)?)?;
                 }
@@ -176,15 +177,40 @@ impl Conv2d {
     }
 }
 
-fn by_candle(x: &Tensor, weight: &Tensor, bias: &Tensor, stride: usize, padding: Padding) -> Result<Tensor> {
+/// By candle, which lays the square below each place of the kernel out beside the others before it multiplies: many times the picture. So no more rows
+/// than take `most` bytes are computed at once, though at least one.
+fn by_candle(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    stride: usize,
+    padding: Padding,
+    most: usize,
+) -> Result<Tensor> {
     let Padding { before, after } = padding;
+    let (batch, height, width, _) = x.dims4()?;
+    let (_, inputs, side, _) = weight.dims4()?;
+    let count = |of: usize| (of + before + after).checked_sub(side).map(|rest| rest / stride + 1);
+    let (Some(rows), Some(columns)) = (count(height), count(width)) else {
+        candle_core::bail!("a picture of {width}x{height} is smaller than the kernel of a convolution");
+    };
+    let row = batch * columns * inputs * side * side * weight.dtype().size_in_bytes();
+    let at_once = (most / row.max(1)).max(1);
     let mut x = to_channels_first(x)?;
     let mut even = before;
-    if before != after {
+    if before != after || at_once < rows {
         x = x.pad_with_zeros(2, before, after)?.pad_with_zeros(3, before, after)?;
         even = 0;
     }
-    to_channels_last(&x.conv2d(weight, even, stride, 1, 1)?)?.broadcast_add(bias)
+    if at_once >= rows {
+        return to_channels_last(&x.conv2d(weight, even, stride, 1, 1)?)?.broadcast_add(bias);
+    }
+    let band = |first: usize| {
+        let seen = (at_once.min(rows - first) - 1) * stride + side;
+        to_channels_last(&x.narrow(2, first * stride, seen)?.contiguous()?.conv2d(weight, even, stride, 1, 1)?)
+    };
+    let bands = (0..rows).step_by(at_once).map(band).collect::<Result<Vec<_>>>()?;
+    Tensor::cat(&bands, 1)?.broadcast_add(bias)
 }
 
 #[cfg(test)]
@@ -218,11 +244,37 @@ mod tests {
                 let x = wave(&[2, height, width, 3], 0.11);
                 if height + padding.before + padding.after < kernel || width + padding.before + padding.after < kernel {
                     assert!(conv.forward(&x).is_err());
+                    assert!(by_candle(&x, &weight, &bias, stride, padding, usize::MAX).is_err());
                     continue;
                 }
-                let candles = by_candle(&x, &weight, &bias, stride, padding).unwrap();
+                let candles = by_candle(&x, &weight, &bias, stride, padding, usize::MAX).unwrap();
                 let apart = difference(&conv.forward(&x).unwrap(), &candles);
                 assert!(apart < 1e-5, "kernel {kernel}, stride {stride}, {padding:?}, {height}x{width}: {apart}");
+            }
+        }
+    }
+
+    #[test]
+    fn candles_convolution_in_bands_of_rows_is_that_of_the_whole() {
+        for (kernel, stride, padding) in [
+            (1, 1, Padding::even(0)),
+            (3, 1, Padding::even(1)),
+            (3, 2, Padding::even(1)),
+            (3, 2, Padding { before: 0, after: 1 }),
+            (5, 3, Padding::even(2)),
+        ] {
+            let (weight, bias) = (wave(&[4, 3, kernel, kernel], 0.37), wave(&[4], 0.9));
+            for (height, width) in [(7, 6), (17, 32)] {
+                let x = wave(&[2, height, width, 3], 0.11);
+                let of = |most| by_candle(&x, &weight, &bias, stride, padding, most).unwrap();
+                let whole = of(usize::MAX);
+                let columns = whole.dim(2).unwrap();
+                let row = 2 * columns * 3 * kernel * kernel * size_of::<f32>();
+                for most in [0, row, 2 * row, 3 * row + 1, 5 * row] {
+                    let apart = difference(&of(most), &whole);
+                    let of = format!("kernel {kernel}, stride {stride}, {padding:?}, {height}x{width}, {most} bytes");
+                    assert!(apart < 1e-5, "{of}: {apart}");
+                }
             }
         }
     }

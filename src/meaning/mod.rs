@@ -9,6 +9,7 @@ pub use eye::{Eye, Seen};
 
 use crate::checkpoints::{Clip, Preprocessing};
 use crate::geom::{Bounds, Extent};
+use crate::networks::read_numbers;
 use crate::pixels::Picture;
 use candle_core::Tensor;
 
@@ -40,7 +41,7 @@ pub fn of_words(clip: &Clip, text: &str) -> Result<Embedding, Error> {
     let length = clip.network.context_length();
     let ids = clip.tokenizer.encode(text, length)?.ids;
     let ids = Tensor::from_vec(ids, (1, length), &clip.device)?;
-    Embedding::new(clip.network.embed_texts(&ids)?.flatten_all()?.to_vec1()?).ok_or(Error::NotFinite)
+    Embedding::new(read_numbers(&clip.network.embed_texts(&ids)?)?).ok_or(Error::NotFinite)
 }
 
 /// What is in a picture. What is transparent counts as white; what a square in the middle leaves out at the long sides is not seen.
@@ -50,7 +51,7 @@ pub fn of_picture(clip: &Clip, picture: &Picture) -> Result<Embedding, Error> {
     }
     let side = clip.preprocessing.crop as usize;
     let rgb = Tensor::from_vec(preprocessed(picture, &clip.preprocessing), (1, 3, side, side), &clip.device)?;
-    Embedding::new(clip.network.embed_pictures(&rgb)?.flatten_all()?.to_vec1()?).ok_or(Error::NotFinite)
+    Embedding::new(read_numbers(&clip.network.embed_pictures(&rgb)?)?).ok_or(Error::NotFinite)
 }
 
 /// The picture (3, S, S) as the image encoder takes it: laid on white, resized, cropped, normalised, as transformers'

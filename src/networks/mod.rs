@@ -16,7 +16,9 @@ mod unet;
 mod upscaler;
 mod vae;
 
-pub use crate::kernels::{Activation, BYTES, multiplies_bf16, multiplies_bytes};
+pub use crate::kernels::{
+    Activation, BYTES, MOST_AT_ONCE_ON_GPU, is_out_of_memory, multiplies_bf16, multiplies_bytes, read_numbers,
+};
 pub use clip::{Clip, ClipConfig};
 pub use clip_image::{ClipImage, ClipImageConfig};
 pub use clip_layers::ClipLayersConfig;

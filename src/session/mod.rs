@@ -123,8 +123,10 @@ pub struct Session {
     pub downloads: Vec<Download>,
     /// Those that broke off by themselves and were not asked for again, the newest first.
     pub failed_downloads: Vec<FailedDownload>,
-    /// The bytes of memory that were free when the program began, where the system tells.
+    /// The bytes of memory that were free where networks compute when the program began, where the system tells.
     pub memory: Option<u64>,
+    /// Whether that is on a GPU.
+    pub on_gpu: bool,
     /// What to tell the person.
     pub notices: Notices,
     /// The prompts that were painted.
@@ -286,6 +288,7 @@ impl Session {
             downloads: Vec::new(),
             failed_downloads: Vec::new(),
             memory: None,
+            on_gpu: false,
             notices,
             history: snapshot.history,
             models,

@@ -47,10 +47,14 @@ impl Session {
             entropy,
         });
         session.library = Some(Arc::new(library));
-        session.memory = crate::memory::available_memory();
+        session.memory = engine::device_memory();
+        session.on_gpu = !device.is_cpu();
         session.set_hub_token(std::env::var(Hub::TOKEN).ok());
         if let Some(problem) = problem {
             session.notices.error(problem);
+        }
+        if let Some(problem) = engine::device_problem() {
+            session.notices.info(format!("The CPU paints, for the GPU cannot: {problem}"));
         }
         if let Some(gone) = unusable_clip {
             session.notices.info(gone);
@@ -131,7 +135,7 @@ fn model(library: &Library, entry: &ModelEntry) -> Model {
                     kind: format!("{}{}", family_name, summary.use_alone()),
                     stored: summary.stored,
                     bytes: summary.parameters_bytes,
-                    weights: summary.weights,
+                    weights: summary.weights.on(&engine::device()),
                     vae_width: summary.vae_width,
                     path: entry.path.clone(),
                     preview: entry.preview(),

@@ -69,7 +69,8 @@ fn from_where(session: &Session) -> String {
     let hub = session.hub();
     let host = hub.split_once("://").map_or(hub, |(_, host)| host).trim_end_matches('/');
     let memory = session.memory.map_or_else(String::new, |bytes| {
-        format!(" This machine has {} of memory free.", size(bytes).replace(' ', "\u{a0}"))
+        let whose = if session.on_gpu { "The GPU" } else { "This machine" };
+        format!(" {whose} has {} of memory free.", size(bytes).replace(' ', "\u{a0}"))
     });
     format!("From {host}. Nothing is sent or downloaded before you press a button.{memory}")
 }
@@ -114,8 +115,8 @@ fn starter_ui(ui: &mut Ui, starter: &Starter, session: &Session, out: &mut Outbo
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 4.0;
         weak(ui, format!("{} to download \u{b7} {} \u{b7}", size(starter.bytes()), starter.licence));
-        let needs = format!("needs {} of memory", size(starter.memory()));
-        if session.memory.is_some_and(|memory| memory < starter.memory()) {
+        let needs = format!("needs {} of memory", size(starter.memory(session.on_gpu)));
+        if session.memory.is_some_and(|memory| memory < starter.memory(session.on_gpu)) {
             error(ui, format!("{needs}: more than is free"));
         } else {
             weak(ui, needs);

@@ -1,7 +1,7 @@
 //! Models to begin with. Sizes are those of the files that are taken, as the hub listed them when this was written; what is there today
 //! the hub is asked before anything is downloaded.
 
-use crate::checkpoints::memory_needed;
+use crate::checkpoints::{BytesRead, Precision, WeightBytes};
 use crate::geom::Extent;
 
 /// A model that a person could begin with.
@@ -29,9 +29,10 @@ impl Starter {
         u64::from(self.megabytes) * 1_000_000
     }
 
-    /// The bytes of memory that painting takes, about: its weights are stored in two bytes a number, and its VAE is 128 channels wide.
-    pub fn memory(&self) -> u64 {
-        memory_needed(2 * u64::from(self.millions) * 1_000_000, self.extent, 128)
+    /// The bytes of memory that painting takes, about, on a GPU or on the CPU: its weights are stored in two bytes a number, and its VAE is 128 channels wide.
+    pub fn memory(&self, on_gpu: bool) -> u64 {
+        let others = BytesRead { wide: 0, halves: 2 * u64::from(self.millions) * 1_000_000 };
+        WeightBytes { others, on_gpu, ..WeightBytes::default() }.needed(self.extent, 128, Precision::F32)
     }
 }
 

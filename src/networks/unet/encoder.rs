@@ -42,7 +42,7 @@ impl Encoder {
                 .map(|width| Linear::new_without_bias(width, channels, time.pp("cond_proj")))
                 .transpose()?,
             about: config.addition.map(|addition| about(addition, time_width(config), weights)).transpose()?,
-            down: side_by_side(config.levels.len(), |index| {
+            down: side_by_side(config.levels.len(), weights.device(), |index| {
                 DownBlock::new(config, index, &weights.pp(format!("down_blocks.{index}")))
             })?,
             mid: MidBlock::new(config, &weights.pp("mid_block"))?,

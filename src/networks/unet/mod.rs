@@ -10,7 +10,7 @@ mod transformer;
 
 use crate::kernels::{Activation, Conv2d, GroupNorm, by_items, to_channels_first};
 use blocks::{BlockWords, Signal, UpBlock};
-use candle_core::{Result, Tensor};
+use candle_core::{Device, Result, Tensor};
 use candle_nn::VarBuilder;
 pub use config::{Addition, Level, Middle, UNetConfig};
 pub use controlnet::{Control, ControlNet, ControlNetConfig};
@@ -77,7 +77,7 @@ impl UNet {
         let channels = config.levels[0].channels;
         Ok(Self {
             encoder: Encoder::new(config, &weights)?,
-            up: side_by_side(config.levels.len(), |index| {
+            up: side_by_side(config.levels.len(), weights.device(), |index| {
                 UpBlock::new(config, index, &weights.pp(format!("up_blocks.{index}")))
             })?,
             norm_out: GroupNorm::new(
@@ -211,7 +211,15 @@ impl Deep {
     }
 }
 
-/// Loads blocks on all threads: while one is read, others are packed. Of several errors the first block's is given.
-fn side_by_side<T: Send>(count: usize, block: impl Fn(usize) -> Result<T> + Sync + Send) -> Result<Vec<T>> {
+/// Loads blocks on all threads: while one is read, others are packed. Of several errors the first block's is given. To another device than the CPU they
+/// go one after the other: there is nothing to pack, and its libraries are not made to be asked by many threads at once.
+fn side_by_side<T: Send>(
+    count: usize,
+    device: &Device,
+    block: impl Fn(usize) -> Result<T> + Sync + Send,
+) -> Result<Vec<T>> {
+    if !device.is_cpu() {
+        return (0..count).map(block).collect();
+    }
     (0..count).into_par_iter().map(block).collect::<Vec<_>>().into_iter().collect()
 }
