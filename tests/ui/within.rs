@@ -127,6 +127,22 @@ fn an_area_takes_the_place_of_the_mask_where_it_is_to() {
 }
 
 #[test]
+fn a_click_takes_the_mask_away_where_areas_take_its_place_and_undo_brings_it_back() {
+    let mut window = masked_paper();
+    for tool in [Tool::MaskRectangle, Tool::MaskEllipse, Tool::MaskLasso] {
+        window.apply(Action::SetTool(tool));
+        window.drag([40.0, 40.0], [40.0, 40.0]);
+        assert!(window.session().document.has_mask(), "{tool:?} adds nothing to it");
+        window.click("Anew");
+        window.drag([40.0, 40.0], [40.0, 40.0]);
+        assert!(!window.session().document.has_mask(), "{tool:?}");
+        window.press(Modifiers::COMMAND, Key::Z);
+        assert!(window.session().document.has_mask());
+        window.click("Anew");
+    }
+}
+
+#[test]
 fn colours_within_the_mask_are_seen_as_they_are_while_one_paints_there() {
     let mut window = masked_paper();
     let with = |window: &mut Window, tool: Tool| {
