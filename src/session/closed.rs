@@ -2,7 +2,7 @@
 //! opened again when the program has ended. Every window puts its own there; the newest few are kept.
 
 use super::Session;
-use super::current::PutAway;
+use super::current::{PutAway, Sign};
 use super::files::Task;
 use crate::files::save_new;
 use crate::project::{self, Project};
@@ -33,6 +33,7 @@ pub struct Closed {
 #[derive(Debug)]
 pub(super) struct Leaving {
     opened: u64,
+    sign: Sign,
     name: String,
     project: Project,
 }
@@ -57,7 +58,7 @@ pub(super) struct Report {
 }
 
 enum Came {
-    Kept { opened: u64, name: String, file: Result<PathBuf, project::Error> },
+    Kept { opened: u64, sign: Sign, name: String, file: Result<PathBuf, project::Error> },
     Opened { closed: Closed, project: Result<Box<project::Opened>, project::Error> },
 }
 
@@ -68,12 +69,12 @@ pub(super) fn carry_out(folder: &Path, errand: Errand) -> Report {
             None
         }
         Errand::Keep { leaving, before } => {
-            let Leaving { opened, name, project } = *leaving;
+            let Leaving { opened, sign, name, project } = *leaving;
             let file = keep(folder, &name, &project).inspect(|file| {
                 before.as_deref().into_iter().for_each(remove);
                 make_room(folder, file, MOST, MOST_BYTES);
             });
-            Some(Came::Kept { opened, name, file })
+            Some(Came::Kept { opened, sign, name, file })
         }
         Errand::Open(closed) => {
             let project = Project::open(&closed.path).map(|mut opened| {
@@ -188,7 +189,7 @@ impl Session {
         let words = || Some(&self.draft.prompt).filter(|prompt| !is_example(prompt)).map_or("", String::as_str);
         let name = of_file.unwrap_or_else(|| plain(words()));
         let project = Project { file: file.map(Path::to_owned), ..self.project() };
-        Some(Box::new(Leaving { opened: self.opened, name, project }))
+        Some(Box::new(Leaving { opened: self.opened, sign: self.sign(), name, project }))
     }
 
     pub(super) fn put_away(&mut self, leaving: Box<Leaving>) {
@@ -213,13 +214,17 @@ impl Session {
         self.closed = all;
         match came {
             None => {}
-            Some(Came::Kept { opened, name, file }) => {
+            Some(Came::Kept { opened, sign, name, file }) => {
                 self.note_put_away(opened, file.as_ref().map_or(PutAway::Nowhere, |file| PutAway::In(file.clone())));
                 match file {
                     Ok(file) => {
                         // It may have been put away twice before that was known.
                         if let Some(before) = self.copies.insert(opened, file) {
                             self.in_closed(Errand::Forget(before));
+                        }
+                        // So may that a file has it: it was on its way there when it was put away.
+                        if self.is_saved(opened, &sign) {
+                            self.need_not_put_away(opened);
                         }
                     }
                     Err(error) => {

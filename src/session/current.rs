@@ -176,6 +176,13 @@ impl Session {
         }
     }
 
+    /// Whether the file of the document of this number has it as it was then.
+    pub(super) fn is_saved(&self, opened: u64, sign: &Sign) -> bool {
+        let left = || self.left.iter().find(|left| left.opened == opened).and_then(|left| left.kept.as_ref());
+        let kept = if opened == self.opened { self.kept.as_ref() } else { left() };
+        kept == Some(sign)
+    }
+
     /// Lets an edit put another document, of this file if it has one, in the place of what is there. If there is more in that than was
     /// saved it is put away, and what is `said` of it offers to take it back. Returns whether the edit was made.
     pub(super) fn replace(&mut self, edit: Edit, file: Option<PathBuf>, said: Option<String>) -> bool {

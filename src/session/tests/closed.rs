@@ -21,6 +21,16 @@ fn open(stage: &mut Stage, closed: Closed) {
     stage.until(|s| s.document.revision() != revision);
 }
 
+/// Waits until all that was to be done with files is done, and what that led to.
+fn answered(stage: &mut Stage) {
+    let gone = Closed { name: "gone".into(), at: UNIX_EPOCH, path: "gone.sfumato".into() };
+    for _ in 0..2 {
+        stage.apply(Action::OpenClosed(gone.clone()));
+        let notice = stage.hears("“gone” was not opened");
+        stage.apply(Action::Dismiss(notice.id));
+    }
+}
+
 #[test]
 fn what_was_closed_unsaved_can_be_opened_after_the_next_start() {
     let home = tempfile::tempdir().unwrap();
@@ -104,6 +114,26 @@ fn what_was_saved_after_it_was_closed_is_not_written_over_unasked() {
 }
 
 #[test]
+fn what_was_on_its_way_to_its_file_when_it_was_closed_is_not_listed() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = stage(home.path());
+    unsaved(&mut stage, 70, "a pear");
+    stage.apply(Action::SaveProject(home.path().join("pears.sfumato")));
+    stage.apply(Action::ClosePicture);
+    answered(&mut stage);
+    assert_eq!((stage.session.closed.len(), stage.session.losses()), (0, Vec::new()));
+    assert!(found(&home.path().join("closed")).is_empty());
+
+    // What was painted since it went there is in no file.
+    stage.apply(Action::Undo);
+    stage.apply(Action::SaveProject(home.path().join("pears.sfumato")));
+    stage.apply(Action::EditLayers(LayerEdit::Add));
+    stage.apply(Action::ClosePicture);
+    answered(&mut stage);
+    assert_eq!((stage.session.closed.len(), stage.session.losses()), (1, Vec::new()));
+}
+
+#[test]
 fn what_is_put_away_twice_at_once_lies_there_once() {
     let home = tempfile::tempdir().unwrap();
     let mut stage = stage(home.path());
@@ -111,10 +141,7 @@ fn what_is_put_away_twice_at_once_lies_there_once() {
     for action in [Action::NewCanvas(SIZE), Action::Undo, Action::Redo] {
         stage.apply(action);
     }
-    // What is answered after both of it.
-    let gone = Closed { name: "gone".into(), at: UNIX_EPOCH, path: home.path().join("gone.sfumato") };
-    stage.apply(Action::OpenClosed(gone));
-    stage.hears("“gone” was not opened");
+    answered(&mut stage);
     stage.until(|s| s.closed.len() == 1);
     assert_eq!(
         (found(&home.path().join("closed")), stage.session.losses()),
