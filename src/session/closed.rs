@@ -194,6 +194,9 @@ impl Session {
 
     pub(super) fn put_away(&mut self, leaving: Box<Leaving>) {
         let before = self.copies.remove(&leaving.opened);
+        if let Some(before) = &before {
+            self.note_not_needed(before, leaving.opened);
+        }
         self.closed.retain(|closed| Some(&closed.path) != before.as_ref());
         self.in_closed(Errand::Keep { leaving, before });
     }
@@ -201,6 +204,7 @@ impl Session {
     /// A file has all of a document: what was put away of it is not needed any more.
     pub(super) fn need_not_put_away(&mut self, opened: u64) {
         if let Some(file) = self.copies.remove(&opened) {
+            self.note_not_needed(&file, opened);
             self.in_closed(Errand::Forget(file));
         }
     }
@@ -241,7 +245,6 @@ impl Session {
                 if self.opened != before {
                     // What it was put away in is no file of the person's own, and its own is behind.
                     self.kept = None;
-                    self.note_opened_again(&closed.path);
                     self.copies.retain(|_, file| *file != closed.path);
                     self.copies.insert(self.opened, closed.path);
                 }

@@ -250,9 +250,10 @@ impl Session {
         }
     }
 
-    /// What was put away there is a document of its own again: what it was is not to be missed.
-    pub(super) fn note_opened_again(&mut self, file: &Path) {
-        for left in &mut self.left {
+    /// What was put away there is in another file, of the document of this number: if it was opened from there, what it had been before
+    /// is not to be missed.
+    pub(super) fn note_not_needed(&mut self, file: &Path, by: u64) {
+        for left in self.left.iter_mut().filter(|left| left.opened != by) {
             if matches!(&left.put_away, PutAway::In(of_left) if of_left == file) {
                 left.sign = None;
             }

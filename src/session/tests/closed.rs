@@ -186,6 +186,41 @@ fn what_is_opened_again_and_saved_is_not_to_be_missed() {
 }
 
 #[test]
+fn what_was_opened_again_and_taken_back_is_missed_once_it_lies_nowhere() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = stage(home.path());
+    unsaved(&mut stage, 70, "a pear");
+    stage.apply(Action::ClosePicture);
+    stage.until(|s| s.closed.len() == 1);
+    let closed = stage.session.closed[0].clone();
+    open(&mut stage, closed.clone());
+    stage.apply(Action::Undo);
+    assert!(!stage.session.document.has_picture());
+    answered(&mut stage);
+    assert!(stage.session.losses().is_empty(), "it lies where it was put away");
+    std::fs::remove_file(&closed.path).unwrap();
+    answered(&mut stage);
+    let losses = stage.session.losses();
+    let [Loss::Replaced { by: Some(by) }] = losses[..] else { panic!("{losses:?}") };
+    stage.apply(Action::BringBack(by));
+    assert_eq!(stage.shown_grey(), Some(70));
+}
+
+#[test]
+fn what_was_opened_again_and_put_away_anew_is_not_missed_twice() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = stage(home.path());
+    unsaved(&mut stage, 70, "a pear");
+    stage.apply(Action::ClosePicture);
+    stage.until(|s| s.closed.len() == 1);
+    let closed = stage.session.closed[0].clone();
+    open(&mut stage, closed);
+    stage.apply(Action::ClosePicture);
+    answered(&mut stage);
+    assert_eq!((stage.session.closed.len(), stage.session.losses()), (1, Vec::new()));
+}
+
+#[test]
 fn what_a_broken_off_writing_left_is_taken_away_at_the_start() {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join("closed");
