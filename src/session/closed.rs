@@ -3,7 +3,7 @@
 
 use super::Session;
 use super::current::{PutAway, Sign};
-use super::files::Task;
+use super::files::{Task, name_of};
 use crate::files::save_new;
 use crate::project::{self, Project};
 use std::cmp::Reverse;
@@ -40,6 +40,7 @@ pub(super) struct Leaving {
 
 /// What is to be done in the folder.
 pub(super) enum Errand {
+    /// Take away what was broken off, and look what lies there.
     Look,
     /// Put this away, in the place of what was put away of the same document before.
     Keep {
@@ -51,10 +52,10 @@ pub(super) enum Errand {
     Forget(PathBuf),
 }
 
-/// What came of it, and all that lie in the folder now, the newest first.
+/// What came of it, and all that lie in the folder now, the newest first, unless the system does not say.
 pub(super) struct Report {
     came: Option<Came>,
-    all: Vec<Closed>,
+    all: Option<Vec<Closed>>,
 }
 
 enum Came {
@@ -82,7 +83,10 @@ pub(super) fn carry_out(folder: &Path, errand: Errand) -> Report {
                 let is_as_it_was = |file: &PathBuf| {
                     std::fs::metadata(file).and_then(|about| about.modified()).is_ok_and(|at| at <= closed.at)
                 };
-                opened.project.file = opened.project.file.take().filter(is_as_it_was);
+                if let Some(file) = opened.project.file.take_if(|file| !is_as_it_was(file)) {
+                    let name = name_of(&file);
+                    opened.notes.push(format!("{name} was saved since, or lies there no more: Save asks for a file again"));
+                }
                 Box::new(opened)
             });
             Some(Came::Opened { closed, project })
@@ -92,8 +96,10 @@ pub(super) fn carry_out(folder: &Path, errand: Errand) -> Report {
             None
         }
     };
-    let mut all = found(folder);
-    all.truncate(MOST);
+    let mut all = listed(folder);
+    if let Some(all) = &mut all {
+        all.truncate(MOST);
+    }
     Report { came, all }
 }
 
@@ -138,13 +144,25 @@ fn sweep(folder: &Path) {
     }
 }
 
-/// All that lie in the folder, the newest first. What is not named as they are is none of them.
+/// As [`listed`]; nothing where that is not known.
 pub(super) fn found(folder: &Path) -> Vec<Closed> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    listed(folder).unwrap_or_default()
+}
+
+/// All that lie in the folder, the newest first. What is not named as they are is none of them. None where the system does not say.
+fn listed(folder: &Path) -> Option<Vec<Closed>> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Some(Vec::new()),
+        Err(error) => {
+            tracing::warn!("what lies in {} is not known: {error}", folder.display());
+            return None;
+        }
+    };
     let files = entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
     let mut all: Vec<_> = files.filter_map(|entry| Closed::named(entry.path())).collect();
     all.sort_by_key(|closed| Reverse(closed.at));
-    all
+    Some(all)
 }
 
 impl Closed {
@@ -209,13 +227,20 @@ impl Session {
         }
     }
 
+    /// Looks again what lies there: another window may have put something there, and made room for it.
+    pub fn look_at_closed(&mut self) {
+        self.in_closed(Errand::Look);
+    }
+
     pub(super) fn in_closed(&mut self, errand: Errand) {
         self.ask_files(Task::Closed { folder: self.paths.closed_folder(), errand });
     }
 
     pub(super) fn take_closed(&mut self, Report { came, all }: Report) {
-        self.note_let_go(|file| all.iter().any(|closed| closed.path == file));
-        self.closed = all;
+        if let Some(all) = all {
+            self.note_let_go(|file| all.iter().any(|closed| closed.path == file));
+            self.closed = all;
+        }
         match came {
             None => {}
             Some(Came::Kept { opened, sign, name, file }) => {

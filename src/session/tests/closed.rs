@@ -104,8 +104,11 @@ fn what_was_saved_after_it_was_closed_is_not_written_over_unasked() {
     let before = found(&home.path().join("closed")).into_iter().find(|closed| closed.path == before).unwrap();
     open(&mut stage, before);
     assert_eq!((stage.session.file(), stage.session.is_behind()), (None, true));
+    let notice = stage.hears("was opened, but pears.sfumato was saved since");
+    stage.apply(Action::Dismiss(notice.id));
     std::fs::remove_file(&path).unwrap();
     open(&mut stage, closed);
+    stage.hears("or lies there no more");
     assert_eq!(
         (stage.session.file(), stage.session.is_behind()),
         (None, true),
@@ -218,6 +221,23 @@ fn what_was_opened_again_and_put_away_anew_is_not_missed_twice() {
     stage.apply(Action::ClosePicture);
     answered(&mut stage);
     assert_eq!((stage.session.closed.len(), stage.session.losses()), (1, Vec::new()));
+}
+
+#[test]
+fn where_the_folder_cannot_be_listed_nothing_is_taken_for_gone() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = stage(home.path());
+    unsaved(&mut stage, 70, "a pear");
+    stage.apply(Action::ClosePicture);
+    stage.until(|s| s.closed.len() == 1);
+    let (folder, aside) = (home.path().join("closed"), home.path().join("aside"));
+    std::fs::rename(&folder, &aside).unwrap();
+    std::fs::write(&folder, b"where a folder should be").unwrap();
+    answered(&mut stage);
+    assert_eq!((stage.session.closed.len(), stage.session.losses()), (1, Vec::new()));
+    std::fs::remove_file(&folder).unwrap();
+    answered(&mut stage);
+    assert_eq!((stage.session.closed.len(), stage.session.losses().len()), (0, 1), "now it is gone");
 }
 
 #[test]
