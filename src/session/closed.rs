@@ -203,9 +203,9 @@ impl Session {
         let file = self.file();
         let of_file = file.and_then(Path::file_stem).map(|stem| plain(&stem.to_string_lossy()));
         // The example of a model says nothing of what was painted.
-        let is_example = |prompt: &String| self.model().is_some_and(|model| model.example.prompt == *prompt);
-        let words = || Some(&self.draft.prompt).filter(|prompt| !is_example(prompt)).map_or("", String::as_str);
-        let name = of_file.unwrap_or_else(|| plain(words()));
+        let is_example = self.model().is_some_and(|model| model.example.prompt == self.draft.prompt);
+        let words = if is_example { "" } else { self.draft.prompt.as_str() };
+        let name = of_file.unwrap_or_else(|| plain(words));
         let project = Project { file: file.map(Path::to_owned), ..self.project() };
         Some(Box::new(Leaving { opened: self.opened, sign: self.sign(), name, project }))
     }

@@ -566,6 +566,7 @@ impl Session {
 
     pub(super) fn ask_files(&mut self, task: Task) {
         if !self.files.send(task) {
+            self.note_broken_off();
             self.notices
                 .error("The thread that reads and writes files has ended: start Sfumato again, nothing is lost");
         }

@@ -241,6 +241,31 @@ fn where_the_folder_cannot_be_listed_nothing_is_taken_for_gone() {
 }
 
 #[test]
+fn the_example_of_a_model_is_no_name_for_what_was_painted() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = stage(home.path());
+    let example = stage.session.draft.prompt.clone();
+    assert!(!example.is_empty());
+    unsaved(&mut stage, 70, &example);
+    stage.apply(Action::ClosePicture);
+    stage.until(|s| s.closed.len() == 1);
+    assert_eq!(stage.session.closed[0].name, "Untitled");
+}
+
+#[test]
+fn what_no_thread_can_put_away_is_not_said_to_be_on_its_way() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = stage(home.path());
+    unsaved(&mut stage, 70, "a pear");
+    stage.session.files = crate::session::worker::Worker::without_thread();
+    stage.apply(Action::ClosePicture);
+    let losses = stage.session.losses();
+    let [Loss::Replaced { by: Some(by) }] = losses[..] else { panic!("{losses:?}") };
+    stage.apply(Action::BringBack(by));
+    assert_eq!(stage.shown_grey(), Some(70));
+}
+
+#[test]
 fn what_a_broken_off_writing_left_is_taken_away_at_the_start() {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join("closed");
