@@ -55,7 +55,7 @@ pub(super) struct Before {
     unsaved: Option<Box<Leaving>>,
 }
 
-/// Something that is gone when the program ends.
+/// Something that is gone when the program ends, or may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loss {
     /// What is on the canvas: there is more in it than was saved, and another window keeps its own.
@@ -65,7 +65,8 @@ pub enum Loss {
         /// What [`Action::BringBack`] brings it back by, unless undo does not lead to it.
         by: Option<u64>,
     },
-    /// A document that another took the place of, which is still being put away: it is none any more as soon as that is done.
+    /// A document that another took the place of, which is still being put away, and may not get there: it is none any more as soon as
+    /// that is done.
     OnItsWay,
     /// A result that the gallery could not take.
     Result(ResultId),
@@ -279,8 +280,8 @@ impl Session {
             let is_same = |a: &Draft, b: &Draft| Draft { bounds: b.bounds, seed: b.seed, ..a.clone() } == *b;
             // What was written before others came back with their documents is what is to be kept, as long as nothing was written since.
             let is_untouched = self.brought_back.as_ref().is_some_and(|brought| is_same(brought, &self.draft));
-            let is_said = |id: NoticeId| self.notices.iter().find(|notice| notice.id == id);
-            let standing = self.as_they_were.and_then(is_said).filter(|_| is_untouched);
+            let find = |id: NoticeId| self.notices.iter().find(|notice| notice.id == id);
+            let standing = self.as_they_were.and_then(find).filter(|_| is_untouched);
             let (mut kept, its_guide) =
                 match standing.and_then(|notice| notice.offers.first()).map(|offer| &offer.action) {
                     Some(Action::TakeSettings(kept, guide)) => ((**kept).clone(), guide.clone()),
