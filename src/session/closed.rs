@@ -84,8 +84,8 @@ pub(super) fn carry_out(folder: &Path, errand: Errand) -> Report {
                     std::fs::metadata(file).and_then(|about| about.modified()).is_ok_and(|at| at <= closed.at)
                 };
                 if let Some(file) = opened.project.file.take_if(|file| !is_as_it_was(file)) {
-                    let name = name_of(&file);
-                    opened.notes.push(format!("{name} was saved since, or lies there no more: Save asks for a file again"));
+                    let why = "was saved since, or lies there no more: Save asks for a file again";
+                    opened.notes.push(format!("{} {why}", name_of(&file)));
                 }
                 Box::new(opened)
             });

@@ -84,7 +84,9 @@ fn in_words(loss: Loss, session: &Session) -> String {
         Loss::Document => {
             "There is more on the canvas than was saved. This window was opened beside another one, and keeps nothing for the next start."
         }
-        Loss::Replaced { .. } => "What another picture took the place of is in no file, and not under Recently closed either.",
+        Loss::Replaced { .. } => {
+            "What another picture took the place of is in no file, and not under Recently closed either."
+        }
         Loss::OnItsWay => "What another picture took the place of is still being put away.",
         Loss::Result(id) => {
             let prompt = session.results.get(id).map_or("", |item| item.prompt.as_str());
