@@ -285,3 +285,23 @@ fn steps_are_shown_finely_where_a_tiny_vae_is_at_hand() {
     // The first is fine where it is as small as this; the latent is an eighth of the picture.
     assert_eq!((shown(true), shown(false)), (Extent::new(64, 64), Extent::new(8, 8)));
 }
+
+#[test]
+fn each_step_is_told_also_where_it_comes_before_the_next_preview_is_wanted() {
+    let home = tempfile::tempdir().unwrap();
+    Tiny::read("sd1").write_file(home.path(), "tiny.safetensors");
+    let library = Library::discover(&[home.path().to_owned()]);
+    let client = engine::spawn(library, Priority::Normal, Memory::Plenty, || ());
+    client.preview_every(Duration::from_hours(1));
+    let request = Box::new(request("blurry", None));
+    client.send(Command::Generate(Job::new(JobId(1), request, CancelToken::default())));
+    let mut steps = Vec::new();
+    loop {
+        match client.event_within(Duration::from_mins(2)).unwrap() {
+            Event::JobStep { index, preview, .. } => steps.push((index, preview.is_some())),
+            Event::JobEnded { .. } => break,
+            _ => {}
+        }
+    }
+    assert_eq!(steps, [(0, true), (1, false), (2, false), (3, false)]);
+}

@@ -167,6 +167,9 @@ impl eframe::App for App {
         if let Some(seconds) = frame.info().cpu_usage {
             tracing::trace!(milliseconds = seconds * 1e3, "the last frame was laid out and drawn");
         }
+        if ctx.input(|i| i.events.contains(&Event::WindowFocused(true))) {
+            self.session.look_at_closed();
+        }
         self.take_in(&ctx);
         let out = ui::window_ui(ui, &mut self.session, &mut self.view, &self.device);
         for action in out.actions {

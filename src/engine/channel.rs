@@ -156,9 +156,13 @@ impl Peer {
         self.commands.try_recv().ok()
     }
 
-    /// Tells the client. A [`Event::JobStep`] is dropped when the queue is full, and does not wake it where there is no preview; any other
-    /// event waits for room.
+    /// Tells the client. A [`Event::JobStep`] is dropped when the queue is full, and does not wake it where there is no preview, unless the
+    /// queue is full; any other event waits for room.
     pub fn tell(&self, event: Event) -> Result<(), Gone> {
+        // Steps without a preview may have filled it, and woken nobody who makes room.
+        if self.events.is_full() {
+            self.wake();
+        }
         let is_news = !matches!(event, Event::JobStep { preview: None, .. });
         let sent = if matches!(event, Event::JobStep { .. }) {
             match self.events.try_send(event) {
@@ -209,6 +213,42 @@ impl std::fmt::Debug for Peer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::geom::Extent;
+    use crate::pixels::Picture;
+
+    fn step(index: u32, preview: Option<Arc<Picture>>) -> Event {
+        Event::JobStep { id: JobId(1), index, count: 4, preview, hints: 0 }
+    }
+
+    #[test]
+    fn a_step_without_a_preview_comes_and_wakes_nobody() {
+        let (tell, woken) = unbounded();
+        let (client, peer) = channel(move || drop(tell.send(())));
+        peer.tell(step(0, None)).unwrap();
+        assert!(woken.is_empty());
+        peer.tell(step(1, Some(Arc::new(Picture::filled(Extent::new(1, 1), [0; 4]))))).unwrap();
+        assert_eq!(woken.len(), 1);
+        assert!(matches!(client.try_event(), Some(Event::JobStep { index: 0, preview: None, .. })));
+        assert!(matches!(client.try_event(), Some(Event::JobStep { index: 1, preview: Some(_), .. })));
+    }
+
+    #[test]
+    fn who_waits_for_room_has_woken_the_one_who_makes_it() {
+        const SOON: Duration = Duration::from_secs(20);
+        let (tell, woken) = unbounded();
+        let (client, peer) = channel(move || drop(tell.send(())));
+        for index in 0..EVENTS as u32 {
+            peer.tell(step(index, None)).unwrap();
+        }
+        assert!(woken.is_empty());
+        let was_woken = std::thread::scope(|scope| {
+            scope.spawn(move || peer.tell(Event::JobStarted(JobId(1))).unwrap());
+            let was_woken = woken.recv_timeout(SOON).is_ok();
+            while !matches!(client.event_within(SOON), Some(Event::JobStarted(_)) | None) {}
+            was_woken
+        });
+        assert!(was_woken);
+    }
 
     #[test]
     fn previews_are_made_as_often_as_they_are_wanted_and_the_first_of_a_job_at_once() {

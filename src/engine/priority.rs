@@ -1,5 +1,6 @@
 //! The window's thread comes first: with as many threads computing as there are processors, a frame would otherwise wait for them.
 
+use rayon::ThreadPoolBuilder;
 use thread_priority::{ThreadPriority, set_current_thread_priority};
 
 /// How the threads that compute share the processors with the rest of the program.
@@ -19,10 +20,14 @@ impl Priority {
     /// For the threads that compute, unless somebody has started them.
     pub(super) fn take_threads(self) {
         if self == Self::BelowWindow
-            && let Err(error) = rayon::ThreadPoolBuilder::new().start_handler(|_| step_back()).build_global()
+            && let Err(error) = self.threads().build_global()
         {
             tracing::debug!("the threads that compute stay as they are: {error}");
         }
+    }
+
+    fn threads(self) -> ThreadPoolBuilder {
+        ThreadPoolBuilder::new().start_handler(move |_| self.take())
     }
 
     /// For this thread.
@@ -71,9 +76,10 @@ mod tests {
         stat.rsplit_once(')').unwrap().1.split_whitespace().nth(38).unwrap().parse().unwrap()
     }
 
+    const SCHED_IDLE: i32 = 5;
+
     #[test]
     fn threads_that_compute_give_way_and_others_do_not() {
-        const SCHED_IDLE: i32 = 5;
         let usual = policy();
         let inference = std::thread::Builder::new().spawn(|| {
             Priority::BelowWindow.take();
@@ -81,5 +87,14 @@ mod tests {
         });
         assert_eq!(inference.unwrap().join().unwrap(), SCHED_IDLE);
         assert_eq!(policy(), usual, "only the threads that compute step back");
+    }
+
+    #[test]
+    fn so_do_those_that_they_compute_with_but_not_those_of_before() {
+        let usual = policy();
+        let pool = |threads: ThreadPoolBuilder| threads.num_threads(1).build().unwrap();
+        let (before, equals) = (pool(ThreadPoolBuilder::new()), pool(Priority::Normal.threads()));
+        let computing = pool(Priority::BelowWindow.threads());
+        assert_eq!([&before, &equals, &computing].map(|pool| pool.install(policy)), [usual, usual, SCHED_IDLE]);
     }
 }

@@ -18,7 +18,7 @@ pub(crate) fn promptly<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::Tiles;
     use super::*;
     use crate::geom::{Bounds, Extent};
@@ -28,7 +28,7 @@ mod tests {
     use std::time::Duration;
 
     /// Does this while all threads that compute are busy with something else. How long that takes.
-    fn meanwhile(work: impl FnOnce()) -> Duration {
+    pub(crate) fn meanwhile(work: impl FnOnce()) -> Duration {
         let (is_over, changes) = (Mutex::new(false), Condvar::new());
         let busy = rayon::current_num_threads();
         std::thread::scope(|scope| {

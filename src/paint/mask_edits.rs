@@ -20,7 +20,7 @@ pub enum MaskEdit {
     Invert,
     /// Take this mask, of the document's extent.
     Replace(Mask),
-    /// Add an area to the mask, take it away, or keep nothing else.
+    /// Add an area to the mask, take it away, keep nothing else, or have it in the place of the mask.
     Shape(Shape, Combine),
     /// Let the mask reach further, and soften it.
     Adjust {

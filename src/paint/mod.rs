@@ -43,6 +43,8 @@ pub use error::Error;
 pub use fill::{Bucket, Filling};
 pub use gradient::{Gradient, Spread};
 pub(crate) use hands::promptly;
+#[cfg(test)]
+pub(crate) use hands::tests::meanwhile;
 pub use ink::Ink;
 pub use layer::{Layer, LayerId, LayerKind, LayerLook};
 pub use layer_edits::LayerEdit;

@@ -84,7 +84,7 @@ impl Reader {
             None => None,
         };
         let guide = match contents.guide {
-            Some(file) => Some(Arc::new(self.picture_of_any_size(&file)?.thumbnail(LARGEST_GUIDE))),
+            Some(file) => Some(Arc::new(self.picture_up_to(&file, None)?.thumbnail(LARGEST_GUIDE))),
             None => None,
         };
         let stack = Stack::from_layers(layers.into_iter(), contents.active);
@@ -125,14 +125,9 @@ impl Reader {
     /// What a file has that lies outside of the document.
     fn beyond(&mut self, entry: &BeyondEntry, extent: Extent) -> Result<Option<Arc<Placed>>, Error> {
         let BeyondEntry { file, left, top } = entry;
-        let (bytes, most) = (self.bytes(file, Self::MOST_PIXELS)?, Placed::most(extent));
         // Each layer may name one that takes seconds to decode and leaves nothing.
-        if let Some(is) = Picture::size_of(&bytes).filter(|is| is.width > most.width || is.height > most.height) {
-            return Err(self.damaged(&format!("{file} is {is}, and no more than {most} is kept of a layer")));
-        }
-        let picture = Picture::decode(&bytes, file).map_err(|error| self.undecoded(&error))?;
-        let tiles = Tiles::of(&picture);
-        let placed = Placed { tiles, left: *left, top: *top };
+        let picture = self.picture_up_to(file, Some(Placed::most(extent)))?;
+        let placed = Placed { tiles: Tiles::of(&picture), left: *left, top: *top };
         let beyond = self.kept(&placed, extent)?;
         if beyond.is_none() && !placed.tiles.is_clear() {
             return Err(self.damaged(&format!("{file} lies at {left}, {top}, where nothing of a layer is kept")));
@@ -151,7 +146,7 @@ impl Reader {
     }
 
     fn picture(&mut self, file: &str, extent: Extent) -> Result<Picture, Error> {
-        let picture = self.picture_of_any_size(file)?;
+        let picture = self.picture_up_to(file, None)?;
         if picture.extent() != extent {
             let what = format!("{file} is {}, and the project {extent}", picture.extent());
             return Err(self.damaged(&what));
@@ -159,8 +154,14 @@ impl Reader {
         Ok(picture)
     }
 
-    fn picture_of_any_size(&mut self, file: &str) -> Result<Picture, Error> {
+    /// A picture as it is. One that is larger than `most` is not decoded.
+    fn picture_up_to(&mut self, file: &str, most: Option<Extent>) -> Result<Picture, Error> {
         let bytes = self.bytes(file, Self::MOST_PIXELS)?;
+        if let Some((is, most)) = Picture::size_of(&bytes).zip(most)
+            && (is.width > most.width || is.height > most.height)
+        {
+            return Err(self.damaged(&format!("{file} is {is}, and no more than {most} is kept of a layer")));
+        }
         Picture::decode(&bytes, file).map_err(|error| self.undecoded(&error))
     }
 

@@ -149,7 +149,7 @@ pub enum Action {
     AdoptShown,
     /// A finished stroke of the mask brush or eraser.
     Stroke(Stroke),
-    /// Add an area to the mask, take it away, or keep nothing else.
+    /// Add an area to the mask, take it away, keep nothing else, or have it in the place of the mask.
     MaskShape(Shape, Combine),
     /// Let the mask reach further and soften it, in place of what the same action did just before.
     AdjustMask {

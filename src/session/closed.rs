@@ -2,8 +2,8 @@
 //! opened again when the program has ended. Every window puts its own there; the newest few are kept.
 
 use super::Session;
-use super::current::PutAway;
-use super::files::Task;
+use super::current::{PutAway, Sign};
+use super::files::{Task, name_of};
 use crate::files::save_new;
 use crate::project::{self, Project};
 use std::cmp::Reverse;
@@ -33,12 +33,14 @@ pub struct Closed {
 #[derive(Debug)]
 pub(super) struct Leaving {
     opened: u64,
+    sign: Sign,
     name: String,
     project: Project,
 }
 
 /// What is to be done in the folder.
 pub(super) enum Errand {
+    /// Take away what was broken off, and look what lies there.
     Look,
     /// Put this away, in the place of what was put away of the same document before.
     Keep {
@@ -50,14 +52,14 @@ pub(super) enum Errand {
     Forget(PathBuf),
 }
 
-/// What came of it, and all that lie in the folder now, the newest first.
+/// What came of it, and all that lie in the folder now, the newest first, unless the system does not say.
 pub(super) struct Report {
     came: Option<Came>,
-    all: Vec<Closed>,
+    all: Option<Vec<Closed>>,
 }
 
 enum Came {
-    Kept { opened: u64, name: String, file: Result<PathBuf, project::Error> },
+    Kept { opened: u64, sign: Sign, name: String, file: Result<PathBuf, project::Error> },
     Opened { closed: Closed, project: Result<Box<project::Opened>, project::Error> },
 }
 
@@ -68,12 +70,12 @@ pub(super) fn carry_out(folder: &Path, errand: Errand) -> Report {
             None
         }
         Errand::Keep { leaving, before } => {
-            let Leaving { opened, name, project } = *leaving;
+            let Leaving { opened, sign, name, project } = *leaving;
             let file = keep(folder, &name, &project).inspect(|file| {
                 before.as_deref().into_iter().for_each(remove);
                 make_room(folder, file, MOST, MOST_BYTES);
             });
-            Some(Came::Kept { opened, name, file })
+            Some(Came::Kept { opened, sign, name, file })
         }
         Errand::Open(closed) => {
             let project = Project::open(&closed.path).map(|mut opened| {
@@ -81,7 +83,10 @@ pub(super) fn carry_out(folder: &Path, errand: Errand) -> Report {
                 let is_as_it_was = |file: &PathBuf| {
                     std::fs::metadata(file).and_then(|about| about.modified()).is_ok_and(|at| at <= closed.at)
                 };
-                opened.project.file = opened.project.file.take().filter(is_as_it_was);
+                if let Some(file) = opened.project.file.take_if(|file| !is_as_it_was(file)) {
+                    let why = "was saved since, or lies there no more: Save asks for a file again";
+                    opened.notes.push(format!("{} {why}", name_of(&file)));
+                }
                 Box::new(opened)
             });
             Some(Came::Opened { closed, project })
@@ -91,8 +96,10 @@ pub(super) fn carry_out(folder: &Path, errand: Errand) -> Report {
             None
         }
     };
-    let mut all = found(folder);
-    all.truncate(MOST);
+    let mut all = listed(folder);
+    if let Some(all) = &mut all {
+        all.truncate(MOST);
+    }
     Report { came, all }
 }
 
@@ -137,13 +144,25 @@ fn sweep(folder: &Path) {
     }
 }
 
-/// All that lie in the folder, the newest first. What is not named as they are is none of them.
+/// As [`listed`]; nothing where that is not known.
 pub(super) fn found(folder: &Path) -> Vec<Closed> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    listed(folder).unwrap_or_default()
+}
+
+/// All that lie in the folder, the newest first. What is not named as they are is none of them. None where the system does not say.
+fn listed(folder: &Path) -> Option<Vec<Closed>> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Some(Vec::new()),
+        Err(error) => {
+            tracing::warn!("what lies in {} is not known: {error}", folder.display());
+            return None;
+        }
+    };
     let files = entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
     let mut all: Vec<_> = files.filter_map(|entry| Closed::named(entry.path())).collect();
     all.sort_by_key(|closed| Reverse(closed.at));
-    all
+    Some(all)
 }
 
 impl Closed {
@@ -184,15 +203,18 @@ impl Session {
         let file = self.file();
         let of_file = file.and_then(Path::file_stem).map(|stem| plain(&stem.to_string_lossy()));
         // The example of a model says nothing of what was painted.
-        let is_example = |prompt: &String| self.model().is_some_and(|model| model.example.prompt == *prompt);
-        let words = || Some(&self.draft.prompt).filter(|prompt| !is_example(prompt)).map_or("", String::as_str);
-        let name = of_file.unwrap_or_else(|| plain(words()));
+        let is_example = self.model().is_some_and(|model| model.example.prompt == self.draft.prompt);
+        let words = if is_example { "" } else { self.draft.prompt.as_str() };
+        let name = of_file.unwrap_or_else(|| plain(words));
         let project = Project { file: file.map(Path::to_owned), ..self.project() };
-        Some(Box::new(Leaving { opened: self.opened, name, project }))
+        Some(Box::new(Leaving { opened: self.opened, sign: self.sign(), name, project }))
     }
 
     pub(super) fn put_away(&mut self, leaving: Box<Leaving>) {
         let before = self.copies.remove(&leaving.opened);
+        if let Some(before) = &before {
+            self.note_not_needed(before, leaving.opened);
+        }
         self.closed.retain(|closed| Some(&closed.path) != before.as_ref());
         self.in_closed(Errand::Keep { leaving, before });
     }
@@ -200,8 +222,14 @@ impl Session {
     /// A file has all of a document: what was put away of it is not needed any more.
     pub(super) fn need_not_put_away(&mut self, opened: u64) {
         if let Some(file) = self.copies.remove(&opened) {
+            self.note_not_needed(&file, opened);
             self.in_closed(Errand::Forget(file));
         }
+    }
+
+    /// Looks again what lies there: another window may have put something there, and made room for it.
+    pub fn look_at_closed(&mut self) {
+        self.in_closed(Errand::Look);
     }
 
     pub(super) fn in_closed(&mut self, errand: Errand) {
@@ -209,17 +237,23 @@ impl Session {
     }
 
     pub(super) fn take_closed(&mut self, Report { came, all }: Report) {
-        self.note_let_go(|file| all.iter().any(|closed| closed.path == file));
-        self.closed = all;
+        if let Some(all) = all {
+            self.note_let_go(|file| all.iter().any(|closed| closed.path == file));
+            self.closed = all;
+        }
         match came {
             None => {}
-            Some(Came::Kept { opened, name, file }) => {
+            Some(Came::Kept { opened, sign, name, file }) => {
                 self.note_put_away(opened, file.as_ref().map_or(PutAway::Nowhere, |file| PutAway::In(file.clone())));
                 match file {
                     Ok(file) => {
                         // It may have been put away twice before that was known.
                         if let Some(before) = self.copies.insert(opened, file) {
                             self.in_closed(Errand::Forget(before));
+                        }
+                        // So may that a file has it: it was on its way there when it was put away.
+                        if self.is_saved(opened, &sign) {
+                            self.need_not_put_away(opened);
                         }
                     }
                     Err(error) => {
@@ -236,7 +270,6 @@ impl Session {
                 if self.opened != before {
                     // What it was put away in is no file of the person's own, and its own is behind.
                     self.kept = None;
-                    self.note_opened_again(&closed.path);
                     self.copies.retain(|_, file| *file != closed.path);
                     self.copies.insert(self.opened, closed.path);
                 }

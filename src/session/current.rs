@@ -55,7 +55,7 @@ pub(super) struct Before {
     unsaved: Option<Box<Leaving>>,
 }
 
-/// Something that is gone when the program ends.
+/// Something that is gone when the program ends, or may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loss {
     /// What is on the canvas: there is more in it than was saved, and another window keeps its own.
@@ -65,7 +65,8 @@ pub enum Loss {
         /// What [`Action::BringBack`] brings it back by, unless undo does not lead to it.
         by: Option<u64>,
     },
-    /// A document that another took the place of, which is still being put away: it is none any more as soon as that is done.
+    /// A document that another took the place of, which is still being put away, and may not get there: it is none any more as soon as
+    /// that is done.
     OnItsWay,
     /// A result that the gallery could not take.
     Result(ResultId),
@@ -176,6 +177,13 @@ impl Session {
         }
     }
 
+    /// Whether the file of the document of this number has it as it was then.
+    pub(super) fn is_saved(&self, opened: u64, sign: &Sign) -> bool {
+        let left = || self.left.iter().find(|left| left.opened == opened).and_then(|left| left.kept.as_ref());
+        let kept = if opened == self.opened { self.kept.as_ref() } else { left() };
+        kept == Some(sign)
+    }
+
     /// Lets an edit put another document, of this file if it has one, in the place of what is there. If there is more in that than was
     /// saved it is put away, and what is `said` of it offers to take it back. Returns whether the edit was made.
     pub(super) fn replace(&mut self, edit: Edit, file: Option<PathBuf>, said: Option<String>) -> bool {
@@ -243,9 +251,10 @@ impl Session {
         }
     }
 
-    /// What was put away there is a document of its own again: what it was is not to be missed.
-    pub(super) fn note_opened_again(&mut self, file: &Path) {
-        for left in &mut self.left {
+    /// What was put away there is in another file, of the document of this number: if it was opened from there, what it had been before
+    /// is not to be missed.
+    pub(super) fn note_not_needed(&mut self, file: &Path, by: u64) {
+        for left in self.left.iter_mut().filter(|left| left.opened != by) {
             if matches!(&left.put_away, PutAway::In(of_left) if of_left == file) {
                 left.sign = None;
             }
@@ -271,8 +280,8 @@ impl Session {
             let is_same = |a: &Draft, b: &Draft| Draft { bounds: b.bounds, seed: b.seed, ..a.clone() } == *b;
             // What was written before others came back with their documents is what is to be kept, as long as nothing was written since.
             let is_untouched = self.brought_back.as_ref().is_some_and(|brought| is_same(brought, &self.draft));
-            let is_said = |id: NoticeId| self.notices.iter().find(|notice| notice.id == id);
-            let standing = self.as_they_were.and_then(is_said).filter(|_| is_untouched);
+            let find = |id: NoticeId| self.notices.iter().find(|notice| notice.id == id);
+            let standing = self.as_they_were.and_then(find).filter(|_| is_untouched);
             let (mut kept, its_guide) =
                 match standing.and_then(|notice| notice.offers.first()).map(|offer| &offer.action) {
                     Some(Action::TakeSettings(kept, guide)) => ((**kept).clone(), guide.clone()),

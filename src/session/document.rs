@@ -166,23 +166,21 @@ impl Session {
         }
         let is_kept_out = painting.is_kept_out();
         self.edit(Edit::Paint(painting));
-        if is_kept_out {
+        // Once for a mask: it is seen where paint ends.
+        if is_kept_out && self.told_of_mask != Some(self.document.mask_number()) {
             self.tell_of_mask();
         }
     }
 
-    /// Says of a mask, once, that it keeps out what was painted beside it.
+    /// Says that the mask keeps out what is beside it.
     pub(super) fn tell_of_mask(&mut self) {
-        let number = Some(self.document.mask_number());
-        if std::mem::replace(&mut self.told_of_mask, number) == number {
-            return;
-        }
+        self.told_of_mask = Some(self.document.mask_number());
         let offer = |label: &str, action| Offer { label: label.into(), action };
         let offers = vec![
             offer("Take the mask away", Action::ClearMask),
             offer("Paint beside it, too", Action::SetKeepsWithin(false)),
         ];
-        self.notices.offering("The mask keeps the brush inside it", offers);
+        self.notices.offering("The mask keeps paint inside it", offers);
     }
 
     /// Cuts the canvas or makes room; the box that is painted stays over what it lay over.
@@ -582,6 +580,7 @@ impl Session {
 
     pub(super) fn ask_files(&mut self, task: Task) {
         if !self.files.send(task) {
+            self.note_broken_off();
             self.notices
                 .error("The thread that reads and writes files has ended: start Sfumato again, nothing is lost");
         }

@@ -33,6 +33,7 @@ impl Session {
             return;
         }
         if self.lies_beside_mask(x, y) {
+            // Each time: nothing else is seen of it.
             self.tell_of_mask();
             return;
         }

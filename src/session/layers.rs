@@ -2,7 +2,7 @@
 
 use super::persist::pixel_file;
 use crate::geom::Extent;
-use crate::paint::{Layer, LayerId, LayerLook, Placed, Stack, TILE_SIDE, Tile, Tiles};
+use crate::paint::{Layer, LayerId, LayerLook, Placed, Stack, TILE_SIDE, Tile, Tiles, promptly};
 use crate::pixels::Picture;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -81,7 +81,8 @@ pub(super) fn restored(
     });
     let digests: HashSet<&String> = listed.collect();
     let digests: Vec<&String> = digests.into_iter().collect();
-    let read: Vec<_> = digests.par_iter().map(|digest| tile_of(&pixel_file(pixels, digest))).collect();
+    // There is no window before it is done.
+    let read: Vec<_> = promptly(|| digests.par_iter().map(|digest| tile_of(&pixel_file(pixels, digest))).collect());
     let mut tiles = HashMap::new();
     let mut damage = None;
     for (digest, tile) in digests.into_iter().zip(read) {

@@ -385,7 +385,7 @@ impl Session {
             );
         }
         self.list_more();
-        self.in_closed(closed::Errand::Look);
+        self.look_at_closed();
         self.look_at_styles();
         self.recall_hashes();
         self.refresh();

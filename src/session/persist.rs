@@ -9,7 +9,7 @@ use crate::diffusion::{Hint, Record, Request};
 use crate::files::{SaveError, Together, make_folder, save_atomically};
 use crate::gallery::EntryId;
 use crate::geom::Extent;
-use crate::paint::{Brush, Stack, Tile, Tool};
+use crate::paint::{Brush, Stack, Tile, Tool, promptly};
 use crate::pixels::{self, Mask, Picture};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, never, unbounded};
 use rayon::prelude::*;
@@ -415,14 +415,14 @@ impl Writer {
                     }
                 }
                 Ok(Message::Flush(done)) => {
-                    waiting = self.write(waiting);
+                    waiting = promptly(|| self.write(waiting));
                     // The one who waits may have given up.
                     done.send(()).unwrap_or_default();
                     continue;
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
-                    self.write(waiting);
+                    promptly(|| self.write(waiting));
                     return;
                 }
             }
@@ -430,7 +430,7 @@ impl Writer {
         }
     }
 
-    /// Writes what waits. What cannot be written waits on.
+    /// Writes what waits, on threads that step back unless somebody waits for it. What cannot be written waits on.
     fn write(&mut self, waiting: Option<(Box<Snapshot>, Instant)>) -> Option<(Box<Snapshot>, Instant)> {
         let (snapshot, _) = waiting?;
         match self.try_write(Snapshot::clone(&snapshot)) {
@@ -517,7 +517,7 @@ impl Writer {
         Ok(digest)
     }
 
-    /// As [`Self::name`], for all tiles of all layers. Those that are new are written on all threads.
+    /// As [`Self::name`], for all tiles of all layers. Those that are new are written on all threads of the pool that it is called on.
     fn name_layers(&mut self, extent: Extent, stack: &Stack, files: &Together) -> Result<LayersState, WriteError> {
         let tiles: HashMap<usize, &Arc<Tile>> =
             layers::tiles_of(stack).map(|tile| (Arc::as_ptr(tile).addr(), tile)).collect();

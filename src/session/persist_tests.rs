@@ -1,6 +1,6 @@
 use super::*;
 use crate::geom::{Extent, Point};
-use crate::paint::{Blend, Document, Edit, Ink, LayerEdit, LayerLook, Transform};
+use crate::paint::{Blend, Document, Edit, Ink, LayerEdit, LayerLook, Transform, meanwhile};
 use crate::session::draft::tests::{a_draft, a_request};
 
 fn a_snapshot() -> Snapshot {
@@ -197,6 +197,33 @@ fn layers_are_kept_with_their_looks_and_their_tiles_once_each() {
     std::fs::write(&file, serde_json::to_vec(&state).unwrap()).unwrap();
     let (_, said) = damaged();
     assert!(said.contains("5 tiles are listed of 6"), "{said}");
+}
+
+#[test]
+fn nothing_waits_for_threads_that_compute_at_the_start_and_at_the_end() {
+    let extent = Extent::new(300, 200);
+    let mut document = Document::new(extent);
+    document.apply(Edit::TakePaper(extent)).unwrap();
+    let layer = document.stack().layers()[1].id;
+    document.apply(Edit::Layer(LayerEdit::Fill(layer, Ink::Colour([9, 8, 7])))).unwrap();
+    let snapshot = Snapshot { layers: Some((extent, document.stack().clone())), mask: None, ..a_snapshot() };
+    for is_waited_for in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let took = meanwhile(|| {
+            let (inbox, messages) = unbounded();
+            let (tell, _written) = unbounded();
+            let (done, wait) = bounded(1);
+            inbox.send(Message::Keep(Box::new(snapshot.clone()))).unwrap();
+            if is_waited_for {
+                inbox.send(Message::Flush(done)).unwrap();
+            }
+            drop(inbox);
+            Writer::new(folder.path(), tell, quiet()).run(&messages);
+            assert_eq!(wait.try_recv().is_ok(), is_waited_for);
+            assert_eq!(restore(folder.path()).snapshot.as_ref(), Some(&snapshot));
+        });
+        assert!(took < Duration::from_secs(10), "{took:?}");
+    }
 }
 
 #[test]

@@ -54,6 +54,12 @@ impl<I: Send + 'static, O: Send + 'static> Worker<I, O> {
         Self { inbox: Some(inbox), answers, thread: handle }
     }
 
+    /// As where the system refuses a thread.
+    #[cfg(test)]
+    pub(super) fn without_thread() -> Self {
+        Self { inbox: None, answers: unbounded().1, thread: None }
+    }
+
     /// Gives it something to do. Returns whether there is a thread that will.
     pub(super) fn send(&self, message: I) -> bool {
         self.inbox.as_ref().is_some_and(|inbox| inbox.send(message).is_ok())

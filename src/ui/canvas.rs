@@ -20,6 +20,9 @@ use std::sync::Arc;
 /// The smallest and the largest brush, in image pixels.
 pub const BRUSH_SIZES: std::ops::RangeInclusive<f32> = 1.0..=2048.0;
 
+/// The edge of a mask is seen where its coverage passes this.
+const HALF: u8 = 128;
+
 /// The canvas, over all that is left of the window. `covered` points of it at the top have something over them.
 pub fn canvas_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, covered: f32, out: &mut Outbox) {
     let (rect, response) = ui.allocate_exact_size(ui.available_size(), Sense::click_and_drag());
@@ -52,7 +55,9 @@ pub fn canvas_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, covered: 
     let has_mask = matches!(shown, Shown::Document(_)) && session.document.has_mask() && !is_moved;
     let shows_mask = view.stroke.is_some() || has_mask;
     let marched = marched(ui, shows_mask, view);
-    let uniforms = uniforms(ui, &scene, split(&shown, view), shows_mask, marched);
+    // Where it keeps paint inside, colours are to be seen as they are, if the mask has an edge that says where that is.
+    let is_edge_enough = view.mask_has_edge && paints_within(session);
+    let uniforms = uniforms(ui, &scene, split(&shown, view), shows_mask, marched, is_edge_enough);
     ui.painter().set(under_tools, CanvasPaint::new(&view.canvas, uniforms).into_shape(ui.ctx(), rect));
 
     if let Shown::Empty(_) = shown {
@@ -195,6 +200,7 @@ fn take_up_mask(session: &Session, shown: &Shown, view: &mut ViewState) {
             if view.uploaded_mask != held {
                 view.canvas.set_mask(document.mask());
                 view.uploaded_mask = held;
+                view.mask_has_edge = document.mask().coverage().iter().any(|&covers| covers >= HALF);
             }
         }
         Shown::Preview { job, mask: Some(mask), .. } => {
@@ -213,8 +219,8 @@ pub(super) fn within_mask(session: &Session) -> bool {
     session.document.stack().active().is_some_and(|layer| session.document.confines(layer).is_some())
 }
 
-/// Whether the mask is there for a tool that changes the layer only within it.
-fn is_selection(session: &Session) -> bool {
+/// Whether the tool at hand changes the layer only within the mask.
+fn paints_within(session: &Session) -> bool {
     let changes_layers = matches!(session.tool, Tool::Bucket | Tool::Gradient | Tool::Transform);
     (session.tool.is_paint() || changes_layers) && within_mask(session)
 }
@@ -242,8 +248,15 @@ fn marched(ui: &Ui, shows_mask: bool, view: &ViewState) -> f32 {
     step as f32 * ui.ctx().pixels_per_point()
 }
 
-fn uniforms(ui: &Ui, scene: &Scene, split: Option<f32>, shows_mask: bool, marched: f32) -> CanvasUniforms {
-    let Scene { session, shown, placement } = scene;
+fn uniforms(
+    ui: &Ui,
+    scene: &Scene,
+    split: Option<f32>,
+    shows_mask: bool,
+    marched: f32,
+    is_edge_enough: bool,
+) -> CanvasUniforms {
+    let Scene { shown, placement, .. } = scene;
     let palette = Palette::of(ui);
     let ppp = placement.pixels_per_point;
     let canvas = placement.canvas_in_ui;
@@ -257,8 +270,7 @@ fn uniforms(ui: &Ui, scene: &Scene, split: Option<f32>, shows_mask: bool, marche
     };
     let whole = Bounds::whole(placement.extent);
     let part = if let Shown::Preview { over: Some((_, bounds)), .. } = shown { *bounds } else { whole };
-    // Where it keeps paint inside, colours are to be seen as they are: its edge says enough.
-    let (tint, hatch) = if is_selection(session) { Default::default() } else { (palette.mask, palette.mask_hatch) };
+    let (tint, hatch) = if is_edge_enough { Default::default() } else { (palette.mask, palette.mask_hatch) };
     CanvasUniforms {
         viewport: [
             (canvas.left() * ppp).round(),

@@ -21,7 +21,8 @@ pub(super) fn leave_window(ctx: &Context, session: &Session, view: &mut ViewStat
     };
     Modal::new(Id::unique("leave")).show(ctx, |ui| {
         ui.set_width(WIDTH.min(ctx.content_rect().width() - 60.0));
-        ui.heading("Quit without saving?");
+        let (heading, quit) = question(&losses);
+        ui.heading(heading);
         let weak = Palette::of(ui).text_weak;
         for &loss in &losses {
             ui.label(RichText::new(in_words(loss, session)).color(weak));
@@ -33,7 +34,7 @@ pub(super) fn leave_window(ctx: &Context, session: &Session, view: &mut ViewStat
             {
                 keep(first, session, view, out);
             }
-            if ui.button("Quit without saving").clicked() {
+            if ui.button(quit).clicked() {
                 leave(view, out);
             }
             if ui.button("Stay").on_hover_text("Esc").clicked() {
@@ -69,12 +70,23 @@ fn leave(view: &mut ViewState, out: &mut Outbox) {
     out.ask(Ask::Quit);
 }
 
+/// What is asked, and what the button that quits is called. What is on its way to the disk gets there before the program ends, if it can.
+fn question(losses: &[Loss]) -> (&'static str, &'static str) {
+    if losses.iter().all(|loss| *loss == Loss::OnItsWay) {
+        ("A moment: not all is put away yet", "Quit all the same")
+    } else {
+        ("Quit without saving?", "Quit without saving")
+    }
+}
+
 fn in_words(loss: Loss, session: &Session) -> String {
     let said = match loss {
         Loss::Document => {
             "There is more on the canvas than was saved. This window was opened beside another one, and keeps nothing for the next start."
         }
-        Loss::Replaced { .. } => "What another picture took the place of is in no file, and is not put away either.",
+        Loss::Replaced { .. } => {
+            "What another picture took the place of is in no file, and not under Recently closed either."
+        }
         Loss::OnItsWay => "What another picture took the place of is still being put away.",
         Loss::Result(id) => {
             let prompt = session.results.get(id).map_or("", |item| item.prompt.as_str());
@@ -111,4 +123,18 @@ fn keep(loss: Loss, session: &Session, view: &mut ViewState, out: &mut Outbox) {
         Loss::Replaced { by: None } | Loss::OnItsWay | Loss::Queue => return,
     }
     view.asks_to_leave = false;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_what_is_put_away_only_needs_time_nothing_is_said_to_be_lost() {
+        let replaced = Loss::Replaced { by: None };
+        assert_eq!(question(&[Loss::OnItsWay]).1, "Quit all the same");
+        for losses in [&[replaced][..], &[replaced, Loss::OnItsWay], &[Loss::OnItsWay, Loss::Queue]] {
+            assert_eq!(question(losses), ("Quit without saving?", "Quit without saving"));
+        }
+    }
 }

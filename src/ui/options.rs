@@ -40,7 +40,7 @@ pub(super) fn options_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, o
     let has_mask = session.document.has_mask();
     if session.tool.is_shape() {
         let mut anew = session.palette.masks_anew;
-        let about = "A new area takes the place of the mask; without it, it is masked besides what is";
+        let about = about_anew(session.tool);
         if ui.checkbox(&mut anew, "Anew").on_hover_text(about).changed() {
             out.act(Action::SetMasksAnew(anew));
         }
@@ -69,6 +69,17 @@ pub(super) fn options_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, o
         hint(ui, about);
     } else if session.tool.is_shape() && session.tool != Tool::MaskWand {
         hint(ui, "Drag over the picture. Ctrl takes away, Ctrl+Shift keeps only what is met.");
+    }
+}
+
+/// What areas do to the mask. One that encloses nothing leaves nothing masked, as a click does away with a selection elsewhere.
+const fn about_anew(tool: Tool) -> &'static str {
+    match tool {
+        Tool::MaskWand => {
+            "A new area takes the place of the mask, and a click beside the picture takes it away; otherwise areas are added"
+        }
+        Tool::MaskPolygon => "A new area takes the place of the mask; otherwise areas are added",
+        _ => "A new area takes the place of the mask, and a click alone takes it away; otherwise areas are added",
     }
 }
 

@@ -155,6 +155,8 @@ pub struct ViewState {
     pub thumbnails: Thumbnails,
     /// Which mask was uploaded last.
     pub uploaded_mask: UploadedMask,
+    /// Whether an edge of the document's mask is seen: not where it covers less than a half throughout.
+    pub mask_has_edge: bool,
     /// The colour that is being picked: a grey, too, keeps its hue here.
     pub hsv: super::colour::Hsv,
     /// What is being typed as a colour.

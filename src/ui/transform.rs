@@ -160,7 +160,8 @@ fn take_up<'a>(session: &Session, view: &'a mut ViewState) -> Option<&'a mut Mov
     view.moving.as_mut()
 }
 
-/// Lets the tool work. What it left at its end is returned, to be shown until the document has it.
+/// Lets the tool work. What it left at its end is returned, to be shown until the document has it. What is being moved, or laid, is let go of
+/// where the document changes under it, also where it is no longer to be moved within the mask.
 pub(super) fn transform_layer(
     ui: &Ui,
     response: &Response,

@@ -3,6 +3,7 @@
 use super::tools::{paper, pixel};
 use super::*;
 use sfumato::paint::{Combine, Shape};
+use sfumato::pixels::Mask;
 
 const BLACK: [u8; 4] = [0, 0, 0, 255];
 
@@ -126,6 +127,22 @@ fn an_area_takes_the_place_of_the_mask_where_it_is_to() {
 }
 
 #[test]
+fn a_click_takes_the_mask_away_where_areas_take_its_place_and_undo_brings_it_back() {
+    let mut window = masked_paper();
+    for tool in [Tool::MaskRectangle, Tool::MaskEllipse, Tool::MaskLasso] {
+        window.apply(Action::SetTool(tool));
+        window.drag([40.0, 40.0], [40.0, 40.0]);
+        assert!(window.session().document.has_mask(), "{tool:?} adds nothing to it");
+        window.click("Anew");
+        window.drag([40.0, 40.0], [40.0, 40.0]);
+        assert!(!window.session().document.has_mask(), "{tool:?}");
+        window.press(Modifiers::COMMAND, Key::Z);
+        assert!(window.session().document.has_mask());
+        window.click("Anew");
+    }
+}
+
+#[test]
 fn colours_within_the_mask_are_seen_as_they_are_while_one_paints_there() {
     let mut window = masked_paper();
     let with = |window: &mut Window, tool: Tool| {
@@ -136,4 +153,15 @@ fn colours_within_the_mask_are_seen_as_they_are_while_one_paints_there() {
     assert_ne!(with(&mut window, Tool::MaskLasso), [255; 3]);
     window.apply(Action::SetKeepsWithin(false));
     assert_ne!(with(&mut window, Tool::Gradient), [255; 3]);
+}
+
+#[test]
+fn a_mask_too_thin_for_an_edge_is_tinted_also_while_one_paints_there() {
+    let mut window = masked_paper();
+    window.apply(Action::SetTool(Tool::Gradient));
+    for (covers, is_tinted) in [(127, true), (128, false), (100, true)] {
+        let thin = Mask::from_coverage(EXTENT, vec![covers; EXTENT.area()]).unwrap();
+        window.apply(Action::ReplaceMask(thin));
+        assert_eq!(seen(&mut window, [0.0, 0.0]) != [255; 3], is_tinted, "{covers}");
+    }
 }

@@ -21,6 +21,16 @@ fn open(stage: &mut Stage, closed: Closed) {
     stage.until(|s| s.document.revision() != revision);
 }
 
+/// Waits until all that was to be done with files is done, and what that led to.
+fn answered(stage: &mut Stage) {
+    let gone = Closed { name: "gone".into(), at: UNIX_EPOCH, path: "gone.sfumato".into() };
+    for _ in 0..2 {
+        stage.apply(Action::OpenClosed(gone.clone()));
+        let notice = stage.hears("“gone” was not opened");
+        stage.apply(Action::Dismiss(notice.id));
+    }
+}
+
 #[test]
 fn what_was_closed_unsaved_can_be_opened_after_the_next_start() {
     let home = tempfile::tempdir().unwrap();
@@ -94,13 +104,36 @@ fn what_was_saved_after_it_was_closed_is_not_written_over_unasked() {
     let before = found(&home.path().join("closed")).into_iter().find(|closed| closed.path == before).unwrap();
     open(&mut stage, before);
     assert_eq!((stage.session.file(), stage.session.is_behind()), (None, true));
+    let notice = stage.hears("was opened, but pears.sfumato was saved since");
+    stage.apply(Action::Dismiss(notice.id));
     std::fs::remove_file(&path).unwrap();
     open(&mut stage, closed);
+    stage.hears("or lies there no more");
     assert_eq!(
         (stage.session.file(), stage.session.is_behind()),
         (None, true),
         "what is gone is not made anew unasked"
     );
+}
+
+#[test]
+fn what_was_on_its_way_to_its_file_when_it_was_closed_is_not_listed() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = stage(home.path());
+    unsaved(&mut stage, 70, "a pear");
+    stage.apply(Action::SaveProject(home.path().join("pears.sfumato")));
+    stage.apply(Action::ClosePicture);
+    answered(&mut stage);
+    assert_eq!((stage.session.closed.len(), stage.session.losses()), (0, Vec::new()));
+    assert!(found(&home.path().join("closed")).is_empty());
+
+    // What was painted since it went there is in no file.
+    stage.apply(Action::Undo);
+    stage.apply(Action::SaveProject(home.path().join("pears.sfumato")));
+    stage.apply(Action::EditLayers(LayerEdit::Add));
+    stage.apply(Action::ClosePicture);
+    answered(&mut stage);
+    assert_eq!((stage.session.closed.len(), stage.session.losses()), (1, Vec::new()));
 }
 
 #[test]
@@ -111,10 +144,7 @@ fn what_is_put_away_twice_at_once_lies_there_once() {
     for action in [Action::NewCanvas(SIZE), Action::Undo, Action::Redo] {
         stage.apply(action);
     }
-    // What is answered after both of it.
-    let gone = Closed { name: "gone".into(), at: UNIX_EPOCH, path: home.path().join("gone.sfumato") };
-    stage.apply(Action::OpenClosed(gone));
-    stage.hears("“gone” was not opened");
+    answered(&mut stage);
     stage.until(|s| s.closed.len() == 1);
     assert_eq!(
         (found(&home.path().join("closed")), stage.session.losses()),
@@ -156,6 +186,83 @@ fn what_is_opened_again_and_saved_is_not_to_be_missed() {
     stage.apply(Action::SaveProject(home.path().join("pears.sfumato")));
     stage.until(|s| s.closed.is_empty());
     assert!(stage.session.losses().is_empty());
+}
+
+#[test]
+fn what_was_opened_again_and_taken_back_is_missed_once_it_lies_nowhere() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = stage(home.path());
+    unsaved(&mut stage, 70, "a pear");
+    stage.apply(Action::ClosePicture);
+    stage.until(|s| s.closed.len() == 1);
+    let closed = stage.session.closed[0].clone();
+    open(&mut stage, closed.clone());
+    stage.apply(Action::Undo);
+    assert!(!stage.session.document.has_picture());
+    answered(&mut stage);
+    assert!(stage.session.losses().is_empty(), "it lies where it was put away");
+    std::fs::remove_file(&closed.path).unwrap();
+    answered(&mut stage);
+    let losses = stage.session.losses();
+    let [Loss::Replaced { by: Some(by) }] = losses[..] else { panic!("{losses:?}") };
+    stage.apply(Action::BringBack(by));
+    assert_eq!(stage.shown_grey(), Some(70));
+}
+
+#[test]
+fn what_was_opened_again_and_put_away_anew_is_not_missed_twice() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = stage(home.path());
+    unsaved(&mut stage, 70, "a pear");
+    stage.apply(Action::ClosePicture);
+    stage.until(|s| s.closed.len() == 1);
+    let closed = stage.session.closed[0].clone();
+    open(&mut stage, closed);
+    stage.apply(Action::ClosePicture);
+    answered(&mut stage);
+    assert_eq!((stage.session.closed.len(), stage.session.losses()), (1, Vec::new()));
+}
+
+#[test]
+fn where_the_folder_cannot_be_listed_nothing_is_taken_for_gone() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = stage(home.path());
+    unsaved(&mut stage, 70, "a pear");
+    stage.apply(Action::ClosePicture);
+    stage.until(|s| s.closed.len() == 1);
+    let (folder, aside) = (home.path().join("closed"), home.path().join("aside"));
+    std::fs::rename(&folder, &aside).unwrap();
+    std::fs::write(&folder, b"where a folder should be").unwrap();
+    answered(&mut stage);
+    assert_eq!((stage.session.closed.len(), stage.session.losses()), (1, Vec::new()));
+    std::fs::remove_file(&folder).unwrap();
+    answered(&mut stage);
+    assert_eq!((stage.session.closed.len(), stage.session.losses().len()), (0, 1), "now it is gone");
+}
+
+#[test]
+fn the_example_of_a_model_is_no_name_for_what_was_painted() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = stage(home.path());
+    let example = stage.session.draft.prompt.clone();
+    assert!(!example.is_empty());
+    unsaved(&mut stage, 70, &example);
+    stage.apply(Action::ClosePicture);
+    stage.until(|s| s.closed.len() == 1);
+    assert_eq!(stage.session.closed[0].name, "Untitled");
+}
+
+#[test]
+fn what_no_thread_can_put_away_is_not_said_to_be_on_its_way() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = stage(home.path());
+    unsaved(&mut stage, 70, "a pear");
+    stage.session.files = crate::session::worker::Worker::without_thread();
+    stage.apply(Action::ClosePicture);
+    let losses = stage.session.losses();
+    let [Loss::Replaced { by: Some(by) }] = losses[..] else { panic!("{losses:?}") };
+    stage.apply(Action::BringBack(by));
+    assert_eq!(stage.shown_grey(), Some(70));
 }
 
 #[test]

@@ -45,6 +45,19 @@ fn strokes_go_to_the_run_and_are_shown_until_its_estimate_shows_them() {
 }
 
 #[test]
+fn a_step_whose_estimate_is_not_seen_counts_and_changes_nothing_that_is() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = stage(home.path());
+    let job = open(&mut stage);
+    stage.apply(Action::PaintIn(job.id, square(SIZE, 8, 3)));
+    let seen = stage.session.jobs.running.as_ref().unwrap().preview.clone().unwrap();
+    stage.tell(Event::JobStep { id: job.id, index: 1, count: 4, preview: None, hints: 1 });
+    let running = stage.session.jobs.running.as_ref().unwrap();
+    assert_eq!((running.steps_made, running.strokes_on_their_way().len()), (2, 1));
+    assert!(matches!(stage.session.canvas(), Shown::Preview { picture, .. } if Arc::ptr_eq(picture, &seen)));
+}
+
+#[test]
 fn a_stroke_on_a_part_of_the_canvas_is_scaled_to_what_is_painted() {
     let home = tempfile::tempdir().unwrap();
     let mut stage = stage(home.path());

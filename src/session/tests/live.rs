@@ -51,6 +51,17 @@ fn each_stroke_is_painted_anew_by_the_quick_model_and_gives_up_the_run_before_it
     assert!(stage.job().request.prompt.ends_with(" on a table"));
 }
 
+#[test]
+fn a_step_whose_estimate_is_not_seen_leaves_the_one_that_is() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = live_stage(home.path());
+    stage.apply(Action::SetLive(true));
+    let run = stage.job();
+    let seen = stage.step(&run, 0);
+    stage.tell(Event::JobStep { id: run.id, index: 1, count: 4, preview: None, hints: 0 });
+    assert!(matches!(stage.session.canvas(), Shown::Preview { picture, .. } if Arc::ptr_eq(picture, &seen)));
+}
+
 fn live_painted(job: &Job, grey: u8) -> Painted {
     Painted { picture: picture(job.request.picture_extent(), grey), ..painted(job, grey) }
 }
