@@ -108,9 +108,7 @@ impl Refused {
             Question::Save(name) if is_project(&name) => {
                 (FileFor::Writing { ending: PROJECT, fits: |path| Kind::of(path).is_some() }, name)
             }
-            Question::Save(name) => {
-                (FileFor::Writing { ending: "png", fits: |path| Format::of(path).is_some() }, name)
-            }
+            Question::Save(name) => (FileFor::Writing { ending: "png", fits: |path| Format::of(path).is_some() }, name),
         };
         PathAsk::new(title, what, folder, name, self.into)
     }

@@ -218,9 +218,8 @@ mod tests {
             let corners = [(left, top), (right, top), (right, bottom), (left, bottom)];
             Shape::Lasso(corners.map(|(x, y)| Point::new(x, y)).to_vec())
         };
-        let mask = |document: &mut Document, area, combine| {
-            document.apply(Edit::Mask(MaskEdit::Shape(lasso(area), combine)))
-        };
+        let mask =
+            |document: &mut Document, area, combine| document.apply(Edit::Mask(MaskEdit::Shape(lasso(area), combine)));
         // A sliver along many pixels, none of which it covers by half; and most of one.
         for area in [[2.0, 15.25, 30.0, 0.25], [20.0, 15.0, 0.75, 1.0]] {
             let mut document = Document::new(EXTENT);
