@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn a_step_without_a_preview_comes_and_wakes_nobody() {
         let (tell, woken) = unbounded();
-        let (client, peer) = channel(move || drop(tell.send(())));
+        let (client, peer) = channel(move || tell.send(()).unwrap());
         peer.tell(step(0, None)).unwrap();
         assert!(woken.is_empty());
         peer.tell(step(1, Some(Arc::new(Picture::filled(Extent::new(1, 1), [0; 4]))))).unwrap();
@@ -236,7 +236,7 @@ mod tests {
     fn who_waits_for_room_has_woken_the_one_who_makes_it() {
         const SOON: Duration = Duration::from_secs(20);
         let (tell, woken) = unbounded();
-        let (client, peer) = channel(move || drop(tell.send(())));
+        let (client, peer) = channel(move || tell.send(()).unwrap());
         for index in 0..EVENTS as u32 {
             peer.tell(step(index, None)).unwrap();
         }
