@@ -9,7 +9,7 @@ use super::shared::{Shared, each};
 use super::tiled::Tiled;
 use super::tiles::{AT_ONCE, DEPTH, Line, PANEL, Products, Rows, SIDE, STEP, Sums};
 use super::vector::{dispatch, put, take};
-use super::winograd::{POSITIONS, Seen, SumsOfSquares, change_pixels, change_taps};
+use super::winograd::{self, POSITIONS, Seen, SumsOfSquares, change_pixels, change_taps};
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
 
@@ -19,7 +19,7 @@ const SQUARES_AT_ONCE: usize = 16 * SIDE;
 /// a second cache of 2 MiB while the kernels pass over it.
 const STEPS_AT_ONCE: usize = 16;
 /// Lines of changed kernels that are made before they are multiplied: a part of the third cache.
-const KERNEL_LINES: usize = 1 << 18;
+const KERNEL_LINES: usize = 1 << 17;
 /// Squares whose sums become results at once.
 const PUT_AT_ONCE: usize = 64;
 /// Squares of a picture, and channels, below which changing costs more than it saves.
@@ -106,7 +106,10 @@ impl Block<'_> {
 
     fn change_picture(&self, zeros: &[f32], out: &mut [Line]) {
         let out = &Shared::new(out);
-        each(self.squares.len(), self.is_large(), |index| dispatch(ChangePicture { block: self, index, zeros, out }));
+        each(self.squares.len().div_ceil(SIDE), self.is_large(), |tile| {
+            let squares = tile * SIDE..((tile + 1) * SIDE).min(self.squares.len());
+            dispatch(ChangePicture { block: self, squares, zeros, out });
+        });
     }
 
     /// To panel, position, step, rounded and lacking.
@@ -175,11 +178,11 @@ impl Block<'_> {
     }
 }
 
-/// A square of the picture, in its lines.
+/// A tile of squares of the picture, in their lines.
 struct ChangePicture<'a> {
     block: &'a Block<'a>,
-    /// In the block.
-    index: usize,
+    /// Of the block's.
+    squares: Range<usize>,
     zeros: &'a [f32],
     out: &'a Shared<'a, Line>,
 }
@@ -189,24 +192,30 @@ impl WithSimd for ChangePicture<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { block, index, zeros, out } = self;
+        let Self { block, squares, zeros, out } = self;
         let (room, steps) = (block.room, block.steps.len());
-        let pixels = block.seen.pixels(block.squares.start + index, zeros);
+        let mut pixels = [[[zeros; winograd::SIDE]; winograd::SIDE]; SIDE];
+        for (square, pixels) in squares.clone().zip(&mut pixels) {
+            *pixels = block.seen.pixels(block.squares.start + square, zeros);
+        }
         let mut numbers = [[0f32; DEPTH]; POSITIONS];
+        // Step by step, since the lines of neighbours are neighbours.
         for (number, step) in block.steps.clone().enumerate() {
-            for lane in (0..DEPTH).step_by(S::F32_LANES) {
-                let channel = (step * DEPTH + lane).min(zeros.len());
-                let channels = channel..(channel + S::F32_LANES).min(zeros.len());
-                change_pixels(simd, &pixels, channels, |position, value| {
-                    put(simd, &mut numbers[position][lane..], value)
+            for (square, pixels) in squares.clone().zip(&pixels) {
+                for lane in (0..DEPTH).step_by(S::F32_LANES) {
+                    let channel = (step * DEPTH + lane).min(zeros.len());
+                    let channels = channel..(channel + S::F32_LANES).min(zeros.len());
+                    change_pixels(simd, pixels, channels, |position, value| {
+                        put(simd, &mut numbers[position][lane..], value);
+                    });
+                }
+                split_lines(&numbers, |position| {
+                    let at = position * picture_lines(room, steps) + number * room + square;
+                    // SAFETY: squares share no lines, and these are two that are apart.
+                    let (high, low) = unsafe { (out.part(at, 1), out.part(at + steps * room, 1)) };
+                    (&mut high[0], &mut low[0])
                 });
             }
-            split_lines(&numbers, |position| {
-                let at = position * picture_lines(room, steps) + number * room + index;
-                // SAFETY: squares share no lines, and these are two that are apart.
-                let (high, low) = unsafe { (out.part(at, 1), out.part(at + steps * room, 1)) };
-                (&mut high[0], &mut low[0])
-            });
         }
     }
 }
