@@ -197,7 +197,7 @@ proptest! {
             let weight = Tiled::of_taps(tiling.into(), Values::F32(&w), outputs, inputs, 9);
             let mut out = vec![f32::NAN; residual.len()];
             winograd_by_tiles::convolve(seen, &weight, epilogue, &mut out);
-            // Some numbers are enlarged by the change and taken from each other at the end.
+            // As in the test above.
             assert_close(&out, &expected, 4.0 * SPLIT);
         }
     }
