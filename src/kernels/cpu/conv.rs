@@ -7,7 +7,7 @@ use super::packed::{Packed, Values};
 use super::rounding::Number;
 use super::tiled::Tiled;
 use super::tiles::Products;
-use super::winograd;
+use super::{winograd, winograd_by_tiles};
 
 /// A convolution of a square kernel, with a weight that is packed for one precision.
 #[derive(Debug)]
@@ -70,11 +70,21 @@ impl Conv<Tiled> {
         } else {
             Walk { batch, height, width, scale, kernel, stride, before, output }
         };
+        let (height, width) = output;
+        if self.weight.splits() && self.suits_winograd() && winograd_by_tiles::pays(height, width, self.weight.depth) {
+            let seen = winograd::Seen { x: &X::widened(x), batch, height, width, scale };
+            return winograd_by_tiles::convolve(seen, &self.weight, epilogue, out);
+        }
         multiply_by_tiles(x, walk, &self.weight, epilogue, out);
     }
 }
 
 impl<W> Conv<W> {
+    /// Whether [`winograd`] knows its kernel.
+    fn suits_winograd(&self) -> bool {
+        (self.kernel, self.stride, self.before, self.after) == (3, 1, 1, 1)
+    }
+
     /// Height and width of what comes of a picture; none if it is smaller than the kernel.
     pub(in crate::kernels) fn output_size(&self, height: usize, width: usize) -> Option<(usize, usize)> {
         let of = |side: usize| Some((side + self.before + self.after).checked_sub(self.kernel)? / self.stride + 1);
@@ -107,8 +117,7 @@ impl Conv {
                 out,
             );
         }
-        let suits = self.kernel == 3 && self.stride == 1 && self.before == 1 && self.after == 1;
-        if suits && winograd::pays(seen.0, seen.1, channels) {
+        if self.suits_winograd() && winograd::pays(seen.0, seen.1, channels) {
             let seen = winograd::Seen { x, batch, height: seen.0, width: seen.1, scale };
             return winograd::convolve(seen, &self.weight, epilogue, out);
         }

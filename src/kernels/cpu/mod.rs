@@ -27,6 +27,7 @@ mod tiled;
 mod tiles;
 mod vector;
 mod winograd;
+mod winograd_by_tiles;
 
 pub(super) use activation::{activate, rectify};
 pub(super) use attention::{AttentionShape, attention};

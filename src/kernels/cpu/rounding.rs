@@ -183,6 +183,19 @@ pub(super) fn lay_row_split(row: &[f32], lines: &mut [Line], apart: usize, low: 
     }
 }
 
+/// Splits lines of f32. `to` says where each goes: what is rounded, and what that lacks.
+#[inline]
+pub(super) fn split_lines<'a>(from: &[[f32; DEPTH]], to: impl FnMut(usize) -> (&'a mut Line, &'a mut Line)) {
+    #[cfg(target_arch = "x86_64")]
+    if has_vectors() {
+        // SAFETY: the machine has what the function is compiled for.
+        return unsafe { x86::split_lines(from, to) };
+    }
+    for ((high, low), numbers) in (0..from.len()).map(to).zip(from) {
+        split_line(numbers, high, low);
+    }
+}
+
 /// Splits lines of f16.
 pub(super) fn split_halves(from: &[Line], high: &mut [Line], low: &mut [Line]) {
     for ((from, high), low) in from.iter().zip(high).zip(low) {
@@ -195,6 +208,17 @@ pub(super) fn split_halves(from: &[Line], high: &mut [Line], low: &mut [Line]) {
         let halves: &[f16; DEPTH] = bytemuck::cast_ref(&from.0);
         split_line(&halves.map(f16::to_f32), high, low);
     }
+}
+
+/// The numbers of a line of f16.
+pub(super) fn widen_halves(from: &Line, to: &mut [f32; DEPTH]) {
+    #[cfg(target_arch = "x86_64")]
+    if has_vectors() {
+        // SAFETY: the machine has what the function is compiled for.
+        return unsafe { x86::widen_halves(from, to) };
+    }
+    let halves: &[f16; DEPTH] = bytemuck::cast_ref(&from.0);
+    *to = halves.map(f16::to_f32);
 }
 
 /// Rounds lines of f16 to lines of bf16.
@@ -228,7 +252,7 @@ mod x86 {
     use std::arch::x86_64::{
         __m512, __m512bh, __m512i, _mm256_loadu_si256, _mm512_castsi512_ps, _mm512_castsi512_si256,
         _mm512_cvtepu16_epi32, _mm512_cvtne2ps_pbh, _mm512_cvtph_ps, _mm512_extracti64x4_epi64, _mm512_fpclass_ps_mask,
-        _mm512_loadu_ps, _mm512_maskz_sub_ps, _mm512_slli_epi32, _mm512_storeu_si512,
+        _mm512_loadu_ps, _mm512_maskz_sub_ps, _mm512_slli_epi32, _mm512_storeu_ps, _mm512_storeu_si512,
     };
     use std::mem::transmute;
 
@@ -245,6 +269,17 @@ mod x86 {
                 to.as_mut_ptr().cast(),
                 transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(second, first)),
             );
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    pub(super) fn widen_halves(from: &Line, to: &mut [f32; DEPTH]) {
+        let (from, to) = (from.0.as_ptr(), to.as_mut_ptr());
+        // SAFETY: both are two times sixteen numbers.
+        unsafe {
+            _mm512_storeu_ps(to, _mm512_cvtph_ps(_mm256_loadu_si256(from.cast())));
+            _mm512_storeu_ps(to.add(16), _mm512_cvtph_ps(_mm256_loadu_si256(from.add(16).cast())));
         }
     }
 
@@ -266,6 +301,14 @@ mod x86 {
         // SAFETY: they are two vectors of numbers.
         let numbers = unsafe { (_mm512_loadu_ps(numbers.as_ptr()), _mm512_loadu_ps(numbers.as_ptr().add(16))) };
         split(numbers, high, low);
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512bf16")]
+    pub(super) fn split_lines<'a>(from: &[[f32; DEPTH]], mut to: impl FnMut(usize) -> (&'a mut Line, &'a mut Line)) {
+        for (index, numbers) in from.iter().enumerate() {
+            let (high, low) = to(index);
+            split_line(numbers, high, low);
+        }
     }
 
     #[inline]

@@ -2,8 +2,8 @@
 
 use super::bytes::Bytes;
 use super::packed::{Values, WIDE};
-use super::rounding::{round_halves, rounded, split, split_halves};
-use super::tiles::{AT_ONCE, DEPTH, Line, PANEL, Parts, Products, SIDE, STEP};
+use super::rounding::{round_halves, rounded, split, split_halves, widen_halves};
+use super::tiles::{AT_ONCE, DEPTH, Line, PANEL, Parts, Products, SIDE, STEP, Tiling};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -53,11 +53,16 @@ impl Tiled {
         self.products.rounds()
     }
 
+    /// Whether numbers are split in two to be multiplied.
+    pub(super) fn splits(&self) -> bool {
+        matches!(self.products, Products::Bf16(Tiling { parts: Parts::Two, .. }))
+    }
+
     pub(super) fn panels(&self) -> usize {
         self.outputs.div_ceil(PANEL)
     }
 
-    fn steps(&self) -> usize {
+    pub(super) fn steps(&self) -> usize {
         self.depth.div_ceil(self.products.depth()) * self.taps
     }
 
@@ -70,6 +75,21 @@ impl Tiled {
     pub(super) fn bytes(&self) -> &Bytes {
         let Lines::Bytes(bytes) = &self.lines else { unreachable!("only what is of bytes is asked for them") };
         bytes
+    }
+
+    /// The numbers in a line of a step of a panel, in f32.
+    pub(super) fn widened(&self, panel: usize, step: usize, line: usize, to: &mut [f32; DEPTH]) {
+        let step = panel * self.steps() + step;
+        let wide = |number: u16| f32::from_bits(u32::from(number) << 16);
+        match &self.lines {
+            Lines::Rounded(lines) => *to = lines[step * STEP + line].0.map(wide),
+            Lines::Halves(lines) => widen_halves(&lines[step * STEP + line], to),
+            Lines::Split(lines) => {
+                let (high, low) = (&lines[step * 2 * STEP + line].0, &lines[(step * 2 + 1) * STEP + line].0);
+                to.iter_mut().zip(high.iter().zip(low)).for_each(|(to, (high, low))| *to = wide(*high) + wide(*low));
+            }
+            Lines::Bytes(_) => unreachable!("bytes are not widened"),
+        }
     }
 
     /// Some steps of a panel, split; `scratch` has 2 · [`STEP`] lines for each.

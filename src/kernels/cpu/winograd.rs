@@ -16,9 +16,9 @@ use std::f32::consts::{FRAC_1_SQRT_2, SQRT_2};
 use std::ops::Range;
 
 /// Pixels along the side of what a square of results comes from, and of the results.
-const SIDE: usize = 6;
+pub(super) const SIDE: usize = 6;
 const RESULTS: usize = 4;
-const POSITIONS: usize = SIDE * SIDE;
+pub(super) const POSITIONS: usize = SIDE * SIDE;
 /// Channels that are summed before the sums are put down. With [`SQUARES_AT_ONCE`] it keeps the changed kernels and the sums of
 /// a panel in a second cache of 512 KiB.
 const CHANNELS_AT_ONCE: usize = 64;
@@ -44,7 +44,7 @@ pub(super) struct Seen<'a> {
     pub(super) scale: usize,
 }
 
-impl Seen<'_> {
+impl<'x> Seen<'x> {
     fn rows(&self) -> usize {
         self.height.div_ceil(RESULTS)
     }
@@ -53,10 +53,37 @@ impl Seen<'_> {
         self.width.div_ceil(RESULTS)
     }
 
+    /// Of all pictures.
+    pub(super) fn squares(&self) -> usize {
+        self.batch * self.rows() * self.columns()
+    }
+
     /// Picture, top and left of the results of a square.
     fn place(&self, square: usize) -> (usize, usize, usize) {
         let (row, column) = (square / self.columns(), square % self.columns());
         (row / self.rows(), row % self.rows() * RESULTS, column * RESULTS)
+    }
+
+    /// The pixels that the results of a square come from, as many channels as `zeros`, which stand beside the picture.
+    #[inline(always)]
+    pub(super) fn pixels<'a>(&self, square: usize, zeros: &'a [f32]) -> [[&'a [f32]; SIDE]; SIDE]
+    where
+        'x: 'a,
+    {
+        let Self { x, height, width, scale, .. } = *self;
+        let depth = zeros.len();
+        let (picture, top, left) = self.place(square);
+        let mut pixels = [[zeros; SIDE]; SIDE];
+        for (row, pixels) in pixels.iter_mut().enumerate() {
+            for (column, pixel) in pixels.iter_mut().enumerate() {
+                let (y, at) = ((top + row).wrapping_sub(1), (left + column).wrapping_sub(1));
+                if y < height && at < width {
+                    let start = ((picture * height / scale + y / scale) * (width / scale) + at / scale) * depth;
+                    *pixel = &x[start..start + depth];
+                }
+            }
+        }
+        pixels
     }
 }
 
@@ -72,7 +99,7 @@ pub(super) fn convolve(seen: Seen<'_>, weight: &Packed, epilogue: Epilogue<'_>, 
     assert_eq!(weight.taps, 9, "a kernel of another size");
     assert_eq!(seen.x.len() * seen.scale * seen.scale, seen.batch * seen.height * seen.width * depth);
     assert_eq!(out.len(), seen.batch * seen.height * seen.width * weight.outputs, "a result of another size");
-    let squares = seen.batch * seen.rows() * seen.columns();
+    let squares = seen.squares();
     if squares == 0 {
         return;
     }
@@ -144,6 +171,12 @@ impl Changed {
         self.squares * CHANNELS_AT_ONCE + LINE
     }
 
+    /// What is added to the sums of these channels, of `depth` in all.
+    fn addition<'a>(&self, epilogue: Epilogue<'a>, depth: usize, width: usize) -> Addition<'a> {
+        let epilogue = if self.channels.end == depth { epilogue } else { Epilogue::default() };
+        Addition { epilogue, onto: self.channels.start > 0, width }
+    }
+
     fn channels(&self, block: usize) -> Range<usize> {
         let start = self.channels.start + block * CHANNELS_AT_ONCE;
         start..(start + CHANNELS_AT_ONCE).min(self.channels.end)
@@ -186,48 +219,64 @@ impl WithSimd for ChangePicture<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Seen { x, height, width, scale, .. } = self.seen;
-        let depth = self.zeros.len();
         for square in self.squares.clone() {
-            let (picture, top, left) = self.seen.place(square);
-            let mut pixels = [[self.zeros; SIDE]; SIDE];
-            for (row, pixels) in pixels.iter_mut().enumerate() {
-                for (column, pixel) in pixels.iter_mut().enumerate() {
-                    let (y, at) = ((top + row).wrapping_sub(1), (left + column).wrapping_sub(1));
-                    if y < height && at < width {
-                        let start = ((picture * height / scale + y / scale) * (width / scale) + at / scale) * depth;
-                        *pixel = &x[start..start + depth];
-                    }
-                }
-            }
+            let pixels = self.seen.pixels(square, self.zeros);
             for block in 0..self.changed.blocks() {
                 let channels = self.changed.channels(block);
                 let start = block * self.changed.block() + (square - self.first) * CHANNELS_AT_ONCE;
                 let mut channel = channels.start;
                 while channel < channels.end {
                     let end = (channel + S::F32_LANES).min(channels.end);
-                    let mut columns = [[simd.splat_f32s(0.0); SIDE]; SIDE];
-                    for column in 0..SIDE {
-                        let mut line = [simd.splat_f32s(0.0); SIDE];
-                        for row in 0..SIDE {
-                            line[row] = take(simd, &pixels[row][column][channel..end]);
-                        }
-                        columns[column] = change_line(simd, line);
-                    }
-                    for row in 0..SIDE {
-                        let mut line = [simd.splat_f32s(0.0); SIDE];
-                        for column in 0..SIDE {
-                            line[column] = columns[column][row];
-                        }
-                        for (column, value) in change_line(simd, line).into_iter().enumerate() {
-                            let at = start + (row * SIDE + column) * self.changed.position() + channel - channels.start;
-                            // SAFETY: squares share no numbers, and this is the only part of this task now.
-                            put(simd, unsafe { self.out.part(at, end - channel) }, value);
-                        }
-                    }
+                    change_pixels(simd, &pixels, channel..end, |position, value| {
+                        let at = start + position * self.changed.position() + channel - channels.start;
+                        // SAFETY: squares share no numbers, and this is the only part of this task now.
+                        put(simd, unsafe { self.out.part(at, end - channel) }, value);
+                    });
                     channel = end;
                 }
             }
+        }
+    }
+}
+
+/// A square of a picture, changed: at most a vector of its channels.
+#[inline(always)]
+pub(super) fn change_pixels<S: Simd>(
+    simd: S,
+    pixels: &[[&[f32]; SIDE]; SIDE],
+    channels: Range<usize>,
+    mut put: impl FnMut(usize, S::f32s),
+) {
+    let mut columns = [[simd.splat_f32s(0.0); SIDE]; SIDE];
+    for column in 0..SIDE {
+        let mut line = [simd.splat_f32s(0.0); SIDE];
+        for row in 0..SIDE {
+            line[row] = take(simd, &pixels[row][column][channels.clone()]);
+        }
+        columns[column] = change_line(simd, line);
+    }
+    for row in 0..SIDE {
+        let mut line = [simd.splat_f32s(0.0); SIDE];
+        for column in 0..SIDE {
+            line[column] = columns[column][row];
+        }
+        for (column, value) in change_line(simd, line).into_iter().enumerate() {
+            put(row * SIDE + column, value);
+        }
+    }
+}
+
+/// A kernel, changed: at most a vector of its channels and outputs. `tap` gives those of a place.
+#[inline(always)]
+pub(super) fn change_taps<S: Simd>(simd: S, tap: impl Fn(usize) -> S::f32s, mut put: impl FnMut(usize, S::f32s)) {
+    let mut columns = [[simd.splat_f32s(0.0); SIDE]; 3];
+    for (column, changed) in columns.iter_mut().enumerate() {
+        *changed = change_kernel_line(simd, [tap(column), tap(3 + column), tap(6 + column)]);
+    }
+    for row in 0..SIDE {
+        let line = [columns[0][row], columns[1][row], columns[2][row]];
+        for (column, value) in change_kernel_line(simd, line).into_iter().enumerate() {
+            put(row * SIDE + column, value);
         }
     }
 }
@@ -342,31 +391,48 @@ impl WithSimd for Multiply<'_> {
                 }
             }
         }
-        self.put_down(simd, sums, squares);
+        let outputs = self.weight.outputs;
+        let columns = self.panel * width..((self.panel + 1) * width).min(outputs);
+        let addition = self.changed.addition(self.epilogue, self.weight.depth, outputs);
+        let sums = SumsOfSquares { sums, first: self.squares.start, squares, width };
+        sums.put_down(simd, (self.seen, self.squares), 0, columns, &addition, self.out);
     }
 }
 
-impl Multiply<'_> {
-    /// Changes the sums back and puts them down as the results they are.
+/// The sums of the squares of a block for some outputs: position, square, output.
+pub(super) struct SumsOfSquares<'a> {
+    pub(super) sums: &'a [f32],
+    /// The square that they begin with.
+    pub(super) first: usize,
+    /// As there is room for.
+    pub(super) squares: usize,
+    /// Outputs of a row.
+    pub(super) width: usize,
+}
+
+impl SumsOfSquares<'_> {
+    /// Changes the sums of `squares` back and puts them down as the results they are, two vectors of outputs, which begin `from` in a row.
     #[inline(always)]
-    fn put_down<S: Simd>(&self, simd: S, sums: &[f32], squares: usize) {
-        let width = PANEL_VECTORS * S::F32_LANES;
-        let outputs = self.weight.outputs;
-        let columns = self.panel * width..((self.panel + 1) * width).min(outputs);
-        let first = self.changed.channels.start == 0;
-        let last = self.changed.channels.end == self.weight.depth;
-        let epilogue = if last { self.epilogue } else { Epilogue::default() };
-        let addition = Addition { epilogue, onto: !first, width: outputs };
-        for (index, square) in self.squares.clone().enumerate() {
-            let (picture, top, left) = self.seen.place(square);
+    pub(super) fn put_down<S: Simd>(
+        &self,
+        simd: S,
+        (seen, squares): (Seen<'_>, Range<usize>),
+        from: usize,
+        columns: Range<usize>,
+        addition: &Addition<'_>,
+        out: &Shared<'_>,
+    ) {
+        for square in squares {
+            let (picture, top, left) = seen.place(square);
             let mut results = [[[simd.splat_f32s(0.0); PANEL_VECTORS]; RESULTS]; RESULTS];
             for vector in 0..PANEL_VECTORS {
                 let mut lines = [[simd.splat_f32s(0.0); SIDE]; RESULTS];
                 for column in 0..SIDE {
                     let mut line = [simd.splat_f32s(0.0); SIDE];
                     for (row, sum) in line.iter_mut().enumerate() {
-                        let at = ((row * SIDE + column) * squares + index) * width + vector * S::F32_LANES;
-                        *sum = take(simd, &sums[at..at + S::F32_LANES]);
+                        let square = (row * SIDE + column) * self.squares + square - self.first;
+                        let at = square * self.width + from + vector * S::F32_LANES;
+                        *sum = take(simd, &self.sums[at..at + S::F32_LANES]);
                     }
                     for (row, value) in change_back(simd, line).into_iter().enumerate() {
                         lines[row][column] = value;
@@ -379,10 +445,10 @@ impl Multiply<'_> {
                 }
             }
             for (row, results) in results.iter().enumerate() {
-                if top + row < self.seen.height {
-                    let start = (picture * self.seen.height + top + row) * self.seen.width + left;
-                    let end = start + RESULTS.min(self.seen.width - left);
-                    addition.put(simd, results, start..end, columns.clone(), self.out);
+                if top + row < seen.height {
+                    let start = (picture * seen.height + top + row) * seen.width + left;
+                    let end = start + RESULTS.min(seen.width - left);
+                    addition.put(simd, results, start..end, columns.clone(), out);
                 }
             }
         }
@@ -410,20 +476,10 @@ fn change_kernels<S: Simd>(
         rest = behind;
     }
     for at in (0..len).step_by(S::F32_LANES) {
-        let mut columns = [[simd.splat_f32s(0.0); SIDE]; 3];
-        for (column, changed) in columns.iter_mut().enumerate() {
-            let mut line = [simd.splat_f32s(0.0); 3];
-            for (row, value) in line.iter_mut().enumerate() {
-                *value = take(simd, &taps[row * 3 + column][at..at + S::F32_LANES]);
-            }
-            *changed = change_kernel_line(simd, line);
-        }
-        for row in 0..SIDE {
-            let line = [columns[0][row], columns[1][row], columns[2][row]];
-            for (column, value) in change_kernel_line(simd, line).into_iter().enumerate() {
-                let at = (row * SIDE + column) * (len + LINE) + at;
-                put(simd, &mut out[at..at + S::F32_LANES], value);
-            }
-        }
+        let tap = |tap: usize| take(simd, &taps[tap][at..at + S::F32_LANES]);
+        change_taps(simd, tap, |position, value| {
+            let at = position * (len + LINE) + at;
+            put(simd, &mut out[at..at + S::F32_LANES], value);
+        });
     }
 }

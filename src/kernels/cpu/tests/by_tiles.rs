@@ -169,6 +169,83 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(Config { cases: config().cases.div_ceil(2), ..config() })]
+
+    #[test]
+    fn a_changed_convolution_by_tiles_is_the_sum_over_its_kernel(
+        (height, width, batch) in (up_to(40), up_to(40), 1..3usize),
+        inputs in prop_oneof![8 => 1..70usize, 1 => 510..560usize],
+        outputs in up_to(100),
+        doubled in any::<bool>(),
+    ) {
+        let inputs = if cfg!(miri) { inputs % 40 + 1 } else { inputs };
+        let size = ((inputs * 9) as f32).sqrt();
+        let w: Vec<f32> = noise(outputs * inputs * 9, 2).iter().map(|w| w / size).collect();
+        let x = noise(batch * height * width * inputs, 1);
+        let scale = if doubled { 2 } else { 1 };
+        let (rows, columns) = (height * scale, width * scale);
+        let (bias, residual) = (noise(outputs, 4), noise(batch * rows * columns * outputs, 3));
+        let epilogue = Epilogue { bias: Some(&bias), shift: None, residual: Some(&residual) };
+        // What f32 makes of it; the tests above hold that against the definition.
+        let mut expected = vec![f32::NAN; residual.len()];
+        let reference = Conv::new(Values::F32(&w), outputs, inputs, 3, 1, (1, 1));
+        reference.forward(&x, (batch, height, width), doubled, epilogue, &mut expected);
+        let expected: Vec<f64> = expected.into_iter().map(f64::from).collect();
+        let seen = winograd::Seen { x: &x, batch, height: rows, width: columns, scale };
+        for tiling in splitting() {
+            let weight = Tiled::of_taps(tiling.into(), Values::F32(&w), outputs, inputs, 9);
+            let mut out = vec![f32::NAN; residual.len()];
+            winograd_by_tiles::convolve(seen, &weight, epilogue, &mut out);
+            // As in the test above.
+            assert_close(&out, &expected, 4.0 * SPLIT);
+        }
+    }
+}
+
+#[test]
+fn the_weights_of_a_changed_convolution_are_those_that_are_stored() {
+    let (inputs, outputs, side) = (40, 70, 9);
+    let (x, w) = (noise(side * side * inputs, 1), noise(outputs * inputs * 9, 2));
+    let halves: Vec<f16> = w.iter().map(|w| f16::from_f32(*w)).collect();
+    let widened: Vec<f32> = halves.iter().map(|w| w.to_f32()).collect();
+    let wide_rounded = rounded(&w);
+    for tiling in splitting() {
+        let run = |values: Values<'_>| {
+            let weight = Tiled::of_taps(tiling.into(), values, outputs, inputs, 9);
+            let mut out = vec![f32::NAN; side * side * outputs];
+            let seen = winograd::Seen { x: &x, batch: 1, height: side, width: side, scale: 1 };
+            winograd_by_tiles::convolve(seen, &weight, Epilogue::default(), &mut out);
+            out
+        };
+        assert_same_bytes(&run(Values::F16(&halves)), &run(Values::F32(&widened)));
+        assert_same_bytes(&run(Values::Bf16(&narrow(&w))), &run(Values::F32(&wide_rounded)));
+    }
+}
+
+#[test]
+fn what_is_not_finite_stays_within_a_square_of_a_changed_convolution() {
+    let (side, channels, outputs) = (25, 33, 5);
+    let w = noise(outputs * channels * 9, 2);
+    for tiling in splitting() {
+        let conv = Conv::tiled(tiling, Values::F32(&w), outputs, channels, 3, 1, (1, 1));
+        for broken in [f32::NAN, f32::INFINITY] {
+            let mut x = noise(side * side * channels, 1);
+            x[(8 * side + 9) * channels + 32] = broken;
+            let mut out = vec![0f32; side * side * outputs];
+            conv.forward_by_tiles(&x, (1, side, side), false, Epilogue::default(), &mut out);
+            for (pixel, out) in out.chunks(outputs).enumerate() {
+                let (row, column) = (pixel / side, pixel % side);
+                if row.abs_diff(8) <= 1 && column.abs_diff(9) <= 1 {
+                    assert!(out.iter().all(|y| !y.is_finite()), "at {row}, {column}");
+                } else if row.abs_diff(8) > 4 || column.abs_diff(9) > 4 {
+                    assert!(out.iter().all(|y| y.is_finite()), "at {row}, {column}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn scores_as_large_as_they_get_leave_weights_that_sum_to_one_in_bf16() {
     let (one, many) = (vec![bf16::from_f32(5e4); 64], vec![bf16::from_f32(5e4); 3 * 64]);
@@ -214,28 +291,30 @@ fn threads_and_batches_do_not_change_a_byte_in_bf16() {
 #[test]
 fn threads_and_batches_do_not_change_a_byte_of_what_is_split() {
     for tiling in splitting() {
-        // More steps than are split at once.
-        let (inputs, outputs, side) = (100, 64, 17);
-        let (x, w) = (noise(2 * side * side * inputs, 1), noise(outputs * inputs * 9, 2));
-        let halves: Vec<f16> = w.iter().map(|w| f16::from_f32(*w)).collect();
-        let conv = Conv::tiled(tiling, Values::F16(&halves), outputs, inputs, 3, 1, (1, 1));
-        let tokens = side * side;
-        let run = |x: &[f32], batch: usize| {
-            let mut hidden = vec![0f32; batch * tokens * outputs];
-            conv.forward_by_tiles(x, (batch, side, side), false, Epilogue::default(), &mut hidden);
-            let mut found = hidden.clone();
-            let shape = AttentionShape { batch, queries: tokens, keys: tokens, heads: 2, width: outputs / 2 };
-            attention_by_tiles(tiling, (&*hidden, &*hidden, &*hidden), shape, false, &mut found);
-            let weight = Tiled::new(tiling, Values::F32(&w[..outputs * outputs]), outputs, outputs);
-            multiply_by_tiles(&found, Walk::rows(batch * tokens), &weight, Epilogue::default(), &mut hidden);
-            hidden
-        };
-        let one = on_threads(1, || run(&x, 2));
-        for threads in [2, 3] {
-            assert_same_bytes(&one, &on_threads(threads, || run(&x, 2)));
+        // More steps than are split at once, in a convolution that is changed and in one that is not.
+        for side in [17, 25] {
+            let (inputs, outputs) = (100, 64);
+            let (x, w) = (noise(2 * side * side * inputs, 1), noise(outputs * inputs * 9, 2));
+            let halves: Vec<f16> = w.iter().map(|w| f16::from_f32(*w)).collect();
+            let conv = Conv::tiled(tiling, Values::F16(&halves), outputs, inputs, 3, 1, (1, 1));
+            let tokens = side * side;
+            let run = |x: &[f32], batch: usize| {
+                let mut hidden = vec![0f32; batch * tokens * outputs];
+                conv.forward_by_tiles(x, (batch, side, side), false, Epilogue::default(), &mut hidden);
+                let mut found = hidden.clone();
+                let shape = AttentionShape { batch, queries: tokens, keys: tokens, heads: 2, width: outputs / 2 };
+                attention_by_tiles(tiling, (&*hidden, &*hidden, &*hidden), shape, false, &mut found);
+                let weight = Tiled::new(tiling, Values::F32(&w[..outputs * outputs]), outputs, outputs);
+                multiply_by_tiles(&found, Walk::rows(batch * tokens), &weight, Epilogue::default(), &mut hidden);
+                hidden
+            };
+            let one = on_threads(1, || run(&x, 2));
+            for threads in [2, 3] {
+                assert_same_bytes(&one, &on_threads(threads, || run(&x, 2)));
+            }
+            let half = x.len() / 2;
+            assert_same_bytes(&one, &[run(&x[..half], 1), run(&x[half..], 1)].concat());
         }
-        let half = x.len() / 2;
-        assert_same_bytes(&one, &[run(&x[..half], 1), run(&x[half..], 1)].concat());
     }
 }
 

@@ -238,7 +238,8 @@ proptest! {
         for tiling in splitting() {
             let conv = Conv::tiled(tiling, Values::F32(&w), outputs, inputs, kernel, stride, padding);
             conv.forward_by_tiles(&x, (batch, height, width), doubled, epilogue, &mut out);
-            assert_close(&out, &expected, SPLIT);
+            // In those that are changed some numbers are enlarged and taken from each other at the end.
+            assert_close(&out, &expected, 4.0 * SPLIT);
         }
     }
 
