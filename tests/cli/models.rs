@@ -101,6 +101,7 @@ fn a_folder_without_a_model_is_named() {
     assert!(sentence.contains("not a model folder") && sentence.contains("sketches"), "{sentence}");
 }
 
+#[cfg(unix)]
 #[test]
 fn the_model_used_last_in_the_window_is_painted_with_and_else_the_one_in_the_box() {
     let desk = Desk::new();

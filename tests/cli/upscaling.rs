@@ -2,7 +2,6 @@
 
 use super::*;
 
-#[cfg(unix)]
 /// An upscaler of random weights, four times.
 fn tiny_upscaler() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/upscaler/sequence_x4.pth")
