@@ -395,7 +395,7 @@ impl WithSimd for Multiply<'_> {
         let columns = self.panel * width..((self.panel + 1) * width).min(outputs);
         let addition = self.changed.addition(self.epilogue, self.weight.depth, outputs);
         let sums = SumsOfSquares { sums, first: self.squares.start, squares, width };
-        sums.put_down(simd, (self.seen, self.squares), 0, columns, &addition, self.out);
+        sums.put_down(simd, (self.seen, self.squares), (0, columns), &addition, self.out);
     }
 }
 
@@ -411,14 +411,14 @@ pub(super) struct SumsOfSquares<'a> {
 }
 
 impl SumsOfSquares<'_> {
-    /// Changes the sums of `squares` back and puts them down as the results they are, two vectors of outputs, which begin `from` in a row.
+    /// Changes the sums of `squares` back and puts them down as the results they are: two vectors of outputs at most, which are `columns` of the result
+    /// and begin `from` in a row.
     #[inline(always)]
     pub(super) fn put_down<S: Simd>(
         &self,
         simd: S,
         (seen, squares): (Seen<'_>, Range<usize>),
-        from: usize,
-        columns: Range<usize>,
+        (from, columns): (usize, Range<usize>),
         addition: &Addition<'_>,
         out: &Shared<'_>,
     ) {

@@ -278,7 +278,7 @@ impl WithSimd for PutDown<'_> {
         let width = PANEL_VECTORS * S::F32_LANES;
         for from in (0..PANEL.min(addition.width - first)).step_by(width) {
             let columns = first + from..(first + from + width).min(addition.width);
-            sums.put_down(simd, (seen, squares.clone()), from, columns, addition, out);
+            sums.put_down(simd, (seen, squares.clone()), (from, columns), addition, out);
         }
     }
 }
