@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import subprocess
 import sys
 import venv
@@ -14,8 +15,10 @@ PACKAGES = [
     "onnx", "onnxruntime==1.32.0", "openvino==2026.4.1",
 ]
 SD_CPP = "stable-diffusion-cpp-python==0.4.7"
-# Vectors of this very processor, and llamafile's matrix products, which are off by default and much faster.
-SD_CPP_BUILD = "-DGGML_NATIVE=ON -DGGML_LLAMAFILE=ON -DCMAKE_C_FLAGS=-O3 -DCMAKE_CXX_FLAGS=-O3"
+# llamafile's matrix products are off by default and much faster. Built for this very processor, but for AVX-512: with its vectors, ggml's
+# flash attention by tiles is not for heads of 40 numbers (`use_tiled` in ggml-cpu/ops.cpp).
+SD_CPP_NATIVE = "OFF" if platform.machine() in ("x86_64", "AMD64") else "ON"
+SD_CPP_BUILD = f"-DGGML_NATIVE={SD_CPP_NATIVE} -DGGML_LLAMAFILE=ON -DCMAKE_C_FLAGS=-O3 -DCMAKE_CXX_FLAGS=-O3"
 
 
 def cache():
