@@ -20,6 +20,9 @@ SD_CPP = "stable-diffusion-cpp-python==0.4.7"
 SD_CPP_NATIVE = "OFF" if platform.machine() in ("x86_64", "AMD64") else "ON"
 SD_CPP_BUILD = f"-DGGML_NATIVE={SD_CPP_NATIVE} -DGGML_LLAMAFILE=ON -DCMAKE_C_FLAGS=-O3 -DCMAKE_CXX_FLAGS=-O3"
 
+# One that was built otherwise before, installed or kept as a wheel, is not taken. (What it needs is among PACKAGES.)
+AS_ASKED_NOW = ["--force-reinstall", "--no-deps", "--no-cache-dir"]
+
 
 def cache():
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sfumato-race"
@@ -43,7 +46,7 @@ def make_venv(folder):
     paths = os.pathsep.join([str(python.parent), os.environ["PATH"]])
     with log.open("w") as out:
         built = subprocess.run(
-            [*pip[:-1], "--no-build-isolation", "--no-binary", SD_CPP.split("==")[0], SD_CPP],
+            [*pip[:-1], "--no-build-isolation", "--no-binary", SD_CPP.split("==")[0], *AS_ASKED_NOW, SD_CPP],
             env=os.environ | {"CMAKE_ARGS": SD_CPP_BUILD, "PATH": paths}, stdout=out, stderr=out,
         )
     if built.returncode:
