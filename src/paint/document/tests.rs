@@ -1,7 +1,7 @@
 use super::super::mask_edits::difference;
 use super::super::{
-    Blend, Brush, Combine, Gradient, Ink, Layer, LayerKind, LayerLook, MaskEdit, PaintBrush, Sample, Shape, Spread,
-    Stroke, StrokePreview, Tool, Transform,
+    Blend, Brush, Bucket, Combine, Gradient, Ink, Layer, LayerKind, LayerLook, MaskEdit, PaintBrush, Painting, Sample,
+    Shape, Spread, Stroke, StrokePreview, Tool, Transform,
 };
 use super::*;
 use crate::geom::Point;
