@@ -1,24 +1,20 @@
 //! What the person does to the document, and what opens into it.
 
-use super::current::{Before, offer_to_keep, took_the_place};
+use super::current::{Before, took_the_place};
 use super::files::{Opened, Task, size_that_fits};
 use super::part::Part;
 use super::recipe::Recipe;
-use super::{Action, Draft, KnownVae, Model, Notices, Offer, ResultId, Session, Viewed};
-use crate::diffusion::{Request, Upscale};
+use super::{Action, Notices, Offer, ResultId, Session, Viewed};
+use crate::diffusion::Request;
 use crate::geom::{Bounds, Extent};
-use crate::metadata::{Found, Imported};
 use crate::paint::{
     self, Beside, Document, Edit, Frame, LayerEdit, LayerId, LayerKind, LayerLook, MaskEdit, Painting, Stack, Tiles,
     Tool,
 };
 use crate::pixels::{Format, Mask, Picture};
-use crate::project::{self, Kind, Project};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// The longest prompt that is taken from a project, in characters.
-const LONGEST_PROMPT: usize = Request::<(), ()>::MAX_PROMPT;
 const NOTHING_TO_MASK: &str = "There is nothing to mask yet: paint or open a picture first";
 /// From how many times the pixels that the model paints best a smaller size is offered.
 const MUCH_LARGER: usize = 4;
@@ -369,74 +365,6 @@ impl Session {
         self.edit(Edit::SetExtent(fits));
     }
 
-    /// Writes the document to a file of its own. A name that ends otherwise gets the ending of one that can be gone on with.
-    pub(super) fn save_project(&mut self, mut path: PathBuf) {
-        if !self.document.has_picture() {
-            self.notices.passing("There is nothing to save yet: paint or open a picture first");
-            return;
-        }
-        let kind = Kind::of(&path).unwrap_or_else(|| {
-            path.as_mut_os_string().push(".sfumato");
-            Kind::Sfumato
-        });
-        let (project, saving) = (Box::new(self.project()), self.saving(kind));
-        self.ask_files(Task::SaveProject { path, kind, project, saving });
-    }
-
-    /// All that a project's file holds. Its pixels are shared with the document.
-    pub(super) fn project(&self) -> Project {
-        Project {
-            extent: self.document.extent(),
-            stack: self.document.stack().clone(),
-            mask: self.document.has_mask().then(|| Arc::clone(self.document.shared_mask())),
-            guide: self.guide.clone(),
-            settings: serde_json::to_value(self.draft.storable()).ok(),
-            file: None,
-        }
-    }
-
-    /// Goes on with a project that was read: its layers, its mask, and, where it has them, its guide and what was to be painted next.
-    pub(super) fn take_project(&mut self, name: &str, file: Option<PathBuf>, opened: project::Opened) {
-        let project::Opened { project: Project { extent, stack, mask, guide, settings, .. }, mut notes } = opened;
-        let edit = Edit::TakeLayers { extent, stack, mask: mask.map(Arc::unwrap_or_clone) };
-        if !self.replace(edit, file, Some(took_the_place(name))) {
-            return;
-        }
-        self.hints.clear();
-        if let Some(settings) = settings {
-            let before = self.draft.clone();
-            let offer = offer_to_keep(before.clone(), self.guide.clone());
-            let guide = guide.or_else(|| self.guide.clone());
-            match serde_json::from_value::<Draft>(settings) {
-                Ok(mut draft) => {
-                    draft.prompt = draft.prompt.chars().take(LONGEST_PROMPT).collect();
-                    draft.negative_prompt = draft.negative_prompt.chars().take(LONGEST_PROMPT).collect();
-                    let ends = |start: u32, side: u32| start.checked_add(side).is_some();
-                    let is_sound = |b: &Bounds| ends(b.left, b.extent.width) && ends(b.top, b.extent.height);
-                    draft.bounds = draft.bounds.filter(is_sound);
-                    self.take_settings(draft, guide);
-                    if before != self.draft {
-                        self.notices.offering(format!("{name} brings its own prompt and settings"), vec![offer]);
-                    }
-                }
-                Err(error) => notes.push(format!("what was to be painted next could not be read: {error}")),
-            }
-        }
-        if !notes.is_empty() {
-            self.notices.info(format!("{name} was opened, but {}", notes.join("; ")));
-        }
-    }
-
-    /// Takes over what is to be painted next, and what guides it.
-    pub(super) fn take_settings(&mut self, draft: Draft, guide: Option<Arc<Picture>>) {
-        self.history.remember(&self.draft.prompt);
-        let before = std::mem::replace(&mut self.draft, draft).model;
-        self.guide = guide;
-        self.note_guide();
-        self.set_bounds(self.draft.bounds);
-        self.settled_on(before);
-    }
-
     /// Puts the settings of what was applied to a layer last into the draft.
     pub(super) fn recall_layer(&mut self, layer: LayerId) {
         let Some(recipe) = self.document.stack().get(layer).and_then(|layer| Recipe::on(&layer.look)) else {
@@ -484,98 +412,6 @@ impl Session {
             return;
         }
         self.edit_mask(Edit::Mask(MaskEdit::Replace(mask)));
-    }
-
-    /// Puts settings that were found into the draft.
-    pub(super) fn take_found_settings(&mut self, name: &str, found: Option<Imported>) {
-        if found.is_none() {
-            self.notices.info(format!("{name} does not say how a picture was made"));
-            return;
-        }
-        self.found = found;
-        self.use_settings();
-    }
-
-    pub(super) fn use_settings(&mut self) {
-        let Some(Imported { settings: found, differences, .. }) = self.found.take() else { return };
-        self.found_settings = false;
-        self.used_seed = None;
-        self.hints.clear();
-        self.hashing.wanted.clear();
-        // What suits another model must not take the place of what the picture says.
-        let said = self.choose_model_of(&found);
-        let of = |draft: &Draft| (draft.borrowed.parts_from.clone(), draft.precision);
-        let before = of(&self.draft);
-        self.draft.take(&found);
-        let said_of_vae = self.find_vae_of(&found);
-        if of(&self.draft) != before {
-            self.load_model();
-        }
-        if !differences.is_empty() {
-            self.notices.info(format!("What may still differ from that picture: {}", differences.join("; ")));
-        }
-        for said in said.into_iter().chain(said_of_vae) {
-            self.notices.info(said);
-        }
-        self.use_upscaler(&found);
-        self.tell_of_missing_loras();
-    }
-
-    /// Chooses the model that a picture's text names: what it is counts more than what it is called. Gives what there is to say.
-    fn choose_model_of(&mut self, found: &Found) -> Option<String> {
-        // Those of old were shorter, and of a part of the file.
-        let hash = found.model_hash.as_deref().filter(|hash| hash.len() == 10);
-        let of_hash = self.models.iter().find(|known| hash.is_some() && known.hash.as_deref() == hash);
-        let named = |name: &str| self.models.iter().find(|known| known.name == name);
-        let of_name = || found.model_names().find_map(named);
-        let file = |known: &Model| Some((known.details.as_ref()?.path.clone(), known.hash.clone()));
-        let chosen = of_hash.or_else(of_name).map(|known| (known.name.clone(), file(known)));
-        let Some((model, file)) = chosen else {
-            let wanted = found.model.as_deref().or(hash)?;
-            let said = format!("It was made with {wanted}, which is not on this machine: {} is used", self.draft.model);
-            return Some(self.with_search(said, hash.is_some()));
-        };
-        if model != self.draft.model {
-            self.choose_model(&model);
-        }
-        self.compare_hash(file?, hash?)
-    }
-
-    /// Chooses the VAE that a picture's text names: as for models, what it is counts more than what it is called. Gives what there is to
-    /// say.
-    fn find_vae_of(&mut self, found: &Found) -> Option<String> {
-        let (name, model) = (found.borrowed.vae.as_deref()?, self.model()?);
-        let hash = found.vae_hash.as_deref().filter(|hash| hash.len() == 10);
-        let named = model.vae(name);
-        let is_it = |vae: &&KnownVae| hash.is_some() && vae.hash.as_deref() == hash;
-        if let Some(vae) = named.filter(is_it).or_else(|| model.vaes.iter().find(is_it)) {
-            self.draft.borrowed.vae = Some(vae.name.clone());
-            return None;
-        }
-        let Some(file) = named.map(|vae| (vae.path.clone(), vae.hash.clone())) else {
-            let said = format!("The VAE {name} is not on this machine: choose another under “VAE”");
-            return Some(self.with_search(said, hash.is_some()));
-        };
-        self.compare_hash(file, hash?)
-    }
-
-    /// The upscaler that a picture's text names, if it is on this machine.
-    fn use_upscaler(&mut self, found: &Found) {
-        let Some(name) = &found.upscaler else {
-            if found.steps.is_some() {
-                self.draft.upscale = None;
-            }
-            return;
-        };
-        match self.upscalers.iter().find(|known| known.upscaler == *name) {
-            Some(known) => {
-                let factor = found.upscale_by.unwrap_or(known.factor);
-                self.draft.upscale = Some(Upscale { factor, refine: found.refine, ..known.clone() });
-            }
-            None => {
-                self.notices.info(format!("It was enlarged by {name}, which is not on this machine"));
-            }
-        }
     }
 
     pub(super) fn ask_files(&mut self, task: Task) {

@@ -1,9 +1,8 @@
 //! Checkpoints by what is in them, as A1111 names them in pictures. To read one takes seconds, so a thread of its own does it, while
 //! nothing is painted: the chosen model first, and the others as soon as somebody looks for one by its hash.
 
-use super::Session;
-use super::draft::Model;
 use super::worker::{Wake, Worker};
+use super::{Model, Session};
 use crate::checkpoints::Hashes;
 use crate::diffusion::Request;
 use crate::metadata::FileHashes;

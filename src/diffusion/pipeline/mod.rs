@@ -1,26 +1,27 @@
 //! The run from a request to a picture: prompt → conditioning → noise → (picture → latent) → sampler → pixels (→ more pixels).
 
 mod denoiser;
+mod enlarge;
+mod vae;
 
 use super::conditioning::Conditioning;
-use super::denoiser::{Denoiser, is_finite};
-use super::differential::laid_back;
+use super::denoiser::Denoiser;
 use super::hints::{Hints, Moment};
 use super::inpainting::mask_in_latent;
-use super::latent::{picture_to_rgb, preview, rgb_to_picture};
+use super::latent::picture_to_rgb;
 use super::noise::Start;
 use super::place::{mask_to_paint, picture_to_start_from};
 use super::regions::Prompts;
 use super::reproduce::counts_timesteps;
 use super::{
-    Control, Ending, Error, Hint, Incoming, Input, MaskedContent, Noise, Painted, Phase, Program, Progress, Reproduce,
-    Request, SamplerName, Stop, TrainingSigmas, Upscale, Walk, sample, sigmas_for, upscale,
+    Control, Ending, Error, Hint, Incoming, Input, MaskedContent, Noise, Painted, Phase, Program, Progress, Request,
+    SamplerName, Stop, TrainingSigmas, Upscale, Walk, sample, sigmas_for,
 };
 use crate::checkpoints::{Held, LearnedWord, Model, Upscaler};
-use crate::networks::{ControlNet, GoesOn, Vae};
-use crate::pixels::{Mask, Picture, composite};
+use crate::networks::ControlNet;
+use crate::pixels::{Mask, Picture};
 use candle_core::Tensor;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::sync::Arc;
 use std::time::Instant;
@@ -258,74 +259,6 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Enlarges the picture if the request says so and nobody wants it sooner. Gives whether a step was left out.
-    fn enlarge(&self, painted: &mut Painted, stopped: bool, on_progress: OnProgress<'_>) -> Result<bool, Halt> {
-        let (Some(Upscale { factor, refine, .. }), Some(upscaler)) = (&self.request.upscale, self.extras.upscaler)
-        else {
-            return Ok(stopped);
-        };
-        let stop = Break(Stop::Keep);
-        match if stopped { stop } else { upscale(&painted.picture, upscaler, *factor, on_progress)? } {
-            Continue(picture) => {
-                painted.picture = Arc::new(picture);
-                if let Some(strength) = refine {
-                    return self.refine(painted, *strength, on_progress);
-                }
-            }
-            Break(Stop::Discard) => return Err(Halt::Discarded),
-            Break(Stop::Keep) => {
-                painted.request.upscale = None;
-                painted
-                    .notes
-                    .push("it was stopped before it was upscaled, and is as large as it was painted".to_owned());
-            }
-        }
-        Ok(stopped)
-    }
-
-    /// Paints again, from the enlarged picture. Gives whether a step was left out.
-    fn refine(&self, painted: &mut Painted, strength: f64, on_progress: OnProgress<'_>) -> Result<bool, Halt> {
-        let extent = self.request.picture_extent();
-        let mask = self.request.input.as_ref().and_then(|input| input.mask.as_ref());
-        let mask = mask.map(|mask| Arc::new(mask.resized(extent)));
-        let asked = |what: fn(&Input) -> bool| self.request.input.as_ref().is_some_and(what);
-        let (soft_mask, match_colours) = (asked(|input| input.soft_mask), asked(|input| input.match_colours));
-        let picture = Arc::new(painted.picture.resized(extent));
-        let input = Some(Input { match_colours, soft_mask, ..Input::new(picture, strength, mask) });
-        // Where they count steps otherwise than diffusers, other programs make all of them here.
-        let reproduce = Reproduce { exact_steps: true, ..self.request.reproduce };
-        let request = Request { extent, input, reproduce, upscale: None, hints: Vec::new(), ..self.request.clone() };
-        let extras = Extras { hints: None, ..self.extras };
-        let mut asked = None;
-        let mut on_progress = |progress: Progress<'_>| {
-            let flow = on_progress(progress);
-            asked = flow.break_value();
-            flow
-        };
-        match Run::new(self.model, extras, &request)?.paint(&mut on_progress) {
-            Ok(Ending::Finished(refined)) => {
-                painted.picture = refined.picture;
-                Ok(false)
-            }
-            Ok(Ending::Stopped(refined)) => {
-                painted.picture = refined.picture;
-                let (made, count) = (refined.steps_made, request.steps_to_run());
-                painted.notes.push(format!("it was stopped after {made} of the {count} steps that refine it"));
-                Ok(true)
-            }
-            // Before the first step there is the enlarged picture to keep.
-            Ok(Ending::Discarded) | Err(Halt::Discarded) if asked == Some(Stop::Keep) => {
-                if let Some(upscale) = &mut painted.request.upscale {
-                    upscale.refine = None;
-                }
-                painted.notes.push("it was stopped before it was refined".to_owned());
-                Ok(false)
-            }
-            Ok(Ending::Discarded) | Err(Halt::Discarded) => Err(Halt::Discarded),
-            Err(failed) => Err(failed),
-        }
-    }
-
     /// How far guidance goes; not beyond the prompts where the network is told how far to follow them.
     fn guidance_scale(&self) -> f64 {
         match self.request.sampler {
@@ -359,33 +292,6 @@ impl<'a> Run<'a> {
             Program::Diffusers | Program::ComfyUi => count,
         };
         Conditioning::new(self.model, self.extras.learned, self.request, &prompts, (count, of))
-    }
-
-    /// The latent (1, C, h, w) of a picture as RGB.
-    fn encoded(&self, rgb: &Tensor, on_progress: OnProgress<'_>) -> Result<Tensor, Halt> {
-        // There is nothing to keep yet.
-        let is_stopped = || on_progress(Progress::Block).is_break();
-        let (latent, _) = self.by_vae(|vae, goes_on| vae.encode_while(rgb, goes_on), is_stopped)?;
-        Ok(latent.ok_or(Error::PartNotFinite { part: "the picture encoder" })?)
-    }
-
-    /// What the VAE gives, or nothing where that is no numbers; and whether it took all the bits of f32: some VAEs give numbers too
-    /// large for fewer (that of Stable Diffusion XL in f16). It is asked before each block whether the run is to end.
-    fn by_vae(
-        &self,
-        run: impl Fn(&Vae, GoesOn<'_>) -> candle_core::Result<Tensor>,
-        is_stopped: impl FnMut() -> bool,
-    ) -> Result<(Option<Tensor>, bool), Halt> {
-        let (was_stopped, is_stopped) = (Cell::new(false), RefCell::new(is_stopped));
-        let goes_on = || {
-            was_stopped.set((*is_stopped.borrow_mut())());
-            !was_stopped.get()
-        };
-        let found = finite_at_last(
-            || Ok(run(&*self.model.vae.get()?, &goes_on)?),
-            || self.model.vae_in_f32()?.map(|vae| Ok(run(&vae, &goes_on)?)).transpose(),
-        );
-        if was_stopped.get() { Err(Halt::Discarded) } else { Ok(found?) }
     }
 
     /// The latent of what the run starts from, if that is something else under the mask than the picture.
@@ -519,58 +425,6 @@ impl<'a> Run<'a> {
         let step = self.sigmas.iter().position(|&visited| visited <= sigma).map_or(1, |index| index + 1);
         Error::NotFinite { step, count: self.sigmas.len() - 1, sigma }
     }
-
-    /// The finished pixels, laid over the input's where there is a mask. A decoder that gives no numbers costs no picture.
-    fn decoded(&self, latent: &Tensor, notes: &mut Vec<String>, on_progress: OnProgress<'_>) -> Result<Picture, Halt> {
-        let is_discarded = || on_progress(Progress::Block) == Break(Stop::Discard);
-        let (rgb, took_f32) = self.by_vae(|vae, goes_on| vae.decode_while(latent, goes_on), is_discarded)?;
-        if took_f32 {
-            notes.push(
-                "the picture was decoded in f32: in fewer bits its VAE gave something that is not a number".to_owned(),
-            );
-        }
-        let picture = if let Some(rgb) = rgb {
-            rgb_to_picture(&rgb)?
-        } else {
-            notes.push(
-                "the model's VAE gave something that is not a number, so the picture is as rough as a preview: its weights are damaged; \
-                 choose another VAE and paint again"
-                    .to_owned(),
-            );
-            preview(latent, &self.model.preview)?.resized(self.request.extent)
-        };
-        let picture = match self.request.place() {
-            Some(place) if place.bounds.extent != picture.extent() => picture.resized(place.bounds.extent),
-            _ => picture,
-        };
-        Ok(match &self.request.input {
-            Some(Input { picture: original, mask: Some(mask), match_colours, .. }) => {
-                let picture = if *match_colours { picture.matched_at_seam(original, mask) } else { picture };
-                if self.is_soft() {
-                    composite(original, &picture, &laid_back(mask))
-                } else {
-                    composite(original, &picture, mask)
-                }
-            }
-            _ => picture,
-        })
-    }
-}
-
-/// What the first way gives or, where that is no numbers and there is a second one, what that gives: nothing where it is no numbers either.
-/// Also whether the second helped.
-fn finite_at_last(
-    first: impl FnOnce() -> Result<Tensor, Error>,
-    second: impl FnOnce() -> Result<Option<Tensor>, Error>,
-) -> Result<(Option<Tensor>, bool), Error> {
-    let found = first()?;
-    if is_finite(&found)? {
-        return Ok((Some(found), false));
-    }
-    match second()? {
-        Some(found) if is_finite(&found)? => Ok((Some(found), true)),
-        _ => Ok((None, false)),
-    }
 }
 
 /// What would be loaded in the next phase is loaded in one of its own.
@@ -590,24 +444,4 @@ fn tell(on_progress: OnProgress<'_>, progress: Progress<'_>) -> Result<(), Halt>
 /// Tells of something when there is a latent to keep.
 fn tell_unless_discarded(on_progress: OnProgress<'_>, progress: Progress<'_>) -> Result<(), Halt> {
     if on_progress(progress) == Break(Stop::Discard) { Err(Halt::Discarded) } else { Ok(()) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use candle_core::Device;
-
-    #[test]
-    fn a_second_way_is_gone_where_the_first_gives_no_number_and_only_there() {
-        let tensor = |number: f32| Tensor::new(&[0.0, number], &Device::Cpu).unwrap();
-        let ends = |first: f32, second: Option<f32>| {
-            let (found, second_helped) = finite_at_last(|| Ok(tensor(first)), || Ok(second.map(tensor))).unwrap();
-            (found.map(|found| found.to_vec1::<f32>().unwrap()[1]), second_helped)
-        };
-        assert_eq!(ends(f32::INFINITY, Some(3.0)), (Some(3.0), true));
-        assert_eq!(ends(f32::NAN, Some(f32::NAN)), (None, false));
-        assert_eq!(ends(f32::NAN, None), (None, false));
-        let first = finite_at_last(|| Ok(tensor(2.0)), || panic!("nobody asks for it")).unwrap();
-        assert_eq!((first.0.unwrap().to_vec1::<f32>().unwrap()[1], first.1), (2.0, false));
-    }
 }

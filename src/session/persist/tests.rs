@@ -2,6 +2,7 @@ use super::*;
 use crate::geom::{Extent, Point};
 use crate::paint::{Blend, Document, Edit, Ink, LayerEdit, LayerLook, Transform, meanwhile};
 use crate::session::draft::tests::{a_draft, a_request};
+use std::time::{Duration, Instant};
 
 fn a_snapshot() -> Snapshot {
     let extent = Extent::new(16, 8);
@@ -60,6 +61,7 @@ fn what_was_kept_is_restored_to_the_last_pixel() {
 #[cfg(unix)]
 #[test]
 fn a_file_whose_path_is_no_text_costs_only_its_name() {
+    use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
     let folder = tempfile::tempdir().unwrap();
     let keeper = Keeper::start(folder.path().into(), quiet());

@@ -1,0 +1,118 @@
+//! From pixels to a latent and back, through the model's VAE.
+
+use super::{Halt, OnProgress, Run};
+use crate::diffusion::denoiser::is_finite;
+use crate::diffusion::differential::laid_back;
+use crate::diffusion::latent::{preview, rgb_to_picture};
+use crate::diffusion::{Error, Input, Progress, Stop};
+use crate::networks::{GoesOn, Vae};
+use crate::pixels::{Picture, composite};
+use candle_core::Tensor;
+use std::cell::{Cell, RefCell};
+use std::ops::ControlFlow::Break;
+
+impl Run<'_> {
+    /// The latent (1, C, h, w) of a picture as RGB.
+    pub(super) fn encoded(&self, rgb: &Tensor, on_progress: OnProgress<'_>) -> Result<Tensor, Halt> {
+        // There is nothing to keep yet.
+        let is_stopped = || on_progress(Progress::Block).is_break();
+        let (latent, _) = self.by_vae(|vae, goes_on| vae.encode_while(rgb, goes_on), is_stopped)?;
+        Ok(latent.ok_or(Error::PartNotFinite { part: "the picture encoder" })?)
+    }
+
+    /// What the VAE gives, or nothing where that is no numbers; and whether it took all the bits of f32: some VAEs give numbers too
+    /// large for fewer (that of Stable Diffusion XL in f16). It is asked before each block whether the run is to end.
+    fn by_vae(
+        &self,
+        run: impl Fn(&Vae, GoesOn<'_>) -> candle_core::Result<Tensor>,
+        is_stopped: impl FnMut() -> bool,
+    ) -> Result<(Option<Tensor>, bool), Halt> {
+        let (was_stopped, is_stopped) = (Cell::new(false), RefCell::new(is_stopped));
+        let goes_on = || {
+            was_stopped.set((*is_stopped.borrow_mut())());
+            !was_stopped.get()
+        };
+        let found = finite_at_last(
+            || Ok(run(&*self.model.vae.get()?, &goes_on)?),
+            || self.model.vae_in_f32()?.map(|vae| Ok(run(&vae, &goes_on)?)).transpose(),
+        );
+        if was_stopped.get() { Err(Halt::Discarded) } else { Ok(found?) }
+    }
+
+    /// The finished pixels, laid over the input's where there is a mask. A decoder that gives no numbers costs no picture.
+    pub(super) fn decoded(
+        &self,
+        latent: &Tensor,
+        notes: &mut Vec<String>,
+        on_progress: OnProgress<'_>,
+    ) -> Result<Picture, Halt> {
+        let is_discarded = || on_progress(Progress::Block) == Break(Stop::Discard);
+        let (rgb, took_f32) = self.by_vae(|vae, goes_on| vae.decode_while(latent, goes_on), is_discarded)?;
+        if took_f32 {
+            notes.push(
+                "the picture was decoded in f32: in fewer bits its VAE gave something that is not a number".to_owned(),
+            );
+        }
+        let picture = if let Some(rgb) = rgb {
+            rgb_to_picture(&rgb)?
+        } else {
+            notes.push(
+                "the model's VAE gave something that is not a number, so the picture is as rough as a preview: its weights are damaged; \
+                 choose another VAE and paint again"
+                    .to_owned(),
+            );
+            preview(latent, &self.model.preview)?.resized(self.request.extent)
+        };
+        let picture = match self.request.place() {
+            Some(place) if place.bounds.extent != picture.extent() => picture.resized(place.bounds.extent),
+            _ => picture,
+        };
+        Ok(match &self.request.input {
+            Some(Input { picture: original, mask: Some(mask), match_colours, .. }) => {
+                let picture = if *match_colours { picture.matched_at_seam(original, mask) } else { picture };
+                if self.is_soft() {
+                    composite(original, &picture, &laid_back(mask))
+                } else {
+                    composite(original, &picture, mask)
+                }
+            }
+            _ => picture,
+        })
+    }
+}
+
+/// What the first way gives or, where that is no numbers and there is a second one, what that gives: nothing where it is no numbers either.
+/// Also whether the second helped.
+fn finite_at_last(
+    first: impl FnOnce() -> Result<Tensor, Error>,
+    second: impl FnOnce() -> Result<Option<Tensor>, Error>,
+) -> Result<(Option<Tensor>, bool), Error> {
+    let found = first()?;
+    if is_finite(&found)? {
+        return Ok((Some(found), false));
+    }
+    match second()? {
+        Some(found) if is_finite(&found)? => Ok((Some(found), true)),
+        _ => Ok((None, false)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    #[test]
+    fn a_second_way_is_gone_where_the_first_gives_no_number_and_only_there() {
+        let tensor = |number: f32| Tensor::new(&[0.0, number], &Device::Cpu).unwrap();
+        let ends = |first: f32, second: Option<f32>| {
+            let (found, second_helped) = finite_at_last(|| Ok(tensor(first)), || Ok(second.map(tensor))).unwrap();
+            (found.map(|found| found.to_vec1::<f32>().unwrap()[1]), second_helped)
+        };
+        assert_eq!(ends(f32::INFINITY, Some(3.0)), (Some(3.0), true));
+        assert_eq!(ends(f32::NAN, Some(f32::NAN)), (None, false));
+        assert_eq!(ends(f32::NAN, None), (None, false));
+        let first = finite_at_last(|| Ok(tensor(2.0)), || panic!("nobody asks for it")).unwrap();
+        assert_eq!((first.0.unwrap().to_vec1::<f32>().unwrap()[1], first.1), (2.0, false));
+    }
+}
