@@ -4,7 +4,7 @@ use super::current::{Before, offer_to_keep, took_the_place};
 use super::files::{Opened, Task, size_that_fits};
 use super::part::Part;
 use super::recipe::Recipe;
-use super::{Action, Draft, KnownVae, Model, Notices, Offer, ResultId, Session, Viewed};
+use super::{Action, Draft, KnownVae, Model, Notices, Offer, ResultId, SavedAs, Session, Viewed};
 use crate::diffusion::{Request, Upscale};
 use crate::geom::{Bounds, Extent};
 use crate::metadata::{Found, Imported};
@@ -12,7 +12,7 @@ use crate::paint::{
     self, Beside, Document, Edit, Frame, LayerEdit, LayerId, LayerKind, LayerLook, MaskEdit, Painting, Stack, Tiles,
     Tool,
 };
-use crate::pixels::{Format, Mask, Picture};
+use crate::pixels::{Mask, Picture};
 use crate::project::{self, Kind, Project};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -370,15 +370,13 @@ impl Session {
     }
 
     /// Writes the document to a file of its own. A name that ends otherwise gets the ending of one that can be gone on with.
-    pub(super) fn save_project(&mut self, mut path: PathBuf) {
+    pub(super) fn save_project(&mut self, path: PathBuf) {
         if !self.document.has_picture() {
             self.notices.passing("There is nothing to save yet: paint or open a picture first");
             return;
         }
-        let kind = Kind::of(&path).unwrap_or_else(|| {
-            path.as_mut_os_string().push(".sfumato");
-            Kind::Sfumato
-        });
+        let path = SavedAs::Project.file(path);
+        let kind = Kind::of(&path).unwrap_or(Kind::Sfumato);
         let (project, saving) = (Box::new(self.project()), self.saving(kind));
         self.ask_files(Task::SaveProject { path, kind, project, saving });
     }
@@ -460,14 +458,12 @@ impl Session {
     }
 
     /// Writes the mask to a PNG file, white where it repaints.
-    pub(super) fn save_mask(&mut self, mut path: PathBuf) {
+    pub(super) fn save_mask(&mut self, path: PathBuf) {
         if !self.document.masks_anything() {
             self.notices.passing("There is no mask to save: paint one first");
             return;
         }
-        if Format::of(&path) != Some(Format::Png) {
-            path.as_mut_os_string().push(".png");
-        }
+        let path = SavedAs::Mask.file(path);
         self.ask_files(Task::SaveMask { path, mask: self.document.whole_mask() });
     }
 
