@@ -31,6 +31,8 @@ pub struct Document {
     beside: Beside,
     mask_number: u64,
     highest_mask_number: u64,
+    /// The numbers of the masks that came with new room of the canvas.
+    masks_of_room: Vec<u64>,
     revision: u64,
 }
 
@@ -124,6 +126,7 @@ impl Document {
             beside: Beside::default(),
             mask_number: 0,
             highest_mask_number: 0,
+            masks_of_room: Vec::new(),
             revision: 0,
         }
     }
@@ -292,6 +295,17 @@ impl Document {
     /// Another number after every change of the mask, and the same again once that is taken back.
     pub fn mask_number(&self) -> u64 {
         self.mask_number
+    }
+
+    /// Whether the mask is the one that came with new room of the canvas, and nothing was done to it since. It is of no use once the room is
+    /// painted or gone, and would keep the next brush in there.
+    pub fn masks_room(&self) -> bool {
+        self.masks_something && self.masks_of_room.contains(&self.mask_number)
+    }
+
+    /// Takes note that the mask came with new room: of one that was made just now, or that was put away as such.
+    pub fn note_mask_of_room(&mut self) {
+        self.masks_of_room.push(self.mask_number);
     }
 
     /// The number of a mask that was never there before.
@@ -472,7 +486,7 @@ impl Document {
     }
 
     /// Takes these layers in the place of all that are there. The mask stays if they are as large, or if it is to be scaled along and they
-    /// have its proportions.
+    /// have its proportions, but for that of new room, which is gone.
     fn take_layers(&mut self, extent: Extent, stack: Stack, scales_mask: bool) -> Result<Option<Change>, Error> {
         Frame { extent, left: 0, top: 0 }.check()?;
         let was = self.extent();
@@ -482,7 +496,8 @@ impl Document {
         // As a column of pixels more or less would be.
         let (a, b) = (f64::from(extent.width) * f64::from(was.height), f64::from(extent.height) * f64::from(was.width));
         let is_alike = (a - b).abs() <= f64::from(extent.width.max(was.width).max(extent.height).max(was.height));
-        let stays = self.masks_something && (extent == was || scales_mask && is_alike);
+        let may_stay = self.masks_something && !self.masks_room();
+        let stays = may_stay && (extent == was || scales_mask && is_alike);
         let mask = stays.then(|| if extent == was { self.mask().clone() } else { self.mask().resized(extent) });
         let (number, beside) = (self.next_mask(), self.beside.clone());
         Ok(Some(self.swap(Change::Canvas { extent, stack, mask, number, beside, bytes: 0 })))

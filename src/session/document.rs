@@ -250,11 +250,9 @@ impl Session {
         }
     }
 
-    /// Whether a part was painted through the mask that came with new room of the canvas, and nothing was done to that since. It is of no use
-    /// once the room is painted, and would keep the next brush in there.
+    /// Whether a part was painted through the mask that came with new room of the canvas.
     fn fills_new_room(&self, part: &Part) -> bool {
-        let is_of_room = self.masks_of_room.contains(&self.document.mask_number());
-        is_of_room && part.mask_on_canvas(&mut None).is_some_and(|mask| *mask == *self.document.mask())
+        self.document.masks_room() && part.mask_on_canvas(&mut None).is_some_and(|mask| *mask == *self.document.mask())
     }
 
     pub(super) fn view_document(&mut self) {
@@ -387,6 +385,7 @@ impl Session {
             extent: self.document.extent(),
             stack: self.document.stack().clone(),
             mask: self.document.has_mask().then(|| Arc::clone(self.document.shared_mask())),
+            masks_room: self.document.masks_room(),
             guide: self.guide.clone(),
             settings: serde_json::to_value(self.draft.storable()).ok(),
             file: None,
@@ -395,10 +394,14 @@ impl Session {
 
     /// Goes on with a project that was read: its layers, its mask, and, where it has them, its guide and what was to be painted next.
     pub(super) fn take_project(&mut self, name: &str, file: Option<PathBuf>, opened: project::Opened) {
-        let project::Opened { project: Project { extent, stack, mask, guide, settings, .. }, mut notes } = opened;
+        let project::Opened { project, mut notes } = opened;
+        let Project { extent, stack, mask, masks_room, guide, settings, .. } = project;
         let edit = Edit::TakeLayers { extent, stack, mask: mask.map(Arc::unwrap_or_clone) };
         if !self.replace(edit, file, Some(took_the_place(name))) {
             return;
+        }
+        if masks_room {
+            self.document.note_mask_of_room();
         }
         self.hints.clear();
         if let Some(settings) = settings {
