@@ -38,6 +38,7 @@ struct Canvas {
 @group(0) @binding(0) var<uniform> canvas: Canvas;
 @group(0) @binding(1) var picture: texture_2d<f32>;
 @group(0) @binding(2) var preview: texture_2d<f32>;
+// How much of the mask a texel has on the average, and at most.
 @group(0) @binding(3) var mask: texture_2d<f32>;
 
 // 0 nothing, 1 the picture, 2 a preview, 3 a preview over the picture, 4 the same where the mask repaints, 5 before and after. Each has a pipeline
@@ -97,13 +98,29 @@ fn over(top: vec4<f32>, bottom: vec4<f32>) -> vec4<f32> {
     return top + bottom * (1.0 - top.a);
 }
 
-// Whether the texel under the middle of the target pixel that is `shift` pixels away lies in the mask.
+// Whether anything of the mask lies under the target pixel that is `shift` pixels away: under its middle, and where texels are narrower
+// than target pixels as far around it as lets all pixels together look at every texel. What a texel covers at most counts, so that a mask
+// of a few pixels has its lines however small it is seen.
 fn in_mask(at: vec2<f32>, shift: vec2<f32>) -> bool {
-    let place = (at + shift - canvas.place.xy) / canvas.place.zw;
-    if any(place < vec2<f32>(0.0)) || any(place >= canvas.extent.xy) {
+    let level = i32(canvas.compare.z);
+    let middle = (at + shift - canvas.place.xy) / canvas.place.zw / texel_side();
+    let texel = canvas.place.zw * texel_side();
+    let end = ceil(canvas.extent.xy / texel_side());
+    let reach = select(vec2<f32>(0.0), 0.5 / texel - vec2<f32>(0.499), texel < vec2<f32>(1.0));
+    if any(middle + reach < vec2<f32>(0.0)) || any(middle - reach >= end) {
         return false;
     }
-    return textureLoad(mask, vec2<i32>(place / texel_side()), i32(canvas.compare.z)).r >= 0.5;
+    let first = max(vec2<i32>(floor(middle - reach)), vec2<i32>(0));
+    let most = min(vec2<i32>(end) - vec2<i32>(1), first + vec2<i32>(MAX_TAPS - 1));
+    let last = min(vec2<i32>(floor(middle + reach)), most);
+    for (var y = first.y; y <= last.y; y++) {
+        for (var x = first.x; x <= last.x; x++) {
+            if textureLoad(mask, vec2<i32>(x, y), level).g >= 0.5 {
+                return true;
+            }
+        }
+    }
+    return false;
 }
 
 // The mask's tint, hatched with another so that it is seen on any colour, and around it two lines, whose two tones swap from dash to

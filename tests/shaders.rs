@@ -174,7 +174,7 @@ fn the_canvas_shader_paints_what_its_twin_computes_reduced_and_between_pixels() 
 /// Where coverage is one half to the last bit, the two may round to different sides of the mask's line.
 #[test]
 fn the_canvas_shader_paints_what_its_twin_computes_with_a_mask() {
-    for (extent, scale) in [(Extent::new(40, 32), 1.7), (Extent::new(301, 259), 0.23)] {
+    for (extent, scale) in [(Extent::new(40, 32), 1.7), (Extent::new(301, 259), 0.23), (Extent::new(301, 259), 0.05)] {
         assert!(share_that_differs(extent, uniforms(extent, [8.4, 6.6], scale, 1.0, true), 2) < 0.002, "{scale}");
     }
 }

@@ -1,8 +1,7 @@
 //! Asking for files. Native dialogs block, so each runs on a thread of its own and leaves what was chosen in an inbox.
 
 use crate::pixels::Format;
-use crate::project::Kind;
-use crate::session::Action;
+use crate::session::{Action, SavedAs};
 use crate::ui::{FileFor, PathAsk};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,8 +17,29 @@ pub enum Question {
     Mask,
     /// A picture that guides.
     Guide,
-    /// Where to write a picture, or a project if this name, which is offered, is that of one.
-    Save(String),
+    /// Where to write this, under a name that is offered.
+    Save(SavedAs, Offered),
+}
+
+/// What is offered to be saved to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offered {
+    /// A name.
+    pub name: String,
+    /// The folder; none leaves it to the dialog.
+    pub folder: Option<PathBuf>,
+}
+
+impl From<String> for Offered {
+    fn from(name: String) -> Self {
+        Self { name, folder: None }
+    }
+}
+
+impl From<&str> for Offered {
+    fn from(name: &str) -> Self {
+        name.to_owned().into()
+    }
 }
 
 impl Question {
@@ -28,8 +48,20 @@ impl Question {
             Self::Picture => "Open",
             Self::Mask => "Open a mask",
             Self::Guide => "Open a picture that guides",
-            Self::Save(_) => "Save as",
+            Self::Save(..) => "Save as",
         }
+    }
+
+    /// The file that is meant by what was chosen. A name that does not fit gets an ending, and if there is a file of that name already the
+    /// dialog asked about another one: it is to ask again, and that one is offered.
+    fn answered_by(&self, chosen: PathBuf) -> Result<PathBuf, Self> {
+        let Self::Save(saved_as, _) = *self else { return Ok(chosen) };
+        let file = saved_as.file(chosen.clone());
+        if file == chosen || !file.exists() {
+            return Ok(file);
+        }
+        let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        Err(Self::Save(saved_as, Offered { name, folder: file.parent().map(Path::to_owned) }))
     }
 }
 
@@ -47,7 +79,6 @@ pub trait Dialogs: Send + Sync {
 #[derive(Clone, Copy, Debug)]
 pub struct NativeDialogs;
 
-const PROJECT: &str = "sfumato";
 const PICTURES: &[&str] = &["png", "jpg", "jpeg", "webp", "tif", "tiff"];
 
 impl Dialogs for NativeDialogs {
@@ -55,20 +86,22 @@ impl Dialogs for NativeDialogs {
         let dialog = rfd::FileDialog::new().set_title(question.title());
         match question {
             Question::Picture => {
-                let all: Vec<&str> = PICTURES.iter().chain(&[PROJECT, "ora"]).copied().collect();
+                let all: Vec<&str> = PICTURES.iter().chain(&["sfumato", "ora"]).copied().collect();
                 dialog.add_filter("Pictures and projects", &all).pick_file()
             }
             Question::Mask | Question::Guide => dialog.add_filter("Pictures", PICTURES).pick_file(),
-            Question::Save(name) => {
+            Question::Save(saved_as, Offered { name, folder }) => {
                 let dialog = dialog.set_file_name(name);
-                let (dialog, ending) = if is_project(name) {
-                    (dialog.add_filter("Sfumato project", &[PROJECT]).add_filter("OpenRaster", &["ora"]), PROJECT)
-                } else {
-                    let kinds = Format::ALL.into_iter();
-                    (kinds.fold(dialog, |dialog, kind| dialog.add_filter(kind.name(), kind.endings())), "png")
+                let dialog = folder.iter().fold(dialog, rfd::FileDialog::set_directory);
+                let of = |dialog: rfd::FileDialog, kind: Format| dialog.add_filter(kind.name(), kind.endings());
+                let dialog = match saved_as {
+                    SavedAs::Picture => Format::ALL.into_iter().fold(dialog, of),
+                    SavedAs::Mask => of(dialog, Format::Png),
+                    SavedAs::Project => {
+                        dialog.add_filter("Sfumato project", &["sfumato"]).add_filter("OpenRaster", &["ora"])
+                    }
                 };
-                let chosen = dialog.save_file()?;
-                Some(if chosen.extension().is_none() { chosen.with_extension(ending) } else { chosen })
+                dialog.save_file()
             }
         }
     }
@@ -88,11 +121,6 @@ impl Dialogs for NativeDialogs {
     }
 }
 
-/// Whether what is saved under such a name is a project.
-fn is_project(name: &str) -> bool {
-    Path::new(name).extension().is_some_and(|ending| ending == PROJECT)
-}
-
 /// A question to which no dialog came, and what was to be made of the answer.
 pub(super) struct Refused {
     question: Question,
@@ -103,14 +131,11 @@ impl Refused {
     /// The same question, to be answered by writing a path. A relative one lies in `folder`.
     pub(super) fn by_path(self, folder: PathBuf) -> PathAsk {
         let title = self.question.title();
-        let (what, name) = match self.question {
-            Question::Picture | Question::Mask | Question::Guide => (FileFor::Reading, String::new()),
-            Question::Save(name) if is_project(&name) => {
-                (FileFor::Writing { ending: PROJECT, fits: |path| Kind::of(path).is_some() }, name)
-            }
-            Question::Save(name) => (FileFor::Writing { ending: "png", fits: |path| Format::of(path).is_some() }, name),
+        let (what, Offered { name, folder: offered }) = match self.question {
+            Question::Picture | Question::Mask | Question::Guide => (FileFor::Reading, Offered::from("")),
+            Question::Save(saved_as, offered) => (FileFor::Writing(saved_as), offered),
         };
-        PathAsk::new(title, what, folder, name, self.into)
+        PathAsk::new(title, what, offered.unwrap_or(folder), name, self.into)
     }
 }
 
@@ -145,7 +170,17 @@ impl Asking {
         let refused = self.refused.clone();
         let ask = move || {
             let asked = Instant::now();
-            match dialogs.ask(&question) {
+            let (mut question, mut answer) = (question, None);
+            while let Some(chosen) = dialogs.ask(&question) {
+                match question.answered_by(chosen) {
+                    Ok(path) => {
+                        answer = Some(path);
+                        break;
+                    }
+                    Err(again) => question = again,
+                }
+            }
+            match answer {
                 Some(path) => answers.lock().expect("nothing panics while it holds the answers").push(into(path)),
                 // Where the machine is busy, even no dialog takes its time.
                 None if asked.elapsed() < TOO_SOON || !dialogs.are_there() => {
@@ -197,7 +232,7 @@ mod tests {
     fn that_no_dialog_came_is_told_however_long_it_took_and_what_it_was_for() {
         let asking = Asking::new(Box::new(SlowlyNone));
         let ctx = egui::Context::default();
-        for question in [Question::Save("work.sfumato".into()), Question::Picture] {
+        for question in [Question::Save(SavedAs::Project, "work.sfumato".into()), Question::Picture] {
             asking.ask(&ctx, question.clone(), Action::OpenPicture);
             let asked = Instant::now();
             while asking.open.load(Ordering::Acquire) {
@@ -207,5 +242,52 @@ mod tests {
             let refused = || asking.was_refused().map(|refused| refused.question);
             assert_eq!((refused(), refused()), (Some(question), None));
         }
+    }
+
+    #[test]
+    fn a_file_that_is_there_is_written_only_if_the_dialog_asked_about_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let question = Question::Save(SavedAs::Mask, "mask.png".into());
+        for name in ["x.jpg", "y.png"] {
+            std::fs::write(at(name), b"x").unwrap();
+        }
+        assert_eq!(question.answered_by(at("x.jpg")), Ok(at("x.jpg.png")), "there is none of this name");
+        assert_eq!(question.answered_by(at("y.png")), Ok(at("y.png")), "it was asked about");
+        std::fs::write(at("x.jpg.png"), b"x").unwrap();
+        let offered = Offered { name: "x.jpg.png".into(), folder: Some(folder.path().into()) };
+        let again = Question::Save(SavedAs::Mask, offered);
+        assert_eq!(question.answered_by(at("x.jpg")), Err(again.clone()));
+        assert_eq!(again.answered_by(at("x.jpg.png")), Ok(at("x.jpg.png")));
+        assert_eq!(Question::Picture.answered_by(at("x")), Ok(at("x")), "what is read is there under its own name");
+    }
+
+    #[test]
+    fn a_dialog_is_shown_again_until_it_asked_about_the_file_that_is_written() {
+        /// Answers once with a name that does not fit, then with what is offered.
+        struct Follows(Mutex<Option<PathBuf>>);
+
+        impl Dialogs for Follows {
+            fn ask(&self, question: &Question) -> Option<PathBuf> {
+                let Question::Save(_, Offered { name, folder }) = question else { return None };
+                let first = self.0.lock().unwrap().take();
+                first.or_else(|| Some(folder.as_ref()?.join(name)))
+            }
+        }
+
+        let folder = tempfile::tempdir().unwrap();
+        let (chosen, written) = (folder.path().join("work.png"), folder.path().join("work.png.sfumato"));
+        std::fs::write(&written, b"x").unwrap();
+        let asking = Asking::new(Box::new(Follows(Mutex::new(Some(chosen)))));
+        let question = Question::Save(SavedAs::Project, "painting.sfumato".into());
+        asking.ask(&egui::Context::default(), question, Action::SaveProject);
+        let asked = Instant::now();
+        while asking.open.load(Ordering::Acquire) {
+            assert!(asked.elapsed() < Duration::from_secs(20), "it is never answered");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let answers = asking.answers();
+        let [Action::SaveProject(path)] = &answers[..] else { panic!("{answers:?}") };
+        assert_eq!(*path, written);
     }
 }

@@ -5,7 +5,7 @@ mod dialogs;
 mod icon;
 mod shell;
 
-pub use dialogs::{Dialogs, NativeDialogs, Question};
+pub use dialogs::{Dialogs, NativeDialogs, Offered, Question};
 pub use shell::App;
 
 use crate::session::{Session, Wake};

@@ -2,7 +2,7 @@
 
 use super::dialogs::{Asking, Dialogs, Question};
 use crate::render::{self, KeptWindow};
-use crate::session::{Action, Session, Shown, Wish};
+use crate::session::{Action, SavedAs, Session, Shown, Wish};
 use crate::ui::{self, Ask, ViewState, theme};
 use egui::{Context, Event, ViewportCommand};
 use std::path::{Path, PathBuf};
@@ -49,17 +49,22 @@ impl App {
             Ask::OpenPicture => self.asking.ask(ctx, Question::Picture, Action::OpenPicture),
             Ask::OpenAsLayer => self.asking.ask(ctx, Question::Picture, Action::OpenAsLayer),
             Ask::OpenGuide => self.asking.ask(ctx, Question::Guide, Action::OpenGuide),
-            Ask::SaveMask => self.asking.ask(ctx, Question::Save("mask.png".into()), Action::SaveMask),
+            Ask::SaveMask => {
+                self.asking.ask(ctx, Question::Save(SavedAs::Mask, "mask.png".into()), Action::SaveMask);
+            }
             Ask::OpenMask => self.asking.ask(ctx, Question::Mask, Action::OpenMask),
             Ask::SavePicture => match *self.session.canvas() {
                 Shown::Result(id, _) | Shown::Part { result: id, .. } => self.apply(ctx, Action::AskWhereToSave(id)),
-                _ => self.asking.ask(ctx, Question::Save("picture.png".into()), Action::SavePicture),
+                _ => {
+                    let question = Question::Save(SavedAs::Picture, "picture.png".into());
+                    self.asking.ask(ctx, question, Action::SavePicture);
+                }
             },
             Ask::SaveProject => {
                 let name =
                     self.session.file().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
                 let name = name.unwrap_or_else(|| "painting.sfumato".into());
-                self.asking.ask(ctx, Question::Save(name), Action::SaveProject);
+                self.asking.ask(ctx, Question::Save(SavedAs::Project, name.into()), Action::SaveProject);
             }
             Ask::Paste => ctx.send_viewport_cmd(ViewportCommand::RequestPaste),
             Ask::FullScreen => {
@@ -73,7 +78,8 @@ impl App {
     fn grant(&mut self, ctx: &Context, wish: Wish) {
         match wish {
             Wish::AskWhereToSave { result, name } => {
-                self.asking.ask(ctx, Question::Save(name), move |path| Action::SaveResult(result, path));
+                let question = Question::Save(SavedAs::Picture, name.into());
+                self.asking.ask(ctx, question, move |path| Action::SaveResult(result, path));
             }
             Wish::Reveal(path) => reveal(path),
             Wish::Copy(picture) => ctx.copy_image(ui::color_image(&picture)),

@@ -60,14 +60,16 @@ impl Document {
         }
         let mask = mask_of_room(frame, canvas, side, (room / 4).clamp(1, Self::MOST_OVERLAP));
         let stack = frame.stack(self.stack());
-        Ok(Some(self.swap(Change::Canvas {
+        let change = self.swap(Change::Canvas {
             extent: frame.extent,
             stack,
             mask: Some(mask),
             number: self.next_mask(),
             beside: self.beside().clone(),
             bytes: 0,
-        })))
+        });
+        self.note_mask_of_room();
+        Ok(Some(change))
     }
 
     /// Whether most of what is masked is clear, so that there is nothing to go on from. In large documents samples tell.
@@ -165,6 +167,21 @@ mod tests {
             assert_eq!((document.extent(), document.has_mask()), (was, false));
             assert_eq!(document.picture().unwrap(), &before);
         }
+    }
+
+    #[test]
+    fn the_mask_of_new_room_goes_with_the_room_unless_it_was_changed() {
+        let mut document = document(Extent::new(40, 50));
+        assert!(document.apply(Edit::Expand { side: Side::Right, room: 32 }).unwrap());
+        assert!(document.masks_room());
+        let other = Arc::new(Picture::filled(document.extent(), [1, 2, 3, 255]));
+        document.apply(Edit::SetPicture(Some(Arc::clone(&other)))).unwrap();
+        assert!(!document.has_mask() && !document.masks_room());
+        assert!(document.undo() && document.masks_room());
+        document.apply(Edit::Mask(crate::paint::MaskEdit::Invert)).unwrap();
+        assert!(document.has_mask() && !document.masks_room());
+        document.apply(Edit::SetPicture(Some(other))).unwrap();
+        assert!(document.has_mask(), "it is masked for what is painted next");
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub struct Project {
     pub stack: Stack,
     /// Where to repaint; none keeps everything.
     pub mask: Option<Arc<Mask>>,
+    /// Whether that came with new room of the canvas, and goes with what fills the room.
+    pub masks_room: bool,
     /// The picture that guides what is painted next.
     pub guide: Option<Arc<Picture>>,
     /// What is to be painted next, in the words of who saved it; nothing in here reads them. `OpenRaster` files and older ones have none.
@@ -147,6 +149,9 @@ struct Contents {
     /// The name of the mask's file in the archive.
     #[serde(default)]
     mask: Option<String>,
+    /// Older files do not say.
+    #[serde(default)]
+    masks_room: bool,
     /// The name of the guide's file in the archive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     guide: Option<String>,

@@ -65,7 +65,9 @@ impl Reader {
         if stack.layers().is_empty() {
             return Err(self.damaged("it has no layers or no pixels"));
         }
-        Ok(Opened { project: Project { extent, stack, mask: None, guide: None, settings: None, file: None }, notes })
+        let project =
+            Project { extent, stack, mask: None, masks_room: false, guide: None, settings: None, file: None };
+        Ok(Opened { project, notes })
     }
 }
 

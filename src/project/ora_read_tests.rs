@@ -152,7 +152,8 @@ fn krita_opens_an_ora_file_and_shows_the_same_pixels() {
     let stack = Stack::from_layers(layers, None);
     let ours = stack.flattened(EXTENT).to_picture();
     let (ora, png) = (folder.path().join("a.ora"), folder.path().join("a.png"));
-    let project = Project { extent: EXTENT, stack, mask: None, guide: None, settings: None, file: None };
+    let project =
+        Project { extent: EXTENT, stack, mask: None, masks_room: false, guide: None, settings: None, file: None };
     project.save(&ora, Kind::OpenRaster).unwrap();
     let mut krita = std::process::Command::new("krita");
     let made = krita.env("HOME", folder.path()).arg("--export").arg("--export-filename").arg(&png).arg(&ora).status();

@@ -91,8 +91,9 @@ impl Reader {
         if stack.layers().len() != count {
             return Err(self.damaged("two layers have one number"));
         }
+        let (masks_room, settings) = (contents.masks_room, contents.settings);
         let file = contents.file.map(PathBuf::from);
-        Ok(Project { extent, stack, mask, guide, settings: contents.settings, file })
+        Ok(Project { extent, stack, mask, masks_room, guide, settings, file })
     }
 
     /// Refuses what has no pixels, and what has more than can be held.

@@ -28,7 +28,7 @@ pub(super) fn project() -> Project {
     let guide = Some(Arc::new(Picture::filled(Extent::new(9, 7), [4, 5, 6, 255])));
     let settings = Some(serde_json::json!({ "prompt": "red apple", "seed": 7 }));
     let file = Some(PathBuf::from("paintings/apple.sfumato"));
-    Project { extent: EXTENT, stack: document.stack().clone(), mask, guide, settings, file }
+    Project { extent: EXTENT, stack: document.stack().clone(), mask, masks_room: true, guide, settings, file }
 }
 
 /// A layer over paper that lies outside of the canvas in part, at the left and below.
@@ -40,7 +40,8 @@ pub(super) fn reaching_out() -> Project {
     let moved = Transform { to, ..Transform::around(crate::geom::Point::default()) };
     document.apply(Edit::Layer(LayerEdit::Transform(layer, moved))).unwrap();
     assert!(document.stack().layers()[2].beyond.is_some());
-    Project { extent, stack: document.stack().clone(), mask: None, guide: None, settings: None, file: None }
+    let stack = document.stack().clone();
+    Project { extent, stack, mask: None, masks_room: false, guide: None, settings: None, file: None }
 }
 
 fn saved(folder: &Path, kind: Kind) -> PathBuf {
@@ -81,7 +82,7 @@ fn a_project_comes_back_to_the_last_pixel() {
     let path = saved(folder.path(), Kind::Sfumato);
     assert_eq!(Kind::of(&path), Some(Kind::Sfumato));
     assert_eq!(Project::open(&path).unwrap().project, project());
-    let plain = Project { mask: None, guide: None, settings: None, file: None, ..project() };
+    let plain = Project { mask: None, masks_room: false, guide: None, settings: None, file: None, ..project() };
     plain.save(&path, Kind::Sfumato).unwrap();
     assert_eq!(Project::open(&path).unwrap().project, plain);
     reaching_out().save(&path, Kind::Sfumato).unwrap();

@@ -59,6 +59,7 @@ impl Project {
             active: self.stack.active().map(|layer| layer.id),
             layers: entries.collect(),
             mask: self.mask.as_ref().map(|_| MASK.to_owned()),
+            masks_room: self.masks_room,
             guide: self.guide.as_ref().map(|_| GUIDE.to_owned()),
             settings: self.settings.clone(),
             file: self.file.as_deref().and_then(Path::to_str).map(str::to_owned),

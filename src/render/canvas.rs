@@ -102,9 +102,10 @@ impl Texels<'_> {
         std::array::from_fn(|c| f32::from(self.bytes[at + c]) / 255.0)
     }
 
-    /// The value, 0..1, of a texel of one byte.
-    fn value(&self, x: i32, y: i32) -> f32 {
-        f32::from(self.bytes[y as usize * self.extent.width as usize + x as usize]) / 255.0
+    /// How much a texel of a mask covers on the average and at most, 0..1.
+    fn coverage(&self, x: i32, y: i32) -> [f32; 2] {
+        let at = (y as usize * self.extent.width as usize + x as usize) * 2;
+        std::array::from_fn(|c| f32::from(self.bytes[at + c]) / 255.0)
     }
 
     fn last(&self) -> [i32; 2] {
@@ -154,7 +155,8 @@ pub fn canvas(u: &CanvasUniforms, picture: Texels, preview: Texels, mask: Texels
         && (0..2).all(|i| place[i] >= u.part[i] && place[i] < u.part[i] + u.part[i + 2])
     {
         let estimate = over(of_preview(preview, u.part, place), checker);
-        let [shown] = if u.show[0] > 3.5 { average(mask.last(), first, end, |x, y| [mask.value(x, y)]) } else { [1.0] };
+        let covers = |x, y| [mask.coverage(x, y)[0]];
+        let [shown] = if u.show[0] > 3.5 { average(mask.last(), first, end, covers) } else { [1.0] };
         inside = std::array::from_fn(|c| inside[c] * (1.0 - shown) + estimate[c] * shown);
     }
     if u.show[1] > 0.5 {
@@ -219,9 +221,17 @@ fn mask_colour(u: &CanvasUniforms, mask: Texels, at: [f32; 2], first: [f32; 2], 
     let side = (1 << u.compare[2] as u32) as f32;
     let in_mask = |dx: f32, dy: f32| {
         let pixel = [at[0] + dx, at[1] + dy];
-        let place: [f32; 2] = std::array::from_fn(|i| (pixel[i] - u.place[i]) / u.place[i + 2]);
-        let is_inside = (0..2).all(|i| place[i] >= 0.0 && place[i] < u.extent[i]);
-        is_inside && mask.value((place[0] / side) as i32, (place[1] / side) as i32) >= 0.5
+        let [across, mut down]: [std::ops::Range<i32>; 2] = std::array::from_fn(|i| {
+            let middle = (pixel[i] - u.place[i]) / u.place[i + 2] / side;
+            let (texel, end) = (u.place[i + 2] * side, (u.extent[i] / side).ceil());
+            let reach = if texel < 1.0 { 0.5 / texel - 0.499 } else { 0.0 };
+            let first = ((middle - reach).floor() as i32).max(0);
+            let last = ((middle + reach).floor() as i32).min(end as i32 - 1).min(first + MAX_TAPS - 1);
+            let is_beside = middle + reach < 0.0 || middle - reach >= end;
+            let behind = if is_beside { first } else { last + 1 };
+            first..behind
+        });
+        down.any(|y| across.clone().any(|x| mask.coverage(x, y)[1] >= 0.5))
     };
     let period = u.show[3] * 4.0;
     let along = at[0] + at[1];
@@ -235,7 +245,7 @@ fn mask_colour(u: &CanvasUniforms, mask: Texels, at: [f32; 2], first: [f32; 2], 
         true if !neighbours.iter().all(|&n| n) => dash,
         false if neighbours.iter().any(|&n| n) => other,
         _ => {
-            let [coverage] = average(mask.last(), first, end, |x, y| [mask.value(x, y)]);
+            let [coverage, _] = average(mask.last(), first, end, |x, y| mask.coverage(x, y));
             scaled(if in_hatch { u.mask_hatch } else { u.mask_tint }, coverage)
         }
     }
@@ -244,7 +254,10 @@ fn mask_colour(u: &CanvasUniforms, mask: Texels, at: [f32; 2], first: [f32; 2], 
 #[cfg(test)]
 #[expect(clippy::float_cmp, reason = "these numbers are exact")]
 mod tests {
+    use super::super::levels::Content;
     use super::*;
+    use crate::geom::Bounds;
+    use std::sync::Arc;
 
     fn uniforms(scale: f32) -> CanvasUniforms {
         CanvasUniforms {
@@ -273,7 +286,7 @@ mod tests {
 
     fn pixel(u: &CanvasUniforms, bytes: &[u8], at: [f32; 2]) -> Colour {
         let picture = Texels { extent: Extent::new(4, 4), bytes };
-        let mask = Texels { extent: Extent::new(4, 4), bytes: &[0; 16] };
+        let mask = Texels { extent: Extent::new(4, 4), bytes: &[0; 32] };
         canvas(u, picture, picture, mask, at)
     }
 
@@ -292,6 +305,44 @@ mod tests {
             let [r, _, _, a] = pixel(&u, &bytes, [1.5, 0.5]);
             assert!((r - 0.5).abs() < 1e-4 || shift > 0.0 && (0.2..0.8).contains(&r), "{r} at {shift}");
             assert_eq!(a, 1.0);
+        }
+    }
+
+    #[test]
+    fn no_pixel_of_a_mask_is_without_its_lines_however_small_it_is_seen() {
+        let extent = Extent::new(203, 150);
+        let is_seen = |scale: f32, shift: f32, x: usize, y: usize| {
+            let mut coverage = vec![0_u8; extent.area()];
+            coverage[y * 203 + x] = 255;
+            let content = Content::Coverage(Arc::new(coverage));
+            let levels = Upload { slot: Slot::Mask, extent, bounds: Bounds::whole(extent), content }.levels();
+            let u = CanvasUniforms {
+                place: [10.0 + shift, 10.0 + shift, scale, scale],
+                extent: [203.0, 150.0, 8.0, 12.0],
+                show: [1.0, 1.0, 0.0, 2.0],
+                mask_tint: [0.0; 4],
+                mask_hatch: [0.0; 4],
+                ..uniforms(scale)
+            };
+            let u = u.in_texels();
+            let (bounds, bytes) = &levels[u.compare[2] as usize];
+            let mask = Texels { extent: bounds.extent, bytes };
+            let clear = vec![0_u8; bounds.extent.area() * 4];
+            let picture = Texels { extent: bounds.extent, bytes: &clear };
+            let without = CanvasUniforms { show: [1.0, 0.0, 0.0, 2.0], ..u };
+            let [column, row] = [x, y].map(|at| (10.0 + shift + (at as f32 + 0.5) * scale).floor() as i32);
+            let mut places = (-2..=2).flat_map(|dy| (-2..=2).map(move |dx| [column + dx, row + dy]));
+            places.any(|at| {
+                let at = at.map(|at| at as f32 + 0.5);
+                canvas(&u, picture, picture, mask, at) != canvas(&without, picture, picture, mask, at)
+            })
+        };
+        for scale in [2.0, 1.0, 0.7, 0.51, 0.3, 0.13, 0.05, 0.011] {
+            for (x, y) in [(0, 0), (202, 149), (101, 74), (96, 81), (37, 0)] {
+                for shift in [0.0, 0.3, 0.5, 0.8] {
+                    assert!(is_seen(scale, shift, x, y), "{x}, {y} at {scale} and {shift}");
+                }
+            }
         }
     }
 

@@ -174,7 +174,7 @@ fn new_texture(device: &wgpu::Device, slot: Slot, extent: Extent, levels: u32) -
         dimension: wgpu::TextureDimension::D2,
         // egui blends in gamma space into a target without sRGB conversion: the textures stay as they are, too.
         format: match slot.texel_bytes() {
-            1 => wgpu::TextureFormat::R8Unorm,
+            2 => wgpu::TextureFormat::Rg8Unorm,
             _ => wgpu::TextureFormat::Rgba8Unorm,
         },
         usage: wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::COPY_DST,

@@ -1,5 +1,6 @@
 //! Texels on their way to the GPU, in several sizes: each level is half as wide and high as the one before it, so that a canvas that is
-//! seen small reads a few texels for each pixel of the screen instead of dozens.
+//! seen small reads a few texels for each pixel of the screen instead of dozens. Of a mask each texel has, beside the average, the most of
+//! what it stands for: a mask of a few pixels is nearly nothing on the average, and keeps paint out all the same.
 
 use super::spline::{magnification, magnified};
 use crate::geom::{Bounds, Extent};
@@ -21,7 +22,7 @@ pub enum Slot {
     Picture,
     /// The preview, smaller than what it stands for, or what was there before: four bytes a texel, premultiplied.
     Preview,
-    /// The mask: one byte a texel.
+    /// The mask: two bytes a texel, how much it covers on the average and at most.
     Mask,
 }
 
@@ -30,7 +31,7 @@ impl Slot {
     pub const fn texel_bytes(self) -> usize {
         match self {
             Self::Picture | Self::Preview => 4,
-            Self::Mask => 1,
+            Self::Mask => 2,
         }
     }
 }
@@ -86,13 +87,15 @@ impl Upload {
 
     /// Its levels, the full size first: which box of the level, in texels, and their bytes, rows from the top.
     pub fn levels(&self) -> Vec<(Bounds, Vec<u8>)> {
-        let (per_texel, channels) = (pixels_per_texel(self.extent), self.slot.texel_bytes());
+        let per_texel = pixels_per_texel(self.extent);
         let mut bytes = self.bytes();
         if bytes.is_empty() {
             return Vec::new();
         }
-        if per_texel > 1 {
-            bytes = averaged(&bytes, self.bounds.extent, per_texel, channels);
+        if self.slot == Slot::Mask {
+            bytes = with_most(&bytes, self.bounds.extent, per_texel);
+        } else if per_texel > 1 {
+            bytes = averaged(&bytes, self.bounds.extent, per_texel, self.slot.texel_bytes());
         }
         let mut bounds = smaller(self.bounds, per_texel);
         if self.is_preview() {
@@ -101,9 +104,9 @@ impl Upload {
         }
         let mut levels = Vec::new();
         for _ in 1..self.level_count() {
-            let half = match channels {
-                1 => halved::<1>(&bytes, bounds.extent),
-                _ => halved::<4>(&bytes, bounds.extent),
+            let half = match self.slot {
+                Slot::Mask => halved::<2>(&bytes, bounds.extent, mean_and_most),
+                Slot::Picture | Slot::Preview => halved::<4>(&bytes, bounds.extent, mean),
             };
             levels.push((bounds, std::mem::replace(&mut bytes, half)));
             bounds = smaller(bounds, 2);
@@ -215,8 +218,36 @@ fn averaged(bytes: &[u8], extent: Extent, per_texel: u32, channels: usize) -> Ve
     made
 }
 
-/// The same for two across and down, where time counts.
-fn halved<const CHANNELS: usize>(bytes: &[u8], extent: Extent) -> Vec<u8> {
+/// Coverage as texels of so many pixels across and down, each with the average and the most of them.
+fn with_most(coverage: &[u8], extent: Extent, per_texel: u32) -> Vec<u8> {
+    let texels = |means: &[u8], most: &[u8]| {
+        let mut made = vec![0; means.len() * 2];
+        for (texel, (mean, most)) in made.as_chunks_mut::<2>().0.iter_mut().zip(means.iter().zip(most)) {
+            *texel = [*mean, *most];
+        }
+        made
+    };
+    if per_texel == 1 {
+        return texels(coverage, coverage);
+    }
+    let (row, per_row) = (extent.width as usize, fewer(extent, per_texel).width as usize);
+    let mut most = vec![0; fewer(extent, per_texel).area()];
+    for (rows, most) in coverage.chunks(row * per_texel as usize).zip(most.chunks_exact_mut(per_row)) {
+        for row in rows.chunks_exact(row) {
+            for (pixels, most) in row.chunks(per_texel as usize).zip(most.iter_mut()) {
+                *most = pixels.iter().copied().fold(*most, u8::max);
+            }
+        }
+    }
+    texels(&averaged(coverage, extent, per_texel, 1), &most)
+}
+
+/// The same for two across and down, where time counts; `of_four` says what becomes of them.
+fn halved<const CHANNELS: usize>(
+    bytes: &[u8],
+    extent: Extent,
+    of_four: impl Fn([[u8; CHANNELS]; 4]) -> [u8; CHANNELS],
+) -> Vec<u8> {
     let (width, half) = (extent.width as usize * CHANNELS, fewer(extent, 2));
     let mut made = vec![0; half.area() * CHANNELS];
     for (to, rows) in made.chunks_exact_mut(half.width as usize * CHANNELS).zip(bytes.chunks(2 * width)) {
@@ -225,14 +256,22 @@ fn halved<const CHANNELS: usize>(bytes: &[u8], extent: Extent) -> Vec<u8> {
         let pairs = upper.as_chunks::<CHANNELS>().0.chunks(2).zip(lower.as_chunks::<CHANNELS>().0.chunks(2));
         for (to, (upper, lower)) in to.as_chunks_mut::<CHANNELS>().0.iter_mut().zip(pairs) {
             let right = upper.len() - 1;
-            *to = std::array::from_fn(|c| {
-                let sum =
-                    [upper[0][c], upper[right][c], lower[0][c], lower[right][c]].map(u16::from).iter().sum::<u16>();
-                ((sum + 2) / 4) as u8
-            });
+            *to = of_four([upper[0], upper[right], lower[0], lower[right]]);
         }
     }
     made
+}
+
+fn mean<const CHANNELS: usize>(four: [[u8; CHANNELS]; 4]) -> [u8; CHANNELS] {
+    std::array::from_fn(|c| {
+        let sum = four.map(|texel| u16::from(texel[c])).iter().sum::<u16>();
+        ((sum + 2) / 4) as u8
+    })
+}
+
+/// Of texels of a mask.
+fn mean_and_most(four: [[u8; 2]; 4]) -> [u8; 2] {
+    [mean(four)[0], four.iter().fold(0_u8, |most, texel| most.max(texel[1]))]
 }
 
 #[cfg(test)]
@@ -245,17 +284,18 @@ mod tests {
     }
 
     #[test]
-    fn each_texel_of_a_level_is_the_average_of_what_it_stands_for() {
+    fn each_texel_of_a_level_of_a_mask_is_the_average_and_the_most_of_what_it_stands_for() {
         let value = |x: u32, y: u32| ((x * 37 + y * 91) % 256) as u8;
         let bytes = (0..16).flat_map(|y| (0..24).map(move |x| value(x, y))).collect();
         let levels = coverage(Extent::new(24, 16), bytes).levels();
         assert_eq!(levels.len(), 4);
         for (side, (bounds, bytes)) in [1, 2, 4, 8].into_iter().zip(&levels) {
             assert_eq!(*bounds, Bounds::whole(Extent::new(24 / side, 16 / side)));
-            for (at, &found) in bytes.iter().enumerate() {
+            for (at, &[found, most]) in bytes.as_chunks::<2>().0.iter().enumerate() {
                 let (x, y) = (at as u32 % bounds.extent.width * side, at as u32 / bounds.extent.width * side);
-                let sum: f64 = (0..side * side).map(|i| f64::from(value(x + i % side, y + i / side))).sum();
-                let exact = sum / f64::from(side * side);
+                let values = (0..side * side).map(|i| value(x + i % side, y + i / side));
+                let exact = values.clone().map(f64::from).sum::<f64>() / f64::from(side * side);
+                assert_eq!(Some(most), values.max());
                 assert!((f64::from(found) - exact).abs() <= 1.0, "{side}: {found} at {x}, {y}, not {exact}");
             }
         }
@@ -281,10 +321,10 @@ mod tests {
     }
 
     #[test]
-    fn at_an_odd_edge_a_texel_is_the_average_of_what_there_is() {
+    fn at_an_odd_edge_a_texel_is_the_average_and_the_most_of_what_there_is() {
         let levels = coverage(Extent::new(3, 3), vec![0, 10, 100, 20, 30, 200, 40, 80, 7]).levels();
         let bytes: Vec<_> = levels.iter().map(|(_, bytes)| bytes.as_slice()).collect();
-        assert_eq!(bytes[1..], [&[15, 150, 60, 7][..], &[58], &[58]]);
+        assert_eq!(bytes[1..], [&[15, 30, 150, 200, 60, 80, 7, 7][..], &[58, 200], &[58, 200]]);
     }
 
     #[test]
@@ -331,5 +371,13 @@ mod tests {
         assert_eq!(bytes[..4], [100, 50, 25, 255], "four pixels");
         assert_eq!(bytes[(MOST_TEXELS as usize - 1) * 4..][..4], [100, 50, 25, 255], "two pixels, one of each row");
         assert_eq!(levels[3].0, Bounds::whole(Extent::new(MOST_TEXELS / 8, 1)));
+        // One pixel of four, and one of two.
+        let mut covers = vec![0; extent.area()];
+        (covers[extent.width as usize + 3], covers[2 * extent.width as usize]) = (255, 255);
+        let levels = coverage(extent, covers).levels();
+        assert_eq!(levels[0].0, *bounds);
+        assert_eq!(levels[0].1[..6], [0, 0, 64, 255, 0, 0]);
+        assert_eq!(levels[0].1[MOST_TEXELS as usize * 2..][..4], [128, 255, 0, 0]);
+        assert_eq!(levels[3].1[..2], [12, 255]);
     }
 }

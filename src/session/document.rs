@@ -4,14 +4,14 @@ use super::current::{Before, took_the_place};
 use super::files::{Opened, Task, size_that_fits};
 use super::part::Part;
 use super::recipe::Recipe;
-use super::{Action, Notices, Offer, ResultId, Session, Viewed};
+use super::{Action, Notices, Offer, ResultId, SavedAs, Session, Viewed};
 use crate::diffusion::Request;
 use crate::geom::{Bounds, Extent};
 use crate::paint::{
     self, Beside, Document, Edit, Frame, LayerEdit, LayerId, LayerKind, LayerLook, MaskEdit, Painting, Stack, Tiles,
     Tool,
 };
-use crate::pixels::{Format, Mask, Picture};
+use crate::pixels::{Mask, Picture};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -246,11 +246,9 @@ impl Session {
         }
     }
 
-    /// Whether a part was painted through the mask that came with new room of the canvas, and nothing was done to that since. It is of no use
-    /// once the room is painted, and would keep the next brush in there.
+    /// Whether a part was painted through the mask that came with new room of the canvas.
     fn fills_new_room(&self, part: &Part) -> bool {
-        let is_of_room = self.masks_of_room.contains(&self.document.mask_number());
-        is_of_room && part.mask_on_canvas(&mut None).is_some_and(|mask| *mask == *self.document.mask())
+        self.document.masks_room() && part.mask_on_canvas(&mut None).is_some_and(|mask| *mask == *self.document.mask())
     }
 
     pub(super) fn view_document(&mut self) {
@@ -388,14 +386,12 @@ impl Session {
     }
 
     /// Writes the mask to a PNG file, white where it repaints.
-    pub(super) fn save_mask(&mut self, mut path: PathBuf) {
+    pub(super) fn save_mask(&mut self, path: PathBuf) {
         if !self.document.masks_anything() {
             self.notices.passing("There is no mask to save: paint one first");
             return;
         }
-        if Format::of(&path) != Some(Format::Png) {
-            path.as_mut_os_string().push(".png");
-        }
+        let path = SavedAs::Mask.file(path);
         self.ask_files(Task::SaveMask { path, mask: self.document.whole_mask() });
     }
 

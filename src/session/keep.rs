@@ -82,6 +82,7 @@ impl Session {
             history: self.history.clone(),
             layers: self.document.has_picture().then(|| (self.document.extent(), self.document.stack().clone())),
             mask: self.document.has_mask().then(|| Arc::clone(self.document.shared_mask())),
+            masks_room: self.document.masks_room(),
             guide: self.guide.clone(),
             hints: self.hints.clone(),
             shown: signs.shown,

@@ -38,6 +38,7 @@ mod projects;
 mod recall;
 mod recipe;
 mod results;
+mod saved_as;
 mod start;
 mod upscale;
 mod ways;
@@ -58,6 +59,7 @@ pub use looking::Clip;
 pub use notices::{Notice, NoticeId, NoticeKind, Notices, Offer};
 pub use paint_box::{Alike, PaintBox, Run};
 pub use results::{By, Gathered, Kept, ResultId, ResultItem, Results};
+pub use saved_as::SavedAs;
 pub use start::entropy;
 pub use ways::Way;
 pub use words::Length;
@@ -185,8 +187,6 @@ pub struct Session {
     copied: Option<clipboard::Copied>,
     /// The number of the mask of which it was said that it keeps out what is painted beside it.
     told_of_mask: Option<u64>,
-    /// The numbers of the masks that came with new room of the canvas.
-    masks_of_room: Vec<u64>,
     in_place: Option<part::InPlace>,
     masked_box: Option<part::MaskedBox>,
     /// The mask of the part that is being painted, and the same on all of the canvas.
@@ -272,7 +272,11 @@ impl Session {
             document::restored(snapshot.layers, snapshot.mask.as_deref(), snapshot.draft.extent, &mut notices);
         // What is not all there must not take the place of the file that it came from.
         let is_damaged = had != (document.has_picture(), document.has_mask());
-        let document = document.with_history_bytes(current::undo_bytes(settings.undo_megabytes, available_memory()));
+        let undo_bytes = current::undo_bytes(settings.undo_megabytes, available_memory());
+        let mut document = document.with_history_bytes(undo_bytes);
+        if snapshot.masks_room {
+            document.note_mask_of_room();
+        }
         // It goes once the document is saved: nothing else may be named there.
         let closed_folder = paths.closed_folder();
         let copy = snapshot.copy.filter(|copy| !is_damaged && copy.parent() == Some(&*closed_folder));
@@ -327,7 +331,6 @@ impl Session {
             library: None,
             copied: None,
             told_of_mask: None,
-            masks_of_room: Vec::new(),
             in_place: None,
             masked_box: None,
             mask_on_canvas: None,
@@ -500,6 +503,7 @@ fn first_snapshot(draft: Draft) -> Snapshot {
         history: History::default(),
         layers: None,
         mask: None,
+        masks_room: false,
         guide: None,
         hints: Vec::new(),
         shown: None,

@@ -7,7 +7,7 @@ use super::files::{self, Done, name_of};
 use super::part::Part;
 use super::recipe::Recipe;
 use super::results::Finished;
-use super::{Action, Kept, ModelState, NoticeKind, Offer, ResultId, Session, View, Viewed};
+use super::{Action, Kept, ModelState, NoticeKind, Offer, ResultId, SavedAs, Session, View, Viewed};
 use crate::diffusion::{Painted, Request};
 use crate::engine::{self, Event, JobId, Outcome};
 use crate::gallery::{Deleted, Entry};
@@ -431,15 +431,13 @@ impl Session {
     /// Writes a picture in the format that the name's ending says; one that says nothing or something else becomes a PNG file's.
     pub(super) fn save_to(
         &mut self,
-        mut path: PathBuf,
+        path: PathBuf,
         picture: Arc<Picture>,
         parameters: Option<String>,
         result: Option<ResultId>,
     ) {
-        let format = Format::of(&path).unwrap_or_else(|| {
-            path.as_mut_os_string().push(".png");
-            Format::Png
-        });
+        let path = SavedAs::Picture.file(path);
+        let format = Format::of(&path).unwrap_or(Format::Png);
         self.ask_files(files::Task::Save { path, format, picture, parameters, result });
     }
 

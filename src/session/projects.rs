@@ -2,7 +2,7 @@
 
 use super::current::{offer_to_keep, took_the_place};
 use super::files::Task;
-use super::{Draft, Session};
+use super::{Draft, SavedAs, Session};
 use crate::diffusion::Request;
 use crate::geom::Bounds;
 use crate::paint::Edit;
@@ -16,15 +16,13 @@ const LONGEST_PROMPT: usize = Request::<(), ()>::MAX_PROMPT;
 
 impl Session {
     /// Writes the document to a file of its own. A name that ends otherwise gets the ending of one that can be gone on with.
-    pub(super) fn save_project(&mut self, mut path: PathBuf) {
+    pub(super) fn save_project(&mut self, path: PathBuf) {
         if !self.document.has_picture() {
             self.notices.passing("There is nothing to save yet: paint or open a picture first");
             return;
         }
-        let kind = Kind::of(&path).unwrap_or_else(|| {
-            path.as_mut_os_string().push(".sfumato");
-            Kind::Sfumato
-        });
+        let path = SavedAs::Project.file(path);
+        let kind = Kind::of(&path).unwrap_or(Kind::Sfumato);
         let (project, saving) = (Box::new(self.project()), self.saving(kind));
         self.ask_files(Task::SaveProject { path, kind, project, saving });
     }
@@ -35,6 +33,7 @@ impl Session {
             extent: self.document.extent(),
             stack: self.document.stack().clone(),
             mask: self.document.has_mask().then(|| Arc::clone(self.document.shared_mask())),
+            masks_room: self.document.masks_room(),
             guide: self.guide.clone(),
             settings: serde_json::to_value(self.draft.storable()).ok(),
             file: None,
@@ -43,10 +42,14 @@ impl Session {
 
     /// Goes on with a project that was read: its layers, its mask, and, where it has them, its guide and what was to be painted next.
     pub(super) fn take_project(&mut self, name: &str, file: Option<PathBuf>, opened: project::Opened) {
-        let project::Opened { project: Project { extent, stack, mask, guide, settings, .. }, mut notes } = opened;
+        let project::Opened { project, mut notes } = opened;
+        let Project { extent, stack, mask, masks_room, guide, settings, .. } = project;
         let edit = Edit::TakeLayers { extent, stack, mask: mask.map(Arc::unwrap_or_clone) };
         if !self.replace(edit, file, Some(took_the_place(name))) {
             return;
+        }
+        if masks_room {
+            self.document.note_mask_of_room();
         }
         self.hints.clear();
         if let Some(settings) = settings {

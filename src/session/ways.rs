@@ -140,7 +140,6 @@ impl Session {
         if self.document.revision() == revision {
             return false;
         }
-        self.masks_of_room.push(self.document.mask_number());
         let moved = self.draft.bounds.and_then(|bounds| Frame::with_room(canvas, side, room).moved(bounds, canvas));
         self.set_bounds(moved);
         true

@@ -4,7 +4,7 @@ use super::shortcuts;
 use super::state::{Outbox, ViewState};
 use super::theme::{Palette, space};
 use super::widgets::{primary_button, row};
-use crate::session::Action;
+use crate::session::{Action, SavedAs};
 use egui::{Button, Context, Id, Key, Modal, Modifiers, RichText, TextEdit, vec2};
 use std::path::{Path, PathBuf, is_separator};
 
@@ -15,13 +15,8 @@ const WIDTH: f32 = 500.0;
 pub enum FileFor {
     /// It is there, and is read.
     Reading,
-    /// It is written.
-    Writing {
-        /// What is put behind a name that does not fit.
-        ending: &'static str,
-        /// Whether it is the name of such a file.
-        fits: fn(&Path) -> bool,
-    },
+    /// It is written, as this.
+    Writing(SavedAs),
 }
 
 /// The question for a file, and what is written so far.
@@ -66,7 +61,7 @@ impl PathAsk {
             }
         };
         let is_known = matches!(&self.said, Some(Said::Replaces(known)) if *known == path);
-        if matches!(self.what, FileFor::Writing { .. }) && path.exists() && !is_known {
+        if matches!(self.what, FileFor::Writing(_)) && path.exists() && !is_known {
             self.said = Some(Said::Replaces(path));
             return None;
         }
@@ -81,21 +76,20 @@ fn named(text: &str, folder: &Path, what: FileFor) -> Result<PathBuf, String> {
         return Err("No path is written yet".into());
     }
     let at_home = text.strip_prefix("~/").and_then(|rest| Some(std::env::home_dir()?.join(rest)));
-    let mut path = at_home.unwrap_or_else(|| folder.join(text));
+    let path = at_home.unwrap_or_else(|| folder.join(text));
     let is_folder = |path: &Path| format!("{} is a folder: write the name of a file behind it", path.display());
     if path.is_dir() {
         return Err(is_folder(&path));
     }
-    let FileFor::Writing { ending, fits } = what else {
+    let FileFor::Writing(saved_as) = what else {
         return if path.is_file() { Ok(path) } else { Err(format!("There is no file {}", path.display())) };
     };
     let parent = if text.ends_with(is_separator) { Some(path.as_path()) } else { path.parent() };
     if let Some(parent) = parent.filter(|parent| !parent.is_dir()) {
         return Err(format!("There is no folder {}", parent.display()));
     }
-    if !fits(&path) {
-        path.as_mut_os_string().push(format!(".{ending}"));
-    }
+    // It is this one that is asked about.
+    let path = saved_as.file(path);
     if path.is_dir() { Err(is_folder(&path)) } else { Ok(path) }
 }
 
@@ -155,7 +149,7 @@ pub(super) fn path_window(ctx: &Context, view: &mut ViewState, out: &mut Outbox)
         ui.horizontal(|ui| {
             let verb = match (&ask.said, ask.what) {
                 (Some(Said::Replaces(_)), _) => "Replace it",
-                (_, FileFor::Writing { .. }) => "Save",
+                (_, FileFor::Writing(_)) => "Save",
                 (_, FileFor::Reading) => "Open",
             };
             enters |= primary_button(ui, verb, 130.0).on_hover_text("Enter").clicked();
@@ -185,7 +179,7 @@ fn enter(view: &mut ViewState, out: &mut Outbox) {
 mod tests {
     use super::*;
 
-    const PICTURE: FileFor = FileFor::Writing { ending: "png", fits: |path| path.extension().is_some() };
+    const PICTURE: FileFor = FileFor::Writing(SavedAs::Picture);
 
     #[test]
     fn a_path_lies_in_the_folder_unless_it_names_another_and_gets_an_ending() {
@@ -227,5 +221,29 @@ mod tests {
         ask.text = "second.png".into();
         assert_eq!(ask.answer(), None, "of this one it was not asked");
         assert_eq!(ask.answer(), Some(second));
+    }
+
+    #[test]
+    fn the_file_that_is_asked_about_is_the_one_that_is_written() {
+        for (saved_as, name, written) in [
+            (SavedAs::Mask, "x.jpg", "x.jpg.png"),
+            (SavedAs::Picture, "x.gif", "x.gif.png"),
+            (SavedAs::Project, "x.png", "x.png.sfumato"),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let ask = || {
+                let (what, into) = (FileFor::Writing(saved_as), Box::new(Action::SaveMask));
+                PathAsk::new("Save as", what, folder.path().into(), name.into(), into)
+            };
+            let written = folder.path().join(written);
+            std::fs::write(folder.path().join(name), b"x").unwrap();
+            assert_eq!(ask().answer().as_ref(), Some(&written), "{name} is not touched, so nothing is asked");
+            std::fs::write(&written, b"x").unwrap();
+            let mut ask = ask();
+            assert_eq!(ask.answer(), None);
+            let Some(Said::Replaces(asked)) = &ask.said else { panic!("{name}: it was not asked") };
+            assert_eq!(*asked, written);
+            assert_eq!(ask.answer(), Some(written));
+        }
     }
 }

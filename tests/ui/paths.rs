@@ -84,3 +84,23 @@ fn a_picture_is_opened_by_its_path_and_the_next_file_lies_beside_it() {
     window.wait("the project", |session| session.file().is_some());
     assert_eq!(window.session().file(), Some(&*path.with_file_name("beside it.sfumato")));
 }
+
+#[test]
+fn a_mask_is_asked_about_under_the_name_that_it_is_written_to() {
+    let mut window = window();
+    window.drop_picture(EXTENT);
+    window.press(Modifiers::SHIFT, Key::V);
+    window.click("Edit");
+    window.harness.get_by_label_contains("Save the mask").click();
+    window.harness.run_ok();
+    until_asked(&mut window);
+    let [named, written] = ["x.jpg", "x.jpg.png"].map(|name| window.home.path().join(name));
+    std::fs::write(&written, b"something else").unwrap();
+    write(&mut window, &named);
+    window.press(Modifiers::NONE, Key::Enter);
+    window.harness.get_by_label("Replace it");
+    assert_eq!(std::fs::read(&written).unwrap(), b"something else");
+    window.press(Modifiers::NONE, Key::Enter);
+    window.wait("the mask", |_| Picture::load(&written).is_ok());
+    assert!(!named.exists());
+}

@@ -161,7 +161,7 @@ impl Document {
     }
 
     /// Takes these layers in the place of all that are there. The mask stays if they are as large, or if it is to be scaled along and they
-    /// have its proportions.
+    /// have its proportions, but for that of new room, which is gone.
     fn take_layers(&mut self, extent: Extent, stack: Stack, scales_mask: bool) -> Result<Option<Change>, Error> {
         Frame { extent, left: 0, top: 0 }.check()?;
         let was = self.extent();
@@ -171,7 +171,8 @@ impl Document {
         // As a column of pixels more or less would be.
         let (a, b) = (f64::from(extent.width) * f64::from(was.height), f64::from(extent.height) * f64::from(was.width));
         let is_alike = (a - b).abs() <= f64::from(extent.width.max(was.width).max(extent.height).max(was.height));
-        let stays = self.masks_something && (extent == was || scales_mask && is_alike);
+        let may_stay = self.masks_something && !self.masks_room();
+        let stays = may_stay && (extent == was || scales_mask && is_alike);
         let mask = stays.then(|| if extent == was { self.mask().clone() } else { self.mask().resized(extent) });
         let (number, beside) = (self.next_mask(), self.beside.clone());
         Ok(Some(self.swap(Change::Canvas { extent, stack, mask, number, beside, bytes: 0 })))

@@ -31,6 +31,8 @@ pub struct Document {
     beside: Beside,
     mask_number: u64,
     highest_mask_number: u64,
+    /// The numbers of the masks that came with new room of the canvas.
+    masks_of_room: Vec<u64>,
     revision: u64,
 }
 
@@ -63,6 +65,7 @@ impl Document {
             beside: Beside::default(),
             mask_number: 0,
             highest_mask_number: 0,
+            masks_of_room: Vec::new(),
             revision: 0,
         }
     }
@@ -231,6 +234,17 @@ impl Document {
     /// Another number after every change of the mask, and the same again once that is taken back.
     pub fn mask_number(&self) -> u64 {
         self.mask_number
+    }
+
+    /// Whether the mask is the one that came with new room of the canvas, and nothing was done to it since. It is of no use once the room is
+    /// painted or gone, and would keep the next brush in there.
+    pub fn masks_room(&self) -> bool {
+        self.masks_something && self.masks_of_room.contains(&self.mask_number)
+    }
+
+    /// Takes note that the mask came with new room: of one that was made just now, or that was put away as such.
+    pub fn note_mask_of_room(&mut self) {
+        self.masks_of_room.push(self.mask_number);
     }
 
     /// The number of a mask that was never there before.

@@ -42,6 +42,8 @@ pub(super) struct Snapshot {
     pub(super) layers: Option<(Extent, Stack)>,
     /// None keeps everything.
     pub(super) mask: Option<Arc<Mask>>,
+    /// Whether it came with new room of the canvas, and goes with what fills that.
+    pub(super) masks_room: bool,
     pub(super) guide: Option<Arc<Picture>>,
     pub(super) hints: Vec<Hint>,
     /// The result on the canvas; none is the document.
@@ -73,6 +75,9 @@ struct State {
     layers: Option<LayersState>,
     /// By digest.
     mask: Option<String>,
+    /// States of before it was kept do not say.
+    #[serde(default)]
+    masks_room: bool,
     /// By digest. States of before pictures could guide do not name it.
     #[serde(default)]
     guide: Option<String>,
@@ -190,6 +195,7 @@ pub(super) fn restore(folder: &Path) -> Restored {
         history: state.prompts,
         layers,
         mask: document_mask,
+        masks_room: state.masks_room,
         guide,
         hints,
         shown: state.shown.map(EntryId),

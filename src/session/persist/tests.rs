@@ -26,6 +26,7 @@ fn a_snapshot() -> Snapshot {
         }],
         layers,
         mask: Some(mask),
+        masks_room: true,
         shown: Some(EntryId(3)),
         queue: vec![a_request("green pear"), Request { extent, input: Some(input), ..a_request("red apple") }],
         file: Some("/home/someone/painting.sfumato".into()),
@@ -282,11 +283,13 @@ fn the_picture_of_a_state_from_before_there_were_layers_becomes_the_only_layer()
     let fields = state.as_object_mut().unwrap();
     fields.remove("layers");
     fields.remove("palette");
+    fields.remove("masks_room");
     fields.insert("picture".into(), fields["guide"].clone());
     std::fs::write(&file, state.to_string()).unwrap();
     let restored = restore(folder.path());
     let snapshot = restored.snapshot.unwrap();
     assert_eq!((snapshot.layers, snapshot.palette), (a_snapshot().layers, PaintBox::default()));
+    assert!(!snapshot.masks_room);
 }
 
 #[test]

@@ -194,6 +194,7 @@ impl Writer {
             picture: None,
             layers,
             mask,
+            masks_room: snapshot.masks_room,
             guide,
             hints,
             shown: snapshot.shown.map(|EntryId(number)| number),

@@ -4,6 +4,7 @@ use super::*;
 use crate::paint::LayerEdit;
 use crate::session::closed::{MOST, found, make_room};
 use std::time::{SystemTime, UNIX_EPOCH};
+use tempfile::TempDir;
 
 /// A grey canvas with a clear layer, a mask and a prompt, on an empty one. No file has it.
 fn unsaved(stage: &mut Stage, grey: u8, prompt: &str) {
@@ -12,6 +13,42 @@ fn unsaved(stage: &mut Stage, grey: u8, prompt: &str) {
     stage.until(|s| s.document.has_picture());
     stage.apply(Action::EditLayers(LayerEdit::Add));
     stage.apply(stroke());
+}
+
+/// A window in which a pear is painted that no file has, and the folder it lives in.
+fn painted_pear() -> (TempDir, Stage) {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = stage(home.path());
+    unsaved(&mut stage, 70, "a pear");
+    (home, stage)
+}
+
+/// The same, saved in this file.
+fn saved_pear() -> (TempDir, Stage, PathBuf) {
+    let (home, mut stage) = painted_pear();
+    let path = home.path().join("pears.sfumato");
+    stage.apply(Action::SaveProject(path.clone()));
+    stage.until(|s| s.file().is_some());
+    (home, stage, path)
+}
+
+/// The same, not saved but closed, and put away as this.
+fn closed_pear() -> (TempDir, Stage, Closed) {
+    let (home, mut stage) = painted_pear();
+    let closed = put_away(&mut stage);
+    (home, stage, closed)
+}
+
+/// Closes what is open, and waits until it is listed.
+fn put_away(stage: &mut Stage) -> Closed {
+    stage.apply(Action::ClosePicture);
+    listed(stage)
+}
+
+/// Waits for the only one that was closed.
+fn listed(stage: &mut Stage) -> Closed {
+    stage.until(|s| s.closed.len() == 1);
+    stage.session.closed[0].clone()
 }
 
 /// Opens what was closed, and waits for it.
@@ -42,8 +79,7 @@ fn what_was_closed_unsaved_can_be_opened_after_the_next_start() {
     drop(first);
 
     let mut second = stage(home.path());
-    second.until(|s| s.closed.len() == 1);
-    let closed = second.session.closed[0].clone();
+    let closed = listed(&mut second);
     assert_eq!(closed.name, "a pear red green");
     assert!(closed.at.elapsed().unwrap() < Duration::from_mins(1));
     second.session.draft.prompt = "something else".into();
@@ -58,19 +94,13 @@ fn what_was_closed_unsaved_can_be_opened_after_the_next_start() {
 
 #[test]
 fn what_has_a_file_is_behind_it_again_and_lies_there_once_until_it_is_saved() {
-    let home = tempfile::tempdir().unwrap();
-    let mut stage = stage(home.path());
-    unsaved(&mut stage, 70, "a pear");
-    let path = home.path().join("pears.sfumato");
-    stage.apply(Action::SaveProject(path.clone()));
-    stage.until(|s| s.file().is_some());
+    let (home, mut stage, path) = saved_pear();
     // The file has it.
     stage.apply(Action::ClosePicture);
     stage.apply(Action::Undo);
     stage.apply(Action::EditLayers(LayerEdit::Add));
     stage.apply(Action::NewCanvas(SIZE));
-    stage.until(|s| s.closed.len() == 1);
-    let before = stage.session.closed[0].clone();
+    let before = listed(&mut stage);
     assert_eq!(before.name, "pears");
     stage.apply(Action::Undo);
     stage.apply(Action::Redo);
@@ -88,16 +118,9 @@ fn what_has_a_file_is_behind_it_again_and_lies_there_once_until_it_is_saved() {
 
 #[test]
 fn what_was_saved_after_it_was_closed_is_not_written_over_unasked() {
-    let home = tempfile::tempdir().unwrap();
-    let mut stage = stage(home.path());
-    unsaved(&mut stage, 70, "a pear");
-    let path = home.path().join("pears.sfumato");
-    stage.apply(Action::SaveProject(path.clone()));
-    stage.until(|s| s.file().is_some());
+    let (home, mut stage, path) = saved_pear();
     stage.apply(Action::EditLayers(LayerEdit::Add));
-    stage.apply(Action::ClosePicture);
-    stage.until(|s| s.closed.len() == 1);
-    let closed = stage.session.closed[0].clone();
+    let closed = put_away(&mut stage);
     // The same, put away before its file was saved.
     let before = closed.path.with_file_name("1700000000001-pears.sfumato");
     std::fs::copy(&closed.path, &before).unwrap();
@@ -118,9 +141,7 @@ fn what_was_saved_after_it_was_closed_is_not_written_over_unasked() {
 
 #[test]
 fn what_was_on_its_way_to_its_file_when_it_was_closed_is_not_listed() {
-    let home = tempfile::tempdir().unwrap();
-    let mut stage = stage(home.path());
-    unsaved(&mut stage, 70, "a pear");
+    let (home, mut stage) = painted_pear();
     stage.apply(Action::SaveProject(home.path().join("pears.sfumato")));
     stage.apply(Action::ClosePicture);
     answered(&mut stage);
@@ -138,9 +159,7 @@ fn what_was_on_its_way_to_its_file_when_it_was_closed_is_not_listed() {
 
 #[test]
 fn what_is_put_away_twice_at_once_lies_there_once() {
-    let home = tempfile::tempdir().unwrap();
-    let mut stage = stage(home.path());
-    unsaved(&mut stage, 70, "a pear");
+    let (home, mut stage) = painted_pear();
     for action in [Action::NewCanvas(SIZE), Action::Undo, Action::Redo] {
         stage.apply(action);
     }
@@ -157,12 +176,7 @@ fn what_is_put_away_twice_at_once_lies_there_once() {
 
 #[test]
 fn what_was_opened_again_is_listed_no_more_once_it_is_saved_also_after_the_next_start() {
-    let home = tempfile::tempdir().unwrap();
-    let mut first = stage(home.path());
-    unsaved(&mut first, 70, "a pear");
-    first.apply(Action::ClosePicture);
-    first.until(|s| s.closed.len() == 1);
-    let closed = first.session.closed[0].clone();
+    let (home, mut first, closed) = closed_pear();
     open(&mut first, closed);
     first.session.save();
     drop(first);
@@ -175,9 +189,7 @@ fn what_was_opened_again_is_listed_no_more_once_it_is_saved_also_after_the_next_
 
 #[test]
 fn what_is_opened_again_and_saved_is_not_to_be_missed() {
-    let home = tempfile::tempdir().unwrap();
-    let mut stage = stage(home.path());
-    unsaved(&mut stage, 70, "a pear");
+    let (home, mut stage) = painted_pear();
     stage.apply(Action::ClosePicture);
     assert_eq!(stage.session.losses(), [Loss::OnItsWay], "it need not be brought back");
     stage.until(|s| s.losses().is_empty() && s.closed.len() == 1);
@@ -190,12 +202,7 @@ fn what_is_opened_again_and_saved_is_not_to_be_missed() {
 
 #[test]
 fn what_was_opened_again_and_taken_back_is_missed_once_it_lies_nowhere() {
-    let home = tempfile::tempdir().unwrap();
-    let mut stage = stage(home.path());
-    unsaved(&mut stage, 70, "a pear");
-    stage.apply(Action::ClosePicture);
-    stage.until(|s| s.closed.len() == 1);
-    let closed = stage.session.closed[0].clone();
+    let (_home, mut stage, closed) = closed_pear();
     open(&mut stage, closed.clone());
     stage.apply(Action::Undo);
     assert!(!stage.session.document.has_picture());
@@ -211,12 +218,7 @@ fn what_was_opened_again_and_taken_back_is_missed_once_it_lies_nowhere() {
 
 #[test]
 fn what_was_opened_again_and_put_away_anew_is_not_missed_twice() {
-    let home = tempfile::tempdir().unwrap();
-    let mut stage = stage(home.path());
-    unsaved(&mut stage, 70, "a pear");
-    stage.apply(Action::ClosePicture);
-    stage.until(|s| s.closed.len() == 1);
-    let closed = stage.session.closed[0].clone();
+    let (_home, mut stage, closed) = closed_pear();
     open(&mut stage, closed);
     stage.apply(Action::ClosePicture);
     answered(&mut stage);
@@ -225,11 +227,7 @@ fn what_was_opened_again_and_put_away_anew_is_not_missed_twice() {
 
 #[test]
 fn where_the_folder_cannot_be_listed_nothing_is_taken_for_gone() {
-    let home = tempfile::tempdir().unwrap();
-    let mut stage = stage(home.path());
-    unsaved(&mut stage, 70, "a pear");
-    stage.apply(Action::ClosePicture);
-    stage.until(|s| s.closed.len() == 1);
+    let (home, mut stage, _) = closed_pear();
     let (folder, aside) = (home.path().join("closed"), home.path().join("aside"));
     std::fs::rename(&folder, &aside).unwrap();
     std::fs::write(&folder, b"where a folder should be").unwrap();
@@ -247,16 +245,12 @@ fn the_example_of_a_model_is_no_name_for_what_was_painted() {
     let example = stage.session.draft.prompt.clone();
     assert!(!example.is_empty());
     unsaved(&mut stage, 70, &example);
-    stage.apply(Action::ClosePicture);
-    stage.until(|s| s.closed.len() == 1);
-    assert_eq!(stage.session.closed[0].name, "Untitled");
+    assert_eq!(put_away(&mut stage).name, "Untitled");
 }
 
 #[test]
 fn what_no_thread_can_put_away_is_not_said_to_be_on_its_way() {
-    let home = tempfile::tempdir().unwrap();
-    let mut stage = stage(home.path());
-    unsaved(&mut stage, 70, "a pear");
+    let (_home, mut stage) = painted_pear();
     stage.session.files = crate::session::worker::Worker::without_thread();
     stage.apply(Action::ClosePicture);
     let losses = stage.session.losses();
@@ -348,9 +342,9 @@ fn what_is_damaged_or_gone_is_said_and_what_is_open_stays() {
     let damaged = folder.join("1700000000001-a pear.sfumato");
     std::fs::write(&damaged, b"PK\x03\x04 and no more").unwrap();
     let mut stage = stage(home.path());
-    stage.until(|s| s.closed.len() == 1);
+    let closed = listed(&mut stage);
     unsaved(&mut stage, 70, "an apple");
-    let (closed, revision) = (stage.session.closed[0].clone(), stage.session.document.revision());
+    let revision = stage.session.document.revision();
     stage.apply(Action::OpenClosed(closed.clone()));
     let said = stage.hears("“a pear” was not opened").text;
     assert!(said.contains("it is damaged"), "{said}");

@@ -143,20 +143,26 @@ fn a_canvas_is_expanded_and_what_is_new_is_painted() {
     assert_eq!(stage.session.document.extent(), Extent::new(64, 48));
 }
 
+/// Room at the left, and a result that fills it.
+fn expanded(stage: &mut Stage) -> ResultId {
+    stage.apply(Action::PaintAs(Way::Expand(Side::Left)));
+    let job = stage.job();
+    let input = job.request.input.as_ref().unwrap();
+    let plain = Picture::filled(input.picture.extent(), [30, 30, 30, 255]);
+    let picture = Arc::new(composite(&input.picture, &plain, input.mask.as_ref().unwrap()));
+    stage.end(&job, Outcome::Finished(Painted { picture, ..painted(&job, 30) }));
+    stage.session.results.items[0].id
+}
+
+/// How many layers there are, and whether anything is masked.
+fn state(stage: &Stage) -> (usize, bool) {
+    (stage.session.document.stack().layers().len(), stage.session.document.has_mask())
+}
+
 #[test]
 fn the_mask_of_new_room_goes_with_the_layer_that_fills_it_and_comes_back_with_undo() {
     let home = tempfile::tempdir().unwrap();
     let mut stage = over_grey(home.path());
-    let expanded = |stage: &mut Stage| {
-        stage.apply(Action::PaintAs(Way::Expand(Side::Left)));
-        let job = stage.job();
-        let input = job.request.input.as_ref().unwrap();
-        let plain = Picture::filled(input.picture.extent(), [30, 30, 30, 255]);
-        let picture = Arc::new(composite(&input.picture, &plain, input.mask.as_ref().unwrap()));
-        stage.end(&job, Outcome::Finished(Painted { picture, ..painted(&job, 30) }));
-        stage.session.results.items[0].id
-    };
-    let state = |stage: &Stage| (stage.session.document.stack().layers().len(), stage.session.document.has_mask());
     let result = expanded(&mut stage);
     let mask = stage.session.document.mask().clone();
     assert!(matches!(stage.session.canvas(), Shown::Part { .. }));
@@ -178,6 +184,57 @@ fn the_mask_of_new_room_goes_with_the_layer_that_fills_it_and_comes_back_with_un
     stage.apply(stroke());
     stage.apply(Action::ApplyResult(result));
     assert_eq!(state(&stage), (3, true));
+}
+
+#[test]
+fn the_mask_of_new_room_goes_with_the_layer_that_fills_it_also_after_a_restart_and_from_a_project() {
+    let home = tempfile::tempdir().unwrap();
+    let mut first = over_grey(home.path());
+    let result = expanded(&mut first);
+    first.until(|s| matches!(s.results.get(result).unwrap().kept, Kept::InGallery(_)));
+    first.apply(Action::HideResult);
+    first.session.save();
+    drop(first);
+
+    let mut second = stage(home.path());
+    second.until(|s| !s.results.items.is_empty());
+    let result = second.session.results.items[0].id;
+    assert_eq!(state(&second), (1, true));
+    second.apply(Action::ApplyResult(result));
+    second.until(|s| s.document.stack().layers().len() == 2);
+    assert_eq!(state(&second), (2, false));
+    second.apply(Action::Undo);
+    assert_eq!(state(&second), (1, true));
+
+    let path = home.path().join("wider.sfumato");
+    second.apply(Action::SaveProject(path.clone()));
+    second.until(|s| s.file().is_some());
+    second.apply(Action::ClosePicture);
+    second.apply(Action::OpenPicture(path));
+    second.until(|s| s.document.has_picture());
+    assert_eq!(state(&second), (1, true));
+    second.apply(Action::ApplyResult(result));
+    second.until(|s| s.document.stack().layers().len() == 2);
+    assert_eq!(state(&second), (2, false));
+}
+
+#[test]
+fn the_mask_of_new_room_goes_where_a_result_takes_the_place_of_all_layers() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = stage(home.path());
+    stage.apply(Action::PastePicture(Picture::filled(SIZE, [90, 90, 90, 255])));
+    stage.until(|s| s.document.has_picture());
+    // All of so small a canvas is painted at once.
+    let result = expanded(&mut stage);
+    assert_eq!(state(&stage), (1, true));
+    stage.apply(Action::StartFromResult(result));
+    assert_eq!((state(&stage), stage.session.document.extent()), ((1, false), Extent::new(24, 16)));
+    stage.apply(Action::Undo);
+    assert_eq!(state(&stage), (1, true));
+    // What was masked by hand, too, stays.
+    stage.apply(stroke());
+    stage.apply(Action::StartFromResult(result));
+    assert_eq!(state(&stage), (1, true));
 }
 
 #[test]
