@@ -65,8 +65,7 @@ impl Reader {
         if stack.layers().is_empty() {
             return Err(self.damaged("it has no layers or no pixels"));
         }
-        let project =
-            Project { extent, stack, mask: None, masks_room: false, guide: None, settings: None, file: None };
+        let project = Project { extent, stack, mask: None, masks_room: false, guide: None, settings: None, file: None };
         Ok(Opened { project, notes })
     }
 }

@@ -1,7 +1,9 @@
 //! What a request names beside its model: loaded when it is asked for, unless what lies there now is loaded.
 
 use super::Studio;
-use crate::checkpoints::{self, Clip, LearnedWord, Lora, LoraWeights, Stamps, Upscaler, load_controlnet, load_tiny_vae};
+use crate::checkpoints::{
+    self, Clip, LearnedWord, Lora, LoraWeights, Stamps, Upscaler, load_controlnet, load_tiny_vae,
+};
 use crate::diffusion::{Control, Request, Upscale};
 use crate::engine::Error;
 use crate::engine::device::free_memory;
