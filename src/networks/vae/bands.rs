@@ -10,7 +10,7 @@ use std::ops::Range;
 /// Rows of a band, at least: few enough to be little, many enough beside the [`MARGIN`] that is computed for nothing.
 const ROWS: usize = 64;
 /// Rows beyond a band that a convolution may look at. It looks at one; squares of four that begin where those of the whole begin are
-/// computed to the same bytes.
+/// computed to the same bytes, if a band has so many that they are computed in the same way.
 const MARGIN: usize = 4;
 
 /// A picture (1, H, W, C).
@@ -49,8 +49,7 @@ impl Rows<'_> {
     fn bands(&self, norms: &[&GroupNorm]) -> Result<Vec<Range<usize>>> {
         let (height, width) = self.size()?;
         let multiple = norms.iter().map(|norm| norm.rows_at_once(width)).fold(MARGIN, least_common_multiple);
-        let rows = ROWS.next_multiple_of(multiple);
-        Ok((0..height).step_by(rows).map(|first| first..(first + rows).min(height)).collect())
+        Ok(parted(height, ROWS.next_multiple_of(multiple)))
     }
 
     fn measured(&self, norm: &GroupNorm, bands: &[Range<usize>], goes_on: GoesOn<'_>) -> Result<Measured> {
@@ -121,6 +120,19 @@ fn nothing(norm: &GroupNorm) -> Result<Measured> {
     norm.measured().ok_or_else(|| candle_core::Error::msg("bands are for the processor's own kernels"))
 }
 
+/// Bands of so many rows. What is left is one of its own only if it is no shorter than [`ROWS`]: kernels that change squares pass over few
+/// of them, and then the bytes are others.
+fn parted(height: usize, rows: usize) -> Vec<Range<usize>> {
+    let mut bands: Vec<_> = (0..height).step_by(rows).map(|first| first..(first + rows).min(height)).collect();
+    if let [.., before, last] = &mut bands[..]
+        && last.len() < ROWS
+    {
+        before.end = last.end;
+        bands.pop();
+    }
+    bands
+}
+
 /// With the margin around them that there is.
 fn grown(rows: &Range<usize>, height: usize) -> Range<usize> {
     rows.start.saturating_sub(MARGIN)..(rows.end + MARGIN).min(height)
@@ -128,4 +140,21 @@ fn grown(rows: &Range<usize>, height: usize) -> Range<usize> {
 
 fn least_common_multiple(a: usize, b: usize) -> usize {
     (1..=b).map(|factor| a * factor).find(|multiple| multiple.is_multiple_of(b)).unwrap_or(a * b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_band_is_short_but_of_a_picture_that_is() {
+        let rows = |height, rows| parted(height, rows).iter().map(ExactSizeIterator::len).collect::<Vec<_>>();
+        assert_eq!(rows(40, 64), [40]);
+        assert_eq!(rows(127, 64), [127]);
+        assert_eq!(rows(128, 64), [64, 64]);
+        assert_eq!(rows(200, 64), [64, 64, 72]);
+        // Longer ones, as norms may want them.
+        assert_eq!(rows(191, 128), [191]);
+        assert_eq!(rows(192, 128), [128, 64]);
+    }
 }
