@@ -53,3 +53,4 @@ pub use tuning::Tuning;
 pub use upscale::{MAX_FACTOR, times, upscale};
 
 pub use crate::checkpoints::Precision;
+pub use crate::networks::is_out_of_memory;

@@ -1,6 +1,7 @@
 //! What the networks compute on: one device for the whole process, chosen before anything computes.
 
 use super::Error;
+use crate::diffusion::is_out_of_memory;
 use crate::memory::available_memory;
 use candle_core::{CudaDevice, Device, MetalDevice, Tensor};
 use std::panic::{self, AssertUnwindSafe};
@@ -61,14 +62,11 @@ impl DeviceChoice {
                 // One stream for all threads: candle's other way gives each thread its own, none of which waits for what another began.
                 Device::new_cuda_with_stream(number)
             }
-        })?;
-        match caught("it breaks off", || check(&device)) {
-            Ok(()) => Ok(device),
-            Err(error) => candle_core::bail!(
-                "the GPU is there but does not compute ({}): this program was built for other GPUs or drivers",
-                first_line(&error)
-            ),
-        }
+        });
+        let device = device.map_err(|error| full(&error).unwrap_or(error))?;
+        caught("it breaks off", || check(&device))
+            .map_err(|error| full(&error).unwrap_or_else(|| not_built_for(&error)))?;
+        Ok(device)
     }
 }
 
@@ -89,6 +87,19 @@ fn check(device: &Device) -> candle_core::Result<()> {
     device.synchronize()?;
     let found = sum.to_scalar::<f32>()?;
     if (found - 58.0).abs() < 0.1 { Ok(()) } else { candle_core::bail!("it gives {found} for a sum of 58") }
+}
+
+/// What is told of a GPU without the memory for its first few numbers, if that is what this says: another program has it all.
+fn full(error: &candle_core::Error) -> Option<candle_core::Error> {
+    let told = || format!("the GPU has no memory free ({}): close what else uses it and start anew", first_line(error));
+    is_out_of_memory(error).then(|| candle_core::Error::msg(told()))
+}
+
+fn not_built_for(error: &candle_core::Error) -> candle_core::Error {
+    let why = first_line(error);
+    let told =
+        format!("the GPU is there but does not compute ({why}): this program was built for other GPUs or drivers");
+    candle_core::Error::msg(told)
 }
 
 /// Without the backtrace that candle may add.
@@ -198,6 +209,18 @@ mod tests {
         assert!(chosen.device.is_cpu());
         assert_eq!(chosen.problem.as_deref(), Some("there is no such GPU"));
         assert!(Chosen::or_cpu(Ok(Device::Cpu)).problem.is_none());
+    }
+
+    #[test]
+    fn a_gpu_that_is_full_is_not_said_to_be_of_another_kind() {
+        let error =
+            candle_core::Error::msg("DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")\n   0: backtrace");
+        let told = full(&error).unwrap().to_string();
+        assert!(
+            told.contains("no memory free (DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")): close"),
+            "{told}"
+        );
+        assert!(full(&candle_core::Error::msg("it gives 0 for a sum of 58")).is_none());
     }
 
     #[test]
