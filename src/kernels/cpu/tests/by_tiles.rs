@@ -186,7 +186,9 @@ proptest! {
         let scale = if doubled { 2 } else { 1 };
         let (rows, columns) = (height * scale, width * scale);
         let (bias, residual) = (noise(outputs, 4), noise(batch * rows * columns * outputs, 3));
-        let epilogue = Epilogue { bias: Some(&bias), shift: None, residual: Some(&residual) };
+        let shift = noise(batch * outputs, 5);
+        let shift = Some((&*shift, rows * columns));
+        let epilogue = Epilogue { bias: Some(&bias), shift, residual: Some(&residual) };
         // What f32 makes of it; the tests above hold that against the definition.
         let mut expected = vec![f32::NAN; residual.len()];
         let reference = Conv::new(Values::F32(&w), outputs, inputs, 3, 1, (1, 1));
