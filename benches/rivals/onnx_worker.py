@@ -9,8 +9,6 @@ from worker import inputs, job, paint, serve
 def network(job, part):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = job.threads
-    # Threads wait busily within a run, which is faster, but not between runs, when others have their turn.
-    options.add_session_config_entry("session.force_spinning_stop", "1")
     session = onnxruntime.InferenceSession(
         job.files.onnx / part / "model.onnx", options, providers=["CPUExecutionProvider"]
     )

@@ -30,15 +30,16 @@ KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "17179869184",
 # How long one computes a case again and again in each of its turns, after a pass to warm up: once at least.
 LEAST_S = 2.0
 # Who takes longer for a pass does not have to show it again; a picture that takes longer is not waited for.
-PATIENCE_S, PICTURE_PATIENCE_S = 30.0, 600.0
+PATIENCE_S, PICTURE_PATIENCE_S = 30.0, 1200.0
 
 # Name: (its worker, what its environment has).
 RIVALS = {
     "onnxruntime": ("onnx_worker.py", {}),
     "openvino": ("openvino_worker.py", {"PRECISION": "f32"}),
     "openvino-bf16": ("openvino_worker.py", {"PRECISION": "bf16"}),
-    "torch": ("torch_worker.py", {"PRECISION": "f32", **KEEP_MEMORY}),
-    "torch-bf16": ("torch_worker.py", {"PRECISION": "bf16", **KEEP_MEMORY}),
+    "torch": ("torch_worker.py", {"PRECISION": "f32", "LAYOUT": "contiguous_format", **KEEP_MEMORY}),
+    "torch-nhwc": ("torch_worker.py", {"PRECISION": "f32", "LAYOUT": "channels_last", **KEEP_MEMORY}),
+    "torch-bf16": ("torch_worker.py", {"PRECISION": "bf16", "LAYOUT": "channels_last", **KEEP_MEMORY}),
     "sd.cpp": ("sdcpp_worker.py", {}),
 }
 # Name: what its environment has. Where the processor does not multiply bf16 or bytes, those say so and do not run; the last leaves AMX's tiles out.
@@ -76,8 +77,10 @@ class Worker:
         self.process = subprocess.Popen(
             command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, bufsize=1
         )
-        # What it says first is `ready`, and after how many seconds.
-        self.loaded_s = float(self.ask(None).split()[1])
+
+    def loaded_s(self):
+        """To be asked first: it says `ready`, and after how many seconds."""
+        return float(self.ask(None).split()[1])
 
     def ask(self, command):
         if command:
@@ -87,13 +90,16 @@ class Worker:
             raise RuntimeError(f"it ended with code {self.process.wait()}")
         return answer.strip()
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
     def peak_mib(self):
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(status.split("VmHWM:")[1].split()[0]) / 1024
-
-    def end(self):
-        self.process.stdin.close()
-        self.process.wait()
 
 
 class Turn(NamedTuple):
@@ -110,6 +116,8 @@ class Race:
         self.rivals = [r for r in given.rivals if r != "sd.cpp" or environment.has_sd_cpp(given.venv)]
         self.logs = self.files.folder / "logs"
         self.logs.mkdir(exist_ok=True)
+        self.limit = Worker(self.command("limit", "peak")[0], os.environ, None)
+        self.limit.loaded_s()
 
     def command(self, name, case, png=None):
         """How a rival's worker, or its one picture, is started."""
@@ -134,8 +142,8 @@ class Race:
         ]  # fmt: skip
 
     def starters(self, case):
-        """Who runs: all of ours and of the rivals; one thread is held against all of them in a single case."""
-        one = [ONE_THREAD] if case == "unet-512" and self.given.threads > 1 else []
+        """Who runs: all of ours and of the rivals; one thread is held against two in a single case."""
+        one = [ONE_THREAD] if case == "unet-512" and self.given.threads == 2 else []
         return [*OURS, *one, *self.rivals]
 
     def log(self, name, case):
@@ -145,40 +153,36 @@ class Race:
         """Every rival's seconds and peak memory, how far its output is from torch's, and the machine's limit meanwhile. They take
         turns, and each ends before the next one starts: all at once would not fit into memory, and some wait by spinning."""
         turns, peaks, outputs, limits = {}, {}, {}, []
-        limit = Worker(self.command("limit", "peak")[0], os.environ, None)
         for round_ in range(self.given.rounds):
             for name in self.starters(case):
-                limits.append(limit_of(limit))
+                limits.append(limit_of(self.limit))
                 if name in turns and max(turns[name][0].taken_s) > PATIENCE_S:
                     continue
                 try:
                     turn, peak, outputs[name] = self.turn(name, case)
-                except RuntimeError as error:
+                except (RuntimeError, OSError, ValueError, IndexError) as error:
                     print(f"  {name} does not run: {error}; see {self.logs}", flush=True)
                     continue
                 passes = f"{len(turn.taken_s)} of {statistics.median(turn.taken_s):.3f} s"
                 print(f"  round {round_ + 1}: {name} is loaded after {turn.load_s:.1f} s, then {passes}", flush=True)
                 turns.setdefault(name, []).append(turn)
                 peaks[name] = max(peaks.get(name, 0), peak)
-        limit.end()
         figures = {name: figures_of([s for turn in taken for s in turn.taken_s], peaks[name]) for name, taken in turns.items()}
         for name, figure in figures.items():
-            figure["load_s"] = statistics.median(turn.load_s for turn in turns[name])
+            # The least: the first time, files may have to come from the disk.
+            figure["load_s"] = min(turn.load_s for turn in turns[name])
         return figures, apart(outputs), max(limits)
 
     def turn(self, name, case):
         command, env = self.command(name, case)
-        with self.log(name, case) as log:
-            worker = Worker(command, env, log)
-            first = float(worker.ask("run"))
+        with self.log(name, case) as log, Worker(command, env, log) as worker:
+            loaded_s, first = worker.loaded_s(), float(worker.ask("run"))
             taken = [first] if first > PATIENCE_S else []
             while sum(taken) < LEAST_S:
                 taken.append(float(worker.ask("run")))
             peak, output = worker.peak_mib(), self.output(worker)
-            worker.end()
         # The first time, memory is taken and weights are laid out: that is still loading.
-        load_s = worker.loaded_s + max(0.0, first - statistics.median(taken))
-        return Turn(load_s, taken), peak, output
+        return Turn(loaded_s + max(0.0, first - statistics.median(taken)), taken), peak, output
 
     def output(self, worker):
         import numpy
@@ -189,10 +193,9 @@ class Race:
     def race_for_pictures(self, case):
         """As `race`, of processes that start with nothing, until they have ended."""
         seconds, peaks, outputs, limits = {}, {}, {}, []
-        limit = Worker(self.command("limit", "peak")[0], os.environ, None)
         for round_ in range(self.given.pictures):
             for name in self.starters(case):
-                limits.append(limit_of(limit))
+                limits.append(limit_of(self.limit))
                 png = self.files.folder / f"{name}.png"
                 png.unlink(missing_ok=True)
                 command, env = self.command(name, case, png)
@@ -204,19 +207,21 @@ class Race:
                 _, _, usage = os.wait4(process.pid, 0)
                 patience.cancel()
                 taken = time.perf_counter() - started
+                peaks[name] = max(peaks.get(name, 0), usage.ru_maxrss / 1024)
                 if not png.is_file():
                     print(f"  {name} painted nothing in {taken:.0f} s; see {self.logs}", flush=True)
                     continue
                 print(f"  round {round_ + 1}: {name} {taken:.1f} s", flush=True)
                 seconds.setdefault(name, []).append(taken)
-                peaks[name] = max(peaks.get(name, 0), usage.ru_maxrss / 1024)
-                outputs[name] = pixels(png)
-        limit.end()
-        return {name: figures_of(taken, peaks[name]) for name, taken in seconds.items()}, apart(outputs), max(limits)
+                # It has a noise and a schedule of its own.
+                if name != "sd.cpp":
+                    outputs[name] = pixels(png)
+        return {name: figures_of(seconds.get(name), peak) for name, peak in peaks.items()}, apart(outputs), max(limits)
 
     def bozzetto_s(self):
         """A picture of the model that Sfumato ships, from a cold start to pixels."""
-        command = [self.sfumato, "bench", "--json", "--threads", str(self.given.threads)]
+        model = environment.CHECKOUT / "assets/models/bozzetto"
+        command = [self.sfumato, "bench", "--json", "--model", model, "--steps", "20", "--threads", str(self.given.threads)]
         taken = [json.loads(subprocess.check_output(command, text=True))["total_seconds"] for _ in range(self.given.rounds)]
         return statistics.median(taken)
 
@@ -228,9 +233,9 @@ def limit_of(worker):
 
 
 def figures_of(seconds, peak_mib):
-    return {
-        "median_s": statistics.median(seconds), "min_s": min(seconds), "max_s": max(seconds), "peak_mib": round(peak_mib),
-    }  # fmt: skip
+    """Without times of one that was not waited for."""
+    times = {"median_s": statistics.median(seconds), "min_s": min(seconds), "max_s": max(seconds)} if seconds else {}
+    return times | {"peak_mib": round(peak_mib)}
 
 
 def pixels(png):
@@ -259,7 +264,8 @@ def table(case, figures, differences, gflop, limit):
         "| | median s | range | to the fastest rival | to the fastest of f32 | GFLOP/s | of the limit | load s | peak MiB | apart from torch, rms / largest |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
-    for name, figure in sorted(figures.items(), key=lambda item: item[1]["median_s"]):
+    timed = {name: figure for name, figure in figures.items() if "median_s" in figure}
+    for name, figure in sorted(timed.items(), key=lambda item: item[1]["median_s"]):
         median, rate = figure["median_s"], gflop / figure["median_s"]
         loaded = f"{figure['load_s']:.2f}" if "load_s" in figure else ""
         far = "{:.0e} / {:.0e}".format(*differences[name]) if name in differences else ""

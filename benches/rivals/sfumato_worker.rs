@@ -35,9 +35,9 @@ fn main() -> anyhow::Result<()> {
         "peak" => serve(started, || Ok(Answer::Limit(peak::gflops(threads)))),
         "unet" => {
             let unet = parts()?.unet()?;
-            let words = unet.prepare(&tensor(folder, "conditioning", &[1, 77, 768])?)?;
-            let latent = latent()?;
-            serve(started, || Ok(Answer::Output(unet.forward(&latent, TIMESTEP, &words, None)?)))
+            let (words, latent) = (tensor(folder, "conditioning", &[1, 77, 768])?, latent()?);
+            // The program prepares the words once a picture; here it is done in each pass, as all others do it.
+            serve(started, || Ok(Answer::Output(unet.forward(&latent, TIMESTEP, &unet.prepare(&words)?, None)?)))
         }
         "vae" => {
             let (vae, latent) = (parts()?.vae()?, latent()?);

@@ -3,7 +3,7 @@
 
 use super::attention::AttentionShape;
 use super::by_tiles::with_lines;
-use super::rounding::{Number, lay_row, lay_row_split};
+use super::rounding::{Number, lay_row, lay_row_split, split_lines};
 use super::shared::{Shared, each, threads};
 use super::tiles::{AT_ONCE, DEPTH, Line, PANEL, Parts, Rows, SIDE, STEP, Sums, Tiling};
 use super::vector::{dispatch, power_of_two};
@@ -261,29 +261,22 @@ impl WithSimd for Weigh<'_> {
             let base = if greatest == f32::NEG_INFINITY { 0.0 } else { greatest };
             let (by, base_of_all) = (simd.splat_f32s(factor), simd.splat_f32s(base));
             let mut total = simd.splat_f32s(0.0);
-            for (panel, scores) in scores.iter().enumerate().take(panels) {
-                let at = panel * ROWS + row;
-                let numbers = match panel.cmp(&whole) {
-                    std::cmp::Ordering::Less => &scores.0[row],
-                    std::cmp::Ordering::Equal if rest > 0 => &last,
-                    _ => {
-                        weights[at] = Line::ZERO;
-                        if let Some(low) = low {
-                            weights[at + low] = Line::ZERO;
-                        }
-                        continue;
-                    }
-                };
-                let mut powers = [0f32; PANEL];
-                for (power, score) in S::as_mut_simd_f32s(&mut powers).0.iter_mut().zip(S::as_simd_f32s(numbers).0) {
+            // Of keys that are not seen they stay zeros.
+            let mut powers = [[0f32; PANEL]; KEYS_AT_ONCE / PANEL];
+            let numbers = scores[..whole].iter().map(|scores| &scores.0[row]).chain((rest > 0).then_some(&last));
+            for (powers, numbers) in powers.iter_mut().zip(numbers) {
+                for (power, score) in S::as_mut_simd_f32s(powers).0.iter_mut().zip(S::as_simd_f32s(numbers).0) {
                     // Multiplied and then subtracted, each rounded: the greatest is 0 and not what rounding left of it.
                     *power = power_of_two(simd, simd.sub_f32s(simd.mul_f32s(*score, by), base_of_all));
                     total = simd.add_f32s(total, *power);
                 }
-                match low {
-                    None => f32::lay(simd, &powers, &mut weights[at].0),
-                    Some(low) => lay_row_split(&powers, &mut weights[at..], 1, low),
-                }
+            }
+            let (high, lacking) = weights.split_at_mut(low.unwrap_or(weights.len()));
+            let high = high.iter_mut().skip(row).step_by(ROWS);
+            if low.is_some() {
+                split_lines(&powers[..panels], high.zip(lacking.iter_mut().skip(row).step_by(ROWS)));
+            } else {
+                powers[..panels].iter().zip(high).for_each(|(powers, line)| f32::lay(simd, powers, &mut line.0));
             }
             let shrink = (seen.greatest - base).exp2();
             *seen = Seen { greatest, sum: seen.sum * shrink + simd.reduce_sum_f32s(total) };

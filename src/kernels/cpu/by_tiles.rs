@@ -6,7 +6,7 @@
 use super::bytes::Levels;
 use super::gemm::{Epilogue, WORTH_A_THREAD};
 use super::rounding::{Number, lay_row, lay_row_split};
-use super::shared::{Shared, each, threads, with_scratch};
+use super::shared::{Shared, each, fetch, threads, with_scratch};
 use super::tiled::{Tiled, TiledGated};
 use super::tiles::{AT_ONCE, Line, PANEL, Parts, Products, Rows, SIDE, STEP, Sums, Tiling};
 use super::vector::{dispatch, gelu, take};
@@ -56,10 +56,7 @@ pub(in crate::kernels) fn multiply_by_tiles<X: Number, Y: Number>(
 ) {
     assert_eq!(out.len(), walk.outputs() * weight.outputs, "a result of another size");
     epilogue.check(walk.outputs(), weight.outputs);
-    let out = Shared::new(out);
-    over_blocks(x, walk, weight, |sums, rows, panel| {
-        dispatch(Put { sums, rows, panel, width: weight.outputs, epilogue, each: &out });
-    });
+    over_blocks(x, walk, weight, &Plain { width: weight.outputs, epilogue, out: Shared::new(out) });
 }
 
 /// As [`multiply_by_tiles`], then each output times [`gelu`] of its gate, to `out` (M, N): GEGLU, Shazeer 2020.
@@ -70,11 +67,8 @@ pub(in crate::kernels) fn multiply_gated_by_tiles<X: Number, Y: Number>(
     out: &mut [Y],
 ) {
     assert_eq!(out.len(), rows * weight.outputs, "a result of another size");
-    let out = Shared::new(out);
-    over_blocks(x, Walk::rows(rows), &weight.matrix, |sums, rows, panel| {
-        let bias = &weight.bias[panel * PANEL..][..PANEL];
-        dispatch(PutGated { sums, rows, panel, width: weight.outputs, bias, each: &out });
-    });
+    let gated = Gated { width: weight.outputs, bias: &weight.bias, out: Shared::new(out) };
+    over_blocks(x, Walk::rows(rows), &weight.matrix, &gated);
 }
 
 /// Bytes of a block in tiles, at most: most of a second cache of 2 MiB, or half of it beside a weight that is being split.
@@ -102,10 +96,16 @@ struct Block {
     levels: Option<Levels>,
 }
 
-/// What is done with the sums of a panel: whose rows of the output they are, [`usize::MAX`] for those that are none.
-type Sink<'a> = &'a (dyn Fn(&Sums, &[usize], usize) + Sync);
+/// Where the sums of a panel go. `rows` says which rows of the output they are, [`usize::MAX`] those that are none.
+trait Sink: Sync {
+    /// These will be the next: what is read and written for them is asked for while they are being summed. It lies far apart, and
+    /// fetching it would take longer than the sums of a small depth.
+    fn expect(&self, rows: &[usize], panel: usize);
 
-fn over_blocks<X: Number>(x: &[X], walk: Walk, weight: &Tiled, put: impl Fn(&Sums, &[usize], usize) + Sync) {
+    fn put(&self, sums: &Sums, rows: &[usize], panel: usize);
+}
+
+fn over_blocks<X: Number>(x: &[X], walk: Walk, weight: &Tiled, sink: &dyn Sink) {
     let Walk { batch, height, width, output, kernel, .. } = walk;
     assert_eq!(x.len(), batch * height * width * weight.depth, "a picture of another size than its shape");
     assert_eq!(weight.taps, kernel * kernel, "a kernel of another size");
@@ -148,11 +148,18 @@ fn over_blocks<X: Number>(x: &[X], walk: Walk, weight: &Tiled, put: impl Fn(&Sum
             columns: column..(column + columns_each).min(output.1),
             levels: levels.get(picture).copied(),
         };
-        multiply_block(x, walk, weight, &block, panels, &put);
+        multiply_block(x, walk, weight, &block, panels, sink);
     });
 }
 
-fn multiply_block<X: Number>(x: &[X], walk: Walk, weight: &Tiled, block: &Block, panels: Range<usize>, put: Sink<'_>) {
+fn multiply_block<X: Number>(
+    x: &[X],
+    walk: Walk,
+    weight: &Tiled,
+    block: &Block,
+    panels: Range<usize>,
+    sink: &dyn Sink,
+) {
     let Walk { kernel, stride, .. } = walk;
     // The kernel's places of one remainder by the stride see the same pixels, so each remainder has a plane of its own.
     let reach = (kernel - 1) / stride;
@@ -202,6 +209,9 @@ fn multiply_block<X: Number>(x: &[X], walk: Walk, weight: &Tiled, block: &Block,
                     };
                     let rows = starts.chunks(AT_ONCE).zip(rows.chunks(AT_ONCE * SIDE));
                     for (index, (starts, rows)) in rows.enumerate() {
+                        if last {
+                            sink.expect(rows, panel);
+                        }
                         let sums = &mut sums[if wait { index } else { 0 }];
                         let left = Rows { lines: left, starts, steps: steps_of };
                         match weight.products {
@@ -219,7 +229,7 @@ fn multiply_block<X: Number>(x: &[X], walk: Walk, weight: &Tiled, block: &Block,
                             }
                         }
                         if last {
-                            put(sums, rows, panel);
+                            sink.put(sums, rows, panel);
                         }
                     }
                 }
@@ -335,15 +345,37 @@ impl<X: Number> WithSimd for Lay<'_, X> {
     }
 }
 
-/// Puts sums of a panel down, with what is added to them.
+/// Puts sums down with what is added to them.
+struct Plain<'a, Y> {
+    /// Of the output.
+    width: usize,
+    epilogue: Epilogue<'a>,
+    out: Shared<'a, Y>,
+}
+
+impl<Y: Number> Sink for Plain<'_, Y> {
+    fn expect(&self, rows: &[usize], panel: usize) {
+        let first = panel * PANEL;
+        let len = PANEL.min(self.width - first);
+        for row in rows.iter().filter(|row| **row != usize::MAX) {
+            let start = row * self.width + first;
+            self.out.fetch(start, len);
+            if let Some(residual) = self.epilogue.residual {
+                fetch(&residual[start..start + len]);
+            }
+        }
+    }
+
+    fn put(&self, sums: &Sums, rows: &[usize], panel: usize) {
+        dispatch(Put { sums, rows, panel, to: self });
+    }
+}
+
 struct Put<'a, Y> {
     sums: &'a Sums,
     rows: &'a [usize],
     panel: usize,
-    /// Of the output.
-    width: usize,
-    epilogue: Epilogue<'a>,
-    each: &'a Shared<'a, Y>,
+    to: &'a Plain<'a, Y>,
 }
 
 impl<Y: Number> WithSimd for Put<'_, Y> {
@@ -351,13 +383,13 @@ impl<Y: Number> WithSimd for Put<'_, Y> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Epilogue { bias, shift, residual } = self.epilogue;
+        let &Plain { width, epilogue: Epilogue { bias, shift, residual }, ref out } = self.to;
         let first = self.panel * PANEL;
-        let len = PANEL.min(self.width - first);
+        let len = PANEL.min(width - first);
         for (row, sums) in self.rows.iter().zip(&self.sums.0).filter(|(row, _)| **row != usize::MAX) {
-            let start = row * self.width + first;
+            let start = row * width + first;
             // SAFETY: tasks share no row and panel.
-            let out = unsafe { self.each.part(start, len) };
+            let out = unsafe { out.part(start, len) };
             for (vector, out) in out.chunks_mut(S::F32_LANES).enumerate() {
                 let (at, len) = (vector * S::F32_LANES, out.len());
                 let mut sum = take(simd, &sums[at..]);
@@ -365,7 +397,7 @@ impl<Y: Number> WithSimd for Put<'_, Y> {
                     sum = simd.add_f32s(sum, take(simd, &bias[first + at..][..len]));
                 }
                 if let Some((shift, each)) = shift {
-                    sum = simd.add_f32s(sum, take(simd, &shift[row / each * self.width + first + at..][..len]));
+                    sum = simd.add_f32s(sum, take(simd, &shift[row / each * width + first + at..][..len]));
                 }
                 if let Some(residual) = residual {
                     sum = simd.add_f32s(sum, take(simd, &residual[start + at..][..len]));
@@ -376,15 +408,33 @@ impl<Y: Number> WithSimd for Put<'_, Y> {
     }
 }
 
+/// Puts sums down times their gates.
+struct Gated<'a, Y> {
+    /// Of the output.
+    width: usize,
+    /// Of one panel after the other.
+    bias: &'a [f32],
+    out: Shared<'a, Y>,
+}
+
+impl<Y: Number> Sink for Gated<'_, Y> {
+    fn expect(&self, rows: &[usize], panel: usize) {
+        let first = panel * SIDE;
+        for row in rows.iter().filter(|row| **row != usize::MAX) {
+            self.out.fetch(row * self.width + first, SIDE.min(self.width - first));
+        }
+    }
+
+    fn put(&self, sums: &Sums, rows: &[usize], panel: usize) {
+        dispatch(PutGated { sums, rows, panel, to: self });
+    }
+}
+
 struct PutGated<'a, Y> {
     sums: &'a Sums,
     rows: &'a [usize],
     panel: usize,
-    /// Of the output.
-    width: usize,
-    /// Of the panel.
-    bias: &'a [f32],
-    each: &'a Shared<'a, Y>,
+    to: &'a Gated<'a, Y>,
 }
 
 impl<Y: Number> WithSimd for PutGated<'_, Y> {
@@ -392,13 +442,14 @@ impl<Y: Number> WithSimd for PutGated<'_, Y> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
+        let &Gated { width, bias, ref out } = self.to;
         let first = self.panel * SIDE;
-        let len = SIDE.min(self.width - first);
-        let (value_bias, gate_bias) = self.bias.split_at(SIDE);
+        let len = SIDE.min(width - first);
+        let (value_bias, gate_bias) = bias[self.panel * PANEL..][..PANEL].split_at(SIDE);
         for (row, sums) in self.rows.iter().zip(&self.sums.0).filter(|(row, _)| **row != usize::MAX) {
             let (values, gates) = sums.split_at(SIDE);
             // SAFETY: tasks share no row and panel.
-            let out = unsafe { self.each.part(row * self.width + first, len) };
+            let out = unsafe { out.part(row * width + first, len) };
             for (at, out) in out.chunks_mut(S::F32_LANES).enumerate() {
                 let at = at * S::F32_LANES;
                 let plus = |sums: &[f32], bias: &[f32]| simd.add_f32s(take(simd, &sums[at..]), take(simd, &bias[at..]));

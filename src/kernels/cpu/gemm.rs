@@ -4,7 +4,7 @@
 //! rows of a task, which stay in the second, pass over it.
 
 use super::packed::{PANEL_VECTORS, Packed, PackedGated};
-use super::shared::{Shared, each, threads, with_scratch};
+use super::shared::{Shared, each, fetch, threads, with_scratch};
 use super::vector::{dispatch, gelu, load, put, take};
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
@@ -230,11 +230,18 @@ impl WithSimd for Product<'_> {
         let last = blocks(taps, depth).count() - 1;
         for (index, (block_taps, piece)) in blocks(taps, depth).enumerate() {
             let numbers = block_taps.len() * piece.len() * width;
+            let addition = Addition {
+                epilogue: if index == last { self.epilogue } else { Epilogue::default() },
+                onto: index > 0,
+                width: outputs,
+            };
             for panel in self.panels.clone() {
                 let start = self.weight.offset(panel, block_taps.start, piece.start);
                 let right = self.weight.numbers.widened(start, numbers, self.widened);
                 let columns = panel * width..((panel + 1) * width).min(outputs);
                 for first in (0..self.task.len()).step_by(TILE) {
+                    let task_rows = self.task.start + first..(self.task.start + first + TILE).min(self.task.end);
+                    addition.expect(task_rows.clone(), columns.clone(), self.out);
                     let mut sums = zeros(simd);
                     for tap in block_taps.clone() {
                         let mut rows = *self.stretches.tile(tap, first);
@@ -245,13 +252,7 @@ impl WithSimd for Product<'_> {
                         // SAFETY: each stretch has `depth` numbers, and `right` as many as the block's taps take.
                         unsafe { accumulate(simd, &mut sums, rows, panel, piece.len()) };
                     }
-                    let rows = self.task.start + first..(self.task.start + first + TILE).min(self.task.end);
-                    let addition = Addition {
-                        epilogue: if index == last { self.epilogue } else { Epilogue::default() },
-                        onto: index > 0,
-                        width: outputs,
-                    };
-                    addition.put(simd, &sums, rows, columns.clone(), self.out);
+                    addition.put(simd, &sums, task_rows, columns.clone(), self.out);
                 }
             }
         }
@@ -277,6 +278,18 @@ fn plus<S: Simd>(simd: S, sum: S::f32s, from: Option<&[f32]>, at: usize, len: us
 }
 
 impl Addition<'_> {
+    /// Asks the cache for what [`Self::put`] will read and write of these rows.
+    #[inline(always)]
+    pub(super) fn expect(&self, rows: Range<usize>, columns: Range<usize>, out: &Shared<'_>) {
+        for row in rows {
+            let start = row * self.width + columns.start;
+            out.fetch(start, columns.len());
+            if let Some(residual) = self.epilogue.residual {
+                fetch(&residual[start..start + columns.len()]);
+            }
+        }
+    }
+
     #[inline(always)]
     pub(super) fn put<S: Simd>(
         &self,

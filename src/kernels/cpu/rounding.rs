@@ -175,36 +175,37 @@ pub(super) fn lay_row_split(row: &[f32], lines: &mut [Line], apart: usize, low: 
     let tiles = row.len().div_ceil(DEPTH);
     assert!(tiles == 0 || lines.len() > (tiles - 1) * apart + low, "too few lines for a row");
     let (whole, rest) = row.as_chunks::<DEPTH>();
-    let mut last = [0f32; DEPTH];
-    last[..rest.len()].copy_from_slice(rest);
-    for (tile, numbers) in whole.iter().chain((!rest.is_empty()).then_some(&last)).enumerate() {
-        let (high, low) = lines[tile * apart..].split_at_mut(low);
-        split_line(numbers, &mut high[0], &mut low[0]);
+    let (high, low) = lines.split_at_mut(low);
+    let mut lines = high.iter_mut().step_by(apart).zip(low.iter_mut().step_by(apart));
+    split_lines(whole, &mut lines);
+    if !rest.is_empty() {
+        let mut last = [0f32; DEPTH];
+        last[..rest.len()].copy_from_slice(rest);
+        split_lines(&[last], lines);
     }
 }
 
-/// Splits lines of f32. `to` says where each goes: what is rounded, and what that lacks.
+/// Splits lines of f32. `to` are where each goes: what is rounded, and what that lacks.
 #[inline]
-pub(super) fn split_lines<'a>(from: &[[f32; DEPTH]], to: impl FnMut(usize) -> (&'a mut Line, &'a mut Line)) {
+pub(super) fn split_lines<'a>(from: &[[f32; DEPTH]], to: impl IntoIterator<Item = (&'a mut Line, &'a mut Line)>) {
     #[cfg(target_arch = "x86_64")]
     if has_vectors() {
         // SAFETY: the machine has what the function is compiled for.
         return unsafe { x86::split_lines(from, to) };
     }
-    for ((high, low), numbers) in (0..from.len()).map(to).zip(from) {
+    for (numbers, (high, low)) in from.iter().zip(to) {
         split_line(numbers, high, low);
     }
 }
 
 /// Splits lines of f16.
 pub(super) fn split_halves(from: &[Line], high: &mut [Line], low: &mut [Line]) {
+    #[cfg(target_arch = "x86_64")]
+    if has_vectors() {
+        // SAFETY: the machine has what the function is compiled for.
+        return unsafe { x86::split_halves(from, high, low) };
+    }
     for ((from, high), low) in from.iter().zip(high).zip(low) {
-        #[cfg(target_arch = "x86_64")]
-        if has_vectors() {
-            // SAFETY: the machine has what the function is compiled for.
-            unsafe { x86::split_halves(from, high, low) };
-            continue;
-        }
         let halves: &[f16; DEPTH] = bytemuck::cast_ref(&from.0);
         split_line(&halves.map(f16::to_f32), high, low);
     }
@@ -235,11 +236,6 @@ pub(super) fn round_halves(lines: &mut [Line]) {
 }
 
 fn split_line(numbers: &[f32; DEPTH], high: &mut Line, low: &mut Line) {
-    #[cfg(target_arch = "x86_64")]
-    if has_vectors() {
-        // SAFETY: the machine has what the function is compiled for.
-        return unsafe { x86::split_line(numbers, high, low) };
-    }
     for ((number, high), low) in numbers.iter().zip(&mut high.0).zip(&mut low.0) {
         [*high, *low] = split(*number);
     }
@@ -295,29 +291,23 @@ mod x86 {
         }
     }
 
-    #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512bf16")]
-    pub(super) fn split_line(numbers: &[f32; DEPTH], high: &mut Line, low: &mut Line) {
-        // SAFETY: they are two vectors of numbers.
-        let numbers = unsafe { (_mm512_loadu_ps(numbers.as_ptr()), _mm512_loadu_ps(numbers.as_ptr().add(16))) };
-        split(numbers, high, low);
-    }
-
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512bf16")]
-    pub(super) fn split_lines<'a>(from: &[[f32; DEPTH]], mut to: impl FnMut(usize) -> (&'a mut Line, &'a mut Line)) {
-        for (index, numbers) in from.iter().enumerate() {
-            let (high, low) = to(index);
-            split_line(numbers, high, low);
+    pub(super) fn split_lines<'a>(from: &[[f32; DEPTH]], to: impl IntoIterator<Item = (&'a mut Line, &'a mut Line)>) {
+        for (numbers, (high, low)) in from.iter().zip(to) {
+            // SAFETY: they are two vectors of numbers.
+            let numbers = unsafe { (_mm512_loadu_ps(numbers.as_ptr()), _mm512_loadu_ps(numbers.as_ptr().add(16))) };
+            split(numbers, high, low);
         }
     }
 
-    #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512bf16")]
-    pub(super) fn split_halves(from: &Line, high: &mut Line, low: &mut Line) {
-        let from = from.0.as_ptr();
-        // SAFETY: a line is two times sixteen numbers.
-        let (first, second) = unsafe { (_mm256_loadu_si256(from.cast()), _mm256_loadu_si256(from.add(16).cast())) };
-        split((_mm512_cvtph_ps(first), _mm512_cvtph_ps(second)), high, low);
+    pub(super) fn split_halves(from: &[Line], high: &mut [Line], low: &mut [Line]) {
+        for ((from, high), low) in from.iter().zip(high).zip(low) {
+            let from = from.0.as_ptr();
+            // SAFETY: a line is two times sixteen numbers.
+            let (first, second) = unsafe { (_mm256_loadu_si256(from.cast()), _mm256_loadu_si256(from.add(16).cast())) };
+            split((_mm512_cvtph_ps(first), _mm512_cvtph_ps(second)), high, low);
+        }
     }
 
     #[inline]

@@ -30,6 +30,42 @@ impl<'a, T> Shared<'a, T> {
         // SAFETY: it lies inside, and the caller promises that it is nobody else's.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(start), len) }
     }
+
+    /// Asks the cache for the numbers `start..start + len`, which will be written soon. They are not touched.
+    pub(super) fn fetch(&self, start: usize, len: usize) {
+        lines_of(self.start.wrapping_add(start), len, |line| {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: no address is a fault to it, and processors that do not have it take it for nothing.
+            unsafe {
+                std::arch::asm!("prefetchw [{}]", in(reg) line, options(nostack, preserves_flags));
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            let _ = line;
+        });
+    }
+}
+
+/// Asks the cache for numbers that will be read soon.
+pub(super) fn fetch<T>(numbers: &[T]) {
+    lines_of(numbers.as_ptr(), numbers.len(), |line| {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: no address is a fault to it, and every processor of this kind has it.
+        unsafe {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            _mm_prefetch::<_MM_HINT_T0>(line.cast());
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = line;
+    });
+}
+
+/// An address in each line of the cache of which so many numbers have a part.
+fn lines_of<T>(start: *const T, len: usize, mut each: impl FnMut(*const u8)) {
+    let (first, bytes) = (start.cast::<u8>(), len * size_of::<T>());
+    let into = first.addr() % size_of::<CacheLine>();
+    for line in (0..into + bytes).step_by(size_of::<CacheLine>()) {
+        each(first.wrapping_sub(into).wrapping_add(line));
+    }
 }
 
 thread_local! {

@@ -424,6 +424,11 @@ impl SumsOfSquares<'_> {
     ) {
         for square in squares {
             let (picture, top, left) = seen.place(square);
+            let rows = (top..seen.height.min(top + RESULTS)).map(|row| {
+                let start = (picture * seen.height + row) * seen.width + left;
+                start..start + RESULTS.min(seen.width - left)
+            });
+            rows.clone().for_each(|pixels| addition.expect(pixels, columns.clone(), out));
             let mut results = [[[simd.splat_f32s(0.0); PANEL_VECTORS]; RESULTS]; RESULTS];
             for vector in 0..PANEL_VECTORS {
                 let mut lines = [[simd.splat_f32s(0.0); SIDE]; RESULTS];
@@ -444,12 +449,8 @@ impl SumsOfSquares<'_> {
                     }
                 }
             }
-            for (row, results) in results.iter().enumerate() {
-                if top + row < seen.height {
-                    let start = (picture * seen.height + top + row) * seen.width + left;
-                    let end = start + RESULTS.min(seen.width - left);
-                    addition.put(simd, results, start..end, columns.clone(), out);
-                }
+            for (results, pixels) in results.iter().zip(rows) {
+                addition.put(simd, results, pixels, columns.clone(), out);
             }
         }
     }

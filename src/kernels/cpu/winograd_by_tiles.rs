@@ -209,12 +209,13 @@ impl WithSimd for ChangePicture<'_> {
                         put(simd, &mut numbers[position][lane..], value);
                     });
                 }
-                split_lines(&numbers, |position| {
+                let lines = (0..POSITIONS).map(|position| {
                     let at = position * picture_lines(room, steps) + number * room + square;
                     // SAFETY: squares share no lines, and these are two that are apart.
                     let (high, low) = unsafe { (out.part(at, 1), out.part(at + steps * room, 1)) };
                     (&mut high[0], &mut low[0])
                 });
+                split_lines(&numbers, lines);
             }
         }
     }
@@ -249,12 +250,13 @@ impl WithSimd for ChangeKernels<'_> {
                 let tap = |tap: usize| take(simd, &taps[tap][lane..]);
                 change_taps(simd, tap, |position, value| put(simd, &mut numbers[position][lane..], value));
             }
-            split_lines(&numbers, |position| {
+            let lines = (0..POSITIONS).map(|position| {
                 let at = (panel * POSITIONS + position) * lines + step * 2 * STEP + line;
                 // SAFETY: panels and steps share no lines, and these are two that are apart.
                 let (high, low) = unsafe { (out.part(at, 1), out.part(at + STEP, 1)) };
                 (&mut high[0], &mut low[0])
             });
+            split_lines(&numbers, lines);
         }
     }
 }
