@@ -10,6 +10,7 @@ more than 8 GB of memory; 16 GB keep everyone's files in the page cache.
 import argparse
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -204,10 +205,12 @@ class Race:
                     process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=log)
                 patience = threading.Timer(PICTURE_PATIENCE_S, process.kill)
                 patience.start()
-                _, _, usage = os.wait4(process.pid, 0)
+                _, status, usage = os.wait4(process.pid, 0)
                 patience.cancel()
                 taken = time.perf_counter() - started
-                peaks[name] = max(peaks.get(name, 0), usage.ru_maxrss / 1024)
+                was_not_waited_for = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+                if png.is_file() or was_not_waited_for:
+                    peaks[name] = max(peaks.get(name, 0), usage.ru_maxrss / 1024)
                 if not png.is_file():
                     print(f"  {name} painted nothing in {taken:.0f} s; see {self.logs}", flush=True)
                     continue
