@@ -63,7 +63,7 @@ impl Clip {
             }
         };
         let network =
-            networks::Clip::new(&files.config, weights).map_err(|error| Error::from_candle(&error, folder))?;
+            networks::Clip::new(&files.config, weights.into()).map_err(|error| Error::from_candle(&error, folder))?;
         Ok(Self { tokenizer, network, preprocessing: files.preprocessing, device: device.clone() })
     }
 }

@@ -46,7 +46,7 @@ impl ControlNetSummary {
 pub fn load_controlnet(folder: &Path, device: &Device, precision: Precision) -> Result<ControlNet, Error> {
     let (config, dtype) = (config(folder)?, precision.dtype(device)?);
     let weights = Weights::open(folder, STEM)?.into_builder(dtype, device);
-    ControlNet::new(&config, weights).map_err(|error| Error::from_candle(&error, folder))
+    ControlNet::new(&config, weights.into()).map_err(|error| Error::from_candle(&error, folder))
 }
 
 fn config(folder: &Path) -> Result<ControlNetConfig, Error> {

@@ -4,10 +4,10 @@ use super::ldm::{SingleFile, UNetNames};
 use super::lora::{self, Adapted, Layer, Lora, LoraWeights, Net, OtherName, TEXT_NETS};
 use super::source::{Configs, Source, Sources, native_extent};
 use super::vae::VaeFile;
-use super::weights::Weights;
+use super::weights;
 use super::{Error, Family, LatentToRgb, Precision, Prediction, Suggestion, Training};
 use crate::geom::Extent;
-use crate::networks::{AutoencoderKl, BYTES, ClipText, ClipTextConfig, UNet, UNetConfig, Vae, VaeConfig};
+use crate::networks::{AutoencoderKl, BYTES, ClipText, ClipTextConfig, UNet, UNetConfig, Vae, VaeConfig, Weights};
 use crate::prompt::{TaughtWords, Tokenizer};
 use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
@@ -346,12 +346,12 @@ impl Parts {
         &self,
         Part { source, folder: part, stem, net }: Part<'_>,
         of_file: impl FnOnce(&SingleFile) -> Result<VarBuilder<'static>, Error>,
-        new: impl FnOnce(VarBuilder<'_>) -> candle_core::Result<T>,
+        new: impl FnOnce(Weights<'_>) -> candle_core::Result<T>,
     ) -> Result<T, Error> {
         let (weights, path) = match source {
             Source::Folder(folder) => {
                 let path = folder.part(part);
-                (Weights::open(&path, stem)?.into_builder(self.dtype_of(net), &self.device), path)
+                (weights::Weights::open(&path, stem)?.into_builder(self.dtype_of(net), &self.device), path)
             }
             Source::File(file) => (of_file(file)?, file.path.clone()),
         };
@@ -362,7 +362,7 @@ impl Parts {
                 self.adapted(net, weights)
             }
         };
-        new(weights).map_err(|error| Error::from_candle(&error, &path))
+        new(weights.into()).map_err(|error| Error::from_candle(&error, &path))
     }
 
     /// Weights with what the `LoRA`s add to them.

@@ -22,7 +22,8 @@ impl Upscaler {
     pub fn load(path: &Path, device: &Device) -> Result<Self, Error> {
         let (config, places) = detect(path)?;
         let weights = Weights::open_file(path, places)?.into_builder(DType::F32, device);
-        let network = UpscalerNetwork::new(&config, weights).map_err(|error| Error::from_candle(&error, path))?;
+        let network =
+            UpscalerNetwork::new(&config, weights.into()).map_err(|error| Error::from_candle(&error, path))?;
         Ok(Self { config, network, device: device.clone() })
     }
 

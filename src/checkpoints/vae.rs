@@ -224,7 +224,8 @@ impl VaeFile {
         let network = match (&self.config, &self.layout) {
             (VaeConfig::Kl(config), Layout::Ldm(prefix)) => {
                 let names = VaeNames { prefix, levels: config.block_out_channels.len() };
-                AutoencoderKl::new(config, Renamed::new(all()?, names).into_builder(dtype, device)).map(Vae::from)
+                AutoencoderKl::new(config, Renamed::new(all()?, names).into_builder(dtype, device).into())
+                    .map(Vae::from)
             }
             (VaeConfig::Tiny(config), Layout::Tiny { decoder, encoder }) => {
                 let half = |half: &Half| -> Result<VarBuilder<'static>, Error> {
@@ -239,9 +240,11 @@ impl VaeFile {
                 };
                 let decoder = half(decoder)?;
                 let encoder = encoder.as_ref().map_or_else(|| Ok(decoder.clone()), half)?;
-                AutoencoderTiny::new(config, encoder, decoder).map(Vae::from)
+                AutoencoderTiny::new(config, encoder.into(), decoder.into()).map(Vae::from)
             }
-            (VaeConfig::Kl(config), _) => AutoencoderKl::new(config, all()?.into_builder(dtype, device)).map(Vae::from),
+            (VaeConfig::Kl(config), _) => {
+                AutoencoderKl::new(config, all()?.into_builder(dtype, device).into()).map(Vae::from)
+            }
             (VaeConfig::Tiny(_), _) => return Err(Error::NotAVae(self.path.clone())),
         };
         network.map_err(|error| Error::from_candle(&error, &self.path))

@@ -1,7 +1,7 @@
+use super::Weights;
 use super::cpu;
 use super::host::{Host, activations, filled, serves, widened};
 use candle_core::{Result, Tensor};
-use candle_nn::VarBuilder;
 
 /// A function applied to every element. The names in configs are ambiguous between libraries, hence the formulas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,12 +52,12 @@ enum Slopes {
 
 impl Rectifier {
     /// Reads `weight` (channels), the slopes: `PReLU` (He et al. 2015).
-    pub fn learned(channels: usize, weights: VarBuilder<'_>) -> Result<Self> {
+    pub fn learned(channels: usize, weights: Weights<'_>) -> Result<Self> {
         Self::from_slopes(weights.get(channels, "weight")?)
     }
 
     /// One slope for all channels, on the device and in the precision of `weights`: leaky `ReLU` (Maas et al. 2013).
-    pub fn leaky(channels: usize, slope: f32, weights: &VarBuilder<'_>) -> Result<Self> {
+    pub fn leaky(channels: usize, slope: f32, weights: &Weights<'_>) -> Result<Self> {
         let slopes = Tensor::full(slope, channels, weights.device())?;
         Self::from_slopes(slopes.to_dtype(activations(weights))?)
     }

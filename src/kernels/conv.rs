@@ -1,9 +1,9 @@
-use super::cpu::{Conv, Epilogue, Products, Tiled, Values};
+use super::cpu::{Conv, Epilogue, Kept, Packed, Tiled, Values};
 use super::device::most_at_once;
-use super::host::{Host, filled, products, products_of, serves, widened, with_values};
+use super::host::{Host, filled, products, products_of, widened, with_values};
 use super::layout::{enlarged, to_channels_first, to_channels_last};
-use candle_core::{Result, Tensor};
-use candle_nn::VarBuilder;
+use super::weights::{Weight, Weights};
+use candle_core::{DType, Result, Tensor};
 use std::sync::Arc;
 
 /// Rows and columns of zeros around a picture.
@@ -51,7 +51,7 @@ enum Kernel {
 
 impl Conv2d {
     /// Reads `weight` (outputs, inputs, kernel, kernel) and `bias` (outputs), for stride 1 and a picture that keeps its size.
-    pub fn new(inputs: usize, outputs: usize, kernel: usize, weights: VarBuilder<'_>) -> Result<Self> {
+    pub fn new(inputs: usize, outputs: usize, kernel: usize, weights: Weights<'_>) -> Result<Self> {
         Self::strided(inputs, outputs, kernel, 1, Padding::even(kernel / 2), weights)
     }
 
@@ -62,10 +62,9 @@ impl Conv2d {
         kernel: usize,
         stride: usize,
         padding: Padding,
-        weights: VarBuilder<'_>,
+        weights: Weights<'_>,
     ) -> Result<Self> {
-        let weight = weights.get((outputs, inputs, kernel, kernel), "weight")?;
-        Self::from_tensors(weight, weights.get(outputs, "bias")?, stride, padding, products(&weights))
+        Self::read([outputs, inputs, kernel, kernel], true, stride, padding, &weights)
     }
 
     /// As [`Self::strided`], where the file has no `bias`.
@@ -75,31 +74,40 @@ impl Conv2d {
         kernel: usize,
         stride: usize,
         padding: Padding,
-        weights: VarBuilder<'_>,
+        weights: Weights<'_>,
     ) -> Result<Self> {
-        let weight = weights.get((outputs, inputs, kernel, kernel), "weight")?;
-        let bias = Tensor::zeros(outputs, weight.dtype(), weight.device())?;
-        Self::from_tensors(weight, bias, stride, padding, products(&weights))
+        Self::read([outputs, inputs, kernel, kernel], false, stride, padding, &weights)
     }
 
-    fn from_tensors(
-        weight: Tensor,
-        bias: Tensor,
-        stride: usize,
-        padding: Padding,
-        products: Option<Products>,
-    ) -> Result<Self> {
-        let (outputs, inputs, side, _) = weight.dims4()?;
-        let around = (padding.before, padding.after);
-        let kernel = match products_of(products, weight.elem_count(), inputs * side * side) {
-            _ if !serves(&weight) => Kernel::Candle { weight, bias, stride, padding },
+    fn read(shape: [usize; 4], has_bias: bool, stride: usize, padding: Padding, weights: &Weights<'_>) -> Result<Self> {
+        let [outputs, inputs, side, _] = shape;
+        let (taps, around) = (side * side, (padding.before, padding.after));
+        let bias = |dtype: DType| {
+            if has_bias { weights.get(outputs, "bias") } else { Tensor::zeros(outputs, dtype, weights.device()) }
+        };
+        let of_candle = |weight: Tensor| -> Result<Kernel> {
+            Ok(Kernel::Candle { bias: bias(weight.dtype())?, weight, stride, padding })
+        };
+        let kernel = match products_of(products(weights), outputs * inputs * taps, inputs * taps) {
             Some(products) => {
-                let conv = |values: Values<'_>| Conv::tiled(products, values, outputs, inputs, side, stride, around);
-                Kernel::Tiled { conv: Arc::new(with_values(&weight, conv)?), bias: widened(&bias)? }
+                let of_kept = |kept: &Kept| {
+                    Some(Conv::of(Tiled::kept(products, kept, outputs, inputs, taps)?, side, stride, around))
+                };
+                let of_values =
+                    |values: Values<'_>| Conv::tiled(products, values, outputs, inputs, side, stride, around);
+                match weights.packed(&shape, of_kept, of_values)? {
+                    Weight::Packed(conv) => Kernel::Tiled { conv, bias: widened(&bias(DType::F32)?)? },
+                    Weight::Read(weight) => of_candle(weight)?,
+                }
             }
             None => {
-                let conv = with_values(&weight, |values| Conv::new(values, outputs, inputs, side, stride, around))?;
-                Kernel::Own { conv: Arc::new(conv), bias: widened(&bias)? }
+                let of_kept =
+                    |kept: &Kept| Some(Conv::of(Packed::kept(kept, outputs, inputs, taps)?, side, stride, around));
+                let of_values = |values: Values<'_>| Conv::new(values, outputs, inputs, side, stride, around);
+                match weights.packed(&shape, of_kept, of_values)? {
+                    Weight::Packed(conv) => Kernel::Own { conv, bias: widened(&bias(DType::F32)?)? },
+                    Weight::Read(weight) => of_candle(weight)?,
+                }
             }
         };
         Ok(Self { kernel, inputs, outputs })
@@ -217,6 +225,15 @@ fn by_candle(
 mod tests {
     use super::*;
     use candle_core::Device;
+    use candle_nn::VarBuilder;
+    use std::collections::HashMap;
+
+    fn conv(weight: &Tensor, bias: &Tensor, stride: usize, padding: Padding) -> Conv2d {
+        let (outputs, inputs, side, _) = weight.dims4().unwrap();
+        let tensors = HashMap::from([("weight".to_owned(), weight.clone()), ("bias".to_owned(), bias.clone())]);
+        let weights = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
+        Conv2d::strided(inputs, outputs, side, stride, padding, weights.into()).unwrap()
+    }
 
     fn wave(shape: &[usize], step: f64) -> Tensor {
         let count: usize = shape.iter().product();
@@ -240,7 +257,7 @@ mod tests {
         ] {
             for (height, width) in [(7, 6), (1, 1), (2, 9), (17, 32)] {
                 let (weight, bias) = (wave(&[4, 3, kernel, kernel], 0.37), wave(&[4], 0.9));
-                let conv = Conv2d::from_tensors(weight.clone(), bias.clone(), stride, padding, None).unwrap();
+                let conv = conv(&weight, &bias, stride, padding);
                 let x = wave(&[2, height, width, 3], 0.11);
                 if height + padding.before + padding.after < kernel || width + padding.before + padding.after < kernel {
                     assert!(conv.forward(&x).is_err());
@@ -282,7 +299,7 @@ mod tests {
     #[test]
     fn what_is_added_and_what_is_enlarged_is_as_if_done_apart() {
         let (weight, bias) = (wave(&[4, 3, 3, 3], 0.37), wave(&[4], 0.9));
-        let conv = Conv2d::from_tensors(weight, bias, 1, Padding::even(1), None).unwrap();
+        let conv = conv(&weight, &bias, 1, Padding::even(1));
         let (x, shift, residual) = (wave(&[2, 5, 6, 3], 0.11), wave(&[1, 4], 0.3), wave(&[2, 5, 6, 4], 0.21));
         let apart = (conv.forward(&x).unwrap().broadcast_add(&shift).unwrap() + &residual).unwrap();
         let together = conv.forward_adding(&x, Some(&shift), Some(&residual)).unwrap();
@@ -295,7 +312,7 @@ mod tests {
 
     #[test]
     fn the_wrong_number_of_channels_is_an_error() {
-        let conv = Conv2d::from_tensors(wave(&[2, 3, 3, 3], 0.37), wave(&[2], 0.9), 1, Padding::even(1), None).unwrap();
+        let conv = conv(&wave(&[2, 3, 3, 3], 0.37), &wave(&[2], 0.9), 1, Padding::even(1));
         assert!(conv.forward(&wave(&[1, 8, 8, 4], 0.1)).is_err());
     }
 }

@@ -1,8 +1,8 @@
 //! Between candle's tensors and the kernels in `cpu`, which know only slices.
 
+use super::Weights;
 use super::cpu::{ByteKind, Kind, MOST_PRODUCTS, Parts, Products, Tiling, Values, zeros};
 use candle_core::{CpuStorage, DType, Device, Result, Shape, Storage, Tensor};
-use candle_nn::VarBuilder;
 use half::bf16;
 use half::vec::HalfBitsVecExt;
 use std::ops::{Deref, Range};
@@ -26,7 +26,7 @@ pub fn multiplies_bytes(device: &Device) -> bool {
 }
 
 /// How a network of these weights multiplies by tiles; none if it does so by vectors of f32.
-pub(super) fn products(weights: &VarBuilder<'_>) -> Option<Products> {
+pub(super) fn products(weights: &Weights<'_>) -> Option<Products> {
     match weights.dtype() {
         _ if !weights.device().is_cpu() => None,
         BYTES => ByteKind::best().map(Products::Bytes),
@@ -51,12 +51,12 @@ pub(super) fn products_of(products: Option<Products>, numbers: usize, to_each: u
 }
 
 /// Whether a network of these weights rounds to bf16 what will be multiplied and nothing else.
-pub(super) fn rounds(weights: &VarBuilder<'_>) -> bool {
+pub(super) fn rounds(weights: &Weights<'_>) -> bool {
     products(weights).is_some_and(Products::rounds)
 }
 
 /// What the numbers are that a network of these weights adds up: on the CPU f32, whatever it multiplies.
-pub fn activations(weights: &VarBuilder<'_>) -> DType {
+pub fn activations(weights: &Weights<'_>) -> DType {
     if weights.device().is_cpu() { DType::F32 } else { weights.dtype() }
 }
 

@@ -1,8 +1,8 @@
 use super::Activation;
-use super::cpu::{self, Epilogue, Matrix, Packed, PackedGated, Products, Tiled, TiledGated, Values, Walk};
-use super::host::{Host, activations, filled, filled_rounded, products, products_of, serves, widened, with_values};
+use super::cpu::{self, Epilogue, Kept, Matrix, Packed, PackedGated, Tiled, TiledGated, Values, Walk};
+use super::host::{Host, activations, filled, filled_rounded, products, products_of, widened, with_values};
+use super::weights::{Weight, Weights};
 use candle_core::{D, DType, Result, Tensor};
-use candle_nn::VarBuilder;
 use std::sync::Arc;
 
 /// y = x Wᵀ + b.
@@ -32,41 +32,48 @@ enum Stored {
 
 impl Linear {
     /// Reads `weight` (outputs, inputs) and `bias` (outputs).
-    pub fn new(inputs: usize, outputs: usize, weights: VarBuilder<'_>) -> Result<Self> {
-        let (weight, bias) = (weights.get((outputs, inputs), "weight")?, weights.get(outputs, "bias")?);
-        Self::from_tensors(weight, Some(bias), products(&weights))
+    pub fn new(inputs: usize, outputs: usize, weights: Weights<'_>) -> Result<Self> {
+        Self::read(&[outputs, inputs], true, &weights)
     }
 
     /// Reads `weight` (outputs, inputs) alone.
-    pub fn new_without_bias(inputs: usize, outputs: usize, weights: VarBuilder<'_>) -> Result<Self> {
-        Self::from_tensors(weights.get((outputs, inputs), "weight")?, None, products(&weights))
+    pub fn new_without_bias(inputs: usize, outputs: usize, weights: Weights<'_>) -> Result<Self> {
+        Self::read(&[outputs, inputs], false, &weights)
     }
 
     /// Reads a 1×1 convolution, `weight` (outputs, inputs, 1, 1) and `bias` (outputs), which on tokens is the same thing.
-    pub fn from_pointwise_conv(inputs: usize, outputs: usize, weights: VarBuilder<'_>) -> Result<Self> {
-        let weight = weights.get((outputs, inputs, 1, 1), "weight")?.reshape((outputs, inputs))?;
-        Self::from_tensors(weight, Some(weights.get(outputs, "bias")?), products(&weights))
+    pub fn from_pointwise_conv(inputs: usize, outputs: usize, weights: Weights<'_>) -> Result<Self> {
+        Self::read(&[outputs, inputs, 1, 1], true, &weights)
     }
 
     /// Reads a convolution without bias whose stride is its kernel's side, `weight` (outputs, channels, side, side): on squares of a
     /// picture that [`pixel_unshuffle`](super::pixel_unshuffle) has laid out it is the same thing.
-    pub fn from_patches(channels: usize, side: usize, outputs: usize, weights: VarBuilder<'_>) -> Result<Self> {
-        let weight = weights.get((outputs, channels, side, side), "weight")?;
-        Self::from_tensors(weight.reshape((outputs, channels * side * side))?, None, products(&weights))
+    pub fn from_patches(channels: usize, side: usize, outputs: usize, weights: Weights<'_>) -> Result<Self> {
+        Self::read(&[outputs, channels, side, side], false, &weights)
     }
 
-    fn from_tensors(weight: Tensor, bias: Option<Tensor>, products: Option<Products>) -> Result<Self> {
-        let (outputs, inputs) = weight.dims2()?;
-        let widened = |bias: Option<Tensor>| bias.as_ref().map(widened).transpose();
-        let matrix = match products_of(products, weight.elem_count(), inputs) {
-            _ if !serves(&weight) => Stored::Candle { weight, bias },
+    /// Reads a matrix whose inputs may lie in several dimensions.
+    fn read(shape: &[usize], has_bias: bool, weights: &Weights<'_>) -> Result<Self> {
+        let (outputs, inputs) = (shape[0], shape[1..].iter().product());
+        let bias = || has_bias.then(|| weights.get(outputs, "bias")).transpose();
+        let own_bias = || bias()?.as_ref().map(widened).transpose();
+        let of_candle = |weight: Tensor| -> Result<Stored> {
+            Ok(Stored::Candle { weight: weight.reshape((outputs, inputs))?, bias: bias()? })
+        };
+        let matrix = match products_of(products(weights), outputs * inputs, inputs) {
             Some(products) => {
-                let packed = with_values(&weight, |values| Tiled::new(products, values, outputs, inputs))?;
-                Stored::Tiled { weight: Arc::new(packed), bias: widened(bias)? }
+                let of_kept = |kept: &Kept| Tiled::kept(products, kept, outputs, inputs, 1);
+                match weights.packed(shape, of_kept, |values| Tiled::new(products, values, outputs, inputs))? {
+                    Weight::Packed(weight) => Stored::Tiled { weight, bias: own_bias()? },
+                    Weight::Read(weight) => of_candle(weight)?,
+                }
             }
             None => {
-                let packed = with_values(&weight, |values| Packed::new(values, outputs, inputs))?;
-                Stored::Own { weight: Arc::new(packed), bias: widened(bias)? }
+                let of_kept = |kept: &Kept| Packed::kept(kept, outputs, inputs, 1);
+                match weights.packed(shape, of_kept, |values| Packed::new(values, outputs, inputs))? {
+                    Weight::Packed(weight) => Stored::Own { weight, bias: own_bias()? },
+                    Weight::Read(weight) => of_candle(weight)?,
+                }
             }
         };
         Ok(Self { matrix, inputs, outputs })
@@ -153,20 +160,30 @@ enum StoredGated {
 
 impl GatedLinear {
     /// Reads `weight` (2 · outputs, inputs) and `bias` (2 · outputs).
-    pub fn new(inputs: usize, outputs: usize, weights: VarBuilder<'_>) -> Result<Self> {
-        let weight = weights.get((2 * outputs, inputs), "weight")?;
-        let bias = weights.get(2 * outputs, "bias")?;
-        let matrix = if serves(&weight) {
-            let bias = widened(&bias)?;
-            let bias = bias.numbers();
-            with_values(&weight, |values| match products_of(products(&weights), weight.elem_count(), inputs) {
-                None => StoredGated::Own(Arc::new(PackedGated::new(values, &bias, outputs, inputs))),
-                Some(products) => {
-                    StoredGated::Tiled(Arc::new(TiledGated::new(products, values, &bias, outputs, inputs)))
+    pub fn new(inputs: usize, outputs: usize, weights: Weights<'_>) -> Result<Self> {
+        let by_candle = || Linear::new(inputs, 2 * outputs, weights.clone()).map(StoredGated::Candle);
+        if !weights.device().is_cpu() {
+            return Ok(Self { matrix: by_candle()?, inputs, outputs });
+        }
+        let (shape, bias) = ([2 * outputs, inputs], widened(&weights.get(2 * outputs, "bias")?)?);
+        let bias = bias.numbers();
+        let matrix = match products_of(products(&weights), 2 * outputs * inputs, inputs) {
+            Some(products) => {
+                let of_kept = |kept: &Kept| TiledGated::kept(products, kept, &bias, outputs, inputs);
+                let of_values = |values: Values<'_>| TiledGated::new(products, values, &bias, outputs, inputs);
+                match weights.packed(&shape, of_kept, of_values)? {
+                    Weight::Packed(matrix) => StoredGated::Tiled(matrix),
+                    Weight::Read(_) => by_candle()?,
                 }
-            })?
-        } else {
-            StoredGated::Candle(Linear::from_tensors(weight, Some(bias), None)?)
+            }
+            None => {
+                let of_kept = |kept: &Kept| PackedGated::kept(kept, &bias, outputs, inputs);
+                let of_values = |values: Values<'_>| PackedGated::new(values, &bias, outputs, inputs);
+                match weights.packed(&shape, of_kept, of_values)? {
+                    Weight::Packed(matrix) => StoredGated::Own(matrix),
+                    Weight::Read(_) => by_candle()?,
+                }
+            }
         };
         Ok(Self { matrix, inputs, outputs })
     }
@@ -222,7 +239,7 @@ pub struct Embedding {
 
 impl Embedding {
     /// Reads `weight` (rows, width).
-    pub fn new(rows: usize, width: usize, weights: VarBuilder<'_>) -> Result<Self> {
+    pub fn new(rows: usize, width: usize, weights: Weights<'_>) -> Result<Self> {
         Ok(Self { weight: weights.get((rows, width), "weight")?, dtype: activations(&weights) })
     }
 

@@ -6,7 +6,7 @@
 //! On the CPU, in f32, the kernels in `cpu` compute; on other devices, and for weights that are being trained, candle does. Every
 //! operation gives the same bytes whatever the number of threads: work is cut along outputs by shape, never along a sum.
 
-#![expect(clippy::needless_pass_by_value, reason = "a VarBuilder is a handle: `pp` makes one for each layer")]
+#![expect(clippy::needless_pass_by_value, reason = "weights are a handle: `pp` makes one for each layer")]
 
 mod activation;
 mod attention;
@@ -19,10 +19,12 @@ mod layout;
 mod linear;
 mod merging;
 mod norm;
+mod weights;
 
 pub use activation::{Activation, Rectifier};
 pub use attention::{Mask, attention};
 pub use conv::{Conv2d, Padding};
+pub use cpu::{Form, Kept, Section, packing};
 pub use device::{MOST_AT_ONCE_ON_GPU, is_out_of_memory, read_numbers};
 pub use host::{BYTES, activations, multiplies_bf16, multiplies_bytes};
 pub use items::by_items;
@@ -30,3 +32,4 @@ pub use layout::{concatenate, enlarged, pixel_shuffle, pixel_unshuffle, to_chann
 pub use linear::{Embedding, GatedLinear, Linear};
 pub use merging::Merging;
 pub use norm::{GroupNorm, LayerNorm, Measured};
+pub use weights::{Keep, Weights};

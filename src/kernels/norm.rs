@@ -1,9 +1,9 @@
 use super::Activation;
+use super::Weights;
 use super::cpu;
 use super::host::{Host, filled, filled_rounded, rounds, serves, widened};
 use super::layout::{to_channels_first, to_channels_last};
 use candle_core::{D, Module, Result, Tensor};
-use candle_nn::VarBuilder;
 
 /// Group normalisation (Wu & He 2018) with the activation that follows it. In a network of bf16 what comes out is rounded: it is
 /// there to be multiplied.
@@ -32,7 +32,7 @@ enum Scale {
 }
 
 impl Scale {
-    fn new(width: usize, weights: &VarBuilder<'_>) -> Result<Self> {
+    fn new(width: usize, weights: &Weights<'_>) -> Result<Self> {
         let (weight, bias) = (weights.get(width, "weight")?, weights.get(width, "bias")?);
         Ok(if serves(&weight) {
             Self::Own { weight: widened(&weight)?, bias: widened(&bias)?, rounds: rounds(weights) }
@@ -49,7 +49,7 @@ impl GroupNorm {
         channels: usize,
         epsilon: f64,
         activation: Activation,
-        weights: VarBuilder<'_>,
+        weights: Weights<'_>,
     ) -> Result<Self> {
         if groups == 0 || !channels.is_multiple_of(groups) {
             candle_core::bail!("{channels} channels cannot be normalised in {groups} groups");
@@ -136,7 +136,7 @@ pub struct LayerNorm {
 
 impl LayerNorm {
     /// Reads `weight` and `bias` (width).
-    pub fn new(width: usize, epsilon: f64, weights: VarBuilder<'_>) -> Result<Self> {
+    pub fn new(width: usize, epsilon: f64, weights: Weights<'_>) -> Result<Self> {
         Ok(Self { scale: Scale::new(width, &weights)?, width, epsilon })
     }
 

@@ -4,9 +4,8 @@
 use super::clip_image::{ClipImage, ClipImageConfig};
 use super::clip_text::{ClipText, ClipTextConfig};
 use super::fields::{ConfigError, Fields};
-use crate::kernels::Linear;
+use crate::kernels::{Linear, Weights};
 use candle_core::{D, Result, Tensor};
-use candle_nn::VarBuilder;
 use serde_json::json;
 
 /// What a CLIP's config.json decides.
@@ -50,7 +49,7 @@ pub struct Clip {
 
 impl Clip {
     /// Reads the weights of a `CLIPModel`.
-    pub fn new(config: &ClipConfig, weights: VarBuilder<'_>) -> Result<Self> {
+    pub fn new(config: &ClipConfig, weights: Weights<'_>) -> Result<Self> {
         let projection = |width, name| Linear::new_without_bias(width, config.projection_dim, weights.pp(name));
         let scale = weights.get((), "logit_scale")?.to_dtype(candle_core::DType::F32)?.to_scalar::<f32>()?;
         Ok(Self {

@@ -3,9 +3,8 @@
 
 use super::clip_layers::{ClipLayer, ClipLayersConfig, layers};
 use super::fields::{ConfigError, Fields};
-use crate::kernels::{Embedding, LayerNorm, Linear, Mask, activations, pixel_unshuffle, to_channels_last};
+use crate::kernels::{Embedding, LayerNorm, Linear, Mask, Weights, activations, pixel_unshuffle, to_channels_last};
 use candle_core::{IndexOp, Result, Tensor};
-use candle_nn::VarBuilder;
 use serde_json::json;
 
 /// What `vision_config` in a CLIP's config.json decides. Absent fields have transformers' defaults, which are CLIP ViT-B/32's.
@@ -53,7 +52,7 @@ pub struct ClipImage {
 
 impl ClipImage {
     /// Reads the weights of a `CLIPVisionModel`.
-    pub fn new(config: &ClipImageConfig, weights: VarBuilder<'_>) -> Result<Self> {
+    pub fn new(config: &ClipImageConfig, weights: Weights<'_>) -> Result<Self> {
         let (width, epsilon) = (config.layers.hidden_size, config.layers.layer_norm_eps);
         let embeddings = weights.pp("embeddings");
         let class = embeddings.get(width, "class_embedding")?.to_dtype(activations(&weights))?;

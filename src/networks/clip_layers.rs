@@ -1,9 +1,8 @@
 //! The transformer that CLIP's two encoders are made of (Radford et al. 2021), laid out as transformers' `CLIPEncoder`.
 
 use super::fields::{ConfigError, Fields};
-use crate::kernels::{Activation, LayerNorm, Linear, Mask, attention};
+use crate::kernels::{Activation, LayerNorm, Linear, Mask, Weights, attention};
 use candle_core::{Result, Tensor};
-use candle_nn::VarBuilder;
 
 /// What decides a transformer's layers. Absent fields have transformers' defaults.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,7 +54,7 @@ impl ClipLayersConfig {
 }
 
 /// All layers of an encoder.
-pub(super) fn layers(config: &ClipLayersConfig, weights: &VarBuilder<'_>) -> Result<Vec<ClipLayer>> {
+pub(super) fn layers(config: &ClipLayersConfig, weights: &Weights<'_>) -> Result<Vec<ClipLayer>> {
     (0..config.num_hidden_layers)
         .map(|index| ClipLayer::new(config, weights.pp(format!("encoder.layers.{index}"))))
         .collect()
@@ -77,7 +76,7 @@ pub(super) struct ClipLayer {
 }
 
 impl ClipLayer {
-    fn new(config: &ClipLayersConfig, weights: VarBuilder<'_>) -> Result<Self> {
+    fn new(config: &ClipLayersConfig, weights: Weights<'_>) -> Result<Self> {
         let (width, inner) = (config.hidden_size, config.intermediate_size);
         let (attention, mlp) = (weights.pp("self_attn"), weights.pp("mlp"));
         Ok(Self {

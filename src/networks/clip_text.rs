@@ -2,9 +2,8 @@
 
 use super::clip_layers::{ClipLayer, ClipLayersConfig, layers};
 use super::fields::{ConfigError, Fields};
-use crate::kernels::{Embedding, LayerNorm, Linear, Mask, activations};
+use crate::kernels::{Embedding, LayerNorm, Linear, Mask, Weights, activations};
 use candle_core::{IndexOp, Result, Tensor};
-use candle_nn::VarBuilder;
 
 /// What `text_encoder/config.json` decides. Absent fields have transformers' defaults, which are CLIP ViT-L/14's but for sizes.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,7 +102,7 @@ pub struct Encoded {
 
 impl ClipText {
     /// Reads the weights, whose names may begin with `text_model.` (transformers before 5) or not.
-    pub fn new(config: &ClipTextConfig, weights: VarBuilder<'_>) -> Result<Self> {
+    pub fn new(config: &ClipTextConfig, weights: Weights<'_>) -> Result<Self> {
         let projection =
             |outputs| Linear::new_without_bias(config.layers.hidden_size, outputs, weights.pp("text_projection"));
         let projection = config.projection.map(projection).transpose()?;

@@ -4,7 +4,7 @@
 //! They are our own, on candle's tensors: a config decides every shape, and what a config asks for that is not built here is an
 //! error that names the field. The numbers are held against diffusers and transformers in `tests/networks_match_diffusers.rs`.
 
-#![expect(clippy::needless_pass_by_value, reason = "a VarBuilder is a handle: `pp` makes one for each layer")]
+#![expect(clippy::needless_pass_by_value, reason = "weights are a handle: `pp` makes one for each layer")]
 
 mod clip;
 mod clip_image;
@@ -17,7 +17,8 @@ mod upscaler;
 mod vae;
 
 pub use crate::kernels::{
-    Activation, BYTES, MOST_AT_ONCE_ON_GPU, is_out_of_memory, multiplies_bf16, multiplies_bytes, read_numbers,
+    Activation, BYTES, Form, Keep, Kept, MOST_AT_ONCE_ON_GPU, Section, Weights, is_out_of_memory, multiplies_bf16,
+    multiplies_bytes, packing, read_numbers,
 };
 pub use clip::{Clip, ClipConfig};
 pub use clip_image::{ClipImage, ClipImageConfig};

@@ -1,6 +1,5 @@
-use crate::kernels::{Activation, Conv2d, GroupNorm, Linear};
+use crate::kernels::{Activation, Conv2d, GroupNorm, Linear, Weights};
 use candle_core::{Result, Tensor};
-use candle_nn::VarBuilder;
 
 /// How the groups of a network's norms are made.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +26,7 @@ impl Resnet {
         outputs: usize,
         groups: Groups,
         time_width: Option<usize>,
-        weights: &VarBuilder<'_>,
+        weights: &Weights<'_>,
     ) -> Result<Self> {
         let norm =
             |channels, name| GroupNorm::new(groups.count, channels, groups.epsilon, Activation::Silu, weights.pp(name));

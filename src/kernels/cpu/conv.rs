@@ -3,6 +3,7 @@
 
 use super::by_tiles::{Walk, multiply_by_tiles};
 use super::gemm::{Epilogue, Matrix, Rows, multiply};
+use super::kept::{Kept, Packing};
 use super::packed::{Packed, Values};
 use super::rounding::Number;
 use super::tiled::Tiled;
@@ -29,10 +30,22 @@ impl Conv {
         inputs: usize,
         kernel: usize,
         stride: usize,
-        (before, after): (usize, usize),
+        padding: (usize, usize),
     ) -> Self {
-        let weight = Packed::of_taps(weight, outputs, inputs, kernel * kernel);
+        Self::of(Packed::of_taps(weight, outputs, inputs, kernel * kernel), kernel, stride, padding)
+    }
+}
+
+impl<W> Conv<W> {
+    /// Of a weight that is packed; `padding` is before and after.
+    pub(in crate::kernels) fn of(weight: W, kernel: usize, stride: usize, (before, after): (usize, usize)) -> Self {
         Self { weight, kernel, stride, before, after }
+    }
+}
+
+impl<W: Packing> Packing for Conv<W> {
+    fn keep(&self) -> Kept {
+        self.weight.keep()
     }
 }
 
@@ -46,10 +59,9 @@ impl Conv<Tiled> {
         inputs: usize,
         kernel: usize,
         stride: usize,
-        (before, after): (usize, usize),
+        padding: (usize, usize),
     ) -> Self {
-        let weight = Tiled::of_taps(products.into(), weight, outputs, inputs, kernel * kernel);
-        Self { weight, kernel, stride, before, after }
+        Self::of(Tiled::of_taps(products.into(), weight, outputs, inputs, kernel * kernel), kernel, stride, padding)
     }
 
     /// As [`Conv::forward`].

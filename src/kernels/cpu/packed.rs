@@ -1,3 +1,4 @@
+use super::kept::{Form, Kept, Numbers, Packing};
 use super::vector::lanes;
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
@@ -25,13 +26,13 @@ impl Values<'_> {
     }
 
     /// In panels; `output` says which output stands in a column of a panel, zeros where it gives none.
-    fn arranged(self, shape: &Panels, output: impl Fn(usize, usize) -> Option<usize> + Sync) -> Numbers {
+    fn arranged(self, shape: &Panels, output: impl Fn(usize, usize) -> Option<usize> + Sync) -> Stored {
         match self {
-            Self::F32(values) => Numbers::F32(shape.arrange(values, output)),
-            Self::F16(values) if values.len() > WIDE => Numbers::F16(shape.arrange(values, output)),
-            Self::Bf16(values) if values.len() > WIDE => Numbers::Bf16(shape.arrange(values, output)),
-            Self::F16(values) => Numbers::F32(shape.arrange(&values.to_f32_vec(), output)),
-            Self::Bf16(values) => Numbers::F32(shape.arrange(&values.to_f32_vec(), output)),
+            Self::F32(values) => Stored::F32(shape.arrange(values, output).into()),
+            Self::F16(values) if values.len() > WIDE => Stored::F16(shape.arrange(values, output).into()),
+            Self::Bf16(values) if values.len() > WIDE => Stored::Bf16(shape.arrange(values, output).into()),
+            Self::F16(values) => Stored::F32(shape.arrange(&values.to_f32_vec(), output).into()),
+            Self::Bf16(values) => Stored::F32(shape.arrange(&values.to_f32_vec(), output).into()),
         }
     }
 }
@@ -77,13 +78,33 @@ impl Panels {
 
 /// Numbers in the precision in which they were stored.
 #[derive(Debug)]
-pub(super) enum Numbers {
-    F32(Vec<f32>),
-    F16(Vec<f16>),
-    Bf16(Vec<bf16>),
+pub(super) enum Stored {
+    F32(Numbers<f32>),
+    F16(Numbers<f16>),
+    Bf16(Numbers<bf16>),
 }
 
-impl Numbers {
+impl Stored {
+    /// So many that were kept.
+    fn kept(kept: &Kept, count: usize) -> Option<Self> {
+        let [section] = kept.sections.as_slice() else { return None };
+        match kept.form {
+            Form::F32 => Numbers::of(section, count).map(Self::F32),
+            Form::F16 => Numbers::of(section, count).map(Self::F16),
+            Form::Bf16 => Numbers::of(section, count).map(Self::Bf16),
+            _ => None,
+        }
+    }
+
+    fn keep(&self) -> Kept {
+        let (form, section) = match self {
+            Self::F32(numbers) => (Form::F32, numbers.keep()),
+            Self::F16(numbers) => (Form::F16, numbers.keep()),
+            Self::Bf16(numbers) => (Form::Bf16, numbers.keep()),
+        };
+        Kept { form, sections: vec![section] }
+    }
+
     /// The numbers from `start`, in f32; those of half the size are widened into `scratch`.
     pub(super) fn widened<'a>(&'a self, start: usize, len: usize, scratch: &'a mut [f32]) -> &'a [f32] {
         match self {
@@ -129,7 +150,7 @@ pub(super) const PANEL_VECTORS: usize = 2;
 /// output. A plain matrix has one tap, a convolution one for each place of its kernel.
 #[derive(Debug)]
 pub(in crate::kernels) struct Packed {
-    pub(super) numbers: Numbers,
+    pub(super) numbers: Stored,
     pub(super) outputs: usize,
     pub(super) taps: usize,
     pub(super) depth: usize,
@@ -144,7 +165,7 @@ impl Packed {
     }
 
     /// Of a kernel (outputs, depth, taps), as files store it.
-    pub(super) fn of_taps(weight: Values<'_>, outputs: usize, depth: usize, taps: usize) -> Self {
+    pub(in crate::kernels) fn of_taps(weight: Values<'_>, outputs: usize, depth: usize, taps: usize) -> Self {
         assert_eq!(weight.len(), outputs * depth * taps, "a weight of another size than its shape");
         let panel = PANEL_VECTORS * lanes();
         let shape = Panels { count: outputs.div_ceil(panel), taps, depth, columns: panel };
@@ -155,6 +176,13 @@ impl Packed {
         Self { numbers, outputs, taps, depth, panel }
     }
 
+    /// Of what was kept of such a kernel.
+    pub(in crate::kernels) fn kept(kept: &Kept, outputs: usize, depth: usize, taps: usize) -> Option<Self> {
+        let panel = PANEL_VECTORS * lanes();
+        let numbers = Stored::kept(kept, outputs.div_ceil(panel) * taps * depth * panel)?;
+        Some(Self { numbers, outputs, taps, depth, panel })
+    }
+
     pub(super) fn panels(&self) -> usize {
         self.outputs.div_ceil(self.panel)
     }
@@ -162,6 +190,12 @@ impl Packed {
     /// Where the numbers of a panel from `tap` and `k` on begin.
     pub(super) fn offset(&self, panel: usize, tap: usize, k: usize) -> usize {
         ((panel * self.taps + tap) * self.depth + k) * self.panel
+    }
+}
+
+impl Packing for Packed {
+    fn keep(&self) -> Kept {
+        self.numbers.keep()
     }
 }
 
@@ -179,17 +213,36 @@ impl PackedGated {
     /// `weight` (2 · outputs, inputs) and `bias` (2 · outputs), as files store them.
     pub(in crate::kernels) fn new(weight: Values<'_>, bias: &[f32], outputs: usize, inputs: usize) -> Self {
         assert_eq!(weight.len(), 2 * outputs * inputs, "a weight of another size than its shape");
+        let (lanes, panel) = (lanes(), PANEL_VECTORS * lanes());
+        let shape = Panels { count: outputs.div_ceil(lanes), taps: 1, depth: inputs, columns: panel };
+        let numbers = weight.arranged(&shape, |panel, column| Self::source(panel, column, outputs));
+        Self::with(numbers, bias, outputs, inputs)
+    }
+
+    /// Of what was kept of such a matrix.
+    pub(in crate::kernels) fn kept(kept: &Kept, bias: &[f32], outputs: usize, inputs: usize) -> Option<Self> {
+        let numbers = Stored::kept(kept, outputs.div_ceil(lanes()) * inputs * PANEL_VECTORS * lanes())?;
+        Some(Self::with(numbers, bias, outputs, inputs))
+    }
+
+    fn with(numbers: Stored, bias: &[f32], outputs: usize, inputs: usize) -> Self {
         assert_eq!(bias.len(), 2 * outputs, "a bias of another size than its matrix");
-        let lanes = lanes();
-        let panel = PANEL_VECTORS * lanes;
-        let count = outputs.div_ceil(lanes);
-        let source = |of_panel: usize, column: usize| {
-            let output = of_panel * lanes + column % lanes;
-            (output < outputs).then_some(output + column / lanes * outputs)
-        };
-        let numbers = weight.arranged(&Panels { count, taps: 1, depth: inputs, columns: panel }, source);
-        let bias = (0..count * panel).map(|at| source(at / panel, at % panel).map_or(0.0, |output| bias[output]));
-        let bias = bias.collect();
+        let (count, panel) = (outputs.div_ceil(lanes()), PANEL_VECTORS * lanes());
+        let of_column = |at| Self::source(at / panel, at % panel, outputs).map_or(0.0, |output| bias[output]);
+        let bias = (0..count * panel).map(of_column).collect();
         Self { matrix: Packed { numbers, outputs: count * panel, taps: 1, depth: inputs, panel }, bias, outputs }
+    }
+
+    /// Which output or gate stands in a column of a panel.
+    fn source(panel: usize, column: usize, outputs: usize) -> Option<usize> {
+        let lanes = lanes();
+        let output = panel * lanes + column % lanes;
+        (output < outputs).then_some(output + column / lanes * outputs)
+    }
+}
+
+impl Packing for PackedGated {
+    fn keep(&self) -> Kept {
+        self.matrix.keep()
     }
 }

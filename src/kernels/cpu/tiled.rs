@@ -1,6 +1,7 @@
 //! Weights in tiles ([`super::tiles`]), packed once.
 
 use super::bytes::Bytes;
+use super::kept::{Form, Kept, Numbers, Packing};
 use super::packed::{Values, WIDE};
 use super::rounding::{round_halves, rounded, split, split_halves, widen_halves};
 use super::tiles::{AT_ONCE, DEPTH, Line, PANEL, Parts, Products, SIDE, STEP, Tiling};
@@ -21,11 +22,11 @@ pub(in crate::kernels) struct Tiled {
 #[derive(Debug)]
 enum Lines {
     /// To bf16, or of bf16 as it is stored. A step is [`STEP`] lines.
-    Rounded(Vec<Line>),
+    Rounded(Numbers<Line>),
     /// Behind the lines of each step stand as many of what they lack.
-    Split(Vec<Line>),
+    Split(Numbers<Line>),
     /// Of f16, as it is stored, to be split when it is used: half the memory, and half of what has to be read.
-    Halves(Vec<Line>),
+    Halves(Numbers<Line>),
     Bytes(Bytes),
 }
 
@@ -41,11 +42,29 @@ impl Tiled {
     }
 
     /// Of a kernel (outputs, depth, taps), as files store it.
-    pub(super) fn of_taps(products: Products, weight: Values<'_>, outputs: usize, depth: usize, taps: usize) -> Self {
+    pub(in crate::kernels) fn of_taps(
+        products: Products,
+        weight: Values<'_>,
+        outputs: usize,
+        depth: usize,
+        taps: usize,
+    ) -> Self {
         assert_eq!(weight.len(), outputs * depth * taps, "a weight of another size than its shape");
         let output = |column: usize| (column < outputs).then_some(column);
         let lines = Lines::new(products, weight, outputs.div_ceil(PANEL), taps, depth, output);
         Self { lines, products, outputs, taps, depth }
+    }
+
+    /// Of what was kept of such a kernel.
+    pub(in crate::kernels) fn kept(
+        products: Products,
+        kept: &Kept,
+        outputs: usize,
+        depth: usize,
+        taps: usize,
+    ) -> Option<Self> {
+        let lines = Lines::kept(products, kept, outputs.div_ceil(PANEL), taps, depth)?;
+        Some(Self { lines, products, outputs, taps, depth })
     }
 
     /// As [`Products::rounds`].
@@ -119,6 +138,12 @@ impl Tiled {
     }
 }
 
+impl Packing for Tiled {
+    fn keep(&self) -> Kept {
+        self.lines.keep()
+    }
+}
+
 /// A matrix (2 · outputs, inputs) and its bias, packed so that each panel holds a tile of outputs and a tile of their gates.
 #[derive(Debug)]
 pub(in crate::kernels) struct TiledGated {
@@ -144,16 +169,42 @@ impl TiledGated {
         inputs: usize,
     ) -> Self {
         assert_eq!(weight.len(), 2 * outputs * inputs, "a weight of another size than its shape");
-        assert_eq!(bias.len(), 2 * outputs, "a bias of another size than its matrix");
         let products = products.into();
-        let panels = outputs.div_ceil(SIDE);
-        let source = |column: usize| {
-            let output = column / PANEL * SIDE + column % SIDE;
-            (output < outputs).then_some(output + column % PANEL / SIDE * outputs)
-        };
-        let lines = Lines::new(products, weight, panels, 1, inputs, source);
-        let bias = (0..panels * PANEL).map(|column| source(column).map_or(0.0, |output| bias[output])).collect();
-        Self { matrix: Tiled { lines, products, outputs: panels * PANEL, taps: 1, depth: inputs }, bias, outputs }
+        let source = |column| Self::source(column, outputs);
+        let lines = Lines::new(products, weight, outputs.div_ceil(SIDE), 1, inputs, source);
+        Self::with(products, lines, bias, outputs, inputs)
+    }
+
+    /// Of what was kept of such a matrix.
+    pub(in crate::kernels) fn kept(
+        products: Products,
+        kept: &Kept,
+        bias: &[f32],
+        outputs: usize,
+        inputs: usize,
+    ) -> Option<Self> {
+        let lines = Lines::kept(products, kept, outputs.div_ceil(SIDE), 1, inputs)?;
+        Some(Self::with(products, lines, bias, outputs, inputs))
+    }
+
+    fn with(products: Products, lines: Lines, bias: &[f32], outputs: usize, inputs: usize) -> Self {
+        assert_eq!(bias.len(), 2 * outputs, "a bias of another size than its matrix");
+        let columns = outputs.div_ceil(SIDE) * PANEL;
+        let of_column = |column| Self::source(column, outputs).map_or(0.0, |output| bias[output]);
+        let bias = (0..columns).map(of_column).collect();
+        Self { matrix: Tiled { lines, products, outputs: columns, taps: 1, depth: inputs }, bias, outputs }
+    }
+
+    /// Which output or gate stands in a column.
+    fn source(column: usize, outputs: usize) -> Option<usize> {
+        let output = column / PANEL * SIDE + column % SIDE;
+        (output < outputs).then_some(output + column % PANEL / SIDE * outputs)
+    }
+}
+
+impl Packing for TiledGated {
+    fn keep(&self) -> Kept {
+        self.matrix.keep()
     }
 }
 
@@ -175,18 +226,49 @@ impl Lines {
         };
         match (parts, weight) {
             (Parts::One, Values::F32(values)) => {
-                Self::Rounded(arrange(values, shape, output, |x| [rounded(x)], as_it_is))
+                Self::Rounded(arrange(values, shape, output, |x| [rounded(x)], as_it_is).into())
             }
             (Parts::One, Values::F16(values)) => {
-                Self::Rounded(arrange(values, shape, output, |x| [x.to_bits()], round_halves))
+                Self::Rounded(arrange(values, shape, output, |x| [x.to_bits()], round_halves).into())
             }
-            (_, Values::Bf16(values)) => Self::Rounded(arrange(values, shape, output, |x| [x.to_bits()], as_it_is)),
-            (Parts::Two, Values::F32(values)) => Self::Split(arrange(values, shape, output, split, as_it_is)),
+            (_, Values::Bf16(values)) => {
+                Self::Rounded(arrange(values, shape, output, |x| [x.to_bits()], as_it_is).into())
+            }
+            (Parts::Two, Values::F32(values)) => Self::Split(arrange(values, shape, output, split, as_it_is).into()),
             (Parts::Two, Values::F16(values)) => {
                 let halves = arrange(values, shape, output, |x| [x.to_bits()], as_it_is);
-                if values.len() > WIDE { Self::Halves(halves) } else { Self::Split(split_steps(&halves)) }
+                if values.len() > WIDE { Self::Halves(halves.into()) } else { Self::Split(split_steps(&halves).into()) }
             }
         }
+    }
+}
+
+impl Lines {
+    /// Those that were kept.
+    fn kept(products: Products, kept: &Kept, panels: usize, taps: usize, depth: usize) -> Option<Self> {
+        let steps = panels * depth.div_ceil(products.depth()) * taps;
+        let is_split = |parts| matches!(products, Products::Bf16(tiling) if tiling.parts == parts);
+        match (kept.form, kept.sections.as_slice()) {
+            (Form::Rounded, [lines]) if !matches!(products, Products::Bytes(_)) => {
+                Numbers::of(lines, steps * STEP).map(Self::Rounded)
+            }
+            (Form::Split, [lines]) if is_split(Parts::Two) => Numbers::of(lines, 2 * steps * STEP).map(Self::Split),
+            (Form::Halves, [lines]) if is_split(Parts::Two) => Numbers::of(lines, steps * STEP).map(Self::Halves),
+            (Form::Bytes, [lines, columns]) if matches!(products, Products::Bytes(_)) => {
+                Bytes::kept(lines, columns, panels, steps).map(Self::Bytes)
+            }
+            _ => None,
+        }
+    }
+
+    fn keep(&self) -> Kept {
+        let (form, sections) = match self {
+            Self::Rounded(lines) => (Form::Rounded, vec![lines.keep()]),
+            Self::Split(lines) => (Form::Split, vec![lines.keep()]),
+            Self::Halves(lines) => (Form::Halves, vec![lines.keep()]),
+            Self::Bytes(bytes) => (Form::Bytes, bytes.keep()),
+        };
+        Kept { form, sections }
     }
 }
 

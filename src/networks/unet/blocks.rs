@@ -1,9 +1,8 @@
 use super::config::{Level, Middle, UNetConfig};
 use super::transformer::{KeysAndValues, Sizes, Transformer};
-use crate::kernels::{Conv2d, Padding, concatenate};
+use crate::kernels::{Conv2d, Padding, Weights, concatenate};
 use crate::networks::resnet::{Groups, Resnet};
 use candle_core::{Result, Tensor};
-use candle_nn::VarBuilder;
 
 /// What every block is told.
 #[derive(Clone, Copy)]
@@ -37,7 +36,7 @@ fn transformers(
     config: &UNetConfig,
     level: &Level,
     layers: &[usize],
-    weights: &VarBuilder<'_>,
+    weights: &Weights<'_>,
 ) -> Result<Vec<Transformer>> {
     let sizes = |layers: usize| Sizes {
         channels: level.channels,
@@ -62,7 +61,7 @@ pub(super) struct DownBlock {
 }
 
 impl DownBlock {
-    pub(super) fn new(config: &UNetConfig, index: usize, weights: &VarBuilder<'_>) -> Result<Self> {
+    pub(super) fn new(config: &UNetConfig, index: usize, weights: &Weights<'_>) -> Result<Self> {
         let level = &config.levels[index];
         let (channels, time) = (level.channels, Some(time_width(config)));
         let entering = if index == 0 { channels } else { config.levels[index - 1].channels };
@@ -113,7 +112,7 @@ pub(super) struct MidBlock {
 }
 
 impl MidBlock {
-    pub(super) fn new(config: &UNetConfig, weights: &VarBuilder<'_>) -> Result<Self> {
+    pub(super) fn new(config: &UNetConfig, weights: &Weights<'_>) -> Result<Self> {
         let level = &config.levels[config.levels.len() - 1];
         let (resnets, layers) = match config.middle {
             Middle::Nothing => (0, 0),
@@ -157,7 +156,7 @@ pub(super) struct UpBlock {
 
 impl UpBlock {
     /// `index` counts from the coarsest level.
-    pub(super) fn new(config: &UNetConfig, index: usize, weights: &VarBuilder<'_>) -> Result<Self> {
+    pub(super) fn new(config: &UNetConfig, index: usize, weights: &Weights<'_>) -> Result<Self> {
         let from_coarsest = |index: usize| &config.levels[config.levels.len() - 1 - index.min(config.levels.len() - 1)];
         let level = from_coarsest(index);
         let entering = from_coarsest(index.saturating_sub(1)).channels;

@@ -4,10 +4,9 @@
 use super::Words;
 use super::config::UNetConfig;
 use super::encoder::{Encoder, Seen};
-use crate::kernels::{Activation, Conv2d, Linear, Padding, to_channels_last};
+use crate::kernels::{Activation, Conv2d, Linear, Padding, Weights, to_channels_last};
 use crate::networks::fields::{ConfigError, Fields};
 use candle_core::{Result, Tensor};
-use candle_nn::VarBuilder;
 use serde_json::json;
 
 /// What a `ControlNet`'s config.json decides. Absent fields have the defaults of diffusers' `ControlNetModel`.
@@ -87,7 +86,7 @@ pub struct ControlNet {
 
 impl ControlNet {
     /// Reads the weights.
-    pub fn new(config: &ControlNetConfig, weights: VarBuilder<'_>) -> Result<Self> {
+    pub fn new(config: &ControlNetConfig, weights: Weights<'_>) -> Result<Self> {
         let zero = |channels: usize, name: String| Linear::from_pointwise_conv(channels, channels, weights.pp(name));
         let coarsest = config.encoder.levels.last().map_or(0, |level| level.channels);
         Ok(Self {
@@ -168,7 +167,7 @@ struct Embedding {
 }
 
 impl Embedding {
-    fn new(config: &ControlNetConfig, weights: &VarBuilder<'_>) -> Result<Self> {
+    fn new(config: &ControlNetConfig, weights: &Weights<'_>) -> Result<Self> {
         let channels = &config.embedding_channels;
         let mut convs = vec![Conv2d::new(config.conditioning_channels, channels[0], 3, weights.pp("conv_in"))?];
         for (index, pair) in channels.windows(2).enumerate() {

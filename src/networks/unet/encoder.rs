@@ -1,9 +1,8 @@
 use super::blocks::{BlockWords, DownBlock, MidBlock, Signal, time_width};
 use super::config::{Addition, UNetConfig};
 use super::{About, Words, side_by_side};
-use crate::kernels::{Activation, Conv2d, Linear, to_channels_last};
+use crate::kernels::{Activation, Conv2d, Linear, Weights, to_channels_last};
 use candle_core::{Result, Tensor};
-use candle_nn::VarBuilder;
 
 /// The way down and the middle: what a U-Net and its `ControlNet`s have alike.
 #[derive(Clone, Debug)]
@@ -31,7 +30,7 @@ pub(super) struct Seen {
 }
 
 impl Encoder {
-    pub(super) fn new(config: &UNetConfig, weights: &VarBuilder<'_>) -> Result<Self> {
+    pub(super) fn new(config: &UNetConfig, weights: &Weights<'_>) -> Result<Self> {
         let (channels, time) = (config.levels[0].channels, weights.pp("time_embedding"));
         Ok(Self {
             conv_in: Conv2d::new(config.in_channels, channels, config.conv_in_kernel, weights.pp("conv_in"))?,
@@ -123,7 +122,7 @@ impl Encoder {
     }
 }
 
-fn about(addition: Addition, width: usize, weights: &VarBuilder<'_>) -> Result<(Linear, Linear)> {
+fn about(addition: Addition, width: usize, weights: &Weights<'_>) -> Result<(Linear, Linear)> {
     let weights = weights.pp("add_embedding");
     let enter = Linear::new(addition.inputs, width, weights.pp("linear_1"))?;
     Ok((enter, Linear::new(width, width, weights.pp("linear_2"))?))

@@ -8,10 +8,9 @@ mod controlnet;
 mod encoder;
 mod transformer;
 
-use crate::kernels::{Activation, Conv2d, GroupNorm, by_items, to_channels_first};
+use crate::kernels::{Activation, Conv2d, GroupNorm, Weights, by_items, to_channels_first};
 use blocks::{BlockWords, Signal, UpBlock};
 use candle_core::{Device, Result, Tensor};
-use candle_nn::VarBuilder;
 pub use config::{Addition, Level, Middle, UNetConfig};
 pub use controlnet::{Control, ControlNet, ControlNetConfig};
 use encoder::Encoder;
@@ -73,7 +72,7 @@ impl Words {
 
 impl UNet {
     /// Reads the weights.
-    pub fn new(config: &UNetConfig, weights: VarBuilder<'_>) -> Result<Self> {
+    pub fn new(config: &UNetConfig, weights: Weights<'_>) -> Result<Self> {
         let channels = config.levels[0].channels;
         Ok(Self {
             encoder: Encoder::new(config, &weights)?,

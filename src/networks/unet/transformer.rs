@@ -1,6 +1,5 @@
-use crate::kernels::{Activation, GatedLinear, GroupNorm, LayerNorm, Linear, Mask, Merging, attention};
+use crate::kernels::{Activation, GatedLinear, GroupNorm, LayerNorm, Linear, Mask, Merging, Weights, attention};
 use candle_core::{Result, Tensor};
-use candle_nn::VarBuilder;
 
 /// The sizes of a [`Transformer`].
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +22,7 @@ pub(super) struct Transformer {
 }
 
 impl Transformer {
-    pub(super) fn new(sizes: Sizes, weights: &VarBuilder<'_>) -> Result<Self> {
+    pub(super) fn new(sizes: Sizes, weights: &Weights<'_>) -> Result<Self> {
         let channels = sizes.channels;
         let projection = |name| {
             let weights = weights.pp(name);
@@ -91,7 +90,7 @@ struct Block {
 }
 
 impl Block {
-    fn new(sizes: Sizes, weights: &VarBuilder<'_>) -> Result<Self> {
+    fn new(sizes: Sizes, weights: &Weights<'_>) -> Result<Self> {
         let channels = sizes.channels;
         let norm = |name| LayerNorm::new(channels, 1e-5, weights.pp(name));
         Ok(Self {
@@ -145,7 +144,7 @@ struct Attention {
 }
 
 impl Attention {
-    fn new(sizes: Sizes, seen_width: usize, weights: &VarBuilder<'_>) -> Result<Self> {
+    fn new(sizes: Sizes, seen_width: usize, weights: &Weights<'_>) -> Result<Self> {
         let channels = sizes.channels;
         Ok(Self {
             query: Linear::new_without_bias(channels, channels, weights.pp("to_q"))?,

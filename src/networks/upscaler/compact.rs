@@ -1,7 +1,6 @@
 use super::CompactConfig;
-use crate::kernels::{Conv2d, Rectifier, enlarged, pixel_shuffle};
+use crate::kernels::{Conv2d, Rectifier, Weights, enlarged, pixel_shuffle};
 use candle_core::{Result, Tensor};
-use candle_nn::VarBuilder;
 
 /// What is added to the enlarged picture comes of 3×3 convolutions at the picture's own size, the last of which has a channel for
 /// each pixel of the square that a pixel becomes. Laid out as Real-ESRGAN's `SRVGGNetCompact` with `PReLU`.
@@ -13,7 +12,7 @@ pub struct Compact {
 }
 
 impl Compact {
-    pub(super) fn new(config: &CompactConfig, weights: &VarBuilder<'_>) -> Result<Self> {
+    pub(super) fn new(config: &CompactConfig, weights: &Weights<'_>) -> Result<Self> {
         let features = config.features;
         let weights = |index: usize| weights.pp(format!("body.{index}"));
         let layers = (0..=config.convolutions).map(|layer| {

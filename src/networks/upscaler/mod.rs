@@ -6,8 +6,8 @@ mod compact;
 mod config;
 mod rrdb;
 
+use crate::kernels::Weights;
 use candle_core::{Result, Tensor};
-use candle_nn::VarBuilder;
 use compact::Compact;
 pub use config::{CompactConfig, NotAnUpscaler, RrdbConfig, Shapes, Spelling, UpscalerConfig};
 use rrdb::Rrdb;
@@ -23,7 +23,7 @@ pub enum UpscalerNetwork {
 
 impl UpscalerNetwork {
     /// Reads the weights.
-    pub fn new(config: &UpscalerConfig, weights: VarBuilder<'_>) -> Result<Self> {
+    pub fn new(config: &UpscalerConfig, weights: Weights<'_>) -> Result<Self> {
         Ok(match config {
             UpscalerConfig::Compact(config) => Self::Compact(Compact::new(config, &weights)?),
             UpscalerConfig::Rrdb(config) => Self::Rrdb(Box::new(Rrdb::new(config, &weights)?)),

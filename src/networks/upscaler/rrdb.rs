@@ -1,7 +1,6 @@
 use super::{RrdbConfig, Spelling};
-use crate::kernels::{Conv2d, Rectifier, concatenate, pixel_unshuffle};
+use crate::kernels::{Conv2d, Rectifier, Weights, concatenate, pixel_unshuffle};
 use candle_core::{Result, Tensor};
-use candle_nn::VarBuilder;
 
 /// How much of what a block found is added to its input.
 const SHARE: f64 = 0.2;
@@ -23,7 +22,7 @@ pub struct Rrdb {
 }
 
 impl Rrdb {
-    pub(super) fn new(config: &RrdbConfig, weights: &VarBuilder<'_>) -> Result<Self> {
+    pub(super) fn new(config: &RrdbConfig, weights: &Weights<'_>) -> Result<Self> {
         let &RrdbConfig { spelling, features, growth, doublings, unshuffle, .. } = config;
         let conv = |name: String, inputs, outputs| Conv2d::new(inputs, outputs, 3, weights.pp(name));
         let blocks = (0..config.blocks).map(|block| {
@@ -81,7 +80,7 @@ impl Dense {
         place: (usize, usize),
         features: usize,
         growth: usize,
-        weights: &VarBuilder<'_>,
+        weights: &Weights<'_>,
     ) -> Result<Self> {
         let conv = |index: usize, outputs| {
             Conv2d::new(features + (index - 1) * growth, outputs, 3, weights.pp(spelling.dense(place, index)))

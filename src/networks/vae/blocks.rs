@@ -1,11 +1,10 @@
 use super::bands::{Rows, through_conv, through_resnet};
 use super::config::AutoencoderKlConfig;
 use super::{GoesOn, check};
-use crate::kernels::{Activation, Conv2d, GroupNorm, Linear, Mask, Padding, attention};
+use crate::kernels::{Activation, Conv2d, GroupNorm, Linear, Mask, Padding, Weights, attention};
 use crate::memory::{available_memory, give_back_freed_memory};
 use crate::networks::resnet::{Groups, Resnet};
 use candle_core::{Result, Tensor};
-use candle_nn::VarBuilder;
 
 /// Added to variances; fixed in diffusers.
 const EPSILON: f64 = 1e-6;
@@ -19,7 +18,7 @@ fn resnets(
     entering: usize,
     channels: usize,
     count: usize,
-    weights: &VarBuilder<'_>,
+    weights: &Weights<'_>,
 ) -> Result<Vec<Resnet>> {
     (0..count)
         .map(|layer| {
@@ -29,7 +28,7 @@ fn resnets(
         .collect()
 }
 
-fn out_norm(config: &AutoencoderKlConfig, channels: usize, weights: &VarBuilder<'_>) -> Result<GroupNorm> {
+fn out_norm(config: &AutoencoderKlConfig, channels: usize, weights: &Weights<'_>) -> Result<GroupNorm> {
     GroupNorm::new(config.norm_num_groups, channels, EPSILON, Activation::Silu, weights.pp("conv_norm_out"))
 }
 
@@ -46,7 +45,7 @@ pub(super) struct Encoder {
 }
 
 impl Encoder {
-    pub(super) fn new(config: &AutoencoderKlConfig, weights: &VarBuilder<'_>) -> Result<Self> {
+    pub(super) fn new(config: &AutoencoderKlConfig, weights: &Weights<'_>) -> Result<Self> {
         let channels = &config.block_out_channels;
         let coarsest = channels[channels.len() - 1];
         let levels = (0..channels.len()).map(|index| {
@@ -141,7 +140,7 @@ pub(super) struct Decoder {
 }
 
 impl Decoder {
-    pub(super) fn new(config: &AutoencoderKlConfig, weights: &VarBuilder<'_>) -> Result<Self> {
+    pub(super) fn new(config: &AutoencoderKlConfig, weights: &Weights<'_>) -> Result<Self> {
         let channels: Vec<usize> = config.block_out_channels.iter().rev().copied().collect();
         let finest = channels[channels.len() - 1];
         let levels = (0..channels.len()).map(|index| {
@@ -224,7 +223,7 @@ struct MidBlock {
 }
 
 impl MidBlock {
-    fn new(config: &AutoencoderKlConfig, channels: usize, weights: &VarBuilder<'_>) -> Result<Self> {
+    fn new(config: &AutoencoderKlConfig, channels: usize, weights: &Weights<'_>) -> Result<Self> {
         let resnet = |name| Resnet::new(channels, channels, groups(config), None, &weights.pp(name));
         let attention =
             config.mid_block_add_attention.then(|| Attention::new(config, channels, &weights.pp("attentions.0")));
@@ -255,7 +254,7 @@ struct Attention {
 
 impl Attention {
     /// Reads the names of today, or those of diffusers before 0.18.
-    fn new(config: &AutoencoderKlConfig, channels: usize, weights: &VarBuilder<'_>) -> Result<Self> {
+    fn new(config: &AutoencoderKlConfig, channels: usize, weights: &Weights<'_>) -> Result<Self> {
         let old = weights.contains_tensor("query.weight");
         let linear = |today, before| Linear::new(channels, channels, weights.pp(if old { before } else { today }));
         Ok(Self {
@@ -287,7 +286,7 @@ impl Attention {
 mod tests {
     use super::*;
     use candle_core::{DType, Device};
-    use candle_nn::{Init, VarMap};
+    use candle_nn::{Init, VarBuilder, VarMap};
     use std::sync::atomic::{AtomicBool, Ordering};
 
     /// A VAE of random weights, wide enough that its products are made by tiles where there are some.
@@ -321,7 +320,7 @@ mod tests {
     #[test]
     fn a_picture_in_bands_has_the_bytes_of_the_whole() {
         let weights = VarMap::new();
-        let builder = VarBuilder::from_varmap(&weights, DType::F32, &Device::Cpu);
+        let builder = Weights::from(VarBuilder::from_varmap(&weights, DType::F32, &Device::Cpu));
         let (_, _) = (
             Decoder::new(&config(), &builder.pp("decoder")).unwrap(),
             Encoder::new(&config(), &builder.pp("encoder")).unwrap(),
@@ -329,7 +328,7 @@ mod tests {
         // What is trained is candle's; what was is not. A builder makes all of it zeros.
         let still =
             weights.data().lock().unwrap().iter().map(|(name, of)| (name.clone(), weights_like(name, of))).collect();
-        let still = VarBuilder::from_tensors(still, DType::F32, &Device::Cpu);
+        let still = Weights::from(VarBuilder::from_tensors(still, DType::F32, &Device::Cpu));
         let (decoder, encoder) = (
             Decoder::new(&config(), &still.pp("decoder")).unwrap(),
             Encoder::new(&config(), &still.pp("encoder")).unwrap(),

@@ -8,10 +8,9 @@ mod blocks;
 mod config;
 mod tiny;
 
-use crate::kernels::{Conv2d, activations, to_channels_first, to_channels_last};
+use crate::kernels::{Conv2d, Weights, activations, to_channels_first, to_channels_last};
 use blocks::{Decoder, Encoder};
 use candle_core::{Result, Tensor};
-use candle_nn::VarBuilder;
 pub use config::AutoencoderKlConfig;
 pub use tiny::{AutoencoderTiny, AutoencoderTinyConfig};
 
@@ -130,7 +129,7 @@ pub struct AutoencoderKl {
 
 impl AutoencoderKl {
     /// Reads the weights.
-    pub fn new(config: &AutoencoderKlConfig, weights: VarBuilder<'_>) -> Result<Self> {
+    pub fn new(config: &AutoencoderKlConfig, weights: Weights<'_>) -> Result<Self> {
         let channels = config.latent_channels;
         let quant = config.use_quant_conv.then(|| Conv2d::new(2 * channels, 2 * channels, 1, weights.pp("quant_conv")));
         let post_quant =

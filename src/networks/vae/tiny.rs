@@ -1,10 +1,9 @@
 //! A small encoder and decoder that were taught to do what a large pair does, for a fraction of its time and memory: TAESD (Ollin Boer
 //! Bohan 2023, madebyollin/taesd), laid out and named as diffusers' `AutoencoderTiny`. Its latents are scaled already.
 
-use crate::kernels::{Conv2d, Padding, Rectifier, to_channels_first, to_channels_last};
+use crate::kernels::{Conv2d, Padding, Rectifier, Weights, to_channels_first, to_channels_last};
 use crate::networks::fields::{ConfigError, Fields};
 use candle_core::{Result, Tensor};
-use candle_nn::VarBuilder;
 use serde_json::json;
 
 /// How far latents reach: what is beyond is bent back by a hyperbolic tangent.
@@ -75,7 +74,7 @@ pub struct AutoencoderTiny {
 
 impl AutoencoderTiny {
     /// Reads the weights of the decoder and, if the config has one, of the encoder, each by the numbers of its layers.
-    pub fn new(config: &AutoencoderTinyConfig, encoder: VarBuilder<'_>, decoder: VarBuilder<'_>) -> Result<Self> {
+    pub fn new(config: &AutoencoderTinyConfig, encoder: Weights<'_>, decoder: Weights<'_>) -> Result<Self> {
         let down =
             |(width, blocks): &(usize, Vec<usize>)| Layers::down(*width, blocks, config.latent_channels, &encoder);
         Ok(Self {
@@ -121,7 +120,7 @@ enum Layer {
 }
 
 impl Layers {
-    fn down(width: usize, blocks: &[usize], latent_channels: usize, weights: &VarBuilder<'_>) -> Result<Self> {
+    fn down(width: usize, blocks: &[usize], latent_channels: usize, weights: &Weights<'_>) -> Result<Self> {
         let mut layers = vec![Layer::Conv(Conv2d::new(3, width, 3, weights.pp(0))?)];
         for (level, count) in blocks.iter().enumerate() {
             if level > 0 {
@@ -136,7 +135,7 @@ impl Layers {
         Ok(Self { layers, rectifier: Rectifier::leaky(width, 0.0, weights)? })
     }
 
-    fn up(config: &AutoencoderTinyConfig, weights: &VarBuilder<'_>) -> Result<Self> {
+    fn up(config: &AutoencoderTinyConfig, weights: &Weights<'_>) -> Result<Self> {
         let width = config.width;
         let mut layers =
             vec![Layer::Conv(Conv2d::new(config.latent_channels, width, 3, weights.pp(0))?), Layer::Rectify];
@@ -180,7 +179,7 @@ impl Layers {
 }
 
 /// diffusers' `AutoencoderTinyBlock`.
-fn block(width: usize, weights: &VarBuilder<'_>) -> Result<Layer> {
+fn block(width: usize, weights: &Weights<'_>) -> Result<Layer> {
     let conv = |number: usize| Conv2d::new(width, width, 3, weights.pp(format!("conv.{number}")));
     Ok(Layer::Block([conv(0)?, conv(2)?, conv(4)?]))
 }

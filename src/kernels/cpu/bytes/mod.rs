@@ -10,6 +10,7 @@ mod multiply;
 
 pub(in crate::kernels) use multiply::Kind;
 
+use super::kept::{Numbers, Section};
 use super::packed::Values;
 use super::rounding::Number;
 use super::tiles::{Line, PANEL, SIDE, STEP, Sums};
@@ -146,10 +147,19 @@ impl Levels {
 /// A weight in panels of [`PANEL`] outputs: panel, tile of the depth, tap, tile of the outputs.
 #[derive(Debug)]
 pub(super) struct Bytes {
-    lines: Vec<Line>,
-    /// Of each column: what a byte counts, and the sum of all bytes.
-    columns: Vec<(f32, i32)>,
+    lines: Numbers<Line>,
+    columns: Numbers<Column>,
     steps: usize,
+}
+
+/// What is known of a column.
+#[derive(Clone, Copy, Debug, Default, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+struct Column {
+    /// What a byte counts.
+    step: f32,
+    /// The sum of all bytes.
+    total: i32,
 }
 
 impl Bytes {
@@ -163,7 +173,7 @@ impl Bytes {
         let (tiles, of_output) = (depth.div_ceil(DEPTH), depth * taps);
         let steps = tiles * taps;
         let mut lines = super::shared::zeros::<Line>(panels * steps * STEP);
-        let mut columns = vec![(0.0, 0); panels * PANEL];
+        let mut columns = vec![Column::default(); panels * PANEL];
         let of_panels = lines.par_chunks_mut((steps * STEP).max(1)).zip(columns.par_chunks_mut(PANEL));
         of_panels.enumerate().for_each(|(panel, (lines, columns))| {
             // Columns without an output and channels beyond the last stay zeros.
@@ -187,7 +197,17 @@ impl Bytes {
                 }
             }
         });
-        Self { lines, columns, steps }
+        Self { lines: lines.into(), columns: columns.into(), steps }
+    }
+
+    /// Those that were kept: `steps` of all panels.
+    pub(super) fn kept(lines: &Section, columns: &Section, panels: usize, steps: usize) -> Option<Self> {
+        let (lines, columns) = (Numbers::of(lines, steps * STEP)?, Numbers::of(columns, panels * PANEL)?);
+        Some(Self { lines, columns, steps: steps / panels.max(1) })
+    }
+
+    pub(super) fn keep(&self) -> Vec<Section> {
+        vec![self.lines.keep(), self.columns.keep()]
     }
 
     /// Some steps of a panel.
@@ -203,7 +223,7 @@ impl Bytes {
 }
 
 struct Widen<'a, L> {
-    columns: &'a [(f32, i32); PANEL],
+    columns: &'a [Column; PANEL],
     levels: L,
     sums: &'a mut Sums,
 }
@@ -213,7 +233,7 @@ impl<L: Iterator<Item = Levels>> WithSimd for Widen<'_, L> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let (steps, totals) = (self.columns.map(|(step, _)| step), self.columns.map(|(_, total)| total));
+        let (steps, totals) = (self.columns.map(|column| column.step), self.columns.map(|column| column.total));
         for (sums, levels) in self.sums.0.iter_mut().zip(self.levels) {
             let zero = i32::from(levels.zero);
             for ((sum, step), total) in sums.iter_mut().zip(&steps).zip(&totals) {
@@ -223,30 +243,30 @@ impl<L: Iterator<Item = Levels>> WithSimd for Widen<'_, L> {
     }
 }
 
-/// Makes an output's numbers into multiples of a 127th of the largest; gives what a byte counts, and the sum of all bytes.
+/// Makes an output's numbers into multiples of a 127th of the largest.
 struct Count<'a> {
     numbers: &'a [f32],
     bytes: &'a mut [i8],
 }
 
 impl WithSimd for Count<'_> {
-    type Output = (f32, i32);
+    type Output = Column;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> (f32, i32) {
+    fn with_simd<S: Simd>(self, _: S) -> Column {
         let Reach { least, greatest, nothing } = Reach::of(self.numbers);
         if !nothing.is_finite() {
-            return (f32::NAN, 0);
+            return Column { step: f32::NAN, total: 0 };
         }
         let step = greatest.max(-least) / 127.0;
         if step < f32::MIN_POSITIVE {
-            return (0.0, 0);
+            return Column::default();
         }
         let per_step = step.recip();
         for (byte, x) in self.bytes.iter_mut().zip(self.numbers) {
             *byte = (x * per_step + WHOLE).to_bits() as i8;
         }
-        (step, self.bytes.iter().map(|byte| i32::from(*byte)).sum())
+        Column { step, total: self.bytes.iter().map(|byte| i32::from(*byte)).sum() }
     }
 }
 

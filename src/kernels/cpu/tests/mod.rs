@@ -9,6 +9,7 @@ use proptest::test_runner::Config;
 mod by_tiles;
 mod bytes;
 mod functions;
+mod kept;
 
 /// Fewer cases where `narrower_vectors_pass_the_same_tests` runs them all again.
 fn config() -> Config {
