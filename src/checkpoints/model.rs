@@ -435,3 +435,45 @@ impl Parts {
         self.layers.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+    use std::time::{Duration, SystemTime};
+
+    /// The file of packed weights in a folder, once it is there.
+    fn kept_in(folder: &Path) -> PathBuf {
+        for _ in 0..3000 {
+            let mut files = folder.read_dir().into_iter().flatten().map(|entry| entry.unwrap().path());
+            if let Some(file) = files.find(|path| path.extension().is_some_and(|ending| ending == "packed")) {
+                return file;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("nothing was kept");
+    }
+
+    #[test]
+    fn the_layers_that_loras_change_are_known_of_a_network_that_was_kept() {
+        let home = tempfile::tempdir().unwrap();
+        let bozzetto = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models/bozzetto");
+        let packed = PackedFolder::new(home.path().to_owned(), Some(1)).with_least(1);
+        let layers = || {
+            let parts = Parts::open(&bozzetto, &Device::Cpu, Precision::F32).unwrap();
+            let parts = Parts { packed: Some(packed.clone()), ..parts };
+            parts.unet().unwrap();
+            let mut layers = parts.layers();
+            layers.sort_by(|one, other| one.names.cmp(&other.names));
+            layers
+        };
+        let of_files = layers();
+        let file = kept_in(home.path());
+        let before = SystemTime::now() - Duration::from_secs(1000);
+        std::fs::File::options().append(true).open(&file).unwrap().set_modified(before).unwrap();
+        assert_eq!(layers(), of_files);
+        assert!(of_files.len() > 50, "{} layers", of_files.len());
+        let used = file.metadata().unwrap().modified().unwrap();
+        assert!(used > before + Duration::from_secs(500), "what was kept was not used");
+    }
+}
