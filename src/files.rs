@@ -65,6 +65,55 @@ pub fn save_new(path: &Path, bytes: &[u8]) -> Result<(), SaveError> {
         .map_err(of(path))
 }
 
+/// As [`save_new`], for what is written piece by piece: more than is to be in memory twice.
+pub(crate) fn save_new_by(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), SaveError> {
+    let save = || {
+        let (mut file, folder) = made_beside(path)?;
+        write(file.as_file_mut())?;
+        file.as_file().sync_all()?;
+        file.persist_noclobber(path).map_err(|e| e.error)?;
+        sync_folder(folder);
+        Ok(())
+    };
+    save().map_err(of(path))
+}
+
+/// Whether a file is one that was being written when the program, or the machine, was ended.
+pub(crate) fn is_unfinished(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    name.starts_with(PREFIX.as_bytes()) && name.ends_with(SUFFIX.as_bytes())
+}
+
+/// How many bytes the user can still write to the disk that a folder lies on; `None` where the system does not tell.
+pub(crate) fn free_on_disk(folder: &Path) -> Option<u64> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStrExt;
+        let path = std::ffi::CString::new(folder.as_os_str().as_bytes()).ok()?;
+        let mut about = std::mem::MaybeUninit::<libc::statvfs>::zeroed();
+        #[expect(unsafe_code, reason = "it is a function of C that the standard library does not have")]
+        // SAFETY: the path ends in a zero, and there is room for what is told; that is numbers alone, of which all may be zero.
+        let about = unsafe {
+            if libc::statvfs(path.as_ptr(), about.as_mut_ptr()) != 0 {
+                return None;
+            }
+            about.assume_init()
+        };
+        of_blocks(about.f_bavail, about.f_frsize)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = folder;
+        None
+    }
+}
+
+/// How many bytes so many blocks are, whatever numbers a system counts them by.
+#[cfg(unix)]
+fn of_blocks(count: impl TryInto<u64>, size: impl TryInto<u64>) -> Option<u64> {
+    count.try_into().ok()?.checked_mul(size.try_into().ok()?)
+}
+
 /// Files that come to be together: each is written aside, and they get their names when all of them are on the disk. For many it is one
 /// request to the disk instead of two for each.
 #[derive(Debug, Default)]
@@ -132,23 +181,32 @@ fn sync_file_system(folder: &Path) -> io::Result<()> {
     }
 }
 
+/// How the names of temporary files begin and end.
+const PREFIX: &str = ".";
+const SUFFIX: &str = ".part";
+
 /// The bytes in a temporary file next to where they shall go, synced or not, which deletes itself unless it gets a name.
 fn written_beside<'a>(path: &'a Path, bytes: &[u8], is_synced: bool) -> io::Result<(NamedTempFile, &'a Path)> {
+    let (mut file, folder) = made_beside(path)?;
+    file.write_all(bytes)?;
+    if is_synced {
+        file.as_file().sync_all()?;
+    }
+    Ok((file, folder))
+}
+
+/// A temporary file, with nothing in it yet, in the folder where it shall get this name.
+fn made_beside(path: &Path) -> io::Result<(NamedTempFile, &Path)> {
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
     make_folder(folder)?;
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".").suffix(".part");
+    builder.prefix(PREFIX).suffix(SUFFIX);
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    if is_synced {
-        file.as_file().sync_all()?;
-    }
-    Ok((file, folder))
+    Ok((builder.tempfile_in(folder)?, folder))
 }
 
 /// Makes a folder and those above it. A file in its place is called what it is, not a folder that exists already.
@@ -213,6 +271,34 @@ mod tests {
         assert_eq!(error.source.kind(), ErrorKind::AlreadyExists);
         assert_eq!(std::fs::read(&path).unwrap(), b"first");
         assert_eq!(names_in(dir.path()), ["a"]);
+    }
+
+    #[test]
+    fn what_is_written_in_pieces_has_its_name_when_it_is_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("folder/a");
+        let write = |file: &mut File| {
+            file.write_all(b"one ")?;
+            let aside: Vec<_> = names_in(&dir.path().join("folder"));
+            assert!(aside.len() == 1 && is_unfinished(Path::new(&aside[0])), "{aside:?}");
+            file.write_all(b"two")
+        };
+        save_new_by(&path, write).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"one two");
+        assert!(!is_unfinished(&path));
+        let error = save_new_by(&dir.path().join("folder/b"), |_| Err(ErrorKind::StorageFull.into())).unwrap_err();
+        assert_eq!(error.source.kind(), ErrorKind::StorageFull);
+        assert_eq!(save_new_by(&path, |_| Ok(())).unwrap_err().source.kind(), ErrorKind::AlreadyExists);
+        assert_eq!(names_in(&dir.path().join("folder")), ["a"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_disk_has_room_and_one_that_is_not_there_has_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let free = free_on_disk(dir.path()).unwrap();
+        assert!((1 << 20..1 << 60).contains(&free), "{free} bytes");
+        assert_eq!(free_on_disk(&dir.path().join("gone")), None);
     }
 
     #[test]

@@ -16,23 +16,38 @@ pub struct NoRoom {
 pub fn available_memory() -> Option<u64> {
     let about = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = about.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let free = line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)?;
+    let free = kibibytes(line)?;
+    // What is in use of mapped files could be dropped, and is counted as free; but it would be read again at once.
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mapped = mapped_files(&status).unwrap_or_default();
+    let free = free.saturating_sub(mapped);
     let of_groups = std::fs::read_to_string("/proc/self/cgroup").ok().and_then(|groups| {
         let group = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
-        within_limits(Path::new("/sys/fs/cgroup"), Path::new(group))
+        within_limits(Path::new("/sys/fs/cgroup"), Path::new(group), mapped)
     });
     Some(of_groups.map_or(free, |of_groups| of_groups.min(free)))
 }
 
-/// What the limits of a control group and of those around it leave; `None` where there is none.
-fn within_limits(root: &Path, group: &Path) -> Option<u64> {
+/// The bytes of a number in files of the system's, as `   12 kB`.
+fn kibibytes(number: &str) -> Option<u64> {
+    number.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
+/// From proc(5)'s status of a process: the bytes in memory of the files that it has mapped.
+fn mapped_files(status: &str) -> Option<u64> {
+    kibibytes(status.lines().find_map(|line| line.strip_prefix("RssFile:"))?)
+}
+
+/// What the limits of a control group and of those around it leave, where so many bytes of files are mapped; `None` where there is none.
+fn within_limits(root: &Path, group: &Path, mapped: u64) -> Option<u64> {
     let left = |group: &Path| {
         let number = |name: &str| std::fs::read_to_string(root.join(group).join(name)).ok()?.trim().parse::<u64>().ok();
         let most = number("memory.max")?;
-        // Files that were read and can be dropped again count as used.
+        // Files that were read and can be dropped again count as used; those that are mapped are.
         let about = std::fs::read_to_string(root.join(group).join("memory.stat")).unwrap_or_default();
         let files = about.lines().find_map(|line| line.strip_prefix("inactive_file ")?.parse::<u64>().ok());
-        Some(most.saturating_sub(number("memory.current")?.saturating_sub(files.unwrap_or_default())))
+        let dropped = files.unwrap_or_default().saturating_sub(mapped);
+        Some(most.saturating_sub(number("memory.current")?.saturating_sub(dropped)))
     };
     group.ancestors().filter_map(left).min()
 }
@@ -71,18 +86,30 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let inner = root.path().join("outer/inner");
         std::fs::create_dir_all(&inner).unwrap();
-        assert_eq!(within_limits(root.path(), Path::new("outer/inner")), None);
+        assert_eq!(within_limits(root.path(), Path::new("outer/inner"), 0), None);
         let write = |folder: &Path, name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
         write(&inner, "memory.max", "max\n");
         write(&inner, "memory.current", "500\n");
-        assert_eq!(within_limits(root.path(), Path::new("outer/inner")), None);
+        assert_eq!(within_limits(root.path(), Path::new("outer/inner"), 0), None);
         let outer = root.path().join("outer");
         write(&outer, "memory.max", "2000\n");
         write(&outer, "memory.current", "1500\n");
         write(&outer, "memory.stat", "anon 1200\ninactive_file 300\n");
-        assert_eq!(within_limits(root.path(), Path::new("outer/inner")), Some(800));
+        assert_eq!(within_limits(root.path(), Path::new("outer/inner"), 0), Some(800));
+        assert_eq!(within_limits(root.path(), Path::new("outer/inner"), 200), Some(600));
+        assert_eq!(within_limits(root.path(), Path::new("outer/inner"), 400), Some(500));
         write(&inner, "memory.max", "600\n");
-        assert_eq!(within_limits(root.path(), Path::new("outer/inner")), Some(100));
+        assert_eq!(within_limits(root.path(), Path::new("outer/inner"), 0), Some(100));
+    }
+
+    #[test]
+    fn how_much_of_mapped_files_is_in_memory_stands_in_the_status_of_a_process() {
+        // proc(5), proc_pid_status.
+        let status =
+            "Name:\tbash\nVmRSS:\t    7160 kB\nRssAnon:\t    1236 kB\nRssFile:\t    5924 kB\nRssShmem:\t       0 kB\n";
+        assert_eq!(mapped_files(status), Some(5924 << 10));
+        assert_eq!(mapped_files("Name:\tbash\nRssFile:\tmany\n"), None);
+        assert_eq!(mapped_files("Name:\tkthreadd\n"), None);
     }
 
     #[test]

@@ -128,7 +128,7 @@ fn the_engine_looks_at_pictures_and_reads_words_through_the_clip_that_is_named()
     let folder = home.path().join("clip/tiny");
     write_folder(&folder, &json, "config.json", "model.safetensors", DType::F32);
     let library = Library::discover(&[home.path().to_owned()]);
-    let client = engine::spawn(library, Priority::Normal, Memory::Plenty, || {});
+    let client = engine::spawn(library, Priority::Normal, Memory::Plenty, None, || {});
     let event = || client.event_within(std::time::Duration::from_secs(20)).unwrap();
     let picture = Arc::new(Picture::filled(Extent::new(16, 9), [10, 200, 90, 255]));
     let look = |id: u64, prompt: &str, cancel: &CancelToken| {

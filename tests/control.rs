@@ -27,7 +27,7 @@ fn shipped() -> (Model, ControlNet) {
 fn shipped_in(precision: Precision) -> (Model, ControlNet) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models/bozzetto");
     let model = Model::load(&folder, &Device::Cpu, precision).unwrap();
-    (model, load_controlnet(&folder.join("controlnet"), &Device::Cpu, precision).unwrap())
+    (model, load_controlnet(&folder.join("controlnet"), &Device::Cpu, precision, None).unwrap())
 }
 
 /// A ring drawn dark on light paper, in the upper right quarter.
@@ -169,6 +169,6 @@ fn controlnets_are_found_beside_models_and_held_against_them() {
 
     std::fs::write(place.path().join("controlnet/edges/diffusion_pytorch_model.safetensors"), [0; 20]).unwrap();
     let folder = place.path().join("controlnet/edges");
-    let error = load_controlnet(&folder, &Device::Cpu, Precision::F32).unwrap_err().to_string();
+    let error = load_controlnet(&folder, &Device::Cpu, Precision::F32, None).unwrap_err().to_string();
     assert!(error.contains("diffusion_pytorch_model.safetensors"), "{error}");
 }

@@ -90,7 +90,7 @@ fn the_same_request_gives_the_same_bytes_and_another_seed_others() {
 fn a_run_that_spares_memory_paints_the_same_and_keeps_no_weights() {
     let mask = Arc::new(Mask::from_coverage(EXTENT, vec![255; EXTENT.area()]).unwrap());
     let from_picture = Request { input: Some(Input::new(Arc::new(test_picture()), 0.5, Some(mask))), ..request() };
-    let model = Model::open(&folder(), None, &Device::Cpu, Precision::F32).unwrap();
+    let model = Model::open(&folder(), None, &Device::Cpu, Precision::F32, None).unwrap();
     let loaded = |model: &Model| [model.texts[0].network.is_loaded(), model.unet.is_loaded(), model.vae.is_loaded()];
     assert_eq!(loaded(&model), [false; 3]);
     for request in [request(), from_picture] {

@@ -217,7 +217,7 @@ fn all_types_of_the_same_numbers_paint_the_same_bytes() {
 fn a_file_that_was_changed_since_it_was_opened_is_refused_until_it_is_opened_anew() {
     let home = tempfile::tempdir().unwrap();
     let path = Tiny::read("sd1").write_file(home.path(), "tiny.safetensors");
-    let model = Model::open(&path, None, &Device::Cpu, Precision::F32).unwrap();
+    let model = Model::open(&path, None, &Device::Cpu, Precision::F32, None).unwrap();
     assert!(model.is_current() && model.texts[0].network.get().is_ok());
     // As long as before, and later.
     let file = std::fs::File::options().write(true).open(&path).unwrap();
@@ -225,7 +225,7 @@ fn a_file_that_was_changed_since_it_was_opened_is_refused_until_it_is_opened_ane
     let error = model.unet.get().unwrap_err().to_string();
     assert!(error.contains("was changed since it was looked at") && error.ends_with("tiny.safetensors"), "{error}");
     assert!(!model.is_current());
-    assert!(Model::open(&path, None, &Device::Cpu, Precision::F32).unwrap().unet.get().is_ok());
+    assert!(Model::open(&path, None, &Device::Cpu, Precision::F32, None).unwrap().unet.get().is_ok());
 }
 
 #[test]

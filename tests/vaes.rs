@@ -166,7 +166,7 @@ fn a_vae_that_was_changed_since_it_was_put_into_a_model_is_refused_until_it_is_p
     let tiny = Tiny::read("sd1");
     let vae = save(&under(&tiny.tensors(), VAE, ""), &home.path().join("fine.safetensors"));
     let path = tiny.write_file(home.path(), "tiny.safetensors");
-    let mut model = Model::open(&path, None, &Device::Cpu, Precision::F32).unwrap();
+    let mut model = Model::open(&path, None, &Device::Cpu, Precision::F32, None).unwrap();
     model.use_vae(Some(&vae)).unwrap();
     assert!(model.has_current_vae() && model.vae.get().is_ok());
     model.vae.give_back();
@@ -203,7 +203,7 @@ fn a_u_net_alone_paints_with_what_another_model_of_its_family_lends() {
                 .collect();
             let stored: Vec<_> = stored.iter().map(|(name, tensor)| (*name, tensor)).collect();
             gguf_file::write(&mut std::fs::File::create(&file).unwrap(), &[], &stored).unwrap();
-            let model = Model::load_with(&file, Some(&lender), &Device::Cpu, Precision::F32).unwrap();
+            let model = Model::load_with(&file, Some(&lender), &Device::Cpu, Precision::F32, None).unwrap();
             assert_eq!(picture(&model), expected, "{}", file.display());
             let error = Model::load(&file, &Device::Cpu, Precision::F32).unwrap_err().to_string();
             assert!(error.contains("no text encoder and no VAE") && error.contains("unet/"), "{error}");
@@ -219,7 +219,8 @@ fn a_u_net_alone_paints_with_what_another_model_of_its_family_lends() {
     assert_eq!(lenders("xl-22"), ["xl-whole"]);
     assert_eq!(lenders("xl-whole"), Vec::<&str>::new());
     let other = home.path().join("xl-whole.safetensors");
-    let of_another = Model::load_with(&home.path().join("unet/sd1-0.gguf"), Some(&other), &Device::Cpu, Precision::F32);
+    let of_another =
+        Model::load_with(&home.path().join("unet/sd1-0.gguf"), Some(&other), &Device::Cpu, Precision::F32, None);
     let error = of_another.unwrap_err().to_string();
     assert!(error.contains("Stable Diffusion XL, not of Stable Diffusion 1"), "{error}");
 }
@@ -251,12 +252,12 @@ fn a_u_net_alone_in_the_names_of_diffusers_is_the_same() {
         let folder = home.path().join(name);
         tiny.write_folder(&folder, Prediction::Epsilon);
         let file = folder.join("unet/diffusion_pytorch_model.safetensors");
-        let model = Model::load_with(&file, Some(&lender), &Device::Cpu, Precision::F32).unwrap();
+        let model = Model::load_with(&file, Some(&lender), &Device::Cpu, Precision::F32, None).unwrap();
         assert_eq!(picture(&model), picture(&load(&lender)), "{name}");
         let mut tensors = candle_core::safetensors::load(&file, &Device::Cpu).unwrap();
         tensors.insert("time_embedding.cond_proj.weight".to_owned(), wave((4, 4), "told", 1.0));
         let told = save(&tensors, &home.path().join("told.safetensors"));
-        let error = Model::load_with(&told, Some(&lender), &Device::Cpu, Precision::F32).unwrap_err().to_string();
+        let error = Model::load_with(&told, Some(&lender), &Device::Cpu, Precision::F32, None).unwrap_err().to_string();
         assert!(error.contains("time_embedding.cond_proj.weight") && error.ends_with("told.safetensors"), "{error}");
     }
 }
@@ -271,7 +272,7 @@ fn steps_are_shown_finely_where_a_tiny_vae_is_at_hand() {
             save(&tensors, &home.path().join("vae_approx/taesd_decoder.safetensors"));
         }
         let library = Library::discover(&[home.path().to_owned()]);
-        let client = engine::spawn(library, Priority::Normal, Memory::Plenty, || ());
+        let client = engine::spawn(library, Priority::Normal, Memory::Plenty, None, || ());
         let request = Box::new(request("blurry", None));
         client.send(Command::Generate(Job::new(JobId(1), request, CancelToken::default())));
         loop {
@@ -291,7 +292,7 @@ fn each_step_is_told_also_where_it_comes_before_the_next_preview_is_wanted() {
     let home = tempfile::tempdir().unwrap();
     Tiny::read("sd1").write_file(home.path(), "tiny.safetensors");
     let library = Library::discover(&[home.path().to_owned()]);
-    let client = engine::spawn(library, Priority::Normal, Memory::Plenty, || ());
+    let client = engine::spawn(library, Priority::Normal, Memory::Plenty, None, || ());
     client.preview_every(Duration::from_hours(1));
     let request = Box::new(request("blurry", None));
     client.send(Command::Generate(Job::new(JobId(1), request, CancelToken::default())));

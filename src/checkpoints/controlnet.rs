@@ -1,7 +1,8 @@
 use super::folder::text_in;
 use super::header::read_places;
-use super::weights::{Weights, weight_files};
-use super::{Error, Precision};
+use super::packed::{Identity, built};
+use super::weights::{Weights, weight_files, weights_and_config};
+use super::{Error, PackedFolder, Precision};
 use crate::networks::{ControlNet, ControlNetConfig};
 use candle_core::Device;
 use std::path::{Path, PathBuf};
@@ -42,11 +43,22 @@ impl ControlNetSummary {
     }
 }
 
-/// Loads a `ControlNet` from its folder, whatever the precision of its weights; `precision` is what it multiplies in.
-pub fn load_controlnet(folder: &Path, device: &Device, precision: Precision) -> Result<ControlNet, Error> {
+/// Loads a `ControlNet` from its folder, whatever the precision of its weights; `precision` is what it multiplies in, and what is packed of it is
+/// kept in `packed`.
+pub fn load_controlnet(
+    folder: &Path,
+    device: &Device,
+    precision: Precision,
+    packed: Option<&PackedFolder>,
+) -> Result<ControlNet, Error> {
     let (config, dtype) = (config(folder)?, precision.dtype(device)?);
+    let keeping = packed.filter(|_| device.is_cpu()).and_then(|packed| {
+        let identity = Identity::of("controlnet", dtype, &weights_and_config(folder, STEM).ok()?)?;
+        packed.keeping(identity, Box::new(|_, _, _| ()))
+    });
     let weights = Weights::open(folder, STEM)?.into_builder(dtype, device);
-    ControlNet::new(&config, weights.into()).map_err(|error| Error::from_candle(&error, folder))
+    built(keeping, weights, |weights| ControlNet::new(&config, weights))
+        .map_err(|error| Error::from_candle(&error, folder))
 }
 
 fn config(folder: &Path) -> Result<ControlNetConfig, Error> {

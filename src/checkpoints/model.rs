@@ -1,13 +1,14 @@
 use super::folder::{STEM, TEXT_STEM};
 use super::held::Held;
 use super::ldm::{SingleFile, UNetNames};
-use super::lora::{self, Adapted, Layer, Lora, LoraWeights, Net, OtherName, TEXT_NETS};
+use super::lora::{self, Adapted, Layer, Lora, LoraWeights, Net, Noted, OtherName, TEXT_NETS};
+use super::packed::{Identity, Keeping, built};
 use super::source::{Configs, Source, Sources, native_extent};
 use super::vae::VaeFile;
-use super::weights;
-use super::{Error, Family, LatentToRgb, Precision, Prediction, Suggestion, Training};
+use super::weights::{Weights, weights_and_config};
+use super::{Error, Family, LatentToRgb, PackedFolder, Precision, Prediction, Suggestion, Training};
 use crate::geom::Extent;
-use crate::networks::{AutoencoderKl, BYTES, ClipText, ClipTextConfig, UNet, UNetConfig, Vae, VaeConfig, Weights};
+use crate::networks::{self, AutoencoderKl, BYTES, ClipText, ClipTextConfig, UNet, UNetConfig, Vae, VaeConfig};
 use crate::prompt::{TaughtWords, Tokenizer};
 use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
@@ -69,12 +70,19 @@ impl Model {
     /// Loads a diffusers folder or a checkpoint in one file, whatever the precision of its weights; `precision` is what the networks
     /// multiply in.
     pub fn load(path: &Path, device: &Device, precision: Precision) -> Result<Self, Error> {
-        Self::load_with(path, None, device, precision)
+        Self::load_with(path, None, device, precision, None)
     }
 
-    /// As [`Self::load`]; what the file lacks, text encoders or VAE, is taken from the model at `lender`.
-    pub fn load_with(path: &Path, lender: Option<&Path>, device: &Device, precision: Precision) -> Result<Self, Error> {
-        let model = Self::described(path, lender, device, precision)?;
+    /// As [`Self::load`]; what the file lacks, text encoders or VAE, is taken from the model at `lender`. What is packed of the weights is kept in
+    /// `packed`.
+    pub fn load_with(
+        path: &Path,
+        lender: Option<&Path>,
+        device: &Device,
+        precision: Precision,
+        packed: Option<&PackedFolder>,
+    ) -> Result<Self, Error> {
+        let model = Self::described(path, lender, device, precision, packed)?;
         for text in &model.texts {
             text.network.get()?;
         }
@@ -85,15 +93,28 @@ impl Model {
 
     /// As [`Self::load_with`], but each network's weights are loaded when it is first used. Only those of the VAE are read now, and given
     /// back: it is the last to be used, and what is wrong with it should not be found out after a picture's work.
-    pub fn open(path: &Path, lender: Option<&Path>, device: &Device, precision: Precision) -> Result<Self, Error> {
-        let model = Self::described(path, lender, device, precision)?;
+    pub fn open(
+        path: &Path,
+        lender: Option<&Path>,
+        device: &Device,
+        precision: Precision,
+        packed: Option<&PackedFolder>,
+    ) -> Result<Self, Error> {
+        let model = Self::described(path, lender, device, precision, packed)?;
         model.vae.once_loaded()?;
         Ok(model)
     }
 
     /// Without weights.
-    fn described(path: &Path, lender: Option<&Path>, device: &Device, precision: Precision) -> Result<Self, Error> {
-        let parts = Arc::new(Parts::open_with(path, lender, device, precision)?);
+    fn described(
+        path: &Path,
+        lender: Option<&Path>,
+        device: &Device,
+        precision: Precision,
+        packed: Option<&PackedFolder>,
+    ) -> Result<Self, Error> {
+        let parts = Parts::open_with(path, lender, device, precision)?;
+        let parts = Arc::new(Parts { packed: packed.cloned(), ..parts });
         let configs = &parts.configs;
         let text = |(index, config): (usize, &ClipTextConfig)| {
             let tokenizer = parts.sources.texts().tokenizer(index)?;
@@ -267,6 +288,7 @@ fn taught_words(path: &Path) -> Result<Option<TaughtWords>, Error> {
 }
 
 /// A network's weights: in the folder of a part by the name `stem`, or in a file.
+#[derive(Clone, Copy)]
 struct Part<'a> {
     source: &'a Source,
     folder: &'a str,
@@ -288,6 +310,8 @@ pub struct Parts {
     loras: Vec<(Arc<Lora>, LoraWeights)>,
     /// The layers of U-Net and text encoder, as soon as they were loaded.
     layers: Arc<Mutex<Vec<Layer>>>,
+    /// Where what is packed of the networks is kept.
+    packed: Option<PackedFolder>,
 }
 
 impl Parts {
@@ -302,7 +326,7 @@ impl Parts {
         let sources = Sources::open(path, lender)?;
         let (configs, _) = sources.configs()?;
         let (loras, layers) = (Vec::new(), Arc::default());
-        Ok(Self { sources, configs, device: device.clone(), unet_dtype, dtype, loras, layers })
+        Ok(Self { sources, configs, device: device.clone(), unet_dtype, dtype, loras, layers, packed: None })
     }
 
     /// Loads what turns ids into conditioning: the first text encoder, or another one.
@@ -344,39 +368,63 @@ impl Parts {
     /// Builds a network from the weights of a part.
     fn network<T>(
         &self,
-        Part { source, folder: part, stem, net }: Part<'_>,
+        part: Part<'_>,
         of_file: impl FnOnce(&SingleFile) -> Result<VarBuilder<'static>, Error>,
-        new: impl FnOnce(Weights<'_>) -> candle_core::Result<T>,
+        new: impl FnOnce(networks::Weights<'_>) -> candle_core::Result<T>,
     ) -> Result<T, Error> {
+        let Part { source, folder, stem, net } = part;
+        let noted = net.map(|net| self.noted(net));
+        // Before anything is read: a file that is changed from now on is not taken for what it was.
+        let keeping = self.keeping(part, noted.clone());
         let (weights, path) = match source {
-            Source::Folder(folder) => {
-                let path = folder.part(part);
-                (weights::Weights::open(&path, stem)?.into_builder(self.dtype_of(net), &self.device), path)
+            Source::Folder(of) => {
+                let path = of.part(folder);
+                (Weights::open(&path, stem)?.into_builder(self.dtype_of(net), &self.device), path)
             }
             Source::File(file) => (of_file(file)?, file.path.clone()),
         };
-        let weights = match net {
+        let weights = match noted {
             None => weights,
-            Some(net) => {
+            Some(noted) => {
                 self.loras.iter().try_for_each(|(lora, _)| lora.check_file())?;
-                self.adapted(net, weights)
+                Adapted { base: weights, noted, loras: self.loras.clone() }
+                    .into_builder(self.dtype_of(net), &self.device)
             }
         };
-        new(weights.into()).map_err(|error| Error::from_candle(&error, &path))
+        built(keeping, weights, new).map_err(|error| Error::from_candle(&error, &path))
     }
 
-    /// Weights with what the `LoRA`s add to them.
-    fn adapted(&self, net: Net, base: VarBuilder<'static>) -> VarBuilder<'static> {
+    /// What keeps the layers of a network, of which none is known yet.
+    fn noted(&self, net: Net) -> Noted {
         let mut layers = self.layers.lock().unwrap_or_else(PoisonError::into_inner);
         layers.retain(|layer| layer.net != net);
         drop(layers);
         let names = UNetNames::of(&self.configs.unet);
         let other_name: OtherName = match net {
-            Net::Unet => Box::new(move |layer| names.layer(layer)),
-            Net::Text | Net::SecondText => Box::new(|_| None),
+            Net::Unet => Arc::new(move |layer| names.layer(layer)),
+            Net::Text | Net::SecondText => Arc::new(|_| None),
         };
-        let (loras, layers) = (self.loras.clone(), Arc::clone(&self.layers));
-        Adapted { base, net, other_name, loras, layers }.into_builder(self.dtype_of(Some(net)), &self.device)
+        Noted { net, other_name, layers: Arc::clone(&self.layers) }
+    }
+
+    /// What is kept of a part: only of what the CPU computes, and nothing that a `LoRA` changes.
+    fn keeping(&self, part: Part<'_>, noted: Option<Noted>) -> Option<Arc<Keeping>> {
+        let Part { source, folder, stem, net } = part;
+        let is_changed = net.is_some_and(|net| self.loras.iter().any(|(lora, _)| lora.changes(net)));
+        let packed = self.packed.as_ref().filter(|_| self.device.is_cpu() && !is_changed)?;
+        let files = match source {
+            Source::Folder(of) => weights_and_config(&of.part(folder), stem).ok()?,
+            Source::File(file) => vec![file.path.clone()],
+        };
+        // Of two text encoders in one file, which.
+        let name = net.map_or_else(|| folder.to_owned(), |net| format!("{net:?}"));
+        let identity = Identity::of(&name, self.dtype_of(net), &files)?;
+        let found = move |name: &str, shape: &[usize], dtype| {
+            if let Some(noted) = &noted {
+                noted.note(name, shape, dtype);
+            }
+        };
+        packed.keeping(identity, Box::new(found))
     }
 
     fn dtype_of(&self, net: Option<Net>) -> DType {
@@ -385,5 +433,47 @@ impl Parts {
 
     fn layers(&self) -> Vec<Layer> {
         self.layers.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+    use std::time::{Duration, SystemTime};
+
+    /// The file of packed weights in a folder, once it is there.
+    fn kept_in(folder: &Path) -> PathBuf {
+        for _ in 0..3000 {
+            let mut files = folder.read_dir().into_iter().flatten().map(|entry| entry.unwrap().path());
+            if let Some(file) = files.find(|path| path.extension().is_some_and(|ending| ending == "packed")) {
+                return file;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("nothing was kept");
+    }
+
+    #[test]
+    fn the_layers_that_loras_change_are_known_of_a_network_that_was_kept() {
+        let home = tempfile::tempdir().unwrap();
+        let bozzetto = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models/bozzetto");
+        let packed = PackedFolder::new(home.path().to_owned(), Some(1)).with_least(1);
+        let layers = || {
+            let parts = Parts::open(&bozzetto, &Device::Cpu, Precision::F32).unwrap();
+            let parts = Parts { packed: Some(packed.clone()), ..parts };
+            parts.unet().unwrap();
+            let mut layers = parts.layers();
+            layers.sort_by(|one, other| one.names.cmp(&other.names));
+            layers
+        };
+        let of_files = layers();
+        let file = kept_in(home.path());
+        let before = SystemTime::now() - Duration::from_secs(1000);
+        std::fs::File::options().append(true).open(&file).unwrap().set_modified(before).unwrap();
+        assert_eq!(layers(), of_files);
+        assert!(of_files.len() > 50, "{} layers", of_files.len());
+        let used = file.metadata().unwrap().modified().unwrap();
+        assert!(used > before + Duration::from_secs(500), "what was kept was not used");
     }
 }

@@ -14,8 +14,8 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The weights of one network, in one file or several. They are read, not mapped into memory: a file that changes while it is
-/// mapped brings the program down.
+/// The weights of one network, in one file or several. They are read, not mapped into memory: a file that somebody changes while it is
+/// mapped brings the program down. What is mapped is what the program itself wrote of them (`packed`).
 #[derive(Debug)]
 pub(super) struct Weights {
     files: Vec<File>,
@@ -224,6 +224,13 @@ pub(super) fn weight_files(folder: &Path, stem: &str) -> std::result::Result<Vec
         }
     }
     Err(Error::MissingFile(folder.join(format!("{stem}.safetensors"))))
+}
+
+/// All that decides what a network in a folder of its own is made of: its weights, and its config.
+pub(super) fn weights_and_config(folder: &Path, stem: &str) -> std::result::Result<Vec<PathBuf>, Error> {
+    let mut files = weight_files(folder, stem)?;
+    files.push(folder.join("config.json"));
+    Ok(files)
 }
 
 fn indexed_files(folder: &Path, index: &Path) -> std::result::Result<Vec<PathBuf>, Error> {

@@ -1,7 +1,7 @@
 //! `sfumato bench`: where the seconds of a picture go on this machine, painted by the same engine as for the window.
 
 use super::paint::{in_words, paint_one};
-use super::{BenchArgs, JSON_VERSION, Usage, library, models, print, print_json};
+use super::{BenchArgs, JSON_VERSION, Usage, library, models, packed_folder, print, print_json};
 use crate::diffusion::{Borrowed, Emphasis, Phase, Reproduce, Request, Savings, Tuning};
 use crate::engine::{self, CancelToken, Event, Job, JobId, Memory, Priority};
 use anyhow::bail;
@@ -43,7 +43,7 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<()> {
     };
     let request = request.checked().map_err(|invalid| Usage(invalid.to_string()))?;
 
-    let client = engine::spawn(library, Priority::Normal, Memory::Sparing, || {});
+    let client = engine::spawn(library, Priority::Normal, Memory::Sparing, packed_folder(&settings), || {});
     let mut stopwatch = Stopwatch::start();
     let job = Job::new(JobId(0), Box::new(request.clone()), CancelToken::default());
     if paint_one(&client, job, None, &mut |event| stopwatch.see(event))?.picture.is_none() {

@@ -25,7 +25,7 @@ pub use compute::ComputeArgs;
 pub use describe::sentence;
 pub use reproducing::ReproduceArgs;
 
-use crate::checkpoints::Library;
+use crate::checkpoints::{Library, PackedFolder};
 use crate::settings::{Paths, Settings};
 use anyhow::anyhow;
 use clap::{Parser, Subcommand};
@@ -167,6 +167,12 @@ fn places(folder: Option<&Path>) -> (Vec<PathBuf>, Settings) {
         Err(error) => tracing::warn!("{error}"),
     }
     (folders, settings)
+}
+
+/// Where packed weights are kept; nowhere where the program has no folder of its own.
+fn packed_folder(settings: &Settings) -> Option<PackedFolder> {
+    let paths = Paths::from_environment().ok()?;
+    Some(PackedFolder::new(paths.packed_folder(), settings.packed_gigabytes))
 }
 
 /// Writes to standard output. A reader that has seen enough is no error.

@@ -5,7 +5,7 @@ use super::models::chosen_clip;
 use super::output::{Output, make_folder};
 use super::plan::Plan;
 use super::report::{Reporter, steps_in_words};
-use super::{PaintArgs, Usage, describe, places, print, print_json};
+use super::{PaintArgs, Usage, describe, packed_folder, places, print, print_json};
 use crate::checkpoints::{Hashes, Library};
 use crate::diffusion::{Painted, Precision, Request, Stop};
 use crate::engine::{self, CancelToken, Client, Command, Event, Job, JobId, Memory, Outcome, Priority};
@@ -89,7 +89,7 @@ fn paint_all(args: &PaintArgs, done: &mut Done) -> anyhow::Result<()> {
     let hashes = hashes(&library, &plan.requests[0]);
     // For one picture alone nothing is loaded twice.
     let memory = if plan.requests.len() == 1 { Memory::Sparing } else { Memory::Plenty };
-    let client = engine::spawn(library, Priority::Normal, memory, || {});
+    let client = engine::spawn(library, Priority::Normal, memory, packed_folder(&settings), || {});
     for (index, request) in plan.requests.into_iter().enumerate() {
         let job = Job::new(JobId(index as u64), Box::new(request), cancel.clone());
         reporter.begin(index, &in_words(&job.request));

@@ -16,24 +16,34 @@ pub use memory::{Memory, keep_freed_memory};
 pub use messages::{CancelToken, Command, Event, Job, JobId, LookId, Outcome};
 pub use priority::Priority;
 
-use crate::checkpoints::Library;
+use crate::checkpoints::{Library, PackedFolder};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// Networks recurse little, but tensor libraries and decoders keep blocks of numbers on the stack.
 const STACK_BYTES: usize = 16 << 20;
 
-/// Starts the inference thread. `wake` is called from it after each event, and once when it ends.
+/// Starts the inference thread. What is packed of models' weights is kept in `packed`. `wake` is called from the thread after each event, and once
+/// when it ends.
 ///
 /// If the system refuses a thread the client is not alive from the start.
-pub fn spawn(library: Library, priority: Priority, memory: Memory, wake: impl Fn() + Send + 'static) -> Client {
+pub fn spawn(
+    library: Library,
+    priority: Priority,
+    memory: Memory,
+    packed: Option<PackedFolder>,
+    wake: impl Fn() + Send + 'static,
+) -> Client {
     let library = Arc::new(library);
     priority.take_threads();
+    if let Some(packed) = &packed {
+        packed.tidy();
+    }
     Client::started(wake, move |peer| {
-        let library = Arc::clone(&library);
+        let (library, packed) = (Arc::clone(&library), packed.clone());
         let work = move || {
             priority.take();
-            let mut studio = studio::Studio::new(library, memory);
+            let mut studio = studio::Studio::new(library, memory, packed);
             // Caught so that the peer is not dropped while the thread unwinds: its end must wake the client.
             if catch_unwind(AssertUnwindSafe(|| thread::serve(&peer, &mut studio))).is_err() {
                 tracing::error!("the inference thread ends: it panicked");

@@ -2,7 +2,7 @@
 
 use super::{Clip, ControlNetChoice, Details, KnownVae, Model, Opening, Session, Wake};
 use crate::checkpoints::download::Hub;
-use crate::checkpoints::{Library, ModelEntry, PredictionSource, VaeEntry};
+use crate::checkpoints::{Library, ModelEntry, PackedFolder, PredictionSource, VaeEntry};
 use crate::diffusion::{Defaults, Precision, TrainingSigmas, Upscale};
 use crate::engine::{self, Memory, Priority};
 use crate::settings::{Paths, Settings};
@@ -29,9 +29,11 @@ impl Session {
         let device = engine::device();
         let precisions = Precision::ALL.iter().copied().filter(|precision| precision.is_there(&device)).collect();
         let engine_wake = Arc::clone(&wake);
+        let packed = PackedFolder::new(paths.packed_folder(), settings.packed_gigabytes);
         let engine = Box::new(move || {
             let wake = Arc::clone(&engine_wake);
-            engine::spawn(Library::discover(&places), Priority::BelowWindow, Memory::Plenty, move || wake())
+            let (library, packed) = (Library::discover(&places), Some(packed.clone()));
+            engine::spawn(library, Priority::BelowWindow, Memory::Plenty, packed, move || wake())
         });
         let entropy = entropy();
         let mut session = Self::open(Opening {

@@ -51,6 +51,9 @@ pub struct Settings {
     pub hub: Option<String>,
     /// How many megabytes of what was done are kept to be taken back; none is a share of the memory that is free.
     pub undo_megabytes: Option<u32>,
+    /// How many gigabytes of models' weights are kept as they lie in memory, so that models load at once; 0 keeps none, none is a
+    /// twentieth of the disk that is free.
+    pub packed_gigabytes: Option<u32>,
     /// Keys that were bound anew, by the names of what they do.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub keys: BTreeMap<String, Vec<String>>,
@@ -87,6 +90,7 @@ impl Default for Settings {
             clip: None,
             hub: None,
             undo_megabytes: None,
+            packed_gigabytes: None,
             keys: BTreeMap::new(),
             unknown: toml::Table::new(),
         }
@@ -97,7 +101,7 @@ impl Settings {
     /// The version of the layout that is written.
     pub const VERSION: u32 = 1;
 
-    const KEYS: [&str; 10] = [
+    const KEYS: [&str; 11] = [
         "version",
         "theme",
         "model_folders",
@@ -107,6 +111,7 @@ impl Settings {
         "clip",
         "hub",
         "undo_megabytes",
+        "packed_gigabytes",
         "keys",
     ];
 
@@ -328,6 +333,7 @@ mod tests {
             clip: Some("ViT-L-14".into()),
             hub: Some("http://127.0.0.1:8080".into()),
             undo_megabytes: Some(512),
+            packed_gigabytes: Some(20),
             keys: BTreeMap::from([
                 ("merge_down".into(), vec!["Ctrl+E".into(), "F8".into()]),
                 ("redo".into(), Vec::new()),

@@ -8,6 +8,7 @@ pub struct Paths {
     config: PathBuf,
     data: PathBuf,
     state: PathBuf,
+    cache: PathBuf,
 }
 
 /// The system does not say where the user's files are.
@@ -35,12 +36,13 @@ impl Paths {
             config: folders.config_dir().into(),
             data: folders.data_dir().into(),
             state: folders.state_dir().unwrap_or(folders.data_local_dir()).into(),
+            cache: folders.cache_dir().into(),
         })
     }
 
     /// Everything in one folder.
     pub fn in_one_folder(home: &Path) -> Self {
-        Self { config: home.into(), data: home.into(), state: home.into() }
+        Self { config: home.into(), data: home.into(), state: home.into(), cache: home.into() }
     }
 
     /// The settings.
@@ -74,6 +76,11 @@ impl Paths {
         self.state.join("hashes.json")
     }
 
+    /// A folder for models' weights as they lie in memory, which are made anew where they are missing.
+    pub fn packed_folder(&self) -> PathBuf {
+        self.cache.join("packed")
+    }
+
     /// A folder for the paintings that were closed without being saved.
     pub fn closed_folder(&self) -> PathBuf {
         self.state.join("closed")
@@ -94,9 +101,8 @@ mod tests {
         let paths = Paths::found(Some("/portable".into())).unwrap();
         assert_eq!(paths, Paths::in_one_folder(Path::new("/portable")));
         let settings = Settings::default();
-        for path in
-            [paths.settings_file(), paths.gallery_folder(&settings), paths.models_folder(), paths.session_file()]
-        {
+        let (gallery, packed) = (paths.gallery_folder(&settings), paths.packed_folder());
+        for path in [paths.settings_file(), gallery, paths.models_folder(), paths.session_file(), packed] {
             assert!(path.starts_with("/portable"), "{}", path.display());
         }
         assert!(Paths::found(Some("here".into())).unwrap().state_folder().is_absolute());

@@ -6,15 +6,34 @@ use candle_nn::{Init, VarBuilder};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// From a layer's name in diffusers to its other name.
-pub(in crate::checkpoints) type OtherName = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
+pub(in crate::checkpoints) type OtherName = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
-/// The weights of a network with what `LoRA`s add to them; it keeps which layers were asked for.
-pub(in crate::checkpoints) struct Adapted {
-    pub(in crate::checkpoints) base: VarBuilder<'static>,
+/// Keeps which layers of a network were asked for.
+#[derive(Clone)]
+pub(in crate::checkpoints) struct Noted {
     pub(in crate::checkpoints) net: Net,
     pub(in crate::checkpoints) other_name: OtherName,
-    pub(in crate::checkpoints) loras: Vec<(Arc<Lora>, LoraWeights)>,
     pub(in crate::checkpoints) layers: Arc<Mutex<Vec<Layer>>>,
+}
+
+impl Noted {
+    /// Notes the layer of which the tensor of this name is the weight, if it is one's.
+    pub(in crate::checkpoints) fn note(&self, name: &str, shape: &[usize], dtype: DType) {
+        let Some((layer, "weight")) = name.rsplit_once('.') else { return };
+        let layer = Layer::new(self.net, layer, (self.other_name)(layer).as_deref(), shape, dtype);
+        let mut layers = self.layers.lock().unwrap_or_else(PoisonError::into_inner);
+        // One that is kept, but not as it is wanted, is read after that.
+        if layers.last() != Some(&layer) {
+            layers.push(layer);
+        }
+    }
+}
+
+/// The weights of a network with what `LoRA`s add to them.
+pub(in crate::checkpoints) struct Adapted {
+    pub(in crate::checkpoints) base: VarBuilder<'static>,
+    pub(in crate::checkpoints) noted: Noted,
+    pub(in crate::checkpoints) loras: Vec<(Arc<Lora>, LoraWeights)>,
 }
 
 impl Adapted {
@@ -29,20 +48,17 @@ impl SimpleBackend for Adapted {
         let Some((layer, kind)) = name.rsplit_once('.') else {
             return Ok(base);
         };
-        let other = (self.other_name)(layer);
-        if kind == "weight" {
-            let layer = Layer::new(self.net, layer, other.as_deref(), &base);
-            self.layers.lock().unwrap_or_else(PoisonError::into_inner).push(layer);
-        }
+        self.noted.note(name, base.dims(), base.dtype());
+        let (net, other) = (self.noted.net, (self.noted.other_name)(layer));
         let names: Vec<String> =
-            [Some(layer), other.as_deref()].into_iter().flatten().map(|name| joined(self.net, name)).collect();
+            [Some(layer), other.as_deref()].into_iter().flatten().map(|name| joined(net, name)).collect();
         let mut sum: Option<Tensor> = None;
         for (lora, weights) in &self.loras {
-            let weight = weights.of(self.net);
+            let weight = weights.of(net);
             if weight == 0.0 {
                 continue;
             }
-            let Some(tensors) = lora.layer(self.net, &names, device)? else {
+            let Some(tensors) = lora.layer(net, &names, device)? else {
                 continue;
             };
             let so_far = match sum {

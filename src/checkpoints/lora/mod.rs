@@ -10,8 +10,8 @@ use super::header::{Place, read_metadata, read_places};
 use super::stamps::Stamp;
 use super::weights::Weights;
 use super::{Error, library};
-pub(super) use apply::{Adapted, OtherName};
-use candle_core::{DType, Device, Tensor};
+pub(super) use apply::{Adapted, Noted, OtherName};
+use candle_core::{DType, Device};
 use candle_nn::var_builder::SimpleBackend;
 use keys::{Half, Role, Side, joined, parse};
 pub(super) use keys::{Net, TEXT_NETS};
@@ -99,10 +99,10 @@ pub(super) struct Layer {
 }
 
 impl Layer {
-    /// That of this weight, which diffusers calls `layer` and latent-diffusion `other`.
-    pub(super) fn new(net: Net, layer: &str, other: Option<&str>, weight: &Tensor) -> Self {
+    /// That of a weight of this shape, loaded in these numbers, which diffusers calls `layer` and latent-diffusion `other`.
+    pub(super) fn new(net: Net, layer: &str, other: Option<&str>, shape: &[usize], dtype: DType) -> Self {
         let names = [Some(layer), other].into_iter().flatten().map(|name| joined(net, name)).collect();
-        Self { net, names, shape: weight.dims().to_vec(), dtype: weight.dtype() }
+        Self { net, names, shape: shape.to_vec(), dtype }
     }
 }
 

@@ -6,7 +6,7 @@ use super::device::free_memory;
 use super::preview::Previews;
 use super::thread::Work;
 use super::{CancelToken, Error, Event, Job, Memory, Peer, device, give_back_freed_memory};
-use crate::checkpoints::{ControlNet, Library, Model, Upscaler, Vae};
+use crate::checkpoints::{ControlNet, Library, Model, PackedFolder, Upscaler, Vae};
 use crate::diffusion::{Ending, Extras, Incoming, Painted, Precision, Progress, Stop, Trace, Upscale, paint, upscale};
 use crate::meaning::{Embedding, Eye, Seen};
 use crate::pixels::Picture;
@@ -24,6 +24,8 @@ pub(super) struct Studio {
     library: Arc<Library>,
     device: Device,
     memory: Memory,
+    /// Where what is packed of weights is kept.
+    packed: Option<PackedFolder>,
     /// Whether that is little, or too little for the loaded model.
     sparing: bool,
     /// Where it lies, for another library may have another model of its name; what it multiplies in; and the weights.
@@ -45,11 +47,12 @@ pub(super) struct Studio {
 }
 
 impl Studio {
-    pub(super) fn new(library: Arc<Library>, memory: Memory) -> Self {
+    pub(super) fn new(library: Arc<Library>, memory: Memory, packed: Option<PackedFolder>) -> Self {
         Self {
             library,
             device: device(),
             memory,
+            packed,
             sparing: false,
             loaded: None,
             lender: None,
@@ -99,7 +102,8 @@ impl Work for Studio {
         give_back_freed_memory();
         self.sparing = self.memory == Memory::Sparing || self.is_too_large(model, precision);
         let load = if self.sparing { Model::open } else { Model::load_with };
-        let loaded = load(&path, lender.as_ref().map(|(_, path)| path.as_path()), &self.device, precision)?;
+        let lent = lender.as_ref().map(|(_, path)| path.as_path());
+        let loaded = load(&path, lent, &self.device, precision, self.packed.as_ref())?;
         self.lender = lender;
         self.loaded = Some((path, precision, loaded));
         Ok(Some(started.elapsed().as_secs_f64()))

@@ -113,7 +113,7 @@ impl Studio {
         let path = &self.library.find_controlnet(controlnet)?.path;
         if self.controlnet.as_ref().is_none_or(|(loaded, kept)| *loaded != precision || !kept.is_of(path)) {
             self.controlnet = None;
-            let kept = Kept::load(path, |path| load_controlnet(path, &self.device, precision))?;
+            let kept = Kept::load(path, |path| load_controlnet(path, &self.device, precision, self.packed.as_ref()))?;
             self.controlnet = Some((precision, kept));
         }
         Ok(())

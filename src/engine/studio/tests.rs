@@ -43,7 +43,7 @@ fn another_model_with_the_name_of_the_loaded_one_is_loaded_in_its_place() {
         std::os::unix::fs::symlink(&bozzetto, folder.join("sepia")).unwrap();
         Arc::new(Library::discover(&[folder]))
     });
-    let mut studio = Studio::new(first, Memory::Sparing);
+    let mut studio = Studio::new(first, Memory::Sparing, None);
     let loads = |studio: &mut Studio| studio.load("sepia", None, Precision::F32).unwrap().is_some();
     assert!(loads(&mut studio) && !loads(&mut studio));
     studio.use_library(second);
@@ -61,7 +61,7 @@ fn a_folder_whose_weights_were_changed_is_loaded_anew() {
     }
     let weights = "unet/diffusion_pytorch_model.safetensors";
     std::fs::copy(bozzetto.join(weights), sepia.join(weights)).unwrap();
-    let mut studio = Studio::new(Arc::new(Library::discover(&[home.path().to_owned()])), Memory::Sparing);
+    let mut studio = Studio::new(Arc::new(Library::discover(&[home.path().to_owned()])), Memory::Sparing, None);
     let loads = |studio: &mut Studio| studio.load("sepia", None, Precision::F32).unwrap().is_some();
     assert!(loads(&mut studio) && !loads(&mut studio));
     let file = std::fs::File::options().write(true).open(sepia.join(weights)).unwrap();
@@ -77,7 +77,7 @@ fn an_upscaler_that_was_changed_is_loaded_anew() {
     std::fs::create_dir(&folder).unwrap();
     let put = |of: &str| std::fs::copy(fixtures.join(of), folder.join("fine.safetensors")).unwrap();
     put("compact_x4.safetensors");
-    let mut studio = Studio::new(Arc::new(Library::discover(&[home.path().to_owned()])), Memory::Sparing);
+    let mut studio = Studio::new(Arc::new(Library::discover(&[home.path().to_owned()])), Memory::Sparing, None);
     let upscale = Some(Upscale { upscaler: "fine".to_owned(), factor: 2.0, refine: None });
     let request = Request { upscale, ..request("an apple") };
     let mut scale = || {
@@ -105,7 +105,7 @@ fn another_lora_with_the_name_of_one_that_is_in_the_model_takes_its_place_and_so
         folder
     });
     let [older, newer] = [vec![first.clone()], vec![second.clone(), first.clone()]];
-    let mut studio = Studio::new(Arc::new(Library::discover(&older)), Memory::Sparing);
+    let mut studio = Studio::new(Arc::new(Library::discover(&older)), Memory::Sparing, None);
     studio.load("sepia", None, Precision::F32).unwrap();
     let request = request("an apple <lora:ink:0.5>");
     studio.load_loras(&request).unwrap();

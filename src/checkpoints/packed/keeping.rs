@@ -1,0 +1,79 @@
+use super::file::{Packed, Tensors, bytes_of};
+use super::{Identity, PackedFolder};
+use crate::networks::{Keep, Kept, Weights};
+use candle_core::{DType, Result, Tensor};
+use candle_nn::VarBuilder;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What is to be told of a tensor that need not be read: its name, its shape, and the numbers that it was stored as.
+pub(in crate::checkpoints) type Found = Box<dyn Fn(&str, &[usize], DType) + Send + Sync>;
+
+/// What is kept of one network, while it is built.
+pub(in crate::checkpoints) struct Keeping {
+    pub(super) folder: PackedFolder,
+    pub(super) identity: Identity,
+    pub(super) found: Found,
+    /// What its file holds, where there is one.
+    pub(super) mapped: Option<Tensors>,
+    /// What was packed because it was not in there.
+    pub(super) taken: Mutex<Tensors>,
+}
+
+/// A network that `new` makes of these weights, and of what is kept of them where something is.
+pub(in crate::checkpoints) fn built<T>(
+    keeping: Option<Arc<Keeping>>,
+    weights: VarBuilder<'_>,
+    new: impl FnOnce(Weights<'_>) -> Result<T>,
+) -> Result<T> {
+    let Some(keeping) = keeping else { return new(weights.into()) };
+    let network = new(Weights::kept(weights, keeping.clone()))?;
+    keeping.finish();
+    Ok(network)
+}
+
+impl Keeping {
+    /// To be called when the network was built: what was packed for it is written by a thread of its own. Such a thread steps back where the
+    /// one that makes it does.
+    pub(super) fn finish(&self) {
+        let Some(taken) = self.to_be_written() else { return };
+        let (folder, identity) = (self.folder.clone(), self.identity.clone());
+        let write = move || match folder.write(&identity, taken) {
+            Ok(()) => tracing::debug!("packed weights are kept as {}", folder.path_of(&identity).display()),
+            Err(error) => tracing::debug!("packed weights are not kept: {error}"),
+        };
+        if let Err(error) = std::thread::Builder::new().name("packed weights".to_owned()).spawn(write) {
+            tracing::debug!("packed weights are not kept: {error}");
+        }
+    }
+
+    /// What was packed, if it is worth a file: a small network is packed as soon as it is read.
+    pub(super) fn to_be_written(&self) -> Option<Tensors> {
+        let taken = std::mem::take(&mut *self.taken());
+        let bytes = bytes_of(&taken);
+        if let Some(mapped) = &self.mapped {
+            // What kernels do not want is in the way of what they do.
+            if bytes > bytes_of(mapped) / 2 {
+                super::remove(&self.folder.path_of(&self.identity));
+            }
+            return None;
+        }
+        (bytes >= self.folder.least).then_some(taken)
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Tensors> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Keep for Keeping {
+    fn find(&self, name: &str, shape: &[usize]) -> Option<Kept> {
+        let packed = self.mapped.as_ref()?.get(name).filter(|packed| packed.shape == shape)?;
+        (self.found)(name, shape, packed.dtype);
+        Some(packed.kept.clone())
+    }
+
+    fn take(&self, name: &str, weight: &Tensor, kept: Kept) {
+        let packed = Packed { kept, shape: weight.dims().to_vec(), dtype: weight.dtype() };
+        self.taken().insert(name.to_owned(), packed);
+    }
+}

@@ -1,0 +1,222 @@
+//! Weights as kernels lay them out in memory, kept from one start to the next. To read a checkpoint and to lay out what is in it takes most of
+//! the time until the first step; what was laid out once is mapped into memory the next time instead, and comes as fast as the disk gives it.
+//!
+//! A file holds one network and is named by what decides its bytes ([`Identity`]). Nothing here is needed: what is missing or makes no sense is
+//! made anew, and what goes wrong is no more than a line in the log.
+
+mod file;
+mod identity;
+mod keeping;
+
+use crate::files::{free_on_disk, is_unfinished, make_folder, save_new_by};
+use file::Tensors;
+pub(super) use identity::Identity;
+pub(super) use keeping::{Found, Keeping, built};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+/// How the names of the files end.
+const ENDING: &str = "packed";
+
+/// Which share of the disk that is free they may take, with what they take already.
+const SHARE: u64 = 20;
+
+/// What they may take where the system does not tell how much is free.
+const UNTOLD: u64 = 4 << 30;
+
+/// Networks of fewer bytes are not kept: they load at once without.
+const LEAST: u64 = 64 << 20;
+
+/// What was used since then makes room only for what is larger, lest parts of one model take the place of each other with each start.
+const JUST_NOW: Duration = Duration::from_secs(60 * 60);
+
+/// From then on what was not finished never will be, and what another version kept is not used any more.
+const OLD: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Who writes or tidies: one at a time.
+static BUSY: Mutex<()> = Mutex::new(());
+
+/// The folder that packed weights are kept in, and how much of the disk they may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackedFolder {
+    folder: PathBuf,
+    most: Limit,
+    least: u64,
+}
+
+/// How many bytes the files may have together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Limit {
+    /// A share of what is free.
+    Share,
+    Bytes(u64),
+}
+
+/// A file of the folder.
+struct KeptFile {
+    path: PathBuf,
+    bytes: u64,
+    used: SystemTime,
+}
+
+impl PackedFolder {
+    /// A folder, which is made when there is something to keep. So many gigabytes may lie in it: none is a twentieth of the disk that is free,
+    /// and with 0 nothing is kept.
+    pub fn new(folder: PathBuf, gigabytes: Option<u32>) -> Self {
+        let most = gigabytes.map_or(Limit::Share, |gigabytes| Limit::Bytes(u64::from(gigabytes) << 30));
+        Self { folder, most, least: LEAST }
+    }
+
+    /// The same, where networks of so many bytes are large enough to be kept.
+    #[must_use]
+    pub fn with_least(self, bytes: u64) -> Self {
+        Self { least: bytes, ..self }
+    }
+
+    /// Has a thread of its own remove what is of no use any more, and what there is too much of.
+    pub fn tidy(&self) {
+        let folder = self.clone();
+        let tidy = move || {
+            let _busy = busy();
+            folder.tidy_now();
+        };
+        if let Err(error) = std::thread::Builder::new().name("packed weights".to_owned()).spawn(tidy) {
+            tracing::debug!("packed weights stay as they are: {error}");
+        }
+    }
+
+    /// What is kept of a network that is about to be built. `found` is told what of it need not be read.
+    pub(super) fn keeping(&self, identity: Identity, found: Found) -> Option<Arc<Keeping>> {
+        if self.most == Limit::Bytes(0) {
+            return None;
+        }
+        let path = self.path_of(&identity);
+        let mapped = match file::open(&path, &identity) {
+            Ok(tensors) => {
+                mark_as_used(&path);
+                Some(tensors)
+            }
+            Err(error) => {
+                if file::is_damage(&error) {
+                    tracing::debug!("packed weights are of no use: {error}: {}", path.display());
+                    remove(&path);
+                }
+                None
+            }
+        };
+        Some(Arc::new(Keeping { folder: self.clone(), identity, found, mapped, taken: Mutex::default() }))
+    }
+
+    fn path_of(&self, identity: &Identity) -> PathBuf {
+        self.folder.join(identity.name()).with_extension(ENDING)
+    }
+
+    /// Writes the file of a network, unless somebody has, or what it was made of is another by now.
+    fn write(&self, identity: &Identity, tensors: Tensors) -> io::Result<()> {
+        let path = self.path_of(identity);
+        let plan = file::Plan::of(identity, &tensors)?;
+        let _busy = busy();
+        if path.exists() {
+            return Ok(());
+        }
+        make_folder(&self.folder)?;
+        self.tidy_now();
+        self.make_room(plan.bytes)?;
+        let write = |file: &mut std::fs::File| {
+            plan.write(file, tensors)?;
+            if identity.is_current() { Ok(()) } else { Err(io::Error::other("the model was changed meanwhile")) }
+        };
+        save_new_by(&path, write).map_err(|error| error.source)
+    }
+
+    fn tidy_now(&self) {
+        for file in self.files() {
+            if self.most == Limit::Bytes(0) || file.is_useless() {
+                remove(&file.path);
+            }
+        }
+        for unfinished in self.all().filter(|file| is_unfinished(&file.path) && file.age() > OLD) {
+            remove(&unfinished.path);
+        }
+        if let Err(error) = self.make_room(0) {
+            tracing::debug!("packed weights take more of the disk than they should: {error}");
+        }
+    }
+
+    /// Removes what was used longest ago until so many bytes more may be there. Where they may not in any case, nothing is removed for them.
+    fn make_room(&self, bytes: u64) -> io::Result<()> {
+        let mut files: Vec<KeptFile> = self.files().collect();
+        let mut kept: u64 = files.iter().map(|file| file.bytes).sum();
+        let most = match self.most {
+            Limit::Bytes(bytes) => bytes,
+            Limit::Share => free_on_disk(&self.folder).map_or(UNTOLD, |free| free.saturating_add(kept) / SHARE),
+        };
+        files.sort_by_key(|file| file.used);
+        let mut going = Vec::new();
+        for file in files {
+            if kept + bytes <= most {
+                break;
+            }
+            if file.age() > JUST_NOW || file.bytes < bytes {
+                kept -= file.bytes;
+                going.push(file.path);
+            }
+        }
+        let is_room = kept + bytes <= most;
+        if is_room || bytes == 0 {
+            going.iter().for_each(|path| remove(path));
+        }
+        if is_room { Ok(()) } else { Err(io::Error::other(format!("{} MiB may be there in all", most >> 20))) }
+    }
+
+    /// Its files, whatever they hold.
+    fn files(&self) -> impl Iterator<Item = KeptFile> {
+        self.all().filter(|file| file.path.extension().is_some_and(|ending| ending == ENDING))
+    }
+
+    fn all(&self) -> impl Iterator<Item = KeptFile> {
+        let of = |entry: std::fs::DirEntry| {
+            let about = entry.metadata().ok().filter(std::fs::Metadata::is_file)?;
+            Some(KeptFile { path: entry.path(), bytes: about.len(), used: about.modified().ok()? })
+        };
+        self.folder.read_dir().into_iter().flatten().flatten().filter_map(of)
+    }
+}
+
+impl KeptFile {
+    fn age(&self) -> Duration {
+        // A clock that was set back makes it young.
+        self.used.elapsed().unwrap_or_default()
+    }
+
+    /// Whether nobody will use it again.
+    fn is_useless(&self) -> bool {
+        match file::identity_of(&self.path) {
+            Ok(identity) => !identity.is_current() || (!identity.is_of_this_program() && self.age() > OLD),
+            Err(error) => file::is_damage(&error),
+        }
+    }
+}
+
+fn busy() -> MutexGuard<'static, ()> {
+    BUSY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn remove(path: &Path) {
+    if let Err(error) = std::fs::remove_file(path) {
+        tracing::debug!("packed weights could not be removed: {error}: {}", path.display());
+    }
+}
+
+/// A file's time says when it was last used: what it holds never changes.
+fn mark_as_used(path: &Path) {
+    let file = std::fs::File::options().append(true).open(path);
+    if let Err(error) = file.and_then(|file| file.set_modified(SystemTime::now())) {
+        tracing::debug!("packed weights look unused: {error}: {}", path.display());
+    }
+}
+
+#[cfg(test)]
+mod tests;
