@@ -132,6 +132,7 @@ impl Work for Studio {
         let mut watch = Watch {
             job,
             peer,
+            device: &self.device,
             hints: &taken,
             sparing: self.sparing,
             previews: Some(previews),
@@ -202,8 +203,16 @@ impl Work for Studio {
         else {
             return Ok(Ending::Discarded);
         };
-        let hints = &Cell::new(0);
-        let mut watch = Watch { job, peer, hints, sparing: self.sparing, previews: None, trace: None, failed: None };
+        let mut watch = Watch {
+            job,
+            peer,
+            device: &self.device,
+            hints: &Cell::new(0),
+            sparing: self.sparing,
+            previews: None,
+            trace: None,
+            failed: None,
+        };
         let ending = upscale(picture, upscaler, *factor, &mut |progress| watch.see(&progress));
         if let Some(error) = watch.failed {
             return Err(error);
@@ -228,6 +237,7 @@ impl Work for Studio {
 struct Watch<'a> {
     job: &'a Job,
     peer: &'a Peer,
+    device: &'a Device,
     /// How many hints the run has taken.
     hints: &'a Cell<usize>,
     sparing: bool,
@@ -254,8 +264,10 @@ impl Watch<'_> {
         let id = self.job.id;
         match *progress {
             Progress::Phase(phase) => {
-                // What networks gave back lies in pieces between what is in use, too small for the next phase.
+                // What networks gave back lies in pieces between what is in use, too small for the next phase; a GPU has it back only when all
+                // that was asked of it is done, and until then the phase before is not over.
                 if self.sparing {
+                    self.device.synchronize().map_err(crate::diffusion::Error::from)?;
                     give_back_freed_memory();
                 }
                 self.peer.tell(Event::JobPhase { id, phase })?;
