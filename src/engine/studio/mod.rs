@@ -70,6 +70,14 @@ impl Studio {
         let needed = facts.map(|facts| facts.memory(facts.native_extent, precision, &self.device));
         needed.zip(free_memory(&self.device)).is_some_and(|(needed, free)| needed + self.lora_bytes > free)
     }
+
+    /// Waits until nothing is left to do on the device, and takes away what failed there: Metal tells of work that it could not do to whoever waits next,
+    /// also if that is another picture, and keeps what nobody uses any more until somebody waits.
+    fn settle(&self) {
+        if let Err(error) = self.device.synchronize() {
+            tracing::debug!("the device tells of what failed before: {error}");
+        }
+    }
 }
 
 impl Work for Studio {
@@ -230,6 +238,10 @@ impl Work for Studio {
         };
         let is_whole = steps_made >= job.request.steps_to_run();
         Ok(if is_whole { Ending::Finished(painted) } else { Ending::Stopped(painted) })
+    }
+
+    fn failed(&mut self, _error: &Error, _painting: Option<&Job>) {
+        self.settle();
     }
 }
 
