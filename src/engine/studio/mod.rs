@@ -1,6 +1,7 @@
 //! The work itself: the weights, of one model, one upscaler, one `ControlNet` and one CLIP at a time, and the runs that use them.
 
 mod named;
+mod room;
 
 use super::device::free_memory;
 use super::preview::Previews;
@@ -13,6 +14,7 @@ use crate::pixels::Picture;
 use crate::prompt::{LoraTag, loras};
 use candle_core::Device;
 use named::Kept;
+use room::told_of_parts;
 use std::cell::Cell;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::path::{Path, PathBuf};
@@ -26,6 +28,8 @@ pub(super) struct Studio {
     memory: Memory,
     /// Whether that is little, or too little for the loaded model.
     sparing: bool,
+    /// The pixels of the smallest picture that a GPU had too little memory for beside all of the loaded model; 0 where that was too much by itself.
+    ran_out_at: Option<usize>,
     /// Where it lies, for another library may have another model of its name; what it multiplies in; and the weights.
     loaded: Option<(PathBuf, Precision, Model)>,
     /// What lends it what it lacks: its name, and where it lies.
@@ -51,6 +55,7 @@ impl Studio {
             device: device(),
             memory,
             sparing: false,
+            ran_out_at: None,
             loaded: None,
             lender: None,
             vae: None,
@@ -71,12 +76,31 @@ impl Studio {
         needed.zip(free_memory(&self.device)).is_some_and(|(needed, free)| needed + self.lora_bytes > free)
     }
 
-    /// Waits until nothing is left to do on the device, and takes away what failed there: Metal tells of work that it could not do to whoever waits next,
-    /// also if that is another picture, and keeps what nobody uses any more until somebody waits.
-    fn settle(&self) {
-        if let Err(error) = self.device.synchronize() {
-            tracing::debug!("the device tells of what failed before: {error}");
+    /// A picture as many times larger, by the upscaler that the job's request names.
+    fn enlarged(
+        &mut self,
+        picture: &Picture,
+        factor: f64,
+        job: &Job,
+        peer: &Peer,
+    ) -> Result<ControlFlow<Stop, Picture>, Error> {
+        self.load_upscaler(&job.request)?;
+        let kept = self.upscaler.as_ref().expect("it was loaded above, for the request names one");
+        let mut watch = Watch {
+            job,
+            peer,
+            device: &self.device,
+            hints: &Cell::new(0),
+            sparing: self.sparing,
+            previews: None,
+            trace: None,
+            failed: None,
+        };
+        let enlarged = upscale(picture, &kept.it, factor, &mut |progress| watch.see(&progress));
+        if let Some(error) = watch.failed {
+            return Err(error);
         }
+        Ok(enlarged?)
     }
 }
 
@@ -106,14 +130,23 @@ impl Work for Studio {
         let started = Instant::now();
         give_back_freed_memory();
         self.sparing = self.memory == Memory::Sparing || self.is_too_large(model, precision);
-        let load = if self.sparing { Model::open } else { Model::load_with };
-        let loaded = load(&path, lender.as_ref().map(|(_, path)| path.as_path()), &self.device, precision)?;
+        let seemed_to_fit = !self.sparing;
+        let loaded = self.with_room(|studio| {
+            let load = if studio.sparing { Model::open } else { Model::load_with };
+            Ok(load(&path, lender.as_ref().map(|(_, path)| path.as_path()), &studio.device, precision)?)
+        })?;
+        self.ran_out_at = (seemed_to_fit && self.sparing).then_some(0);
         self.lender = lender;
         self.loaded = Some((path, precision, loaded));
         Ok(Some(started.elapsed().as_secs_f64()))
     }
 
     fn paint(&mut self, job: &Job, trace: Option<&Path>, peer: &Peer) -> Result<Ending, Error> {
+        let ran_out = self.ran_out_with(&job.request);
+        if ran_out && !self.sparing {
+            // Between that picture and this one it was loaded whole, for a smaller one.
+            self.give_back();
+        }
         // Before the painting: what is missing is not found out at its end.
         self.load_upscaler(&job.request)?;
         self.load_controlnet(&job.request)?;
@@ -122,7 +155,9 @@ impl Work for Studio {
         let (learned, unread) = self.learned(&job.request);
         // Nothing of such a model is in memory between pictures, so that what is free tells.
         self.sparing = self.sparing
-            && (self.memory == Memory::Sparing || self.is_too_large(&job.request.model, job.request.precision));
+            && (ran_out
+                || self.memory == Memory::Sparing
+                || self.is_too_large(&job.request.model, job.request.precision));
         self.load_tiny_vae(&job.request.model);
         let (.., model) = self.loaded.as_ref().expect("the loop loads the job's model before it paints");
         let tiny_vae = self.tiny_vae.as_ref().map(|kept| &kept.it);
@@ -149,10 +184,6 @@ impl Work for Studio {
         };
         let ending = paint(model, extras, &job.request, &mut |progress| watch.see(&progress));
         let Watch { trace: traced, failed, .. } = watch;
-        if matches!(ending, Err(crate::diffusion::Error::OutOfMemory(_))) {
-            // What it holds may be what the next picture lacks.
-            model.give_back();
-        }
         if let Some(error) = failed {
             return Err(error);
         }
@@ -167,11 +198,7 @@ impl Work for Studio {
             }
             painted.request.borrowed.parts_from = self.lender.as_ref().map(|(name, _)| name.clone());
             if self.sparing && self.memory == Memory::Plenty {
-                painted.notes.push(
-                    "memory is short, so each part of the model was loaded when it was needed and freed after: close other programs to \
-                     paint the next picture sooner"
-                        .to_owned(),
-                );
+                painted.notes.push(told_of_parts(ran_out).to_owned());
             }
         }
         if let (Some(file), Some(mut traced), Ending::Finished(painted) | Ending::Stopped(painted)) =
@@ -206,26 +233,11 @@ impl Work for Studio {
 
     fn upscale(&mut self, job: &Job, picture: &Picture, steps_made: u32, peer: &Peer) -> Result<Ending, Error> {
         let started = Instant::now();
-        self.load_upscaler(&job.request)?;
-        let (Some(Upscale { factor, .. }), Some(Kept { it: upscaler, .. })) = (&job.request.upscale, &self.upscaler)
-        else {
+        let Some(Upscale { factor, .. }) = &job.request.upscale else {
             return Ok(Ending::Discarded);
         };
-        let mut watch = Watch {
-            job,
-            peer,
-            device: &self.device,
-            hints: &Cell::new(0),
-            sparing: self.sparing,
-            previews: None,
-            trace: None,
-            failed: None,
-        };
-        let ending = upscale(picture, upscaler, *factor, &mut |progress| watch.see(&progress));
-        if let Some(error) = watch.failed {
-            return Err(error);
-        }
-        let Continue(picture) = ending? else {
+        let enlarged = self.with_room(|studio| studio.enlarged(picture, *factor, job, peer))?;
+        let Continue(picture) = enlarged else {
             // There is nothing to keep: the picture it was to be made of is still there.
             return Ok(Ending::Discarded);
         };
@@ -240,8 +252,11 @@ impl Work for Studio {
         Ok(if is_whole { Ending::Finished(painted) } else { Ending::Stopped(painted) })
     }
 
-    fn failed(&mut self, _error: &Error, _painting: Option<&Job>) {
+    fn failed(&mut self, error: &Error, painting: Option<&Job>) {
         self.settle();
+        if let Some(job) = painting {
+            self.learn_from(error, &job.request);
+        }
     }
 }
 
