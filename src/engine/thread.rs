@@ -37,6 +37,9 @@ pub(super) trait Work {
 
     /// Enlarges what was painted in `steps_made` steps, telling `peer` about pieces.
     fn upscale(&mut self, job: &Job, picture: &Picture, steps_made: u32, peer: &Peer) -> Result<Ending, Error>;
+
+    /// Hears of what failed without a panic, and of which job if that was to paint: what it left behind must not fail what comes next.
+    fn failed(&mut self, error: &Error, painting: Option<&Job>);
 }
 
 /// What there is to do for a job.
@@ -63,12 +66,12 @@ pub(super) fn serve(peer: &Peer, work: &mut impl Work) -> Result<(), Gone> {
                 peer.tell(Event::Looked { id, seen: Ok(None) })?;
             }
             Command::Look { id, clip, picture, prompt, cancel } => {
-                let (seen, panic) = caught(|| work.look(&clip, &picture, &prompt, &cancel));
+                let (seen, panic) = caught(work, |work| work.look(&clip, &picture, &prompt, &cancel));
                 peer.tell(Event::Looked { id, seen })?;
                 panic.map_or(Ok(()), |panic| resume_unwind(panic))?;
             }
             Command::Read { clip, words } => {
-                let (meaning, panic) = caught(|| work.read(&clip, &words));
+                let (meaning, panic) = caught(work, |work| work.read(&clip, &words));
                 peer.tell(Event::WordsRead { words, meaning })?;
                 panic.map_or(Ok(()), |panic| resume_unwind(panic))?;
             }
@@ -79,9 +82,17 @@ pub(super) fn serve(peer: &Peer, work: &mut impl Work) -> Result<(), Gone> {
 }
 
 /// Does something; a panic becomes an error to tell, and what is to go on after that.
-fn caught<T>(work: impl FnOnce() -> Result<T, Error>) -> (Result<T, Error>, Option<Box<dyn Any + Send>>) {
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(result) => (result, None),
+fn caught<W: Work, T>(
+    work: &mut W,
+    does: impl FnOnce(&mut W) -> Result<T, Error>,
+) -> (Result<T, Error>, Option<Box<dyn Any + Send>>) {
+    match catch_unwind(AssertUnwindSafe(|| does(work))) {
+        Ok(result) => {
+            if let Err(error) = &result {
+                work.failed(error, None);
+            }
+            (result, None)
+        }
         Err(panic) => (Err(Error::panicked(&*panic)), Some(panic)),
     }
 }
@@ -95,7 +106,10 @@ fn load(
 ) -> Result<(), Gone> {
     match catch_unwind(AssertUnwindSafe(|| work.load(&model, parts_from, precision))) {
         Ok(Ok(seconds)) => peer.tell(Event::ModelLoaded { model, seconds: seconds.unwrap_or(0.0) }),
-        Ok(Err(error)) => peer.tell(Event::ModelFailed { model, error }),
+        Ok(Err(error)) => {
+            work.failed(&error, None);
+            peer.tell(Event::ModelFailed { model, error })
+        }
         Err(panic) => {
             peer.tell(Event::ModelFailed { model, error: Error::panicked(&*panic) })?;
             resume_unwind(panic)
@@ -128,7 +142,10 @@ fn run(peer: &Peer, work: &mut impl Work, job: &Job, task: Task<'_>) -> Result<(
         Ok(Ok(Ending::Finished(painted))) => ending.with(Outcome::Finished(painted)),
         Ok(Ok(Ending::Stopped(painted))) => ending.with(Outcome::Stopped(painted)),
         Ok(Ok(Ending::Discarded)) => ending.with(Outcome::Cancelled),
-        Ok(Err(error)) => ending.with(Outcome::Failed(error)),
+        Ok(Err(error)) => {
+            work.failed(&error, matches!(task, Task::Paint { .. }).then_some(job));
+            ending.with(Outcome::Failed(error))
+        }
         Err(panic) => {
             ending.with(Outcome::Failed(Error::panicked(&*panic)))?;
             resume_unwind(panic)
@@ -184,8 +201,16 @@ mod tests {
 
     const SOON: Duration = Duration::from_secs(10);
 
-    /// Paints what the prompt says: "panic", "fail", or one step more than the event queue holds.
-    struct Fake;
+    /// Paints as many steps as are asked for, unless a prompt is "panic"; what it only enlarges or reads may be "fail" as well.
+    #[derive(Default)]
+    struct Fake {
+        /// What it heard of: which job, if that was to paint.
+        failed: Vec<Option<JobId>>,
+    }
+
+    fn unless_fail(words: &str) -> Result<(), Error> {
+        if words == "fail" { Err(Error::UnknownModel(words.to_owned())) } else { Ok(()) }
+    }
 
     impl Work for Fake {
         fn use_library(&mut self, _: Arc<Library>) {}
@@ -223,13 +248,19 @@ mod tests {
 
         fn read(&mut self, _clip: &str, words: &str) -> Result<Embedding, Error> {
             assert_ne!(words, "panic", "words that panic");
+            unless_fail(words)?;
             Ok(Embedding::new(vec![words.len() as f32, 1.0]).unwrap())
         }
 
         fn upscale(&mut self, job: &Job, picture: &Picture, steps_made: u32, peer: &Peer) -> Result<Ending, Error> {
             assert_ne!(job.request.prompt, "panic", "a prompt that panics");
+            unless_fail(&job.request.prompt)?;
             peer.tell(Event::JobPiece { id: job.id, index: 0, count: 1 })?;
             Ok(Ending::Finished(painted(Arc::new(picture.clone()), job, steps_made)))
+        }
+
+        fn failed(&mut self, _error: &Error, painting: Option<&Job>) {
+            self.failed.push(painting.map(|job| job.id));
         }
     }
 
@@ -241,7 +272,7 @@ mod tests {
         Client::started(
             || {},
             |peer| {
-                let work = move || drop(catch_unwind(AssertUnwindSafe(|| serve(&peer, &mut Fake))));
+                let work = move || drop(catch_unwind(AssertUnwindSafe(|| serve(&peer, &mut Fake::default()))));
                 std::thread::Builder::new().name("fake".to_owned()).spawn(work).unwrap();
             },
         )
@@ -329,7 +360,7 @@ mod tests {
         client.generate(waiting.clone());
         waiting.cancel.stop(Stop::Keep);
         let Some(Command::Generate(waiting)) = peer.try_command() else { panic!("a job waits") };
-        run(&peer, &mut Fake, &waiting, Task::Paint { trace: None }).unwrap();
+        run(&peer, &mut Fake::default(), &waiting, Task::Paint { trace: None }).unwrap();
         assert_eq!(story(&client, 2), ["2 cancelled"]);
     }
 
@@ -349,7 +380,7 @@ mod tests {
         client.send(Command::Read { clip: String::new(), words: "a cat".to_owned() });
         client.generate(job(3, "some", "x", 1));
         let thread = std::thread::Builder::new().name("fake".to_owned());
-        let thread = thread.spawn(move || serve(&peer, &mut Fake)).unwrap();
+        let thread = thread.spawn(move || serve(&peer, &mut Fake::default())).unwrap();
         assert_eq!(story(&client, 3)[..4], ["looked 1 false", "looked 2 true", "read a cat", "3 started"]);
         drop(client);
         thread.join().unwrap().unwrap();
@@ -372,6 +403,27 @@ mod tests {
         assert!(story[2].starts_with("1 failed: there is no model named none"), "{story:?}");
         assert_eq!(story.last().unwrap(), "2 finished");
         assert!(client.is_alive());
+    }
+
+    #[test]
+    fn what_fails_is_heard_of_before_anything_else_is_done() {
+        let (client, peer) = channel(|| {});
+        let picture = Arc::new(Picture::filled(Extent::new(1, 1), [0; 4]));
+        client.generate(job(1, "none", "x", 1));
+        client.send(Command::Load { model: "none".to_owned(), parts_from: None, precision: Precision::F32 });
+        client.send(Command::Read { clip: String::new(), words: "fail".to_owned() });
+        client.send(Command::Upscale { job: job(2, "some", "fail", 1), picture, steps_made: 1 });
+        client.generate(job(3, "some", "x", 1));
+        let thread = std::thread::Builder::new().name("fake".to_owned());
+        let work = move || {
+            let mut fake = Fake::default();
+            serve(&peer, &mut fake).unwrap();
+            fake.failed
+        };
+        let thread = thread.spawn(work).unwrap();
+        assert_eq!(story(&client, 3).last().unwrap(), "3 finished");
+        drop(client);
+        assert_eq!(thread.join().unwrap(), [Some(JobId(1)), None, None, None]);
     }
 
     #[test]

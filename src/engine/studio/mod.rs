@@ -1,6 +1,7 @@
 //! The work itself: the weights, of one model, one upscaler, one `ControlNet` and one CLIP at a time, and the runs that use them.
 
 mod named;
+mod room;
 
 use super::device::free_memory;
 use super::preview::Previews;
@@ -13,6 +14,7 @@ use crate::pixels::Picture;
 use crate::prompt::{LoraTag, loras};
 use candle_core::Device;
 use named::Kept;
+use room::told_of_parts;
 use std::cell::Cell;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::path::{Path, PathBuf};
@@ -28,6 +30,8 @@ pub(super) struct Studio {
     packed: Option<PackedFolder>,
     /// Whether that is little, or too little for the loaded model.
     sparing: bool,
+    /// The pixels of the smallest picture that a GPU had too little memory for beside all of the loaded model; 0 where that was too much by itself.
+    ran_out_at: Option<usize>,
     /// Where it lies, for another library may have another model of its name; what it multiplies in; and the weights.
     loaded: Option<(PathBuf, Precision, Model)>,
     /// What lends it what it lacks: its name, and where it lies.
@@ -54,6 +58,7 @@ impl Studio {
             memory,
             packed,
             sparing: false,
+            ran_out_at: None,
             loaded: None,
             lender: None,
             vae: None,
@@ -72,6 +77,33 @@ impl Studio {
         let facts = entry.and_then(|entry| entry.summary.as_ref().ok());
         let needed = facts.map(|facts| facts.memory(facts.native_extent, precision, &self.device));
         needed.zip(free_memory(&self.device)).is_some_and(|(needed, free)| needed + self.lora_bytes > free)
+    }
+
+    /// A picture as many times larger, by the upscaler that the job's request names.
+    fn enlarged(
+        &mut self,
+        picture: &Picture,
+        factor: f64,
+        job: &Job,
+        peer: &Peer,
+    ) -> Result<ControlFlow<Stop, Picture>, Error> {
+        self.load_upscaler(&job.request)?;
+        let kept = self.upscaler.as_ref().expect("it was loaded above, for the request names one");
+        let mut watch = Watch {
+            job,
+            peer,
+            device: &self.device,
+            hints: &Cell::new(0),
+            sparing: self.sparing,
+            previews: None,
+            trace: None,
+            failed: None,
+        };
+        let enlarged = upscale(picture, &kept.it, factor, &mut |progress| watch.see(&progress));
+        if let Some(error) = watch.failed {
+            return Err(error);
+        }
+        Ok(enlarged?)
     }
 }
 
@@ -101,15 +133,24 @@ impl Work for Studio {
         let started = Instant::now();
         give_back_freed_memory();
         self.sparing = self.memory == Memory::Sparing || self.is_too_large(model, precision);
-        let load = if self.sparing { Model::open } else { Model::load_with };
-        let lent = lender.as_ref().map(|(_, path)| path.as_path());
-        let loaded = load(&path, lent, &self.device, precision, self.packed.as_ref())?;
+        let seemed_to_fit = !self.sparing;
+        let loaded = self.with_room(|studio| {
+            let load = if studio.sparing { Model::open } else { Model::load_with };
+            let lent = lender.as_ref().map(|(_, path)| path.as_path());
+            Ok(load(&path, lent, &studio.device, precision, studio.packed.as_ref())?)
+        })?;
+        self.ran_out_at = (seemed_to_fit && self.sparing).then_some(0);
         self.lender = lender;
         self.loaded = Some((path, precision, loaded));
         Ok(Some(started.elapsed().as_secs_f64()))
     }
 
     fn paint(&mut self, job: &Job, trace: Option<&Path>, peer: &Peer) -> Result<Ending, Error> {
+        let ran_out = self.ran_out_with(&job.request);
+        if ran_out && !self.sparing {
+            // Between that picture and this one it was loaded whole, for a smaller one.
+            self.give_back();
+        }
         // Before the painting: what is missing is not found out at its end.
         self.load_upscaler(&job.request)?;
         self.load_controlnet(&job.request)?;
@@ -118,7 +159,9 @@ impl Work for Studio {
         let (learned, unread) = self.learned(&job.request);
         // Nothing of such a model is in memory between pictures, so that what is free tells.
         self.sparing = self.sparing
-            && (self.memory == Memory::Sparing || self.is_too_large(&job.request.model, job.request.precision));
+            && (ran_out
+                || self.memory == Memory::Sparing
+                || self.is_too_large(&job.request.model, job.request.precision));
         self.load_tiny_vae(&job.request.model);
         let (.., model) = self.loaded.as_ref().expect("the loop loads the job's model before it paints");
         let tiny_vae = self.tiny_vae.as_ref().map(|kept| &kept.it);
@@ -136,6 +179,7 @@ impl Work for Studio {
         let mut watch = Watch {
             job,
             peer,
+            device: &self.device,
             hints: &taken,
             sparing: self.sparing,
             previews: Some(previews),
@@ -144,10 +188,6 @@ impl Work for Studio {
         };
         let ending = paint(model, extras, &job.request, &mut |progress| watch.see(&progress));
         let Watch { trace: traced, failed, .. } = watch;
-        if matches!(ending, Err(crate::diffusion::Error::OutOfMemory(_))) {
-            // What it holds may be what the next picture lacks.
-            model.give_back();
-        }
         if let Some(error) = failed {
             return Err(error);
         }
@@ -162,11 +202,7 @@ impl Work for Studio {
             }
             painted.request.borrowed.parts_from = self.lender.as_ref().map(|(name, _)| name.clone());
             if self.sparing && self.memory == Memory::Plenty {
-                painted.notes.push(
-                    "memory is short, so each part of the model was loaded when it was needed and freed after: close other programs to \
-                     paint the next picture sooner"
-                        .to_owned(),
-                );
+                painted.notes.push(told_of_parts(ran_out).to_owned());
             }
         }
         if let (Some(file), Some(mut traced), Ending::Finished(painted) | Ending::Stopped(painted)) =
@@ -201,18 +237,11 @@ impl Work for Studio {
 
     fn upscale(&mut self, job: &Job, picture: &Picture, steps_made: u32, peer: &Peer) -> Result<Ending, Error> {
         let started = Instant::now();
-        self.load_upscaler(&job.request)?;
-        let (Some(Upscale { factor, .. }), Some(Kept { it: upscaler, .. })) = (&job.request.upscale, &self.upscaler)
-        else {
+        let Some(Upscale { factor, .. }) = &job.request.upscale else {
             return Ok(Ending::Discarded);
         };
-        let hints = &Cell::new(0);
-        let mut watch = Watch { job, peer, hints, sparing: self.sparing, previews: None, trace: None, failed: None };
-        let ending = upscale(picture, upscaler, *factor, &mut |progress| watch.see(&progress));
-        if let Some(error) = watch.failed {
-            return Err(error);
-        }
-        let Continue(picture) = ending? else {
+        let enlarged = self.with_room(|studio| studio.enlarged(picture, *factor, job, peer))?;
+        let Continue(picture) = enlarged else {
             // There is nothing to keep: the picture it was to be made of is still there.
             return Ok(Ending::Discarded);
         };
@@ -226,12 +255,20 @@ impl Work for Studio {
         let is_whole = steps_made >= job.request.steps_to_run();
         Ok(if is_whole { Ending::Finished(painted) } else { Ending::Stopped(painted) })
     }
+
+    fn failed(&mut self, error: &Error, painting: Option<&Job>) {
+        self.settle();
+        if let Some(job) = painting {
+            self.learn_from(error, &job.request);
+        }
+    }
 }
 
 /// Turns a run's progress into events, and the cancel token into an answer.
 struct Watch<'a> {
     job: &'a Job,
     peer: &'a Peer,
+    device: &'a Device,
     /// How many hints the run has taken.
     hints: &'a Cell<usize>,
     sparing: bool,
@@ -258,8 +295,10 @@ impl Watch<'_> {
         let id = self.job.id;
         match *progress {
             Progress::Phase(phase) => {
-                // What networks gave back lies in pieces between what is in use, too small for the next phase.
+                // What networks gave back lies in pieces between what is in use, too small for the next phase; a GPU has it back only when all
+                // that was asked of it is done, and until then the phase before is not over.
                 if self.sparing {
+                    self.device.synchronize().map_err(crate::diffusion::Error::from)?;
                     give_back_freed_memory();
                 }
                 self.peer.tell(Event::JobPhase { id, phase })?;

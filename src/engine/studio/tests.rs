@@ -1,7 +1,8 @@
-//! What is loaded stays loaded until what lies there is another.
+//! What is loaded stays loaded until what lies there is another, or a GPU has too little memory for it.
 
 use super::*;
 use crate::diffusion::{Borrowed, Emphasis, Reproduce, Request, SamplerName, Savings, ScheduleName, Tuning};
+use crate::engine::{JobId, channel};
 use crate::geom::Extent;
 use candle_core::{DType, Tensor};
 use std::collections::HashMap;
@@ -120,4 +121,85 @@ fn another_lora_with_the_name_of_one_that_is_in_the_model_takes_its_place_and_so
     assert!(!is_current(&studio));
     studio.load_loras(&request).unwrap();
     assert!(is_current(&studio));
+}
+
+fn short_of_memory() -> Error {
+    let told = "DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")";
+    crate::diffusion::Error::from(candle_core::Error::msg(told)).into()
+}
+
+fn refused() -> crate::checkpoints::Error {
+    crate::checkpoints::Error::Device { reason: "it has too little memory".to_owned(), path: PathBuf::new() }
+}
+
+/// With all of Bozzetto.
+fn studio_with_all(home: &Path) -> Studio {
+    let bozzetto = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models/bozzetto");
+    std::os::unix::fs::symlink(bozzetto, home.join("sepia")).unwrap();
+    let mut studio = Studio::new(Arc::new(Library::discover(&[home.to_owned()])), Memory::Plenty);
+    studio.load("sepia", None, Precision::F32).unwrap();
+    assert!(has_all(&studio), "there is memory for so small a model");
+    studio
+}
+
+fn has_all(studio: &Studio) -> bool {
+    let is_loaded = |model: &Model| model.unet.is_loaded() && model.vae.is_loaded();
+    studio.loaded.as_ref().is_some_and(|(.., model)| is_loaded(model))
+}
+
+#[test]
+fn what_there_is_too_little_memory_for_is_tried_once_more_without_what_is_held() {
+    let home = tempfile::tempdir().unwrap();
+    let mut studio = studio_with_all(home.path());
+    let mut tries = 0;
+    let beside_a_model = studio.with_room(|studio| {
+        tries += 1;
+        if has_all(studio) { Err(short_of_memory()) } else { Ok(()) }
+    });
+    assert!(beside_a_model.is_ok() && tries == 2, "{tries}");
+    assert!(studio.sparing, "it is loaded in parts unless all of it fits");
+    let errors: [(fn() -> Error, u32); 4] = [
+        (short_of_memory, 2),
+        (|| refused().into(), 2),
+        (|| crate::diffusion::Error::from(refused()).into(), 2),
+        (|| Error::UnknownModel("none".to_owned()), 1),
+    ];
+    for (error, expected) in errors {
+        let mut tries = 0;
+        let never = studio.with_room(|_| -> Result<(), Error> {
+            tries += 1;
+            Err(error())
+        });
+        assert!(never.is_err() && tries == expected, "{tries}: {}", error());
+    }
+}
+
+#[test]
+fn a_picture_that_there_was_too_little_memory_for_is_tried_in_parts_and_a_smaller_one_is_not() {
+    let home = tempfile::tempdir().unwrap();
+    let mut studio = studio_with_all(home.path());
+    let (_client, peer) = channel(|| {});
+    let job = |side| {
+        let request = Request { extent: Extent::new(side, side), ..request("an apple") };
+        Job::new(JobId(0), Box::new(request), CancelToken::default())
+    };
+    let in_parts = |studio: &mut Studio, side| {
+        let ending = studio.paint(&job(side), None, &peer).unwrap();
+        let Ending::Finished(painted) = ending else { panic!("nobody stops it") };
+        let is_told = painted.notes.iter().any(|note| note.starts_with("the GPU has too little memory"));
+        assert_eq!(is_told, !has_all(studio), "{:?}", painted.notes);
+        is_told
+    };
+    assert!(!in_parts(&mut studio, 128));
+    studio.failed(&Error::UnknownModel("none".to_owned()), Some(&job(128)));
+    studio.failed(&short_of_memory(), None);
+    assert!(has_all(&studio), "it is not what is in the way");
+    studio.failed(&short_of_memory(), Some(&job(128)));
+    assert!(!has_all(&studio));
+    assert!(in_parts(&mut studio, 128));
+    assert!(!in_parts(&mut studio, 64));
+    assert!(in_parts(&mut studio, 128), "however much of it is loaded");
+    studio.loaded = None;
+    studio.load("sepia", None, Precision::F32).unwrap();
+    assert!(!in_parts(&mut studio, 128), "what was loaded then is not what is loaded now");
 }
