@@ -5,6 +5,7 @@
 //! (`gallery`) and the state that survives a crash (`state`), get models from a hub (`downloads`), and count tokens (`words`). Their answers come in through `poll`.
 
 mod action;
+mod answers;
 mod apply;
 mod archive;
 mod canvas;
