@@ -1,10 +1,12 @@
-//! Image files in and out, away from the window's thread: decoding and scaling take longer than a frame.
+//! Image files in and out, away from the window's thread: decoding and scaling take longer than a frame. What became of them is taken in
+//! here too.
 
 use super::closed::{self, Errand, Report};
 use super::current::Saving;
+use super::document::sentence;
 use super::models::{Added, FoundModels};
 use super::worker::Worker;
-use super::{ResultId, Wake};
+use super::{Action, NoticeKind, Offer, ResultId, SavedAs, Session, Wake};
 use crate::diffusion::Request;
 use crate::geom::Extent;
 use crate::metadata::{Imported, from_texts};
@@ -145,6 +147,73 @@ fn carry_out(task: Task) -> Done {
         }
         Task::Closed { folder, errand } => Done::Closed(closed::carry_out(&folder, errand)),
         Task::SaveSettings { settings, path } => Done::Settings(settings.save(&path)),
+    }
+}
+
+impl Session {
+    /// Writes a picture in the format that the name's ending says; one that says nothing or something else becomes a PNG file's.
+    pub(super) fn save_to(
+        &mut self,
+        path: PathBuf,
+        picture: Arc<Picture>,
+        parameters: Option<String>,
+        result: Option<ResultId>,
+    ) {
+        let path = SavedAs::Picture.file(path);
+        let format = Format::of(&path).unwrap_or(Format::Png);
+        self.ask_files(Task::Save { path, format, picture, parameters, result });
+    }
+
+    pub(super) fn take_file(&mut self, done: Done) {
+        match done {
+            Done::Picture(Ok(opened)) => self.take_picture(*opened),
+            Done::Layer(Ok(opened)) => self.take_layer(*opened),
+            Done::Pasted(opened) => self.take_pasted(*opened),
+            Done::Mask { name, mask: Ok(mask) } => self.take_mask(&name, mask),
+            Done::Guide(Ok(picture)) => self.guide_by(picture),
+            Done::Found { name, found } => self.take_found_settings(&name, *found),
+            Done::Preview { model, picture } => self.take_preview(model, picture),
+            Done::Models(found) => self.take_found(found),
+            Done::Picture(Err(error))
+            | Done::Layer(Err(error))
+            | Done::Mask { mask: Err(error), .. }
+            | Done::Guide(Err(error)) => {
+                self.notices.error(sentence(&error.to_string()));
+            }
+            Done::Saved { path, result, outcome: Ok(()) } => {
+                self.notices.passing(format!("Saved as {}", path.display()));
+                if let Some(id) = result {
+                    self.results.in_files.insert(id);
+                    self.dismiss_offers_of(
+                        |action| matches!(action, Action::AskWhereToSave(offered) if *offered == id),
+                    );
+                }
+            }
+            Done::Saved { path, result, outcome: Err(error) } => {
+                let said = format!("{} was not saved: {error}", name_of(&path));
+                let save_as = |id| Offer { label: "Save as …".into(), action: Action::AskWhereToSave(id) };
+                self.notices.push(NoticeKind::Error, said, result.map(save_as).into_iter().collect());
+            }
+            Done::Project { path, project: Ok(project) } => {
+                let name = name_of(&path);
+                self.take_project(&name, (Kind::of(&path) == Some(Kind::Sfumato)).then_some(path), *project);
+            }
+            Done::Project { path, project: Err(error) } => {
+                self.notices.error(format!("{} was not opened: {error}", name_of(&path)));
+            }
+            Done::ProjectSaved { path, saving, outcome: Ok(()) } => {
+                self.was_saved(&path, saving);
+                self.notices.passing(format!("Saved as {}", path.display()));
+            }
+            Done::ProjectSaved { path, outcome: Err(error), .. } => {
+                self.notices.error(format!("{} was not saved: {error}", name_of(&path)));
+            }
+            Done::Closed(report) => self.take_closed(report),
+            Done::Settings(Ok(())) => {}
+            Done::Settings(Err(error)) => {
+                self.notices.error(sentence(&error.to_string()));
+            }
+        }
     }
 }
 

@@ -1,14 +1,88 @@
-//! Bringing back what a picture started from, with the words that its layers had of their own.
+//! Bringing back what decided a picture: its settings, and what it started from, with the words that its layers had of their own.
 
-use super::Session;
 use super::current::took_the_place;
-use super::part::regions;
+use super::part::{Part, regions};
+use super::{Action, Offer, Session};
 use crate::diffusion::{Input, Region, Request};
+use crate::gallery::Entry;
 use crate::geom::{Bounds, Extent};
-use crate::paint::{Edit, Layer, LayerId, LayerLook, Stack, Tiles};
+use crate::paint::{Edit, Layer, LayerId, LayerLook, MaskEdit, Stack, Tiles};
 use crate::pixels::Picture;
 
 impl Session {
+    /// Puts everything that decided a picture back: the draft, the guide, where it was painted, and, where there are no layers, what it
+    /// started from. Layers that are there stay; what it started from is offered in their place.
+    pub(super) fn recall(&mut self, request: &Request) {
+        let seen = self.draft.control.as_ref().map(|control| control.preprocessor);
+        self.recall_into_draft(request);
+        self.recall_guide(request.control.as_ref(), seen);
+        self.hints.clone_from(&request.hints);
+        let has_layers = self.document.has_picture();
+        if let Some(part) = Part::of(request).filter(|part| !part.is_whole() && self.fits(part)) {
+            self.recall_part(&part);
+            self.tell_of_other_words(request, part.place.bounds);
+            return;
+        }
+        self.draft.bounds = None;
+        let offer = |label: &str, action| vec![Offer { label: label.into(), action }];
+        match &request.input {
+            None if has_layers => {
+                let said = "This was painted from noise, and the next grows out of what is on the canvas";
+                self.notices.offering(said, offer("Close the picture", Action::ClosePicture));
+            }
+            None => {}
+            Some(input) if !has_layers => self.take_input(input),
+            Some(input) => {
+                if input.picture.extent() == self.document.extent() {
+                    self.edit(match &input.mask {
+                        Some(mask) => Edit::Mask(MaskEdit::Replace((**mask).clone())),
+                        None => Edit::Mask(MaskEdit::Clear),
+                    });
+                }
+                let is_other = self.document.picture() != Some(&input.picture);
+                if is_other || self.has_other_words(input) {
+                    let action = Action::TakeInput(Box::new(input.clone()));
+                    let said = if is_other {
+                        "This grew out of another picture than what is on the canvas"
+                    } else {
+                        "Layers had other words of their own when this was painted"
+                    };
+                    self.notices.offering(said, offer("Start from that one", action));
+                }
+            }
+        }
+    }
+
+    pub(super) fn recall_settings_only(&mut self, entry: &Entry, why: &str) {
+        self.recall_into_draft(&entry.record);
+        self.notices.error(format!("The settings are as they were, but not what it started from: {why}"));
+    }
+
+    pub(super) fn recall_into_draft<P, M>(&mut self, request: &Request<P, M>) {
+        let before = self.draft.model.clone();
+        // What was painted into another picture is no part of these settings.
+        self.hints.clear();
+        self.draft.recall(request);
+        self.settled_on(before);
+    }
+
+    /// The draft is another, and before it named this model: loads the one that it names now, or keeps this one where that is not there.
+    pub(super) fn settled_on(&mut self, before: String) {
+        // Generate is to paint this very seed.
+        self.used_seed = None;
+        self.forget_missing_upscaler();
+        if self.draft.model == before {
+            return;
+        }
+        if self.models.iter().any(|model| model.name == self.draft.model) {
+            self.load_model();
+        } else {
+            let gone = std::mem::replace(&mut self.draft.model, before);
+            let said = format!("It was painted with {gone}, which is not there any more: {} is used", self.draft.model);
+            self.notices.info(said);
+        }
+    }
+
     /// Starts from what a result started from, as one step of undo. Where there were layers, their file stays theirs.
     pub(super) fn take_input(&mut self, input: &Input) {
         let (extent, mask) = (input.picture.extent(), input.mask.as_deref().cloned());

@@ -35,6 +35,11 @@ fn a_snapshot() -> Snapshot {
     }
 }
 
+/// [`a_snapshot`] with these layers, and no other pixels.
+fn a_snapshot_of(layers: Option<(Extent, Stack)>) -> Snapshot {
+    Snapshot { layers, mask: None, guide: None, hints: Vec::new(), queue: Vec::new(), ..a_snapshot() }
+}
+
 fn quiet() -> Wake {
     Arc::new(|| ())
 }
@@ -94,14 +99,7 @@ fn pixels_that_nothing_names_any_more_are_removed() {
     let keeper = Keeper::start(folder.path().into(), quiet());
     keeper.keep(a_snapshot());
     keeper.flush();
-    keeper.keep(Snapshot {
-        layers: None,
-        mask: None,
-        guide: None,
-        hints: Vec::new(),
-        queue: Vec::new(),
-        ..a_snapshot()
-    });
+    keeper.keep(a_snapshot_of(None));
     drop(keeper);
     assert_eq!(pixel_files(folder.path()), 0);
     assert_eq!(restore(folder.path()).snapshot.unwrap().layers, None);
@@ -162,15 +160,7 @@ fn layers_are_kept_with_their_looks_and_their_tiles_once_each() {
     document.apply(Edit::Layer(LayerEdit::Look { layer, look, goes_on: false })).unwrap();
     let layers = Some((extent, document.stack().clone()));
     let keeper = Keeper::start(folder.path().into(), quiet());
-    let snapshot = Snapshot {
-        layers,
-        mask: None,
-        guide: None,
-        hints: Vec::new(),
-        queue: Vec::new(),
-        is_behind: false,
-        ..a_snapshot()
-    };
+    let snapshot = Snapshot { is_behind: false, ..a_snapshot_of(layers) };
     keeper.keep(snapshot.clone());
     drop(keeper);
     assert_eq!(pixel_files(folder.path()), 2, "a white tile and a dark one");
@@ -240,15 +230,7 @@ fn what_lies_outside_of_the_document_is_kept_too() {
     document.apply(Edit::Layer(LayerEdit::Transform(layer, moved))).unwrap();
     assert!(document.stack().layers()[0].beyond.is_some());
     let keeper = Keeper::start(folder.path().into(), quiet());
-    let snapshot = Snapshot {
-        layers: Some((extent, document.stack().clone())),
-        mask: None,
-        guide: None,
-        hints: Vec::new(),
-        queue: Vec::new(),
-        is_behind: false,
-        ..a_snapshot()
-    };
+    let snapshot = a_snapshot_of(Some((extent, document.stack().clone())));
     keeper.keep(snapshot.clone());
     drop(keeper);
     let restored = restore(folder.path());
@@ -297,23 +279,9 @@ fn a_folder_that_cannot_be_written_is_said_once() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("state"), b"a file where the folder should be").unwrap();
     let keeper = Keeper::start(folder.path().join("state"), quiet());
-    keeper.keep(Snapshot {
-        layers: None,
-        mask: None,
-        guide: None,
-        hints: Vec::new(),
-        queue: Vec::new(),
-        ..a_snapshot()
-    });
+    keeper.keep(a_snapshot_of(None));
     keeper.flush();
-    keeper.keep(Snapshot {
-        layers: None,
-        mask: None,
-        guide: None,
-        hints: Vec::new(),
-        queue: Vec::new(),
-        ..a_snapshot()
-    });
+    keeper.keep(a_snapshot_of(None));
     keeper.flush();
     let complaint = keeper.written().unwrap().unwrap_err();
     assert!(complaint.contains("not saved") && complaint.contains("state"), "{complaint}");
