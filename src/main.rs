@@ -1,11 +1,13 @@
 //! The `sfumato` program: without arguments the window, with a subcommand the same work without one.
 
 use clap::Parser;
+use sfumato::checkpoints::finish_packing;
 use sfumato::cli::{Cli, ComputeArgs, Usage, sentence};
 use sfumato::engine::choose_device;
 #[cfg(feature = "gui")]
 use sfumato::session::Action;
 use std::process::ExitCode;
+use std::time::Duration;
 
 fn main() -> ExitCode {
     sfumato::engine::keep_freed_memory();
@@ -19,6 +21,8 @@ fn main() -> ExitCode {
         }
         None => open_window(cli.files),
     };
+    // What is still being written of packed weights; on most disks it is soon done.
+    finish_packing(Duration::from_secs(5));
     match result {
         Ok(code) => ExitCode::from(code),
         Err(error) => {

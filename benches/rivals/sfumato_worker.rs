@@ -7,10 +7,13 @@ mod peak;
 use anyhow::{Context, bail};
 use candle_core::{DType, Device, Tensor};
 use serde_json::Value;
-use sfumato::checkpoints::{Parts, Precision};
+use sfumato::checkpoints::{PackedFolder, Parts, Precision, finish_packing};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// Gigabytes that all networks of the race take, packed.
+const ENOUGH: u32 = 100;
 
 /// The timestep of a forward pass, as in `cases.py`.
 const TIMESTEP: f64 = 500.0;
@@ -29,28 +32,33 @@ fn main() -> anyhow::Result<()> {
     let side = size.parse::<usize>()? / 8;
     let precision = std::env::var("PRECISION").unwrap_or_else(|_| "f32".to_owned());
     let precision = Precision::from_name(&precision).with_context(|| format!("{precision} is no precision"))?;
-    let parts = || Parts::open(&folder.join("sd15-f16"), &Device::Cpu, precision);
+    let packed = PackedFolder::new(folder.join("home/packed"), Some(ENOUGH));
+    let parts =
+        || Parts::open(&folder.join("sd15-f16"), &Device::Cpu, precision).map(|parts| parts.kept_in(Some(&packed)));
     let latent = || tensor(folder, &format!("latent-{side}"), &[1, 4, side, side]);
     match part {
-        "peak" => serve(started, || Ok(Answer::Limit(peak::gflops(threads)))),
+        "peak" => serve(started, || Ok(Answer::Limit(peak::gflops(threads))))?,
         "unet" => {
             let unet = parts()?.unet()?;
             let (words, latent) = (tensor(folder, "conditioning", &[1, 77, 768])?, latent()?);
             // The program prepares the words once a picture; here it is done in each pass, as all others do it.
-            serve(started, || Ok(Answer::Output(unet.forward(&latent, TIMESTEP, &unet.prepare(&words)?, None)?)))
+            serve(started, || Ok(Answer::Output(unet.forward(&latent, TIMESTEP, &unet.prepare(&words)?, None)?)))?;
         }
         "vae" => {
             let (vae, latent) = (parts()?.vae()?, latent()?);
-            serve(started, || Ok(Answer::Output(vae.decode(&latent)?)))
+            serve(started, || Ok(Answer::Output(vae.decode(&latent)?)))?;
         }
         "text" => {
             let facts: Value = serde_json::from_str(&std::fs::read_to_string(folder.join("facts.json"))?)?;
             let ids: Vec<u32> = serde_json::from_value(facts["prompt_ids"].clone())?;
             let (text_encoder, ids) = (parts()?.text_encoder(0)?, Tensor::from_vec(ids, (1, 77), &Device::Cpu)?);
-            serve(started, || Ok(Answer::Output(text_encoder.forward(&ids)?)))
+            serve(started, || Ok(Answer::Output(text_encoder.forward(&ids)?)))?;
         }
         _ => bail!("there is no case {case}"),
     }
+    // Without this a worker that is told nothing would not have kept what it packed.
+    finish_packing(Duration::from_secs(60));
+    Ok(())
 }
 
 /// What a run gives.

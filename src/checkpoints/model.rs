@@ -113,8 +113,7 @@ impl Model {
         precision: Precision,
         packed: Option<&PackedFolder>,
     ) -> Result<Self, Error> {
-        let parts = Parts::open_with(path, lender, device, precision)?;
-        let parts = Arc::new(Parts { packed: packed.cloned(), ..parts });
+        let parts = Arc::new(Parts::open_with(path, lender, device, precision)?.kept_in(packed));
         let configs = &parts.configs;
         let text = |(index, config): (usize, &ClipTextConfig)| {
             let tokenizer = parts.sources.texts().tokenizer(index)?;
@@ -329,6 +328,12 @@ impl Parts {
         Ok(Self { sources, configs, device: device.clone(), unet_dtype, dtype, loras, layers, packed: None })
     }
 
+    /// The same; what is packed of the networks is kept in `packed`.
+    #[must_use]
+    pub fn kept_in(self, packed: Option<&PackedFolder>) -> Self {
+        Self { packed: packed.cloned(), ..self }
+    }
+
     /// Loads what turns ids into conditioning: the first text encoder, or another one.
     ///
     /// # Panics
@@ -461,7 +466,7 @@ mod tests {
         let packed = PackedFolder::new(home.path().to_owned(), Some(1)).with_least(1);
         let layers = || {
             let parts = Parts::open(&bozzetto, &Device::Cpu, Precision::F32).unwrap();
-            let parts = Parts { packed: Some(packed.clone()), ..parts };
+            let parts = parts.kept_in(Some(&packed));
             parts.unet().unwrap();
             let mut layers = parts.layers();
             layers.sort_by(|one, other| one.names.cmp(&other.names));

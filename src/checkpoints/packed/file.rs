@@ -2,6 +2,7 @@
 //! lists. They begin at multiples of 64 bytes, as kernels want them, and are counted from the first such behind the header.
 
 use super::Identity;
+use super::writers::is_over;
 use crate::networks::{Form, Kept, Section};
 use candle_core::DType;
 use memmap2::Mmap;
@@ -108,6 +109,9 @@ impl Plan {
         file.write_all(&self.head)?;
         let mut waiting = 0;
         for section in tensors.into_values().flat_map(|packed| packed.kept.sections) {
+            if is_over() {
+                return Err(io::Error::other("the program ends"));
+            }
             let count = section.len() as u64;
             file.write_all(&section)?;
             file.write_all(&[0; ALIGNMENT as usize][..(aligned(count) - count) as usize])?;

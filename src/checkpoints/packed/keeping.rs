@@ -1,4 +1,5 @@
 use super::file::{Packed, Tensors, bytes_of};
+use super::writers::Writer;
 use super::{Identity, PackedFolder};
 use crate::networks::{Keep, Kept, Weights};
 use candle_core::{DType, Result, Tensor};
@@ -37,9 +38,13 @@ impl Keeping {
     pub(super) fn finish(&self) {
         let Some(taken) = self.to_be_written() else { return };
         let (folder, identity) = (self.folder.clone(), self.identity.clone());
-        let write = move || match folder.write(&identity, taken) {
-            Ok(()) => tracing::debug!("packed weights are kept as {}", folder.path_of(&identity).display()),
-            Err(error) => tracing::debug!("packed weights are not kept: {error}"),
+        let writer = Writer::new();
+        let write = move || {
+            match folder.write(&identity, taken) {
+                Ok(()) => tracing::debug!("packed weights are kept as {}", folder.path_of(&identity).display()),
+                Err(error) => tracing::debug!("packed weights are not kept: {error}"),
+            }
+            drop(writer);
         };
         if let Err(error) = std::thread::Builder::new().name("packed weights".to_owned()).spawn(write) {
             tracing::debug!("packed weights are not kept: {error}");

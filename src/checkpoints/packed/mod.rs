@@ -7,6 +7,7 @@
 mod file;
 mod identity;
 mod keeping;
+mod writers;
 
 use crate::files::{free_on_disk, is_unfinished, make_folder, save_new_by};
 use file::Tensors;
@@ -16,12 +17,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
+pub use writers::finish_packing;
 
 /// How the names of the files end.
 const ENDING: &str = "packed";
 
 /// Which share of the disk that is free they may take, with what they take already.
-const SHARE: u64 = 20;
+const SHARE: u64 = 10;
 
 /// What they may take where the system does not tell how much is free.
 const UNTOLD: u64 = 4 << 30;
@@ -62,7 +64,7 @@ struct KeptFile {
 }
 
 impl PackedFolder {
-    /// A folder, which is made when there is something to keep. So many gigabytes may lie in it: none is a twentieth of the disk that is free,
+    /// A folder, which is made when there is something to keep. So many gigabytes may lie in it: none is a tenth of the disk that is free,
     /// and with 0 nothing is kept.
     pub fn new(folder: PathBuf, gigabytes: Option<u32>) -> Self {
         let most = gigabytes.map_or(Limit::Share, |gigabytes| Limit::Bytes(u64::from(gigabytes) << 30));

@@ -136,7 +136,7 @@ fn refused() -> crate::checkpoints::Error {
 fn studio_with_all(home: &Path) -> Studio {
     let bozzetto = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models/bozzetto");
     std::os::unix::fs::symlink(bozzetto, home.join("sepia")).unwrap();
-    let mut studio = Studio::new(Arc::new(Library::discover(&[home.to_owned()])), Memory::Plenty);
+    let mut studio = Studio::new(Arc::new(Library::discover(&[home.to_owned()])), Memory::Plenty, None);
     studio.load("sepia", None, Precision::F32).unwrap();
     assert!(has_all(&studio), "there is memory for so small a model");
     studio
