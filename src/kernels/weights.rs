@@ -248,6 +248,16 @@ mod tests {
     }
 
     #[test]
+    fn what_was_rounded_is_not_taken_for_what_is_whole() {
+        let shelf = Arc::new(Shelf::default());
+        let read = |multiplied| {
+            computed(&Weights::kept(weights(DType::F16, multiplied, true), Arc::<Shelf>::clone(&shelf)))
+        };
+        read(DType::BF16);
+        assert_eq!(read(DType::F32), computed(&weights(DType::F16, DType::F32, true).into()));
+    }
+
+    #[test]
     fn a_section_is_within_what_it_is_of() {
         let bytes: Arc<Vec<u8>> = Arc::new(vec![1, 2, 3]);
         assert_eq!(&*Section::new(Arc::<Vec<u8>>::clone(&bytes), 1..3).unwrap(), [2, 3]);

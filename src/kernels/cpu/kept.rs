@@ -27,8 +27,10 @@ pub enum Form {
     F16,
     /// In panels for vectors, as bf16.
     Bf16,
-    /// In tiles of bf16.
+    /// In tiles of bf16, to which they were rounded or as which they were stored.
     Rounded,
+    /// In tiles of bf16, as which they were stored: none lacks anything.
+    Whole,
     /// In tiles of bf16, with tiles of what they lack.
     Split,
     /// In tiles of f16.
@@ -39,8 +41,8 @@ pub enum Form {
 
 impl Form {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::F32, Self::F16, Self::Bf16, Self::Rounded, Self::Split, Self::Halves, Self::Bytes];
+    pub const ALL: [Self; 8] =
+        [Self::F32, Self::F16, Self::Bf16, Self::Rounded, Self::Whole, Self::Split, Self::Halves, Self::Bytes];
 
     /// How it is spelled in files.
     pub const fn name(self) -> &'static str {
@@ -49,6 +51,7 @@ impl Form {
             Self::F16 => "f16",
             Self::Bf16 => "bf16",
             Self::Rounded => "rounded",
+            Self::Whole => "whole",
             Self::Split => "split",
             Self::Halves => "halves",
             Self::Bytes => "bytes",

@@ -30,6 +30,29 @@ enum Lines {
     Bytes(Bytes),
 }
 
+/// [`STEP`] lines, or as many again of what they lack.
+#[derive(Clone, Copy)]
+pub(super) enum Step<'a> {
+    Rounded(&'a [Line]),
+    Split(&'a [Line], &'a [Line]),
+    Halves(&'a [Line]),
+}
+
+impl Step<'_> {
+    /// The numbers of a line, in f32.
+    pub(super) fn widened(self, line: usize, to: &mut [f32; DEPTH]) {
+        let wide = |number: u16| f32::from_bits(u32::from(number) << 16);
+        match self {
+            Self::Rounded(lines) => *to = lines[line].0.map(wide),
+            Self::Halves(lines) => widen_halves(&lines[line], to),
+            Self::Split(high, low) => {
+                let numbers = high[line].0.iter().zip(&low[line].0);
+                to.iter_mut().zip(numbers).for_each(|(to, (high, low))| *to = wide(*high) + wide(*low));
+            }
+        }
+    }
+}
+
 impl Tiled {
     /// Of a matrix (outputs, inputs), as files store it.
     pub(in crate::kernels) fn new(
@@ -96,17 +119,16 @@ impl Tiled {
         bytes
     }
 
-    /// The numbers in a line of a step of a panel, in f32.
-    pub(super) fn widened(&self, panel: usize, step: usize, line: usize, to: &mut [f32; DEPTH]) {
+    /// A step of a panel.
+    pub(super) fn step(&self, panel: usize, step: usize) -> Step<'_> {
+        fn at(lines: &[Line], step: usize) -> &[Line] {
+            &lines[step * STEP..][..STEP]
+        }
         let step = panel * self.steps() + step;
-        let wide = |number: u16| f32::from_bits(u32::from(number) << 16);
         match &self.lines {
-            Lines::Rounded(lines) => *to = lines[step * STEP + line].0.map(wide),
-            Lines::Halves(lines) => widen_halves(&lines[step * STEP + line], to),
-            Lines::Split(lines) => {
-                let (high, low) = (&lines[step * 2 * STEP + line].0, &lines[(step * 2 + 1) * STEP + line].0);
-                to.iter_mut().zip(high.iter().zip(low)).for_each(|(to, (high, low))| *to = wide(*high) + wide(*low));
-            }
+            Lines::Rounded(lines) => Step::Rounded(at(lines, step)),
+            Lines::Split(lines) => Step::Split(at(lines, 2 * step), at(lines, 2 * step + 1)),
+            Lines::Halves(lines) => Step::Halves(at(lines, step)),
             Lines::Bytes(_) => unreachable!("bytes are not widened"),
         }
     }
@@ -140,7 +162,7 @@ impl Tiled {
 
 impl Packing for Tiled {
     fn keep(&self) -> Kept {
-        self.lines.keep()
+        self.lines.keep(self.products)
     }
 }
 
@@ -247,13 +269,12 @@ impl Lines {
     /// Those that were kept.
     fn kept(products: Products, kept: &Kept, panels: usize, taps: usize, depth: usize) -> Option<Self> {
         let steps = panels * depth.div_ceil(products.depth()) * taps;
-        let is_split = |parts| matches!(products, Products::Bf16(tiling) if tiling.parts == parts);
+        let has = |parts| matches!(products, Products::Bf16(tiling) if tiling.parts == parts);
         match (kept.form, kept.sections.as_slice()) {
-            (Form::Rounded, [lines]) if !matches!(products, Products::Bytes(_)) => {
-                Numbers::of(lines, steps * STEP).map(Self::Rounded)
-            }
-            (Form::Split, [lines]) if is_split(Parts::Two) => Numbers::of(lines, 2 * steps * STEP).map(Self::Split),
-            (Form::Halves, [lines]) if is_split(Parts::Two) => Numbers::of(lines, steps * STEP).map(Self::Halves),
+            (Form::Rounded, [lines]) if has(Parts::One) => Numbers::of(lines, steps * STEP).map(Self::Rounded),
+            (Form::Whole, [lines]) if has(Parts::Two) => Numbers::of(lines, steps * STEP).map(Self::Rounded),
+            (Form::Split, [lines]) if has(Parts::Two) => Numbers::of(lines, 2 * steps * STEP).map(Self::Split),
+            (Form::Halves, [lines]) if has(Parts::Two) => Numbers::of(lines, steps * STEP).map(Self::Halves),
             (Form::Bytes, [lines, columns]) if matches!(products, Products::Bytes(_)) => {
                 Bytes::kept(lines, columns, panels, steps).map(Self::Bytes)
             }
@@ -261,9 +282,10 @@ impl Lines {
         }
     }
 
-    fn keep(&self) -> Kept {
+    fn keep(&self, products: Products) -> Kept {
+        let rounded = if products.rounds() { Form::Rounded } else { Form::Whole };
         let (form, sections) = match self {
-            Self::Rounded(lines) => (Form::Rounded, vec![lines.keep()]),
+            Self::Rounded(lines) => (rounded, vec![lines.keep()]),
             Self::Split(lines) => (Form::Split, vec![lines.keep()]),
             Self::Halves(lines) => (Form::Halves, vec![lines.keep()]),
             Self::Bytes(bytes) => (Form::Bytes, bytes.keep()),

@@ -240,11 +240,12 @@ impl WithSimd for ChangeKernels<'_> {
         let Self { block: Block { steps, weight, .. }, panels, panel, step, out } = self;
         let lines = kernel_lines(steps.len());
         let first = (steps.start + step) * weight.taps;
+        let steps_of_taps: [_; 9] = std::array::from_fn(|tap| weight.step(panels.start + panel, first + tap));
         let mut taps = [[0f32; DEPTH]; 9];
         let mut numbers = [[0f32; DEPTH]; POSITIONS];
         for line in 0..STEP {
-            for (tap, numbers) in taps.iter_mut().enumerate() {
-                weight.widened(panels.start + panel, first + tap, line, numbers);
+            for (step, numbers) in steps_of_taps.iter().zip(&mut taps) {
+                step.widened(line, numbers);
             }
             for lane in (0..DEPTH).step_by(S::F32_LANES) {
                 let tap = |tap: usize| take(simd, &taps[tap][lane..]);
