@@ -305,11 +305,12 @@ pub(super) fn options_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, o
     let (mut wide, mut high) = (was.scale.0 * 100.0, was.scale.1 * 100.0);
     let mut degrees = was.angle.to_degrees();
     let mut changed = false;
+    let turns = "How far the layer turns, clockwise. Shift while turning: steps of 15\u{b0}";
     // All of it is to have room in a row of a window that is 1280 points wide: the angle's sign says what it is.
     for (label, name, value, suffix, about) in [
         ("W", "Width", &mut wide, " %", "How wide the layer becomes; negative flips it"),
         ("H", "Height", &mut high, " %", "How high the layer becomes; negative flips it"),
-        ("", "Angle", &mut degrees, "\u{b0}", "How far the layer turns, clockwise. Shift while turning: steps of 15\u{b0}"),
+        ("", "Angle", &mut degrees, "\u{b0}", turns),
     ] {
         if !label.is_empty() {
             ui.label(RichText::new(label).color(Palette::of(ui).text_weak));
