@@ -51,12 +51,16 @@ fn drag_ui(ui: &Ui, rows: &[Rect], document: &Document, view: &mut ViewState, ou
     /// How fast the list goes by where the pointer is above or below it, in points per second.
     const SPEED: f32 = 400.0;
     let Some(dragged) = view.dragged_layer else { return };
-    let (at, is_down, passed) =
-        ui.input(|i| (i.pointer.latest_pos(), i.pointer.primary_down(), i.stable_dt.min(0.1)));
+    let (pointer, passed) = ui.input(|i| (i.pointer.clone(), i.stable_dt.min(0.1)));
+    let is_down = pointer.primary_down();
     if !is_down {
         view.dragged_layer = None;
     }
-    let (Some(at), Some(from)) = (at, document.stack().position(dragged)) else { return };
+    // Where it was let go of while the list was not there, it stays.
+    if !is_down && !pointer.primary_released() {
+        return;
+    }
+    let (Some(at), Some(from)) = (pointer.latest_pos(), document.stack().position(dragged)) else { return };
     let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return };
     let seen = ui.clip_rect();
     if !first.x_range().expand(BESIDE).contains(at.x) {
