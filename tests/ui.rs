@@ -284,6 +284,13 @@ impl Window {
         self.harness.run();
     }
 
+    /// Opens a menu of the bar. Elsewhere there may be the same word, but nowhere higher.
+    fn open_menu(&mut self, name: &str) {
+        let named = self.harness.get_all_by_label(name);
+        named.min_by(|a, b| a.rect().top().total_cmp(&b.rect().top())).unwrap().click();
+        self.harness.run_ok();
+    }
+
     /// Clicks; leaves no pointer behind that a tooltip would wait at.
     fn click(&mut self, label: &str) {
         self.harness.get_by_label(label).click();

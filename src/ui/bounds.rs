@@ -2,6 +2,7 @@
 //! tools they are drawn anew, moved and resized by handles.
 
 use super::canvas::{Scene, is_panning};
+use super::options::hint;
 use super::state::{Outbox, ViewState};
 use super::theme::Palette;
 use super::view::Placement;
@@ -277,8 +278,10 @@ pub(super) fn crop_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out:
         None => "Drag a box: Enter cuts the canvas to it, Ctrl drags without a grid.".to_owned(),
         Some(Bounds { extent: Extent { width, height }, .. }) => format!("{width} \u{d7} {height}"),
     };
-    ui.label(RichText::new(text).color(weak));
-    if view.crop.is_some() {
+    if view.crop.is_none() {
+        hint(ui, &text);
+    } else {
+        ui.label(RichText::new(text).color(weak));
         if ui.button("Cut").on_hover_text("Enter").clicked() {
             crop(view, out);
         }
@@ -290,26 +293,12 @@ pub(super) fn crop_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out:
 
 /// How large the box is and how it is painted, and boxes that are often wanted.
 pub(super) fn settings_ui(ui: &mut Ui, session: &Session, out: &mut Outbox) {
-    ui.spacing_mut().item_spacing.x = 8.0;
-    let weak = |text: String| RichText::new(text).color(Palette::of(ui).text_weak);
     if !session.document.has_picture() {
-        ui.label(weak("There is no canvas to choose a part of yet.".into()));
+        hint(ui, "There is no canvas to choose a part of yet.");
         return;
     }
     let (bounds, native) = (session.draft.bounds_in(&session.document), session.native_extent());
     let Extent { width, height } = bounds.extent;
-    if session.draft.bounds.is_none() {
-        ui.label(weak("Drag a box: only that is painted, at the model's size.".into()));
-    } else {
-        let painted = extent_to_paint(bounds.extent, native);
-        let at = if painted == bounds.extent {
-            String::new()
-        } else {
-            format!(" at {} \u{d7} {}", painted.width, painted.height)
-        };
-        let about = "The box on the canvas, and the size at which it is painted";
-        ui.label(weak(format!("{width} \u{d7} {height}{at}"))).on_hover_text(about);
-    }
     if ui.button("Model's size").on_hover_text("A box as large as the model paints best").clicked() {
         let canvas = Bounds::whole(session.document.extent());
         let middle = Bounds { left: bounds.left + width / 2, top: bounds.top + height / 2, extent: Extent::new(0, 0) };
@@ -323,6 +312,20 @@ pub(super) fn settings_ui(ui: &mut Ui, session: &Session, out: &mut Outbox) {
         .clicked()
     {
         out.act(Action::SetBounds(None));
+    }
+    // Behind the buttons: it is cut where there is no room, and they are not.
+    if session.draft.bounds.is_none() {
+        hint(ui, "Drag a box: only that is painted, at the model's size.");
+    } else {
+        let painted = extent_to_paint(bounds.extent, native);
+        let at = if painted == bounds.extent {
+            String::new()
+        } else {
+            format!(" at {} \u{d7} {}", painted.width, painted.height)
+        };
+        let about = "The box on the canvas, and the size at which it is painted";
+        let text = RichText::new(format!("{width} \u{d7} {height}{at}")).color(Palette::of(ui).text_weak);
+        ui.label(text).on_hover_text(about);
     }
 }
 

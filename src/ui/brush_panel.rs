@@ -8,7 +8,7 @@ use super::widgets::{Number, choice_row, heading, row, slider_row};
 use super::{colour, layers_panel};
 use crate::paint::{Brush, PaintBrush, Spread, Tool};
 use crate::session::{Action, PaintBox, Session};
-use egui::Ui;
+use egui::{Frame, Margin, Panel, ScrollArea, Ui};
 
 const SIZE: Number = Number {
     range: *BRUSH_SIZES.start() as f64..=*BRUSH_SIZES.end() as f64,
@@ -34,8 +34,42 @@ pub(super) fn is_of_use(session: &Session) -> bool {
         || session.document.stack().layers().len() > 1
 }
 
-/// All of it.
+/// How high colours and a brush are with what is seldom set folded, in points.
+const BRUSH_HIGH: f32 = 430.0;
+/// The least height at which they are of use where they scroll, in points.
+const LEAST_BRUSH: f32 = 300.0;
+/// The least height of the layers, with two of them in sight, in points.
+const LEAST_LAYERS: f32 = 296.0;
+
+/// All of it. The layers have a place of their own, which no tool moves; where that is too low, all of it scrolls as one.
 pub(super) fn brush_panel_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut Outbox) {
+    let height = ui.available_height();
+    if height < LEAST_BRUSH + LEAST_LAYERS {
+        scrolled(ui, |ui| {
+            tool_ui(ui, session, view, out);
+            ui.add_space(space::GROUP);
+            layers_panel::layers_panel_ui(ui, &session.document, view, out);
+        });
+        return;
+    }
+    let brush = (height / 2.0).max(BRUSH_HIGH).min(height - LEAST_LAYERS);
+    let frame = Frame::new().inner_margin(Margin { left: 12, right: 12, top: 8, bottom: 4 });
+    Panel::bottom("layers").frame(frame).exact_size(height - brush).show(ui, |ui| {
+        layers_panel::layers_panel_ui(ui, &session.document, view, out);
+    });
+    scrolled(ui, |ui| tool_ui(ui, session, view, out));
+}
+
+/// What is higher than its place scrolls in it. The margin scrolls along: the bar keeps off the numbers.
+fn scrolled(ui: &mut Ui, contents: impl FnOnce(&mut Ui)) {
+    // What is asked for may scroll in the same place, by itself.
+    ScrollArea::vertical().id_salt("brush").auto_shrink([false, false]).show(ui, |ui| {
+        Frame::new().inner_margin(Margin { left: 12, right: 12, top: 10, bottom: 4 }).show(ui, contents);
+    });
+}
+
+/// The colours, and what the tool at hand lets one set.
+fn tool_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut Outbox) {
     colour::colour_ui(ui, &session.palette, view, out);
     ui.add_space(space::GROUP);
     match session.tool {
@@ -47,9 +81,7 @@ pub(super) fn brush_panel_ui(ui: &mut Ui, session: &Session, view: &mut ViewStat
     }
     if session.tool.is_paint() || matches!(session.tool, Tool::Bucket | Tool::Gradient) {
         keeps_within_ui(ui, session, Shortcut::KeepWithin.entry().name, out);
-        ui.add_space(space::GROUP);
     }
-    layers_panel::layers_panel_ui(ui, &session.document, view, out);
 }
 
 /// Whether the mask keeps the tool at hand inside it. Nothing where nothing is masked.

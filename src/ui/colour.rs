@@ -12,6 +12,9 @@ use egui::{
     vec2,
 };
 
+/// The side of a colour that was painted with, in points.
+const USED: f32 = 18.0;
+
 /// Hue 0..6 (red, yellow, green, cyan, blue, magenta), saturation and value 0..1.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Hsv {
@@ -74,17 +77,19 @@ pub(super) fn colour_ui(ui: &mut Ui, palette: &PaintBox, view: &mut ViewState, o
         }
         number_ui(ui, palette.colour, view, out);
     });
-    if !palette.used.is_empty() {
-        ui.add_space(4.0);
-        ui.horizontal_wrapped(|ui| {
-            ui.spacing_mut().item_spacing = vec2(4.0, 4.0);
-            for &used in &palette.used {
-                if swatch_ui(ui, used, 18.0, &format!("Painted with {}", written(used))).clicked() {
-                    out.act(Action::SetColour(used));
-                }
+    ui.add_space(4.0);
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing = vec2(4.0, 4.0);
+        if palette.used.is_empty() {
+            // Their row is there from the start: the first stroke must not move what stands under it.
+            ui.allocate_exact_size(vec2(USED, USED), Sense::hover());
+        }
+        for &used in &palette.used {
+            if swatch_ui(ui, used, USED, &format!("Painted with {}", written(used))).clicked() {
+                out.act(Action::SetColour(used));
             }
-        });
-    }
+        }
+    });
 }
 
 fn square_ui(ui: &mut Ui, hsv: &mut Hsv) {

@@ -4,7 +4,7 @@ use super::icons::Icon;
 use super::shortcuts::Shortcut;
 use super::state::{Ask, Outbox, ViewState};
 use super::theme::{Palette, space};
-use super::widgets::{Look, Number, choice_row, heading, row, sized_icon_button, slider_row};
+use super::widgets::{Look, Number, choice_row, heading, option_ui, row, sized_icon_button, slider_row};
 use crate::diffusion::Preprocessor;
 use crate::pixels::Picture;
 use crate::session::{Action, Session};
@@ -85,7 +85,7 @@ fn control_ui(ui: &mut Ui, session: &mut Session) {
             let box_ = egui::ComboBox::from_id_salt("controlnet").width(width).truncate().selected_text(name);
             let shown = box_.show_ui(ui, |ui| {
                 for name in &fitting {
-                    if ui.selectable_label(*name == control.controlnet, name).clicked() {
+                    if option_ui(ui, *name == control.controlnet, name).clicked() {
                         control.controlnet.clone_from(name);
                     }
                 }

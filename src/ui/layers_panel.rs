@@ -8,12 +8,13 @@ use super::widgets::{Look, Number, choice_row, heading, note, row, sized_icon_bu
 use crate::paint::{Blend, Document, Layer, LayerEdit, LayerKind, LayerLook};
 use crate::session::Action;
 use egui::{
-    Align, Color32, Context, CornerRadius, Layout, Rect, Role, ScrollArea, Sense, Stroke, StrokeKind, TextEdit, Ui,
-    UiBuilder, WidgetInfo, vec2,
+    Align, Color32, Context, CornerRadius, CursorIcon, Layout, PointerButton, Rect, Role, ScrollArea, Sense, Stroke,
+    StrokeKind, TextEdit, Ui, UiBuilder, WidgetInfo, style::ScrollAnimation, vec2,
 };
 use std::sync::Arc;
 
 const ROW: f32 = 40.0;
+const GAP: f32 = 2.0;
 const OPACITY: Number =
     Number { range: 0.0..=100.0, typed: 0.0..=100.0, step: 1.0, decimals: 0, logarithmic: false, suffix: "%" };
 
@@ -32,13 +33,70 @@ pub(super) fn layers_panel_ui(ui: &mut Ui, document: &Document, view: &mut ViewS
     // Over the list, which grows: one button stays where it is when a layer is added.
     buttons_ui(ui, document, &active, out);
     ui.add_space(4.0);
-    ScrollArea::vertical().auto_shrink([false, true]).max_height(ui.available_height().max(2.0 * ROW)).show(ui, |ui| {
-        ui.spacing_mut().item_spacing.y = 2.0;
-        for layer in document.stack().layers().iter().rev() {
-            row_ui(ui, layer, layer.id == active.id, view, out);
-        }
+    // Where all of the column scrolls there may be no room left.
+    let high = ui.available_height().max(2.0 * (ROW + GAP));
+    ScrollArea::vertical().auto_shrink([false, true]).max_height(high).min_scrolled_height(high).show(ui, |ui| {
+        ui.spacing_mut().item_spacing.y = GAP;
+        let layers = document.stack().layers().iter().rev();
+        let rows: Vec<Rect> = layers.map(|layer| row_ui(ui, layer, layer.id == active.id, view, out)).collect();
+        drag_ui(ui, &rows, document, view, out);
     });
     view.layer_thumbnails.retain(|(layer, _)| document.stack().layers().iter().any(|there| Arc::ptr_eq(there, layer)));
+}
+
+/// The layer that is dragged: a line where it would go, and its going there once the button is let go.
+fn drag_ui(ui: &Ui, rows: &[Rect], document: &Document, view: &mut ViewState, out: &mut Outbox) {
+    /// How far beside the list the pointer may be, in points.
+    const BESIDE: f32 = 24.0;
+    /// How fast the list goes by where the pointer is above or below it, in points per second.
+    const SPEED: f32 = 400.0;
+    let Some(dragged) = view.dragged_layer else { return };
+    let (pointer, passed) = ui.input(|i| (i.pointer.clone(), i.stable_dt.min(0.1)));
+    let is_down = pointer.primary_down();
+    if !is_down {
+        view.dragged_layer = None;
+    }
+    // Where it was let go of while the list was not there, it stays.
+    if !is_down && !pointer.primary_released() {
+        return;
+    }
+    let (Some(at), Some(from)) = (pointer.latest_pos(), document.stack().position(dragged)) else { return };
+    let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return };
+    let seen = ui.clip_rect();
+    if !first.x_range().expand(BESIDE).contains(at.x) {
+        ui.set_cursor_icon(CursorIcon::NotAllowed);
+        return;
+    }
+    let gap = rows.iter().filter(|row| row.center().y < at.y).count();
+    let to = place(gap, from, rows.len());
+    if !is_down {
+        if to != from {
+            out.act(Action::EditLayers(LayerEdit::Move(dragged, to)));
+        }
+        return;
+    }
+    ui.set_cursor_icon(CursorIcon::Grabbing);
+    if to != from {
+        let between = rows.get(gap).map_or(last.bottom() - GAP / 2.0, |row| row.top() - GAP / 2.0);
+        let y = between.max(first.top() + GAP / 2.0);
+        ui.painter().hline(first.x_range(), y, Stroke::new(2.0, Palette::of(ui).accent));
+    }
+    let by = if at.y < seen.top() && first.top() < seen.top() {
+        SPEED
+    } else if at.y > seen.bottom() && last.bottom() > seen.bottom() {
+        -SPEED
+    } else {
+        return;
+    };
+    ui.scroll_with_delta_animation(vec2(0.0, by * passed), ScrollAnimation::none());
+    ui.ctx().request_repaint();
+}
+
+/// The place, counted from below, of a layer that goes from its place `from` to a gap, counted from above, between `count` layers.
+const fn place(gap: usize, from: usize, count: usize) -> usize {
+    let above = count - gap;
+    // Those over it come down by one where it is taken away.
+    if from < above { above - 1 } else { above }
 }
 
 fn look_edit(layer: &Layer, look: LayerLook, goes_on: bool) -> Action {
@@ -126,14 +184,17 @@ fn buttons_ui(ui: &mut Ui, document: &Document, active: &Arc<Layer>, out: &mut O
     }
 }
 
-/// A layer: whether it is seen, what is on it, its name, and what about it must not change.
-fn row_ui(ui: &mut Ui, layer: &Arc<Layer>, is_active: bool, view: &mut ViewState, out: &mut Outbox) {
+/// A layer: whether it is seen, what is on it, its name, and what about it must not change. Returns where it stands.
+fn row_ui(ui: &mut Ui, layer: &Arc<Layer>, is_active: bool, view: &mut ViewState, out: &mut Outbox) -> Rect {
     let palette = Palette::of(ui);
-    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::click());
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::click_and_drag());
     let look = &layer.look;
     response.widget_info(|| WidgetInfo::selected(Role::Button, true, is_active, format!("Layer: {}", look.name)));
     if response.clicked() {
         out.act(Action::ChooseLayer(layer.id));
+    }
+    if response.drag_started_by(PointerButton::Primary) {
+        view.dragged_layer = Some(layer.id);
     }
     if response.double_clicked() {
         view.renaming = Some((layer.id, look.name.clone()));
@@ -152,6 +213,9 @@ fn row_ui(ui: &mut Ui, layer: &Arc<Layer>, is_active: bool, view: &mut ViewState
         UiBuilder::new().max_rect(rect.shrink2(vec2(3.0, 2.0))).layout(Layout::left_to_right(Align::Center)),
     );
     let ui = &mut row;
+    if view.dragged_layer == Some(layer.id) {
+        ui.multiply_opacity(0.5);
+    }
     ui.spacing_mut().item_spacing.x = 4.0;
     let small = vec2(22.0, 24.0);
     let (eye, eye_name) = if look.visible { (Icon::Eye, "Hide") } else { (Icon::EyeClosed, "Show") };
@@ -181,6 +245,7 @@ fn row_ui(ui: &mut Ui, layer: &Arc<Layer>, is_active: bool, view: &mut ViewState
         }
         name_ui(ui, layer, view, out);
     });
+    rect
 }
 
 /// The field in which a layer's name is written.
@@ -279,5 +344,19 @@ fn thumbnail_ui(ui: &mut Ui, layer: &Arc<Layer>, view: &mut ViewState) {
             Rect::from_center_size(inside.center(), vec2(14.0, 14.0)),
             palette.text,
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dragged_layer_goes_between_those_that_the_pointer_is_between() {
+        // Of three, from the highest to the lowest: all gaps.
+        let places = |from| [0, 1, 2, 3].map(|gap| place(gap, from, 3));
+        assert_eq!(places(2), [2, 2, 1, 0]);
+        assert_eq!(places(1), [2, 1, 1, 0]);
+        assert_eq!(places(0), [2, 1, 0, 0]);
     }
 }

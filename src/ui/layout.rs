@@ -11,13 +11,18 @@ use super::{
     size_window, start_panel, status, toolbar, tools,
 };
 use crate::paint::Tool;
-use crate::session::{Action, Session, Shown};
-use egui::{Button, CentralPanel, Context, Frame, Key, Margin, Panel, ScrollArea, Stroke, Ui, vec2};
+use crate::session::{Action, Session};
+use egui::{Button, CentralPanel, Context, Frame, Key, Margin, Panel, ScrollArea, Ui, vec2};
 
 /// The width of the colours, the brush and the layers, in points.
 const BRUSH_PANEL: f32 = 256.0;
 /// From this width the brush and its layers stand beside what is asked for; below, they take its place while one paints, in points.
-const ROOM_FOR_BOTH: f32 = 1000.0;
+const ROOM_FOR_BOTH: f32 = 1250.0;
+/// How wide what is asked for is at first, and where it shares its place, in points.
+const SIDE: f32 = 330.0;
+const SHARED_SIDE: f32 = 290.0;
+/// How wide it can be made, in points.
+const SIDES: std::ops::RangeInclusive<f32> = 290.0..=460.0;
 
 /// The whole window. What the person did is in the outbox afterwards; the draft is already changed. `device` is what the
 /// networks run on, for the status line.
@@ -101,24 +106,30 @@ fn panels(ui: &mut Ui, session: &mut Session, view: &mut ViewState, device: &str
         status::status_ui(ui, session, view, device);
     });
     let is_narrow = ui.available_width() < ROOM_FOR_BOTH;
-    let shows_brush = !view.gallery_open
-        && if is_narrow {
-            brush_panel::is_of_use(session) && session.tool != Tool::Hand && !view.prompt_first
-        } else {
-            // Beside a picture it stays whatever the tool: the picture must not move for one.
-            brush_panel::is_of_use(session) || !matches!(session.canvas(), Shown::Empty(_))
-        };
-    if !(is_narrow && shows_brush) {
-        side_panel(ui, session, view, out);
-    }
-    if shows_brush {
-        Panel::left("brush").frame(bar(12, 10)).exact_size(BRUSH_PANEL).show(ui, |ui| {
-            if is_narrow {
+    let frame = Frame::new().fill(palette.panel);
+    if is_narrow {
+        let shows_brush = !view.gallery_open
+            && brush_panel::is_of_use(session)
+            && session.tool != Tool::Hand
+            && !view.prompt_first;
+        // One place for both, and as wide for either: no tool moves the picture.
+        Panel::right("shared side").frame(frame).default_size(SHARED_SIDE).size_range(SIDES).show(ui, |ui| {
+            if shows_brush {
                 narrow_brush_ui(ui, session, view, out);
             } else {
-                brush_panel::brush_panel_ui(ui, session, view, out);
+                side_panel_ui(ui, session, view, out);
             }
         });
+    } else {
+        Panel::right("side").frame(frame).default_size(SIDE).size_range(SIDES).show(ui, |ui| {
+            side_panel_ui(ui, session, view, out);
+        });
+        if !view.gallery_open {
+            // Whatever the tool, and where nothing is painted yet: neither the picture nor the tools must move for one.
+            Panel::left("brush").frame(frame).exact_size(BRUSH_PANEL).show(ui, |ui| {
+                brush_panel::brush_panel_ui(ui, session, view, out);
+            });
+        }
     }
     Panel::bottom("filmstrip").frame(bar(12, 8)).exact_size(filmstrip::SIDE + 18.0).show(ui, |ui| {
         filmstrip::filmstrip_ui(ui, session, view, out);
@@ -143,8 +154,8 @@ fn takes_tool(actions: &[Action]) -> bool {
 /// The brush and its layers where they take the place of what is asked for: of that they keep a way to the prompt, and the
 /// button that paints.
 fn narrow_brush_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut Outbox) {
-    Panel::bottom("asked for").frame(Frame::new()).show_separator_line(false).show(ui, |ui| {
-        ui.add_space(space::SMALL);
+    let frame = Frame::new().inner_margin(Margin { left: 12, right: 12, top: 8, bottom: 10 });
+    Panel::bottom("asked for").frame(frame).show(ui, |ui| {
         let prompt = Button::new("Prompt and settings\u{2026}").min_size(vec2(ui.available_width(), space::FIELD));
         if ui.add(prompt).on_hover_text(Shortcut::FocusPrompt.tooltip(ui.ctx())).clicked() {
             let ctx = ui.ctx().clone();
@@ -153,42 +164,37 @@ fn narrow_brush_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &m
         ui.add_space(space::SMALL);
         prompt_panel::generate_ui(ui, session.way(), &session.jobs, out);
     });
-    ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
-        brush_panel::brush_panel_ui(ui, session, view, out);
-    });
+    brush_panel::brush_panel_ui(ui, session, view, out);
 }
 
-fn side_panel(ui: &mut Ui, session: &mut Session, view: &mut ViewState, out: &mut Outbox) {
-    let palette = Palette::of(ui);
-    let frame = Frame::new().fill(palette.panel).stroke(Stroke::NONE).inner_margin(Margin::same(0));
-    Panel::right("side").frame(frame).default_size(330.0).size_range(290.0..=460.0).show(ui, |ui| {
-        let inner = Frame::new().inner_margin(Margin { left: space::PANEL, right: space::PANEL, top: 10, bottom: 10 });
-        Panel::bottom("generate").frame(inner).show_separator_line(true).show(ui, |ui| {
-            prompt_panel::generate_ui(ui, session.way(), &session.jobs, out);
-        });
-        ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
-            inner.show(ui, |ui| {
-                let known = prompt_panel::Known { styles: &session.styles, lengths: session.lengths };
-                prompt_panel::prompt_panel_ui(ui, &mut session.draft, known, out);
-                if session.document.has_picture() {
-                    ui.add_space(space::GROUP);
-                    start_panel::start_panel_ui(ui, session, view, out);
-                } else {
-                    closed_menu::newest_closed_ui(ui, session, out);
-                }
-                guide_panel::guide_panel_ui(ui, session, view, out);
-                paint_in::painted_in_ui(ui, session, out);
+/// What is asked for, over the button that paints.
+fn side_panel_ui(ui: &mut Ui, session: &mut Session, view: &mut ViewState, out: &mut Outbox) {
+    let inner = Frame::new().inner_margin(Margin { left: space::PANEL, right: space::PANEL, top: 10, bottom: 10 });
+    Panel::bottom("generate").frame(inner).show_separator_line(true).show(ui, |ui| {
+        prompt_panel::generate_ui(ui, session.way(), &session.jobs, out);
+    });
+    ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+        inner.show(ui, |ui| {
+            let known = prompt_panel::Known { styles: &session.styles, lengths: session.lengths };
+            prompt_panel::prompt_panel_ui(ui, &mut session.draft, known, out);
+            if session.document.has_picture() {
                 ui.add_space(space::GROUP);
-                let open_extent = session.document.has_picture().then(|| session.document.extent());
-                let offers = settings_panel::Offers {
-                    models: &session.models,
-                    precisions: &session.precisions,
-                    upscalers: &session.upscalers,
-                    previews: &session.previews,
-                    memory: session.memory,
-                };
-                settings_panel::settings_panel_ui(ui, &mut session.draft, offers, open_extent, view, out);
-            });
+                start_panel::start_panel_ui(ui, session, view, out);
+            } else {
+                closed_menu::newest_closed_ui(ui, session, out);
+            }
+            guide_panel::guide_panel_ui(ui, session, view, out);
+            paint_in::painted_in_ui(ui, session, out);
+            ui.add_space(space::GROUP);
+            let open_extent = session.document.has_picture().then(|| session.document.extent());
+            let offers = settings_panel::Offers {
+                models: &session.models,
+                precisions: &session.precisions,
+                upscalers: &session.upscalers,
+                previews: &session.previews,
+                memory: session.memory,
+            };
+            settings_panel::settings_panel_ui(ui, &mut session.draft, offers, open_extent, view, out);
         });
     });
 }

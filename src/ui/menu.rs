@@ -9,7 +9,7 @@ use super::theme::Palette;
 use super::widgets::{Look, icon_button, shortcut_button};
 use crate::session::{Action, Session};
 use crate::settings::Theme;
-use egui::{Align, Button, Layout, MenuBar, Rect, RichText, Ui, vec2};
+use egui::{Align, Button, Layout, MenuBar, Rect, RichText, ScrollArea, Ui, vec2};
 
 const FILE: &[Option<Shortcut>] = &[
     Some(Shortcut::NewCanvas),
@@ -34,36 +34,38 @@ const EDIT: &[Option<Shortcut>] = &[
     Some(Shortcut::CopyPicture),
     Some(Shortcut::Paste),
     None,
-    Some(Shortcut::NewLayer),
-    Some(Shortcut::MergeDown),
-    Some(Shortcut::MergeVisible),
-    Some(Shortcut::FillLayer),
-    Some(Shortcut::ClearLayer),
     Some(Shortcut::SwapColours),
-    None,
-    Some(Shortcut::BoundsOfMask),
-    Some(Shortcut::WholeCanvas),
-    Some(Shortcut::OpenMask),
-    Some(Shortcut::SaveMask),
-    Some(Shortcut::MaskAll),
-    Some(Shortcut::QuickMask),
-    Some(Shortcut::ClearMask),
-    Some(Shortcut::InvertMask),
     None,
     Some(Shortcut::Live),
     Some(Shortcut::RollSeed),
     Some(Shortcut::OlderPrompt),
     Some(Shortcut::NewerPrompt),
 ];
-const CANVAS: &[Option<Shortcut>] = &[
+const LAYER: &[Option<Shortcut>] = &[
+    Some(Shortcut::NewLayer),
+    Some(Shortcut::MergeDown),
+    Some(Shortcut::MergeVisible),
+    None,
+    Some(Shortcut::FillLayer),
+    Some(Shortcut::ClearLayer),
+    None,
     Some(Shortcut::Transform),
     Some(Shortcut::FlipSideways),
     Some(Shortcut::FlipUpsideDown),
-    None,
-    Some(Shortcut::Crop),
-    Some(Shortcut::CanvasSize),
-    Some(Shortcut::PictureSize),
 ];
+const MASK: &[Option<Shortcut>] = &[
+    Some(Shortcut::MaskAll),
+    Some(Shortcut::ClearMask),
+    Some(Shortcut::InvertMask),
+    Some(Shortcut::QuickMask),
+    None,
+    Some(Shortcut::BoundsOfMask),
+    Some(Shortcut::WholeCanvas),
+    None,
+    Some(Shortcut::OpenMask),
+    Some(Shortcut::SaveMask),
+];
+const CANVAS: &[Option<Shortcut>] = &[Some(Shortcut::Crop), Some(Shortcut::CanvasSize), Some(Shortcut::PictureSize)];
 const RESULT: &[Option<Shortcut>] = &[
     Some(Shortcut::ApplyResult),
     Some(Shortcut::StartFromResult),
@@ -93,30 +95,28 @@ const VIEW: &[Option<Shortcut>] = &[
     Some(Shortcut::Panels),
     Some(Shortcut::FullScreen),
 ];
+const MENUS: [(&str, &[Option<Shortcut>]); 7] = [
+    ("File", FILE),
+    ("Edit", EDIT),
+    ("Layer", LAYER),
+    ("Mask", MASK),
+    ("Canvas", CANVAS),
+    ("Result", RESULT),
+    ("View", VIEW),
+];
 
 /// The bar at the top.
 pub(super) fn menu_bar_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut Outbox) {
     MenuBar::new().ui(ui, |ui| {
         ui.label(RichText::new("Sfumato").size(15.5).color(Palette::of(ui).accent));
         ui.add_space(8.0);
-        for (name, items) in [("File", FILE), ("Edit", EDIT), ("Canvas", CANVAS), ("Result", RESULT), ("View", VIEW)] {
+        // What is under the bar, without the margins of a menu: one that is higher scrolls.
+        let room = ui.ctx().content_rect().bottom() - ui.min_rect().bottom() - 28.0;
+        for (name, items) in MENUS {
             ui.menu_button(name, |ui| {
-                for entry in items {
-                    match entry {
-                        None => {
-                            ui.separator();
-                        }
-                        Some(shortcut) => {
-                            let ctx = ui.ctx().clone();
-                            item(ui, *shortcut, is_possible(*shortcut, session), || {
-                                perform(&ctx, *shortcut, session, view, out);
-                            });
-                            if *shortcut == Shortcut::ClosePicture {
-                                closed_menu_ui(ui, session, out);
-                            }
-                        }
-                    }
-                }
+                ScrollArea::vertical().max_height(room).min_scrolled_height(room).show(ui, |ui| {
+                    items_ui(ui, items, session, view, out);
+                });
             });
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
@@ -133,6 +133,26 @@ pub(super) fn menu_bar_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, 
             }
         });
     });
+}
+
+/// The lines of a menu.
+fn items_ui(ui: &mut Ui, items: &[Option<Shortcut>], session: &Session, view: &mut ViewState, out: &mut Outbox) {
+    for entry in items {
+        match entry {
+            None => {
+                ui.separator();
+            }
+            Some(shortcut) => {
+                let ctx = ui.ctx().clone();
+                item(ui, *shortcut, is_possible(*shortcut, session), || {
+                    perform(&ctx, *shortcut, session, view, out);
+                });
+                if *shortcut == Shortcut::ClosePicture {
+                    closed_menu_ui(ui, session, out);
+                }
+            }
+        }
+    }
 }
 
 fn theme_button(ui: &mut Ui, theme: Theme, out: &mut Outbox) {

@@ -8,12 +8,14 @@ use crate::paint::{Brush, Tool};
 use crate::session::{Action, Alike, Session};
 use egui::{DragValue, Label, Response, RichText, Ui};
 
+/// The space between them, in points.
+const GAP: f32 = 6.0;
 /// How wide growing and softening the mask is, in points.
 const ADJUST_WIDTH: f32 = 240.0;
 /// How wide the button is that both hide behind where there is no room for them, in points.
 const EDGE_WIDTH: f32 = 64.0;
 /// How wide the mask brush's labels and numbers are without its sliders, in points.
-const BRUSH_WIDTH: f32 = 3.0 * NUMBER_WIDTH + 30.0 + 64.0 + 52.0 + 7.0 * 8.0;
+const BRUSH_WIDTH: f32 = 3.0 * NUMBER_WIDTH + 30.0 + 64.0 + 52.0 + 7.0 * GAP;
 /// The narrowest slider that is of use, in points.
 const LEAST_SLIDER: f32 = 28.0;
 
@@ -24,7 +26,7 @@ pub(super) const fn are_there(tool: Tool) -> bool {
 
 /// All of it.
 pub(super) fn options_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut Outbox) {
-    ui.spacing_mut().item_spacing.x = 8.0;
+    ui.spacing_mut().item_spacing.x = GAP;
     if session.tool == Tool::Bounds {
         super::bounds::settings_ui(ui, session, out);
         return;
@@ -88,7 +90,7 @@ fn weak(ui: &mut Ui, text: &str) -> Response {
 }
 
 /// How a tool is used, as far as there is room to say it.
-fn hint(ui: &mut Ui, text: &str) {
+pub(super) fn hint(ui: &mut Ui, text: &str) {
     ui.add(Label::new(RichText::new(text).color(Palette::of(ui).text_weak)).truncate());
 }
 

@@ -319,6 +319,7 @@ pub(super) fn close_something(view: &mut ViewState) -> bool {
         | !std::mem::take(&mut view.polygon).is_empty()
         | view.led.take().is_some()
         | view.moving.take().is_some()
+        | view.dragged_layer.take().is_some()
         | view.crop.take().is_some()
         | view.compare.take().is_some();
     let ends_stroke = ends_shape

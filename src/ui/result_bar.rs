@@ -51,8 +51,12 @@ pub(super) fn result_bar(
         if button(ui, "Use its settings", Shortcut::RecallResult) {
             out.act(Action::Recall(result));
         }
-        if before(session).is_some() && button(ui, "Compare", Shortcut::Compare) {
-            toggle_compare(view);
+        if before(session).is_some() {
+            let is_on = matches!(view.compare, Some(Compare::Split(_)));
+            let compare = small("Compare").selected(is_on).frame_when_inactive(is_on);
+            if ui.add(compare).on_hover_text(Shortcut::Compare.tooltip(ui.ctx())).clicked() {
+                toggle_compare(view);
+            }
         }
         if session.document.has_picture() && button(ui, "Back", Shortcut::HideResult) {
             out.act(Action::HideResult);
@@ -108,7 +112,10 @@ fn title(ui: &mut Ui, text: &str) -> Response {
 }
 
 fn button(ui: &mut Ui, text: &str, tooltip: String, enabled: bool) -> bool {
+    ui.add_enabled(enabled, small(text)).on_hover_text(tooltip).clicked()
+}
+
+fn small(text: &str) -> Button<'static> {
     let text = RichText::new(text).text_style(TextStyle::Small);
-    let button = Button::new(text).frame_when_inactive(false).min_size(vec2(0.0, 22.0));
-    ui.add_enabled(enabled, button).on_hover_text(tooltip).clicked()
+    Button::new(text).frame_when_inactive(false).min_size(vec2(0.0, 22.0))
 }

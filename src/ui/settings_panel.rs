@@ -6,7 +6,7 @@ use super::model_picker::model_picker_ui;
 use super::shortcuts::Shortcut;
 use super::state::{Outbox, ViewState};
 use super::theme::{self, Palette, space};
-use super::widgets::{Look, Number, choice_row, heading, icon_button, note, row, shortcut_button, slider_row};
+use super::widgets::{Look, Number, choice_row, heading, icon_button, note, option_ui, row, shortcut_button, slider_row};
 use crate::diffusion::{Input, Precision, Prediction, Request, SamplerName, ScheduleName, Upscale};
 use crate::geom::Extent;
 use crate::pixels::Picture;
@@ -129,11 +129,11 @@ fn name_row(ui: &mut Ui, label: &str, chosen: &mut Option<String>, names: &[&str
         let shown = chosen.as_deref().unwrap_or(usual);
         let box_ = egui::ComboBox::from_id_salt(label).width(width).truncate().selected_text(shown);
         let response = box_.show_ui(ui, |ui| {
-            if ui.selectable_label(chosen.is_none(), usual).clicked() {
+            if option_ui(ui, chosen.is_none(), usual).clicked() {
                 *chosen = None;
             }
             for name in names.iter().filter(|name| **name != usual) {
-                if ui.selectable_label(chosen.as_deref() == Some(*name), *name).clicked() {
+                if option_ui(ui, chosen.as_deref() == Some(*name), name).clicked() {
                     *chosen = Some((*name).to_owned());
                 }
             }
@@ -180,7 +180,7 @@ fn upscale_row(ui: &mut Ui, draft: &mut Draft, upscalers: &[Upscale]) {
             for upscaler in upscalers {
                 let is_chosen = upscaler.upscaler == chosen.upscaler;
                 let about = format!("Makes pictures {} times larger.", upscaler.factor);
-                let response = ui.selectable_label(is_chosen, &upscaler.upscaler);
+                let response = option_ui(ui, is_chosen, &upscaler.upscaler);
                 if response.on_hover_text(about).clicked() {
                     is_on = true;
                     picked = Some(upscaler.clone());

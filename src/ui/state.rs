@@ -167,6 +167,8 @@ pub struct ViewState {
     pub layers_used: [Option<LayerId>; 2],
     /// The layer whose opacity is being dragged.
     pub dragged_opacity: Option<LayerId>,
+    /// The layer that is being dragged to another place.
+    pub dragged_layer: Option<LayerId>,
     /// The layer whose words are being written.
     pub worded: Option<LayerId>,
     /// Layers and their thumbnails.

@@ -8,7 +8,7 @@ use super::theme::Palette;
 use super::widgets::{Look, shortcut_button};
 use crate::paint::{LayerKind, Tool};
 use crate::session::Session;
-use egui::Ui;
+use egui::{ScrollArea, Ui};
 
 /// The least width at which the settings stand beside the buttons, in points.
 const ROOM_FOR_ALL: f32 = 560.0;
@@ -26,7 +26,7 @@ pub(super) fn tools_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out
     if ui.available_width() < ROOM_FOR_ALL {
         ui.horizontal(|ui| shortcuts(ui, session, view, out));
         if options::are_there(session.tool) {
-            ui.horizontal(|ui| options::options_ui(ui, session, view, out));
+            ui.horizontal(|ui| options_ui(ui, session, view, out));
         }
         return;
     }
@@ -34,9 +34,15 @@ pub(super) fn tools_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out
         shortcuts(ui, session, view, out);
         if options::are_there(session.tool) {
             gap(ui);
-            options::options_ui(ui, session, view, out);
+            options_ui(ui, session, view, out);
         }
     });
+}
+
+/// What the tool at hand lets one set. The wheel brings what has no room: it must not stand on what is beside the strip.
+fn options_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut Outbox) {
+    ui.style_mut().always_scroll_the_only_direction = true;
+    ScrollArea::horizontal().id_salt("options").show(ui, |ui| options::options_ui(ui, session, view, out));
 }
 
 fn shortcuts(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut Outbox) {

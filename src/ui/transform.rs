@@ -8,11 +8,11 @@ use super::pointer::{led_way, set_down};
 use super::state::{Content, Outbox, ViewState};
 use super::theme::Palette;
 use super::view::Placement;
-use super::widgets::{Look, icon_button};
+use super::widgets::{Look, sized_icon_button};
 use crate::geom::Point;
 use crate::paint::{Painting, Tiles, Tool, Transform};
 use crate::session::{Action, Session, Shown};
-use egui::{Button, Color32, CursorIcon, DragValue, Pos2, Rect, Response, RichText, Stroke, Ui, vec2};
+use egui::{Button, Color32, CursorIcon, DragValue, Pos2, Rect, Response, RichText, Stroke, Ui, Vec2, vec2};
 use std::f32::consts::{FRAC_PI_4, TAU};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,6 +21,8 @@ use std::time::{Duration, Instant};
 const A_WHILE: Duration = Duration::from_millis(10);
 /// How near to a handle a press counts for it, in points.
 const REACH: f32 = 10.0;
+/// A button of the options.
+const SMALL: Vec2 = vec2(26.0, 26.0);
 /// The steps of an angle with Shift.
 const TURN: f32 = TAU / 24.0;
 
@@ -281,6 +283,12 @@ pub(super) fn show_cursor(ui: &Ui, scene: &Scene, view: &mut ViewState, at: Pos2
     }
 }
 
+/// A number with one decimal, where it has any.
+fn with_tenths(value: f64) -> String {
+    // No zero is negative.
+    ((value * 10.0).round() / 10.0 + 0.0).to_string()
+}
+
 /// Numbers to type, flipping, applying and cancelling.
 pub(super) fn options_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut Outbox) {
     if !session.document.has_picture() {
@@ -297,20 +305,25 @@ pub(super) fn options_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, o
     let (mut wide, mut high) = (was.scale.0 * 100.0, was.scale.1 * 100.0);
     let mut degrees = was.angle.to_degrees();
     let mut changed = false;
-    for (name, value, suffix, about) in [
-        ("W", &mut wide, " %", "How wide the layer becomes; negative flips it"),
-        ("H", &mut high, " %", "How high the layer becomes; negative flips it"),
-        ("Angle", &mut degrees, "\u{b0}", "How far the layer turns, clockwise. Shift while turning: steps of 15\u{b0}"),
+    let turns = "How far the layer turns, clockwise. Shift while turning: steps of 15\u{b0}";
+    // All of it is to have room in a row of a window that is 1280 points wide: the angle's sign says what it is.
+    for (label, name, value, suffix, about) in [
+        ("W", "Width", &mut wide, " %", "How wide the layer becomes; negative flips it"),
+        ("H", "Height", &mut high, " %", "How high the layer becomes; negative flips it"),
+        ("", "Angle", &mut degrees, "\u{b0}", turns),
     ] {
-        let label = ui.label(RichText::new(name).color(Palette::of(ui).text_weak));
+        if !label.is_empty() {
+            ui.label(RichText::new(label).color(Palette::of(ui).text_weak));
+        }
         let number = DragValue::new(value).suffix(suffix).speed(0.5).max_decimals(1).range(-3000.0..=3000.0);
-        changed |= ui.add(number).labelled_by(label.id).on_hover_text(about).changed();
+        let number = number.custom_formatter(|value, _| with_tenths(value));
+        changed |= ui.add(number).accessible_name(name).on_hover_text(about).changed();
     }
     let flips =
         [(Icon::FlipSideways, "Flip sideways", (-1.0, 1.0)), (Icon::FlipUpsideDown, "Flip upside down", (1.0, -1.0))];
     let mut scale = (wide / 100.0, high / 100.0);
     for (icon, name, (across, down)) in flips {
-        if icon_button(ui, icon, name, name, Look::Plain).clicked() {
+        if sized_icon_button(ui, icon, name, name, Look::Plain, SMALL).clicked() {
             scale = (scale.0 * across, scale.1 * down);
             changed = true;
         }
@@ -326,7 +339,8 @@ pub(super) fn options_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, o
     {
         moving.apply();
     }
-    if icon_button(ui, Icon::Close, "Cancel", "Cancel  (Esc)", Look::enabled_if(is_moving)).clicked() {
+    let look = Look::enabled_if(is_moving);
+    if sized_icon_button(ui, Icon::Close, "Cancel", "Cancel  (Esc)", look, SMALL).clicked() {
         (view.moving, view.painting) = (None, None);
     }
     keeps_within_ui(ui, session, "Within the mask", out);
@@ -373,6 +387,12 @@ mod tests {
         let below = moving(Grip::Sides(1, 0), (40.0, 40.0), |transform| Transform { angle: TAU / 4.0, ..transform });
         let longer = below.dragged(Point::new(40.0, 60.0), false, false);
         assert!((longer.scale.0 - 1.5).abs() < 1e-5 && (longer.scale.1 - 1.0).abs() < 1e-5, "{longer:?}");
+    }
+
+    #[test]
+    fn a_number_is_written_with_no_more_decimals_than_it_has() {
+        let written = [100.0, 33.333, -12.25, 99.96, -0.01].map(with_tenths);
+        assert_eq!(written, ["100", "33.3", "-12.3", "100", "0"]);
     }
 
     #[test]

@@ -214,7 +214,7 @@ pub(super) fn choice_row<T: Copy + PartialEq>(
         let width = ui.available_width();
         let shown = egui::ComboBox::from_id_salt(label).width(width).selected_text(name(chosen)).show_ui(ui, |ui| {
             for &option in all {
-                if ui.selectable_label(option == chosen, name(option)).clicked() {
+                if option_ui(ui, option == chosen, name(option)).clicked() {
                     picked = Some(option);
                 }
             }
@@ -222,6 +222,15 @@ pub(super) fn choice_row<T: Copy + PartialEq>(
         shown.response.labelled_by(id);
     });
     picked.filter(|&p| p != chosen)
+}
+
+/// A line of a list to choose from, which closes that: a click does so by itself, a key does not.
+pub(super) fn option_ui(ui: &mut Ui, is_chosen: bool, name: &str) -> Response {
+    let response = ui.selectable_label(is_chosen, name);
+    if response.clicked() {
+        ui.close();
+    }
+    response
 }
 
 /// Text painted in a box without taking space: for overlays.

@@ -80,7 +80,10 @@ fn what_is_dropped_on_a_document_is_asked_about() {
     window.press(Modifiers::NONE, Key::Enter);
     window.wait("the layer", |session| session.document.stack().layers().len() == 2);
     window.drop_picture(EXTENT);
-    window.click("Mask");
+    // The menu of that name is above.
+    let asked = window.harness.get_all_by_label("Mask");
+    asked.max_by(|a, b| a.rect().top().total_cmp(&b.rect().top())).unwrap().click();
+    window.harness.run_ok();
     window.wait("the mask", |session| session.document.has_mask());
     window.drop_picture(Extent::new(32, 24));
     window.click("Start from it");

@@ -57,8 +57,8 @@ fn in_a_small_window_what_paints_and_the_way_to_the_prompt_are_in_sight_with_a_b
 #[test]
 fn no_tool_moves_the_picture() {
     let place = |window: &Window| window.harness.state().view.placement.unwrap().picture_in_ui();
-    // In the smaller one there is no room for all settings of a tool in one row.
-    for width in [1280.0, 1100.0] {
+    // In the smaller one the brush and what is asked for share a place.
+    for (width, has_layers) in [(1280.0, true), (1100.0, false)] {
         let mut window = window_of([width, 800.0], Theme::Dark, None);
         window.drop_picture(Extent::new(300, 200));
         let before = place(&window);
@@ -66,7 +66,135 @@ fn no_tool_moves_the_picture() {
         for (key, has_brush) in [(Key::B, true), (Key::M, false), (Key::T, false), (Key::K, false), (Key::H, false)] {
             window.press(Modifiers::NONE, key);
             assert_eq!((place(&window), is_there(&window, "Smoothing")), (before, has_brush), "{key:?}, {width}");
-            window.harness.get_by_label("Layer: dropped.png");
+            assert!(is_there(&window, "Layer: dropped.png") || !has_layers, "{key:?}, {width}");
+        }
+    }
+}
+
+#[test]
+fn neither_a_first_picture_nor_a_tool_moves_the_tools_and_the_layers() {
+    let mut window = window();
+    let place = |window: &Window, label: &str| window.harness.get_by_label(label).rect();
+    let eraser = place(&window, "Eraser");
+    window.drop_picture(EXTENT);
+    assert_eq!(place(&window, "Eraser"), eraser);
+    let layer = place(&window, "Layer: dropped.png");
+    for key in [Key::B, Key::K, Key::T, Key::M, Key::H] {
+        window.press(Modifiers::NONE, key);
+        assert_eq!((place(&window, "Eraser"), place(&window, "Layer: dropped.png")), (eraser, layer), "{key:?}");
+    }
+}
+
+#[test]
+fn on_a_low_screen_the_layers_are_in_sight_and_the_settings_of_a_brush_scroll_over_them() {
+    let size = [1280.0, 720.0];
+    let mut window = window_of(size, Theme::Dark, None);
+    window.drop_picture(EXTENT);
+    window.press(Modifiers::NONE, Key::B);
+    let first = |window: &Window, label: &str| window.harness.get_all_by_label(label).next().unwrap().rect();
+    let places = |window: &Window| ["Hardness", "Layer: dropped.png"].map(|label| first(window, label));
+    let before = places(&window);
+    window.drag([-60.0, 0.0], [60.0, 0.0]);
+    assert!(!window.session().palette.used.is_empty());
+    assert_eq!(places(&window), before, "the colours that were painted with had their place");
+    window.press(Modifiers::SHIFT, Key::V);
+    assert!(is_there(&window, "Keep within the mask"));
+    assert_eq!(places(&window), before, "a mask moves nothing either");
+    window.click("Add a layer");
+    // The status line is as high as that.
+    for label in ["Layer: Layer 1", "Layer: dropped.png", "Delete the layer"] {
+        let rect = window.harness.get_by_label(label).rect();
+        let is_under_the_brush = rect.top() > first(&window, "Hardness").bottom();
+        assert!(is_under_the_brush && rect.bottom() <= size[1] - 28.0, "{label}: {rect:?}");
+    }
+    let smoothing = first(&window, "Smoothing").bottom();
+    let layers = window.harness.get_by_label("Add a layer").rect();
+    window.harness.hover_at(first(&window, "Hardness").center());
+    window.harness.event(egui::Event::MouseWheel {
+        unit: egui::MouseWheelUnit::Point,
+        delta: vec2(0.0, -300.0),
+        phase: egui::TouchPhase::Move,
+        source: egui::MouseWheelSource::Wheel,
+        modifiers: Modifiers::NONE,
+    });
+    for _ in 0..3 {
+        window.harness.run_ok();
+    }
+    let scrolled = first(&window, "Smoothing").bottom();
+    assert!(scrolled < smoothing - 20.0, "from {smoothing} to {scrolled}");
+    assert_eq!(window.harness.get_by_label("Add a layer").rect(), layers);
+}
+
+#[test]
+fn no_line_of_the_column_goes_through_the_status_line() {
+    let mut window = window_of([1280.0, 720.0], Theme::Light, None);
+    window.drop_picture(EXTENT);
+    window.press(Modifiers::NONE, Key::B);
+    window.drag([-60.0, 0.0], [60.0, 0.0]);
+    window.harness.remove_cursor();
+    window.harness.run_ok();
+    let shown = window.harness.render().unwrap();
+    // Under its text, where the column ends above.
+    let colours: Vec<_> = (240..275).map(|x| *shown.get_pixel(x, 718)).collect();
+    assert!(colours.iter().all(|colour| *colour == colours[0]), "{colours:?}");
+}
+
+#[test]
+fn all_that_a_tool_lets_one_set_is_in_its_strip() {
+    for size in [[1280.0, 720.0], [1024.0, 700.0]] {
+        let mut window = window_of(size, Theme::Dark, None);
+        window.drop_picture(Extent::new(128, 96));
+        let canvas = window.harness.get_by_label_contains("Canvas,").rect();
+        let tools: [(Modifiers, Key, &[&str]); 3] = [
+            (Modifiers::NONE, Key::T, &["Width", "Angle", "Flip upside down", "Apply", "Cancel"]),
+            (Modifiers::NONE, Key::C, &["Model's size", "Whole"]),
+            (Modifiers::NONE, Key::M, &["Size", "Hardness", "Opacity"]),
+        ];
+        for (modifiers, key, labels) in tools {
+            window.press(modifiers, key);
+            for label in labels {
+                let rects = window.harness.get_all_by_label(label).map(|node| node.rect());
+                let in_strip: Vec<_> = rects.filter(|rect| rect.bottom() <= canvas.top()).collect();
+                let is_whole = |rect: &egui::Rect| rect.left() >= canvas.left() && rect.right() <= canvas.right();
+                assert!(!in_strip.is_empty() && in_strip.iter().all(is_whole), "{label} at {in_strip:?}, {size:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_canvas_is_the_widest_part_of_a_window_of_a_small_screen() {
+    let mut window = window_of([1024.0, 700.0], Theme::Dark, None);
+    window.drop_picture(Extent::new(128, 96));
+    for key in [Key::B, Key::H] {
+        window.press(Modifiers::NONE, key);
+        let canvas = window.harness.get_by_label_contains("Canvas,").rect();
+        assert!(canvas.width() > 0.6 * 1024.0, "{canvas:?} with {key:?}");
+    }
+}
+
+#[test]
+fn every_line_of_every_menu_is_in_sight_on_a_small_screen() {
+    for size in [[1280.0, 720.0], [1024.0, 700.0]] {
+        let mut window = window_of(size, Theme::Dark, None);
+        for (menu, first, last) in [
+            ("File", "New canvas", "Quit"),
+            ("Edit", "Paste", "Later prompt"),
+            ("Layer", "Merge down", "Flip upside down"),
+            ("Mask", "Mask everything", "Save the mask"),
+            ("Canvas", "Crop", "Scale the picture"),
+            ("Result", "Copy its seed", "Move to the trash"),
+            ("View", "Fit to the window", "Full screen"),
+        ] {
+            window.open_menu(menu);
+            let line = |part: &'static str| {
+                let nodes = window.harness.get_all_by_label_contains(part);
+                nodes.map(|node| node.rect()).find(|rect| rect.width() >= 200.0).expect(part)
+            };
+            let (first, last) = (line(first), line(last));
+            assert!(first.top() >= 34.0 && last.top() > first.top(), "{menu} at {first:?}, {size:?}");
+            assert!(last.bottom() <= size[1], "{menu} down to {last:?}, {size:?}");
+            window.press(Modifiers::NONE, Key::Escape);
         }
     }
 }

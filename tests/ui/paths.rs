@@ -90,7 +90,7 @@ fn a_mask_is_asked_about_under_the_name_that_it_is_written_to() {
     let mut window = window();
     window.drop_picture(EXTENT);
     window.press(Modifiers::SHIFT, Key::V);
-    window.click("Edit");
+    window.open_menu("Mask");
     window.harness.get_by_label_contains("Save the mask").click();
     window.harness.run_ok();
     until_asked(&mut window);

@@ -98,3 +98,22 @@ fn a_result_is_applied_as_a_layer_with_enter_and_started_from_with_shift() {
     window.click("Start from this");
     window.wait("the picture", |session| session.document.stack().layers().len() == 1);
 }
+
+#[test]
+fn the_button_that_compares_is_pressed_while_it_does() {
+    use egui_kittest::kittest::NodeT as _;
+    let mut window = window();
+    window.drop_picture(EXTENT);
+    window.click("Generate");
+    let job = window.job();
+    window.finish(&job);
+    let is_pressed = |window: &Window| {
+        let toggled = window.harness.get_by_label("Compare").accesskit_node().toggled();
+        toggled == Some(egui::accesskit::Toggled::True)
+    };
+    assert!(!is_pressed(&window));
+    window.click("Compare");
+    assert!(is_pressed(&window));
+    window.press(Modifiers::NONE, Key::Y);
+    assert!(!is_pressed(&window), "the key takes it back");
+}
