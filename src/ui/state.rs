@@ -50,6 +50,11 @@ pub enum Ask {
     SavePicture,
     /// Let the person choose where to save the document.
     SaveProject,
+    /// Let the words at the cursor of the prompt that is being written weigh more or less, once what was typed in this frame is in it.
+    Weigh {
+        /// Whether they weigh more.
+        more: bool,
+    },
     /// Paste what is on the clipboard.
     Paste,
     /// Cover the whole screen, or no longer.
