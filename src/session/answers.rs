@@ -15,7 +15,7 @@ impl Session {
     pub(super) fn take_answer(&mut self, answer: Answer) {
         match answer {
             Answer::Notice(text) => {
-                self.notices.info(sentence(&text));
+                self.notices.standing(sentence(&text));
             }
             Answer::Listed { search, page } => {
                 if search != self.results.search {

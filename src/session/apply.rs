@@ -235,7 +235,7 @@ impl Session {
                 if matches!(way, Way::Expand(_)) {
                     self.forget_newest();
                 }
-                self.notices.error(sentence(&why.to_string()));
+                self.notices.failed(sentence(&why.to_string()));
                 return;
             }
         };
@@ -288,7 +288,7 @@ impl Session {
     pub(super) fn choose_model(&mut self, name: &str) {
         let example_of = |name: &str| self.models.iter().find(|m| m.name == name).map(|m| m.example.clone());
         let (old, Some(new)) = (example_of(&self.draft.model), example_of(name)) else {
-            self.notices.error(format!("There is no model named {name}: choose one from the list"));
+            self.notices.failed(format!("There is no model named {name}: choose one from the list"));
             return;
         };
         self.draft.change_model(old.as_ref(), &new);
@@ -348,7 +348,7 @@ impl Session {
             let entry = place.entry;
             self.archive.send(archive::Task::Fetch { result: id, entry, purpose });
         } else {
-            self.notices.error("This result is not there any more: it was deleted");
+            self.notices.failed("This result is not there any more: it was deleted");
         }
     }
 
@@ -363,7 +363,7 @@ impl Session {
             Some(place) if place.path.is_file() => self.wishes.push(Wish::Reveal(place.path.clone())),
             Some(place) => {
                 let said = format!("This result's file is gone: {}", place.path.display());
-                self.notices.error(said);
+                self.notices.failed(said);
             }
             None => {
                 self.notices.info("This result has no file yet: it is in memory only");

@@ -49,7 +49,7 @@ impl Session {
                 self.notices.passing(sentence(&error.to_string()));
             }
             Err(error) => {
-                self.notices.error(sentence(&error.to_string()));
+                self.notices.failed(sentence(&error.to_string()));
             }
         }
     }
@@ -150,7 +150,7 @@ impl Session {
         self.view_document();
         let can = self.document.can_be_painted_on();
         if let Err(error) = &can {
-            self.notices.error(sentence(&error.to_string()));
+            self.notices.failed(sentence(&error.to_string()));
         }
         can.is_ok()
     }
@@ -404,7 +404,7 @@ impl Session {
             let said = format!(
                 "{name} was not opened: the mask is {found}, but the picture is {expected}; scale one to the other"
             );
-            self.notices.error(said);
+            self.notices.failed(said);
             return;
         }
         self.edit_mask(Edit::Mask(MaskEdit::Replace(mask)));

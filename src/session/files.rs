@@ -178,7 +178,7 @@ impl Session {
             | Done::Layer(Err(error))
             | Done::Mask { mask: Err(error), .. }
             | Done::Guide(Err(error)) => {
-                self.notices.error(sentence(&error.to_string()));
+                self.notices.failed(sentence(&error.to_string()));
             }
             Done::Saved { path, result, outcome: Ok(()) } => {
                 self.notices.passing(format!("Saved as {}", path.display()));
@@ -199,7 +199,7 @@ impl Session {
                 self.take_project(&name, (Kind::of(&path) == Some(Kind::Sfumato)).then_some(path), *project);
             }
             Done::Project { path, project: Err(error) } => {
-                self.notices.error(format!("{} was not opened: {error}", name_of(&path)));
+                self.notices.failed(format!("{} was not opened: {error}", name_of(&path)));
             }
             Done::ProjectSaved { path, saving, outcome: Ok(()) } => {
                 self.was_saved(&path, saving);

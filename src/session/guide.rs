@@ -107,7 +107,7 @@ impl Session {
     }
 
     fn tell_of_no_controlnet(&mut self) {
-        self.notices.error(format!(
+        self.notices.failed(format!(
             "Nothing lets a picture guide {}: put a ControlNet that fits it into the folder “controlnet” in the folder of models",
             self.draft.model
         ));

@@ -77,7 +77,7 @@ use crate::pixels::{Mask, Picture};
 use crate::prompt::{Style, Wildcards};
 use crate::settings::{Paths, Settings};
 use persist::Keeper;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -191,6 +191,8 @@ pub struct Session {
     brought_back: Option<Draft>,
     /// The notice that said so, and offers to keep what was written before.
     as_they_were: Option<NoticeId>,
+    /// What was said of words, and of which model: once is enough.
+    said_of_words: HashSet<(String, String)>,
     /// The files of documents, by their numbers, that were put away unsaved.
     copies: HashMap<u64, PathBuf>,
     /// Grows with every document that is opened or begun, and the number of this one.
