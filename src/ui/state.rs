@@ -198,6 +198,8 @@ pub struct ViewState {
     pub help_search: String,
     /// What the next key that is pressed will be bound to.
     pub binding: Option<super::shortcuts::Shortcut>,
+    /// The key that was pressed for that, while it is asked whether to take it from what has it.
+    pub taking: Option<egui::KeyboardShortcut>,
     /// What models are looked for by in the list of them, while it is open.
     pub model_search: Option<String>,
     /// Which of the models found, of those that can be painted with, Enter chooses there.
