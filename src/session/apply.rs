@@ -179,6 +179,7 @@ impl Session {
             Action::Reveal(id) => self.reveal(id),
             Action::SaveAgain(id) => self.save_again(id),
             Action::Delete(id) => self.delete(id),
+            Action::BringResultsBack => self.bring_results_back(),
             Action::LookAtModels => self.look_at_models(),
             Action::LookAtStyles => self.look_at_styles(),
             Action::AddModel(path) => self.find_models(Added::Dropped(path)),
@@ -341,7 +342,7 @@ impl Session {
     }
 
     /// Reads a result, or takes it from memory, and goes on with it.
-    fn fetch(&mut self, id: ResultId, purpose: Purpose) {
+    pub(super) fn fetch(&mut self, id: ResultId, purpose: Purpose) {
         if let Some(finished) = self.results.in_memory(id) {
             self.fetched(id, purpose, &finished);
         } else if let Some(place) = self.results.place(id) {
@@ -433,6 +434,14 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// Brings back what was moved to the trash and can still be.
+    fn bring_results_back(&mut self) {
+        for spare in std::mem::take(&mut self.results.deleted) {
+            self.archive.send(archive::Task::BringBack(Box::new(spare)));
+        }
+        self.dismiss_offers_of(|action| matches!(action, Action::BringResultsBack));
     }
 
     /// Looks at the result beside a shown one that is about to go, so that a batch can be weeded out one by one.

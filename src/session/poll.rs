@@ -55,6 +55,7 @@ impl Session {
             };
         }
         self.notices.let_pass(now);
+        self.let_go_of_deleted();
         self.settle_guide();
         self.start_next(now);
         self.live_on();

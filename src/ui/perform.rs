@@ -88,6 +88,11 @@ pub(super) fn perform(
         view.painting = None;
         return;
     }
+    let shortcut = if shortcut == Shortcut::DeleteResult && deletes_masked(session, view) {
+        Shortcut::ClearLayer
+    } else {
+        shortcut
+    };
     if !is_possible(shortcut, session) {
         if shortcut == Shortcut::Stop
             && let Some(focused) = ctx.memory(egui::Memory::focused)
@@ -229,6 +234,13 @@ pub(super) fn perform(
         | Shortcut::DeleteResult
         | Shortcut::HideResult => {}
     }
+}
+
+/// Whether what is masked is what Delete is about: no result is looked at, and the mask confines what it takes off the active layer.
+fn deletes_masked(session: &Session, view: &ViewState) -> bool {
+    let document = &session.document;
+    let is_confined = || document.stack().active().is_some_and(|layer| document.confines(layer).is_some());
+    session.results.shown.is_none() && !view.gallery_open && document.masks_anything() && is_confined()
 }
 
 /// Saves the project to its file. Where there are no layers the shown picture is what there is.
