@@ -84,11 +84,7 @@ impl Session {
             Action::OpenClosed(closed) => self.in_closed(Errand::Open(closed)),
             Action::OpenGuide(path) => self.ask_files(Task::OpenGuide(path)),
             Action::GuideByResult(id) => self.fetch(id, Purpose::Guide),
-            Action::GuideByPicture => {
-                if let Some(picture) = self.document.picture().cloned() {
-                    self.guide_by(picture);
-                }
-            }
+            Action::GuideByPicture => self.guide_by_itself(),
             Action::RemoveGuide => self.set_guide(None),
             Action::UseSettings => {
                 self.use_settings();

@@ -191,6 +191,8 @@ pub struct Session {
     brought_back: Option<Draft>,
     /// The notice that said so, and offers to keep what was written before.
     as_they_were: Option<NoticeId>,
+    /// The number of the document whose own picture guides, if one does.
+    guided_by: Option<u64>,
     /// What was said of words, and of which model: once is enough.
     said_of_words: HashSet<(String, String)>,
     /// The files of documents, by their numbers, that were put away unsaved.
