@@ -172,6 +172,8 @@ pub struct Session {
     lines: guide::Lines,
     /// Whether there is nothing under the mask, and at which revision of the document that was looked at.
     masks_nothing_below: bool,
+    /// Whether there is nothing but paper anywhere.
+    is_blank: bool,
     looked_below: Option<u64>,
     live: live::Live,
     shown: Shown,

@@ -138,6 +138,7 @@ impl Session {
             mask_on_canvas: None,
             lines: guide::Lines::default(),
             masks_nothing_below: false,
+            is_blank: false,
             looked_below: None,
             live: live::Live::default(),
             revision: 0,
