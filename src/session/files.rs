@@ -174,10 +174,16 @@ impl Session {
             Done::Found { name, found } => self.take_found_settings(&name, *found),
             Done::Preview { model, picture } => self.take_preview(model, picture),
             Done::Models(found) => self.take_found(found),
-            Done::Picture(Err(error))
-            | Done::Layer(Err(error))
-            | Done::Mask { mask: Err(error), .. }
-            | Done::Guide(Err(error)) => {
+            Done::Picture(Err(error)) | Done::Layer(Err(error)) => {
+                let said = match error {
+                    pixels::Error::NotAnImage { name } => format!(
+                        "This is neither a picture nor a project: choose a PNG, JPEG, WebP or TIFF file, a .sfumato or an .ora file: {name}"
+                    ),
+                    error => sentence(&error.to_string()),
+                };
+                self.notices.failed(said);
+            }
+            Done::Mask { mask: Err(error), .. } | Done::Guide(Err(error)) => {
                 self.notices.failed(sentence(&error.to_string()));
             }
             Done::Saved { path, result, outcome: Ok(()) } => {
