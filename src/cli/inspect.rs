@@ -74,9 +74,16 @@ fn project(file: &Path) -> anyhow::Result<(Value, String)> {
     let project::Opened { project, notes } = Project::open(file)?;
     let layers: Vec<_> = project.stack.layers().iter().rev().map(|layer| &layer.look).collect();
     let prompt = project.settings.as_ref().and_then(|settings| settings["prompt"].as_str());
-    let newest = |look: &LayerLook| look.recipes.last().map(|recipe| recipe["parameters"].clone());
     let as_json = |look: &&LayerLook| {
-        json!({ "name": look.name, "kind": look.kind, "visible": look.visible, "opacity": look.opacity, "prompt": look.prompt, "parameters": newest(look) })
+        let parameters = look.recipes.last().map(|recipe| recipe["parameters"].clone());
+        json!({
+            "name": look.name,
+            "kind": look.kind,
+            "visible": look.visible,
+            "opacity": look.opacity,
+            "prompt": look.prompt,
+            "parameters": parameters,
+        })
     };
     let guide = project.guide.as_ref().map(|guide| guide.extent());
     let object = json!({

@@ -87,9 +87,7 @@ pub(super) fn extent_of(text: &str) -> Result<Extent, String> {
     let is_number = |side: &str| !side.is_empty() && side.bytes().all(|byte| byte.is_ascii_digit());
     match sides.map(|sides| (sides.map(str::parse::<u32>), sides.into_iter().all(is_number))) {
         Some(([Ok(width), Ok(height)], _)) if width > 0 && height > 0 => Ok(Extent::new(width, height)),
-        Some((_, true)) => {
-            Err(format!("each side must be between 8 and {} pixels", Request::<(), ()>::MAX_SIDE))
-        }
+        Some((_, true)) => Err(format!("each side must be between 8 and {} pixels", Request::<(), ()>::MAX_SIDE)),
         _ => Err("write a size as WIDTHxHEIGHT in pixels, such as 128x128".to_owned()),
     }
 }
@@ -105,7 +103,9 @@ mod tests {
         for wrong in ["", "128", "x", "0x8", "8x0", "-8x8", "8x8x8", "99999999999x8"] {
             assert!(extent_of(wrong).is_err(), "{wrong}");
         }
-        for (wrong, says) in [("0x8", "between 8 and 4096"), ("99999999999x8", "between 8 and 4096"), ("8", "WIDTHxHEIGHT")] {
+        for (wrong, says) in
+            [("0x8", "between 8 and 4096"), ("99999999999x8", "between 8 and 4096"), ("8", "WIDTHxHEIGHT")]
+        {
             assert!(extent_of(wrong).unwrap_err().contains(says), "{wrong}");
         }
     }

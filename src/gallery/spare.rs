@@ -95,7 +95,7 @@ impl Gallery {
         let day_and_seed = || {
             let (day, name) = spare.file.split_once('/')?;
             let (_, seed) = name.strip_suffix(".png")?.split_once('-')?;
-            Some((day, seed.parse().ok()?))
+            Some((day, seed.parse::<u64>().ok()?))
         };
         let (day, seed) = day_and_seed().ok_or(Error::NoEntry(spare.id))?;
         Ok(self.write_result(day, seed, &spare.png)?)

@@ -231,7 +231,10 @@ fn a_deleted_result_is_brought_back_as_it_was() {
         let (deleted, spare) = gallery.delete_sparing(id).unwrap();
         assert_eq!((deleted == Deleted::ToTrash, before.path.exists()), (has_trash, false));
         assert_eq!(gallery.bring_back(&spare.unwrap()).unwrap(), before, "with what was seen in it");
-        assert_eq!((std::fs::read(&before.path).unwrap(), gallery.thumbnail(id).unwrap()), (png.clone(), thumbnail.clone()));
+        assert_eq!(
+            (std::fs::read(&before.path).unwrap(), gallery.thumbnail(id).unwrap()),
+            (png.clone(), thumbnail.clone())
+        );
         assert_eq!(std::fs::read_dir(dir.path().join("trash")).unwrap().count(), 0, "it is not there twice");
     }
     let order: Vec<_> = gallery.entries(9, 0).unwrap().into_iter().map(|entry| entry.id).collect();

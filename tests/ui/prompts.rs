@@ -101,13 +101,8 @@ fn the_cursor_stands_behind_a_prompt_that_was_fetched() {
 fn what_a_slow_frame_gathers_weighs_as_often_as_it_was_pressed_and_loses_no_letter() {
     let mut window = window();
     window.write_prompt("a red appl");
-    let pressed = |key| egui::Event::Key {
-        key,
-        physical_key: None,
-        pressed: true,
-        repeat: false,
-        modifiers: Modifiers::COMMAND,
-    };
+    let pressed =
+        |key| egui::Event::Key { key, physical_key: None, pressed: true, repeat: false, modifiers: Modifiers::COMMAND };
     let up = pressed(Key::ArrowUp);
     let events = [egui::Event::Text("e".into()), up.clone(), up.clone(), up];
     window.harness.input_mut().events.extend(events);
