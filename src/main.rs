@@ -1,6 +1,5 @@
 //! The `sfumato` program: without arguments the window, with a subcommand the same work without one.
 
-use clap::Parser;
 use sfumato::checkpoints::finish_packing;
 use sfumato::cli::{Cli, ComputeArgs, Usage, sentence};
 use sfumato::engine::choose_device;
@@ -11,7 +10,7 @@ use std::time::Duration;
 
 fn main() -> ExitCode {
     sfumato::engine::keep_freed_memory();
-    let cli = Cli::parse();
+    let cli = Cli::from_command_line();
     let result = match cli.command {
         Some(command) => {
             let ComputeArgs { threads, device } = command.compute();

@@ -66,6 +66,11 @@ impl App {
                 let name = name.unwrap_or_else(|| "painting.sfumato".into());
                 self.asking.ask(ctx, Question::Save(SavedAs::Project, name.into()), Action::SaveProject);
             }
+            Ask::Weigh { more } => {
+                if let Some(action) = ui::weigh(ctx, *more, &self.session, &mut self.view) {
+                    self.apply(ctx, action);
+                }
+            }
             Ask::Paste => ctx.send_viewport_cmd(ViewportCommand::RequestPaste),
             Ask::FullScreen => {
                 let is_full = ctx.input(|i| i.viewport().fullscreen.unwrap_or(false));

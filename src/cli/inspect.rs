@@ -1,10 +1,12 @@
-//! `sfumato inspect`: what a picture was made with, and what is in a model's files. Nothing is loaded that need not be: of
+//! `sfumato inspect`: what a picture was made with, and what is in a project or in a model's files. Nothing is loaded that need not be: of
 //! weights only the header is read.
 
 use super::{JSON_VERSION, describe, print, print_json};
 use crate::checkpoints::{self, ClipEntry, ClipSummary, UpscalerEntry, UpscalerSummary, tensors_in};
 use crate::metadata::{Found, PARAMETERS_KEY, from_texts};
+use crate::paint::LayerLook;
 use crate::pixels::{Picture, read_texts};
+use crate::project::{self, Kind, Project};
 use anyhow::{anyhow, bail};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -24,6 +26,8 @@ pub(super) fn run(file: &Path, json: bool) -> anyhow::Result<()> {
         upscaler(file).or_else(|problem| weights(file).map_err(|_| problem))?
     } else if ["safetensors", "gguf", "ckpt", "pt", "bin"].into_iter().any(ends_in) {
         weights(file)?
+    } else if Kind::of(file).is_some() {
+        project(file)?
     } else {
         picture(file)?
     };
@@ -61,6 +65,54 @@ fn picture(file: &Path) -> anyhow::Result<(Value, String)> {
     }
     if !imported.differences.is_empty() {
         text += &line("may differ", &imported.differences.join("\n"));
+    }
+    Ok((object, text))
+}
+
+/// A document in a file of its own: its layers as the window lists them, the uppermost first.
+fn project(file: &Path) -> anyhow::Result<(Value, String)> {
+    let project::Opened { project, notes } = Project::open(file)?;
+    let layers: Vec<_> = project.stack.layers().iter().rev().map(|layer| &layer.look).collect();
+    let prompt = project.settings.as_ref().and_then(|settings| settings["prompt"].as_str());
+    let as_json = |look: &&LayerLook| {
+        let parameters = look.recipes.last().map(|recipe| recipe["parameters"].clone());
+        json!({
+            "name": look.name,
+            "kind": look.kind,
+            "visible": look.visible,
+            "opacity": look.opacity,
+            "prompt": look.prompt,
+            "parameters": parameters,
+        })
+    };
+    let guide = project.guide.as_ref().map(|guide| guide.extent());
+    let object = json!({
+        "version": JSON_VERSION,
+        "kind": "project",
+        "file": describe::absolute(file),
+        "extent": { "width": project.extent.width, "height": project.extent.height },
+        "layers": layers.iter().map(as_json).collect::<Vec<_>>(),
+        "masked": project.mask.is_some(),
+        "guide": guide.map(|extent| json!({ "width": extent.width, "height": extent.height })),
+        "prompt": prompt,
+        "notes": notes,
+    });
+    let plural = if layers.len() == 1 { "" } else { "s" };
+    let mut text = format!("project of {}, {} layer{plural}\n", project.extent, layers.len());
+    for look in layers {
+        text += &line(if look.visible { "layer" } else { "hidden layer" }, &look.name);
+    }
+    if project.mask.is_some() {
+        text += &line("mask", "some of it is masked");
+    }
+    if let Some(extent) = guide {
+        text += &line("guided by", &format!("a picture of {extent}"));
+    }
+    if let Some(prompt) = prompt.filter(|prompt| !prompt.is_empty()) {
+        text += &line("prompt", prompt);
+    }
+    for note in &notes {
+        text += &line("note", note);
     }
     Ok((object, text))
 }

@@ -28,6 +28,7 @@ pub use reproducing::ReproduceArgs;
 use crate::checkpoints::{Library, PackedFolder};
 use crate::settings::{Paths, Settings};
 use anyhow::anyhow;
+use clap::error::{ContextKind, ContextValue};
 use clap::{Parser, Subcommand};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -48,16 +49,34 @@ pub struct Cli {
     pub command: Option<Command>,
 }
 
+impl Cli {
+    /// What the command line says. One that makes no sense ends the program, and says why.
+    pub fn from_command_line() -> Self {
+        Self::try_parse().unwrap_or_else(|error| without_odd_tips(error).exit())
+    }
+}
+
+/// The same without the tip to write behind `--` what looks like an option that there is not: it is one that was misspelled, and no prompt.
+fn without_odd_tips(mut error: clap::Error) -> clap::Error {
+    if let Some(ContextValue::StyledStrs(mut tips)) = error.remove(ContextKind::Suggested) {
+        tips.retain(|tip| !tip.to_string().contains(" as a value, use "));
+        if !tips.is_empty() {
+            error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tips));
+        }
+    }
+    error
+}
+
 /// What can be done without a window.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Paint pictures and write them as PNG files that carry their settings
     #[command(after_help = EXIT_CODES)]
     Paint(Box<PaintArgs>),
-    /// Say what a picture was made with, or what is in a model folder or a file of weights
+    /// Say what a picture was made with, or what is in a project, a model folder or a file of weights
     #[command(after_help = EXIT_CODES)]
     Inspect {
-        /// A PNG, JPEG, WebP or TIFF picture, a model folder, a file of weights (.safetensors, .gguf, .ckpt, .pt), or an upscaler's .pth file
+        /// A PNG, JPEG, WebP or TIFF picture, a project (.sfumato, .ora), a model folder, a file of weights (.safetensors, .gguf, .ckpt, .pt), or an upscaler's .pth file
         file: PathBuf,
         /// Print one JSON object instead of text
         #[arg(long)]

@@ -1,6 +1,8 @@
 //! From the words of a command line to values, or to what is wrong with them.
 
-use crate::diffusion::{Emphasis, MAX_FACTOR, Precision, Prediction, Preprocessor, SamplerName, Savings, ScheduleName};
+use crate::diffusion::{
+    Emphasis, MAX_FACTOR, Precision, Prediction, Preprocessor, Request, SamplerName, Savings, ScheduleName,
+};
 use crate::geom::Extent;
 
 pub(super) fn sampler_help() -> String {
@@ -81,9 +83,11 @@ pub(super) fn factor_of(text: &str) -> Result<f64, String> {
 }
 
 pub(super) fn extent_of(text: &str) -> Result<Extent, String> {
-    let sides = text.split_once(['x', 'X', '×']);
-    match sides.map(|(width, height)| (width.trim().parse(), height.trim().parse())) {
-        Some((Ok(width), Ok(height))) if width > 0 && height > 0 => Ok(Extent::new(width, height)),
+    let sides = text.split_once(['x', 'X', '×']).map(|(width, height)| [width.trim(), height.trim()]);
+    let is_number = |side: &str| !side.is_empty() && side.bytes().all(|byte| byte.is_ascii_digit());
+    match sides.map(|sides| (sides.map(str::parse::<u32>), sides.into_iter().all(is_number))) {
+        Some(([Ok(width), Ok(height)], _)) if width > 0 && height > 0 => Ok(Extent::new(width, height)),
+        Some((_, true)) => Err(format!("each side must be between 8 and {} pixels", Request::<(), ()>::MAX_SIDE)),
         _ => Err("write a size as WIDTHxHEIGHT in pixels, such as 128x128".to_owned()),
     }
 }
@@ -98,6 +102,11 @@ mod tests {
         assert_eq!(extent_of("128×64"), Ok(Extent::new(128, 64)));
         for wrong in ["", "128", "x", "0x8", "8x0", "-8x8", "8x8x8", "99999999999x8"] {
             assert!(extent_of(wrong).is_err(), "{wrong}");
+        }
+        for (wrong, says) in
+            [("0x8", "between 8 and 4096"), ("99999999999x8", "between 8 and 4096"), ("8", "WIDTHxHEIGHT")]
+        {
+            assert!(extent_of(wrong).unwrap_err().contains(says), "{wrong}");
         }
     }
 

@@ -146,6 +146,14 @@ impl Encoded {
     }
 }
 
+const UNTAUGHT: &str = "the model was never taught this of the ";
+const NO_TOKEN: &str = "the model has no token for this in the ";
+
+/// Whether a note on a picture is about words alone: it is true of every picture of these words by this model.
+pub fn is_of_words(note: &str) -> bool {
+    [UNTAUGHT, NO_TOKEN].iter().any(|beginning| note.starts_with(beginning))
+}
+
 /// How many chunks the text encoder sees together: however long a prompt is, it takes no more memory.
 const CHUNKS_AT_ONCE: usize = 8;
 
@@ -177,13 +185,13 @@ impl Encoder<'_> {
         }
         let untaught = self.model.taught.as_ref().map(|taught| taught.missing_in(text)).unwrap_or_default();
         if !untaught.is_empty() {
-            self.note(format!("the model was never taught this of the {what}: {}", listed(&untaught)));
+            self.note(format!("{UNTAUGHT}{what}: {}", listed(&untaught)));
         }
         let (mut words, mut pooled) = (Vec::new(), None);
         for index in 0..self.model.texts.len() {
             let (read, unknown) = self.read(index, text)?;
             if !unknown.is_empty() {
-                self.note(format!("the model has no token for this in the {what}: {}", unknown.join(" ")));
+                self.note(format!("{NO_TOKEN}{what}: {}", unknown.join(" ")));
             }
             words.push(read.words);
             pooled = read.pooled.or(pooled);

@@ -30,6 +30,7 @@ mod trace;
 mod tuning;
 mod upscale;
 
+pub use conditioning::is_of_words;
 pub use control::{Control, Preprocessor};
 pub use defaults::Defaults;
 pub use denoiser::{Denoiser, Guided, Network, Prediction, Rescale};

@@ -17,10 +17,12 @@ mod error;
 mod files;
 mod index;
 mod meaning;
+mod spare;
 
 pub use error::Error;
 pub use files::RECORD as RECORD_KEY;
 pub use meaning::Nearest;
+pub use spare::Spare;
 
 use crate::diffusion::{Record, Request};
 use crate::pixels::Picture;

@@ -213,6 +213,58 @@ fn a_deleted_result_goes_to_the_trash_and_stays_gone() {
 }
 
 #[test]
+fn a_deleted_result_is_brought_back_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut gallery = open(dir.path());
+    let entries = [1, 2, 3].map(|seed| gallery.add(result("x", seed)).unwrap());
+    let id = entries[1].id;
+    gallery
+        .db
+        .execute("INSERT INTO embeddings (entry, clip, vector, fit) VALUES (?1, 'clip', x'0102', 0.25)", [id.0])
+        .unwrap();
+    let before = gallery.entry(id).unwrap();
+    let (png, thumbnail) = (std::fs::read(&before.path).unwrap(), gallery.thumbnail(id).unwrap());
+    for has_trash in [false, true] {
+        if has_trash {
+            gallery.to_trash = |path| std::fs::remove_file(path).map_err(|e| e.to_string());
+        }
+        let (deleted, spare) = gallery.delete_sparing(id).unwrap();
+        assert_eq!((deleted == Deleted::ToTrash, before.path.exists()), (has_trash, false));
+        assert_eq!(gallery.bring_back(&spare.unwrap()).unwrap(), before, "with what was seen in it");
+        assert_eq!(
+            (std::fs::read(&before.path).unwrap(), gallery.thumbnail(id).unwrap()),
+            (png.clone(), thumbnail.clone())
+        );
+        assert_eq!(std::fs::read_dir(dir.path().join("trash")).unwrap().count(), 0, "it is not there twice");
+    }
+    let order: Vec<_> = gallery.entries(9, 0).unwrap().into_iter().map(|entry| entry.id).collect();
+    assert_eq!(order, [entries[2].id, id, entries[0].id]);
+    std::fs::remove_file(&before.path).unwrap();
+    assert!(matches!(gallery.delete_sparing(id).unwrap(), (Deleted::WasMissing, None)));
+}
+
+#[test]
+fn what_is_brought_back_takes_no_name_from_another_file_and_knows_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut gallery = open(dir.path());
+    let entry = gallery.add(result("x", 7)).unwrap();
+    let png = std::fs::read(&entry.path).unwrap();
+    let (_, spare) = gallery.delete_sparing(entry.id).unwrap();
+    let spare = spare.unwrap();
+    // Painted again meanwhile, to the same bytes.
+    let again = gallery.add(result("x", 7)).unwrap();
+    assert_eq!(again.path, entry.path);
+    let back = gallery.bring_back(&spare).unwrap();
+    assert_eq!(back, Entry { path: back.path.clone(), ..entry.clone() });
+    assert!(back.path != again.path && std::fs::read(&back.path).unwrap() == png);
+    assert_eq!((gallery.count().unwrap(), again.path.is_file()), (2, true));
+    // Taken out of the trash by hand.
+    let (_, spare) = gallery.delete_sparing(back.id).unwrap();
+    std::fs::write(&back.path, png).unwrap();
+    assert_eq!(gallery.bring_back(&spare.unwrap()).unwrap(), back);
+}
+
+#[test]
 fn deleting_two_files_of_one_name_keeps_both() {
     let dir = tempfile::tempdir().unwrap();
     let mut gallery = open(dir.path());

@@ -5,6 +5,7 @@ use super::history::Change;
 use super::{Error, Frame};
 use crate::geom::{Bounds, Extent};
 use crate::pixels::Mask;
+use std::sync::Arc;
 
 /// A side of the canvas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +96,21 @@ impl Document {
         }
         clear * 2 > all
     }
+
+    /// Whether there is nothing to go on from anywhere, as it was put together last: nothing is seen but white paper.
+    pub fn is_blank(&self) -> bool {
+        const PAPER: [u8; 4] = [255; 4];
+        let flat = self.last_flat();
+        let mut known = None;
+        (0..flat.count()).filter_map(|index| flat.tile(index)).all(|tile| {
+            // All tiles of a new canvas are one.
+            if known.is_some_and(|known| Arc::ptr_eq(known, tile)) {
+                return true;
+            }
+            known = Some(tile);
+            tile.pixels().iter().all(|pixel| *pixel == PAPER || pixel[3] == 0)
+        })
+    }
 }
 
 /// All that is new of a frame, fading out over `overlap` pixels of the canvas in it.
@@ -128,7 +144,6 @@ mod tests {
     use super::*;
     use crate::paint::Edit;
     use crate::pixels::Picture;
-    use std::sync::Arc;
 
     fn document(extent: Extent) -> Document {
         let rgba = (0..extent.area() * 4).map(|i| if i % 4 == 3 { 255 } else { (i * 7 % 251) as u8 }).collect();

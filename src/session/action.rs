@@ -199,6 +199,8 @@ pub enum Action {
     SaveAgain(ResultId),
     /// Move this result to the trash.
     Delete(ResultId),
+    /// Bring back the results that were moved to the trash, as far as the notice that says so still stands.
+    BringResultsBack,
     /// Read the pictures that are kept with the models: they are to be chosen from.
     LookAtModels,
     /// Read the styles that there are: they are to be chosen from.

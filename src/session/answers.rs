@@ -7,7 +7,7 @@ use super::part::Part;
 use super::recipe::Recipe;
 use super::results::Finished;
 use super::{Action, Kept, NoticeKind, Offer, ResultId, Session, View, Viewed};
-use crate::gallery::Deleted;
+use crate::gallery::{Deleted, Spare};
 use crate::pixels::Picture;
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ impl Session {
     pub(super) fn take_answer(&mut self, answer: Answer) {
         match answer {
             Answer::Notice(text) => {
-                self.notices.info(sentence(&text));
+                self.notices.standing(sentence(&text));
             }
             Answer::Listed { search, page } => {
                 if search != self.results.search {
@@ -66,24 +66,56 @@ impl Session {
                 }
             },
             Answer::Deleted { result, deleted } => match deleted {
-                Ok(deleted) => {
+                Ok((deleted, spare)) => {
                     self.forget_result(result);
-                    match deleted {
-                        Deleted::ToTrash => {
-                            self.notices.passing("Moved to the trash");
-                        }
+                    let said = match deleted {
+                        Deleted::ToTrash => "Moved to the trash".to_owned(),
                         Deleted::MovedTo(path) => {
-                            self.notices
-                                .info(format!("There is no trash here; the picture was moved to {}", path.display()));
+                            format!("There is no trash here; the picture was moved to {}", path.display())
                         }
-                        Deleted::WasMissing => {}
-                    }
+                        Deleted::WasMissing => return,
+                    };
+                    self.tell_of_deleted(said, spare.map(|spare| *spare));
                 }
                 Err(why) => {
                     self.results.leaving.remove(&result);
                     self.notices.error(format!("The result was not deleted: {why}"));
                 }
             },
+            Answer::BroughtBack { listed: Ok(listed), .. } => {
+                let id = self.results.take_back(*listed);
+                self.view.wanted = Some(id);
+                self.fetch(id, Purpose::Show);
+            }
+            Answer::BroughtBack { spare, listed: Err(why) } => {
+                self.results.hold_deleted(*spare);
+                let offer = Offer { label: "Try again".into(), action: Action::BringResultsBack };
+                let said = format!("A result was not brought back, and is still in the trash: {why}");
+                self.notices.push(NoticeKind::Error, said, vec![offer]);
+            }
+        }
+    }
+
+    /// Says that a result was deleted, and offers to bring it back, with those that were just before it.
+    fn tell_of_deleted(&mut self, said: String, spare: Option<Spare>) {
+        let Some(spare) = spare else {
+            self.notices.info(said);
+            return;
+        };
+        self.dismiss_offers_of(|action| matches!(action, Action::BringResultsBack));
+        self.results.hold_deleted(spare);
+        let (said, label) = match self.results.deleted.len() {
+            1 => (said, "Bring it back"),
+            count => (format!("{count} results were deleted"), "Bring them back"),
+        };
+        self.notices.offering(said, vec![Offer { label: label.into(), action: Action::BringResultsBack }]);
+    }
+
+    /// What was deleted is held for as long as it is offered to bring it back.
+    pub(super) fn let_go_of_deleted(&mut self) {
+        let mut offers = self.notices.iter().flat_map(|notice| &notice.offers);
+        if !offers.any(|offer| matches!(offer.action, Action::BringResultsBack)) {
+            self.results.deleted.clear();
         }
     }
 

@@ -84,11 +84,7 @@ impl Session {
             Action::OpenClosed(closed) => self.in_closed(Errand::Open(closed)),
             Action::OpenGuide(path) => self.ask_files(Task::OpenGuide(path)),
             Action::GuideByResult(id) => self.fetch(id, Purpose::Guide),
-            Action::GuideByPicture => {
-                if let Some(picture) = self.document.picture().cloned() {
-                    self.guide_by(picture);
-                }
-            }
+            Action::GuideByPicture => self.guide_by_itself(),
             Action::RemoveGuide => self.set_guide(None),
             Action::UseSettings => {
                 self.use_settings();
@@ -179,6 +175,7 @@ impl Session {
             Action::Reveal(id) => self.reveal(id),
             Action::SaveAgain(id) => self.save_again(id),
             Action::Delete(id) => self.delete(id),
+            Action::BringResultsBack => self.bring_results_back(),
             Action::LookAtModels => self.look_at_models(),
             Action::LookAtStyles => self.look_at_styles(),
             Action::AddModel(path) => self.find_models(Added::Dropped(path)),
@@ -235,7 +232,7 @@ impl Session {
                 if matches!(way, Way::Expand(_)) {
                     self.forget_newest();
                 }
-                self.notices.error(sentence(&why.to_string()));
+                self.notices.failed(sentence(&why.to_string()));
                 return;
             }
         };
@@ -288,7 +285,7 @@ impl Session {
     pub(super) fn choose_model(&mut self, name: &str) {
         let example_of = |name: &str| self.models.iter().find(|m| m.name == name).map(|m| m.example.clone());
         let (old, Some(new)) = (example_of(&self.draft.model), example_of(name)) else {
-            self.notices.error(format!("There is no model named {name}: choose one from the list"));
+            self.notices.failed(format!("There is no model named {name}: choose one from the list"));
             return;
         };
         self.draft.change_model(old.as_ref(), &new);
@@ -341,14 +338,14 @@ impl Session {
     }
 
     /// Reads a result, or takes it from memory, and goes on with it.
-    fn fetch(&mut self, id: ResultId, purpose: Purpose) {
+    pub(super) fn fetch(&mut self, id: ResultId, purpose: Purpose) {
         if let Some(finished) = self.results.in_memory(id) {
             self.fetched(id, purpose, &finished);
         } else if let Some(place) = self.results.place(id) {
             let entry = place.entry;
             self.archive.send(archive::Task::Fetch { result: id, entry, purpose });
         } else {
-            self.notices.error("This result is not there any more: it was deleted");
+            self.notices.failed("This result is not there any more: it was deleted");
         }
     }
 
@@ -363,7 +360,7 @@ impl Session {
             Some(place) if place.path.is_file() => self.wishes.push(Wish::Reveal(place.path.clone())),
             Some(place) => {
                 let said = format!("This result's file is gone: {}", place.path.display());
-                self.notices.error(said);
+                self.notices.failed(said);
             }
             None => {
                 self.notices.info("This result has no file yet: it is in memory only");
@@ -433,6 +430,14 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// Brings back what was moved to the trash and can still be.
+    fn bring_results_back(&mut self) {
+        for spare in std::mem::take(&mut self.results.deleted) {
+            self.archive.send(archive::Task::BringBack(Box::new(spare)));
+        }
+        self.dismiss_offers_of(|action| matches!(action, Action::BringResultsBack));
     }
 
     /// Looks at the result beside a shown one that is about to go, so that a batch can be weeded out one by one.

@@ -4,7 +4,7 @@ use super::results::By;
 use super::worker::Worker;
 use super::{ResultId, Wake};
 use crate::diffusion::{Painted, Request};
-use crate::gallery::{Deleted, Entry, EntryId, Error, Gallery, NewEntry};
+use crate::gallery::{Deleted, Entry, EntryId, Error, Gallery, NewEntry, Spare};
 use crate::meaning::{Embedding, Seen};
 use crate::metadata::{FileHashes, describe};
 use crate::pixels::Picture;
@@ -35,6 +35,8 @@ pub(super) enum Task {
     Fetch { result: ResultId, entry: EntryId, purpose: Purpose },
     /// Move a result to the trash.
     Delete { result: ResultId, entry: EntryId },
+    /// Bring one back that was moved to the trash.
+    BringBack(Box<Spare>),
     /// Find the newest result that this CLIP has not looked at.
     NextUnseen { clip: String },
     /// Keep what this CLIP saw in a result, or that it could see nothing.
@@ -74,7 +76,12 @@ pub(super) enum Answer {
     },
     Deleted {
         result: ResultId,
-        deleted: Result<Deleted, Unavailable>,
+        /// With what it can be brought back by.
+        deleted: Result<(Deleted, Option<Box<Spare>>), Unavailable>,
+    },
+    BroughtBack {
+        spare: Box<Spare>,
+        listed: Result<Box<Listed>, Unavailable>,
     },
     /// None if there is no such result.
     Unseen(Result<Option<Box<Unseen>>, Unavailable>),
@@ -164,6 +171,7 @@ fn refuse(task: Task, why: &str, tell: &dyn Fn(Answer)) {
         }
         Task::Fetch { result, purpose, .. } => tell(Answer::Fetched { result, purpose, fetched: Err(why()) }),
         Task::Delete { result, .. } => tell(Answer::Deleted { result, deleted: Err(why()) }),
+        Task::BringBack(spare) => tell(Answer::BroughtBack { spare, listed: Err(why()) }),
         Task::NextUnseen { .. } => tell(Answer::Unseen(Err(why()))),
         Task::KeepSeen { .. } => tell(Answer::SeenKept(Err(why()))),
         Task::Gather { by, .. } => tell(Answer::Gathered { by, found: Err(why()) }),
@@ -193,8 +201,13 @@ fn carry_out(gallery: &mut Gallery, task: Task, tell: &dyn Fn(Answer)) {
             tell(Answer::Fetched { result, purpose, fetched });
         }
         Task::Delete { result, entry } => {
-            let deleted = gallery.delete(entry).map_err(Unavailable::from);
+            let deleted = gallery.delete_sparing(entry).map_err(Unavailable::from);
+            let deleted = deleted.map(|(deleted, spare)| (deleted, spare.map(Box::new)));
             tell(Answer::Deleted { result, deleted });
+        }
+        Task::BringBack(spare) => {
+            let listed = gallery.bring_back(&spare).map(|entry| Box::new(with_thumbnail(gallery, entry)));
+            tell(Answer::BroughtBack { spare, listed: listed.map_err(Unavailable::from) });
         }
         Task::NextUnseen { clip } => {
             let next = gallery.next_unseen(&clip).map(|next| {

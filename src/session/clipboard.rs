@@ -34,7 +34,7 @@ impl Session {
             return;
         }
         if let Err(error) = self.document.can_be_painted_on() {
-            self.notices.error(sentence(&error.to_string()));
+            self.notices.failed(sentence(&error.to_string()));
             return;
         }
         let Some(layer) = self.document.stack().active().cloned() else { return };

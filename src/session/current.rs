@@ -36,6 +36,8 @@ pub(super) struct Left {
     draft: Draft,
     used_seed: Option<u64>,
     guide: Option<Arc<Picture>>,
+    /// Whether that was its own picture.
+    guides_itself: bool,
     hints: Vec<Hint>,
 }
 
@@ -187,7 +189,7 @@ impl Session {
     /// Lets an edit put another document, of this file if it has one, in the place of what is there. If there is more in that than was
     /// saved it is put away, and what is `said` of it offers to take it back. Returns whether the edit was made.
     pub(super) fn replace(&mut self, edit: Edit, file: Option<PathBuf>, said: Option<String>) -> bool {
-        let (before, revision) = (self.before(), self.document.revision());
+        let (before, revision, was) = (self.before(), self.document.revision(), self.opened);
         self.edit(edit);
         if self.document.revision() == revision {
             return false;
@@ -196,12 +198,28 @@ impl Session {
         self.leave(Some(before));
         self.documents += 1;
         self.opened = self.documents;
+        // What was made of the picture that guides goes on with it.
+        self.guided_by = self.guided_by.map(|of| if of == was { self.opened } else { of });
         self.file = file.map(Arc::from);
         self.kept = Some(self.sign());
         if let Some(said) = said {
             let offer = self.offer_of_what_was();
             self.notices.offering(said, vec![offer]);
         }
+        true
+    }
+
+    /// As [`replace`](Self::replace), for what has nothing to do with what was there: if that guided by its own picture it guides no more,
+    /// and settings that were found in its file are not offered any more.
+    pub(super) fn begin_another(&mut self, edit: Edit, file: Option<PathBuf>, said: Option<String>) -> bool {
+        if !self.replace(edit, file, said) {
+            return false;
+        }
+        if self.guided_by == Some(self.opened) {
+            self.set_guide(None);
+        }
+        (self.found, self.found_settings) = (None, false);
+        self.dismiss_offers_of(|action| matches!(action, Action::UseSettings));
         true
     }
 
@@ -218,7 +236,7 @@ impl Session {
         let document = &self.document;
         self.left.retain(|left| document.leads_to(|beside| beside.opened == left.opened));
         // That is looked at again once the other is mixed.
-        self.masks_nothing_below = false;
+        (self.masks_nothing_below, self.is_blank) = (false, false);
         self.left.push(Left {
             opened: self.opened,
             file: self.file.take(),
@@ -228,6 +246,7 @@ impl Session {
             draft: self.draft.clone(),
             used_seed: self.used_seed,
             guide: self.guide.clone(),
+            guides_itself: self.guided_by == Some(self.opened),
             hints: self.hints.clone(),
         });
         if let Some(unsaved) = unsaved {
@@ -274,7 +293,7 @@ impl Session {
         let left = at.map(|at| self.left.remove(at));
         self.leave(before);
         self.opened = opened;
-        if let Some(Left { file, kept, draft, used_seed, guide, hints, .. }) = left {
+        if let Some(Left { file, kept, draft, used_seed, guide, guides_itself, hints, .. }) = left {
             (self.file, self.kept, self.hints) = (file, kept, hints);
             // The box that is painted goes with the document in any case, and a seed is soon drawn.
             let is_same = |a: &Draft, b: &Draft| Draft { bounds: b.bounds, seed: b.seed, ..a.clone() } == *b;
@@ -291,6 +310,7 @@ impl Session {
             let is_other = !is_same(&kept, &draft);
             self.brought_back = Some(draft.clone());
             self.take_settings(draft, guide);
+            self.guided_by = guides_itself.then_some(opened);
             self.used_seed = used_seed;
             if is_other {
                 let said = "The prompt and the settings are as they were with this picture";

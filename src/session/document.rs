@@ -49,7 +49,7 @@ impl Session {
                 self.notices.passing(sentence(&error.to_string()));
             }
             Err(error) => {
-                self.notices.error(sentence(&error.to_string()));
+                self.notices.failed(sentence(&error.to_string()));
             }
         }
     }
@@ -150,7 +150,7 @@ impl Session {
         self.view_document();
         let can = self.document.can_be_painted_on();
         if let Err(error) = &can {
-            self.notices.error(sentence(&error.to_string()));
+            self.notices.failed(sentence(&error.to_string()));
         }
         can.is_ok()
     }
@@ -304,7 +304,7 @@ impl Session {
     pub(super) fn take_picture(&mut self, opened: Opened) {
         let Opened { name, picture, was, found } = opened;
         let extent = picture.extent();
-        self.replace(Edit::SetLayer(picture, LayerLook::named(name.clone())), None, Some(took_the_place(&name)));
+        self.begin_another(Edit::SetLayer(picture, LayerLook::named(name.clone())), None, Some(took_the_place(&name)));
         let mut said = Vec::new();
         let mut offers = Vec::new();
         if extent != was {
@@ -329,7 +329,7 @@ impl Session {
 
     /// Takes all layers away: the next picture starts from noise.
     pub(super) fn close_picture(&mut self) {
-        self.replace(Edit::SetPicture(None), None, Some("What was closed was not saved".into()));
+        self.begin_another(Edit::SetPicture(None), None, Some("What was closed was not saved".into()));
     }
 
     /// Puts a picture over the layers, in the middle and no larger than they are; where there are none, it is started from.
@@ -378,7 +378,7 @@ impl Session {
     /// White paper of this size under an empty layer, in the place of what is there.
     pub(super) fn new_canvas(&mut self, extent: Extent) {
         let edit = Edit::TakeLayers { extent, stack: Stack::paper(extent), mask: None };
-        if !self.replace(edit, None, Some(took_the_place("The new canvas"))) {
+        if !self.begin_another(edit, None, Some(took_the_place("The new canvas"))) {
             return;
         }
         self.hints.clear();
@@ -404,7 +404,7 @@ impl Session {
             let said = format!(
                 "{name} was not opened: the mask is {found}, but the picture is {expected}; scale one to the other"
             );
-            self.notices.error(said);
+            self.notices.failed(said);
             return;
         }
         self.edit_mask(Edit::Mask(MaskEdit::Replace(mask)));

@@ -174,11 +174,17 @@ impl Session {
             Done::Found { name, found } => self.take_found_settings(&name, *found),
             Done::Preview { model, picture } => self.take_preview(model, picture),
             Done::Models(found) => self.take_found(found),
-            Done::Picture(Err(error))
-            | Done::Layer(Err(error))
-            | Done::Mask { mask: Err(error), .. }
-            | Done::Guide(Err(error)) => {
-                self.notices.error(sentence(&error.to_string()));
+            Done::Picture(Err(error)) | Done::Layer(Err(error)) => {
+                let said = match error {
+                    pixels::Error::NotAnImage { name } => format!(
+                        "This is neither a picture nor a project: choose a PNG, JPEG, WebP or TIFF file, a .sfumato or an .ora file: {name}"
+                    ),
+                    error => sentence(&error.to_string()),
+                };
+                self.notices.failed(said);
+            }
+            Done::Mask { mask: Err(error), .. } | Done::Guide(Err(error)) => {
+                self.notices.failed(sentence(&error.to_string()));
             }
             Done::Saved { path, result, outcome: Ok(()) } => {
                 self.notices.passing(format!("Saved as {}", path.display()));
@@ -199,7 +205,7 @@ impl Session {
                 self.take_project(&name, (Kind::of(&path) == Some(Kind::Sfumato)).then_some(path), *project);
             }
             Done::Project { path, project: Err(error) } => {
-                self.notices.error(format!("{} was not opened: {error}", name_of(&path)));
+                self.notices.failed(format!("{} was not opened: {error}", name_of(&path)));
             }
             Done::ProjectSaved { path, saving, outcome: Ok(()) } => {
                 self.was_saved(&path, saving);

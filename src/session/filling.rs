@@ -79,7 +79,7 @@ impl Session {
         match filled {
             Ok(Ok(painting)) => self.take_painting(painting),
             Ok(Err(error)) => {
-                self.notices.error(sentence(&error.to_string()));
+                self.notices.failed(sentence(&error.to_string()));
             }
             Err(broken) => {
                 self.notices.error(sentence(&broken.to_string()));

@@ -81,7 +81,7 @@ impl Session {
 
     /// Lets another picture guide, or none. How the one before was seen is forgotten.
     pub(super) fn set_guide(&mut self, picture: Option<Arc<Picture>>) {
-        self.guide = picture;
+        (self.guide, self.guided_by) = (picture, None);
         self.lines.seen[Guides::Picture as usize] = None;
     }
 
@@ -107,7 +107,7 @@ impl Session {
     }
 
     fn tell_of_no_controlnet(&mut self) {
-        self.notices.error(format!(
+        self.notices.failed(format!(
             "Nothing lets a picture guide {}: put a ControlNet that fits it into the folder “controlnet” in the folder of models",
             self.draft.model
         ));
@@ -124,6 +124,15 @@ impl Session {
         // Where layers guide, it waits until they do no more.
         if !self.is_guided_by_layers() {
             self.see_guide_as(preprocessor);
+        }
+    }
+
+    /// Lets the open picture guide: it goes with the document.
+    pub(super) fn guide_by_itself(&mut self) {
+        let Some(picture) = self.document.picture().cloned() else { return };
+        self.guide_by(Arc::clone(&picture));
+        if self.guide.as_ref().is_some_and(|guide| Arc::ptr_eq(guide, &picture)) {
+            self.guided_by = Some(self.opened);
         }
     }
 

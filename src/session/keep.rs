@@ -84,6 +84,7 @@ impl Session {
             mask: self.document.has_mask().then(|| Arc::clone(self.document.shared_mask())),
             masks_room: self.document.masks_room(),
             guide: self.guide.clone(),
+            guides_itself: self.guided_by == Some(self.opened),
             hints: self.hints.clone(),
             shown: signs.shown,
             queue: self.jobs.unfinished().cloned().collect(),

@@ -77,7 +77,7 @@ use crate::pixels::{Mask, Picture};
 use crate::prompt::{Style, Wildcards};
 use crate::settings::{Paths, Settings};
 use persist::Keeper;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -172,6 +172,8 @@ pub struct Session {
     lines: guide::Lines,
     /// Whether there is nothing under the mask, and at which revision of the document that was looked at.
     masks_nothing_below: bool,
+    /// Whether there is nothing but paper anywhere.
+    is_blank: bool,
     looked_below: Option<u64>,
     live: live::Live,
     shown: Shown,
@@ -191,6 +193,10 @@ pub struct Session {
     brought_back: Option<Draft>,
     /// The notice that said so, and offers to keep what was written before.
     as_they_were: Option<NoticeId>,
+    /// The number of the document whose own picture guides, if one does.
+    guided_by: Option<u64>,
+    /// What was said of words, and of which model: once is enough.
+    said_of_words: HashSet<(String, String)>,
     /// The files of documents, by their numbers, that were put away unsaved.
     copies: HashMap<u64, PathBuf>,
     /// Grows with every document that is opened or begun, and the number of this one.

@@ -106,7 +106,7 @@ impl Session {
                 return;
             }
             let why = problem.unwrap_or_else(|| format!("there is no model in {}", path.display()));
-            self.notices.error(sentence(&why));
+            self.notices.failed(sentence(&why));
             return;
         };
         self.use_library(library);
@@ -146,7 +146,7 @@ impl Session {
                 self.notices.push(NoticeKind::Info, format!("{name} was downloaded"), vec![offer]);
             }
             (None, None) => {
-                self.notices.info(format!("{repo} was downloaded to {}", path.display()));
+                self.notices.standing(format!("{repo} was downloaded to {}", path.display()));
             }
         }
     }

@@ -54,7 +54,7 @@ impl Notices {
         self.list.iter()
     }
 
-    /// How long what need not be answered is shown, and how long if it offers something.
+    /// How long what need not be answered is shown, and how long what takes its time to read, or offers something.
     const PASSING: (Duration, Duration) = (Duration::from_secs(8), Duration::from_secs(20));
 
     /// When the next one goes away by itself.
@@ -76,11 +76,7 @@ impl Notices {
     pub(super) fn offering(&mut self, text: impl Into<String>, offers: Vec<Offer>) -> NoticeId {
         let (plain, offering) = Self::PASSING;
         let stays_for = if offers.is_empty() { plain } else { offering };
-        let id = self.push(NoticeKind::Info, text.into(), offers);
-        if let Some(notice) = self.list.last_mut() {
-            notice.leaves_at = Some(Instant::now() + stays_for);
-        }
-        id
+        self.push_for(stays_for, NoticeKind::Info, text.into(), offers)
     }
 
     /// Whether there is nothing to tell.
@@ -88,13 +84,32 @@ impl Notices {
         self.list.is_empty()
     }
 
-    /// Tells of something that went wrong.
+    /// Tells of something that went wrong. It stays until somebody has seen it.
     pub fn error(&mut self, text: impl Into<String>) -> NoticeId {
         self.push(NoticeKind::Error, text.into(), Vec::new())
     }
 
+    /// Tells of something that did not work while somebody tried it, who sees that, and of which nothing is left: it goes away by itself.
+    pub(super) fn failed(&mut self, text: impl Into<String>) -> NoticeId {
+        self.push_for(Self::PASSING.1, NoticeKind::Error, text.into(), Vec::new())
+    }
+
+    /// Tells of something that is good to know, and goes away by itself once it can be read.
     pub(super) fn info(&mut self, text: impl Into<String>) -> NoticeId {
+        self.push_for(Self::PASSING.1, NoticeKind::Info, text.into(), Vec::new())
+    }
+
+    /// Tells of something that is so from now on, or happened while nobody may have looked: it stays until somebody has seen it.
+    pub(super) fn standing(&mut self, text: impl Into<String>) -> NoticeId {
         self.push(NoticeKind::Info, text.into(), Vec::new())
+    }
+
+    fn push_for(&mut self, stays_for: Duration, kind: NoticeKind, text: String, offers: Vec<Offer>) -> NoticeId {
+        let id = self.push(kind, text, offers);
+        if let Some(notice) = self.list.last_mut() {
+            notice.leaves_at = Some(Instant::now() + stays_for);
+        }
+        id
     }
 
     /// Adds a notice. One that says the same already moves to the end instead of standing there twice.
@@ -134,6 +149,19 @@ mod tests {
             .offering("it says how it was made", vec![Offer { label: "Use it".into(), action: Action::UseSettings }]);
         let shown_for = notices.next_leaves_at().unwrap().duration_since(before);
         assert!(shown_for >= Duration::from_secs(20) && shown_for < Duration::from_secs(30), "{shown_for:?}");
+    }
+
+    #[test]
+    fn what_can_be_read_and_what_was_only_tried_goes_away_later_and_what_stands_stays() {
+        let mut notices = Notices::default();
+        let before = Instant::now();
+        notices.info("the result was scaled");
+        notices.failed("this is not an image");
+        notices.standing("the gallery is not open");
+        let first = notices.next_leaves_at().unwrap();
+        assert!(first.duration_since(before) >= Duration::from_secs(20));
+        notices.let_pass(first + Duration::from_secs(5));
+        assert_eq!(notices.iter().map(|n| n.text.as_str()).collect::<Vec<_>>(), ["the gallery is not open"]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::memory::available_memory;
 use crate::paint::{Brush, Tool};
 use crate::prompt::Wildcards;
 use crate::settings::{Paths, Settings};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,7 +64,7 @@ impl Session {
             notices.error(complaint);
         });
         if claim.is_none() {
-            notices.info(
+            notices.standing(
                 "Sfumato is open already. Both windows use one gallery, but what you edit in this one is forgotten when it closes, \
                  and each lists what the other paints only after a restart",
             );
@@ -138,6 +138,7 @@ impl Session {
             mask_on_canvas: None,
             lines: guide::Lines::default(),
             masks_nothing_below: false,
+            is_blank: false,
             looked_below: None,
             live: live::Live::default(),
             revision: 0,
@@ -150,6 +151,8 @@ impl Session {
             left: Vec::new(),
             brought_back: None,
             as_they_were: None,
+            guided_by: snapshot.guides_itself.then_some(0),
+            said_of_words: HashSet::new(),
             copies: copy.map(|copy| (0, copy)).into_iter().collect(),
             documents: 0,
             opened: 0,
@@ -214,6 +217,7 @@ fn first_snapshot(draft: Draft) -> Snapshot {
         mask: None,
         masks_room: false,
         guide: None,
+        guides_itself: false,
         hints: Vec::new(),
         shown: None,
         queue: Vec::new(),

@@ -4,7 +4,7 @@ use super::archive::Task;
 use super::document::sentence;
 use super::part::Part;
 use super::{Action, ModelState, NoticeKind, Offer, Session, View, Viewed};
-use crate::diffusion::{Painted, Request};
+use crate::diffusion::{Painted, Request, is_of_words};
 use crate::engine::{self, Event, JobId, Outcome};
 use std::sync::Arc;
 use std::time::Instant;
@@ -55,6 +55,7 @@ impl Session {
             };
         }
         self.notices.let_pass(now);
+        self.let_go_of_deleted();
         self.settle_guide();
         self.start_next(now);
         self.live_on();
@@ -127,7 +128,11 @@ impl Session {
     pub(super) fn take_result(&mut self, painted: Painted, partial: bool) {
         self.restarts_left = super::RESTARTS;
         for note in &painted.notes {
-            self.notices.info(sentence(note));
+            // What is true of every picture of these words need not be said of each.
+            let said = is_of_words(note).then(|| (painted.request.model.clone(), note.clone()));
+            if said.is_none_or(|said| self.said_of_words.insert(said)) {
+                self.notices.info(sentence(note));
+            }
         }
         let (picture, part) = (Arc::clone(&painted.picture), Part::of(&painted.request));
         let to_save = Box::new(painted.clone());

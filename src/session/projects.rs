@@ -45,7 +45,7 @@ impl Session {
         let project::Opened { project, mut notes } = opened;
         let Project { extent, stack, mask, masks_room, guide, settings, .. } = project;
         let edit = Edit::TakeLayers { extent, stack, mask: mask.map(Arc::unwrap_or_clone) };
-        if !self.replace(edit, file, Some(took_the_place(name))) {
+        if !self.begin_another(edit, file, Some(took_the_place(name))) {
             return;
         }
         if masks_room {
@@ -80,7 +80,12 @@ impl Session {
     pub(super) fn take_settings(&mut self, draft: Draft, guide: Option<Arc<Picture>>) {
         self.history.remember(&self.draft.prompt);
         let before = std::mem::replace(&mut self.draft, draft).model;
+        let is_same = match (&self.guide, &guide) {
+            (Some(now), Some(then)) => Arc::ptr_eq(now, then),
+            _ => false,
+        };
         self.guide = guide;
+        self.guided_by = self.guided_by.filter(|_| is_same);
         self.note_guide();
         self.set_bounds(self.draft.bounds);
         self.settled_on(before);

@@ -1,6 +1,6 @@
 use super::archive::Listed;
 use crate::diffusion::{Painted, Request};
-use crate::gallery::{Entry, EntryId};
+use crate::gallery::{Entry, EntryId, Spare};
 use crate::geom::Extent;
 use crate::metadata::{FileHashes, describe};
 use crate::pixels::Picture;
@@ -96,6 +96,8 @@ pub struct Results {
     recent: VecDeque<(ResultId, Arc<Finished>)>,
     /// On their way to the trash.
     pub(super) leaving: HashSet<ResultId>,
+    /// Those that were moved to the trash, for as long as it is offered to bring them back; the newest last.
+    pub(super) deleted: Vec<Spare>,
     /// Those that were saved to files of the person's own, whether the gallery has them or not.
     pub(super) in_files: HashSet<ResultId>,
     next_id: u64,
@@ -129,6 +131,8 @@ pub(super) struct Finished {
 impl Results {
     /// How many results are kept in memory to be shown again at once.
     const RECENT: usize = 8;
+    /// How many bytes of results that were moved to the trash are held to be brought back.
+    const DELETED: usize = 256 << 20;
 
     /// The result of this name, if it is listed.
     pub fn get(&self, id: ResultId) -> Option<&ResultItem> {
@@ -248,6 +252,31 @@ impl Results {
                 self.items.push(item);
             }
         }
+    }
+
+    /// Holds a result that was moved to the trash; of many large ones not all.
+    pub(super) fn hold_deleted(&mut self, spare: Spare) {
+        self.deleted.push(spare);
+        while self.deleted.len() > 1 && self.deleted.iter().map(Spare::bytes).sum::<usize>() > Self::DELETED {
+            self.deleted.remove(0);
+        }
+    }
+
+    /// A result is in the gallery again: it is listed where it was, unless it is not searched for or lies beyond what is listed.
+    pub(super) fn take_back(&mut self, listed: Listed) -> ResultId {
+        let item = self.item(listed);
+        let (id, prompt) = (item.id, item.prompt.to_lowercase());
+        let is_searched = self.search.to_lowercase().split_whitespace().all(|word| prompt.contains(word));
+        let entry = |item: &ResultItem| match item.kept {
+            Kept::InGallery(entry) => Some(entry),
+            Kept::Saving | Kept::InMemory => None,
+        };
+        let is_older = |other: &ResultItem| entry(other).is_some_and(|other| Some(other) < entry(&item));
+        let at = self.items.iter().position(is_older).or((!self.has_more).then_some(self.items.len()));
+        if let Some(at) = at.filter(|_| is_searched && self.items.iter().all(|other| other.id != id)) {
+            self.items.insert(at, item);
+        }
+        id
     }
 
     fn item(&mut self, (entry, thumbnail): Listed) -> ResultItem {

@@ -56,7 +56,7 @@ impl Session {
             session.notices.error(problem);
         }
         if let Some(problem) = engine::device_problem() {
-            session.notices.info(format!("The CPU paints, for the GPU cannot: {problem}"));
+            session.notices.standing(format!("The CPU paints, for the GPU cannot: {problem}"));
         }
         if let Some(gone) = unusable_clip {
             session.notices.info(gone);

@@ -32,7 +32,7 @@ impl Session {
     /// its bytes.
     pub(super) fn upscale(&mut self, finished: &Finished) {
         let Some(upscale) = self.upscale_to_use().cloned() else {
-            self.notices.error("There is no upscaler: put one (.pth or .safetensors) into the folder “upscalers” in the folder of models");
+            self.notices.failed("There is no upscaler: put one (.pth or .safetensors) into the folder “upscalers” in the folder of models");
             return;
         };
         if let Some(before) = &finished.request.upscale {
@@ -53,7 +53,7 @@ impl Session {
                 self.jobs.push_painted(request, Some(painted));
             }
             Err(why) => {
-                self.notices.error(sentence(&why.to_string()));
+                self.notices.failed(sentence(&why.to_string()));
             }
         }
     }

@@ -97,14 +97,15 @@ impl Draft {
 }
 
 impl Session {
-    /// The way in which Generate paints now: on from a picture, or the mask anew where there is nothing under it or at strength 1.
+    /// The way in which Generate paints now: on from a picture, or anew, the mask or all, where there is nothing to go on from or at
+    /// strength 1.
     pub fn way(&self) -> Way {
         let is_whole = self.draft.strength >= 1.0;
         match (self.document.has_picture(), self.document.masks_anything()) {
             (false, _) => Way::Generate,
             (true, _) if self.model().is_some_and(|model| model.edits) => Way::Edit,
-            (true, true) if is_whole || self.masks_nothing_below => Way::Fill,
-            (true, false) if is_whole => Way::Generate,
+            (true, true) if is_whole || self.is_blank || self.masks_nothing_below => Way::Fill,
+            (true, false) if is_whole || self.is_blank => Way::Generate,
             (true, _) => Way::Refine,
         }
     }
@@ -145,12 +146,13 @@ impl Session {
         true
     }
 
-    /// Looks again at what is under the mask, once the document has changed.
+    /// Looks again at what there is to go on from, under the mask and at all, once the document has changed.
     pub(super) fn look_below_the_mask(&mut self) {
         let revision = self.document.revision();
         if self.looked_below != Some(revision) && self.document.to_mix().is_none() {
             self.looked_below = Some(revision);
             self.masks_nothing_below = self.document.masks_nothing_below();
+            self.is_blank = self.document.is_blank();
         }
     }
 }

@@ -8,7 +8,8 @@ use super::theme::Palette;
 use super::widgets::{Look, heading, icon_button};
 use crate::session::Action;
 use egui::{
-    Align, Align2, Button, Context, Grid, Key, Layout, Order, RichText, ScrollArea, TextEdit, Ui, Window, vec2,
+    Align, Align2, Button, Context, Grid, Key, KeyboardShortcut, Layout, Order, RichText, ScrollArea, TextEdit, Ui,
+    Window, vec2,
 };
 
 /// What the pointer does; the table has only keys.
@@ -35,6 +36,8 @@ enum Part {
 const ROOM_FOR_FOUR: f32 = 1270.0;
 const FOUR_WIDE: f32 = 1240.0;
 const TWO_WIDE: f32 = 780.0;
+/// How wide the place of a key is at least: all of it can be clicked.
+const KEY_CELL: f32 = 84.0;
 const FOUR_COLUMNS: [&[Part]; 4] = [
     &[Part::Keys(Group::Paint), Part::Keys(Group::Mask)],
     &[Part::Keys(Group::Tools)],
@@ -51,23 +54,32 @@ pub(super) fn search_id() -> egui::Id {
     egui::Id::unique("keys search")
 }
 
-/// Binds the key that was pressed, where one is waited for.
+/// Binds the key that was pressed, where one is waited for. What something else has is not taken from it unasked.
 pub(super) fn take_key(ctx: &Context, view: &mut ViewState, out: &mut Outbox) {
     if !view.help_open {
-        view.binding = None;
+        (view.binding, view.taking) = (None, None);
     }
     let Some((shortcut, key)) = view.binding.and_then(|shortcut| Some((shortcut, keys::take_pressed(ctx)?))) else {
         return;
     };
-    view.binding = None;
-    match key.logical_key {
-        Key::Escape if key.modifiers.is_none() => {}
-        Key::Backspace if key.modifiers.is_none() => out.act(Action::BindKeys(name_of(shortcut), Some(Vec::new()))),
-        _ => {
-            for (name, keys) in keys::now(ctx).binding(shortcut, key) {
-                out.act(Action::BindKeys(name, Some(keys)));
-            }
+    let by_itself = key.modifiers.is_none().then_some(key.logical_key);
+    match (view.taking.take(), by_itself) {
+        (_, Some(Key::Escape)) => view.binding = None,
+        (_, Some(Key::Backspace)) => {
+            view.binding = None;
+            out.act(Action::BindKeys(name_of(shortcut), Some(Vec::new())));
         }
+        (Some(asked), Some(Key::Enter)) => bind(ctx, shortcut, asked, view, out),
+        _ if keys::now(ctx).holders(key, shortcut).next().is_some() => view.taking = Some(key),
+        _ => bind(ctx, shortcut, key, view, out),
+    }
+}
+
+/// Lets a key do this, and nothing else.
+fn bind(ctx: &Context, shortcut: Shortcut, key: KeyboardShortcut, view: &mut ViewState, out: &mut Outbox) {
+    (view.binding, view.taking) = (None, None);
+    for (name, keys) in keys::now(ctx).binding(shortcut, key) {
+        out.act(Action::BindKeys(name, Some(keys)));
     }
 }
 
@@ -108,9 +120,10 @@ fn head_ui(ui: &mut Ui, view: &mut ViewState, out: &mut Outbox) {
         ui.heading("Keyboard and pointer");
         ui.add_space(12.0);
         let weak = Palette::of(ui).text_weak;
-        if let Some(shortcut) = view.binding {
-            let name = shortcut.entry().name.trim_end_matches('\u{2026}');
-            ui.label(format!("Press a key for \u{201c}{name}\u{201d}"));
+        if let (Some(shortcut), Some(key)) = (view.binding, view.taking) {
+            taking_ui(ui, shortcut, key, view, out);
+        } else if let Some(shortcut) = view.binding {
+            ui.label(format!("Press a key for {}", in_quotes(shortcut.entry().name)));
             ui.label(RichText::new("Esc leaves it as it is, Backspace takes its key away").color(weak));
             let usual = shortcut.entry().keys.first().map_or_else(|| "none".to_owned(), |key| written(ui.ctx(), key));
             let is_bound = keys::now(ui.ctx()).is_bound(shortcut);
@@ -134,6 +147,25 @@ fn head_ui(ui: &mut Ui, view: &mut ViewState, out: &mut Outbox) {
             }
         });
     });
+}
+
+/// The question whether a key is to be taken from what has it.
+fn taking_ui(ui: &mut Ui, shortcut: Shortcut, key: KeyboardShortcut, view: &mut ViewState, out: &mut Outbox) {
+    let keys = keys::now(ui.ctx());
+    let holders: Vec<_> = keys.holders(key, shortcut).map(|entry| in_quotes(entry.name)).collect();
+    let said = format!("{} is {}. Take it?", written(ui.ctx(), &key), holders.join(" and "));
+    ui.label(said).on_hover_text(format!("It will be {} then", in_quotes(shortcut.entry().name)));
+    if ui.button("Take it").on_hover_text("Enter").clicked() {
+        let ctx = ui.ctx().clone();
+        bind(&ctx, shortcut, key, view, out);
+    }
+    if ui.button("No").on_hover_text("Esc").clicked() {
+        (view.binding, view.taking) = (None, None);
+    }
+}
+
+fn in_quotes(name: &str) -> String {
+    format!("\u{201c}{}\u{201d}", name.trim_end_matches('\u{2026}'))
 }
 
 /// Whether a line has all words that are looked for.
@@ -189,14 +221,16 @@ fn key_ui(ui: &mut Ui, shortcut: Shortcut, is_bindable: bool, key: &str, keys: &
         key if keys.is_bound(shortcut) => (key, palette.accent),
         key => (key, palette.text_weak),
     };
-    let response = ui.add(Button::new(RichText::new(text).color(colour)).frame_when_inactive(false).small());
+    // Its letter alone would be hard to hit; nothing at its right keeps it at the left of the cell.
+    let button = Button::new(RichText::new(text).color(colour)).right_text("").min_size(vec2(KEY_CELL, 0.0));
+    let response = ui.add(button.frame_when_inactive(false).small());
     let entry = shortcut.entry();
     response.widget_info(|| {
         let name = entry.name.trim_end_matches('\u{2026}');
         egui::WidgetInfo::labeled(egui::Role::Button, true, format!("Key of {name}: {text}"))
     });
     if response.on_hover_text(format!("Binds another key; in the settings it is {}", name_of(shortcut))).clicked() {
-        view.binding = (!waits).then_some(shortcut);
+        (view.binding, view.taking) = ((!waits).then_some(shortcut), None);
     }
 }
 

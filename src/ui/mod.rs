@@ -52,6 +52,7 @@ mod widgets;
 pub use drop_window::take_dropped;
 pub use layout::window_ui;
 pub use path_window::{FileFor, PathAsk};
+pub use perform::weigh;
 pub use state::{Ask, Outbox, ViewState};
 pub use thumbnails::{color_image, picture_of};
 pub use view::{CanvasView, Placement};

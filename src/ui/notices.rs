@@ -4,7 +4,7 @@ use super::icons::{self, Icon};
 use super::state::Outbox;
 use super::theme::Palette;
 use super::widgets::{Look, sized_icon_button};
-use crate::session::{Action, Notice, NoticeKind, Notices};
+use crate::session::{Action, Notice, NoticeKind, Notices, Offer};
 use egui::{Align2, Area, Frame, Id, Label, Margin, Order, Rect, Stroke, Ui, vec2};
 use std::time::Instant;
 
@@ -14,6 +14,8 @@ const MOST: usize = 3;
 /// How far the bars over the canvas stand from its edges, and how wide they are at most, in points.
 const MARGIN: f32 = 10.0;
 const WIDTH: f32 = 680.0;
+/// The width from which what can be done stands beside what is said, in points; below, it would leave a column of single words.
+const ROOM_FOR_OFFERS: f32 = 480.0;
 
 /// The bars over the canvas, which does not give way: it must not move while somebody paints on it. How much of its height they cover.
 pub(super) fn notices_over(ui: &Ui, canvas: Rect, notices: &Notices, out: &mut Outbox) -> f32 {
@@ -60,6 +62,7 @@ fn notice_ui(ui: &mut Ui, notice: &Notice, out: &mut Outbox) {
         .inner_margin(Margin::symmetric(12, 7))
         .corner_radius(8);
     frame.show(ui, |ui| {
+        let stands_below = !notice.offers.is_empty() && ui.available_width() < ROOM_FOR_OFFERS;
         let left = |ui: &mut Ui| {
             let (rect, _) = ui.allocate_exact_size(vec2(18.0, 24.0), egui::Sense::hover());
             icons::paint(ui.painter(), icon, Rect::from_center_size(rect.center(), vec2(17.0, 17.0)), colour);
@@ -70,15 +73,22 @@ fn notice_ui(ui: &mut Ui, notice: &Notice, out: &mut Outbox) {
             if cross.clicked() {
                 out.act(Action::Dismiss(notice.id));
             }
-            for offer in notice.offers.iter().rev() {
-                if ui.button(offer.label.as_str()).clicked() {
-                    out.act(offer.action.clone());
-                    out.act(Action::Dismiss(notice.id));
-                }
+            if !stands_below {
+                notice.offers.iter().rev().for_each(|offer| offer_ui(ui, notice, offer, out));
             }
         };
         egui::Sides::new().shrink_left().show(ui, left, right);
+        if stands_below {
+            ui.horizontal_wrapped(|ui| notice.offers.iter().for_each(|offer| offer_ui(ui, notice, offer, out)));
+        }
     });
+}
+
+fn offer_ui(ui: &mut Ui, notice: &Notice, offer: &Offer, out: &mut Outbox) {
+    if ui.button(offer.label.as_str()).clicked() {
+        out.act(offer.action.clone());
+        out.act(Action::Dismiss(notice.id));
+    }
 }
 
 /// Errors are written in lower case to be joined; here they stand alone. The name of a file or a model is another one in capitals.

@@ -5,7 +5,7 @@ use super::state::{Outbox, ViewState};
 use super::theme::{Palette, space};
 use super::widgets::{primary_button, row};
 use crate::session::{Action, SavedAs};
-use egui::{Button, Context, Id, Key, Modal, Modifiers, RichText, TextEdit, vec2};
+use egui::{Button, Context, Event, Id, Key, Modal, Modifiers, RichText, TextEdit, vec2};
 use std::path::{Path, PathBuf, is_separator};
 
 const WIDTH: f32 = 500.0;
@@ -30,6 +30,10 @@ pub struct PathAsk {
     said: Option<Said>,
     /// Whether its window was not seen yet.
     is_new: bool,
+    /// What was typed before the field could take it.
+    held: Vec<Event>,
+    /// Whether Enter was pressed in this frame: what was typed in it comes first.
+    enters: bool,
 }
 
 /// What there is to say of what is written.
@@ -48,7 +52,7 @@ impl PathAsk {
         name: String,
         into: Box<dyn FnOnce(PathBuf) -> Action + Send>,
     ) -> Self {
-        Self { title, what, folder, text: name, into, said: None, is_new: true }
+        Self { title, what, folder, text: name, into, said: None, is_new: true, held: Vec::new(), enters: false }
     }
 
     /// The file, if it can be used, and one that would be replaced only when that was said.
@@ -98,14 +102,21 @@ fn field_id() -> Id {
 }
 
 /// The keys of a frame while it is asked: Enter takes what is written, Escape leaves it, and all others are for the field.
-pub(super) fn take_keys(ctx: &Context, view: &mut ViewState, out: &mut Outbox) {
-    let takes = |key: Key| ctx.input_mut(|input| input.consume_key(Modifiers::NONE, key));
-    if takes(Key::Escape) {
-        view.asked_path = None;
+pub(super) fn take_keys(ctx: &Context, view: &mut ViewState, _out: &mut Outbox) {
+    let Some(ask) = &mut view.asked_path else { return };
+    if ask.is_new {
+        // The field is drawn only now, and what is typed meanwhile is meant for it.
+        ask.held.extend(shortcuts::take_typing(ctx));
+        return;
     }
+    let held = std::mem::take(&mut ask.held);
+    ctx.input_mut(|input| drop(input.events.splice(0..0, held)));
+    let takes = |key: Key| ctx.input_mut(|input| input.consume_key(Modifiers::NONE, key));
+    let leaves = takes(Key::Escape);
     // On a button it presses that.
-    if ctx.memory(|m| m.focused().is_none_or(|id| id == field_id())) && takes(Key::Enter) {
-        enter(view, out);
+    ask.enters = ctx.memory(|m| m.focused().is_none_or(|id| id == field_id())) && takes(Key::Enter);
+    if leaves {
+        view.asked_path = None;
     }
     drop(shortcuts::pressed(ctx, view.gallery_open, true));
 }
@@ -133,9 +144,9 @@ pub(super) fn path_window(ctx: &Context, view: &mut ViewState, out: &mut Outbox)
             }
             if std::mem::take(&mut ask.is_new) {
                 field.request_focus();
-                // What is written first takes the place of the name, and the ending stays.
-                let name = ask.text.rsplit_once('.').map_or(ask.text.as_str(), |(name, _)| name);
-                view.wants_selection = Some((field_id(), 0..name.chars().count()));
+                // What is written first takes the place of all of it: a name without an ending gets one, and one with an ending
+                // would have two.
+                view.wants_selection = Some((field_id(), 0..ask.text.chars().count()));
                 ctx.request_repaint();
             }
         });
@@ -157,6 +168,7 @@ pub(super) fn path_window(ctx: &Context, view: &mut ViewState, out: &mut Outbox)
             closes |= ui.add(cancel).on_hover_text("Esc").clicked();
         });
     });
+    enters |= std::mem::take(&mut ask.enters);
     view.asked_path = Some(ask).filter(|_| !closes);
     if enters {
         enter(view, out);

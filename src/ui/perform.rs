@@ -88,6 +88,11 @@ pub(super) fn perform(
         view.painting = None;
         return;
     }
+    let shortcut = if shortcut == Shortcut::DeleteResult && deletes_masked(session, view) {
+        Shortcut::ClearLayer
+    } else {
+        shortcut
+    };
     if !is_possible(shortcut, session) {
         if shortcut == Shortcut::Stop
             && let Some(focused) = ctx.memory(egui::Memory::focused)
@@ -124,8 +129,8 @@ pub(super) fn perform(
             let is_older = shortcut == Shortcut::OlderPrompt;
             out.act(if is_older { Action::OlderPrompt } else { Action::NewerPrompt });
         }
-        Shortcut::MoreWeight => weigh(ctx, 0.1, session, view, out),
-        Shortcut::LessWeight => weigh(ctx, -0.1, session, view, out),
+        Shortcut::MoreWeight => out.ask(Ask::Weigh { more: true }),
+        Shortcut::LessWeight => out.ask(Ask::Weigh { more: false }),
         Shortcut::Live => out.act(Action::SetLive(!session.is_live())),
         Shortcut::PaintIn => out.act(Action::SetPaintsIn(!session.palette.paints_in)),
         Shortcut::KeepWithin => out.act(Action::SetKeepsWithin(!session.palette.keeps_within)),
@@ -231,6 +236,13 @@ pub(super) fn perform(
     }
 }
 
+/// Whether what is masked is what Delete is about: no result is looked at, and the mask confines what it takes off the active layer.
+fn deletes_masked(session: &Session, view: &ViewState) -> bool {
+    let document = &session.document;
+    let is_confined = || document.stack().active().is_some_and(|layer| document.confines(layer).is_some());
+    session.results.shown.is_none() && !view.gallery_open && document.masks_anything() && is_confined()
+}
+
 /// Saves the project to its file. Where there are no layers the shown picture is what there is.
 pub(super) fn save(session: &Session, out: &mut Outbox) {
     match session.file() {
@@ -240,20 +252,20 @@ pub(super) fn save(session: &Session, out: &mut Outbox) {
     }
 }
 
-/// Lets the words at the cursor of the prompt that is being written weigh more or less.
-fn weigh(ctx: &egui::Context, by: f64, session: &Session, view: &mut ViewState, out: &mut Outbox) {
-    let focused = ctx.memory(egui::Memory::focused);
-    for (field, negative) in [(prompt_id(), false), (negative_id(), true)] {
-        let prompt = if negative { &session.draft.negative_prompt } else { &session.draft.prompt };
-        if focused == Some(field)
-            && let Some(selected) = selection(ctx, field)
-            && let Some((text, selected)) = nudged(prompt, selected, by)
-        {
-            out.act(Action::Reword { negative, text });
-            view.wants_selection = Some((field, selected));
-            ctx.request_repaint();
-        }
+/// The words at the cursor of the prompt that is being written weigh more or less. None where no prompt is, or there is no word.
+pub fn weigh(ctx: &egui::Context, more: bool, session: &Session, view: &mut ViewState) -> Option<Action> {
+    let focused = ctx.memory(egui::Memory::focused)?;
+    let negative = focused == negative_id();
+    if !negative && focused != prompt_id() {
+        return None;
     }
+    let prompt = if negative { &session.draft.negative_prompt } else { &session.draft.prompt };
+    // Where they were weighed in this frame already, their new place is not in the field yet.
+    let moved = view.wants_selection.clone().filter(|(field, _)| *field == focused).map(|(_, selected)| selected);
+    let (text, selected) = nudged(prompt, moved.or_else(|| selection(ctx, focused))?, if more { 0.1 } else { -0.1 })?;
+    view.wants_selection = Some((focused, selected));
+    ctx.request_repaint();
+    Some(Action::Reword { negative, text })
 }
 
 /// What concerns one result, whether it is shown or not. False if the shortcut is about something else.

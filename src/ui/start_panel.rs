@@ -7,7 +7,7 @@ use super::theme::Palette;
 use super::widgets::{Look, Number, choice_row, heading, note, row, sized_icon_button, slider_row};
 use crate::diffusion::MaskedContent;
 use crate::geom::Extent;
-use crate::session::{Action, Draft, Session};
+use crate::session::{Action, Draft, Session, Way};
 use egui::{Align, CornerRadius, Image, Layout, RichText, TextStyle, Ui, vec2};
 
 const STRENGTH: Number =
@@ -16,6 +16,7 @@ const STRENGTH: Number =
 /// The open picture, how much of it is painted anew, and closing it. Nothing when no picture is open.
 pub(super) fn start_panel_ui(ui: &mut Ui, session: &mut Session, view: &mut ViewState, out: &mut Outbox) {
     let is_live = session.is_live();
+    let begins_anew = matches!(session.way(), Way::Generate | Way::Fill);
     let Session { draft, document, found_settings, .. } = session;
     if !document.has_picture() {
         return;
@@ -51,7 +52,11 @@ pub(super) fn start_panel_ui(ui: &mut Ui, session: &mut Session, view: &mut View
     });
     slider_row(ui, "Strength", &mut draft.strength, &STRENGTH)
         .on_hover_text("How much is painted anew: 0 keeps the picture, 1 ignores it.");
-    let text = format!("{} of {} steps will run", draft.steps_to_run(document), draft.steps);
+    let text = if begins_anew && draft.strength < 1.0 {
+        format!("All {} steps will run: there is nothing to go on from", draft.steps)
+    } else {
+        format!("{} of {} steps will run", draft.steps_to_run(document), draft.steps)
+    };
     note(ui, text, Palette::of(ui).text_weak);
     row(ui, "", |ui, _| {
         let mut live = is_live;

@@ -50,6 +50,11 @@ pub enum Ask {
     SavePicture,
     /// Let the person choose where to save the document.
     SaveProject,
+    /// Let the words at the cursor of the prompt that is being written weigh more or less, once what was typed in this frame is in it.
+    Weigh {
+        /// Whether they weigh more.
+        more: bool,
+    },
     /// Paste what is on the clipboard.
     Paste,
     /// Cover the whole screen, or no longer.
@@ -195,6 +200,8 @@ pub struct ViewState {
     pub help_search: String,
     /// What the next key that is pressed will be bound to.
     pub binding: Option<super::shortcuts::Shortcut>,
+    /// The key that was pressed for that, while it is asked whether to take it from what has it.
+    pub taking: Option<egui::KeyboardShortcut>,
     /// What models are looked for by in the list of them, while it is open.
     pub model_search: Option<String>,
     /// Which of the models found, of those that can be painted with, Enter chooses there.

@@ -271,3 +271,33 @@ fn ctrl_c_keeps_what_is_finished_and_the_current_picture() {
     let names = fs::read_dir(&desk.folder).unwrap().filter(|entry| entry.as_ref().unwrap().path().is_file()).count();
     assert_eq!(names, pictures.len(), "nothing half-written is left");
 }
+
+#[test]
+fn the_programs_own_projects_say_what_is_in_them() {
+    let desk = Desk::new();
+    let extent = Extent::new(64, 48);
+    let project = sfumato::project::Project {
+        extent,
+        stack: sfumato::paint::Stack::paper(extent),
+        mask: None,
+        masks_room: false,
+        guide: None,
+        settings: Some(serde_json::json!({ "prompt": "a green pear" })),
+        file: None,
+    };
+    for (name, kind) in
+        [("mine.sfumato", sfumato::project::Kind::Sfumato), ("mine.ora", sfumato::project::Kind::OpenRaster)]
+    {
+        project.save(&desk.path(name), kind).unwrap();
+        let output = desk.run(&["inspect", name]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.starts_with("project of 64x48, 2 layers\n") && text.contains("Layer 1"), "{name}: {text}");
+    }
+    let object: Value = serde_json::from_slice(&desk.run(&["inspect", "mine.sfumato", "--json"]).stdout).unwrap();
+    assert_eq!((&object["kind"], &object["prompt"]), (&"project".into(), &"a green pear".into()));
+    let layers: Vec<_> = object["layers"].as_array().unwrap().iter().map(|layer| &layer["name"]).collect();
+    assert_eq!(layers, ["Layer 1", "Paper"]);
+    fs::write(desk.path("other.sfumato"), b"something else").unwrap();
+    let (code, sentence) = desk.fail(&["inspect", "other.sfumato"]);
+    assert!(code == 1 && sentence.contains("neither a Sfumato project"), "{sentence}");
+}

@@ -16,7 +16,7 @@ fn a_command_line_that_makes_no_sense_is_refused_with_exit_code_2() {
         (&["--sampler", "magic"][..], "choose one of euler, euler_a"),
         (&["--schedule", "magic"], "choose one of automatic, karras"),
         (&["--size", "big"], "WIDTHxHEIGHT"),
-        (&["--size", "0x64"], "WIDTHxHEIGHT"),
+        (&["--size", "0x0"], "each side must be between 8 and 4096 pixels"),
         (&["--size", "5000x64"], "each side must be between 8 and 4096 pixels"),
         (&["--size", "4294967295x4294967295"], "each side must be between 8 and 4096 pixels"),
         (&["--steps", "0"], "between 1 and 1000"),
@@ -158,4 +158,16 @@ fn what_cannot_be_inspected_is_named() {
         assert_eq!(code, 1);
         assert!(sentence.contains(says) && sentence.contains(name), "{sentence}");
     }
+}
+
+#[test]
+fn a_misspelled_option_is_not_taken_for_a_prompt_or_a_file() {
+    let desk = Desk::new();
+    for args in [&["paint", "x", "--bogus"][..], &["paint", "x", "--sede", "1"], &["--bogus"]] {
+        let (code, sentence) = desk.fail(args);
+        assert!(code == 2 && sentence.contains("unexpected argument"), "{args:?}: {sentence}");
+        assert!(!sentence.contains("as a value"), "{args:?}: {sentence}");
+    }
+    let (_, sentence) = desk.fail(&["paint", "x", "--sede", "1"]);
+    assert!(sentence.contains("--seed"), "what it may have been is said: {sentence}");
 }

@@ -67,3 +67,16 @@ fn a_pasted_picture_is_started_from() {
     window.wait("the picture", |session| session.document.picture().is_some());
     assert_eq!(window.session().document.extent(), Extent::new(64, 48));
 }
+
+#[test]
+fn what_a_notice_says_stands_over_what_it_offers_where_the_canvas_is_narrow() {
+    let mut window = window_of([800.0, 600.0], Theme::Light, None);
+    let path = window.home.path().join("a picture with a name of many words.png");
+    let text = "a cat\nSteps: 12, Sampler: Euler a, CFG scale: 6.5, Seed: 42, Size: 64x64";
+    apple(EXTENT, 1.0).write_png(&path, &[("parameters", text)]).unwrap();
+    window.apply(Action::OpenPicture(path));
+    window.wait("the notice", |session| !session.notices.is_empty());
+    let said = window.harness.get_by_label_contains("says how it was made").rect();
+    let offer = window.harness.get_by_label("Use its settings").rect();
+    assert!(said.width() > 150.0 && said.bottom() <= offer.top(), "{said:?} {offer:?}");
+}

@@ -20,9 +20,25 @@ fn a_key_is_bound_anew_in_the_help_and_works_at_once() {
     assert_ne!(window.session().tool, Tool::Bucket, "the usual key is free");
     window.press(Modifiers::SHIFT, Key::F8);
     assert_eq!(window.session().tool, Tool::Bucket);
-    // A key that had another meaning is taken from it, and that is said.
-    window.apply(Action::BindKeys("bucket".into(), Some(vec!["B".into()])));
-    window.harness.get_by_label_contains("and no longer to \u{201c}Brush\u{201d}");
+    // A key that has another meaning is not taken from it unasked.
+    window.press(Modifiers::NONE, Key::F1);
+    window.harness.get_by_label("Search the keys").type_text("bucket");
+    window.harness.run_ok();
+    for answer in ["No", "Take it"] {
+        let at = window.harness.get_by_label("Key of Bucket: Shift+F8").rect();
+        assert!(at.width() > 80.0, "all of its place can be clicked: {at:?}");
+        window.click("Key of Bucket: Shift+F8");
+        window.press(Modifiers::NONE, Key::B);
+        window.harness.get_by_label("B is \u{201c}Brush\u{201d}. Take it?");
+        assert_eq!(window.session().settings.keys["bucket"], ["Shift+F8"]);
+        window.click(answer);
+    }
+    assert_eq!(window.session().settings.keys["bucket"], ["B"]);
+    assert!(window.session().notices.is_empty(), "it was said where it was asked");
+    window.apply(Action::SetTool(Tool::Hand));
+    window.press(Modifiers::NONE, Key::Escape);
+    window.press(Modifiers::NONE, Key::B);
+    assert_eq!(window.session().tool, Tool::Bucket);
     window.apply(Action::BindKeys("bucket".into(), None));
     window.press(Modifiers::NONE, Key::B);
     assert_eq!(window.session().tool, Tool::Brush);
@@ -36,9 +52,8 @@ fn a_key_that_was_bound_before_is_the_newest_ones() {
         window.click(key);
         window.press(Modifiers::NONE, Key::F8);
     }
-    window
-        .harness
-        .get_by_label_contains("F8 is bound to \u{201c}Eraser\u{201d}, and no longer to \u{201c}Brush\u{201d}");
+    window.harness.get_by_label("F8 is \u{201c}Brush\u{201d}. Take it?");
+    window.press(Modifiers::NONE, Key::Enter);
     let keys = &window.session().settings.keys;
     assert_eq!((keys["brush"].len(), &keys["eraser"]), (0, &vec!["F8".to_owned()]));
     window.press(Modifiers::NONE, Key::Escape);

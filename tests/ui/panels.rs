@@ -334,3 +334,14 @@ fn a_layer_is_added_by_the_same_place_again_and_again() {
     }
     assert_eq!(window.session().document.stack().layers().len(), 4);
 }
+
+#[test]
+fn a_blank_canvas_says_that_it_is_painted_from_noise() {
+    let mut window = window();
+    window.apply(Action::NewCanvas(EXTENT));
+    window.harness.get_by_label_contains("there is nothing to go on from");
+    let layer = window.session().document.stack().active().unwrap().id;
+    let fill = sfumato::paint::LayerEdit::Fill(layer, sfumato::paint::Ink::Colour([20, 90, 40]));
+    window.apply(Action::EditLayers(fill));
+    window.harness.get_by_label_contains("15 of 20 steps will run");
+}

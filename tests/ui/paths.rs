@@ -33,7 +33,7 @@ fn a_project_is_saved_under_the_path_that_is_written_and_not_over_another_file_u
     until_asked(&mut window);
     let path = window.home.path().join("work.sfumato");
     std::fs::write(&path, b"something else").unwrap();
-    // Of the name that is offered all but its ending is selected.
+    // The name that is offered is selected, and a name without an ending gets one.
     window.harness.get_by_label("Path").type_text(&path.with_extension("").display().to_string());
     window.harness.run_ok();
     window.press(Modifiers::NONE, Key::Enter);
@@ -103,4 +103,66 @@ fn a_mask_is_asked_about_under_the_name_that_it_is_written_to() {
     window.press(Modifiers::NONE, Key::Enter);
     window.wait("the mask", |_| Picture::load(&written).is_ok());
     assert!(!named.exists());
+}
+
+/// What a slow machine gathers until it draws the next frame.
+fn in_one_frame(window: &mut Window, events: &[egui::Event]) {
+    window.harness.input_mut().events.extend_from_slice(events);
+    window.harness.run_ok();
+}
+
+fn pressed(key: Key) -> egui::Event {
+    egui::Event::Key { key, physical_key: None, pressed: true, repeat: false, modifiers: Modifiers::NONE }
+}
+
+#[test]
+fn what_is_typed_in_the_frame_of_enter_is_part_of_the_name() {
+    let mut window = window();
+    window.drop_picture(EXTENT);
+    window.press(Modifiers::COMMAND, Key::S);
+    until_asked(&mut window);
+    let [whole, cut] = ["abcdef", "abc"].map(|name| window.home.path().join(name).with_extension("sfumato"));
+    let path = cut.with_extension("").display().to_string();
+    window.harness.get_by_label("Path").type_text(&path);
+    window.harness.run_ok();
+    in_one_frame(&mut window, &[egui::Event::Text("def".into()), pressed(Key::Enter)]);
+    window.wait("the project", |session| session.file().is_some());
+    assert_eq!(window.session().file(), Some(&*whole));
+    assert!(!cut.exists());
+    // A file that is there is asked about, whatever was typed before Enter.
+    window.press(Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::S);
+    until_asked(&mut window);
+    let name = egui::Event::Text(whole.display().to_string());
+    in_one_frame(&mut window, &[name, pressed(Key::Enter)]);
+    window.harness.get_by_label("Replace it");
+}
+
+#[test]
+fn what_is_typed_before_the_field_is_seen_is_written_in_it() {
+    let mut window = window();
+    window.drop_picture(EXTENT);
+    window.press(Modifiers::COMMAND, Key::S);
+    let start = Instant::now();
+    while !is_asked(&window) {
+        assert!(start.elapsed() < LIMIT, "no path is asked for");
+        window.harness.input_mut().events.push(egui::Event::Text("q".into()));
+        window.harness.step();
+    }
+    window.harness.run_ok();
+    // The frame in which it was asked had one letter.
+    assert_eq!(window.harness.get_by_label("Path").value().as_deref(), Some("q"));
+}
+
+#[test]
+fn a_whole_name_that_is_typed_is_the_files_name() {
+    let mut window = window();
+    window.drop_picture(EXTENT);
+    window.press(Modifiers::COMMAND.plus(Modifiers::ALT), Key::S);
+    until_asked(&mut window);
+    let path = window.home.path().join("mine.jpg");
+    window.harness.get_by_label("Path").type_text(&path.display().to_string());
+    window.harness.run_ok();
+    window.press(Modifiers::NONE, Key::Enter);
+    window.wait("the picture", |_| Picture::load(&path).is_ok());
+    assert!(!path.with_file_name("mine.jpg.png").exists());
 }

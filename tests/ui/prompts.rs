@@ -96,3 +96,19 @@ fn the_cursor_stands_behind_a_prompt_that_was_fetched() {
     window.harness.run();
     assert_eq!(window.session().draft.prompt, "a red apple falls");
 }
+
+#[test]
+fn what_a_slow_frame_gathers_weighs_as_often_as_it_was_pressed_and_loses_no_letter() {
+    let mut window = window();
+    window.write_prompt("a red appl");
+    let pressed =
+        |key| egui::Event::Key { key, physical_key: None, pressed: true, repeat: false, modifiers: Modifiers::COMMAND };
+    let up = pressed(Key::ArrowUp);
+    let events = [egui::Event::Text("e".into()), up.clone(), up.clone(), up];
+    window.harness.input_mut().events.extend(events);
+    window.harness.run_ok();
+    assert_eq!(window.session().draft.prompt, "a red (apple:1.3)");
+    window.harness.input_mut().events.extend([pressed(Key::ArrowDown), pressed(Key::ArrowDown)]);
+    window.harness.run_ok();
+    assert_eq!(window.session().draft.prompt, "a red (apple:1.1)");
+}

@@ -165,3 +165,30 @@ fn a_mask_too_thin_for_an_edge_is_tinted_also_while_one_paints_there() {
         assert_eq!(seen(&mut window, [0.0, 0.0]) != [255; 3], is_tinted, "{covers}");
     }
 }
+
+#[test]
+fn delete_clears_what_is_masked_where_no_result_is_looked_at_and_undo_brings_it_back() {
+    let mut window = masked_paper();
+    window.press(Modifiers::NONE, Key::Delete);
+    let seen = |window: &Window| [pixel(window, 32, 32)[3], pixel(window, 12, 12)[3]];
+    assert_eq!(seen(&window), [0, 255]);
+    window.press(Modifiers::COMMAND, Key::Z);
+    assert_eq!(seen(&window), [255, 255]);
+    // All of the layer is not what is masked.
+    window.apply(Action::SetKeepsWithin(false));
+    window.press(Modifiers::NONE, Key::Delete);
+    assert_eq!(seen(&window), [255, 255]);
+    window.apply(Action::SetKeepsWithin(true));
+    // A result that is looked at is what goes.
+    window.press(Modifiers::COMMAND, Key::Enter);
+    let job = window.job();
+    window.finish(&job);
+    window.wait("the result to be saved", |session| {
+        matches!(session.results.items[0].kept, sfumato::session::Kept::InGallery(_))
+    });
+    window.press(Modifiers::NONE, Key::Delete);
+    window.wait("the result to be gone", |session| session.results.items.is_empty());
+    assert_eq!(seen(&window), [255, 255]);
+    window.click("Bring it back");
+    window.wait("the result", |session| session.results.items.len() == 1 && session.results.shown.is_some());
+}

@@ -45,6 +45,8 @@ pub(super) struct Snapshot {
     /// Whether it came with new room of the canvas, and goes with what fills that.
     pub(super) masks_room: bool,
     pub(super) guide: Option<Arc<Picture>>,
+    /// Whether that is the document's own picture, and goes with it.
+    pub(super) guides_itself: bool,
     pub(super) hints: Vec<Hint>,
     /// The result on the canvas; none is the document.
     pub(super) shown: Option<EntryId>,
@@ -81,6 +83,9 @@ struct State {
     /// By digest. States of before pictures could guide do not name it.
     #[serde(default)]
     guide: Option<String>,
+    /// States of before that was kept do not say.
+    #[serde(default)]
+    guides_itself: bool,
     /// Their pictures by digest. States of before there were any do not name them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     hints: Vec<Hint<String>>,
@@ -197,6 +202,7 @@ pub(super) fn restore(folder: &Path) -> Restored {
         mask: document_mask,
         masks_room: state.masks_room,
         guide,
+        guides_itself: state.guides_itself,
         hints,
         shown: state.shown.map(EntryId),
         queue,

@@ -18,6 +18,7 @@ fn a_snapshot() -> Snapshot {
         palette: PaintBox { colour: [200, 30, 40], ..PaintBox::default() },
         history: vec!["red apple".to_owned()].into(),
         guide: Some(Arc::clone(&picture)),
+        guides_itself: true,
         hints: vec![Hint {
             step: 3,
             left: 1,
@@ -266,12 +267,13 @@ fn the_picture_of_a_state_from_before_there_were_layers_becomes_the_only_layer()
     fields.remove("layers");
     fields.remove("palette");
     fields.remove("masks_room");
+    fields.remove("guides_itself");
     fields.insert("picture".into(), fields["guide"].clone());
     std::fs::write(&file, state.to_string()).unwrap();
     let restored = restore(folder.path());
     let snapshot = restored.snapshot.unwrap();
     assert_eq!((snapshot.layers, snapshot.palette), (a_snapshot().layers, PaintBox::default()));
-    assert!(!snapshot.masks_room);
+    assert!(!snapshot.masks_room && !snapshot.guides_itself);
 }
 
 #[test]

@@ -196,6 +196,7 @@ impl Writer {
             mask,
             masks_room: snapshot.masks_room,
             guide,
+            guides_itself: snapshot.guides_itself,
             hints,
             shown: snapshot.shown.map(|EntryId(number)| number),
             queue,

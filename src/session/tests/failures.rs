@@ -139,3 +139,15 @@ fn what_the_engine_notes_about_a_picture_is_told() {
     stage.end(&job, Outcome::Finished(Painted { notes, ..painted(&job, 1) }));
     assert_eq!(stage.hears("The prompt was cut").kind, NoticeKind::Info);
 }
+
+#[test]
+fn a_file_that_is_nothing_to_open_says_what_is_and_goes_away_by_itself() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = stage(home.path());
+    let path = home.path().join("settings.toml");
+    std::fs::write(&path, b"theme = \"light\"").unwrap();
+    stage.apply(Action::OpenPicture(path));
+    let notice = stage.hears("settings.toml");
+    assert!(notice.text.contains(".sfumato") && notice.text.contains("PNG"), "{}", notice.text);
+    assert!(notice.kind == NoticeKind::Error && notice.leaves_at.is_some());
+}

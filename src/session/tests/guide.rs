@@ -73,3 +73,49 @@ fn nothing_guides_a_model_that_no_controlnet_fits() {
     stage.apply(Action::OpenGuide(home.path().join("gone.png")));
     stage.hears("gone.png");
 }
+
+#[test]
+fn a_picture_that_guides_what_grows_out_of_it_goes_with_it_and_comes_back_with_it() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = stage(home.path());
+    stage.apply(Action::PastePicture(Picture::filled(SIZE, [200, 20, 20, 255])));
+    stage.until(|s| s.document.picture().is_some());
+    stage.apply(Action::GuideByPicture);
+    assert!(stage.session.guide.is_some());
+    stage.apply(Action::NewCanvas(SIZE));
+    assert!(stage.session.guide.is_none(), "the blank canvas has nothing to do with it");
+    stage.apply(Action::Undo);
+    assert!(stage.session.guide.is_some());
+    stage.apply(Action::Redo);
+    assert!(stage.session.guide.is_none());
+    stage.apply(Action::Undo);
+    // What is painted by it goes on with it.
+    let result = stage.paint(60);
+    stage.apply(Action::StartFromResult(result));
+    assert!(stage.session.guide.is_some());
+    stage.session.save();
+    drop(stage);
+
+    let mut again = super::stage(home.path());
+    assert!(again.session.guide.is_some());
+    again.apply(Action::ClosePicture);
+    assert!(again.session.guide.is_none());
+    again.session.guide_by(Arc::new(drawing(SIZE)));
+    again.apply(Action::NewCanvas(SIZE));
+    assert!(again.session.guide.is_some(), "it was chosen by itself");
+}
+
+#[test]
+fn settings_of_a_file_are_offered_beside_its_picture_alone() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = stage(home.path());
+    let path = home.path().join("made elsewhere.png");
+    let text = "a cat\nSteps: 12, Sampler: Euler a, CFG scale: 6.5, Seed: 42, Size: 16x16";
+    drawing(SIZE).write_png(&path, &[("parameters", text)]).unwrap();
+    stage.apply(Action::OpenPicture(path));
+    stage.hears("says how it was made");
+    assert!(stage.session.found_settings);
+    stage.apply(Action::NewCanvas(SIZE));
+    assert!(!stage.session.found_settings);
+    assert!(stage.said().iter().all(|said| !said.contains("how it was made")), "{:?}", stage.said());
+}

@@ -267,3 +267,34 @@ fn a_draft_that_names_an_upscaler_that_is_gone_paints_without() {
     assert_eq!(stage.session.draft.upscale, None);
     stage.hears("The upscaler sharp is not there any more");
 }
+
+#[test]
+fn what_was_deleted_is_brought_back_to_its_place_for_as_long_as_that_is_offered() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = stage(home.path());
+    let ids = [("a", 10), ("b", 20), ("c", 30)].map(|(prompt, grey)| {
+        stage.session.draft.prompt = prompt.into();
+        stage.paint(grey)
+    });
+    stage.apply(Action::Delete(ids[1]));
+    stage.apply(Action::Delete(ids[2]));
+    stage.until(|s| s.results.items.len() == 1);
+    let notice = stage.hears("2 results were deleted");
+    stage.apply(notice.offers[0].action.clone());
+    stage.until(|s| s.results.items.len() == 3);
+    let prompts: Vec<_> = stage.session.results.items.iter().map(|item| item.prompt.as_str()).collect();
+    assert_eq!(prompts, ["c", "b", "a"]);
+    assert!(stage.said().is_empty(), "{:?}", stage.said());
+    // It is looked at again: its file is there.
+    stage.until(|s| s.canvas_picture().is_some_and(|picture| picture.rgba()[0] == 30));
+
+    let newest = stage.session.results.items[0].id;
+    stage.apply(Action::Delete(newest));
+    stage.until(|s| s.results.items.len() == 2);
+    let offers = |notice: &&Notice| notice.offers.iter().any(|offer| offer.label == "Bring it back");
+    let notice = stage.session.notices.iter().find(offers).unwrap().id;
+    assert_eq!(stage.session.results.deleted.len(), 1);
+    stage.apply(Action::Dismiss(notice));
+    stage.session.poll();
+    assert!(stage.session.results.deleted.is_empty(), "nobody can ask for it any more");
+}

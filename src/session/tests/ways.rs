@@ -339,3 +339,25 @@ fn what_is_painted_up_close_follows_the_strokes_on_a_layer_of_the_mask() {
     stage.apply(Action::Undo);
     assert_eq!(stage.session.context_area(), Some(before));
 }
+
+#[test]
+fn a_blank_canvas_is_painted_from_noise_until_something_is_painted_on_it() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = stage(home.path());
+    stage.apply(Action::NewCanvas(Extent::new(160, 136)));
+    stage.session.draft.strength = 0.75;
+    assert_eq!(stage.session.way(), Way::Generate);
+    assert_eq!(stage.session.other_ways()[0], Way::Refine, "it can still be chosen");
+    assert_eq!(asked(&mut stage, Action::Generate).input.unwrap().strength.to_bits(), 1.0_f64.to_bits());
+    stage.apply(stroke());
+    assert_eq!(stage.session.way(), Way::Fill);
+    stage.apply(Action::ClearMask);
+    let layer = stage.session.document.stack().active().unwrap().id;
+    for (colour, way) in [([255; 3], Way::Generate), ([90; 3], Way::Refine)] {
+        stage.apply(Action::EditLayers(crate::paint::LayerEdit::Fill(layer, crate::paint::Ink::Colour(colour))));
+        assert_eq!(stage.session.way(), way);
+    }
+    stage.apply(Action::Undo);
+    assert_eq!(stage.session.way(), Way::Generate);
+    assert!((stage.session.draft.strength - 0.75).abs() < f64::EPSILON, "it is kept for what is painted on");
+}

@@ -75,3 +75,25 @@ fn of_a_variation_generate_draws_the_other_seed() {
     let others = waiting.iter().map(|request| (request.seed, request.reproduce.variation.unwrap().seed));
     assert_eq!(others.collect::<Vec<_>>(), [(7, (first + 1) & 0xFFFF_FFFF), (7, (first + 2) & 0xFFFF_FFFF)]);
 }
+
+#[test]
+fn what_a_model_was_never_taught_is_said_once_and_goes_away_by_itself() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = stage(home.path());
+    let paint = |stage: &mut Stage, notes: &[&str]| {
+        stage.apply(Action::Generate);
+        let job = stage.job();
+        let notes = notes.iter().map(|note| (*note).to_owned()).collect();
+        stage.end(&job, Outcome::Finished(Painted { notes, ..painted(&job, 9) }));
+    };
+    let untaught = "the model was never taught this of the prompt: table";
+    paint(&mut stage, &[untaught, "the mask is empty, so nothing was repainted"]);
+    assert!(stage.hears("never taught").leaves_at.is_some());
+    let ids: Vec<_> = stage.session.notices.iter().map(|notice| notice.id).collect();
+    assert_eq!(ids.len(), 2);
+    ids.into_iter().for_each(|id| stage.apply(Action::Dismiss(id)));
+    paint(&mut stage, &[untaught, "the mask is empty, so nothing was repainted"]);
+    assert_eq!(stage.said(), ["The mask is empty, so nothing was repainted"], "of other things it is said each time");
+    paint(&mut stage, &["the model was never taught this of the prompt: chair"]);
+    stage.hears("chair");
+}

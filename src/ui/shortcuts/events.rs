@@ -98,6 +98,11 @@ fn is_typing(event: &Event) -> bool {
     matches!(event, Event::Text(_) | Event::Key { .. } | Event::Paste(_) | Event::Ime(_))
 }
 
+/// Takes out of this frame's events what a text field would make something of.
+pub(in crate::ui) fn take_typing(ctx: &Context) -> Vec<Event> {
+    ctx.input_mut(|input| input.events.extract_if(.., |event| is_typing(event)).collect())
+}
+
 /// The next digit that was typed in this frame where it was no text: one for each time that [`Shortcut::Opacity`] was pressed.
 pub(in crate::ui) fn take_digit(ctx: &Context) -> Option<u8> {
     ctx.data_mut(|data| {

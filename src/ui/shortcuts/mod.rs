@@ -7,7 +7,7 @@ mod events;
 mod table;
 
 pub use events::pressed;
-pub(super) use events::{take_digit, take_plain};
+pub(super) use events::{take_digit, take_plain, take_typing};
 pub use table::TABLE;
 
 use super::icons::Icon;

@@ -68,7 +68,7 @@ table! {
         MergeDown, "Merge down", "Makes one layer of the active one and the one under it.", Some(Icon::MergeDown), OutsideText, [CTRL E];
         MergeVisible, "Merge all that is seen", "Makes one layer of all that are seen; hidden ones stay.", None, OutsideText, [CTRL_SHIFT E];
         FillLayer, "Fill the layer", "Covers the active layer with the colour, where it is masked if anything is.", None, OutsideText, [];
-        ClearLayer, "Clear the layer", "Makes the active layer clear, where it is masked if anything is.", None, OutsideText, [];
+        ClearLayer, "Clear the layer", "Makes the active layer clear, where it is masked if anything is. Where something is, and no result is looked at, the key that moves results to the trash does it.", None, OutsideText, [];
         LayerAbove, "Layer above", "Paints on the layer above the active one.", None, OutsideText, [ALT CloseBracket];
         LayerBelow, "Layer below", "Paints on the layer under the active one.", None, OutsideText, [ALT OpenBracket];
         LastLayer, "Layer before", "Paints on the layer that was active before, and back.", None, OutsideText, [SHIFT Q];
@@ -125,7 +125,7 @@ table! {
         BestFitting, "Best fitting first", "Lists the results of this prompt, the one that fits it best first.", None, OutsideText, [];
         CopySeed, "Copy its seed", "", None, OutsideText, [];
         RevealResult, "Show the file", "Opens the file manager where the picture lies.", Some(Icon::Folder), OutsideText, [];
-        DeleteResult, "Move to the trash", "", Some(Icon::Trash), Unfocused, [PLAIN Delete];
+        DeleteResult, "Move to the trash", "For a while it can be brought back. Where no result is looked at, the key clears what is masked of the active layer.", Some(Icon::Trash), Unfocused, [PLAIN Delete];
         Compare, "Before and after", "A line over the canvas: what was there at its left, this picture at its right. A tap of Space shows what was there, and this again.", None, OutsideText, [PLAIN Y];
         HideResult, "Back to the document", "Shows the picture that is being worked on.", None, OutsideText, [SHIFT D];
     }
