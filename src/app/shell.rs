@@ -34,6 +34,7 @@ impl App {
         render::install(state);
         theme::install(&cc.egui_ctx);
         theme::follow(&cc.egui_ctx, session.settings.theme);
+        theme::scale(&cc.egui_ctx, session.settings.interface_percent);
         let asking = Asking::new(dialogs);
         let is_fast = render::is_fast(state);
         if !is_fast {
@@ -164,6 +165,7 @@ impl eframe::App for App {
             self.grant(ctx, wish);
         }
         theme::follow(ctx, self.session.settings.theme);
+        theme::scale(ctx, self.session.settings.interface_percent);
         self.show_title(ctx);
     }
 
