@@ -54,6 +54,7 @@ impl App {
                 self.asking.ask(ctx, Question::Save(SavedAs::Mask, "mask.png".into()), Action::SaveMask);
             }
             Ask::OpenMask => self.asking.ask(ctx, Question::Mask, Action::OpenMask),
+            &Ask::Folder(what) => self.asking.ask(ctx, Question::Folder(what), move |folder| what.action(folder)),
             Ask::SavePicture => match *self.session.canvas() {
                 Shown::Result(id, _) | Shown::Part { result: id, .. } => self.apply(ctx, Action::AskWhereToSave(id)),
                 _ => {
@@ -159,7 +160,8 @@ impl eframe::App for App {
             self.apply(ctx, answer);
         }
         if let Some(refused) = self.asking.was_refused() {
-            self.view.asked_path = Some(refused.by_path(self.folder()));
+            let folder = self.folder();
+            refused.by_path(&mut self.view, folder);
         }
         for wish in self.session.take_wishes() {
             self.grant(ctx, wish);
