@@ -69,6 +69,8 @@ mod paths;
 mod prompts;
 #[path = "ui/results.rs"]
 mod results;
+#[path = "ui/settings.rs"]
+mod settings;
 #[path = "ui/tools.rs"]
 mod tools;
 #[path = "ui/upscaling.rs"]

@@ -2,7 +2,7 @@
 
 use crate::pixels::Format;
 use crate::session::{Action, SavedAs};
-use crate::ui::{FileFor, PathAsk};
+use crate::ui::{FileFor, FolderFor, PathAsk, ViewState};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -17,6 +17,8 @@ pub enum Question {
     Mask,
     /// A picture that guides.
     Guide,
+    /// A folder, for this.
+    Folder(FolderFor),
     /// Where to write this, under a name that is offered.
     Save(SavedAs, Offered),
 }
@@ -48,6 +50,7 @@ impl Question {
             Self::Picture => "Open",
             Self::Mask => "Open a mask",
             Self::Guide => "Open a picture that guides",
+            Self::Folder(what) => what.title(),
             Self::Save(..) => "Save as",
         }
     }
@@ -90,6 +93,7 @@ impl Dialogs for NativeDialogs {
                 dialog.add_filter("Pictures and projects", &all).pick_file()
             }
             Question::Mask | Question::Guide => dialog.add_filter("Pictures", PICTURES).pick_file(),
+            Question::Folder(_) => dialog.pick_folder(),
             Question::Save(saved_as, Offered { name, folder }) => {
                 let dialog = dialog.set_file_name(name);
                 let dialog = folder.iter().fold(dialog, rfd::FileDialog::set_directory);
@@ -128,14 +132,15 @@ pub(super) struct Refused {
 }
 
 impl Refused {
-    /// The same question, to be answered by writing a path. A relative one lies in `folder`.
-    pub(super) fn by_path(self, folder: PathBuf) -> PathAsk {
+    /// Asks the same in the window, to be answered by writing a path. A relative one lies in `folder`.
+    pub(super) fn by_path(self, view: &mut ViewState, folder: PathBuf) {
         let title = self.question.title();
         let (what, Offered { name, folder: offered }) = match self.question {
             Question::Picture | Question::Mask | Question::Guide => (FileFor::Reading, Offered::from("")),
+            Question::Folder(what) => return view.ask_for_folder(what, folder),
             Question::Save(saved_as, offered) => (FileFor::Writing(saved_as), offered),
         };
-        PathAsk::new(title, what, offered.unwrap_or(folder), name, self.into)
+        view.asked_path = Some(PathAsk::new(title, what, offered.unwrap_or(folder), name, self.into));
     }
 }
 
@@ -232,7 +237,8 @@ mod tests {
     fn that_no_dialog_came_is_told_however_long_it_took_and_what_it_was_for() {
         let asking = Asking::new(Box::new(SlowlyNone));
         let ctx = egui::Context::default();
-        for question in [Question::Save(SavedAs::Project, "work.sfumato".into()), Question::Picture] {
+        let folder = Question::Folder(FolderFor::Models);
+        for question in [Question::Save(SavedAs::Project, "work.sfumato".into()), Question::Picture, folder] {
             asking.ask(&ctx, question.clone(), Action::OpenPicture);
             let asked = Instant::now();
             while asking.open.load(Ordering::Acquire) {

@@ -34,6 +34,7 @@ impl App {
         render::install(state);
         theme::install(&cc.egui_ctx);
         theme::follow(&cc.egui_ctx, session.settings.theme);
+        theme::scale(&cc.egui_ctx, session.settings.interface_percent);
         let asking = Asking::new(dialogs);
         let is_fast = render::is_fast(state);
         if !is_fast {
@@ -53,6 +54,7 @@ impl App {
                 self.asking.ask(ctx, Question::Save(SavedAs::Mask, "mask.png".into()), Action::SaveMask);
             }
             Ask::OpenMask => self.asking.ask(ctx, Question::Mask, Action::OpenMask),
+            &Ask::Folder(what) => self.asking.ask(ctx, Question::Folder(what), move |folder| what.action(folder)),
             Ask::SavePicture => match *self.session.canvas() {
                 Shown::Result(id, _) | Shown::Part { result: id, .. } => self.apply(ctx, Action::AskWhereToSave(id)),
                 _ => {
@@ -163,12 +165,14 @@ impl eframe::App for App {
             self.apply(ctx, answer);
         }
         if let Some(refused) = self.asking.was_refused() {
-            self.view.asked_path = Some(refused.by_path(self.folder()));
+            let folder = self.folder();
+            refused.by_path(&mut self.view, folder);
         }
         for wish in self.session.take_wishes() {
             self.grant(ctx, wish);
         }
         theme::follow(ctx, self.session.settings.theme);
+        theme::scale(ctx, self.session.settings.interface_percent);
         self.show_title(ctx);
     }
 

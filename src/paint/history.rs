@@ -59,6 +59,12 @@ impl History {
         }
     }
 
+    /// Takes no more than so many bytes from now on. The newest change stays in any case.
+    pub(super) fn set_budget(&mut self, bytes: usize) {
+        self.budget_bytes = bytes;
+        self.forget_the_farthest();
+    }
+
     /// Remembers a change of a layer's look. If it goes on with the newest change, that one takes both back.
     pub(super) fn push_look(&mut self, layer: LayerId, goes_on: bool, change: Change) {
         if !goes_on || self.going_on != Some(layer) {

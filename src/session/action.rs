@@ -5,7 +5,7 @@ use crate::engine::JobId;
 use crate::geom::{Bounds, Extent};
 use crate::paint::{Brush, Combine, Frame, LayerEdit, LayerId, PaintBrush, Painting, Shape, Stroke, Tiles, Tool};
 use crate::pixels::{Mask, Picture};
-use crate::settings::Theme;
+use crate::settings::{Setting, Theme};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -207,6 +207,8 @@ pub enum Action {
     LookAtStyles,
     /// Use the model in this file or folder, or look for models in this folder, now and from now on.
     AddModel(PathBuf),
+    /// Look for models in this folder, now and from now on; the model that is chosen stays so.
+    AddModelFolder(PathBuf),
     /// Download this model from the hub.
     GetModel(Wanted),
     /// Stop the download of `ORG/NAME`; what came so far is kept.
@@ -215,6 +217,12 @@ pub enum Action {
     SetTheme(Theme),
     /// Give what is called so in the settings these keys, or its usual ones.
     BindKeys(String, Option<Vec<String>>),
+    /// Keep this in the settings.
+    Set(Setting),
+    /// Find out how much of the disk the weights take that are kept ready.
+    MeasurePacked,
+    /// Remove the weights that are kept ready: models load from their files, and are kept anew then.
+    RemovePacked,
     /// Take a notice away.
     Dismiss(NoticeId),
 }

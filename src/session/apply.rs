@@ -179,6 +179,7 @@ impl Session {
             Action::LookAtModels => self.look_at_models(),
             Action::LookAtStyles => self.look_at_styles(),
             Action::AddModel(path) => self.find_models(Added::Dropped(path)),
+            Action::AddModelFolder(path) => self.add_model_folder(path),
             Action::GetModel(wanted) => self.get_model(wanted),
             Action::CancelDownload(repo) => self.cancel_download(&repo),
             Action::SetTheme(theme) => {
@@ -189,6 +190,9 @@ impl Session {
                 self.settings.bind(name, keys);
                 self.save_settings();
             }
+            Action::Set(setting) => self.set(setting),
+            Action::MeasurePacked => self.measure_packed(false),
+            Action::RemovePacked => self.measure_packed(true),
             Action::Dismiss(id) => self.notices.dismiss(id),
         }
     }

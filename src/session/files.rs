@@ -7,6 +7,7 @@ use super::document::sentence;
 use super::models::{Added, FoundModels};
 use super::worker::Worker;
 use super::{Action, NoticeKind, Offer, ResultId, SavedAs, Session, Wake};
+use crate::checkpoints::PackedFolder;
 use crate::diffusion::Request;
 use crate::geom::Extent;
 use crate::metadata::{Imported, from_texts};
@@ -71,6 +72,11 @@ pub(super) enum Task {
         settings: Box<Settings>,
         path: PathBuf,
     },
+    /// Say how much lies in it, and remove that first where it is not wanted.
+    Packed {
+        folder: PackedFolder,
+        removes: bool,
+    },
 }
 
 /// What became of it.
@@ -88,6 +94,7 @@ pub(super) enum Done {
     ProjectSaved { path: PathBuf, saving: Option<Saving>, outcome: Result<(), project::Error> },
     Closed(Report),
     Settings(Result<(), settings::Error>),
+    Packed { bytes: u64, was_removed: bool },
 }
 
 /// A picture that can be painted on: as it is, or scaled to the largest that a document may be.
@@ -147,6 +154,12 @@ fn carry_out(task: Task) -> Done {
         }
         Task::Closed { folder, errand } => Done::Closed(closed::carry_out(&folder, errand)),
         Task::SaveSettings { settings, path } => Done::Settings(settings.save(&path)),
+        Task::Packed { folder, removes } => {
+            if removes {
+                folder.remove_all();
+            }
+            Done::Packed { bytes: folder.bytes(), was_removed: removes }
+        }
     }
 }
 
@@ -219,6 +232,7 @@ impl Session {
             Done::Settings(Err(error)) => {
                 self.notices.error(sentence(&error.to_string()));
             }
+            Done::Packed { bytes, was_removed } => self.take_packed(bytes, was_removed),
         }
     }
 }

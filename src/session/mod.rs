@@ -11,6 +11,7 @@ mod archive;
 mod canvas;
 mod clipboard;
 mod closed;
+mod configure;
 mod current;
 mod document;
 mod downloads;
@@ -133,6 +134,8 @@ pub struct Session {
     pub closed: Vec<Closed>,
     /// What the user configured.
     pub settings: Settings,
+    /// How many bytes of models' weights are kept ready, once [`Action::MeasurePacked`] found that out.
+    pub packed_bytes: Option<u64>,
     /// Whether the picture opened last carried settings, for [`Action::UseSettings`].
     pub found_settings: bool,
 
@@ -246,7 +249,7 @@ impl Session {
         self.revision
     }
 
-    /// The folder that results are kept in.
+    /// The folder that results are kept in; where another was chosen meanwhile, that one, which counts from the next start.
     pub fn gallery_folder(&self) -> PathBuf {
         self.paths.gallery_folder(&self.settings)
     }

@@ -3,7 +3,7 @@
 use super::document::sentence;
 use super::files::Task;
 use super::start::{controlnets, models, upscalers};
-use super::{Action, ModelState, NoticeKind, Offer, Session};
+use super::{Action, Draft, ModelState, NoticeKind, Offer, Session};
 use crate::checkpoints::{Library, ModelEntry};
 use crate::engine::Command;
 use crate::pixels::{self, Picture};
@@ -16,6 +16,10 @@ use std::sync::Arc;
 pub(super) enum Added {
     /// A person added a path.
     Dropped(PathBuf),
+    /// A person added a folder to look in, which is remembered already.
+    Folder(PathBuf),
+    /// A folder is not looked in any more.
+    Nothing,
     /// A path came from a hub.
     Downloaded { repo: String, path: PathBuf },
 }
@@ -87,6 +91,12 @@ impl Session {
         }
         match found.added {
             Added::Dropped(path) => self.take_added(path, found.is_known, found.library),
+            Added::Folder(path) => self.take_folder(&path, found.library),
+            Added::Nothing => {
+                let old = self.model().map(|model| model.example.clone());
+                self.use_library(found.library);
+                self.leave_missing_model(old.as_ref());
+            }
             Added::Downloaded { repo, path } => self.take_downloaded(&repo, &path, found.library),
         }
     }
@@ -129,6 +139,40 @@ impl Session {
             self.settings.model_folders.insert(0, path);
             self.save_settings();
         }
+    }
+
+    /// Says what is new with a folder that is looked in from now on.
+    fn take_folder(&mut self, path: &Path, library: Arc<Library>) {
+        let is_new = |entry: &&ModelEntry| {
+            entry.summary.is_ok() && self.models.iter().all(|known| known.name != entry.name)
+        };
+        let models = library.entries().iter().filter(is_new).count();
+        let beside = said_of(&library.beside_models(path), path);
+        let place = path.display();
+        let said = match models {
+            0 if beside.is_some() => None,
+            0 => Some(format!("Nothing new was found in {place}: what is put there is found with the next start")),
+            1 => Some(format!("A model more was found with {place}: choose it under “Model”")),
+            _ => Some(format!("{models} models more were found with {place}: choose one under “Model”")),
+        };
+        self.use_library(library);
+        for said in said.into_iter().chain(beside) {
+            self.notices.passing(said);
+        }
+    }
+
+    /// Goes over to another model, and leaves the upscaler out, where the chosen ones are not found any more. `old` is what suited the model.
+    fn leave_missing_model(&mut self, old: Option<&Draft>) {
+        self.forget_missing_upscaler();
+        if self.model().is_some() {
+            return;
+        }
+        let usable = self.models.iter().find(|model| model.problem.is_none());
+        let Some(new) = usable.or(self.models.first()).map(|model| model.example.clone()) else { return };
+        let gone = self.draft.model.clone();
+        self.draft.change_model(old, &new);
+        self.notices.info(format!("The model {gone} is not there any more: {} is used instead", new.model));
+        self.load_model();
     }
 
     fn take_downloaded(&mut self, repo: &str, path: &Path, library: Arc<Library>) {

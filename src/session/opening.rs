@@ -126,6 +126,7 @@ impl Session {
             keeper: if claim.is_some() { Keeper::start(folder, wake) } else { Keeper::idle() },
             claim,
             settings,
+            packed_bytes: None,
             paths,
             found: None,
             view: View { what: Viewed::Document, stays: false, wanted: None },

@@ -1,6 +1,8 @@
 //! The session with an engine played by hand and a folder of its own.
 
 mod closed;
+#[cfg(unix)]
+mod configure;
 mod document;
 mod downloads;
 mod failures;

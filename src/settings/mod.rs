@@ -13,6 +13,7 @@ pub use paths::{NoHome, Paths};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
@@ -37,6 +38,8 @@ pub struct Settings {
     pub version: u32,
     /// Light, dark or as the system has it.
     pub theme: Theme,
+    /// How large the interface is, in per cent of its usual size.
+    pub interface_percent: u32,
     /// Folders to look for models in, besides the program's own.
     pub model_folders: Vec<PathBuf>,
     /// Where results go; none is the program's own data folder.
@@ -52,7 +55,7 @@ pub struct Settings {
     /// How many megabytes of what was done are kept to be taken back; none is a share of the memory that is free.
     pub undo_megabytes: Option<u32>,
     /// How many gigabytes of models' weights are kept as they lie in memory, so that models load at once; 0 keeps none, none is a
-    /// twentieth of the disk that is free.
+    /// tenth of the disk that is free.
     pub packed_gigabytes: Option<u32>,
     /// Keys that were bound anew, by the names of what they do.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -60,6 +63,27 @@ pub struct Settings {
     /// Keys of the file that this version does not know, and those whose values cannot be used, as they stand there.
     #[serde(skip)]
     unknown: toml::Table,
+}
+
+/// A value that a person sets in the window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// See [`Settings::interface_percent`].
+    InterfacePercent(u32),
+    /// See [`Settings::model_folders`].
+    ModelFolders(Vec<PathBuf>),
+    /// See [`Settings::gallery_folder`].
+    GalleryFolder(Option<PathBuf>),
+    /// See [`Settings::threads`].
+    Threads(Option<usize>),
+    /// See [`Settings::clip`].
+    Clip(Option<String>),
+    /// See [`Settings::hub`].
+    Hub(Option<String>),
+    /// See [`Settings::undo_megabytes`].
+    UndoMegabytes(Option<u32>),
+    /// See [`Settings::packed_gigabytes`].
+    PackedGigabytes(Option<u32>),
 }
 
 /// Why the settings could not be saved.
@@ -83,6 +107,7 @@ impl Default for Settings {
         Self {
             version: Self::VERSION,
             theme: Theme::default(),
+            interface_percent: 100,
             model_folders: Vec::new(),
             gallery_folder: None,
             threads: None,
@@ -101,9 +126,13 @@ impl Settings {
     /// The version of the layout that is written.
     pub const VERSION: u32 = 1;
 
-    const KEYS: [&str; 11] = [
+    /// The sizes that the interface can have.
+    pub const INTERFACE_PERCENT: RangeInclusive<u32> = 75..=200;
+
+    const KEYS: [&str; 12] = [
         "version",
         "theme",
+        "interface_percent",
         "model_folders",
         "gallery_folder",
         "threads",
@@ -136,6 +165,45 @@ impl Settings {
     pub fn set_theme(&mut self, theme: Theme) {
         self.theme = theme;
         self.unknown.remove("theme");
+    }
+
+    /// Sets a value; one in the file that could not be used goes.
+    pub fn set(&mut self, setting: Setting) {
+        let key = match setting {
+            Setting::InterfacePercent(percent) => {
+                self.interface_percent = within_sizes(percent);
+                "interface_percent"
+            }
+            Setting::ModelFolders(folders) => {
+                self.model_folders = folders;
+                "model_folders"
+            }
+            Setting::GalleryFolder(folder) => {
+                self.gallery_folder = folder;
+                "gallery_folder"
+            }
+            Setting::Threads(threads) => {
+                self.threads = threads.filter(|&threads| threads > 0);
+                "threads"
+            }
+            Setting::Clip(name) => {
+                self.clip = name;
+                "clip"
+            }
+            Setting::Hub(address) => {
+                self.hub = address;
+                "hub"
+            }
+            Setting::UndoMegabytes(megabytes) => {
+                self.undo_megabytes = megabytes;
+                "undo_megabytes"
+            }
+            Setting::PackedGigabytes(gigabytes) => {
+                self.packed_gigabytes = gigabytes;
+                "packed_gigabytes"
+            }
+        };
+        self.unknown.remove(key);
     }
 
     /// Binds keys to what has this name, or lets it have its own again; those in the file that could not be used go.
@@ -217,6 +285,7 @@ impl Settings {
         let mut settings: Self = toml::Value::Table(known).try_into().map_err(|e| in_words(&e))?;
         settings.unknown = unknown;
         settings.threads = settings.threads.filter(|&threads| threads > 0);
+        settings.interface_percent = within_sizes(settings.interface_percent);
         Ok((settings, bad))
     }
 
@@ -275,6 +344,11 @@ impl Unusable {
     }
 }
 
+/// The size of the interface that is nearest to this one.
+fn within_sizes(percent: u32) -> u32 {
+    percent.clamp(*Settings::INTERFACE_PERCENT.start(), *Settings::INTERFACE_PERCENT.end())
+}
+
 /// The line, from 1, on which a key of the file, or of a table in it, is given its value.
 fn line_of_key(text: &str, table: Option<&str>, key: &str) -> Option<usize> {
     let file = DeTable::parse(text).ok()?;
@@ -326,6 +400,7 @@ mod tests {
     fn full() -> Settings {
         Settings {
             theme: Theme::Dark,
+            interface_percent: 125,
             model_folders: vec!["/a/models".into(), "/b".into()],
             gallery_folder: Some("/pictures".into()),
             threads: Some(3),
@@ -442,6 +517,54 @@ mod tests {
         assert_eq!((again.last_model, again.theme, again.keys.len()), (Some("bozzetto".into()), Theme::Dark, 2));
         let notice = notice.unwrap();
         assert!(notice.contains("model_folders") && notice.contains("redo") && !notice.contains("theme"), "{notice}");
+    }
+
+    #[test]
+    fn what_is_set_in_the_window_takes_the_place_of_what_could_not_be_used_also_where_it_is_the_default() {
+        let bad = [
+            ("interface_percent", "\"large\""),
+            ("model_folders", "\"/data\""),
+            ("gallery_folder", "4"),
+            ("threads", "\"2\""),
+            ("clip", "5"),
+            ("hub", "6"),
+            ("undo_megabytes", "-1"),
+            ("packed_gigabytes", "\"many\""),
+        ];
+        let text: String = bad.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
+        let (_dir, path) = settings_file(format!("{text}spark = 1\n").as_bytes());
+        let (mut settings, notice) = Settings::load_to_save(&path);
+        let notice = notice.unwrap();
+        assert!(bad.iter().all(|(key, _)| notice.contains(key)), "{notice}");
+        for setting in [
+            Setting::InterfacePercent(100),
+            Setting::ModelFolders(Vec::new()),
+            Setting::GalleryFolder(None),
+            Setting::Threads(None),
+            Setting::Clip(None),
+            Setting::Hub(None),
+            Setting::UndoMegabytes(None),
+            Setting::PackedGigabytes(None),
+        ] {
+            settings.set(setting);
+        }
+        settings.save(&path).unwrap();
+        let (again, notice) = Settings::load_to_save(&path);
+        assert_eq!((notice, again.unknown.len()), (None, 1), "what is not known stays");
+        assert_eq!(Settings { unknown: toml::Table::new(), ..again }, Settings::default());
+    }
+
+    #[test]
+    fn the_interface_is_never_too_small_or_too_large_to_be_set_back() {
+        for (written, used) in [(0, 75), (130, 130), (5000, 200)] {
+            let (_dir, path) = settings_file(format!("interface_percent = {written}\n").as_bytes());
+            let (mut settings, notice) = Settings::load(&path);
+            assert_eq!((settings.interface_percent, notice), (used, None));
+            settings.set(Setting::InterfacePercent(100));
+            assert_eq!(settings.interface_percent, 100);
+            settings.set(Setting::InterfacePercent(written));
+            assert_eq!(settings.interface_percent, used);
+        }
     }
 
     #[test]

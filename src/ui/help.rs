@@ -105,9 +105,13 @@ pub(super) fn help_window(ctx: &Context, view: &mut ViewState, out: &mut Outbox)
         let keys = keys::now(ui.ctx());
         ScrollArea::both().max_height(height).min_scrolled_height(height).auto_shrink([false, false]).show(ui, |ui| {
             ui.horizontal_top(|ui| {
-                ui.spacing_mut().item_spacing.x = 26.0;
+                ui.spacing_mut().item_spacing.x = 0.0;
                 for column in columns {
-                    ui.vertical(|ui| column.iter().for_each(|part| part_ui(ui, *part, &keys, view)));
+                    let lines = ui.vertical(|ui| column.iter().for_each(|part| part_ui(ui, *part, &keys, view)));
+                    // One in which nothing is found takes no room.
+                    if lines.response.rect.width() > 0.0 {
+                        ui.add_space(26.0);
+                    }
                 }
             });
         });

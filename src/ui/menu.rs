@@ -1,8 +1,9 @@
-//! The bar at the top: menus from the shortcut table, the gallery and the theme.
+//! The bar at the top: menus from the shortcut table, the gallery and the theme; and the window of settings, which it opens.
 
 use super::closed_menu::closed_menu_ui;
 use super::icons::{self, Icon};
 use super::perform::{is_possible, perform};
+use super::settings_window::settings_window;
 use super::shortcuts::Shortcut;
 use super::state::{Outbox, ViewState};
 use super::theme::Palette;
@@ -23,6 +24,7 @@ const FILE: &[Option<Shortcut>] = &[
     Some(Shortcut::SavePicture),
     None,
     Some(Shortcut::GetModels),
+    Some(Shortcut::Settings),
     None,
     Some(Shortcut::Quit),
 ];
@@ -133,6 +135,8 @@ pub(super) fn menu_bar_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, 
             }
         });
     });
+    let ctx = ui.ctx().clone();
+    settings_window(&ctx, session, view, out);
 }
 
 /// The lines of a menu.

@@ -2,7 +2,8 @@
 
 use super::get_models::size;
 use super::settings_panel::Offers;
-use super::state::{Outbox, ViewState};
+use super::settings_window::FolderFor;
+use super::state::{Ask, Outbox, ViewState};
 use super::theme::{Palette, space};
 use crate::geom::Extent;
 use crate::session::{Action, Draft, Model};
@@ -97,7 +98,11 @@ pub(super) fn model_picker_ui(
             view.repo_text = Some(String::new());
             ui.close();
         }
-        let hint = RichText::new("Yours: drop a file or a folder on the window").text_style(TextStyle::Small);
+        if ui.add(Button::new("Add a folder\u{2026}")).clicked() {
+            out.ask(Ask::Folder(FolderFor::Models));
+            ui.close();
+        }
+        let hint = RichText::new("or drop yours on the window").text_style(TextStyle::Small);
         ui.label(hint.color(Palette::of(ui).text_weak));
     });
 }

@@ -149,6 +149,7 @@ pub(super) fn perform(
         Shortcut::Paste => out.ask(Ask::Paste),
         Shortcut::ClosePicture => out.act(Action::ClosePicture),
         Shortcut::GetModels => view.repo_text = Some(String::new()),
+        Shortcut::Settings => view.toggle_settings(),
         Shortcut::Quit => out.ask(Ask::Quit),
         Shortcut::Hand => out.act(Action::SetTool(Tool::Hand)),
         Shortcut::Brush => out.act(Action::SetTool(Tool::Brush)),
@@ -344,6 +345,7 @@ pub(super) fn close_something(view: &mut ViewState) -> bool {
         || view.sizing.take().is_some()
         || !std::mem::take(&mut view.dropped).is_empty()
         || std::mem::take(&mut view.help_open)
+        || view.leave_settings()
         || view.repo_text.take().is_some()
         || std::mem::take(&mut view.gallery_open)
 }

@@ -1,5 +1,6 @@
 //! What the window remembers and the session need not know: where the canvas looks, what is open, what the pointer does.
 
+use super::settings_window::FolderFor;
 use super::thumbnails::Thumbnails;
 use super::view::{CanvasView, Placement};
 use crate::engine::JobId;
@@ -46,6 +47,8 @@ pub enum Ask {
     SaveMask,
     /// Let the person choose a picture that guides.
     OpenGuide,
+    /// Let the person choose a folder.
+    Folder(FolderFor),
     /// Let the person choose where to save the shown picture.
     SavePicture,
     /// Let the person choose where to save the document.
@@ -202,6 +205,8 @@ pub struct ViewState {
     pub binding: Option<super::shortcuts::Shortcut>,
     /// The key that was pressed for that, while it is asked whether to take it from what has it.
     pub taking: Option<egui::KeyboardShortcut>,
+    /// What is being changed in the window of settings, while it is open.
+    pub settings: Option<super::settings_window::Configuring>,
     /// What models are looked for by in the list of them, while it is open.
     pub model_search: Option<String>,
     /// Which of the models found, of those that can be painted with, Enter chooses there.

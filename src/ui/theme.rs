@@ -167,6 +167,12 @@ pub fn follow(ctx: &egui::Context, theme: settings::Theme) {
     }
 }
 
+/// Makes everything as large as the person chose, in per cent of the usual size. It counts from the next frame on, which is asked for where
+/// that is another size.
+pub fn scale(ctx: &egui::Context, percent: u32) {
+    ctx.set_zoom_factor(percent as f32 / 100.0);
+}
+
 fn style(palette: &Palette, base: Visuals) -> Style {
     let mut style = Style { visuals: visuals(palette, base), ..Style::default() };
     let font = |size| FontId::new(size, FontFamily::Proportional);

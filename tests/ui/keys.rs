@@ -131,3 +131,23 @@ fn ctrl_s_saves_to_the_file_and_asks_for_one_only_once() {
     window.press(Modifiers::COMMAND, Key::S);
     window.wait("the file again", |_| path.is_file());
 }
+
+#[test]
+fn what_is_found_in_the_help_stands_at_its_left_whatever_column_it_is_of() {
+    let mut window = window();
+    window.press(Modifiers::NONE, Key::F1);
+    let left = window.harness.get_by_label("Keyboard and pointer").rect().left();
+    for (search, found) in [("bucket", "Key of Bucket: K"), ("quit", "Key of Quit: Ctrl+Q")] {
+        window.harness.get_by_label("Search the keys").focus();
+        window.harness.run_ok();
+        window.press(Modifiers::COMMAND, Key::A);
+        window.harness.get_by_label("Search the keys").type_text(search);
+        window.harness.run_ok();
+        let name = found.trim_start_matches("Key of ").split(':').next().unwrap();
+        let names = window.harness.get_all_by_label(name).map(|node| node.rect());
+        let key = window.harness.get_by_label(found).rect();
+        let in_line = names.filter(|rect| (rect.center().y - key.center().y).abs() < 4.0);
+        let lefts: Vec<f32> = in_line.map(|rect| rect.left()).collect();
+        assert!(lefts.iter().any(|at| (at - left).abs() < 1.0), "{search}: {lefts:?}, not {left}");
+    }
+}

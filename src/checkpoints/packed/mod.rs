@@ -77,6 +77,17 @@ impl PackedFolder {
         Self { least: bytes, ..self }
     }
 
+    /// How many bytes the files in it have together.
+    pub fn bytes(&self) -> u64 {
+        self.files().map(|file| file.bytes).sum()
+    }
+
+    /// Removes them: what they hold is made anew when it is missed. It waits for nobody who writes one, and where a system keeps a file that
+    /// is in use, that stays.
+    pub fn remove_all(&self) {
+        self.files().for_each(|file| remove(&file.path));
+    }
+
     /// Has a thread of its own remove what is of no use any more, and what there is too much of.
     pub fn tidy(&self) {
         let folder = self.clone();

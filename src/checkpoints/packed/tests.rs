@@ -70,6 +70,21 @@ fn is_used_just_now(path: &Path) -> bool {
 }
 
 #[test]
+fn how_much_lies_there_is_told_and_all_of_it_can_be_removed_and_comes_anew() {
+    let stage = Stage::new();
+    assert_eq!(stage.folder.bytes(), 0, "there is no folder yet");
+    let kept = [stage.kept("unet", 200), stage.kept("vae", 3000)];
+    std::fs::write(stage.folder.folder.join("note.txt"), "mine").unwrap();
+    let bytes: u64 = kept.iter().map(|path| path.metadata().unwrap().len()).sum();
+    assert!(bytes > 3200);
+    assert_eq!(stage.folder.bytes(), bytes);
+    stage.folder.remove_all();
+    assert_eq!(stage.folder.bytes(), 0);
+    assert_eq!(stage.names(), ["note.txt"], "what is no file of packed weights stays");
+    assert!(stage.kept("unet", 200).exists());
+}
+
+#[test]
 fn what_was_packed_is_found_as_it_was_and_where_kernels_can_read_it() {
     let stage = Stage::new();
     let path = stage.kept("unet", 1000);

@@ -99,6 +99,11 @@ impl Document {
         self
     }
 
+    /// Lets its past take no more than so many bytes from now on. The newest change is kept in any case.
+    pub fn set_history_bytes(&mut self, budget_bytes: usize) {
+        self.history.set_budget(budget_bytes);
+    }
+
     /// Its size.
     pub fn extent(&self) -> Extent {
         self.extent

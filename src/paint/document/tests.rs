@@ -63,6 +63,31 @@ fn the_oldest_steps_go_when_the_budget_is_spent() {
 }
 
 #[test]
+fn a_budget_that_is_set_later_keeps_what_was_done_last_and_counts_from_then_on() {
+    let of_one = EXTENT.area() + size_of::<Change>();
+    let mut document = Document::new(EXTENT).with_history_bytes(20 * of_one);
+    let fill = |document: &mut Document, values: std::ops::RangeInclusive<u8>| {
+        for value in values {
+            let mask = Mask::from_coverage(EXTENT, vec![value; EXTENT.area()]).unwrap();
+            document.apply(Edit::Mask(MaskEdit::Replace(mask))).unwrap();
+        }
+    };
+    let steps_back = |document: &mut Document| {
+        let steps = (0..20).take_while(|_| document.undo()).count();
+        while document.redo() {}
+        steps
+    };
+    fill(&mut document, 1..=8);
+    document.set_history_bytes(3 * of_one);
+    assert!(document.history_bytes() <= 3 * of_one);
+    assert_eq!(steps_back(&mut document), 3);
+    assert_eq!(document.mask().coverage()[0], 8, "what is there stays");
+    document.set_history_bytes(20 * of_one);
+    fill(&mut document, 9..=12);
+    assert_eq!(steps_back(&mut document), 7);
+}
+
+#[test]
 fn a_budget_of_nothing_still_takes_the_last_step_back() {
     let mut document = Document::new(EXTENT).with_history_bytes(0);
     document.apply(Edit::Mask(MaskEdit::Stroke(stroke(Tool::MaskBrush, &[(4.0, 4.0)])))).unwrap();

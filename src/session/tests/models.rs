@@ -3,7 +3,7 @@ use crate::checkpoints::WeightBytes;
 use std::path::PathBuf;
 
 /// A model of this name in a folder.
-fn model_in(folder: &Path, name: &str) -> PathBuf {
+pub(super) fn model_in(folder: &Path, name: &str) -> PathBuf {
     std::fs::create_dir_all(folder).unwrap();
     let path = folder.join(name);
     std::os::unix::fs::symlink(Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models/bozzetto"), &path).unwrap();
@@ -17,7 +17,7 @@ fn model_of(name: &str, path: PathBuf) -> Model {
     Model { details: Some(details), ..Model::new(name, "", &defaults()) }
 }
 
-fn names(session: &Session) -> Vec<&str> {
+pub(super) fn names(session: &Session) -> Vec<&str> {
     session.models.iter().map(|model| model.name.as_str()).collect()
 }
 

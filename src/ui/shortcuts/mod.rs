@@ -45,6 +45,7 @@ pub enum Shortcut {
     Paste,
     ClosePicture,
     GetModels,
+    Settings,
     Quit,
     Hand,
     Brush,

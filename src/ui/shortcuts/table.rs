@@ -142,6 +142,7 @@ table! {
         CopyPicture, "Copy", "Puts the shown picture on the clipboard; of the layers, only what is masked, if anything is.", Some(Icon::Copy), OutsideText, [CTRL C];
         Paste, "Paste", "Puts a picture from the clipboard over the layers, where it was copied from, or in the middle of the mask.", None, OutsideText, [CTRL V];
         GetModels, "Get models\u{2026}", "Downloads Stable Diffusion models: with their licences, sizes and the memory they need.", Some(Icon::Down), OutsideText, [];
+        Settings, "Settings\u{2026}", "The theme, the size of the interface, folders, and what the program may take.", None, Anywhere, [CTRL Comma];
         Quit, "Quit", "", None, Anywhere, [CTRL Q];
     }
 }
