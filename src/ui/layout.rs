@@ -7,8 +7,8 @@ use super::state::{Outbox, ViewState};
 use super::theme::{Palette, space};
 use super::{
     brush_panel, canvas, closed_menu, drop_window, filmstrip, gallery, get_models, guide_panel, help, keys,
-    layers_panel, leave_window, menu, notices, paint_in, path_window, perform, prompt_panel, settings_panel, shortcuts,
-    size_window, start_panel, status, toolbar, tools,
+    layers_panel, leave_window, menu, notices, paint_in, path_window, perform, prompt_panel, settings_panel,
+    settings_window, shortcuts, size_window, start_panel, status, toolbar, tools,
 };
 use crate::paint::Tool;
 use crate::session::{Action, Session};
@@ -41,7 +41,7 @@ pub fn window_ui(ui: &mut Ui, session: &mut Session, view: &mut ViewState, devic
     if view.asks_to_leave {
         leave_window::take_keys(&ctx, session, view, &mut out);
     } else if view.asked_path.is_some() {
-        path_window::take_keys(&ctx, view, &mut out);
+        path_window::take_keys(&ctx, view);
     } else {
         take_keys(&ctx, session, view, &mut out);
     }
@@ -78,6 +78,7 @@ pub fn window_ui(ui: &mut Ui, session: &mut Session, view: &mut ViewState, devic
     size_window::size_window(&ctx, session, view, &mut out);
     help::help_window(&ctx, view, &mut out);
     get_models::get_models_window(&ctx, session, view, &mut out);
+    settings_window::settings_window(&ctx, session, view, &mut out);
     gallery::end_search_with_the_gallery(session, view, &mut out);
     layers_panel::end_name_with_its_field(&ctx, &session.document, view, &mut out);
     view.prompt_first &= !takes_tool(&out.actions[by_keys..]);
@@ -108,10 +109,8 @@ fn panels(ui: &mut Ui, session: &mut Session, view: &mut ViewState, device: &str
     let is_narrow = ui.available_width() < ROOM_FOR_BOTH;
     let frame = Frame::new().fill(palette.panel);
     if is_narrow {
-        let shows_brush = !view.gallery_open
-            && brush_panel::is_of_use(session)
-            && session.tool != Tool::Hand
-            && !view.prompt_first;
+        let shows_brush =
+            !view.gallery_open && brush_panel::is_of_use(session) && session.tool != Tool::Hand && !view.prompt_first;
         // One place for both, and as wide for either: no tool moves the picture.
         Panel::right("shared side").frame(frame).default_size(SHARED_SIDE).size_range(SIDES).show(ui, |ui| {
             if shows_brush {

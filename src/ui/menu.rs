@@ -3,7 +3,6 @@
 use super::closed_menu::closed_menu_ui;
 use super::icons::{self, Icon};
 use super::perform::{is_possible, perform};
-use super::settings_window::settings_window;
 use super::shortcuts::Shortcut;
 use super::state::{Outbox, ViewState};
 use super::theme::Palette;
@@ -135,8 +134,6 @@ pub(super) fn menu_bar_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, 
             }
         });
     });
-    let ctx = ui.ctx().clone();
-    settings_window(&ctx, session, view, out);
 }
 
 /// The lines of a menu.

@@ -102,7 +102,7 @@ fn field_id() -> Id {
 }
 
 /// The keys of a frame while it is asked: Enter takes what is written, Escape leaves it, and all others are for the field.
-pub(super) fn take_keys(ctx: &Context, view: &mut ViewState, _out: &mut Outbox) {
+pub(super) fn take_keys(ctx: &Context, view: &mut ViewState) {
     let Some(ask) = &mut view.asked_path else { return };
     if ask.is_new {
         // The field is drawn only now, and what is typed meanwhile is meant for it.
