@@ -2,7 +2,7 @@ use super::folder::{STEM, TEXT_STEM};
 use super::held::Held;
 use super::ldm::{SingleFile, UNetNames};
 use super::lora::{self, Adapted, Layer, Lora, LoraWeights, Net, Noted, OtherName, TEXT_NETS};
-use super::packed::{Identity, Keeping, built};
+use super::packed::{Keeping, built};
 use super::source::{Configs, Source, Sources, native_extent};
 use super::vae::VaeFile;
 use super::weights::{Weights, weights_and_config};
@@ -423,13 +423,12 @@ impl Parts {
         };
         // Of two text encoders in one file, which.
         let name = net.map_or_else(|| folder.to_owned(), |net| format!("{net:?}"));
-        let identity = Identity::of(&name, self.dtype_of(net), &files)?;
         let found = move |name: &str, shape: &[usize], dtype| {
             if let Some(noted) = &noted {
                 noted.note(name, shape, dtype);
             }
         };
-        packed.keeping(identity, Box::new(found))
+        packed.keeping(&name, self.dtype_of(net), files, Box::new(found))
     }
 
     fn dtype_of(&self, net: Option<Net>) -> DType {
