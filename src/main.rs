@@ -44,7 +44,9 @@ fn wait_for_packing(is_window: bool) {
     let mut patience = Duration::from_secs(5);
     if !is_window {
         if is_still_packing(Duration::from_secs(2)) {
-            eprintln!("what was loaded is kept, to load at once the next time: that takes a minute at most, and Ctrl+C ends it");
+            eprintln!(
+                "what was loaded is kept, to load at once the next time: that takes a minute at most, and Ctrl+C ends it"
+            );
         }
         patience = Duration::from_secs(58);
     }
