@@ -88,7 +88,7 @@ impl Keeping {
 /// Whether so many bytes may stay in memory until they are written, where so many more are free. By then the network may have been given back, and
 /// another of its size loaded; that must still leave room to paint.
 pub(super) fn is_room_beside(bytes: u64, free: Option<u64>) -> bool {
-    free.is_none_or(|free| free / 3 >= bytes)
+    free.is_none_or(|free| free / 5 * 2 >= bytes)
 }
 
 impl Keep for Keeping {

@@ -269,8 +269,8 @@ fn two_names_of_a_model_are_one_and_a_link_that_is_turned_elsewhere_is_seen() {
 
 #[test]
 fn what_waits_to_be_written_leaves_memory_for_what_comes() {
-    assert!(is_room_beside(1 << 30, Some(3 << 30)));
-    assert!(!is_room_beside(1 << 30, Some((3 << 30) - 1)));
+    assert!(is_room_beside(1 << 30, Some(5 << 29)));
+    assert!(!is_room_beside(1 << 30, Some((5 << 29) - 1)));
     // Systems that do not tell are not known to have too little.
     assert!(is_room_beside(1 << 30, None));
 }
