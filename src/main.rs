@@ -1,6 +1,6 @@
 //! The `sfumato` program: without arguments the window, with a subcommand the same work without one.
 
-use sfumato::checkpoints::finish_packing;
+use sfumato::checkpoints::{finish_packing, is_still_packing};
 use sfumato::cli::{Cli, ComputeArgs, Usage, sentence};
 use sfumato::engine::choose_device;
 #[cfg(feature = "gui")]
@@ -11,6 +11,7 @@ use std::time::Duration;
 fn main() -> ExitCode {
     sfumato::engine::keep_freed_memory();
     let cli = Cli::from_command_line();
+    let is_window = cli.command.is_none();
     let result = match cli.command {
         Some(command) => {
             let ComputeArgs { threads, device } = command.compute();
@@ -20,9 +21,7 @@ fn main() -> ExitCode {
         }
         None => open_window(cli.files),
     };
-    // What is still being written of packed weights; on most disks it is soon done.
-    finish_packing(Duration::from_secs(5));
-    match result {
+    let code = match result {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             eprintln!("sfumato: {}", sentence(&error));
@@ -33,7 +32,24 @@ fn main() -> ExitCode {
             }
             ExitCode::from(if error.is::<Usage>() { 2 } else { 1 })
         }
+    };
+    wait_for_packing(is_window);
+    code
+}
+
+/// Waits for packed weights that are being written; on most disks that is soon done. A window that was closed is not to linger; but a command which
+/// paints one picture after the other would never have them, were they broken off each time.
+fn wait_for_packing(is_window: bool) {
+    let mut patience = Duration::from_secs(5);
+    if !is_window {
+        if is_still_packing(Duration::from_secs(2)) {
+            eprintln!(
+                "what was loaded is kept, to load at once the next time: that takes a minute at most, and Ctrl+C ends it"
+            );
+        }
+        patience = Duration::from_secs(58);
     }
+    finish_packing(patience);
 }
 
 /// Tells rayon and candle how many threads to use; both read it once, from the environment.

@@ -43,10 +43,13 @@ fn within_limits(root: &Path, group: &Path, mapped: u64) -> Option<u64> {
     let left = |group: &Path| {
         let number = |name: &str| std::fs::read_to_string(root.join(group).join(name)).ok()?.trim().parse::<u64>().ok();
         let most = number("memory.max")?;
-        // Files that were read and can be dropped again count as used; those that are mapped are.
+        // Files that were read and can be dropped again count as used; those that are mapped are, and most of them are active.
         let about = std::fs::read_to_string(root.join(group).join("memory.stat")).unwrap_or_default();
-        let files = about.lines().find_map(|line| line.strip_prefix("inactive_file ")?.parse::<u64>().ok());
-        let dropped = files.unwrap_or_default().saturating_sub(mapped);
+        let files = |kind: &str| -> u64 {
+            about.lines().find_map(|line| line.strip_prefix(kind)?.trim().parse().ok()).unwrap_or_default()
+        };
+        let (inactive, active) = (files("inactive_file "), files("active_file "));
+        let dropped = inactive.min((inactive + active).saturating_sub(mapped));
         Some(most.saturating_sub(number("memory.current")?.saturating_sub(dropped)))
     };
     group.ancestors().filter_map(left).min()
@@ -98,6 +101,10 @@ mod tests {
         assert_eq!(within_limits(root.path(), Path::new("outer/inner"), 0), Some(800));
         assert_eq!(within_limits(root.path(), Path::new("outer/inner"), 200), Some(600));
         assert_eq!(within_limits(root.path(), Path::new("outer/inner"), 400), Some(500));
+        write(&outer, "memory.stat", "anon 1200\ninactive_file 300\nactive_file 150\n");
+        assert_eq!(within_limits(root.path(), Path::new("outer/inner"), 100), Some(800));
+        assert_eq!(within_limits(root.path(), Path::new("outer/inner"), 200), Some(750));
+        assert_eq!(within_limits(root.path(), Path::new("outer/inner"), 500), Some(500));
         write(&inner, "memory.max", "600\n");
         assert_eq!(within_limits(root.path(), Path::new("outer/inner"), 0), Some(100));
     }

@@ -1,6 +1,6 @@
 use super::folder::text_in;
 use super::header::read_places;
-use super::packed::{Identity, built};
+use super::packed::built;
 use super::weights::{Weights, weight_files, weights_and_config};
 use super::{Error, PackedFolder, Precision};
 use crate::networks::{ControlNet, ControlNetConfig};
@@ -53,8 +53,8 @@ pub fn load_controlnet(
 ) -> Result<ControlNet, Error> {
     let (config, dtype) = (config(folder)?, precision.dtype(device)?);
     let keeping = packed.filter(|_| device.is_cpu()).and_then(|packed| {
-        let identity = Identity::of("controlnet", dtype, &weights_and_config(folder, STEM).ok()?)?;
-        packed.keeping(identity, Box::new(|_, _, _| ()))
+        let files = weights_and_config(folder, STEM).ok()?;
+        packed.keeping("controlnet", dtype, files, Box::new(|_, _, _| ()))
     });
     let weights = Weights::open(folder, STEM)?.into_builder(dtype, device);
     built(keeping, weights, |weights| ControlNet::new(&config, weights))

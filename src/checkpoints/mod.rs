@@ -51,7 +51,7 @@ pub use library::{Library, ModelEntry};
 pub use lora::{Lora, LoraEntry, LoraSummary, LoraWeights};
 pub use memory::{BytesRead, WeightBytes};
 pub use model::{Model, Parts, TextEncoder};
-pub use packed::{PackedFolder, finish_packing};
+pub use packed::{PackedFolder, break_off_packing, finish_packing, is_still_packing};
 pub use precision::Precision;
 pub use preview::LatentToRgb;
 pub use source::{Format, tokenizer};

@@ -2,7 +2,7 @@ use super::folder::{STEM, TEXT_STEM};
 use super::held::Held;
 use super::ldm::{SingleFile, UNetNames};
 use super::lora::{self, Adapted, Layer, Lora, LoraWeights, Net, Noted, OtherName, TEXT_NETS};
-use super::packed::{Identity, Keeping, built};
+use super::packed::{Keeping, built};
 use super::source::{Configs, Source, Sources, native_extent};
 use super::vae::VaeFile;
 use super::weights::{Weights, weights_and_config};
@@ -423,13 +423,12 @@ impl Parts {
         };
         // Of two text encoders in one file, which.
         let name = net.map_or_else(|| folder.to_owned(), |net| format!("{net:?}"));
-        let identity = Identity::of(&name, self.dtype_of(net), &files)?;
         let found = move |name: &str, shape: &[usize], dtype| {
             if let Some(noted) = &noted {
                 noted.note(name, shape, dtype);
             }
         };
-        packed.keeping(identity, Box::new(found))
+        packed.keeping(&name, self.dtype_of(net), files, Box::new(found))
     }
 
     fn dtype_of(&self, net: Option<Net>) -> DType {
@@ -445,7 +444,7 @@ impl Parts {
 mod tests {
     use super::*;
     use std::path::PathBuf;
-    use std::time::{Duration, SystemTime};
+    use std::time::Duration;
 
     /// The file of packed weights in a folder, once it is there.
     fn kept_in(folder: &Path) -> PathBuf {
@@ -473,12 +472,16 @@ mod tests {
             layers
         };
         let of_files = layers();
+        // In other numbers, so that it shows what is known from there.
         let file = kept_in(home.path());
-        let before = SystemTime::now() - Duration::from_secs(1000);
-        std::fs::File::options().append(true).open(&file).unwrap().set_modified(before).unwrap();
-        assert_eq!(layers(), of_files);
-        assert!(of_files.len() > 50, "{} layers", of_files.len());
-        let used = file.metadata().unwrap().modified().unwrap();
-        assert!(used > before + Duration::from_secs(500), "what was kept was not used");
+        let bytes = std::fs::read(&file).unwrap();
+        let end = 24 + u64::from_le_bytes(bytes[16..24].try_into().unwrap()) as usize;
+        let header = str::from_utf8(&bytes[24..end]).unwrap().replace("\"dtype\":\"f16\"", "\"dtype\":\"f32\"");
+        std::fs::write(&file, [&bytes[..24], header.as_bytes(), &bytes[end..]].concat()).unwrap();
+        let of_kept = layers();
+        let told = |layer: &Layer| (layer.names.clone(), layer.shape.clone());
+        assert!(of_kept.iter().map(told).eq(of_files.iter().map(told)), "{of_kept:?}");
+        let found = of_kept.iter().zip(&of_files).filter(|(kept, read)| kept.dtype != read.dtype).count();
+        assert!(found > 50, "{found} of {} layers", of_files.len());
     }
 }

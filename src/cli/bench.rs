@@ -1,7 +1,7 @@
 //! `sfumato bench`: where the seconds of a picture go on this machine, painted by the same engine as for the window.
 
 use super::paint::{in_words, paint_one};
-use super::{BenchArgs, JSON_VERSION, Usage, library, models, packed_folder, print, print_json};
+use super::{BenchArgs, JSON_VERSION, Usage, library, models, print, print_json};
 use crate::diffusion::{Borrowed, Emphasis, Phase, Reproduce, Request, Savings, Tuning};
 use crate::engine::{self, CancelToken, Event, Job, JobId, Memory, Priority};
 use anyhow::bail;
@@ -45,7 +45,8 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<()> {
 
     // With `--device` it is open already: how long that took must not count without.
     engine::device();
-    let client = engine::spawn(library, Priority::Normal, Memory::Sparing, packed_folder(&settings), || {});
+    // Each run measures the same: nothing is kept of the weights, which would be written beside what is measured, nor is taken what was.
+    let client = engine::spawn(library, Priority::Normal, Memory::Sparing, None, || {});
     let mut stopwatch = Stopwatch::start();
     let job = Job::new(JobId(0), Box::new(request.clone()), CancelToken::default());
     if paint_one(&client, job, None, &mut |event| stopwatch.see(event))?.picture.is_none() {

@@ -6,7 +6,7 @@ use super::output::{Output, make_folder};
 use super::plan::Plan;
 use super::report::{Reporter, steps_in_words};
 use super::{PaintArgs, Usage, describe, packed_folder, places, print, print_json};
-use crate::checkpoints::{Hashes, Library};
+use crate::checkpoints::{Hashes, Library, break_off_packing};
 use crate::diffusion::{Painted, Precision, Request, Stop};
 use crate::engine::{self, CancelToken, Client, Command, Event, Job, JobId, Memory, Outcome, Priority};
 use crate::metadata::FileHashes;
@@ -205,10 +205,13 @@ pub(super) fn paint_one(
     }
 }
 
-/// The first Ctrl+C stops after the current step and keeps what there is; the second ends the program at once.
+/// The first Ctrl+C stops after the current step and keeps what there is, but for weights that are being kept for the next time; the second ends
+/// the program at once.
 pub(super) fn stop_on_ctrl_c(cancel: &CancelToken) -> anyhow::Result<()> {
     let cancel = cancel.clone();
     ctrlc::set_handler(move || {
+        // When all is painted this is what is waited for.
+        break_off_packing();
         if cancel.requested().is_some() {
             std::process::exit(130);
         }

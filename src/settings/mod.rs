@@ -55,7 +55,7 @@ pub struct Settings {
     /// How many megabytes of what was done are kept to be taken back; none is a share of the memory that is free.
     pub undo_megabytes: Option<u32>,
     /// How many gigabytes of models' weights are kept as they lie in memory, so that models load at once; 0 keeps none, none is a
-    /// tenth of the disk that is free.
+    /// tenth of the disk that is free, where the system tells how much is.
     pub packed_gigabytes: Option<u32>,
     /// Keys that were bound anew, by the names of what they do.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]

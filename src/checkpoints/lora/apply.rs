@@ -22,8 +22,8 @@ impl Noted {
         let Some((layer, "weight")) = name.rsplit_once('.') else { return };
         let layer = Layer::new(self.net, layer, (self.other_name)(layer).as_deref(), shape, dtype);
         let mut layers = self.layers.lock().unwrap_or_else(PoisonError::into_inner);
-        // One that is kept, but not as it is wanted, is read after that.
-        if layers.last() != Some(&layer) {
+        // One that is kept, but not as it is wanted, is read after that; by then other threads may have noted theirs.
+        if !layers.contains(&layer) {
             layers.push(layer);
         }
     }
@@ -89,5 +89,21 @@ impl SimpleBackend for Adapted {
 
     fn contains_tensor(&self, name: &str) -> bool {
         self.base.contains_tensor(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layer_that_is_found_and_then_read_is_one() {
+        let noted = Noted { net: Net::Unet, other_name: Arc::new(|_| None), layers: Arc::default() };
+        for name in ["a.weight", "b.weight", "a.weight", "a.bias"] {
+            noted.note(name, &[2, 3], DType::F16);
+        }
+        let layers = noted.layers.lock().unwrap();
+        let names: Vec<&[String]> = layers.iter().map(|layer| layer.names.as_slice()).collect();
+        assert_eq!(names, [[joined(Net::Unet, "a")], [joined(Net::Unet, "b")]]);
     }
 }

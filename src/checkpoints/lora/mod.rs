@@ -95,7 +95,7 @@ pub(super) struct Layer {
     pub(super) net: Net,
     pub(super) names: Vec<String>,
     pub(super) shape: Vec<usize>,
-    dtype: DType,
+    pub(super) dtype: DType,
 }
 
 impl Layer {

@@ -2,7 +2,8 @@
 //! lists. They begin at multiples of 64 bytes, as kernels want them, and are counted from the first such behind the header.
 
 use super::Identity;
-use super::writers::is_over;
+use super::writers::check_wanted;
+use crate::memory::available_memory;
 use crate::networks::{Form, Kept, Section};
 use candle_core::DType;
 use memmap2::Mmap;
@@ -24,7 +25,8 @@ const ALIGNMENT: u64 = 64;
 /// A longer header is none: a network has some thousand tensors.
 const MOST_HEADER: u64 = 16 << 20;
 
-/// After so many bytes the disk is waited for: whoever saves something meanwhile would have to wait for all that was written before.
+/// So many bytes are written, or brought into memory, at once. After them the disk is waited for: whoever saves something meanwhile would have to
+/// wait for all that was written before.
 const AT_ONCE: usize = 64 << 20;
 
 /// A weight, and what it was packed from.
@@ -104,21 +106,23 @@ impl Plan {
         Ok(Self { head, bytes: start + end })
     }
 
-    /// Writes it. What was written is let go at once: it may be all that still holds the memory.
+    /// Writes it. What was written is let go at once: it may be all that still holds the memory. Where that becomes scarce the rest goes unwritten.
     pub(super) fn write(&self, file: &mut File, tensors: Tensors) -> io::Result<()> {
         file.write_all(&self.head)?;
-        let mut waiting = 0;
+        let (mut left, mut waiting) = (bytes_of(&tensors), 0);
         for section in tensors.into_values().flat_map(|packed| packed.kept.sections) {
-            if is_over() {
-                return Err(io::Error::other("the program ends"));
-            }
+            check_wanted()?;
             let count = section.len() as u64;
             file.write_all(&section)?;
             file.write_all(&[0; ALIGNMENT as usize][..(aligned(count) - count) as usize])?;
+            left -= count;
             waiting += section.len();
             if waiting >= AT_ONCE {
                 file.sync_data()?;
                 waiting = 0;
+                if available_memory().is_some_and(|free| free < left) {
+                    return Err(io::Error::other("the memory is needed"));
+                }
             }
         }
         Ok(())
@@ -181,25 +185,31 @@ fn aligned(number: u64) -> u64 {
 fn mapped(file: &File) -> io::Result<Mmap> {
     // SAFETY: the file is the program's own and is never written to: it gets its name when it is whole, and another takes the name only
     // after it was removed, which leaves what is mapped as it is. What else could change it or cut it short is somebody else's hand in a
-    // folder that is the program's.
+    // folder that is the program's. Where it is gone all the same, because another machine removed it from a disk on a network, or a disk
+    // failed, the system ends the program when it is read: nothing else is ever read in its place.
     unsafe { Mmap::map(file) }
 }
 
 /// Has a file that is mapped read by a thread of its own: by the time that weights are used most are there, and a slow disk holds up nobody
-/// before.
+/// before. It ends when nobody else has the file any more, or what comes would push out what came.
 #[cfg(unix)]
 fn bring_in(map: Arc<Mmap>) {
     use memmap2::Advice;
     let bring = move || {
-        let advise = |advice| {
-            if let Err(error) = map.advise(advice) {
-                tracing::debug!("packed weights are read as they are used: {error}");
+        for start in (0..map.len()).step_by(AT_ONCE) {
+            if Arc::strong_count(&map) == 1 || available_memory().is_some_and(|free| free < AT_ONCE as u64) {
+                break;
             }
-        };
-        advise(Advice::WillNeed);
-        // Each page would otherwise be asked for when it is first used.
-        #[cfg(target_os = "linux")]
-        advise(Advice::PopulateRead);
+            let count = AT_ONCE.min(map.len() - start);
+            let advised = map.advise_range(Advice::WillNeed, start, count);
+            // Each page would otherwise be asked for when it is first used.
+            #[cfg(target_os = "linux")]
+            let advised = advised.and_then(|()| map.advise_range(Advice::PopulateRead, start, count));
+            if let Err(error) = advised {
+                tracing::debug!("packed weights are read as they are used: {error}");
+                break;
+            }
+        }
     };
     if let Err(error) = std::thread::Builder::new().name("packed weights".to_owned()).spawn(bring) {
         tracing::debug!("packed weights are read as they are used: {error}");

@@ -1,9 +1,11 @@
 use super::file::{Packed, Tensors, bytes_of};
 use super::writers::Writer;
 use super::{Identity, PackedFolder};
+use crate::memory::available_memory;
 use crate::networks::{Keep, Kept, Weights};
 use candle_core::{DType, Result, Tensor};
 use candle_nn::VarBuilder;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What is to be told of a tensor that need not be read: its name, its shape, and the numbers that it was stored as.
@@ -12,6 +14,8 @@ pub(in crate::checkpoints) type Found = Box<dyn Fn(&str, &[usize], DType) + Send
 /// What is kept of one network, while it is built.
 pub(in crate::checkpoints) struct Keeping {
     pub(super) folder: PackedFolder,
+    /// What the network is built of, by the paths that lead there.
+    pub(super) files: Vec<PathBuf>,
     pub(super) identity: Identity,
     pub(super) found: Found,
     /// What its file holds, where there is one.
@@ -33,8 +37,8 @@ pub(in crate::checkpoints) fn built<T>(
 }
 
 impl Keeping {
-    /// To be called when the network was built: what was packed for it is written by a thread of its own. Such a thread steps back where the
-    /// one that makes it does.
+    /// To be called when the network was built: what was packed for it is written by a thread of its own. On Linux such a thread steps back
+    /// where the one that makes it does; elsewhere it does not, but waits for the disk most of the time.
     pub(super) fn finish(&self) {
         let Some(taken) = self.to_be_written() else { return };
         let (folder, identity) = (self.folder.clone(), self.identity.clone());
@@ -55,19 +59,36 @@ impl Keeping {
     pub(super) fn to_be_written(&self) -> Option<Tensors> {
         let taken = std::mem::take(&mut *self.taken());
         let bytes = bytes_of(&taken);
-        if let Some(mapped) = &self.mapped {
-            // What kernels do not want is in the way of what they do.
-            if bytes > bytes_of(mapped) / 2 {
+        if self.mapped.is_some() {
+            // The name of a file decides what is in it: where something is not as kernels want it, the whole file is wrong.
+            if !taken.is_empty() {
                 super::remove(&self.folder.path_of(&self.identity));
             }
             return None;
         }
-        (bytes >= self.folder.least).then_some(taken)
+        if bytes < self.folder.least {
+            return None;
+        }
+        if !self.identity.is_of(&self.files) {
+            tracing::debug!("packed weights are not kept: the model was changed while it was read");
+            return None;
+        }
+        if !is_room_beside(bytes, available_memory()) {
+            tracing::debug!("packed weights are not kept: there is too little memory");
+            return None;
+        }
+        Some(taken)
     }
 
     fn taken(&self) -> MutexGuard<'_, Tensors> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether so many bytes may stay in memory until they are written, where so many more are free. By then the network may have been given back, and
+/// another of its size loaded; that must still leave room to paint.
+pub(super) fn is_room_beside(bytes: u64, free: Option<u64>) -> bool {
+    free.is_none_or(|free| free / 5 * 2 >= bytes)
 }
 
 impl Keep for Keeping {

@@ -2,7 +2,8 @@
 //! the time until the first step; what was laid out once is mapped into memory the next time instead, and comes as fast as the disk gives it.
 //!
 //! A file holds one network and is named by what decides its bytes ([`Identity`]). Nothing here is needed: what is missing or makes no sense is
-//! made anew, and what goes wrong is no more than a line in the log.
+//! made anew, and what goes wrong is no more than a line in the log. Headers are checked; of the numbers there is no sum, as there is none in the
+//! files of models: what a disk changes in them is used as it is.
 
 mod file;
 mod identity;
@@ -10,14 +11,15 @@ mod keeping;
 mod writers;
 
 use crate::files::{free_on_disk, is_unfinished, make_folder, save_new_by};
+use candle_core::DType;
 use file::Tensors;
-pub(super) use identity::Identity;
+use identity::{Identity, Now};
 pub(super) use keeping::{Found, Keeping, built};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
-pub use writers::finish_packing;
+pub use writers::{break_off_packing, finish_packing, is_still_packing};
 
 /// How the names of the files end.
 const ENDING: &str = "packed";
@@ -25,8 +27,8 @@ const ENDING: &str = "packed";
 /// Which share of the disk that is free they may take, with what they take already.
 const SHARE: u64 = 10;
 
-/// What they may take where the system does not tell how much is free.
-const UNTOLD: u64 = 4 << 30;
+/// So much of the disk stays free in any case: what else would be saved meanwhile is worth more.
+const RESERVE: u64 = 2 << 30;
 
 /// Networks of fewer bytes are not kept: they load at once without.
 const LEAST: u64 = 64 << 20;
@@ -34,8 +36,18 @@ const LEAST: u64 = 64 << 20;
 /// What was used since then makes room only for what is larger, lest parts of one model take the place of each other with each start.
 const JUST_NOW: Duration = Duration::from_secs(60 * 60);
 
-/// From then on what was not finished never will be, and what another version kept is not used any more.
+/// What was not used for so long makes room even for what is much smaller. Without it the largest network would go for a small one with the first
+/// start of each day, and come back in its place.
+const UNUSED: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+
+/// What was not used for so long, and is of a model that is out of sight, goes.
+const FORGOTTEN: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// From then on what another version kept is not used any more.
 const OLD: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What was not written to for so long never will be finished.
+const ABANDONED: Duration = Duration::from_secs(60 * 60);
 
 /// Who writes or tidies: one at a time.
 static BUSY: Mutex<()> = Mutex::new(());
@@ -56,6 +68,19 @@ enum Limit {
     Bytes(u64),
 }
 
+impl Limit {
+    /// How many they may have where they have `kept` by now, and so many are free beside them.
+    fn bytes(self, kept: u64, free: Option<u64>) -> u64 {
+        let without_them = free.map(|free| free.saturating_add(kept));
+        let most = match self {
+            Self::Bytes(bytes) => bytes,
+            // None, where the system does not tell.
+            Self::Share => without_them.unwrap_or_default() / SHARE,
+        };
+        without_them.map_or(most, |free| most.min(free.saturating_sub(RESERVE)))
+    }
+}
+
 /// A file of the folder.
 struct KeptFile {
     path: PathBuf,
@@ -64,8 +89,8 @@ struct KeptFile {
 }
 
 impl PackedFolder {
-    /// A folder, which is made when there is something to keep. So many gigabytes may lie in it: none is a tenth of the disk that is free,
-    /// and with 0 nothing is kept.
+    /// A folder, which is made when there is something to keep. So many gigabytes may lie in it, as long as the disk does not become full: none is
+    /// a tenth of the disk that is free, where the system tells how much is, and with 0 nothing is kept.
     pub fn new(folder: PathBuf, gigabytes: Option<u32>) -> Self {
         let most = gigabytes.map_or(Limit::Share, |gigabytes| Limit::Bytes(u64::from(gigabytes) << 30));
         Self { folder, most, least: LEAST }
@@ -100,11 +125,13 @@ impl PackedFolder {
         }
     }
 
-    /// What is kept of a network that is about to be built. `found` is told what of it need not be read.
-    pub(super) fn keeping(&self, identity: Identity, found: Found) -> Option<Arc<Keeping>> {
+    /// What is kept of the network `part`, which multiplies in `dtype` and is about to be built from these files: nothing was read of them yet.
+    /// `found` is told what of it need not be read.
+    pub(super) fn keeping(&self, part: &str, dtype: DType, files: Vec<PathBuf>, found: Found) -> Option<Arc<Keeping>> {
         if self.most == Limit::Bytes(0) {
             return None;
         }
+        let identity = Identity::of(part, dtype, &files)?;
         let path = self.path_of(&identity);
         let mapped = match file::open(&path, &identity) {
             Ok(tensors) => {
@@ -119,7 +146,7 @@ impl PackedFolder {
                 None
             }
         };
-        Some(Arc::new(Keeping { folder: self.clone(), identity, found, mapped, taken: Mutex::default() }))
+        Some(Arc::new(Keeping { folder: self.clone(), files, identity, found, mapped, taken: Mutex::default() }))
     }
 
     fn path_of(&self, identity: &Identity) -> PathBuf {
@@ -131,6 +158,8 @@ impl PackedFolder {
         let path = self.path_of(identity);
         let plan = file::Plan::of(identity, &tensors)?;
         let _busy = busy();
+        // Until others were done, much may have happened.
+        writers::check_wanted()?;
         if path.exists() {
             return Ok(());
         }
@@ -139,7 +168,10 @@ impl PackedFolder {
         self.make_room(plan.bytes)?;
         let write = |file: &mut std::fs::File| {
             plan.write(file, tensors)?;
-            if identity.is_current() { Ok(()) } else { Err(io::Error::other("the model was changed meanwhile")) }
+            match identity.files_now() {
+                Now::Same => Ok(()),
+                Now::OutOfSight | Now::Other => Err(io::Error::other("the model was changed meanwhile")),
+            }
         };
         save_new_by(&path, write).map_err(|error| error.source)
     }
@@ -150,7 +182,7 @@ impl PackedFolder {
                 remove(&file.path);
             }
         }
-        for unfinished in self.all().filter(|file| is_unfinished(&file.path) && file.age() > OLD) {
+        for unfinished in self.unfinished().filter(|file| file.age() > ABANDONED) {
             remove(&unfinished.path);
         }
         if let Err(error) = self.make_room(0) {
@@ -161,18 +193,18 @@ impl PackedFolder {
     /// Removes what was used longest ago until so many bytes more may be there. Where they may not in any case, nothing is removed for them.
     fn make_room(&self, bytes: u64) -> io::Result<()> {
         let mut files: Vec<KeptFile> = self.files().collect();
-        let mut kept: u64 = files.iter().map(|file| file.bytes).sum();
-        let most = match self.most {
-            Limit::Bytes(bytes) => bytes,
-            Limit::Share => free_on_disk(&self.folder).map_or(UNTOLD, |free| free.saturating_add(kept) / SHARE),
-        };
+        // Whatever else is being written will be kept, or is still in the way.
+        let unfinished = self.unfinished().map(|file| file.bytes);
+        let mut kept: u64 = files.iter().map(|file| file.bytes).chain(unfinished).sum();
+        let most = self.most.bytes(kept, free_on_disk(&self.folder));
         files.sort_by_key(|file| file.used);
         let mut going = Vec::new();
         for file in files {
             if kept + bytes <= most {
                 break;
             }
-            if file.age() > JUST_NOW || file.bytes < bytes {
+            let least = if bytes > 0 && file.bytes / 2 > bytes { UNUSED } else { JUST_NOW };
+            if file.age() > least || file.bytes < bytes {
                 kept -= file.bytes;
                 going.push(file.path);
             }
@@ -187,6 +219,11 @@ impl PackedFolder {
     /// Its files, whatever they hold.
     fn files(&self) -> impl Iterator<Item = KeptFile> {
         self.all().filter(|file| file.path.extension().is_some_and(|ending| ending == ENDING))
+    }
+
+    /// Those that are not whole: somebody is writing them, or was when the program was ended.
+    fn unfinished(&self) -> impl Iterator<Item = KeptFile> {
+        self.all().filter(|file| is_unfinished(&file.path))
     }
 
     fn all(&self) -> impl Iterator<Item = KeptFile> {
@@ -207,7 +244,12 @@ impl KeptFile {
     /// Whether nobody will use it again.
     fn is_useless(&self) -> bool {
         match file::identity_of(&self.path) {
-            Ok(identity) => !identity.is_current() || (!identity.is_of_this_program() && self.age() > OLD),
+            Ok(identity) if !identity.is_of_this_program() && self.age() > OLD => true,
+            Ok(identity) => match identity.files_now() {
+                Now::Same => false,
+                Now::OutOfSight => self.age() > FORGOTTEN,
+                Now::Other => true,
+            },
             Err(error) => file::is_damage(&error),
         }
     }

@@ -1,4 +1,5 @@
 use super::file::{self, bytes_of};
+use super::keeping::is_room_beside;
 use super::*;
 use crate::networks::{Form, Keep, Kept, Section};
 use candle_core::{DType, Device, Tensor};
@@ -37,7 +38,11 @@ impl Stage {
     }
 
     fn keeping(&self, part: &str) -> Arc<Keeping> {
-        self.folder.keeping(self.identity(part), Box::new(|_, _, _| ())).unwrap()
+        self.keeping_told(part, Box::new(|_, _, _| ()))
+    }
+
+    fn keeping_told(&self, part: &str, found: Found) -> Arc<Keeping> {
+        self.folder.keeping(part, DType::F32, vec![self.original()], found).unwrap()
     }
 
     /// The path of the file of a part that was packed, in so many bytes.
@@ -63,6 +68,24 @@ fn take(keeping: &Keeping, name: &str, sections: Vec<Section>) {
 
 fn set_used(path: &Path, ago: Duration) {
     File::options().append(true).open(path).unwrap().set_modified(SystemTime::now() - ago).unwrap();
+}
+
+/// Waits for the file of a part, which is being written.
+fn wait_for(path: &Path) {
+    for _ in 0..3000 {
+        if path.exists() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("it was not written");
+}
+
+/// An identity with another text in one of its fields.
+fn with_other(identity: &Identity, field: &str, text: &str) -> Identity {
+    let mut json = serde_json::to_value(identity).unwrap();
+    json[field] = text.into();
+    serde_json::from_value(json).unwrap()
 }
 
 fn is_used_just_now(path: &Path) -> bool {
@@ -94,7 +117,7 @@ fn what_was_packed_is_found_as_it_was_and_where_kernels_can_read_it() {
     let found: Found = Box::new(move |name, shape, dtype| {
         tell.lock().unwrap().push((name.to_owned(), shape.to_vec(), dtype));
     });
-    let keeping = stage.folder.keeping(stage.identity("unet"), found).unwrap();
+    let keeping = stage.keeping_told("unet", found);
     let kept = keeping.find("a.weight", &[2, 3]).unwrap();
     assert_eq!(kept.form, Form::Split);
     let sections: Vec<&[u8]> = kept.sections.iter().map(|section| &section[..]).collect();
@@ -118,12 +141,13 @@ fn what_was_packed_is_found_as_it_was_and_where_kernels_can_read_it() {
 #[test]
 fn small_networks_leave_no_files() {
     let stage = Stage::new();
-    let keeping = stage.keeping("vae");
-    take(&keeping, "a.weight", vec![section(bytes(99, 1))]);
-    assert!(keeping.to_be_written().is_none());
-    take(&keeping, "a.weight", vec![section(bytes(60, 1)), section(bytes(40, 1))]);
-    assert!(keeping.to_be_written().is_some());
-    assert!(!stage.folder.folder.exists());
+    for (part, count) in [("vae", 99), ("unet", 100)] {
+        let keeping = stage.keeping(part);
+        take(&keeping, "a.weight", vec![section(bytes(60, 1)), section(bytes(count - 60, 1))]);
+        keeping.finish();
+    }
+    wait_for(&stage.folder.path_of(&stage.identity("unet")));
+    assert_eq!(stage.folder.files().count(), 1);
 }
 
 #[test]
@@ -132,13 +156,7 @@ fn a_network_that_was_built_is_written_by_itself() {
     let keeping = stage.keeping("unet");
     take(&keeping, "a.weight", vec![section(bytes(2000, 1))]);
     keeping.finish();
-    let path = stage.folder.path_of(&stage.identity("unet"));
-    for _ in 0..1000 {
-        if path.exists() {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    wait_for(&stage.folder.path_of(&stage.identity("unet")));
     assert_eq!(stage.keeping("unet").find("a.weight", &[2, 3]).unwrap().sections[0][..], bytes(2000, 1)[..]);
 }
 
@@ -214,20 +232,76 @@ fn other_numbers_and_other_files_are_kept_apart() {
     // As long as before, and older.
     let file = File::options().write(true).open(stage.original()).unwrap();
     file.set_modified(SystemTime::now() - Duration::from_secs(500)).unwrap();
-    assert!(!before.is_current());
+    assert_eq!(before.files_now(), Now::Other);
+    assert!(!before.is_of(&[stage.original()]));
     assert_ne!(before.name(), stage.identity("unet").name());
     std::fs::remove_file(stage.original()).unwrap();
     assert!(Identity::of("unet", DType::F32, &[stage.original()]).is_none());
+    assert_eq!(before.files_now(), Now::OutOfSight);
+}
+
+#[test]
+fn a_file_whose_time_says_nothing_is_not_known_again() {
+    let stage = Stage::new();
+    let set = |since: u64| {
+        let file = File::options().write(true).open(stage.original()).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(since)).unwrap();
+        Identity::of("unet", DType::F32, &[stage.original()])
+    };
+    assert!(set(1).is_none());
+    assert!(set(48 * 3600).is_some());
+}
+
+/// As programs do that keep the times of what they copy.
+#[cfg(unix)]
+#[test]
+fn another_file_with_the_length_and_the_time_of_one_is_another() {
+    let stage = Stage::new();
+    let before = stage.identity("unet");
+    let modified = stage.original().metadata().unwrap().modified().unwrap();
+    // The clock of a disk may be as coarse as this.
+    std::thread::sleep(Duration::from_millis(100));
+    std::fs::write(stage.original(), "WEIGHTS").unwrap();
+    File::options().write(true).open(stage.original()).unwrap().set_modified(modified).unwrap();
+    assert_eq!(before.files_now(), Now::Other);
+    assert_ne!(before.name(), stage.identity("unet").name());
+}
+
+#[cfg(unix)]
+#[test]
+fn two_names_of_a_model_are_one_and_a_link_that_is_turned_elsewhere_is_seen() {
+    let stage = Stage::new();
+    let [link, other] = ["link", "b.safetensors"].map(|name| stage.home.path().join(name));
+    std::fs::write(&other, "weights").unwrap();
+    std::os::unix::fs::symlink(stage.original(), &link).unwrap();
+    let keeping = stage.folder.keeping("unet", DType::F32, vec![link.clone()], Box::new(|_, _, _| ())).unwrap();
+    assert_eq!(keeping.identity, stage.identity("unet"));
+    std::fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink(&other, &link).unwrap();
+    take(&keeping, "a.weight", vec![section(bytes(1000, 1))]);
+    assert!(keeping.to_be_written().is_none());
+}
+
+#[test]
+fn what_waits_to_be_written_leaves_memory_for_what_comes() {
+    assert!(is_room_beside(1 << 30, Some(5 << 29)));
+    assert!(!is_room_beside(1 << 30, Some((5 << 29) - 1)));
+    // Systems that do not tell are not known to have too little.
+    assert!(is_room_beside(1 << 30, None));
 }
 
 #[test]
 fn a_model_that_is_changed_while_it_is_packed_leaves_no_file() {
     let stage = Stage::new();
-    let (keeping, identity) = (stage.keeping("unet"), stage.identity("unet"));
-    take(&keeping, "a.weight", vec![section(bytes(1000, 1))]);
+    let (keeping, later, identity) = (stage.keeping("unet"), stage.keeping("unet"), stage.identity("unet"));
+    for keeping in [&keeping, &later] {
+        take(keeping, "a.weight", vec![section(bytes(1000, 1))]);
+    }
+    let taken = keeping.to_be_written().unwrap();
     std::fs::write(stage.original(), "other weights").unwrap();
-    stage.folder.write(&identity, keeping.to_be_written().unwrap()).unwrap_err();
+    stage.folder.write(&identity, taken).unwrap_err();
     assert_eq!(stage.names(), [""; 0]);
+    assert!(later.to_be_written().is_none());
 }
 
 #[test]
@@ -261,18 +335,57 @@ fn what_does_not_fit_is_not_written_and_costs_nothing() {
 }
 
 #[test]
+fn what_another_program_is_writing_takes_its_place() {
+    let mut stage = Stage::new();
+    stage.folder.most = Limit::Bytes(15_000);
+    std::fs::create_dir_all(&stage.folder.folder).unwrap();
+    std::fs::write(stage.folder.folder.join(".a.part"), bytes(10_000, 1)).unwrap();
+    let write = |part| {
+        let keeping = stage.keeping(part);
+        take(&keeping, "a.weight", vec![section(bytes(10_000, 1))]);
+        stage.folder.write(&stage.identity(part), keeping.to_be_written().unwrap())
+    };
+    write("unet").unwrap_err();
+    set_used(&stage.folder.folder.join(".a.part"), 2 * ABANDONED);
+    write("unet").unwrap();
+}
+
+#[test]
+fn a_share_of_the_disk_may_be_taken_and_never_all_of_it() {
+    const GIB: u64 = 1 << 30;
+    assert_eq!(Limit::Share.bytes(10 * GIB, Some(90 * GIB)), 10 * GIB);
+    assert_eq!(Limit::Share.bytes(GIB, Some(GIB)), 0);
+    assert_eq!(Limit::Bytes(20 * GIB).bytes(0, Some(90 * GIB)), 20 * GIB);
+    assert_eq!(Limit::Bytes(20 * GIB).bytes(GIB, Some(5 * GIB)), 4 * GIB);
+    assert_eq!(Limit::Bytes(20 * GIB).bytes(0, Some(GIB)), 0);
+    // Of a disk of which nothing is known.
+    assert_eq!(Limit::Share.bytes(GIB, None), 0);
+    assert_eq!(Limit::Bytes(20 * GIB).bytes(GIB, None), 20 * GIB);
+}
+
+#[test]
 fn parts_of_one_model_do_not_take_the_place_of_each_other_with_each_start() {
     let mut stage = Stage::new();
     stage.folder.most = Limit::Bytes(16_000);
     let text = stage.kept("text", 3_000);
     let unet = stage.kept("unet", 13_000);
     assert!(!text.exists() && unet.exists());
-    for part in ["vae", "text"] {
+    // The day after, what is read first is packed before the U-Net was used again.
+    for (part, unused) in [("vae", Duration::ZERO), ("text", Duration::ZERO), ("text", OLD)] {
+        set_used(&unet, unused);
         let keeping = stage.keeping(part);
         take(&keeping, "a.weight", vec![section(bytes(4_000, 1))]);
         stage.folder.write(&stage.identity(part), keeping.to_be_written().unwrap()).unwrap_err();
-        assert!(unet.exists(), "{part}");
+        assert!(unet.exists(), "{part} after {unused:?}");
     }
+    set_used(&unet, 2 * UNUSED);
+    let text = stage.kept("text", 4_000);
+    assert!(text.exists() && !unet.exists());
+    // As large as the one that is there, it need not wait so long.
+    set_used(&text, OLD);
+    let other = stage.kept("other", 12_000);
+    set_used(&other, OLD);
+    assert!(stage.kept("unet", 11_000).exists() && !other.exists());
 }
 
 #[test]
@@ -282,7 +395,7 @@ fn none_are_kept_where_none_may_be_and_those_that_are_there_go() {
     let beside = stage.folder.folder.join("of somebody.txt");
     std::fs::write(&beside, "").unwrap();
     let none = PackedFolder::new(stage.folder.folder.clone(), Some(0));
-    assert!(none.keeping(stage.identity("unet"), Box::new(|_, _, _| ())).is_none());
+    assert!(none.keeping("unet", DType::F32, vec![stage.original()], Box::new(|_, _, _| ())).is_none());
     none.tidy_now();
     assert!(!path.exists() && beside.exists());
 }
@@ -295,7 +408,7 @@ fn what_is_of_no_use_any_more_goes() {
     for path in [&young, &old] {
         std::fs::write(path, "").unwrap();
     }
-    set_used(&old, 2 * OLD);
+    set_used(&old, 2 * ABANDONED);
     let damaged = stage.folder.folder.join("0123456789abcdef.packed");
     std::fs::write(&damaged, "sfumato").unwrap();
     stage.folder.tidy_now();
@@ -306,16 +419,47 @@ fn what_is_of_no_use_any_more_goes() {
 }
 
 #[test]
-fn a_file_that_kernels_do_not_want_goes_and_one_that_lacks_little_stays() {
+fn what_another_version_kept_stays_as_long_as_that_may_be_in_use() {
+    let stage = Stage::new();
+    for (field, text) in [("version", "0.0.0"), ("packing", "layout 0")] {
+        let other = with_other(&stage.identity("unet"), field, text);
+        let keeping = stage.keeping("unet");
+        take(&keeping, "a.weight", vec![section(bytes(1000, 1))]);
+        stage.folder.write(&other, keeping.to_be_written().unwrap()).unwrap();
+        let path = stage.folder.path_of(&other);
+        stage.folder.tidy_now();
+        assert!(path.exists(), "{field}");
+        set_used(&path, 2 * OLD);
+        stage.folder.tidy_now();
+        assert!(!path.exists(), "{field}");
+    }
+}
+
+#[test]
+fn what_was_kept_of_a_model_that_is_out_of_sight_stays_for_some_time() {
     let stage = Stage::new();
     let path = stage.kept("unet", 1000);
-    for (count, stays) in [(100, true), (900, false)] {
-        let keeping = stage.keeping("unet");
-        assert!(keeping.find("a.weight", &[2, 3]).is_some());
-        take(&keeping, "a.weight", vec![section(bytes(count, 1))]);
-        assert!(keeping.to_be_written().is_none());
-        assert_eq!(path.exists(), stays);
-    }
+    std::fs::rename(stage.original(), stage.home.path().join("elsewhere")).unwrap();
+    set_used(&path, FORGOTTEN / 2);
+    stage.folder.tidy_now();
+    assert!(path.exists());
+    set_used(&path, FORGOTTEN * 2);
+    stage.folder.tidy_now();
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_file_that_kernels_do_not_want_goes() {
+    let stage = Stage::new();
+    let path = stage.kept("unet", 1000);
+    let keeping = stage.keeping("unet");
+    assert!(keeping.find("a.weight", &[2, 3]).is_some());
+    assert!(keeping.to_be_written().is_none());
+    assert!(path.exists());
+    // Little as it is.
+    take(&keeping, "a.weight", vec![section(bytes(10, 1))]);
+    assert!(keeping.to_be_written().is_none());
+    assert!(!path.exists());
 }
 
 #[test]
