@@ -234,11 +234,12 @@ mod tests {
         let read = || computed(&Weights::kept(weights(DType::F16, DType::F32, true), Arc::<Shelf>::clone(&shelf)));
         let whole = read();
         let kept = shelf.0.lock().unwrap().clone();
-        let damages: [&dyn Fn(&Kept) -> Kept; 5] = [
+        let damages: [&dyn Fn(&Kept) -> Kept; 6] = [
             &|kept| Kept { sections: Vec::new(), ..kept.clone() },
             &|kept| Kept { sections: vec![aligned(&kept.sections[0], 1)], ..kept.clone() },
             &|kept| Kept { sections: vec![aligned(&kept.sections[0][64..], 0)], ..kept.clone() },
             &|kept| Kept { form: Form::Bytes, ..kept.clone() },
+            &|kept| Kept { is_gated: !kept.is_gated, ..kept.clone() },
             &|kept| Kept { sections: vec![kept.sections[0].clone(); 2], ..kept.clone() },
         ];
         for damage in damages {

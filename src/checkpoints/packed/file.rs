@@ -54,6 +54,7 @@ struct Header {
 #[derive(Serialize, Deserialize)]
 struct Stored {
     form: String,
+    is_gated: bool,
     shape: Vec<usize>,
     dtype: String,
     /// Where each begins, and how many bytes it has.
@@ -69,7 +70,7 @@ impl Stored {
             Section::new(Arc::clone(bytes), usize::try_from(from).ok()?..usize::try_from(to).ok()?)
         };
         let sections = self.sections.into_iter().map(section).collect::<Option<_>>()?;
-        let kept = Kept { form: Form::from_name(&self.form)?, sections };
+        let kept = Kept { form: Form::from_name(&self.form)?, is_gated: self.is_gated, sections };
         Some(Packed { kept, shape: self.shape, dtype: self.dtype.parse().ok()? })
     }
 }
@@ -93,7 +94,7 @@ impl Plan {
                 end = aligned(end + section.len() as u64);
             }
             let (form, dtype) = (kept.form.name().to_owned(), dtype.as_str().to_owned());
-            stored.insert(name.clone(), Stored { form, shape: shape.clone(), dtype, sections });
+            stored.insert(name.clone(), Stored { form, is_gated: kept.is_gated, shape: shape.clone(), dtype, sections });
         }
         let header = serde_json::to_vec(&Header { identity: identity.clone(), tensors: stored })?;
         let length = header.len() as u64;

@@ -86,9 +86,9 @@ impl Keeping {
 }
 
 /// Whether so many bytes may stay in memory until they are written, where so many more are free. By then the network may have been given back, and
-/// another of its size loaded; that must still leave room to paint.
+/// another loaded; and who writes breaks off when memory becomes short.
 pub(super) fn is_room_beside(bytes: u64, free: Option<u64>) -> bool {
-    free.is_none_or(|free| free / 5 * 2 >= bytes)
+    free.is_none_or(|free| free / 3 * 2 >= bytes)
 }
 
 impl Keep for Keeping {

@@ -98,6 +98,8 @@ impl fmt::Debug for Section {
 pub struct Kept {
     /// How it lies.
     pub form: Form,
+    /// Whether outputs and their gates lie side by side.
+    pub is_gated: bool,
     /// One, or as many as the form needs. Their numbers must lie where such numbers may.
     pub sections: Vec<Section>,
 }

@@ -102,7 +102,7 @@ impl Stored {
             Self::F16(numbers) => (Form::F16, numbers.keep()),
             Self::Bf16(numbers) => (Form::Bf16, numbers.keep()),
         };
-        Kept { form, sections: vec![section] }
+        Kept { form, is_gated: false, sections: vec![section] }
     }
 
     /// The numbers from `start`, in f32; those of half the size are widened into `scratch`.
@@ -178,6 +178,9 @@ impl Packed {
 
     /// Of what was kept of such a kernel.
     pub(in crate::kernels) fn kept(kept: &Kept, outputs: usize, depth: usize, taps: usize) -> Option<Self> {
+        if kept.is_gated {
+            return None;
+        }
         let panel = PANEL_VECTORS * lanes();
         let numbers = Stored::kept(kept, outputs.div_ceil(panel) * taps * depth * panel)?;
         Some(Self { numbers, outputs, taps, depth, panel })
@@ -221,6 +224,9 @@ impl PackedGated {
 
     /// Of what was kept of such a matrix.
     pub(in crate::kernels) fn kept(kept: &Kept, bias: &[f32], outputs: usize, inputs: usize) -> Option<Self> {
+        if !kept.is_gated {
+            return None;
+        }
         let numbers = Stored::kept(kept, outputs.div_ceil(lanes()) * inputs * PANEL_VECTORS * lanes())?;
         Some(Self::with(numbers, bias, outputs, inputs))
     }
@@ -243,6 +249,6 @@ impl PackedGated {
 
 impl Packing for PackedGated {
     fn keep(&self) -> Kept {
-        self.matrix.keep()
+        Kept { is_gated: true, ..self.matrix.keep() }
     }
 }

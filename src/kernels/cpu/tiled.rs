@@ -86,6 +86,9 @@ impl Tiled {
         depth: usize,
         taps: usize,
     ) -> Option<Self> {
+        if kept.is_gated {
+            return None;
+        }
         let lines = Lines::kept(products, kept, outputs.div_ceil(PANEL), taps, depth)?;
         Some(Self { lines, products, outputs, taps, depth })
     }
@@ -205,6 +208,9 @@ impl TiledGated {
         outputs: usize,
         inputs: usize,
     ) -> Option<Self> {
+        if !kept.is_gated {
+            return None;
+        }
         let lines = Lines::kept(products, kept, outputs.div_ceil(SIDE), 1, inputs)?;
         Some(Self::with(products, lines, bias, outputs, inputs))
     }
@@ -226,7 +232,7 @@ impl TiledGated {
 
 impl Packing for TiledGated {
     fn keep(&self) -> Kept {
-        self.matrix.keep()
+        Kept { is_gated: true, ..self.matrix.keep() }
     }
 }
 
@@ -290,7 +296,7 @@ impl Lines {
             Self::Halves(lines) => (Form::Halves, vec![lines.keep()]),
             Self::Bytes(bytes) => (Form::Bytes, bytes.keep()),
         };
-        Kept { form, sections }
+        Kept { form, is_gated: false, sections }
     }
 }
 
