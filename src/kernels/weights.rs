@@ -251,9 +251,8 @@ mod tests {
     #[test]
     fn what_was_rounded_is_not_taken_for_what_is_whole() {
         let shelf = Arc::new(Shelf::default());
-        let read = |multiplied| {
-            computed(&Weights::kept(weights(DType::F16, multiplied, true), Arc::<Shelf>::clone(&shelf)))
-        };
+        let read =
+            |multiplied| computed(&Weights::kept(weights(DType::F16, multiplied, true), Arc::<Shelf>::clone(&shelf)));
         read(DType::BF16);
         assert_eq!(read(DType::F32), computed(&weights(DType::F16, DType::F32, true).into()));
     }

@@ -143,9 +143,8 @@ impl Session {
 
     /// Says what is new with a folder that is looked in from now on.
     fn take_folder(&mut self, path: &Path, library: Arc<Library>) {
-        let is_new = |entry: &&ModelEntry| {
-            entry.summary.is_ok() && self.models.iter().all(|known| known.name != entry.name)
-        };
+        let is_new =
+            |entry: &&ModelEntry| entry.summary.is_ok() && self.models.iter().all(|known| known.name != entry.name);
         let models = library.entries().iter().filter(is_new).count();
         let beside = said_of(&library.beside_models(path), path);
         let place = path.display();

@@ -6,7 +6,9 @@ use super::model_picker::model_picker_ui;
 use super::shortcuts::Shortcut;
 use super::state::{Outbox, ViewState};
 use super::theme::{self, Palette, space};
-use super::widgets::{Look, Number, choice_row, heading, icon_button, note, option_ui, row, shortcut_button, slider_row};
+use super::widgets::{
+    Look, Number, choice_row, heading, icon_button, note, option_ui, row, shortcut_button, slider_row,
+};
 use crate::diffusion::{Input, Precision, Prediction, Request, SamplerName, ScheduleName, Upscale};
 use crate::geom::Extent;
 use crate::pixels::Picture;

@@ -242,8 +242,7 @@ fn clip_ui(ui: &mut Ui, session: &Session, out: &mut Outbox) {
         choice_ui(ui, "clip", label, width, now, &clips)
     });
     out.actions.extend(clip.map(|name| Action::Set(Setting::Clip(name))));
-    let about =
-        "Compares pictures with words. Another one counts from the next start, and looks at all pictures anew.";
+    let about = "Compares pictures with words. Another one counts from the next start, and looks at all pictures anew.";
     note(ui, about, Palette::of(ui).text_weak);
 }
 

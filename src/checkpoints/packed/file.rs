@@ -94,7 +94,8 @@ impl Plan {
                 end = aligned(end + section.len() as u64);
             }
             let (form, dtype) = (kept.form.name().to_owned(), dtype.as_str().to_owned());
-            stored.insert(name.clone(), Stored { form, is_gated: kept.is_gated, shape: shape.clone(), dtype, sections });
+            stored
+                .insert(name.clone(), Stored { form, is_gated: kept.is_gated, shape: shape.clone(), dtype, sections });
         }
         let header = serde_json::to_vec(&Header { identity: identity.clone(), tensors: stored })?;
         let length = header.len() as u64;
