@@ -12,7 +12,9 @@ use candle_nn::VarBuilder;
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
 use sfumato::diffusion::Noise;
-use sfumato::kernels::{Activation, Conv2d, GatedLinear, GroupNorm, LayerNorm, Linear, Mask, Padding, attention};
+use sfumato::kernels::{
+    Activation, Conv2d, GatedLinear, GroupNorm, LayerNorm, Linear, Mask, Padding, Weights, attention,
+};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Mutex;
@@ -205,8 +207,8 @@ fn noise(shape: &[usize]) -> Tensor {
 }
 
 /// A weight of this shape and a bias for it, in the precision in which most are stored.
-fn weights(shape: &[usize]) -> VarBuilder<'static> {
+fn weights(shape: &[usize]) -> Weights<'static> {
     let half = |shape: &[usize]| noise(shape).to_dtype(DType::F16).expect("any number can be rounded");
     let tensors = HashMap::from([("weight".to_owned(), half(shape)), ("bias".to_owned(), half(&shape[..1]))]);
-    VarBuilder::from_tensors(tensors, DType::F16, &Device::Cpu)
+    VarBuilder::from_tensors(tensors, DType::F16, &Device::Cpu).into()
 }

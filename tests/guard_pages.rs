@@ -9,7 +9,7 @@ use candle_core::{DType, Device, Result, Shape, Tensor};
 use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Init, VarBuilder};
 use sfumato::kernels::{
-    Activation, BYTES, Conv2d, GatedLinear, GroupNorm, LayerNorm, Linear, Mask, Padding, Rectifier, attention,
+    Activation, BYTES, Conv2d, GatedLinear, GroupNorm, LayerNorm, Linear, Mask, Padding, Rectifier, Weights, attention,
 };
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::collections::HashMap;
@@ -180,11 +180,11 @@ impl Draw {
     }
 
     /// A weight of this shape and what is added. What is to be multiplied in bytes is stored in f16.
-    fn weights(&mut self, shape: &[usize], dtype: DType) -> Result<VarBuilder<'static>> {
+    fn weights(&mut self, shape: &[usize], dtype: DType) -> Result<Weights<'static>> {
         let stored = if dtype == BYTES { DType::F16 } else { dtype };
         let (weight, bias) = (self.tensor(shape)?.to_dtype(stored)?, self.tensor(&shape[..1])?.to_dtype(stored)?);
         let tensors = HashMap::from([("weight".to_owned(), weight), ("bias".to_owned(), bias)]);
-        Ok(VarBuilder::from_backend(Box::new(Stored(tensors)), dtype, Device::Cpu))
+        Ok(VarBuilder::from_backend(Box::new(Stored(tensors)), dtype, Device::Cpu).into())
     }
 
     /// Sizes of a matrix; now and then, and for bytes always, so many that weights of half the size stay as they are stored.

@@ -16,6 +16,7 @@ use serde_json::Value;
 use sfumato::checkpoints::{Library, Model, Precision, Training};
 use sfumato::networks::{
     AutoencoderKl, AutoencoderKlConfig, ClipText, ClipTextConfig, ControlNet, ControlNetConfig, UNet, UNetConfig,
+    Weights,
 };
 use sfumato::prompt::Tokenizer;
 use std::collections::HashMap;
@@ -61,8 +62,8 @@ impl SimpleBackend for Hashed {
     }
 }
 
-fn hashed_weights() -> VarBuilder<'static> {
-    VarBuilder::from_backend(Box::new(Hashed), DType::F32, Device::Cpu)
+fn hashed_weights() -> Weights<'static> {
+    VarBuilder::from_backend(Box::new(Hashed), DType::F32, Device::Cpu).into()
 }
 
 fn assert_close(name: &str, ours: &Tensor, theirs: &Tensor) {
