@@ -88,26 +88,21 @@ impl Conv2d {
         let of_candle = |weight: Tensor| -> Result<Kernel> {
             Ok(Kernel::Candle { bias: bias(weight.dtype())?, weight, stride, padding })
         };
-        let kernel = match products_of(products(weights), outputs * inputs * taps, inputs * taps) {
-            Some(products) => {
-                let of_kept = |kept: &Kept| {
-                    Some(Conv::of(Tiled::kept(products, kept, outputs, inputs, taps)?, side, stride, around))
-                };
-                let of_values =
-                    |values: Values<'_>| Conv::tiled(products, values, outputs, inputs, side, stride, around);
-                match weights.packed(&shape, of_kept, of_values)? {
-                    Weight::Packed(conv) => Kernel::Tiled { conv, bias: widened(&bias(DType::F32)?)? },
-                    Weight::Read(weight) => of_candle(weight)?,
-                }
+        let kernel = if let Some(products) = products_of(products(weights), outputs * inputs * taps, inputs * taps) {
+            let of_kept =
+                |kept: &Kept| Some(Conv::of(Tiled::kept(products, kept, outputs, inputs, taps)?, side, stride, around));
+            let of_values = |values: Values<'_>| Conv::tiled(products, values, outputs, inputs, side, stride, around);
+            match weights.packed(&shape, of_kept, of_values)? {
+                Weight::Packed(conv) => Kernel::Tiled { conv, bias: widened(&bias(DType::F32)?)? },
+                Weight::Read(weight) => of_candle(weight)?,
             }
-            None => {
-                let of_kept =
-                    |kept: &Kept| Some(Conv::of(Packed::kept(kept, outputs, inputs, taps)?, side, stride, around));
-                let of_values = |values: Values<'_>| Conv::new(values, outputs, inputs, side, stride, around);
-                match weights.packed(&shape, of_kept, of_values)? {
-                    Weight::Packed(conv) => Kernel::Own { conv, bias: widened(&bias(DType::F32)?)? },
-                    Weight::Read(weight) => of_candle(weight)?,
-                }
+        } else {
+            let of_kept =
+                |kept: &Kept| Some(Conv::of(Packed::kept(kept, outputs, inputs, taps)?, side, stride, around));
+            let of_values = |values: Values<'_>| Conv::new(values, outputs, inputs, side, stride, around);
+            match weights.packed(&shape, of_kept, of_values)? {
+                Weight::Packed(conv) => Kernel::Own { conv, bias: widened(&bias(DType::F32)?)? },
+                Weight::Read(weight) => of_candle(weight)?,
             }
         };
         Ok(Self { kernel, inputs, outputs })

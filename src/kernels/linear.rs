@@ -60,20 +60,17 @@ impl Linear {
         let of_candle = |weight: Tensor| -> Result<Stored> {
             Ok(Stored::Candle { weight: weight.reshape((outputs, inputs))?, bias: bias()? })
         };
-        let matrix = match products_of(products(weights), outputs * inputs, inputs) {
-            Some(products) => {
-                let of_kept = |kept: &Kept| Tiled::kept(products, kept, outputs, inputs, 1);
-                match weights.packed(shape, of_kept, |values| Tiled::new(products, values, outputs, inputs))? {
-                    Weight::Packed(weight) => Stored::Tiled { weight, bias: own_bias()? },
-                    Weight::Read(weight) => of_candle(weight)?,
-                }
+        let matrix = if let Some(products) = products_of(products(weights), outputs * inputs, inputs) {
+            let of_kept = |kept: &Kept| Tiled::kept(products, kept, outputs, inputs, 1);
+            match weights.packed(shape, of_kept, |values| Tiled::new(products, values, outputs, inputs))? {
+                Weight::Packed(weight) => Stored::Tiled { weight, bias: own_bias()? },
+                Weight::Read(weight) => of_candle(weight)?,
             }
-            None => {
-                let of_kept = |kept: &Kept| Packed::kept(kept, outputs, inputs, 1);
-                match weights.packed(shape, of_kept, |values| Packed::new(values, outputs, inputs))? {
-                    Weight::Packed(weight) => Stored::Own { weight, bias: own_bias()? },
-                    Weight::Read(weight) => of_candle(weight)?,
-                }
+        } else {
+            let of_kept = |kept: &Kept| Packed::kept(kept, outputs, inputs, 1);
+            match weights.packed(shape, of_kept, |values| Packed::new(values, outputs, inputs))? {
+                Weight::Packed(weight) => Stored::Own { weight, bias: own_bias()? },
+                Weight::Read(weight) => of_candle(weight)?,
             }
         };
         Ok(Self { matrix, inputs, outputs })
@@ -167,22 +164,19 @@ impl GatedLinear {
         }
         let (shape, bias) = ([2 * outputs, inputs], widened(&weights.get(2 * outputs, "bias")?)?);
         let bias = bias.numbers();
-        let matrix = match products_of(products(&weights), 2 * outputs * inputs, inputs) {
-            Some(products) => {
-                let of_kept = |kept: &Kept| TiledGated::kept(products, kept, &bias, outputs, inputs);
-                let of_values = |values: Values<'_>| TiledGated::new(products, values, &bias, outputs, inputs);
-                match weights.packed(&shape, of_kept, of_values)? {
-                    Weight::Packed(matrix) => StoredGated::Tiled(matrix),
-                    Weight::Read(_) => by_candle()?,
-                }
+        let matrix = if let Some(products) = products_of(products(&weights), 2 * outputs * inputs, inputs) {
+            let of_kept = |kept: &Kept| TiledGated::kept(products, kept, &bias, outputs, inputs);
+            let of_values = |values: Values<'_>| TiledGated::new(products, values, &bias, outputs, inputs);
+            match weights.packed(&shape, of_kept, of_values)? {
+                Weight::Packed(matrix) => StoredGated::Tiled(matrix),
+                Weight::Read(_) => by_candle()?,
             }
-            None => {
-                let of_kept = |kept: &Kept| PackedGated::kept(kept, &bias, outputs, inputs);
-                let of_values = |values: Values<'_>| PackedGated::new(values, &bias, outputs, inputs);
-                match weights.packed(&shape, of_kept, of_values)? {
-                    Weight::Packed(matrix) => StoredGated::Own(matrix),
-                    Weight::Read(_) => by_candle()?,
-                }
+        } else {
+            let of_kept = |kept: &Kept| PackedGated::kept(kept, &bias, outputs, inputs);
+            let of_values = |values: Values<'_>| PackedGated::new(values, &bias, outputs, inputs);
+            match weights.packed(&shape, of_kept, of_values)? {
+                Weight::Packed(matrix) => StoredGated::Own(matrix),
+                Weight::Read(_) => by_candle()?,
             }
         };
         Ok(Self { matrix, inputs, outputs })

@@ -236,7 +236,7 @@ impl Session {
         let document = &self.document;
         self.left.retain(|left| document.leads_to(|beside| beside.opened == left.opened));
         // That is looked at again once the other is mixed.
-        (self.masks_nothing_below, self.is_blank) = (false, false);
+        self.lacks = super::ways::Lacks::default();
         self.left.push(Left {
             opened: self.opened,
             file: self.file.take(),

@@ -173,10 +173,8 @@ pub struct Session {
     /// The mask of the part that is being painted, and the same on all of the canvas.
     mask_on_canvas: Option<[Arc<Mask>; 2]>,
     lines: guide::Lines,
-    /// Whether there is nothing under the mask, and at which revision of the document that was looked at.
-    masks_nothing_below: bool,
-    /// Whether there is nothing but paper anywhere.
-    is_blank: bool,
+    /// What there is not to go on from, and at which revision of the document that was looked at.
+    lacks: ways::Lacks,
     looked_below: Option<u64>,
     live: live::Live,
     shown: Shown,

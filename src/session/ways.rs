@@ -96,6 +96,15 @@ impl Draft {
     }
 }
 
+/// What a document has nothing of.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Lacks {
+    /// There is nothing but paper anywhere.
+    pub(super) anything: bool,
+    /// There is nothing under the mask.
+    pub(super) below_mask: bool,
+}
+
 impl Session {
     /// The way in which Generate paints now: on from a picture, or anew, the mask or all, where there is nothing to go on from or at
     /// strength 1.
@@ -104,8 +113,8 @@ impl Session {
         match (self.document.has_picture(), self.document.masks_anything()) {
             (false, _) => Way::Generate,
             (true, _) if self.model().is_some_and(|model| model.edits) => Way::Edit,
-            (true, true) if is_whole || self.is_blank || self.masks_nothing_below => Way::Fill,
-            (true, false) if is_whole || self.is_blank => Way::Generate,
+            (true, true) if is_whole || self.lacks.anything || self.lacks.below_mask => Way::Fill,
+            (true, false) if is_whole || self.lacks.anything => Way::Generate,
             (true, _) => Way::Refine,
         }
     }
@@ -151,8 +160,8 @@ impl Session {
         let revision = self.document.revision();
         if self.looked_below != Some(revision) && self.document.to_mix().is_none() {
             self.looked_below = Some(revision);
-            self.masks_nothing_below = self.document.masks_nothing_below();
-            self.is_blank = self.document.is_blank();
+            let document = &self.document;
+            self.lacks = Lacks { anything: document.is_blank(), below_mask: document.masks_nothing_below() };
         }
     }
 }

@@ -531,8 +531,8 @@ mod tests {
             ("undo_megabytes", "-1"),
             ("packed_gigabytes", "\"many\""),
         ];
-        let text: String = bad.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
-        let (_dir, path) = settings_file(format!("{text}spark = 1\n").as_bytes());
+        let text = bad.map(|(key, value)| format!("{key} = {value}")).join("\n");
+        let (_dir, path) = settings_file(format!("{text}\nspark = 1\n").as_bytes());
         let (mut settings, notice) = Settings::load_to_save(&path);
         let notice = notice.unwrap();
         assert!(bad.iter().all(|(key, _)| notice.contains(key)), "{notice}");

@@ -440,13 +440,12 @@ fn folder_ui(ui: &mut Ui, what: FolderFor, configuring: &mut Configuring, out: &
         });
     });
     let palette = Palette::of(ui);
-    match &ask.problem {
-        Some(problem) => note(ui, problem.as_str(), palette.error),
-        None => {
-            let place = ask.beside.display();
-            let said = format!("No dialog for folders could be opened. In {place}, unless another place is written.");
-            note(ui, said, palette.text_weak);
-        }
+    if let Some(problem) = &ask.problem {
+        note(ui, problem.as_str(), palette.error);
+    } else {
+        let place = ask.beside.display();
+        let said = format!("No dialog for folders could be opened. In {place}, unless another place is written.");
+        note(ui, said, palette.text_weak);
     }
     if takes {
         match ask.folder() {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 /// A file that is no later than so long after 1970 says nothing of when it was changed: who sets all times alike takes the first that there is.
-const TOO_EARLY: Duration = Duration::from_secs(24 * 60 * 60);
+const TOO_EARLY: Duration = Duration::from_hours(24);
 
 /// What decides the bytes of packed weights: which program packed them, how, and from what.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

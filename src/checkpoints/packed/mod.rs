@@ -34,20 +34,20 @@ const RESERVE: u64 = 2 << 30;
 const LEAST: u64 = 64 << 20;
 
 /// What was used since then makes room only for what is larger, lest parts of one model take the place of each other with each start.
-const JUST_NOW: Duration = Duration::from_secs(60 * 60);
+const JUST_NOW: Duration = Duration::from_hours(1);
 
 /// What was not used for so long makes room even for what is much smaller. Without it the largest network would go for a small one with the first
 /// start of each day, and come back in its place.
-const UNUSED: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+const UNUSED: Duration = Duration::from_hours(14 * 24);
 
 /// What was not used for so long, and is of a model that is out of sight, goes.
-const FORGOTTEN: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+const FORGOTTEN: Duration = Duration::from_hours(30 * 24);
 
 /// From then on what another version kept is not used any more.
-const OLD: Duration = Duration::from_secs(24 * 60 * 60);
+const OLD: Duration = Duration::from_hours(24);
 
 /// What was not written to for so long never will be finished.
-const ABANDONED: Duration = Duration::from_secs(60 * 60);
+const ABANDONED: Duration = Duration::from_hours(1);
 
 /// Who writes or tidies: one at a time.
 static BUSY: Mutex<()> = Mutex::new(());
@@ -211,7 +211,9 @@ impl PackedFolder {
         }
         let is_room = kept + bytes <= most;
         if is_room || bytes == 0 {
-            going.iter().for_each(|path| remove(path));
+            for path in going {
+                remove(&path);
+            }
         }
         if is_room { Ok(()) } else { Err(io::Error::other(format!("{} MiB may be there in all", most >> 20))) }
     }

@@ -89,7 +89,7 @@ fn with_other(identity: &Identity, field: &str, text: &str) -> Identity {
 }
 
 fn is_used_just_now(path: &Path) -> bool {
-    path.metadata().unwrap().modified().unwrap().elapsed().unwrap_or_default() < Duration::from_secs(60)
+    path.metadata().unwrap().modified().unwrap().elapsed().unwrap_or_default() < Duration::from_mins(1)
 }
 
 #[test]
@@ -162,7 +162,8 @@ fn a_network_that_was_built_is_written_by_itself() {
 
 #[test]
 fn damaged_files_are_as_if_they_were_not_there_and_go() {
-    let damages: [(&str, fn(&mut Vec<u8>)); 7] = [
+    type Damage = fn(&mut Vec<u8>);
+    let damages: [(&str, Damage); 7] = [
         ("empty", Vec::clear),
         ("another magic", |file| file[15] = b'2'),
         ("a header longer than any", |file| file[16..24].copy_from_slice(&u64::MAX.to_le_bytes())),

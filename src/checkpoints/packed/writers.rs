@@ -102,7 +102,7 @@ mod tests {
     use std::time::Instant;
 
     const SOON: Duration = Duration::from_millis(20);
-    const LATE: Duration = Duration::from_secs(600);
+    const LATE: Duration = Duration::from_mins(10);
 
     #[test]
     fn the_end_waits_for_who_is_nearly_done_and_then_for_nobody() {

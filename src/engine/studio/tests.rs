@@ -135,9 +135,9 @@ fn refused() -> crate::checkpoints::Error {
 /// With all of Bozzetto.
 fn studio_with_all(home: &Path) -> Studio {
     let bozzetto = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models/bozzetto");
-    std::os::unix::fs::symlink(bozzetto, home.join("sepia")).unwrap();
+    std::os::unix::fs::symlink(bozzetto, home.join("sepia")).expect("a link can be made");
     let mut studio = Studio::new(Arc::new(Library::discover(&[home.to_owned()])), Memory::Plenty, None);
-    studio.load("sepia", None, Precision::F32).unwrap();
+    studio.load("sepia", None, Precision::F32).expect("it ships");
     assert!(has_all(&studio), "there is memory for so small a model");
     studio
 }

@@ -41,7 +41,7 @@ fn a_folder_of_models_is_looked_through_at_once_and_is_left_again_with_the_model
     let mut stage = stage(home.path());
     let chosen = stage.session.draft.model.clone();
     stage.apply(Action::AddModelFolder(mine.clone()));
-    assert_eq!(stage.session.settings.model_folders, [mine.clone()]);
+    assert_eq!(stage.session.settings.model_folders, std::slice::from_ref(&mine));
     stage.until(|s| names(s).contains(&"one"));
     assert_eq!(stage.session.draft.model, chosen, "what is chosen stays so");
     stage.hears(&format!("found with {}", mine.display()));

@@ -91,7 +91,9 @@ fn what_a_model_was_never_taught_is_said_once_and_goes_away_by_itself() {
     assert!(stage.hears("never taught").leaves_at.is_some());
     let ids: Vec<_> = stage.session.notices.iter().map(|notice| notice.id).collect();
     assert_eq!(ids.len(), 2);
-    ids.into_iter().for_each(|id| stage.apply(Action::Dismiss(id)));
+    for id in ids {
+        stage.apply(Action::Dismiss(id));
+    }
     paint(&mut stage, &[untaught, "the mask is empty, so nothing was repainted"]);
     assert_eq!(stage.said(), ["The mask is empty, so nothing was repainted"], "of other things it is said each time");
     paint(&mut stage, &["the model was never taught this of the prompt: chair"]);
