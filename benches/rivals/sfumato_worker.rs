@@ -57,7 +57,7 @@ fn main() -> anyhow::Result<()> {
         _ => bail!("there is no case {case}"),
     }
     // Without this a worker that is told nothing would not have kept what it packed.
-    finish_packing(Duration::from_secs(60));
+    finish_packing(Duration::from_mins(1));
     Ok(())
 }
 
