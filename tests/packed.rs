@@ -90,7 +90,8 @@ fn paints_the_same(shelf: &Shelf, path: &Path, networks: usize) {
         assert_eq!(new.len(), of_its_own, "{what}");
         assert_eq!(shelf.painted(path, None, precision), expected, "{what}, from what was kept");
         assert_eq!(shelf.written(), files, "{what}");
-        for file in new {
+        // One precision will do: with each file three more pictures are painted.
+        for file in new.into_iter().filter(|_| precision == Precision::F32) {
             let other = without_numbers(file, || shelf.painted(path, None, precision));
             assert_ne!(other, expected, "{what}: {} is not used", file.display());
         }

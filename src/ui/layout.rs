@@ -12,17 +12,17 @@ use super::{
 };
 use crate::paint::Tool;
 use crate::session::{Action, Session};
-use egui::{Button, CentralPanel, Context, Frame, Key, Margin, Panel, ScrollArea, Ui, vec2};
+use egui::{Button, CentralPanel, Context, Frame, Key, Margin, Panel, ScrollArea, Ui, UiBuilder, vec2};
 
 /// The width of the colours, the brush and the layers, in points.
 const BRUSH_PANEL: f32 = 256.0;
 /// From this width the brush and its layers stand beside what is asked for; below, they take its place while one paints, in points.
 const ROOM_FOR_BOTH: f32 = 1250.0;
-/// How wide what is asked for is at first, and where it shares its place, in points.
+/// How wide what is asked for is at first, and how wide it can be made, in points.
 const SIDE: f32 = 330.0;
-const SHARED_SIDE: f32 = 290.0;
-/// How wide it can be made, in points.
 const SIDES: std::ops::RangeInclusive<f32> = 290.0..=460.0;
+/// How wide it is where it shares its place with the brush, in points.
+const SHARED_SIDE: f32 = 320.0;
 
 /// The whole window. What the person did is in the outbox afterwards; the draft is already changed. `device` is what the
 /// networks run on, for the status line.
@@ -112,12 +112,17 @@ fn panels(ui: &mut Ui, session: &mut Session, view: &mut ViewState, device: &str
         let shows_brush =
             !view.gallery_open && brush_panel::is_of_use(session) && session.tool != Tool::Hand && !view.prompt_first;
         // One place for both, and as wide for either: no tool moves the picture.
-        Panel::right("shared side").frame(frame).default_size(SHARED_SIDE).size_range(SIDES).show(ui, |ui| {
+        Panel::right("shared side").frame(frame).exact_size(SHARED_SIDE).show(ui, |ui| {
+            let place = ui.max_rect();
+            // What either is wider than its place by must not make that wider.
+            let mut within = ui.new_child(UiBuilder::new().max_rect(place));
+            within.shrink_clip_rect(place);
             if shows_brush {
-                narrow_brush_ui(ui, session, view, out);
+                narrow_brush_ui(&mut within, session, view, out);
             } else {
-                side_panel_ui(ui, session, view, out);
+                side_panel_ui(&mut within, session, view, out);
             }
+            ui.advance_cursor_after_rect(place);
         });
     } else {
         Panel::right("side").frame(frame).default_size(SIDE).size_range(SIDES).show(ui, |ui| {

@@ -76,7 +76,7 @@ fn a_window_of_which_only_what_changed_is_drawn_looks_like_one_drawn_whole() {
     window.harness.set_size(vec2(900.0, 600.0));
     window.harness.run();
     window.looks_the_same_drawn_whole("another size");
-    window.harness.set_pixels_per_point(1.5);
+    window.apply(Action::Set(sfumato::settings::Setting::InterfacePercent(150)));
     window.harness.run();
     window.looks_the_same_drawn_whole("another scale");
     for (i, key) in [Key::B, Key::H, Key::M, Key::T, Key::Escape].into_iter().enumerate() {

@@ -52,7 +52,7 @@ fn a_stroke_is_seen_before_the_button_is_released() {
 fn a_stroke_lands_under_the_pointer_on_a_fine_screen_and_at_another_scale() {
     let mut window = window();
     window.drop_picture(EXTENT);
-    window.harness.set_pixels_per_point(2.0);
+    window.apply(Action::Set(sfumato::settings::Setting::InterfacePercent(200)));
     window.press(Modifiers::COMMAND, Key::Num1);
     window.press(Modifiers::NONE, Key::M);
     window.apply(Action::SetBrush(sfumato::paint::Brush { size: 3.0, hardness: 1.0 }));
