@@ -32,15 +32,15 @@ fn tiles_lie_as_they_did_when_this_layout_was_counted() {
     let products = |parts| Products::from(Tiling { kind: Kind::Numbers, parts });
     let bytes = Products::Bytes(ByteKind::Numbers);
     let cases = [
-        (products(Parts::One), Values::F16(&kernel), 0xAAE38255BA28532D),
-        (products(Parts::Two), Values::F16(&kernel), 0x408A0136E834C930),
-        (products(Parts::Two), Values::F32(&wide), 0x76995B5AB5D3D2F8),
-        (bytes, Values::F16(&kernel), 0xFF44CE9916CA5CFB),
+        (products(Parts::One), Values::F16(&kernel), 0xAAE3_8255_BA28_532D),
+        (products(Parts::Two), Values::F16(&kernel), 0x408A_0136_E834_C930),
+        (products(Parts::Two), Values::F32(&wide), 0x7699_5B5A_B5D3_D2F8),
+        (bytes, Values::F16(&kernel), 0xFF44_CE99_16CA_5CFB),
     ];
     let found = cases.map(|(products, values, _)| sum(&Tiled::of_taps(products, values, OUTPUTS, DEPTH, TAPS)));
     assert_eq!(found, cases.map(|(.., expected)| expected), "if this is meant, `LAYOUT` is to be counted up");
     let gated = sum(&TiledGated::new(products(Parts::Two), Values::F16(&matrix), &bias, OUTPUTS, DEPTH));
-    assert_eq!(gated, 0xAAB87DBC12943A8B, "if this is meant, `LAYOUT` is to be counted up");
+    assert_eq!(gated, 0xAAB8_7DBC_1294_3A8B, "if this is meant, `LAYOUT` is to be counted up");
 }
 
 #[test]
