@@ -185,6 +185,8 @@ impl Asking {
                     Err(again) => question = again,
                 }
             }
+            // Before anybody can see what came of it, and ask the next.
+            open.store(false, Ordering::Release);
             match answer {
                 Some(path) => answers.lock().expect("nothing panics while it holds the answers").push(into(path)),
                 // Where the machine is busy, even no dialog takes its time.
@@ -195,7 +197,6 @@ impl Asking {
                 }
                 None => {}
             }
-            open.store(false, Ordering::Release);
             ctx.request_repaint();
         };
         if let Err(error) = std::thread::Builder::new().name("dialog".into()).spawn(ask) {

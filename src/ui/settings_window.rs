@@ -148,7 +148,8 @@ pub(super) fn settings_window(ctx: &Context, session: &Session, view: &mut ViewS
         });
         ui.add_space(space::SMALL);
         ScrollArea::vertical().max_height((room.y - 130.0).max(120.0)).show(ui, |ui| {
-            ui.set_width(ui.available_width());
+            // The scroll bar lies over what is at the edge.
+            ui.set_width(ui.available_width() - space::SMALL);
             looks_ui(ui, &session.settings, out);
             ui.add_space(space::GROUP);
             models_ui(ui, session, &mut configuring, out);

@@ -21,6 +21,7 @@ fn until_kept(window: &mut Window, is_so: impl Fn(&Settings) -> bool) {
     window.wait("the settings to be kept", |_| is_so(&Settings::load(&file).0));
 }
 
+#[track_caller]
 fn until_seen(window: &mut Window, label: &str) {
     let start = Instant::now();
     while window.harness.query_by_label(label).is_none() {
