@@ -1,6 +1,6 @@
 use super::Weights;
 use super::cpu;
-use super::host::{Host, activations, filled, serves, widened};
+use super::host::{Host, activations, filled, takes, widened};
 use candle_core::{Result, Tensor};
 
 /// A function applied to every element. The names in configs are ambiguous between libraries, hence the formulas.
@@ -21,7 +21,7 @@ pub enum Activation {
 impl Activation {
     /// Applied to each element of `x`, of any shape.
     pub fn forward(self, x: &Tensor) -> Result<Tensor> {
-        if serves(x) && self != Self::Identity {
+        if takes(x) && self != Self::Identity {
             let host = Host::new(x)?;
             let numbers = host.numbers();
             return filled(x.shape(), |out| cpu::activate(self, &numbers, out));
@@ -53,21 +53,25 @@ enum Slopes {
 impl Rectifier {
     /// Reads `weight` (channels), the slopes: `PReLU` (He et al. 2015).
     pub fn learned(channels: usize, weights: Weights<'_>) -> Result<Self> {
-        Self::from_slopes(weights.get(channels, "weight")?)
+        let slopes = weights.get(channels, "weight")?;
+        let are_ours = weights.serve(&slopes);
+        Self::from_slopes(slopes, are_ours)
     }
 
     /// One slope for all channels, on the device and in the precision of `weights`: leaky `ReLU` (Maas et al. 2013).
     pub fn leaky(channels: usize, slope: f32, weights: &Weights<'_>) -> Result<Self> {
-        let slopes = Tensor::full(slope, channels, weights.device())?;
-        Self::from_slopes(slopes.to_dtype(activations(weights))?)
+        let slopes = Tensor::full(slope, channels, weights.device())?.to_dtype(activations(weights))?;
+        let are_ours = weights.serve(&slopes);
+        Self::from_slopes(slopes, are_ours)
     }
 
-    fn from_slopes(slopes: Tensor) -> Result<Self> {
+    /// `are_ours`: for our own kernels.
+    fn from_slopes(slopes: Tensor, are_ours: bool) -> Result<Self> {
         let channels = slopes.dims1()?;
         if channels == 0 {
             candle_core::bail!("there are no channels to rectify");
         }
-        let slopes = if serves(&slopes) { Slopes::Own(widened(&slopes)?) } else { Slopes::Candle(slopes) };
+        let slopes = if are_ours { Slopes::Own(widened(&slopes)?) } else { Slopes::Candle(slopes) };
         Ok(Self { slopes, channels })
     }
 
@@ -117,11 +121,11 @@ mod tests {
     fn both_ways_to_rectify_are_the_definition() {
         let x = Tensor::new(&[[1f32, -1.0, -2.0], [0.5, 3.0, -4.0]], &Device::Cpu).unwrap();
         let slopes = Tensor::new(&[0.5f32, 0.25, -1.0], &Device::Cpu).unwrap();
-        let own = Rectifier::from_slopes(slopes.clone()).unwrap().forward(&x).unwrap();
+        let own = Rectifier::from_slopes(slopes.clone(), true).unwrap().forward(&x).unwrap();
         let candles = by_candle(&x, &slopes).unwrap();
         for y in [&own, &candles] {
             assert_eq!(y.to_vec2::<f32>().unwrap(), [[1.0, -0.25, 2.0], [0.5, 3.0, 4.0]]);
         }
-        assert!(Rectifier::from_slopes(slopes).unwrap().forward(&x.t().unwrap()).is_err());
+        assert!(Rectifier::from_slopes(slopes, true).unwrap().forward(&x.t().unwrap()).is_err());
     }
 }

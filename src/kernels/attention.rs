@@ -1,6 +1,6 @@
 use super::cpu::{self, Tiling, Values};
 use super::device::most_at_once;
-use super::host::{Host, filled, filled_rounded, serves, with_values};
+use super::host::{Host, filled, filled_rounded, serves, takes, with_values};
 use candle_core::{D, DType, Result, Tensor};
 
 /// Multiplications of a picture from which attention of f32 is computed by tiles; those of small networks are few.
@@ -16,7 +16,8 @@ pub enum Mask {
 }
 
 /// Scaled dot-product attention (Vaswani et al. 2017) of `heads` heads: queries (B, N, C), keys (B, M, C) and values (B, M, C)
-/// to (B, N, C), with each head's width C / heads and scores scaled by its inverse square root. Of bf16 comes bf16.
+/// to (B, N, C), with each head's width C / heads and scores scaled by its inverse square root. Of bf16 comes bf16. By candle scores are of the
+/// queries' precision and what comes is of the values': where scores grow too large for f16, queries are given in f32 and values in f16.
 pub fn attention(query: &Tensor, key: &Tensor, value: &Tensor, heads: usize, mask: Mask) -> Result<Tensor> {
     let (batch, count, channels) = query.dims3()?;
     let keys = key.dim(1)?;
@@ -33,7 +34,7 @@ pub fn attention(query: &Tensor, key: &Tensor, value: &Tensor, heads: usize, mas
     if let (true, Some(tiling)) = (of_bf16, Tiling::of_bf16()) {
         return in_bf16(tiling, [query, key, value], shape, mask);
     }
-    if serves(query) {
+    if [query, key, value].into_iter().all(takes) {
         let (query, key, value) = (Host::new(query)?, Host::new(key)?, Host::new(value)?);
         let (query, key, value) = (query.numbers(), key.numbers(), value.numbers());
         return filled((batch, count, channels), |out| {
@@ -72,7 +73,7 @@ fn chunked(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, mask: Mask, rows_at
     let width = channels / heads;
     let split = |x: &Tensor| x.reshape((batch, x.dim(1)?, heads, width))?.transpose(1, 2)?.contiguous();
     let q = (split(q)? * (1.0 / (width as f64).sqrt()))?;
-    let keys = split(k)?.transpose(D::Minus2, D::Minus1)?.contiguous()?;
+    let keys = split(&k.to_dtype(q.dtype())?)?.transpose(D::Minus2, D::Minus1)?.contiguous()?;
     let values = split(v)?;
     let mut chunks = Vec::with_capacity(count.div_ceil(rows_at_once));
     for start in (0..count).step_by(rows_at_once) {
@@ -81,7 +82,8 @@ fn chunked(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, mask: Mask, rows_at
         if mask == Mask::Causal {
             scores = scores.broadcast_add(&causal_rows(&scores, start)?)?;
         }
-        let weights = candle_nn::ops::softmax_last_dim(&scores)?;
+        // Of f16 its sums are of f32 on CUDA and Metal.
+        let weights = candle_nn::ops::softmax_last_dim(&scores)?.to_dtype(values.dtype())?;
         chunks.push(weights.matmul(&values)?);
     }
     let joined = if chunks.len() == 1 { chunks.remove(0) } else { Tensor::cat(&chunks, 2)? };

@@ -140,10 +140,12 @@ impl Conv2d {
             Kernel::Own { conv, bias } => (conv.output_size(seen_height, seen_width), bias),
             Kernel::Tiled { conv, bias } => (conv.output_size(seen_height, seen_width), bias),
             Kernel::Candle { weight, bias, stride, padding } => {
-                let x = if doubled { enlarged(x, seen_height, seen_width)? } else { x.clone() };
+                let x = x.to_dtype(weight.dtype())?;
+                let x = if doubled { enlarged(&x, seen_height, seen_width)? } else { x };
+                let weight = &weight.to_dtype(computed_in(weight))?;
                 let mut y = by_candle(&x, weight, bias, *stride, *padding, most_at_once(weight.device()))?;
                 if let Some(shift) = shift {
-                    y = y.broadcast_add(&shift.unsqueeze(1)?.unsqueeze(1)?)?;
+                    y = y.broadcast_add(&shift.to_dtype(y.dtype())?.unsqueeze(1)?.unsqueeze(1)?)?;
                 }
                 return residual.map_or_else(|| Ok(y.clone()), |residual| residual + &y);
             }
@@ -180,8 +182,15 @@ impl Conv2d {
     }
 }
 
+/// In what candle's convolutions with this weight are to be computed. cuDNN, as candle asks it, adds up products of f16 in f16, which no network here was
+/// trained for. Of f32 it adds up in f32; what it multiplies it may take for TF32 on cards that have that, which rounds no number that was f16.
+fn computed_in(weight: &Tensor) -> DType {
+    let is_cudnns = cfg!(feature = "cudnn") && weight.device().is_cuda();
+    if is_cudnns && weight.dtype() == DType::F16 { DType::F32 } else { weight.dtype() }
+}
+
 /// By candle, which lays the square below each place of the kernel out beside the others before it multiplies: many times the picture. So no more rows
-/// than take `most` bytes are computed at once, though at least one.
+/// than take `most` bytes are computed at once, though at least one. It is computed in the precision of `weight`, and what comes has that of `x` and `bias`.
 fn by_candle(
     x: &Tensor,
     weight: &Tensor,
@@ -191,6 +200,8 @@ fn by_candle(
     most: usize,
 ) -> Result<Tensor> {
     let Padding { before, after } = padding;
+    let convolve =
+        |x: &Tensor, even| x.to_dtype(weight.dtype())?.conv2d(weight, even, stride, 1, 1)?.to_dtype(x.dtype());
     let (batch, height, width, _) = x.dims4()?;
     let (_, inputs, side, _) = weight.dims4()?;
     let count = |of: usize| (of + before + after).checked_sub(side).map(|rest| rest / stride + 1);
@@ -206,11 +217,11 @@ fn by_candle(
         even = 0;
     }
     if at_once >= rows {
-        return to_channels_last(&x.conv2d(weight, even, stride, 1, 1)?)?.broadcast_add(bias);
+        return to_channels_last(&convolve(&x, even)?)?.broadcast_add(bias);
     }
     let band = |first: usize| {
         let seen = (at_once.min(rows - first) - 1) * stride + side;
-        to_channels_last(&x.narrow(2, first * stride, seen)?.contiguous()?.conv2d(weight, even, stride, 1, 1)?)
+        to_channels_last(&convolve(&x.narrow(2, first * stride, seen)?.contiguous()?, even)?)
     };
     let bands = (0..rows).step_by(at_once).map(band).collect::<Result<Vec<_>>>()?;
     Tensor::cat(&bands, 1)?.broadcast_add(bias)
@@ -288,6 +299,23 @@ mod tests {
                     assert!(apart < 1e-5, "{of}: {apart}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn what_candle_convolves_in_f32_of_f16_is_rounded_once() {
+        let half = |x: Tensor| x.to_dtype(DType::F16).unwrap();
+        let (weight, bias) = (half(wave(&[4, 300, 3, 3], 0.37)), half(wave(&[4], 0.9)));
+        let x = half(wave(&[2, 7, 6, 300], 0.11));
+        let wide = |x: &Tensor| x.to_dtype(DType::F32).unwrap();
+        let exact = by_candle(&wide(&x), &wide(&weight), &wide(&bias), 1, Padding::even(1), usize::MAX);
+        let exact = exact.unwrap();
+        for most in [0, usize::MAX] {
+            let found = by_candle(&x, &wide(&weight), &bias, 1, Padding::even(1), most).unwrap();
+            assert_eq!(found.dtype(), DType::F16);
+            // The sum is rounded, and it with the bias: half of the last of 11 bits each.
+            let largest = exact.abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+            assert!(difference(&wide(&found), &exact) < largest / 1024.0);
         }
     }
 

@@ -12,6 +12,16 @@ pub(super) fn serves(weight: &Tensor) -> bool {
     weight.device().is_cpu() && matches!(weight.dtype(), DType::F32 | DType::F16 | DType::BF16) && !weight.track_op()
 }
 
+/// Whether our own kernels take what a network hands on: f16 is what candle's operations do.
+pub(super) fn takes(x: &Tensor) -> bool {
+    serves(x) && x.dtype() != DType::F16
+}
+
+/// Whether networks on this device can compute in f16.
+pub fn computes_f16(device: &Device) -> bool {
+    !device.is_cpu()
+}
+
 /// Whether networks on this device can multiply in bf16.
 pub fn multiplies_bf16(device: &Device) -> bool {
     device.is_cpu() && Kind::best().is_some()
@@ -28,7 +38,7 @@ pub fn multiplies_bytes(device: &Device) -> bool {
 /// How a network of these weights multiplies by tiles; none if it does so by vectors of f32.
 pub(super) fn products(weights: &Weights<'_>) -> Option<Products> {
     match weights.dtype() {
-        _ if !weights.device().is_cpu() => None,
+        _ if weights.are_candles() => None,
         BYTES => ByteKind::best().map(Products::Bytes),
         DType::BF16 => Tiling::of_bf16().map(Products::from),
         _ => Tiling::of_f32().map(Products::from),
@@ -55,9 +65,9 @@ pub(super) fn rounds(weights: &Weights<'_>) -> bool {
     products(weights).is_some_and(Products::rounds)
 }
 
-/// What the numbers are that a network of these weights adds up: on the CPU f32, whatever it multiplies.
+/// What the numbers are that the layers of a network of these weights hand on: of our own kernels f32, whatever they multiply.
 pub fn activations(weights: &Weights<'_>) -> DType {
-    if weights.device().is_cpu() { DType::F32 } else { weights.dtype() }
+    if weights.are_candles() { weights.dtype() } else { DType::F32 }
 }
 
 /// Shows a tensor in its stored precision.

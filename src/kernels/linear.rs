@@ -128,7 +128,7 @@ impl Linear {
                 filled(shape, |out| cpu::multiply(&rows, weight, epilogue, out))
             }
             Stored::Candle { weight, bias } => {
-                let mut y = x.reshape((rows, self.inputs))?.matmul(&weight.t()?)?;
+                let mut y = x.to_dtype(weight.dtype())?.reshape((rows, self.inputs))?.matmul(&weight.t()?)?;
                 if let Some(bias) = bias {
                     y = y.broadcast_add(bias)?;
                 }
@@ -159,7 +159,7 @@ impl GatedLinear {
     /// Reads `weight` (2 · outputs, inputs) and `bias` (2 · outputs).
     pub fn new(inputs: usize, outputs: usize, weights: Weights<'_>) -> Result<Self> {
         let by_candle = || Linear::new(inputs, 2 * outputs, weights.clone()).map(StoredGated::Candle);
-        if !weights.device().is_cpu() {
+        if weights.are_candles() {
             return Ok(Self { matrix: by_candle()?, inputs, outputs });
         }
         let (shape, bias) = ([2 * outputs, inputs], widened(&weights.get(2 * outputs, "bias")?)?);

@@ -1,5 +1,5 @@
 use super::cpu::{self, Values};
-use super::host::{Host, filled, with_values};
+use super::host::{Host, filled, takes, with_values};
 use candle_core::{DType, Device, Result, Tensor};
 
 /// Which tokens are taken together, so that there are fewer to look at each other: Bolya et al. 2023, "Token Merging: Your `ViT` But
@@ -114,9 +114,9 @@ impl Item {
     }
 }
 
-/// To where `like` is.
+/// To where `like` is, and of its type; our own kernels go on from f32 whatever was merged.
 fn back(x: &Tensor, like: &Tensor) -> Result<Tensor> {
-    if like.device().is_cpu() { Ok(x.clone()) } else { x.to_device(like.device())?.to_dtype(like.dtype()) }
+    if takes(like) { Ok(x.clone()) } else { x.to_device(like.device())?.to_dtype(like.dtype()) }
 }
 
 #[cfg(test)]

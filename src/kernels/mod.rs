@@ -3,7 +3,8 @@
 //! it, on whatever device, changes no network. Pictures are channels last in here, (B, H, W, C), so that a pixel is a row of a
 //! matrix and a token alike and nothing is ever transposed between operations.
 //!
-//! On the CPU, in f32, the kernels in `cpu` compute; on other devices, and for weights that are being trained, candle does. Every
+//! On the CPU the kernels in `cpu` compute; on other devices, and for weights that are being trained, candle does, in f32 or f16. In f16 what goes
+//! from layer to layer is f16, but all sums are of f32: candle's matrix products and its softmax add up so on CUDA and Metal, and norms are computed in f32 here. Every
 //! operation gives the same bytes whatever the number of threads: work is cut along outputs by shape, never along a sum.
 
 #![expect(clippy::needless_pass_by_value, reason = "weights are a handle: `pp` makes one for each layer")]
@@ -13,6 +14,8 @@ mod attention;
 mod conv;
 mod cpu;
 mod device;
+#[cfg(test)]
+pub(crate) mod half_tests;
 mod host;
 mod items;
 mod layout;
@@ -26,7 +29,7 @@ pub use attention::{Mask, attention};
 pub use conv::{Conv2d, Padding};
 pub use cpu::{Form, Kept, Section, packing};
 pub use device::{MOST_AT_ONCE_ON_GPU, is_out_of_memory, read_numbers};
-pub use host::{BYTES, activations, multiplies_bf16, multiplies_bytes};
+pub use host::{BYTES, activations, computes_f16, multiplies_bf16, multiplies_bytes};
 pub use items::by_items;
 pub use layout::{concatenate, enlarged, pixel_shuffle, pixel_unshuffle, to_channels_first, to_channels_last};
 pub use linear::{Embedding, GatedLinear, Linear};

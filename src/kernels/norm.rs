@@ -1,9 +1,8 @@
 use super::Activation;
 use super::Weights;
 use super::cpu;
-use super::host::{Host, filled, filled_rounded, rounds, serves, widened};
-use super::layout::{to_channels_first, to_channels_last};
-use candle_core::{D, Module, Result, Tensor};
+use super::host::{Host, filled, filled_rounded, rounds, widened};
+use candle_core::{D, DType, Module, Result, Tensor};
 
 /// Group normalisation (Wu & He 2018) with the activation that follows it. In a network of bf16 what comes out is rounded: it is
 /// there to be multiplied.
@@ -25,6 +24,7 @@ enum Scale {
         bias: Host,
         rounds: bool,
     },
+    /// Of f32.
     Candle {
         weight: Tensor,
         bias: Tensor,
@@ -33,11 +33,12 @@ enum Scale {
 
 impl Scale {
     fn new(width: usize, weights: &Weights<'_>) -> Result<Self> {
-        let (weight, bias) = (weights.get(width, "weight")?, weights.get(width, "bias")?);
-        Ok(if serves(&weight) {
+        let exact = weights.clone().exact();
+        let (weight, bias) = (exact.get(width, "weight")?, exact.get(width, "bias")?);
+        Ok(if weights.serve(&weight) {
             Self::Own { weight: widened(&weight)?, bias: widened(&bias)?, rounds: rounds(weights) }
         } else {
-            Self::Candle { weight, bias }
+            Self::Candle { weight: weight.to_dtype(DType::F32)?, bias: bias.to_dtype(DType::F32)? }
         })
     }
 }
@@ -60,13 +61,30 @@ impl GroupNorm {
     /// (B, H, W, C) to the same.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         if let Scale::Candle { weight, bias } = &self.scale {
-            let norm =
-                candle_nn::GroupNorm::new(weight.clone(), bias.clone(), self.channels, self.groups, self.epsilon)?;
-            return self.activation.forward(&to_channels_last(&norm.forward(&to_channels_first(x)?)?)?);
+            return self.by_candle(x, weight, bias);
         }
         let mut measured = Measured::nothing(x.dim(0)? * self.groups);
         self.measure(x, &mut measured)?;
         self.forward_measured(x, &measured)
+    }
+
+    /// By candle, in f32 whatever the picture is of: the squares of numbers of a few hundreds are too large for f16.
+    fn by_candle(&self, x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
+        let cpu::PictureShape { batch, pixels, channels } = self.shape_of(x)?;
+        let width = channels / self.groups;
+        let numbers = x.to_dtype(DType::F32)?.reshape((batch, pixels, self.groups, width))?;
+        let count = (pixels * width) as f64;
+        let mean = (numbers.sum_keepdim((1, 3))? / count)?;
+        let variance = (numbers.broadcast_sub(&mean)?.sqr()?.sum_keepdim((1, 3))? / count)?;
+        let of_channels = |x: &Tensor| x.reshape((1, 1, self.groups, width));
+        // One product and one sum for each number.
+        let factor = (variance + self.epsilon)?.sqrt()?.recip()?.broadcast_mul(&of_channels(weight)?)?;
+        let offset = of_channels(bias)?.broadcast_sub(&mean.broadcast_mul(&factor)?)?;
+        let normed = numbers.broadcast_mul(&factor)?;
+        // What is no longer needed must not stay: these are the largest maps there are.
+        drop(numbers);
+        let normed = normed.broadcast_add(&offset)?.reshape(x.shape())?;
+        self.activation.forward(&normed)?.to_dtype(x.dtype())
     }
 
     /// For a picture (1, H, W, C) that is too large for another of its size: what is to be measured of it before its parts are
@@ -158,8 +176,10 @@ impl LayerNorm {
                 }
                 filled(shape, |out| cpu::layer_norm(&x, self.width, &weight, &bias, epsilon, out))
             }
+            // In f32 whatever x is of: Metal rounds the mean to what it is given.
             Scale::Candle { weight, bias } => {
-                candle_nn::LayerNorm::new(weight.clone(), bias.clone(), self.epsilon).forward(x)
+                let norm = candle_nn::LayerNorm::new(weight.clone(), bias.clone(), self.epsilon);
+                norm.forward(&x.to_dtype(DType::F32)?)?.to_dtype(x.dtype())
             }
         }
     }

@@ -19,11 +19,13 @@ pub trait Keep: Send + Sync {
 pub struct Weights<'a> {
     tensors: VarBuilder<'a>,
     keep: Option<Arc<dyn Keep>>,
+    /// Whether candle's operations compute with them, wherever they are.
+    are_candles: bool,
 }
 
 impl<'a> From<VarBuilder<'a>> for Weights<'a> {
     fn from(tensors: VarBuilder<'a>) -> Self {
-        Self { tensors, keep: None }
+        Self { are_candles: !tensors.device().is_cpu(), tensors, keep: None }
     }
 }
 
@@ -36,13 +38,19 @@ impl fmt::Debug for Weights<'_> {
 impl<'a> Weights<'a> {
     /// Those of which what is packed is kept.
     pub fn kept(tensors: VarBuilder<'a>, keep: Arc<dyn Keep>) -> Self {
-        Self { tensors, keep: Some(keep) }
+        Self { keep: Some(keep), ..Self::from(tensors) }
+    }
+
+    /// Those with which candle's operations compute on the CPU as they would on a GPU, so that this can be tried without one.
+    #[cfg(test)]
+    pub(crate) fn of_candle(tensors: VarBuilder<'a>) -> Self {
+        Self { are_candles: true, ..Self::from(tensors) }
     }
 
     /// Those of the part of this name.
     #[must_use]
     pub fn pp(&self, part: impl ToString) -> Self {
-        Self { tensors: self.tensors.pp(part), keep: self.keep.clone() }
+        Self { tensors: self.tensors.pp(part), keep: self.keep.clone(), are_candles: self.are_candles }
     }
 
     /// Reads a tensor; one of another shape is an error.
@@ -61,6 +69,13 @@ impl<'a> Weights<'a> {
         Self { tensors: self.tensors.set_dtype(dtype), ..self }
     }
 
+    /// The same, for a part in which candle's operations are to compute in f32 whatever the others do: it is little work, and what it rounds would be off
+    /// everywhere. Our own kernels add up in f32 anyway.
+    #[must_use]
+    pub fn exact(self) -> Self {
+        if self.are_candles { self.set_dtype(DType::F32) } else { self }
+    }
+
     /// What a network of them is to multiply in.
     pub fn dtype(&self) -> DType {
         self.tensors.dtype()
@@ -69,6 +84,16 @@ impl<'a> Weights<'a> {
     /// Where they are to be.
     pub fn device(&self) -> &Device {
         self.tensors.device()
+    }
+
+    /// Whether candle's operations compute with all of them.
+    pub(super) fn are_candles(&self) -> bool {
+        self.are_candles
+    }
+
+    /// Whether our own kernels compute with one of them.
+    pub(super) fn serve(&self, weight: &Tensor) -> bool {
+        !self.are_candles && serves(weight)
     }
 
     /// The tensor `weight` packed for our own kernels: `of_kept` where it is kept and fits, or else read and packed by `of_values`.
@@ -85,7 +110,7 @@ impl<'a> Weights<'a> {
             return Ok(Weight::Packed(Arc::new(packed)));
         }
         let weight = self.get(shape, NAME)?;
-        if !serves(&weight) {
+        if !self.serve(&weight) {
             return Ok(Weight::Read(weight));
         }
         let packed = with_values(&weight, of_values)?;
