@@ -54,7 +54,12 @@ fn both(weight: &[usize], bias: usize) -> [Weights<'static>; 2] {
 }
 
 /// Holds what candle makes of `x` in f16 against what our own kernels do in f32.
-fn check(what: &str, weights: [Weights<'static>; 2], x: &Tensor, forward: &dyn Fn(&Weights<'_>, &Tensor) -> Result<Tensor>) {
+fn check(
+    what: &str,
+    weights: [Weights<'static>; 2],
+    x: &Tensor,
+    forward: &dyn Fn(&Weights<'_>, &Tensor) -> Result<Tensor>,
+) {
     let [ours, candles] = weights;
     let expected = forward(&ours, &rounded(x)).unwrap();
     let found = forward(&candles, &half(x)).unwrap();

@@ -3,7 +3,7 @@
 use super::clip_layers::{ClipLayer, ClipLayersConfig, layers};
 use super::fields::{ConfigError, Fields};
 use crate::kernels::{Embedding, LayerNorm, Linear, Mask, Weights, activations};
-use candle_core::{IndexOp, Result, Tensor};
+use candle_core::{DType, IndexOp, Result, Tensor};
 
 /// What `text_encoder/config.json` decides. Absent fields have transformers' defaults, which are CLIP ViT-L/14's but for sizes.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,7 +79,7 @@ pub struct Learned<'a> {
     pub vectors: &'a Tensor,
 }
 
-/// What a text encoder reads in texts.
+/// What a text encoder reads in texts, in f32.
 #[derive(Clone, Debug)]
 pub struct Read {
     /// (B, N, D).
@@ -163,6 +163,7 @@ impl ClipText {
             hidden = layer.forward(&hidden, Mask::Causal)?;
         }
         let conditioning = if is_whole { self.final_norm.forward(&hidden)? } else { hidden.clone() };
+        let conditioning = conditioning.to_dtype(DType::F32)?;
         let Some(projection) = &self.projection else {
             return Ok(Read { conditioning, pooled: None });
         };
@@ -170,7 +171,7 @@ impl ClipText {
             hidden = layer.forward(&hidden, Mask::Causal)?;
         }
         let pooled = self.pool(&self.final_norm.forward(&hidden)?, ids)?;
-        Ok(Read { conditioning, pooled: Some(projection.forward(&pooled)?) })
+        Ok(Read { conditioning, pooled: Some(projection.forward(&pooled)?.to_dtype(DType::F32)?) })
     }
 
     /// As [`Self::forward`], with every layer's output and the pooled text.

@@ -213,6 +213,8 @@ pub(in crate::checkpoints) fn vae(
         shift_factor: 0.0,
         latents_mean: None,
         latents_std: None,
+        // Its numbers would tell only if they were all read.
+        force_upcast: true,
     })
 }
 

@@ -45,6 +45,8 @@ fn transformers(
         conditioning_width: level.conditioning_width,
         groups: config.norm_num_groups,
         linear_projection: config.use_linear_projection,
+        // Those of Stable Diffusion 2, which its makers' code computes in f32 (`ATTN_PRECISION`), and `ComfyUI`'s too.
+        large_scores: config.use_linear_projection && config.addition.is_none(),
     };
     let attending = layers.iter().enumerate().filter(|(_, layers)| **layers > 0);
     attending

@@ -31,7 +31,7 @@ pub(super) struct Seen {
 
 impl Encoder {
     pub(super) fn new(config: &UNetConfig, weights: &Weights<'_>) -> Result<Self> {
-        let (channels, time) = (config.levels[0].channels, weights.pp("time_embedding"));
+        let (channels, time) = (config.levels[0].channels, weights.pp("time_embedding").exact());
         Ok(Self {
             conv_in: Conv2d::new(config.in_channels, channels, config.conv_in_kernel, weights.pp("conv_in"))?,
             time1: Linear::new(channels, time_width(config), time.pp("linear_1"))?,
@@ -123,7 +123,7 @@ impl Encoder {
 }
 
 fn about(addition: Addition, width: usize, weights: &Weights<'_>) -> Result<(Linear, Linear)> {
-    let weights = weights.pp("add_embedding");
+    let weights = weights.pp("add_embedding").exact();
     let enter = Linear::new(addition.inputs, width, weights.pp("linear_1"))?;
     Ok((enter, Linear::new(width, width, weights.pp("linear_2"))?))
 }

@@ -10,7 +10,7 @@ mod transformer;
 
 use crate::kernels::{Activation, Conv2d, GroupNorm, Weights, by_items, to_channels_first};
 use blocks::{BlockWords, Signal, UpBlock};
-use candle_core::{Device, Result, Tensor};
+use candle_core::{DType, Device, Result, Tensor};
 pub use config::{Addition, Level, Middle, UNetConfig};
 pub use controlnet::{Control, ControlNet, ControlNetConfig};
 use encoder::Encoder;
@@ -119,7 +119,7 @@ impl UNet {
     }
 
     /// A noisy latent (B, C, h, w), the timestep it is at (0..1000, fractions allowed), the words that condition it and what guides
-    /// it, to the prediction (B, C', h, w), whose meaning the checkpoint's scheduler says.
+    /// it, to the prediction (B, C', h, w) in f32, whose meaning the checkpoint's scheduler says.
     pub fn forward(&self, x: &Tensor, timestep: f64, words: &Words, control: Option<&Control<'_>>) -> Result<Tensor> {
         self.forward_reusing(x, timestep, words, control, &mut None)
     }
@@ -178,7 +178,7 @@ impl UNet {
         };
         let signal = Signal { time: &time, words: last_words, merged: words.merged };
         let x = last.last(&deep.features, signal, &mut skips)?;
-        let prediction = to_channels_first(&self.conv_out.forward(&self.norm_out.forward(&x)?)?)?;
+        let prediction = to_channels_first(&self.conv_out.forward(&self.norm_out.forward(&x)?)?)?.to_dtype(DType::F32)?;
         Ok([Some(prediction), Some(deep.features), deep.added].into_iter().flatten().collect())
     }
 }

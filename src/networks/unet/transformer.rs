@@ -1,5 +1,5 @@
 use crate::kernels::{Activation, GatedLinear, GroupNorm, LayerNorm, Linear, Mask, Merging, Weights, attention};
-use candle_core::{Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 
 /// The sizes of a [`Transformer`].
 #[derive(Clone, Copy, Debug)]
@@ -10,6 +10,8 @@ pub(super) struct Sizes {
     pub(super) conditioning_width: usize,
     pub(super) groups: usize,
     pub(super) linear_projection: bool,
+    /// Whether scores of attention can be too large for f16.
+    pub(super) large_scores: bool,
 }
 
 /// Lets the places of a feature map look at each other and at the words: diffusers' `Transformer2DModel`.
@@ -141,6 +143,7 @@ struct Attention {
     value: Linear,
     out: Linear,
     heads: usize,
+    large_scores: bool,
 }
 
 impl Attention {
@@ -152,6 +155,7 @@ impl Attention {
             value: Linear::new_without_bias(seen_width, channels, weights.pp("to_v"))?,
             out: Linear::new(channels, channels, weights.pp("to_out.0"))?,
             heads: sizes.heads,
+            large_scores: sizes.large_scores,
         })
     }
 
@@ -165,6 +169,10 @@ impl Attention {
     }
 
     fn find(&self, x: &Tensor, seen: &KeysAndValues) -> Result<Tensor> {
-        attention(&self.query.forward_rounded(x)?, &seen.keys, &seen.values, self.heads, Mask::None)
+        let mut query = self.query.forward_rounded(x)?;
+        if self.large_scores && query.dtype() == DType::F16 {
+            query = query.to_dtype(DType::F32)?;
+        }
+        attention(&query, &seen.keys, &seen.values, self.heads, Mask::None)
     }
 }

@@ -30,6 +30,8 @@ pub struct AutoencoderKlConfig {
     pub latents_mean: Option<Vec<f32>>,
     /// Each channel's standard deviation, where the model states it.
     pub latents_std: Option<Vec<f32>>,
+    /// Whether some of its numbers are too large for f16, where it is one of Stable Diffusion XL: diffusers reads it of no other.
+    pub force_upcast: bool,
 }
 
 impl AutoencoderKlConfig {
@@ -55,6 +57,7 @@ impl AutoencoderKlConfig {
             shift_factor: fields.number("shift_factor", Some(0.0))?,
             latents_mean: fields.numbers("latents_mean", latent_channels)?,
             latents_std: fields.numbers("latents_std", latent_channels)?,
+            force_upcast: fields.flag("force_upcast", true)?,
         };
         if config.block_out_channels.iter().any(|channels| channels % config.norm_num_groups != 0) {
             return Err(fields.wrong(

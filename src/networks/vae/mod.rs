@@ -8,9 +8,9 @@ mod blocks;
 mod config;
 mod tiny;
 
-use crate::kernels::{Conv2d, Weights, activations, to_channels_first, to_channels_last};
+use crate::kernels::{Conv2d, Weights, to_channels_first, to_channels_last};
 use blocks::{Decoder, Encoder};
-use candle_core::{Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 pub use config::AutoencoderKlConfig;
 pub use tiny::{AutoencoderTiny, AutoencoderTinyConfig};
 
@@ -135,8 +135,7 @@ impl AutoencoderKl {
         let post_quant =
             config.use_post_quant_conv.then(|| Conv2d::new(channels, channels, 1, weights.pp("post_quant_conv")));
         let (factor, offset): (Vec<f32>, Vec<f32>) = (0..channels).map(|channel| config.scaling(channel)).unzip();
-        let row =
-            |values| Tensor::from_vec(values, (1, channels, 1, 1), weights.device())?.to_dtype(activations(&weights));
+        let row = |values| Tensor::from_vec(values, (1, channels, 1, 1), weights.device());
         Ok(Self {
             encoder: Encoder::new(config, &weights.pp("encoder"))?,
             quant: quant.transpose()?,
@@ -160,7 +159,7 @@ impl AutoencoderKl {
         if let Some(quant) = &self.quant {
             moments = quant.forward(&moments)?;
         }
-        let mean = to_channels_first(&moments)?.narrow(1, 0, self.config.latent_channels)?;
+        let mean = to_channels_first(&moments)?.narrow(1, 0, self.config.latent_channels)?.to_dtype(DType::F32)?;
         mean.broadcast_mul(&self.factor)?.broadcast_add(&self.offset)
     }
 
@@ -175,7 +174,7 @@ impl AutoencoderKl {
         if let Some(post_quant) = &self.post_quant {
             hidden = post_quant.forward(&hidden)?;
         }
-        to_channels_first(&self.decoder.forward(&hidden, goes_on)?)
+        to_channels_first(&self.decoder.forward(&hidden, goes_on)?)?.to_dtype(DType::F32)
     }
 
     /// How many picture pixels a side of a latent pixel has: 8 for Stable Diffusion.

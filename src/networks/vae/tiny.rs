@@ -3,7 +3,7 @@
 
 use crate::kernels::{Conv2d, Padding, Rectifier, Weights, to_channels_first, to_channels_last};
 use crate::networks::fields::{ConfigError, Fields};
-use candle_core::{Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 use serde_json::json;
 
 /// How far latents reach: what is beyond is bent back by a hyperbolic tangent.
@@ -87,14 +87,14 @@ impl AutoencoderTiny {
     /// As [`AutoencoderKl::encode`](super::AutoencoderKl::encode); an error where there is no encoder.
     pub fn encode(&self, rgb: &Tensor) -> Result<Tensor> {
         let Some(encoder) = &self.encoder else { candle_core::bail!("the tiny VAE has a decoder alone") };
-        to_channels_first(&encoder.forward(&to_channels_last(&((rgb + 1.0)? / 2.0)?)?)?)
+        to_channels_first(&encoder.forward(&to_channels_last(&((rgb + 1.0)? / 2.0)?)?)?)?.to_dtype(DType::F32)
     }
 
     /// As [`AutoencoderKl::decode`](super::AutoencoderKl::decode).
     pub fn decode(&self, latent: &Tensor) -> Result<Tensor> {
         let bent = ((latent / REACH)?.tanh()? * REACH)?;
         let rgb = self.decoder.forward(&to_channels_last(&bent)?)?;
-        (to_channels_first(&rgb)? * 2.0)? - 1.0
+        (to_channels_first(&rgb)?.to_dtype(DType::F32)? * 2.0)? - 1.0
     }
 
     /// What decides its shapes.
