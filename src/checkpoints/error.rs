@@ -15,12 +15,13 @@ pub enum Error {
     },
     /// A precision that the machine does not multiply in.
     #[error(
-        "this machine does not multiply in {}, which takes a processor with {}: choose f32 as the precision",
-        .0.name(), if *.0 == Precision::Int8 { "AMX, AVX-512 VNNI or AVX-VNNI" } else { "AVX-512 BF16" }
+        "this machine does not multiply in {}, which takes {}: choose f32 as the precision", .0.name(), what_multiplies(*.0)
     )]
     NoPrecision(Precision),
-    /// Another precision than that of a GPU.
-    #[error("on a GPU networks multiply in f32, not in {}: choose f32 as the precision, or compute on the CPU (`--device cpu`)", .0.name())]
+    /// Another precision than those of a GPU.
+    #[error(
+        "on a GPU networks multiply in f16 or f32, not in {}: choose one of these as the precision, or compute on the CPU (`--device cpu`)", .0.name()
+    )]
     NoPrecisionOnGpu(Precision),
     /// The model is not there.
     #[error("there is no such file or folder: {}", .0.display())]
@@ -284,6 +285,15 @@ impl Error {
             candle_core::Error::Msg(reason) => Self::Mismatch { reason: reason.clone(), path },
             other => Self::Device { reason: other.to_string().lines().next().unwrap_or_default().to_owned(), path },
         }
+    }
+}
+
+fn what_multiplies(precision: Precision) -> &'static str {
+    match precision {
+        Precision::F32 => "any processor",
+        Precision::F16 => "a GPU and a program that was built for it",
+        Precision::Bf16 => "a processor with AVX-512 BF16",
+        Precision::Int8 => "a processor with AMX, AVX-512 VNNI or AVX-VNNI",
     }
 }
 

@@ -155,6 +155,7 @@ impl Library {
             if let Some(lender) = lender {
                 (summary.downscale, summary.vae_width) = (lender.downscale, lender.vae_width);
                 summary.weights.others = lender.weights.others;
+                summary.weights.vae_overflows = lender.weights.vae_overflows;
             } else {
                 let (lacks, family) = (summary.lacks.unwrap_or_default(), summary.family);
                 let family = family.map_or("its family", |family| family.name);

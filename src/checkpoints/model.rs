@@ -3,6 +3,7 @@ use super::held::Held;
 use super::ldm::{SingleFile, UNetNames};
 use super::lora::{self, Adapted, Layer, Lora, LoraWeights, Net, Noted, OtherName, TEXT_NETS};
 use super::packed::{Keeping, built};
+use super::precision::dtype_of_vae;
 use super::source::{Configs, Source, Sources, native_extent};
 use super::vae::VaeFile;
 use super::weights::{Weights, weights_and_config};
@@ -157,7 +158,7 @@ impl Model {
     /// Its VAE multiplying in f32, loaded anew; none where it does already.
     pub fn vae_in_f32(&self) -> Result<Option<Vae>, Error> {
         let parts = Parts { dtype: DType::F32, ..(*self.parts).clone() };
-        (self.parts.dtype != DType::F32).then(|| parts.vae()).transpose()
+        (self.parts.vae_dtype() != DType::F32).then(|| parts.vae()).transpose()
     }
 
     /// What is known of the U-Net without its weights.
@@ -302,7 +303,7 @@ pub struct Parts {
     sources: Sources,
     configs: Configs,
     device: Device,
-    /// What the U-Net multiplies in, and what the other networks do.
+    /// What the U-Net multiplies in, and what the other networks do, but for some VAEs.
     unet_dtype: DType,
     dtype: DType,
     /// What is added to U-Net and text encoder.
@@ -361,11 +362,11 @@ impl Parts {
     /// Loads what turns a picture into a latent and back.
     pub fn vae(&self) -> Result<Vae, Error> {
         let config = match (&self.sources.vae, &self.configs.vae) {
-            (Some(file), _) => return file.network(self.dtype, &self.device),
+            (Some(file), _) => return file.network(self.vae_dtype(), &self.device),
             (None, VaeConfig::Kl(config)) => config,
             (None, VaeConfig::Tiny(_)) => return Err(Error::NotAVae(self.sources.own.path().to_owned())),
         };
-        let of_file = |file: &SingleFile| file.vae(config, self.dtype, &self.device);
+        let of_file = |file: &SingleFile| file.vae(config, self.vae_dtype(), &self.device);
         let part = Part { source: self.sources.whole_vae(), folder: "vae", stem: STEM, net: None };
         self.network(part, of_file, |weights| AutoencoderKl::new(config, weights).map(Vae::from))
     }
@@ -431,8 +432,17 @@ impl Parts {
         packed.keeping(&name, self.dtype_of(net), files, Box::new(found))
     }
 
+    /// What a network multiplies in: one that `LoRA`s change, or else the VAE.
     fn dtype_of(&self, net: Option<Net>) -> DType {
-        if net == Some(Net::Unet) { self.unet_dtype } else { self.dtype }
+        match net {
+            Some(Net::Unet) => self.unet_dtype,
+            Some(Net::Text | Net::SecondText) => self.dtype,
+            None => self.vae_dtype(),
+        }
+    }
+
+    fn vae_dtype(&self) -> DType {
+        dtype_of_vae(self.dtype, &self.configs.vae, &self.configs.unet)
     }
 
     fn layers(&self) -> Vec<Layer> {

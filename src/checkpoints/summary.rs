@@ -3,6 +3,7 @@
 use super::header::{Place, read_places};
 use super::ldm::DOWNSCALE;
 use super::memory::{BytesRead, WeightBytes};
+use super::precision::overflows;
 use super::source::{Source, Sources, native_extent};
 use super::{Error, Family, Format, Precision, PredictionSource, Suggestion, Training};
 use crate::geom::Extent;
@@ -89,7 +90,12 @@ pub(super) fn summary(path: &Path) -> Result<Summary, Error> {
         prediction_source,
         native_extent: native_extent(&facts.unet, vae.as_ref().map_or(DOWNSCALE, VaeConfig::downscale)),
         parameters_bytes: places.iter().map(|place| place.bytes as u64).sum(),
-        weights: WeightBytes { unet, others: all.without(unet), on_gpu: false },
+        weights: WeightBytes {
+            unet,
+            others: all.without(unet),
+            vae_overflows: vae.as_ref().is_some_and(|vae| overflows(vae, &facts.unet)),
+            on_gpu: false,
+        },
         stored: mostly_stored(&places),
         vae_width: vae.as_ref().map_or(0, VaeConfig::finest_width),
         downscale: vae.as_ref().map_or(DOWNSCALE, VaeConfig::downscale),

@@ -32,7 +32,10 @@ impl Starter {
     /// The bytes of memory that painting takes, about, on a GPU or on the CPU: its weights are stored in two bytes a number, and its VAE is 128 channels wide.
     pub fn memory(&self, on_gpu: bool) -> u64 {
         let others = BytesRead { wide: 0, halves: 2 * u64::from(self.millions) * 1_000_000 };
-        WeightBytes { others, on_gpu, ..WeightBytes::default() }.needed(self.extent, 128, Precision::F32)
+        // Those of XL: none else has as many.
+        let vae_overflows = self.millions > 3000;
+        let precision = if on_gpu { Precision::F16 } else { Precision::F32 };
+        WeightBytes { others, vae_overflows, on_gpu, ..WeightBytes::default() }.needed(self.extent, 128, precision)
     }
 }
 
