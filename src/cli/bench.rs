@@ -2,7 +2,7 @@
 
 use super::paint::{in_words, paint_one};
 use super::{BenchArgs, JSON_VERSION, Usage, library, models, print, print_json};
-use crate::diffusion::{Borrowed, Emphasis, Phase, Reproduce, Request, Savings, Tuning};
+use crate::diffusion::{Borrowed, Emphasis, Phase, Precision, Reproduce, Request, Savings, Tuning};
 use crate::engine::{self, CancelToken, Event, Job, JobId, Memory, Priority};
 use anyhow::bail;
 use serde_json::{Value, json};
@@ -29,7 +29,7 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<()> {
         schedule: defaults.schedule,
         steps: args.steps.unwrap_or(defaults.steps),
         guidance_scale: defaults.guidance_scale,
-        precision: args.precision,
+        precision: args.precision.unwrap_or_else(|| Precision::usual(&engine::device())),
         savings: Savings::default(),
         tuning: Tuning::default(),
         prediction: None,

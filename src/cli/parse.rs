@@ -40,7 +40,7 @@ pub(super) fn prediction_named(name: &str) -> Result<Prediction, String> {
 }
 
 pub(super) fn precision_named(name: &str) -> Result<Precision, String> {
-    Precision::from_name(name).ok_or_else(|| "there is no such precision: choose f32, bf16 or int8".to_owned())
+    Precision::from_name(name).ok_or_else(|| "there is no such precision: choose f32, f16, bf16 or int8".to_owned())
 }
 
 pub(super) fn number_between(text: &str, low: f64, high: f64) -> Result<f64, String> {

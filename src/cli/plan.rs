@@ -3,7 +3,8 @@
 use super::{ControlArgs, HintArg, PaintArgs, Usage};
 use crate::checkpoints::Library;
 use crate::diffusion::{
-    Borrowed, Control, Defaults, Error as DiffusionError, Hint, Input, Preprocessor, Request, Savings, Tuning, Upscale,
+    Borrowed, Control, Defaults, Error as DiffusionError, Hint, Input, Precision, Preprocessor, Request, Savings,
+    Tuning, Upscale,
 };
 use crate::engine;
 use crate::geom::Extent;
@@ -118,7 +119,7 @@ fn request(args: &PaintArgs, model: String, defaults: &Defaults, extent: Extent)
         schedule: args.schedule.unwrap_or(defaults.schedule),
         steps: args.steps.unwrap_or(defaults.steps),
         guidance_scale: args.guidance.unwrap_or(defaults.guidance_scale),
-        precision: args.precision,
+        precision: args.precision.unwrap_or_else(|| Precision::usual(&engine::device())),
         savings: Savings {
             guidance_start: args.savings.guidance_start,
             guidance_end: args.savings.guidance_end,

@@ -127,7 +127,9 @@ fn model(library: &Library, entry: &ModelEntry) -> Model {
             let description = format!("{title}, {family}{extent}, {megabytes} MB, {path}");
             let edits = summary.unet.sees_picture();
             let is_guessed = summary.prediction_source == PredictionSource::Family;
+            let device = engine::device();
             let mut model = Model::new(&entry.name, description, &defaults);
+            model.example.precision = Precision::usual(&device);
             if edits {
                 // It sees the picture, whatever it starts from.
                 model.example.strength = 1.0;
@@ -137,7 +139,7 @@ fn model(library: &Library, entry: &ModelEntry) -> Model {
                     kind: format!("{}{}", family_name, summary.use_alone()),
                     stored: summary.stored,
                     bytes: summary.parameters_bytes,
-                    weights: summary.weights.on(&engine::device()),
+                    weights: summary.weights.on(&device),
                     vae_width: summary.vae_width,
                     path: entry.path.clone(),
                     preview: entry.preview(),

@@ -89,6 +89,7 @@ pub(super) fn settings_panel_ui(
     if precisions.len() > 1 || !precisions.contains(&draft.precision) {
         let name = |precision| match precision {
             Precision::F32 => "Exact (f32)",
+            Precision::F16 => "Fast (f16)",
             Precision::Bf16 => "Fast (bf16)",
             Precision::Int8 => "Coarse (int8)",
         };
