@@ -129,13 +129,13 @@ mod tests {
         let (unet, others) = (BytesRead { wide: 100, halves: 5_000 }, BytesRead { wide: 0, halves: 1_800 });
         let weights = WeightBytes { unet, others, on_gpu: true, ..WeightBytes::default() };
         for &precision in Precision::ALL {
-            let expected = if precision == Precision::F16 { 6_850 } else { 13_700 };
+            let expected: u64 = if precision == Precision::F16 { 6_850 } else { 13_700 };
             assert_eq!(weights.in_memory(precision), expected);
         }
         let needed = |weights: WeightBytes, precision| weights.needed(Extent::new(512, 512), 128, precision);
         assert!(needed(weights, Precision::F32) > needed(weights.on(&Device::Cpu), Precision::F32) + 6_800);
         // Half for the decoder, too, unless it has to compute in f32.
-        let decoding = 512 * 512 * 128 * 32 + (13_700 - 6_850);
+        let decoding: u64 = 512 * 512 * 128 * 32 + (13_700 - 6_850);
         assert_eq!(needed(weights, Precision::F32) - needed(weights, Precision::F16), decoding);
         let of_xl = WeightBytes { vae_overflows: true, ..weights };
         assert_eq!(needed(of_xl, Precision::F32) - needed(of_xl, Precision::F16), 13_700 - 6_850);

@@ -182,8 +182,9 @@ impl Conv2d {
     }
 }
 
-/// In what candle's convolutions with this weight are to be computed. cuDNN, as candle asks it, adds up products of f16 in f16, which no network here was
-/// trained for. Of f32 it adds up in f32; what it multiplies it may take for TF32 on cards that have that, which rounds no number that was f16.
+/// In what candle's convolutions with this weight are to be computed. cuDNN, as candle asks it, adds up products of f16 in f16, which is ten times as far off as
+/// adding up in f32 (PaddlePaddle/CINN#1196). Of f32 it adds up in f32; what it multiplies it may take for TF32 on cards that have that, which rounds no number
+/// that was f16.
 fn computed_in(weight: &Tensor) -> DType {
     let is_cudnns = cfg!(feature = "cudnn") && weight.device().is_cuda();
     if is_cudnns && weight.dtype() == DType::F16 { DType::F32 } else { weight.dtype() }
@@ -303,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn what_candle_convolves_in_f32_of_f16_is_rounded_once() {
+    fn what_candle_convolves_in_f32_of_f16_is_rounded_after_it_was_added_up() {
         let half = |x: Tensor| x.to_dtype(DType::F16).unwrap();
         let (weight, bias) = (half(wave(&[4, 300, 3, 3], 0.37)), half(wave(&[4], 0.9)));
         let x = half(wave(&[2, 7, 6, 300], 0.11));

@@ -2,7 +2,8 @@
 //! their files load as they are.
 //!
 //! They are our own, on candle's tensors: a config decides every shape, and what a config asks for that is not built here is an
-//! error that names the field. What they are given and what they give is f32, whatever they compute in. The numbers are held against diffusers and transformers in `tests/networks_match_diffusers.rs`.
+//! error that names the field. What they are given and what they give is f32, whatever they compute in. The numbers are held against
+//! diffusers and transformers in `tests/networks_match_diffusers.rs`.
 
 #![expect(clippy::needless_pass_by_value, reason = "weights are a handle: `pp` makes one for each layer")]
 
