@@ -80,11 +80,12 @@ impl GroupNorm {
         // One product and one sum for each number.
         let factor = (variance + self.epsilon)?.sqrt()?.recip()?.broadcast_mul(&of_channels(weight)?)?;
         let offset = of_channels(bias)?.broadcast_sub(&mean.broadcast_mul(&factor)?)?;
-        let normed = numbers.broadcast_mul(&factor)?;
-        // What is no longer needed must not stay: these are the largest maps there are.
+        // Assigned, not bound anew: of a large picture, what is no longer needed must not stay.
+        let mut normed = numbers.broadcast_mul(&factor)?;
         drop(numbers);
-        let normed = normed.broadcast_add(&offset)?.reshape(x.shape())?;
-        self.activation.forward(&normed)?.to_dtype(x.dtype())
+        normed = normed.broadcast_add(&offset)?.reshape(x.shape())?;
+        normed = self.activation.forward(&normed)?;
+        normed.to_dtype(x.dtype())
     }
 
     /// For a picture (1, H, W, C) that is too large for another of its size: what is to be measured of it before its parts are
