@@ -19,16 +19,9 @@ pub struct GroupNorm {
 #[derive(Clone, Debug)]
 enum Scale {
     /// `rounds`: what comes out is rounded to bf16, because it will be multiplied in bf16 and nothing else.
-    Own {
-        weight: Host,
-        bias: Host,
-        rounds: bool,
-    },
+    Own { weight: Host, bias: Host, rounds: bool },
     /// Of f32.
-    Candle {
-        weight: Tensor,
-        bias: Tensor,
-    },
+    Candle { weight: Tensor, bias: Tensor },
 }
 
 impl Scale {

@@ -52,8 +52,7 @@ fn a_unet_in_f16_estimates_what_it_does_in_f32() {
         "projection_class_embeddings_input_dim": 72"#;
     let of_consistency = r#", "time_cond_proj_dim": 16"#;
     let (x, conditioning) = (noise(&[2, 4, 11, 8], 100), noise(&[2, 7, 48], 101));
-    let about =
-        About { pooled: noise(&[2, 24], 102), numbers: vec![vec![512.0, 512.0, 0.0, 0.0, 512.0, 512.0]; 2] };
+    let about = About { pooled: noise(&[2, 24], 102), numbers: vec![vec![512.0, 512.0, 0.0, 0.0, 512.0, 512.0]; 2] };
     for more in ["", r#", "use_linear_projection": true"#, of_xl, of_consistency] {
         let config = unet_config(more);
         let weights = both(|weights| UNet::new(&config, weights).map(|_| ()));

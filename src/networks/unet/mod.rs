@@ -178,7 +178,8 @@ impl UNet {
         };
         let signal = Signal { time: &time, words: last_words, merged: words.merged };
         let x = last.last(&deep.features, signal, &mut skips)?;
-        let prediction = to_channels_first(&self.conv_out.forward(&self.norm_out.forward(&x)?)?)?.to_dtype(DType::F32)?;
+        let prediction =
+            to_channels_first(&self.conv_out.forward(&self.norm_out.forward(&x)?)?)?.to_dtype(DType::F32)?;
         Ok([Some(prediction), Some(deep.features), deep.added].into_iter().flatten().collect())
     }
 }

@@ -3,6 +3,7 @@ use serde_json::json;
 
 /// What vae/config.json decides. Absent fields have the defaults of diffusers' `AutoencoderKL`, but for sizes.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a field of the file")]
 pub struct AutoencoderKlConfig {
     /// Channels of the picture.
     pub in_channels: usize,
