@@ -113,7 +113,7 @@ impl Conv2d {
         self.compute(x, false, None, None)
     }
 
-    /// As [`Self::forward`], with `shift` (1 or B, out) added to every pixel and `residual` (B, H', W', out) to the whole.
+    /// As [`Self::forward`], with `shift` (1 or B, out) added to every pixel and `residual` (1 or B, H', W', out) to the whole.
     pub fn forward_adding(&self, x: &Tensor, shift: Option<&Tensor>, residual: Option<&Tensor>) -> Result<Tensor> {
         self.compute(x, false, shift, residual)
     }
@@ -147,7 +147,7 @@ impl Conv2d {
                 if let Some(shift) = shift {
                     y = y.broadcast_add(&shift.to_dtype(y.dtype())?.unsqueeze(1)?.unsqueeze(1)?)?;
                 }
-                return residual.map_or_else(|| Ok(y.clone()), |residual| residual + &y);
+                return residual.map_or_else(|| Ok(y.clone()), |residual| y.broadcast_add(residual));
             }
         };
         let Some((rows, columns)) = size else {

@@ -9,6 +9,11 @@ use std::collections::HashMap;
 /// Of all of a result, by root mean square: a number of 11 bits that is rounded to the nearest is at most 5e-4 off, and few are rounded more than four times.
 const TOLERANCE: f32 = 2e-3;
 
+/// The items of a batch computed together, as a GPU does, where several threads would take one each.
+pub(crate) fn together<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap().install(work)
+}
+
 /// Numbers of mean 0 and variance 1 that seem drawn by chance: splitmix64's (Steele et al. 2014).
 pub(crate) fn noise(shape: &[usize], seed: u64) -> Tensor {
     let mut state = seed.wrapping_mul(0xD1B5_4A32_D192_ED03);

@@ -1,7 +1,7 @@
 //! Whole networks by candle's operations in f16, as on a GPU, held against themselves in f32 by our own kernels.
 
 use super::*;
-use crate::kernels::half_tests::{apart, noise};
+use crate::kernels::half_tests::{apart, noise, together};
 use candle_core::{DType, Device, Result, Tensor};
 use candle_nn::{VarBuilder, VarMap};
 use std::collections::{BTreeMap, HashMap};
@@ -58,12 +58,14 @@ fn a_unet_in_f16_estimates_what_it_does_in_f32() {
         let weights = both(|weights| UNet::new(&config, weights).map(|_| ()));
         let estimates = weights.map(|weights| {
             let unet = UNet::new(&config, weights).unwrap();
-            let words = unet.prepare_with(&conditioning, Some(&about)).unwrap();
-            let words = unet.told_guidance(words, 7.5, &conditioning).unwrap();
-            let mut deep = None;
-            let whole = unet.forward_reusing(&x, 981.0, &words, None, &mut deep).unwrap();
-            let shallow = unet.forward_reusing(&x, 961.0, &words, None, &mut deep).unwrap();
-            Tensor::cat(&[whole, shallow], 0).unwrap()
+            together(|| {
+                let words = unet.prepare_with(&conditioning, Some(&about)).unwrap();
+                let words = unet.told_guidance(words, 7.5, &conditioning).unwrap();
+                let mut deep = None;
+                let whole = unet.forward_reusing(&x, 981.0, &words, None, &mut deep).unwrap();
+                let shallow = unet.forward_reusing(&x, 961.0, &words, None, &mut deep).unwrap();
+                Tensor::cat(&[whole, shallow], 0).unwrap()
+            })
         });
         check(&format!("U-Net{more}"), estimates);
     }
@@ -74,18 +76,20 @@ fn a_controlnet_in_f16_guides_as_it_does_in_f32() {
     let config = unet_config("");
     let json = format!(r#"{{{BLOCKS}, "conditioning_embedding_out_channels": [16, 32]}}"#);
     let guiding = ControlNetConfig::from_json(&json).unwrap();
-    let (x, conditioning) = (noise(&[1, 4, 10, 8], 100), noise(&[1, 7, 48], 101));
+    let (x, conditioning) = (noise(&[2, 4, 10, 8], 100), noise(&[2, 7, 48], 101));
     let lines = noise(&[1, 3, 20, 16], 102);
     let unets = both(|weights| UNet::new(&config, weights).map(|_| ()));
     let controlnets = both(|weights| ControlNet::new(&guiding, weights).map(|_| ()));
     let [ours, candles] = unets.map(|weights| UNet::new(&config, weights).unwrap());
     let [ours_guides, candles_guides] = controlnets.map(|weights| ControlNet::new(&guiding, weights).unwrap());
     let estimates = [(ours, ours_guides), (candles, candles_guides)].map(|(unet, controlnet)| {
-        let control = controlnet.guide(&conditioning, &lines, 0.8).unwrap();
-        let words = unet.prepare(&conditioning).unwrap();
-        let guided = unet.forward(&x, 500.0, &words, Some(&control)).unwrap();
-        assert!(apart(&guided, &unet.forward(&x, 500.0, &words, None).unwrap()) > 0.1, "it does not guide");
-        guided
+        together(|| {
+            let control = controlnet.guide(&conditioning, &lines, 0.8).unwrap();
+            let words = unet.prepare(&conditioning).unwrap();
+            let guided = unet.forward(&x, 500.0, &words, Some(&control)).unwrap();
+            assert!(apart(&guided, &unet.forward(&x, 500.0, &words, None).unwrap()) > 0.1, "it does not guide");
+            guided
+        })
     });
     check("ControlNet", estimates);
 }
