@@ -22,7 +22,7 @@ struct Canvas {
     // Left, top, width and height of what the preview stands for, in image pixels.
     part: vec4<f32>,
     // Before and after: up to which column of the picture there is what was before; half the width of the line there, in target pixels. The
-    // level that is read.
+    // level that is read; 1 to swap left and right of the picture, about its middle.
     compare: vec4<f32>,
     backdrop: vec4<f32>,
     border: vec4<f32>,
@@ -147,9 +147,12 @@ fn mask_colour(at: vec2<f32>, first: vec2<f32>, end: vec2<f32>) -> vec4<f32> {
 
 @fragment
 fn fragment(@builtin(position) position: vec4<f32>) -> @location(0) vec4<f32> {
-    let at = position.xy - canvas.viewport.xy;
     let top_left = canvas.place.xy;
     let bottom_right = top_left + canvas.extent.xy * canvas.place.zw;
+    // In a mirror what is seen here is what stands as far from the middle of the picture at the other side.
+    let place_here = position.xy - canvas.viewport.xy;
+    let place_in_mirror = top_left.x + bottom_right.x - place_here.x;
+    let at = vec2<f32>(select(place_here.x, place_in_mirror, canvas.compare.w > 0.5), place_here.y);
 
     let outside = length(max(max(top_left - at, at - bottom_right), vec2<f32>(0.0)));
     let fade = clamp(1.0 - outside / canvas.extent.w, 0.0, 1.0);

@@ -206,6 +206,30 @@ fn the_canvas_shader_paints_what_its_twin_computes_for_before_and_after() {
 }
 
 #[test]
+fn the_canvas_shader_paints_what_its_twin_computes_in_a_mirror() {
+    let mirrored = |uniforms: CanvasUniforms| {
+        let [split, line, level, _] = uniforms.compare;
+        CanvasUniforms { compare: [split, line, level, 1.0], ..uniforms }
+    };
+    let extent = Extent::new(20, 16);
+    let magnified = mirrored(uniforms(extent, [10.0, 9.0], 3.0, 1.0, false));
+    assert!(share_that_differs(extent, magnified, 1) == 0.0);
+    let extent = Extent::new(301, 259);
+    for scale in [0.7, 0.23] {
+        let reduced = mirrored(uniforms(extent, [9.3, 7.7], scale, 1.0, false));
+        assert!(share_that_differs(extent, reduced, 1) == 0.0, "{scale}");
+    }
+    let extent = Extent::new(40, 32);
+    let masked = mirrored(uniforms(extent, [8.45, 6.6], 1.7, 1.0, true));
+    assert!(share_that_differs(extent, masked, 2) < 0.002, "the mask");
+    let compared = CanvasUniforms { compare: [13.3, 1.0, 0.0, 0.0], ..uniforms(extent, [8.0, 8.5], 2.0, 5.0, false) };
+    assert!(share_that_differs(extent, mirrored(compared), 1) == 0.0, "before and after");
+    let extent = Extent::new(32, 24);
+    let part = CanvasUniforms { part: [9.0, 4.0, 16.0, 12.0], ..uniforms(extent, [12.0, 8.5], 2.0, 4.0, false) };
+    assert!(share_that_differs(extent, mirrored(part), 1) == 0.0, "a preview over a part");
+}
+
+#[test]
 fn the_canvas_shader_paints_only_the_backdrop_when_there_is_nothing_to_show() {
     let extent = Extent::new(32, 24);
     assert!(share_that_differs(extent, uniforms(extent, [12.0, 8.5], 2.0, 0.0, false), 1) == 0.0);

@@ -55,6 +55,8 @@ mod leaving;
 mod looks;
 #[path = "ui/mask.rs"]
 mod mask;
+#[path = "ui/mirror.rs"]
+mod mirror;
 #[path = "ui/models.rs"]
 mod models;
 #[path = "ui/paint_in.rs"]

@@ -24,7 +24,8 @@ pub struct CanvasUniforms {
     /// Left, top, width and height of what the preview stands for, in image pixels.
     pub part: [f32; 4],
     /// For before and after: up to which column of the picture there is what was before; half the width of the line there, in target
-    /// pixels. Then the level of the textures that is read, which [`Self::in_texels`] puts in, and a zero.
+    /// pixels. Then the level of the textures that is read, which [`Self::in_texels`] puts in; and 1 to swap left and right of the picture,
+    /// about its middle.
     pub compare: [f32; 4],
     /// Around the picture.
     pub backdrop: Colour,
@@ -54,12 +55,12 @@ impl CanvasUniforms {
         let [width, height, cell, reach] = self.extent;
         let count = pixels_per_texel(Extent::new(width as u32, height as u32)) as f32;
         let [left, top, across, down] = self.place;
-        let [split, line, ..] = self.compare;
+        let [split, line, _, mirrored] = self.compare;
         Self {
             place: [left, top, across * count, down * count],
             extent: [width / count, height / count, cell, reach],
             part: self.part.map(|length| length / count),
-            compare: [split / count, line, level_at(across * count) as f32, 0.0],
+            compare: [split / count, line, level_at(across * count) as f32, mirrored],
             ..self
         }
     }
@@ -67,6 +68,10 @@ impl CanvasUniforms {
     /// What is shown, and whether with the mask: the constants of the shader.
     pub(super) fn shows(&self) -> (u8, bool) {
         (self.show[0] as u8, self.show[1] > 0.5)
+    }
+
+    fn is_mirrored(&self) -> bool {
+        self.compare[3] > 0.5
     }
 
     /// Which box of the window shows what an upload changes, in points, where the canvas lies over `rect` of it. The lines around a mask reach a
@@ -78,6 +83,7 @@ impl CanvasUniforms {
             let (bounds, texel) = (upload.bounds, pixels_per_texel(upload.extent) as f32);
             [bounds.left, bounds.top, bounds.extent.width, bounds.extent.height].map(|pixels| pixels as f32 / texel)
         };
+        let left = if self.is_mirrored() { self.extent[0] - left - width } else { left };
         let per_point = self.viewport[2] / rect.width();
         let [x, y, across, down] = self.place;
         let in_pixels =
@@ -121,6 +127,7 @@ pub fn canvas(u: &CanvasUniforms, picture: Texels, preview: Texels, mask: Texels
     let top_left = [u.place[0], u.place[1]];
     let scale = [u.place[2], u.place[3]];
     let bottom_right: [f32; 2] = std::array::from_fn(|i| top_left[i] + u.extent[i] * scale[i]);
+    let at = [if u.is_mirrored() { top_left[0] + bottom_right[0] - at[0] } else { at[0] }, at[1]];
 
     let beyond: [f32; 2] = std::array::from_fn(|i| (top_left[i] - at[i]).max(at[i] - bottom_right[i]).max(0.0));
     let outside = (beyond[0] * beyond[0] + beyond[1] * beyond[1]).sqrt();
@@ -344,6 +351,31 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_mirrored_picture_is_seen_in_its_place_from_right_to_left() {
+        let (plain, bytes) = (CanvasUniforms { place: [4.0, 2.0, 8.0, 8.0], ..uniforms(8.0) }, columns());
+        let mirrored = CanvasUniforms { compare: [0.0, 0.0, 0.0, 1.0], ..plain };
+        // From 4 to 36, where the columns are black, white, black and white.
+        assert_eq!(pixel(&mirrored, &bytes, [4.5, 20.5]), [1.0; 4]);
+        assert_eq!(pixel(&mirrored, &bytes, [35.5, 20.5]), [0.0, 0.0, 0.0, 1.0]);
+        for x in (0..40).map(|x| x as f32 + 0.5) {
+            assert_eq!(pixel(&mirrored, &bytes, [x, 9.5]), pixel(&plain, &bytes, [40.0 - x, 9.5]), "{x}");
+        }
+    }
+
+    #[test]
+    fn what_changes_of_a_mirrored_picture_is_seen_at_its_other_side() {
+        let extent = Extent::new(4, 4);
+        let bounds = Bounds { left: 0, top: 1, extent: Extent::new(1, 2) };
+        let upload = Upload { slot: Slot::Mask, extent, bounds, content: Content::Coverage(Arc::new(vec![0; 2])) };
+        let plain = CanvasUniforms { place: [10.0, 8.0, 8.0, 8.0], ..uniforms(8.0) };
+        let mirrored = CanvasUniforms { compare: [0.0, 0.0, 0.0, 1.0], ..plain };
+        let window = Rect::from_min_size(pos2(0.0, 0.0), vec2(64.0, 64.0));
+        // Two pixels more at each side, for the lines around a mask.
+        assert_eq!(plain.in_window(&upload, window), Rect::from_min_max(pos2(8.0, 14.0), pos2(20.0, 34.0)));
+        assert_eq!(mirrored.in_window(&upload, window), Rect::from_min_max(pos2(32.0, 14.0), pos2(44.0, 34.0)));
     }
 
     #[test]

@@ -178,21 +178,22 @@ fn has_canvas(session: &Session, placement: &Placement) -> bool {
 
 fn in_ui(placement: &Placement, bounds: Bounds) -> Rect {
     let at = |x: u32, y: u32| placement.to_ui(Point::new(x as f32, y as f32));
-    Rect::from_min_max(at(bounds.left, bounds.top), at(bounds.right(), bounds.bottom()))
+    Rect::from_two_pos(at(bounds.left, bounds.top), at(bounds.right(), bounds.bottom()))
 }
 
-/// The places that resize a box, each with the sides that it moves.
-fn handles(rect: Rect) -> impl Iterator<Item = (Pos2, Grip)> {
+/// The places that resize a box that is seen at `rect`, each with the sides that it moves.
+fn handles(placement: &Placement, rect: Rect) -> impl Iterator<Item = (Pos2, Grip)> {
     let sides = [(-1, -1), (0, -1), (1, -1), (-1, 0), (1, 0), (-1, 1), (0, 1), (1, 1)];
     sides.into_iter().map(move |(across, down)| {
         let half = rect.size() / 2.0;
-        (rect.center() + vec2(half.x * f32::from(across), half.y * f32::from(down)), Grip::Sides(across, down))
+        let at = rect.center() + vec2(half.x * f32::from(across), half.y * f32::from(down));
+        (at, Grip::Sides(placement.mirrored_side(across), down))
     })
 }
 
 fn grip_at(placement: &Placement, bounds: Bounds, at: Pos2) -> Option<Grip> {
     let rect = in_ui(placement, bounds);
-    let near = handles(rect).filter(|(place, _)| place.distance(at) <= REACH);
+    let near = handles(placement, rect).filter(|(place, _)| place.distance(at) <= REACH);
     let nearest = near.min_by(|(a, _), (b, _)| a.distance(at).total_cmp(&b.distance(at)));
     nearest.map(|(_, grip)| grip).or_else(|| rect.contains(at).then_some(Grip::Whole))
 }
@@ -204,7 +205,12 @@ pub(super) fn cursor(session: &Session, view: &ViewState, placement: &Placement,
     }
     let chosen = if session.tool == Tool::Crop { view.crop } else { session.draft.bounds };
     let whole = Bounds::whole(session.document.extent());
-    match grip_at(placement, chosen.and_then(|bounds| bounds.intersection(whole)).unwrap_or(whole), at) {
+    let grip = grip_at(placement, chosen.and_then(|bounds| bounds.intersection(whole)).unwrap_or(whole), at);
+    let as_seen = |grip: Grip| match grip {
+        Grip::Sides(across, down) => Grip::Sides(placement.mirrored_side(across), down),
+        Grip::Whole => Grip::Whole,
+    };
+    match grip.map(as_seen) {
         Some(Grip::Sides(-1, -1) | Grip::Sides(1, 1)) => CursorIcon::ResizeNwSe,
         Some(Grip::Sides(-1, 1) | Grip::Sides(1, -1)) => CursorIcon::ResizeNeSw,
         Some(Grip::Sides(0, _)) => CursorIcon::ResizeVertical,
@@ -261,7 +267,7 @@ fn show_box(ui: &Ui, placement: &Placement, bounds: Bounds, shade: u8, has_handl
     painter.rect_stroke(rect, 0.0, Stroke::new(3.0, Color32::from_black_alpha(120)), StrokeKind::Middle);
     painter.rect_stroke(rect, 0.0, Stroke::new(1.0, Color32::WHITE), StrokeKind::Middle);
     if has_handles {
-        for (place, _) in handles(rect) {
+        for (place, _) in handles(placement, rect) {
             let handle = Rect::from_center_size(place, vec2(HANDLE, HANDLE));
             let line = Stroke::new(1.0, Color32::BLACK);
             painter.rect(handle, 1.5, Color32::WHITE, line, StrokeKind::Outside);

@@ -27,7 +27,10 @@ const HALF: u8 = 128;
 pub fn canvas_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, covered: f32, out: &mut Outbox) {
     let (rect, response) = ui.allocate_exact_size(ui.available_size(), Sense::click_and_drag());
     let shown = session.canvas().clone();
-    response.widget_info(|| WidgetInfo::labeled(Role::Image, true, description(session, &shown)));
+    response.widget_info(|| {
+        let in_mirror = if view.mirrored { ", mirrored" } else { "" };
+        WidgetInfo::labeled(Role::Image, true, description(session, &shown) + in_mirror)
+    });
 
     view.note_layer(session.document.stack().active().map(|layer| layer.id));
     let extent = shown.extent();
@@ -36,10 +39,10 @@ pub fn canvas_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, covered: 
         view.view = CanvasView::Fit;
     }
     let pixels_per_point = ui.ctx().pixels_per_point();
-    let before = view.view.placement(rect, pixels_per_point, extent);
+    let before = view.view.placement(rect, pixels_per_point, extent, view.mirrored);
     let scene = Scene { session, shown: &shown, placement: before };
     move_view(ui, &response, &scene, view, out);
-    let placement = view.view.placement(rect, pixels_per_point, extent);
+    let placement = view.view.placement(rect, pixels_per_point, extent, view.mirrored);
     view.placement = Some(placement);
     view.pointer = response.hover_pos().map(|at| placement.to_image(at));
 
@@ -282,7 +285,7 @@ fn uniforms(
         extent: [placement.extent.width as f32, placement.extent.height as f32, 8.0 * ppp, 22.0 * ppp],
         show: [what, f32::from(u8::from(shows_mask)), marched, 2.0 * ppp],
         part: [part.left, part.top, part.extent.width, part.extent.height].map(|side| side as f32),
-        compare: [split.unwrap_or(0.0), ppp, 0.0, 0.0],
+        compare: [split.unwrap_or(0.0), ppp, 0.0, f32::from(u8::from(placement.mirrored))],
         backdrop: channels(palette.backdrop),
         border: channels(palette.picture_line),
         shadow: channels(palette.shadow),
@@ -421,6 +424,7 @@ fn context_menu(ui: &mut Ui, shown: &Shown, view: &mut ViewState, out: &mut Outb
             view.view = placement.zoomed(1.0, placement.canvas_in_ui.center());
         });
     }
+    super::menu::item(ui, Shortcut::MirrorView, true, || view.mirrored = !view.mirrored);
     ui.separator();
     let has_picture = shown.is_finished();
     if let Some(id) = shown.result() {

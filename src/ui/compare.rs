@@ -3,6 +3,7 @@
 
 use super::canvas::Scene;
 use super::state::ViewState;
+use crate::geom::Point;
 use crate::paint::Tiles;
 use crate::session::{ResultId, Session, Shown};
 use egui::{Color32, CursorIcon, Event, Key, Response, Stroke, Ui, pos2, vec2};
@@ -98,7 +99,8 @@ pub(super) fn show_handle(ui: &Ui, response: &Response, scene: &Scene, view: &Vi
     let picture = scene.placement.picture_in_ui();
     let canvas = scene.placement.canvas_in_ui;
     let seen = picture.intersect(canvas);
-    let at = pos2(picture.left() + share * picture.width(), seen.center().y);
+    let line = scene.placement.to_ui(Point::new(share * scene.placement.extent.width as f32, 0.0));
+    let at = pos2(line.x, seen.center().y);
     let painter = ui.painter_at(canvas);
     painter.circle(at, 13.0, Color32::WHITE, Stroke::new(1.0, Color32::from_black_alpha(120)));
     for side in [-1.0, 1.0] {

@@ -90,6 +90,7 @@ const VIEW: &[Option<Shortcut>] = &[
     Some(Shortcut::ActualSize),
     Some(Shortcut::ZoomIn),
     Some(Shortcut::ZoomOut),
+    Some(Shortcut::MirrorView),
     None,
     Some(Shortcut::Gallery),
     Some(Shortcut::PictureLayers),

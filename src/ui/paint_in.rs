@@ -106,9 +106,13 @@ pub(super) fn show_strokes(ui: &Ui, scene: &Scene, view: &mut ViewState) {
             let texture = known.unwrap_or_else(|| texture_of(ui.ctx(), tile));
             let bounds = tiles.bounds_of(index);
             let corner = |x: u32, y: u32| placement.to_ui(Point::new(x as f32, y as f32));
-            let place = Rect::from_min_max(corner(bounds.left, bounds.top), corner(bounds.right(), bounds.bottom()));
+            let place = Rect::from_two_pos(corner(bounds.left, bounds.top), corner(bounds.right(), bounds.bottom()));
             let shown = vec2(bounds.extent.width as f32, bounds.extent.height as f32) / TILE_SIDE as f32;
-            painter.image(texture.id(), place, Rect::from_min_size(Pos2::ZERO, shown), Color32::WHITE);
+            let mut part = Rect::from_min_size(Pos2::ZERO, shown);
+            if placement.mirrored {
+                std::mem::swap(&mut part.min.x, &mut part.max.x);
+            }
+            painter.image(texture.id(), place, part, Color32::WHITE);
             view.stroke_tiles.push((Arc::clone(tile), texture));
         }
     }

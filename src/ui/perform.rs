@@ -213,6 +213,9 @@ pub(super) fn perform(
         Shortcut::EightTimesActualSize => zoom_to(view, |_| 8.0),
         Shortcut::ZoomIn => zoom_to(view, |placement| placement.next_scale(true)),
         Shortcut::ZoomOut => zoom_to(view, |placement| placement.next_scale(false)),
+        // What is being drawn or dragged would jump to the other side.
+        Shortcut::MirrorView if ctx.input(|i| i.pointer.any_down()) => {}
+        Shortcut::MirrorView => view.mirrored = !view.mirrored,
         Shortcut::NewerResult | Shortcut::OlderResult => {
             let step = if shortcut == Shortcut::NewerResult { -1 } else { 1 };
             out.actions.extend(neighbour(session, step).map(Action::Show));

@@ -107,6 +107,8 @@ pub struct Content {
 pub struct ViewState {
     /// Where the canvas looks.
     pub view: CanvasView,
+    /// Whether the canvas shows left and right swapped, to judge the picture with fresh eyes. The document knows nothing of it.
+    pub mirrored: bool,
     /// Where the picture stood when it was drawn last.
     pub placement: Option<Placement>,
     /// The place of the picture under the pointer.

@@ -35,6 +35,15 @@ pub(super) fn status_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, de
         if button(ui, Shortcut::Fit) {
             view.view = CanvasView::Fit;
         }
+        if view.mirrored {
+            ui.add_space(10.0);
+            let said = RichText::new("Mirrored").text_style(TextStyle::Small).color(Palette::of(ui).accent);
+            let mirrored = Button::new(said).frame(false).min_size(vec2(0.0, 22.0));
+            let about = "Left and right are swapped in the view, not in the picture. Click to see it as it is.";
+            if ui.add(mirrored).on_hover_text(about).clicked() {
+                view.mirrored = false;
+            }
+        }
         ui.add_space(10.0);
         let extent = placement.extent;
         ui.label(small(format!("{} \u{d7} {}", extent.width, extent.height)));

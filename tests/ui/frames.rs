@@ -4,7 +4,7 @@ use super::*;
 use sfumato::paint::{Combine, LayerEdit, LayerLook, Shape, Tiles};
 
 /// A window with a black square from (16, 16) to (32, 32) on a layer over a picture of 64 by 64, shown eight times as large.
-fn square() -> Window {
+pub(super) fn square() -> Window {
     let mut window = window();
     window.drop_picture(EXTENT);
     let black = Picture::filled(Extent::new(16, 16), [0, 0, 0, 255]);

@@ -5,7 +5,7 @@ use sfumato::paint::{Combine, Shape};
 
 impl Window {
     /// Draws what changed, and then everything.
-    fn looks_the_same_drawn_whole(&mut self, after: &str) {
+    pub(super) fn looks_the_same_drawn_whole(&mut self, after: &str) {
         let kept = self.harness.ctx.plugin_opt::<KeptWindow>().unwrap();
         let in_part = self.harness.render().unwrap();
         kept.lock().forget();

@@ -61,3 +61,18 @@ fn a_stroke_on_a_picture_in_the_making_goes_into_it_and_not_onto_the_document() 
     assert!(job.hints.try_recv().is_err());
     assert!(window.session().document.has_picture());
 }
+
+#[test]
+fn in_a_mirrored_view_a_stroke_goes_into_the_picture_where_it_is_seen() {
+    let (mut window, job) = drawing();
+    window.press(Modifiers::NONE, Key::J);
+    stroke(&mut window, [-200.0, -80.0], [-200.0, 80.0]);
+    let bounds = job.hints.try_recv().expect("the stroke is sent when the pointer is let go").bounds();
+    // Its middle is 25 pixels beside the picture's, and it is 8 wide.
+    assert!((51..55).contains(&bounds.left) && bounds.extent.width < 12, "{bounds:?}");
+    let mut is_red = |at| {
+        let [red, green, _] = seen(&mut window, at);
+        red > 150 && green < 60
+    };
+    assert!(is_red([-200.0, 0.0]) && !is_red([200.0, 0.0]));
+}

@@ -102,6 +102,7 @@ pub enum Shortcut {
     EightTimesActualSize,
     ZoomIn,
     ZoomOut,
+    MirrorView,
     NewerResult,
     OlderResult,
     ApplyResult,

@@ -108,6 +108,7 @@ table! {
         EightTimesActualSize, "Eight times actual size", "", None, Anywhere, [CTRL Num4];
         ZoomIn, "Zoom in", "", Some(Icon::Plus), OutsideText, [PLAIN Plus, CTRL Plus, PLAIN Equals, CTRL Equals];
         ZoomOut, "Zoom out", "", Some(Icon::Minus), OutsideText, [PLAIN Minus, CTRL Minus];
+        MirrorView, "Mirror the view", "Shows left and right swapped, to judge the picture with fresh eyes, or as it is again; the picture does not change.", None, OutsideText, [PLAIN J];
         Gallery, "Gallery", "Everything that was made.", Some(Icon::Grid), OutsideText, [PLAIN G];
         Panels, "Only the picture", "Hides the panels, or shows them again.", Some(Icon::Panels), OutsideText, [PLAIN F];
         FullScreen, "Full screen", "", None, Anywhere, [PLAIN F11];
