@@ -32,6 +32,8 @@ pub enum Action {
     SetLive(bool),
     /// Keep what was painted live as a result.
     KeepLive,
+    /// Show the document in place of what was painted live from it, until there is something new; or that again.
+    LookBelowLive,
     /// Draw another seed.
     RollSeed,
     /// Use this model from now on, and load it.

@@ -57,6 +57,7 @@ impl Session {
             }
             Action::SetLive(on) => self.set_live(on),
             Action::KeepLive => self.keep_live(),
+            Action::LookBelowLive => self.look_below_live(),
             Action::RollSeed => self.roll_seed(),
             Action::ChooseModel(name) => self.choose_model(&name),
             Action::Reword { negative: false, text } => self.draft.prompt = text,
