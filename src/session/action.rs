@@ -129,6 +129,8 @@ pub enum Action {
     SetPaintsIn(bool),
     /// Whether the mask keeps what changes a layer inside it.
     SetKeepsWithin(bool),
+    /// Make so many pixels of room at a side of the canvas that is expanded; none is half of what the model sees.
+    SetRoom(Option<u32>),
     /// Whether an area that is masked takes the place of what was masked before.
     SetMasksAnew(bool),
     /// Paint nothing into the next pictures while they are drawn.

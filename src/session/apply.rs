@@ -125,6 +125,7 @@ impl Session {
                 self.document.keep_within_mask(on);
                 self.dismiss_offers_of(|action| matches!(action, Action::SetKeepsWithin(_)));
             }
+            Action::SetRoom(room) => self.palette.room = room,
             Action::SetMasksAnew(on) => self.palette.masks_anew = on,
             Action::ForgetHints => self.hints.clear(),
             Action::Fill(x, y) => self.fill(x, y),
