@@ -88,7 +88,8 @@ fn room_ui(ui: &mut Ui, session: &Session, out: &mut Outbox) {
         let before = session.room_at(Side::Right);
         let (mut room, most) = (before, Request::<(), ()>::MAX_SIDE);
         let number = DragValue::new(&mut room).range(0..=most).speed(4).suffix(" px").update_while_editing(false);
-        let about = "A multiple of 8. 0 makes as much as usual: half of what the model sees, where the canvas is that large.";
+        let about =
+            "A multiple of 8. 0 makes as much as usual: half of what the model sees, where the canvas is that large.";
         ui.add(number).accessible_name("Room in pixels").on_hover_text(about);
         if room != before {
             out.act(Action::SetRoom((room > 0).then_some(room)));
