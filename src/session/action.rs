@@ -99,6 +99,8 @@ pub enum Action {
     SaveProject(PathBuf),
     /// Write this result to this file, with its settings.
     SaveResult(ResultId, PathBuf),
+    /// These results are seen larger than their thumbnails: have larger pictures of them read, and let go of those of others.
+    SeeLarge(Vec<ResultId>),
     /// Choose a tool.
     SetTool(Tool),
     /// Change the brush.

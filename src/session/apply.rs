@@ -170,6 +170,10 @@ impl Session {
                 self.fetch(id, Purpose::Show);
             }
             Action::HideResult => self.view_document(),
+            Action::SeeLarge(seen) => {
+                self.results.see_large(seen);
+                self.read_large_on();
+            }
             Action::StartFromResult(id) => self.fetch(id, Purpose::StartFrom),
             Action::Upscale(id) => self.fetch(id, Purpose::Upscale),
             Action::Recall(id) => self.fetch(id, Purpose::Recall),
@@ -352,6 +356,13 @@ impl Session {
             self.archive.send(archive::Task::Fetch { result: id, entry, purpose });
         } else {
             self.notices.failed("This result is not there any more: it was deleted");
+        }
+    }
+
+    /// Has the next picture read that is seen larger than its thumbnail, if none is on its way.
+    pub(super) fn read_large_on(&mut self) {
+        if let Some((result, entry)) = self.results.next_large() {
+            self.archive.send(archive::Task::ReadLarge { result, entry });
         }
     }
 
