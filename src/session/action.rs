@@ -32,6 +32,8 @@ pub enum Action {
     SetLive(bool),
     /// Keep what was painted live as a result.
     KeepLive,
+    /// Show the document in place of what was painted live from it, until there is something new; or that again.
+    LookBelowLive,
     /// Draw another seed.
     RollSeed,
     /// Use this model from now on, and load it.
@@ -97,6 +99,8 @@ pub enum Action {
     SaveProject(PathBuf),
     /// Write this result to this file, with its settings.
     SaveResult(ResultId, PathBuf),
+    /// These results are seen larger than their thumbnails: have larger pictures of them read, and let go of those of others.
+    SeeLarge(Vec<ResultId>),
     /// Choose a tool.
     SetTool(Tool),
     /// Change the brush.
@@ -127,6 +131,8 @@ pub enum Action {
     SetPaintsIn(bool),
     /// Whether the mask keeps what changes a layer inside it.
     SetKeepsWithin(bool),
+    /// Make so many pixels of room at a side of the canvas that is expanded; none is half of what the model sees.
+    SetRoom(Option<u32>),
     /// Whether an area that is masked takes the place of what was masked before.
     SetMasksAnew(bool),
     /// Paint nothing into the next pictures while they are drawn.

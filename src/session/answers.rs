@@ -37,6 +37,10 @@ impl Session {
                     item.thumbnail = Some(thumbnail);
                 }
             }
+            Answer::Large { result, picture } => {
+                self.results.take_large(result, picture);
+                self.read_large_on();
+            }
             Answer::Added { result, entry } => match entry {
                 Ok(entry) => {
                     self.results.saved(result, &entry);

@@ -57,6 +57,7 @@ impl Session {
             }
             Action::SetLive(on) => self.set_live(on),
             Action::KeepLive => self.keep_live(),
+            Action::LookBelowLive => self.look_below_live(),
             Action::RollSeed => self.roll_seed(),
             Action::ChooseModel(name) => self.choose_model(&name),
             Action::Reword { negative: false, text } => self.draft.prompt = text,
@@ -124,6 +125,7 @@ impl Session {
                 self.document.keep_within_mask(on);
                 self.dismiss_offers_of(|action| matches!(action, Action::SetKeepsWithin(_)));
             }
+            Action::SetRoom(room) => self.palette.room = room,
             Action::SetMasksAnew(on) => self.palette.masks_anew = on,
             Action::ForgetHints => self.hints.clear(),
             Action::Fill(x, y) => self.fill(x, y),
@@ -168,6 +170,10 @@ impl Session {
                 self.fetch(id, Purpose::Show);
             }
             Action::HideResult => self.view_document(),
+            Action::SeeLarge(seen) => {
+                self.results.see_large(seen);
+                self.read_large_on();
+            }
             Action::StartFromResult(id) => self.fetch(id, Purpose::StartFrom),
             Action::Upscale(id) => self.fetch(id, Purpose::Upscale),
             Action::Recall(id) => self.fetch(id, Purpose::Recall),
@@ -350,6 +356,13 @@ impl Session {
             self.archive.send(archive::Task::Fetch { result: id, entry, purpose });
         } else {
             self.notices.failed("This result is not there any more: it was deleted");
+        }
+    }
+
+    /// Has the next picture read that is seen larger than its thumbnail, if none is on its way.
+    pub(super) fn read_large_on(&mut self) {
+        if let Some((result, entry)) = self.results.next_large() {
+            self.archive.send(archive::Task::ReadLarge { result, entry });
         }
     }
 

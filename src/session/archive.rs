@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 /// How many results are listed at a time.
 pub(super) const PAGE: usize = 60;
+/// The longest side of a picture that is seen larger than its thumbnail, in pixels.
+const LARGE_SIDE: u32 = 512;
 
 /// What a result is fetched for.
 #[derive(Clone, Debug)]
@@ -33,6 +35,8 @@ pub(super) enum Task {
     Add { result: ResultId, painted: Box<Painted>, partial: bool, hashes: FileHashes },
     /// Read a result.
     Fetch { result: ResultId, entry: EntryId, purpose: Purpose },
+    /// Read a picture of a result that is larger than its thumbnail.
+    ReadLarge { result: ResultId, entry: EntryId },
     /// Move a result to the trash.
     Delete { result: ResultId, entry: EntryId },
     /// Bring one back that was moved to the trash.
@@ -64,6 +68,11 @@ pub(super) enum Answer {
     Thumbnail {
         result: ResultId,
         thumbnail: Arc<Picture>,
+    },
+    Large {
+        result: ResultId,
+        /// None if it cannot be read.
+        picture: Option<Arc<Picture>>,
     },
     Added {
         result: ResultId,
@@ -170,6 +179,7 @@ fn refuse(task: Task, why: &str, tell: &dyn Fn(Answer)) {
             tell(Answer::Added { result, entry: Err(why()) });
         }
         Task::Fetch { result, purpose, .. } => tell(Answer::Fetched { result, purpose, fetched: Err(why()) }),
+        Task::ReadLarge { result, .. } => tell(Answer::Large { result, picture: None }),
         Task::Delete { result, .. } => tell(Answer::Deleted { result, deleted: Err(why()) }),
         Task::BringBack(spare) => tell(Answer::BroughtBack { spare, listed: Err(why()) }),
         Task::NextUnseen { .. } => tell(Answer::Unseen(Err(why()))),
@@ -199,6 +209,10 @@ fn carry_out(gallery: &mut Gallery, task: Task, tell: &dyn Fn(Answer)) {
                 Box::new(Fetched { entry, picture, request })
             });
             tell(Answer::Fetched { result, purpose, fetched });
+        }
+        Task::ReadLarge { result, entry } => {
+            let picture = gallery.picture(entry).ok().map(|picture| Arc::new(picture.thumbnail(LARGE_SIDE)));
+            tell(Answer::Large { result, picture });
         }
         Task::Delete { result, entry } => {
             let deleted = gallery.delete_sparing(entry).map_err(Unavailable::from);

@@ -78,6 +78,11 @@ impl Session {
         }
     }
 
+    /// Shows the document in place of what is painted live from it, until there is something new; or that again.
+    pub(super) fn look_below_live(&mut self) {
+        self.live.steps_back = !self.live.steps_back && !matches!(self.live.seen, Seen::Nothing);
+    }
+
     /// Paints anew if something changed, and gives up what has become stale.
     pub(super) fn live_on(&mut self) {
         if !self.live.is_on {

@@ -29,6 +29,8 @@ pub struct PaintBox {
     pub keeps_within: bool,
     /// Whether an area that is masked takes the place of what was masked before.
     pub masks_anew: bool,
+    /// How much room is made at a side of the canvas that is expanded, in pixels; none is half of what the model sees.
+    pub room: Option<u32>,
 }
 
 /// What counts as looking like the pixel that was clicked.
@@ -85,6 +87,7 @@ impl Default for PaintBox {
             paints_in: true,
             keeps_within: true,
             masks_anew: false,
+            room: None,
         }
     }
 }

@@ -1,6 +1,6 @@
 use super::archive::Listed;
 use crate::diffusion::{Painted, Request};
-use crate::gallery::{Entry, EntryId, Spare};
+use crate::gallery::{Entry, EntryId, Gallery, Spare};
 use crate::geom::Extent;
 use crate::metadata::{FileHashes, describe};
 use crate::pixels::Picture;
@@ -50,6 +50,14 @@ pub struct ResultItem {
     pub fit: Option<f32>,
 }
 
+impl ResultItem {
+    /// Whether there is more to see of it than its thumbnail has, where it is seen as large as this, in pixels of the screen.
+    pub fn exceeds_thumbnail(&self, side: f32) -> bool {
+        let has_more = self.extent.width.max(self.extent.height) > Gallery::THUMBNAIL_SIDE;
+        side > Gallery::THUMBNAIL_SIDE as f32 && has_more && !self.missing && matches!(self.kept, Kept::InGallery(_))
+    }
+}
+
 /// Results that were put together by what they show.
 #[derive(Clone, Debug)]
 pub struct Gathered {
@@ -94,6 +102,12 @@ pub struct Results {
     unsaved: HashMap<ResultId, Unsaved>,
     /// What was shown or made lately, oldest first.
     recent: VecDeque<(ResultId, Arc<Finished>)>,
+    /// Those that are seen larger than their thumbnails.
+    seen_large: Vec<ResultId>,
+    /// Larger pictures of those, as far as they were read; none where that could not be done.
+    large: HashMap<ResultId, Option<Arc<Picture>>>,
+    /// The one of which a larger picture is being read.
+    reads_large: Option<ResultId>,
     /// On their way to the trash.
     pub(super) leaving: HashSet<ResultId>,
     /// Those that were moved to the trash, for as long as it is offered to bring them back; the newest last.
@@ -158,6 +172,42 @@ impl Results {
             let prompt = item.prompt.to_lowercase();
             words.iter().all(|word| prompt.contains(word))
         })
+    }
+
+    /// Those that are seen larger than their thumbnails.
+    pub fn seen_large(&self) -> &[ResultId] {
+        &self.seen_large
+    }
+
+    /// A larger picture of a result than its thumbnail, where it is seen so large, once it was read.
+    pub fn large(&self, id: ResultId) -> Option<&Arc<Picture>> {
+        self.large.get(&id)?.as_ref()
+    }
+
+    pub(super) fn see_large(&mut self, seen: Vec<ResultId>) {
+        self.large.retain(|id, _| seen.contains(id));
+        self.seen_large = seen;
+    }
+
+    /// What is to be read next, which is on its way then: one at a time, so that what is scrolled past is not read.
+    pub(super) fn next_large(&mut self) -> Option<(ResultId, EntryId)> {
+        if self.reads_large.is_some() {
+            return None;
+        }
+        let mut unread = self.seen_large.iter().filter(|id| !self.large.contains_key(*id));
+        let next = unread.find_map(|id| Some((*id, self.places.get(id)?.entry)));
+        self.reads_large = next.map(|(id, _)| id);
+        next
+    }
+
+    /// A larger picture was read, if it could be; it is held if it is still seen.
+    pub(super) fn take_large(&mut self, id: ResultId, picture: Option<Arc<Picture>>) {
+        if self.reads_large == Some(id) {
+            self.reads_large = None;
+        }
+        if self.seen_large.contains(&id) {
+            self.large.insert(id, picture);
+        }
     }
 
     /// What is looked at after this one is gone: the next older one that stays, else the next newer.

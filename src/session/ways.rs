@@ -134,17 +134,23 @@ impl Session {
         ways
     }
 
+    /// How much room is made at a side, in pixels: as much as was chosen, in the model's steps.
+    pub fn room_at(&self, side: Side) -> u32 {
+        let (canvas, native) = (self.document.extent(), self.native_extent());
+        let (along, most) =
+            if side.is_across() { (canvas.width, native.width) } else { (canvas.height, native.height) };
+        // Half of what the model sees is what was there.
+        let room = self.palette.room.unwrap_or(along.min(most) / 2);
+        Extent::new(room, 8).rounded_to(8).width
+    }
+
     /// Makes room where the way needs it. Returns whether it can be painted.
     pub(super) fn prepared_for(&mut self, way: Way) -> bool {
         let Way::Expand(side) = way else { return true };
         if !self.adopt_shown_result() {
             return false;
         }
-        let (canvas, native) = (self.document.extent(), self.native_extent());
-        let (along, most) =
-            if side.is_across() { (canvas.width, native.width) } else { (canvas.height, native.height) };
-        // Half of what the model sees is what was there.
-        let room = Extent::new(along.min(most) / 2, 8).rounded_to(8).width;
+        let (canvas, room) = (self.document.extent(), self.room_at(side));
         let revision = self.document.revision();
         self.edit(Edit::Expand { side, room });
         if self.document.revision() == revision {

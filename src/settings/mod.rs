@@ -40,6 +40,8 @@ pub struct Settings {
     pub theme: Theme,
     /// How large the interface is, in per cent of its usual size.
     pub interface_percent: u32,
+    /// The side of the pictures in the gallery, in points.
+    pub gallery_side: u32,
     /// Folders to look for models in, besides the program's own.
     pub model_folders: Vec<PathBuf>,
     /// Where results go; none is the program's own data folder.
@@ -70,6 +72,8 @@ pub struct Settings {
 pub enum Setting {
     /// See [`Settings::interface_percent`].
     InterfacePercent(u32),
+    /// See [`Settings::gallery_side`].
+    GallerySide(u32),
     /// See [`Settings::model_folders`].
     ModelFolders(Vec<PathBuf>),
     /// See [`Settings::gallery_folder`].
@@ -108,6 +112,7 @@ impl Default for Settings {
             version: Self::VERSION,
             theme: Theme::default(),
             interface_percent: 100,
+            gallery_side: 148,
             model_folders: Vec::new(),
             gallery_folder: None,
             threads: None,
@@ -129,10 +134,14 @@ impl Settings {
     /// The sizes that the interface can have.
     pub const INTERFACE_PERCENT: RangeInclusive<u32> = 75..=200;
 
-    const KEYS: [&str; 12] = [
+    /// The sides that pictures can have in the gallery.
+    pub const GALLERY_SIDE: RangeInclusive<u32> = 96..=384;
+
+    const KEYS: [&str; 13] = [
         "version",
         "theme",
         "interface_percent",
+        "gallery_side",
         "model_folders",
         "gallery_folder",
         "threads",
@@ -173,6 +182,10 @@ impl Settings {
             Setting::InterfacePercent(percent) => {
                 self.interface_percent = within_sizes(percent);
                 "interface_percent"
+            }
+            Setting::GallerySide(side) => {
+                self.gallery_side = within_sides(side);
+                "gallery_side"
             }
             Setting::ModelFolders(folders) => {
                 self.model_folders = folders;
@@ -286,6 +299,7 @@ impl Settings {
         settings.unknown = unknown;
         settings.threads = settings.threads.filter(|&threads| threads > 0);
         settings.interface_percent = within_sizes(settings.interface_percent);
+        settings.gallery_side = within_sides(settings.gallery_side);
         Ok((settings, bad))
     }
 
@@ -349,6 +363,11 @@ fn within_sizes(percent: u32) -> u32 {
     percent.clamp(*Settings::INTERFACE_PERCENT.start(), *Settings::INTERFACE_PERCENT.end())
 }
 
+/// The side of pictures in the gallery that is nearest to this one.
+fn within_sides(side: u32) -> u32 {
+    side.clamp(*Settings::GALLERY_SIDE.start(), *Settings::GALLERY_SIDE.end())
+}
+
 /// The line, from 1, on which a key of the file, or of a table in it, is given its value.
 fn line_of_key(text: &str, table: Option<&str>, key: &str) -> Option<usize> {
     let file = DeTable::parse(text).ok()?;
@@ -401,6 +420,7 @@ mod tests {
         Settings {
             theme: Theme::Dark,
             interface_percent: 125,
+            gallery_side: 240,
             model_folders: vec!["/a/models".into(), "/b".into()],
             gallery_folder: Some("/pictures".into()),
             threads: Some(3),
@@ -523,6 +543,7 @@ mod tests {
     fn what_is_set_in_the_window_takes_the_place_of_what_could_not_be_used_also_where_it_is_the_default() {
         let bad = [
             ("interface_percent", "\"large\""),
+            ("gallery_side", "\"small\""),
             ("model_folders", "\"/data\""),
             ("gallery_folder", "4"),
             ("threads", "\"2\""),
@@ -538,6 +559,7 @@ mod tests {
         assert!(bad.iter().all(|(key, _)| notice.contains(key)), "{notice}");
         for setting in [
             Setting::InterfacePercent(100),
+            Setting::GallerySide(148),
             Setting::ModelFolders(Vec::new()),
             Setting::GalleryFolder(None),
             Setting::Threads(None),
@@ -564,6 +586,17 @@ mod tests {
             assert_eq!(settings.interface_percent, 100);
             settings.set(Setting::InterfacePercent(written));
             assert_eq!(settings.interface_percent, used);
+        }
+    }
+
+    #[test]
+    fn pictures_in_the_gallery_are_never_too_small_or_too_large_to_be_seen() {
+        for (written, used) in [(0, 96), (200, 200), (5000, 384)] {
+            let (_dir, path) = settings_file(format!("gallery_side = {written}\n").as_bytes());
+            let (mut settings, notice) = Settings::load(&path);
+            assert_eq!((settings.gallery_side, notice), (used, None));
+            settings.set(Setting::GallerySide(written));
+            assert_eq!(settings.gallery_side, used);
         }
     }
 

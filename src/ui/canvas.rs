@@ -50,7 +50,7 @@ pub fn canvas_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, covered: 
     let scene = Scene { placement, ..scene };
     // The canvas lies under what the tools draw, and is known after they worked.
     let under_tools = ui.painter().add(egui::Shape::Noop);
-    let is_comparing = compare(ui, &response, &scene, view);
+    let is_comparing = compare(ui, &response, &scene, view, out);
     // A mask that goes along with what is moved is seen again where that is put down.
     let is_moved = view.moving.is_some() && within_mask(session);
     let painted = if is_comparing { None } else { paint_with_pointer(ui, &response, &scene, view, out) };
@@ -265,7 +265,7 @@ fn uniforms(
     let canvas = placement.canvas_in_ui;
     let what = match shown {
         Shown::Empty(_) => 0.0,
-        Shown::Result(..) | Shown::Part { .. } if split.is_some() => 5.0,
+        Shown::Result(..) | Shown::Part { .. } | Shown::Live { .. } if split.is_some() => 5.0,
         Shown::Document(_) | Shown::Result(..) | Shown::Part { .. } | Shown::Live { .. } => 1.0,
         Shown::Preview { over: None, .. } => 2.0,
         Shown::Preview { over: Some(_), mask: Some(_), .. } => 4.0,

@@ -1,11 +1,11 @@
 //! Before and after, over the canvas: what was there at the left of a line that is dragged, the shown result at its right; or, by a tap
-//! of Space, what was there alone, and back.
+//! of Space, what was there alone, and back. Where one paints live, what was there is the document, and what was painted from it the result.
 
 use super::canvas::Scene;
-use super::state::ViewState;
+use super::state::{Outbox, ViewState};
 use crate::geom::Point;
 use crate::paint::Tiles;
-use crate::session::{ResultId, Session, Shown};
+use crate::session::{Action, ResultId, Session, Shown};
 use egui::{Color32, CursorIcon, Event, Key, Response, Stroke, Ui, pos2, vec2};
 
 /// How a result is held against what was there.
@@ -20,27 +20,36 @@ pub enum Compare {
 /// A press of Space that is shorter is a tap, in seconds.
 const TAP_SECS: f64 = 0.3;
 
-/// What was there before the shown result: none where that is no part of it, nor as large as it.
+/// What was there before the shown result, or before what is shown was painted live: none where that is no part of it, nor as large as it.
 pub(super) fn before(session: &Session) -> Option<&Tiles> {
-    let has_result = session.canvas().result().is_some() && session.document.has_picture();
+    let is_after = session.canvas().result().is_some() || matches!(session.canvas(), Shown::Live { .. });
     let flat = session.document.last_flat();
-    (has_result && flat.extent() == session.canvas().extent()).then_some(&**flat)
+    (is_after && session.document.has_picture() && flat.extent() == session.canvas().extent()).then_some(&**flat)
 }
 
 /// Takes the line along while the pointer is down, and ends a comparison of what is not shown any more. Returns whether there is one,
 /// which has the pointer then.
-pub(super) fn compare(ui: &Ui, response: &Response, scene: &Scene, view: &mut ViewState) -> bool {
-    if before(scene.session).is_none() {
+pub(super) fn compare(ui: &Ui, response: &Response, scene: &Scene, view: &mut ViewState, out: &mut Outbox) -> bool {
+    let shown = scene.shown.result();
+    let (has_before, is_live) = (before(scene.session).is_some(), scene.session.is_live() && shown.is_none());
+    if !has_before {
         view.compare = None;
+    }
+    if !has_before && !is_live {
         view.space_since = None;
         return false;
     }
-    let shown = scene.shown.result();
-    if let (true, Some(result)) = (tapped(ui, view), shown) {
-        view.compare = match view.compare {
-            Some(Compare::Before(_)) => None,
-            _ => Some(Compare::Before(result)),
-        };
+    if tapped(ui, view) {
+        match shown {
+            Some(result) => {
+                view.compare = match view.compare {
+                    Some(Compare::Before(_)) => None,
+                    _ => Some(Compare::Before(result)),
+                };
+            }
+            // The document itself, to be worked on at once.
+            None => out.act(Action::LookBelowLive),
+        }
     }
     if matches!(view.compare, Some(Compare::Before(result)) if Some(result) != shown) {
         view.compare = None;

@@ -120,8 +120,9 @@ pub(super) fn result_ui(
     if ui.is_rect_visible(rect) {
         let palette = Palette::of(ui);
         frame(ui, rect, palette.button);
-        if let Some(thumbnail) = &item.thumbnail {
-            let texture = view.thumbnails.get(ui.ctx(), thumbnail);
+        let large = session.results.large(item.id).filter(|_| side > SIDE);
+        if let Some(picture) = large.or(item.thumbnail.as_ref()) {
+            let texture = view.thumbnails.get(ui.ctx(), picture);
             let inside = fitted(rect.shrink(2.0), item.extent.width, item.extent.height);
             let image = egui::Image::new((texture.id(), inside.size())).corner_radius(CornerRadius::same(4));
             image.paint_at(ui, inside);

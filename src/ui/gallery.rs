@@ -6,9 +6,13 @@ use super::state::{Outbox, ViewState};
 use super::theme::{Palette, space};
 use super::widgets::{Look, icon_button, painted_text, sized_icon_button};
 use crate::session::{Action, By, Gathered, ResultItem, Session};
-use egui::{Align, Align2, Color32, Layout, Margin, Rect, RichText, ScrollArea, TextEdit, Ui, UiBuilder, vec2};
+use crate::settings::{Setting, Settings};
+use egui::{Align, Align2, Color32, Layout, Margin, Rect, RichText, ScrollArea, Slider, TextEdit, Ui, UiBuilder, vec2};
 
-const SIDE: f32 = 148.0;
+/// The width of the slider for the size of the pictures, in points.
+const SLIDER: f32 = 110.0;
+/// Kept free beside it for the button that closes the gallery, in points.
+const BESIDE_SLIDER: f32 = 60.0;
 
 /// The id of the search field, so that opening the gallery can focus it.
 pub(super) fn search_id() -> egui::Id {
@@ -23,13 +27,24 @@ pub(super) fn end_search_with_the_gallery(session: &Session, view: &mut ViewStat
     }
 }
 
+/// Tells the session of which results more is to be seen than their thumbnails have, where that has changed.
+pub(super) fn see_large(session: &Session, view: &mut ViewState, out: &mut Outbox) {
+    let seen = std::mem::take(&mut view.seen_large);
+    if seen != session.results.seen_large() {
+        out.act(Action::SeeLarge(seen));
+    }
+}
+
 /// The gallery.
 pub(super) fn gallery_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, out: &mut Outbox) {
     egui::Frame::new().inner_margin(Margin::symmetric(20, 16)).show(ui, |ui| {
+        let place = ui.max_rect();
         ui.horizontal(|ui| {
             ui.heading("Gallery");
             ui.add_space(12.0);
             search_ui(ui, session, view, out);
+            ui.add_space(12.0);
+            side_ui(ui, place, session, view, out);
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 if icon_button(ui, Icon::Close, "Close the gallery", "Back to the canvas  (Esc)", Look::Plain).clicked()
                 {
@@ -55,6 +70,38 @@ pub(super) fn gallery_ui(ui: &mut Ui, session: &Session, view: &mut ViewState, o
             view.gallery_open = false;
         }
     });
+}
+
+/// How large the pictures are, by a slider, where there is room for it, and by the wheel with Ctrl in all of the gallery's `place`. It is
+/// kept when it does not change any more.
+fn side_ui(ui: &mut Ui, place: Rect, session: &Session, view: &mut ViewState, out: &mut Outbox) {
+    let (least, most) = (*Settings::GALLERY_SIDE.start() as f32, *Settings::GALLERY_SIDE.end() as f32);
+    let mut side = side(session, view);
+    let mut changes = false;
+    if ui.available_width() >= SLIDER + BESIDE_SLIDER {
+        ui.spacing_mut().slider_width = SLIDER;
+        let slider = ui.add(Slider::new(&mut side, least..=most).show_value(false));
+        let slider = slider.accessible_name("Size of the pictures");
+        changes = slider.dragged();
+        slider.on_hover_text("How large the pictures are  (Ctrl + wheel)");
+    }
+    let zoom = if ui.rect_contains_pointer(place) { ui.input(egui::InputState::zoom_delta) } else { 1.0 };
+    if (zoom - 1.0).abs() > 1e-6 {
+        side = (side * zoom).clamp(least, most);
+        changes = true;
+        ui.ctx().request_repaint();
+    }
+    let whole = side.round() as u32;
+    let is_kept = whole == session.settings.gallery_side;
+    view.gallery_side = (changes || !is_kept).then_some(side);
+    if !changes && !is_kept {
+        out.act(Action::Set(Setting::GallerySide(whole)));
+    }
+}
+
+/// The side of the pictures now, in points.
+fn side(session: &Session, view: &ViewState) -> f32 {
+    view.gallery_side.unwrap_or(session.settings.gallery_side as f32)
 }
 
 /// What the search found by its words; without a search, everything.
@@ -125,10 +172,15 @@ fn grid_ui<'a>(
     view: &mut ViewState,
     out: &mut Outbox,
 ) {
+    let side = side(session, view).round();
+    let side_in_pixels = side * ui.ctx().pixels_per_point();
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing = vec2(10.0, 10.0);
         for (item, nearness) in items {
-            let response = result_ui(ui, item, SIDE, session, view, out);
+            let response = result_ui(ui, item, side, session, view, out);
+            if item.exceeds_thumbnail(side_in_pixels) && ui.is_rect_visible(response.rect) {
+                view.seen_large.push(item.id);
+            }
             if let Some(nearness) = nearness {
                 let chip = Rect::from_min_size(response.rect.right_bottom() - vec2(45.0, 21.0), vec2(40.0, 16.0));
                 ui.painter().rect_filled(chip, 4.0, Color32::from_black_alpha(170));

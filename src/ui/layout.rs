@@ -80,6 +80,7 @@ pub fn window_ui(ui: &mut Ui, session: &mut Session, view: &mut ViewState, devic
     get_models::get_models_window(&ctx, session, view, &mut out);
     settings_window::settings_window(&ctx, session, view, &mut out);
     gallery::end_search_with_the_gallery(session, view, &mut out);
+    gallery::see_large(session, view, &mut out);
     layers_panel::end_name_with_its_field(&ctx, &session.document, view, &mut out);
     view.prompt_first &= !takes_tool(&out.actions[by_keys..]);
     view.thumbnails.end_frame();

@@ -227,6 +227,10 @@ pub struct ViewState {
     pub wants_selection: Option<(egui::Id, Range<usize>)>,
     /// What stands in the gallery's search field.
     pub search: String,
+    /// The side of the pictures in the gallery while it is being changed, in points.
+    pub gallery_side: Option<f32>,
+    /// The results in sight in the gallery of which there is more to see than their thumbnails have.
+    pub seen_large: Vec<ResultId>,
     /// The result that the filmstrip last scrolled to.
     pub scrolled_to: Option<ResultId>,
     /// The extent that was shown last: a picture of another size is fitted anew.

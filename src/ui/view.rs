@@ -60,11 +60,11 @@ impl CanvasView {
     }
 }
 
-/// The largest scale at which all is seen; a whole number when it magnifies, so that all texels are squares of one size.
+/// The largest scale at which all is seen; a whole number from four times on, where texels are seen as squares and are to be of one size.
 fn fitting_scale(room: Vec2, size: Vec2, pixels_per_point: f32) -> f32 {
     let free = (room - Vec2::splat(2.0 * MARGIN * pixels_per_point)).max(Vec2::splat(16.0));
     let scale = (free.x / size.x).min(free.y / size.y);
-    let scale = if scale >= 2.0 { scale.floor() } else { scale };
+    let scale = if scale >= 4.0 { scale.floor() } else { scale };
     scale.clamp(SCALES.0, 16.0)
 }
 
@@ -162,6 +162,12 @@ mod tests {
         let placement = CanvasView::Fit.placement(canvas(), 1.0, Extent::new(128, 128), false);
         assert!((placement.scale - 4.0).abs() < f32::EPSILON);
         assert_eq!(placement.picture_in_ui().center(), canvas().center());
+    }
+
+    #[test]
+    fn a_picture_that_is_magnified_a_little_fills_the_room() {
+        let placement = CanvasView::Fit.placement(canvas(), 1.0, Extent::new(240, 200));
+        assert!((placement.scale - 2.6).abs() < 1e-6);
     }
 
     #[test]

@@ -5,8 +5,13 @@ use super::shortcuts::Shortcut;
 use super::state::Outbox;
 use super::theme::{Palette, space};
 use super::widgets::{Look, primary_button_of, sized_icon_button};
+use crate::diffusion::Request;
+use crate::paint::Side;
 use crate::session::{Action, Session, Way};
-use egui::{Align2, Area, Button, Frame, Id, Margin, Order, Rect, Stroke, Ui, vec2};
+use egui::{
+    Align2, Area, Button, DragValue, Frame, Id, Margin, Order, Popup, PopupCloseBehavior, Rect, RichText, Stroke, Ui,
+    vec2,
+};
 
 /// The bar, at the bottom of the canvas, in a layer of its own. It is so low that it does not reach up to a picture that is fitted.
 pub(super) fn way_bar(ui: &Ui, canvas: Rect, session: &Session, out: &mut Outbox) {
@@ -38,7 +43,9 @@ pub(super) fn way_bar(ui: &Ui, canvas: Rect, session: &Session, out: &mut Outbox
                 let size = vec2(26.0, space::FIELD);
                 let more =
                     sized_icon_button(ui, Icon::Up, "Other ways to paint", "Other ways to paint", Look::Plain, size);
-                egui::Popup::menu(&more).show(|ui| menu(ui, session, out));
+                // The number in it is clicked, too.
+                let popup = Popup::menu(&more).close_behavior(PopupCloseBehavior::CloseOnClickOutside);
+                popup.show(|ui| menu(ui, session, out));
             });
         });
     });
@@ -59,12 +66,33 @@ fn menu(ui: &mut Ui, session: &Session, out: &mut Outbox) {
         let expands = matches!(way, Way::Expand(_));
         if expands && !was_expanding && way != Way::Generate {
             ui.separator();
+            room_ui(ui, session, out);
         }
         was_expanding = expands;
-        let button = Button::new(text(way, session)).min_size(vec2(170.0, 0.0));
-        if ui.add(button).on_hover_text(way.about()).clicked() {
+        let text = text(way, session);
+        let mut button = Button::new(text.as_str()).min_size(vec2(190.0, 0.0));
+        if let Way::Expand(side) = way {
+            button = button.shortcut_text(format!("{} px", session.room_at(side)));
+        }
+        if ui.add(button).accessible_name(&text).on_hover_text(way.about()).clicked() {
             out.act(Action::PaintAs(way));
             ui.close();
         }
     }
+}
+
+/// How much room is made.
+fn room_ui(ui: &mut Ui, session: &Session, out: &mut Outbox) {
+    ui.horizontal(|ui| {
+        ui.label(RichText::new("Room at a side").color(Palette::of(ui).text_weak));
+        let before = session.room_at(Side::Right);
+        let (mut room, most) = (before, Request::<(), ()>::MAX_SIDE);
+        let number = DragValue::new(&mut room).range(0..=most).speed(4).suffix(" px").update_while_editing(false);
+        let about =
+            "A multiple of 8. 0 makes as much as usual: half of what the model sees, where the canvas is that large.";
+        ui.add(number).accessible_name("Room in pixels").on_hover_text(about);
+        if room != before {
+            out.act(Action::SetRoom((room > 0).then_some(room)));
+        }
+    });
 }

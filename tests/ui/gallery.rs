@@ -139,3 +139,37 @@ fn letters_in_the_gallery_are_for_its_search_and_never_for_the_canvas_behind_it(
     window.press(Modifiers::NONE, Key::E);
     assert_eq!(window.session().tool, Tool::Eraser);
 }
+
+#[test]
+fn the_pictures_of_the_gallery_are_made_larger_by_the_wheel_and_are_sharp_then() {
+    let mut window = window();
+    window.harness.state_mut().session.draft.extent = Extent::new(256, 256);
+    window.write_prompt("a red apple");
+    window.press(Modifiers::COMMAND, Key::Enter);
+    let job = window.job();
+    window.finish(&job);
+    window.wait("it to be saved", |session| {
+        matches!(session.results.items[0].kept, sfumato::session::Kept::InGallery(_))
+    });
+    let id = window.session().results.items[0].id;
+    window.click("Gallery");
+    let width = |window: &Window| {
+        let shown = window.harness.query_all_by_label("Result: a red apple").map(|node| node.rect().width());
+        shown.fold(0.0, f32::max)
+    };
+    assert!((width(&window) - 148.0).abs() < 0.5);
+    assert!(window.session().results.seen_large().is_empty(), "its thumbnail does");
+    window.harness.get_by_label("Size of the pictures");
+    let middle = window.harness.ctx.content_rect().center();
+    window.harness.hover_at(middle);
+    window.harness.event(egui::Event::Zoom(2.0));
+    window.harness.run_ok();
+    assert!((width(&window) - 296.0).abs() < 0.5);
+    assert_eq!(window.session().settings.gallery_side, 296, "it is kept");
+    window.wait("the whole picture", |session| session.results.large(id).is_some());
+    assert_eq!(window.session().results.large(id).unwrap().extent(), Extent::new(256, 256));
+    window.harness.event(egui::Event::Zoom(0.1));
+    window.harness.run_ok();
+    assert_eq!(window.session().settings.gallery_side, 96);
+    assert!(window.session().results.large(id).is_none(), "its thumbnail does again");
+}

@@ -57,6 +57,24 @@ fn the_button_by_the_canvas_says_what_it_will_do_and_its_menu_has_other_ways() {
 }
 
 #[test]
+fn how_much_room_is_made_at_a_side_is_written_in_the_menu_of_ways() {
+    let mut window = window();
+    window.drop_picture(Extent::new(128, 96));
+    window.click("Other ways to paint");
+    let field = "Room in pixels";
+    window.harness.get_by_label(field).focus();
+    window.harness.run_ok();
+    window.press(Modifiers::COMMAND, Key::A);
+    window.harness.get_by_label(field).type_text("40");
+    window.harness.run_ok();
+    window.press(Modifiers::NONE, Key::Enter);
+    assert_eq!(window.session().palette.room, Some(40));
+    window.click("Expand upwards");
+    assert_eq!(window.session().document.extent(), Extent::new(128, 136));
+    assert!(window.harness.query_by_label(field).is_none(), "the menu is closed");
+}
+
+#[test]
 fn only_the_mask_is_painted_up_close_where_that_is_chosen() {
     let mut window = window();
     window.drop_picture(Extent::new(128, 96));

@@ -117,3 +117,33 @@ fn the_button_that_compares_is_pressed_while_it_does() {
     window.press(Modifiers::NONE, Key::Y);
     assert!(!is_pressed(&window), "the key takes it back");
 }
+
+#[test]
+fn in_live_a_tap_of_space_shows_the_drawing_and_a_line_holds_it_against_what_was_painted() {
+    let mut window = window();
+    let path = window.home.path().join("grey.png");
+    Picture::filled(EXTENT, [90, 90, 90, 255]).write_png(&path, &[]).unwrap();
+    window.apply(Action::OpenPicture(path));
+    window.wait("the picture", |session| session.document.has_picture());
+    window.apply(Action::SetLive(true));
+    let job = window.job();
+    let blue = Arc::new(Picture::filled(job.request.picture_extent(), [20, 30, 200, 255]));
+    window.tell(Event::JobEnded { id: job.id, outcome: Outcome::Finished(painted(&blue, &job.request, 4)) });
+    assert!(matches!(window.session().canvas(), Shown::Live { .. }));
+    window.harness.remove_cursor();
+    if let Some(id) = window.harness.ctx.memory(egui::Memory::focused) {
+        window.harness.ctx.memory_mut(|m| m.surrender_focus(id));
+    }
+    let sides = |window: &mut Window| [[-60.0, 50.0], [60.0, 50.0]].map(|at| seen(window, at));
+    let (drawing, live) = ([90, 90, 90], [20, 30, 200]);
+    assert_eq!(sides(&mut window), [live, live]);
+    window.press(Modifiers::NONE, Key::Space);
+    assert!(matches!(window.session().canvas(), Shown::Document(_)));
+    assert_eq!(sides(&mut window), [drawing, drawing]);
+    window.press(Modifiers::NONE, Key::Space);
+    assert_eq!(sides(&mut window), [live, live]);
+    window.press(Modifiers::NONE, Key::Y);
+    assert_eq!(sides(&mut window), [drawing, live]);
+    window.press(Modifiers::NONE, Key::Y);
+    assert_eq!(sides(&mut window), [live, live]);
+}

@@ -15,6 +15,7 @@ fn each_setting_is_kept_at_once() {
     let mut stage = stage(home.path());
     for setting in [
         Setting::InterfacePercent(150),
+        Setting::GallerySide(240),
         Setting::GalleryFolder(Some(home.path().join("pictures"))),
         Setting::Threads(Some(3)),
         Setting::Clip(Some("ViT-L-14".into())),

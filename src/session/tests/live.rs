@@ -91,6 +91,30 @@ fn what_was_painted_live_is_kept_on_demand_and_the_queue_goes_first() {
 }
 
 #[test]
+fn the_drawing_under_what_is_painted_live_is_looked_at_until_there_is_something_new() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = live_stage(home.path());
+    let sees_drawing = |stage: &Stage| matches!(stage.session.canvas(), Shown::Document(_));
+    stage.apply(Action::SetLive(true));
+    let first = stage.job();
+    stage.apply(Action::LookBelowLive);
+    stage.step(&first, 0);
+    assert!(!sees_drawing(&stage), "there was nothing over it to take away");
+    stage.apply(Action::LookBelowLive);
+    assert!(sees_drawing(&stage));
+    stage.step(&first, 1);
+    stage.end(&first, Outcome::Finished(live_painted(&first, 7)));
+    assert!(sees_drawing(&stage), "nothing of the same run comes over it");
+    stage.apply(Action::LookBelowLive);
+    assert!(matches!(stage.session.canvas(), Shown::Live { .. }));
+    stage.apply(Action::LookBelowLive);
+    paint_a_stroke(&mut stage);
+    let second = stage.job();
+    stage.end(&second, Outcome::Finished(live_painted(&second, 9)));
+    assert_eq!(stage.shown_grey(), Some(9));
+}
+
+#[test]
 fn live_painting_ends_with_a_word_where_it_fails() {
     let home = tempfile::tempdir().unwrap();
     let mut stage = live_stage(home.path());

@@ -40,6 +40,23 @@ fn results_are_listed_newest_first_again_after_a_restart() {
 }
 
 #[test]
+fn larger_pictures_are_read_of_those_that_are_seen_large_and_let_go_with_them() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = stage(home.path());
+    let [gone, first, second] = [10, 20, 30].map(|grey| stage.paint(grey));
+    stage.apply(Action::Reveal(gone));
+    let wishes = stage.session.take_wishes();
+    let [Wish::Reveal(path)] = wishes.as_slice() else { panic!("{wishes:?}") };
+    std::fs::remove_file(path).unwrap();
+    let grey = |session: &Session, id| session.results.large(id).map(|picture| picture.rgba()[0]);
+    stage.apply(Action::SeeLarge(vec![gone, first, second]));
+    stage.until(|s| grey(s, second).is_some());
+    assert_eq!([gone, first, second].map(|id| grey(&stage.session, id)), [None, Some(20), Some(30)]);
+    stage.apply(Action::SeeLarge(vec![second]));
+    assert_eq!((grey(&stage.session, first), grey(&stage.session, second)), (None, Some(30)));
+}
+
+#[test]
 fn more_results_than_a_page_come_page_by_page_and_a_search_narrows_them() {
     let home = tempfile::tempdir().unwrap();
     let mut stage = stage(home.path());

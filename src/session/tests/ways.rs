@@ -143,6 +143,18 @@ fn a_canvas_is_expanded_and_what_is_new_is_painted() {
     assert_eq!(stage.session.document.extent(), Extent::new(64, 48));
 }
 
+#[test]
+fn a_canvas_is_expanded_by_as_much_as_was_chosen_in_steps_of_the_model() {
+    let home = tempfile::tempdir().unwrap();
+    let mut stage = over_grey(home.path());
+    stage.apply(Action::SetRoom(Some(20)));
+    asked(&mut stage, Action::PaintAs(Way::Expand(Side::Left)));
+    assert_eq!(stage.session.document.extent(), Extent::new(88, 48));
+    stage.apply(Action::SetRoom(None));
+    asked(&mut stage, Action::PaintAs(Way::Expand(Side::Bottom)));
+    assert_eq!(stage.session.document.extent(), Extent::new(88, 56));
+}
+
 /// Room at the left, and a result that fills it.
 fn expanded(stage: &mut Stage) -> ResultId {
     stage.apply(Action::PaintAs(Way::Expand(Side::Left)));

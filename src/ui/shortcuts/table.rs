@@ -127,7 +127,7 @@ table! {
         CopySeed, "Copy its seed", "", None, OutsideText, [];
         RevealResult, "Show the file", "Opens the file manager where the picture lies.", Some(Icon::Folder), OutsideText, [];
         DeleteResult, "Move to the trash", "For a while it can be brought back. Where no result is looked at, the key clears what is masked of the active layer.", Some(Icon::Trash), Unfocused, [PLAIN Delete];
-        Compare, "Before and after", "A line over the canvas: what was there at its left, this picture at its right. A tap of Space shows what was there, and this again.", None, OutsideText, [PLAIN Y];
+        Compare, "Before and after", "A line over the canvas: what was there at its left, this picture at its right. A tap of Space shows what was there, and this again. So it is with what is painted live.", None, OutsideText, [PLAIN Y];
         HideResult, "Back to the document", "Shows the picture that is being worked on.", None, OutsideText, [SHIFT D];
     }
     File {
