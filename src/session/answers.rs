@@ -72,14 +72,7 @@ impl Session {
             Answer::Deleted { result, deleted } => match deleted {
                 Ok((deleted, spare)) => {
                     self.forget_result(result);
-                    let said = match deleted {
-                        Deleted::ToTrash => "Moved to the trash".to_owned(),
-                        Deleted::MovedTo(path) => {
-                            format!("There is no trash here; the picture was moved to {}", path.display())
-                        }
-                        Deleted::WasMissing => return,
-                    };
-                    self.tell_of_deleted(said, spare.map(|spare| *spare));
+                    self.tell_of_deleted(&deleted, spare.map(|spare| *spare));
                 }
                 Err(why) => {
                     self.results.leaving.remove(&result);
@@ -101,7 +94,12 @@ impl Session {
     }
 
     /// Says that a result was deleted, and offers to bring it back, with those that were just before it.
-    fn tell_of_deleted(&mut self, said: String, spare: Option<Spare>) {
+    fn tell_of_deleted(&mut self, deleted: &Deleted, spare: Option<Spare>) {
+        let said = match deleted {
+            Deleted::ToTrash => "Moved to the trash".to_owned(),
+            Deleted::MovedTo(path) => format!("There is no trash here; the picture was moved to {}", path.display()),
+            Deleted::WasMissing => return,
+        };
         let Some(spare) = spare else {
             self.notices.info(said);
             return;

@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_picture_that_is_magnified_a_little_fills_the_room() {
-        let placement = CanvasView::Fit.placement(canvas(), 1.0, Extent::new(240, 200));
+        let placement = CanvasView::Fit.placement(canvas(), 1.0, Extent::new(240, 200), false);
         assert!((placement.scale - 2.6).abs() < 1e-6);
     }
 
