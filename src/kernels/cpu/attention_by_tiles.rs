@@ -171,7 +171,7 @@ impl<X: Number> Task<'_, X> {
                     let left = Rows { lines: query, starts, steps: &steps[..tiles] };
                     match self.tiling.parts {
                         Parts::One => kind.multiply(left, right, scores, false),
-                        Parts::Two => kind.multiply_split(left, tiles * ROWS, right, scores, false),
+                        Parts::Two => kind.multiply_split(left, tiles * ROWS, right, scores, false, &[]),
                     }
                 }
                 dispatch(Weigh {
@@ -191,7 +191,7 @@ impl<X: Number> Task<'_, X> {
                     let left = Rows { lines: weights, starts, steps: &steps[..of_block] };
                     match self.tiling.parts {
                         Parts::One => kind.multiply(left, right, sums, true),
-                        Parts::Two => kind.multiply_split(left, panels * ROWS, right, sums, true),
+                        Parts::Two => kind.multiply_split(left, panels * ROWS, right, sums, true, &[]),
                     }
                 }
             }

@@ -8,7 +8,7 @@ use super::gemm::{Epilogue, WORTH_A_THREAD};
 use super::rounding::{Number, lay_row, lay_row_split};
 use super::shared::{Shared, each, fetch, threads, with_scratch};
 use super::tiled::{Tiled, TiledGated};
-use super::tiles::{AT_ONCE, Line, PANEL, Parts, Products, Rows, SIDE, STEP, Sums, Tiling};
+use super::tiles::{AHEAD, AT_ONCE, Line, PANEL, Parts, Products, Rows, SIDE, STEP, Sums, Tiling};
 use super::vector::{dispatch, gelu, take};
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
@@ -202,6 +202,7 @@ fn multiply_block<X: Number>(
                 for first in (0..steps.len()).step_by(at_once) {
                     let range = first..(first + at_once).min(steps.len());
                     let (steps_of, last) = (&steps[range.clone()], range.end == steps.len());
+                    let ahead = weight.after(panel, range.end, at_once);
                     let right = match weight.products {
                         Products::Bf16(Tiling { parts: Parts::One, .. }) => weight.rounded(panel, range),
                         Products::Bf16(Tiling { parts: Parts::Two, .. }) => weight.split(panel, range, scratch),
@@ -219,7 +220,8 @@ fn multiply_block<X: Number>(
                                 kind.multiply(left, right, sums, first > 0);
                             }
                             Products::Bf16(Tiling { kind, parts: Parts::Two }) => {
-                                kind.multiply_split(left, low, right, sums, first > 0);
+                                let ahead = ahead.get(index * AHEAD * left.steps.len()..).unwrap_or_default();
+                                kind.multiply_split(left, low, right, sums, first > 0, ahead);
                             }
                             Products::Bytes(kind) => {
                                 kind.multiply(left, right, sums);

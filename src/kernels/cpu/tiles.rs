@@ -28,6 +28,9 @@ impl Line {
     pub(super) const ZERO: Self = Self([0; DEPTH]);
 }
 
+/// Lines that are asked for at each step: as much as memory gives in that time.
+pub(super) const AHEAD: usize = 16;
+
 /// The sums of [`AT_ONCE`] by [`AT_ONCE`] tiles, row by row.
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C, align(64))]
@@ -209,14 +212,25 @@ impl Kind {
 
     /// As [`Self::multiply`], of numbers that are split in two: the products of what is rounded, of what that lacks on
     /// the left, and of what it lacks on the right; not of what both lack, which is nothing to sums of f32. On the left what is lacking
-    /// stands `low` lines behind, on the right behind the two tiles of each step.
-    pub(super) fn multiply_split(self, rows: Rows<'_>, low: usize, right: &[Line], sums: &mut Sums, more: bool) {
+    /// stands `low` lines behind, on the right behind the two tiles of each step. Of `ahead`, which will be read soon, [`AHEAD`] lines are asked for at each step.
+    pub(super) fn multiply_split(
+        self,
+        rows: Rows<'_>,
+        low: usize,
+        right: &[Line],
+        sums: &mut Sums,
+        more: bool,
+        ahead: &[Line],
+    ) {
         rows.check(low);
         assert!(right.len() >= rows.steps.len() * 2 * STEP, "too few columns");
         match self {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: whoever has this kind has asked for it; the lines are there, as just checked.
-            Self::Tiles => unsafe { x86::split_tiles(rows, low, right.as_ptr(), sums, more) },
+            Self::Tiles => unsafe {
+                let ahead = if ahead.is_empty() { right } else { ahead };
+                x86::split_tiles(rows, low, right.as_ptr(), sums, more, ahead.as_ptr());
+            },
             // Vectors would be slower than f32's own.
             _ => split_numbers(rows, low, right, sums, more),
         }
@@ -461,6 +475,7 @@ mod x86 {
         right: *const Line,
         sums: &mut Sums,
         more: bool,
+        ahead: *const Line,
     ) {
         const LINE: usize = size_of::<Line>();
         const ROW: usize = PANEL * size_of::<f32>();
@@ -503,12 +518,16 @@ mod x86 {
                     "tdpbf16ps tmm3, tmm5, tmm7",
                     "sub {at}, {low}",
                     "sub {other}, {low}",
+                    "prefetcht1 [{ahead} + 0]", "prefetcht1 [{ahead} + 64]", "prefetcht1 [{ahead} + 128]", "prefetcht1 [{ahead} + 192]",
+                    "prefetcht1 [{ahead} + 256]", "prefetcht1 [{ahead} + 320]", "prefetcht1 [{ahead} + 384]", "prefetcht1 [{ahead} + 448]",
                     "tileloadd tmm4, [{at} + {line}*1]",
                     "tdpbf16ps tmm0, tmm4, tmm6",
                     "tdpbf16ps tmm1, tmm4, tmm7",
                     "tileloadd tmm5, [{other} + {line}*1]",
                     "tdpbf16ps tmm2, tmm5, tmm6",
                     "tdpbf16ps tmm3, tmm5, tmm7",
+                    "prefetcht1 [{ahead} + 512]", "prefetcht1 [{ahead} + 576]", "prefetcht1 [{ahead} + 640]", "prefetcht1 [{ahead} + 704]",
+                    "prefetcht1 [{ahead} + 768]", "prefetcht1 [{ahead} + 832]", "prefetcht1 [{ahead} + 896]", "prefetcht1 [{ahead} + 960]",
                     // What the right lacks.
                     "tileloadd tmm6, [{right} + {line}*1 + 2048]",
                     "tdpbf16ps tmm0, tmm4, tmm6",
@@ -517,6 +536,7 @@ mod x86 {
                     "tdpbf16ps tmm1, tmm4, tmm7",
                     "tdpbf16ps tmm3, tmm5, tmm7",
                     "add {right}, 4096",
+                    "add {ahead}, 1024",
                     "add {step}, 4",
                     "cmp {step}, {end}",
                     "jne 2b",
@@ -525,7 +545,7 @@ mod x86 {
                     "tilestored [{sums} + {row}*1 + 2048], tmm2",
                     "tilestored [{sums} + {row}*1 + 2112], tmm3",
                     at = out(reg) _, other = out(reg) _, step = inout(reg) steps.as_ptr() => _, end = in(reg) end,
-                    left = in(reg) left, apart = in(reg) apart, low = in(reg) low, right = inout(reg) right => _,
+                    left = in(reg) left, apart = in(reg) apart, low = in(reg) low, right = inout(reg) right => _, ahead = inout(reg) ahead => _,
                     line = in(reg) LINE, sums = in(reg) sums, row = in(reg) ROW,
                     more = in(reg_byte) u8::from(more),
                     out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _, out("tmm4") _, out("tmm5") _, out("tmm6") _,
@@ -552,6 +572,10 @@ mod x86 {
                     "tdpbf16ps tmm0, tmm5, tmm6",
                     "tileloadd tmm7, [{right} + {line}*1 + 1024]",
                     "tdpbf16ps tmm1, tmm5, tmm7",
+                    "prefetcht1 [{ahead} + 0]", "prefetcht1 [{ahead} + 64]", "prefetcht1 [{ahead} + 128]", "prefetcht1 [{ahead} + 192]",
+                    "prefetcht1 [{ahead} + 256]", "prefetcht1 [{ahead} + 320]", "prefetcht1 [{ahead} + 384]", "prefetcht1 [{ahead} + 448]",
+                    "prefetcht1 [{ahead} + 512]", "prefetcht1 [{ahead} + 576]", "prefetcht1 [{ahead} + 640]", "prefetcht1 [{ahead} + 704]",
+                    "prefetcht1 [{ahead} + 768]", "prefetcht1 [{ahead} + 832]", "prefetcht1 [{ahead} + 896]", "prefetcht1 [{ahead} + 960]",
                     "tdpbf16ps tmm0, tmm4, tmm6",
                     "tdpbf16ps tmm1, tmm4, tmm7",
                     "tileloadd tmm6, [{right} + {line}*1 + 2048]",
@@ -559,13 +583,14 @@ mod x86 {
                     "tileloadd tmm7, [{right} + {line}*1 + 3072]",
                     "tdpbf16ps tmm1, tmm4, tmm7",
                     "add {right}, 4096",
+                    "add {ahead}, 1024",
                     "add {step}, 4",
                     "cmp {step}, {end}",
                     "jne 2b",
                     "tilestored [{sums} + {row}*1], tmm0",
                     "tilestored [{sums} + {row}*1 + 64], tmm1",
                     at = out(reg) _, step = inout(reg) steps.as_ptr() => _, end = in(reg) end, left = in(reg) left,
-                    low = in(reg) low, right = inout(reg) right => _, line = in(reg) LINE, sums = in(reg) sums, row = in(reg) ROW,
+                    low = in(reg) low, right = inout(reg) right => _, ahead = inout(reg) ahead => _, line = in(reg) LINE, sums = in(reg) sums, row = in(reg) ROW,
                     more = in(reg_byte) u8::from(more),
                     out("tmm0") _, out("tmm1") _, out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _, options(nostack),
                 );

@@ -147,7 +147,7 @@ impl Block<'_> {
                     let starts = [first, first + SIDE];
                     let starts = &starts[..(self.squares.len() - first).div_ceil(SIDE).min(AT_ONCE)];
                     let rows = Rows { lines: left, starts, steps: &places };
-                    tiling.kind.multiply_split(rows, steps * self.room, right, sums, false);
+                    tiling.kind.multiply_split(rows, steps * self.room, right, sums, false, &[]);
                 }
             });
         });
