@@ -4,7 +4,7 @@ use super::{Halt, OnProgress, Run};
 use crate::diffusion::denoiser::is_finite;
 use crate::diffusion::differential::laid_back;
 use crate::diffusion::latent::{preview, rgb_to_picture};
-use crate::diffusion::{Error, Input, Progress, Stop};
+use crate::diffusion::{Error, Input, Precision, Progress, Stop};
 use crate::networks::{GoesOn, Vae};
 use crate::pixels::{Picture, composite};
 use candle_core::Tensor;
@@ -17,7 +17,8 @@ impl Run<'_> {
         // There is nothing to keep yet.
         let is_stopped = || on_progress(Progress::Block).is_break();
         let (latent, _) = self.by_vae(|vae, goes_on| vae.encode_while(rgb, goes_on), is_stopped)?;
-        Ok(latent.ok_or(Error::PartNotFinite { part: "the picture encoder" })?)
+        // At last it was f32.
+        Ok(latent.ok_or(Error::PartNotFinite { part: "the picture encoder", precision: Precision::F32 })?)
     }
 
     /// What the VAE gives, or nothing where that is no numbers; and whether it took all the bits of f32: some VAEs give numbers too
