@@ -118,8 +118,7 @@ fn a_run_that_spares_memory_paints_the_same_and_keeps_no_weights() {
 #[test]
 fn a_picture_in_coarser_numbers_is_nearly_that_of_f32_and_the_same_with_any_number_of_threads() {
     let mut coarser = Vec::new();
-    // f16 is for GPUs.
-    for (precision, at_least) in [(Precision::F16, 50.0), (Precision::Bf16, 40.0), (Precision::Int8, 35.0)] {
+    for (precision, at_least) in [(Precision::Bf16, 40.0), (Precision::Int8, 35.0)] {
         if !precision.is_there(&Device::Cpu) {
             let error = Model::load(&folder(), &Device::Cpu, precision).unwrap_err().to_string();
             assert!(error.contains("choose f32"), "{error}");
@@ -142,6 +141,12 @@ fn a_picture_in_coarser_numbers_is_nearly_that_of_f32_and_the_same_with_any_numb
         assert!(!coarser.contains(&picture), "{precision:?} is another one");
         coarser.push(picture);
     }
+}
+
+#[test]
+fn a_model_in_f16_is_refused_on_the_cpu_and_f32_named_in_its_place() {
+    let refused = Model::load(&folder(), &Device::Cpu, Precision::F16).unwrap_err().to_string();
+    assert!(refused.contains("f16, which takes a GPU") && refused.contains("choose f32"), "{refused}");
 }
 
 #[test]
@@ -212,6 +217,10 @@ fn a_size_without_a_latent_is_an_error_that_names_a_size_that_has_one() {
 
 /// A copy of Bozzetto where one tensor of one part is NaN.
 fn with_nan(part: &str, tensor: &str) -> (tempfile::TempDir, Model) {
+    with_nan_in(Precision::F32, part, tensor)
+}
+
+fn with_nan_in(precision: Precision, part: &str, tensor: &str) -> (tempfile::TempDir, Model) {
     let copy = tempfile::tempdir().unwrap();
     copy_folder(&folder(), copy.path());
     let weights = copy.path().join(part);
@@ -219,7 +228,7 @@ fn with_nan(part: &str, tensor: &str) -> (tempfile::TempDir, Model) {
     let damaged = tensors.get_mut(tensor).unwrap();
     *damaged = Tensor::full(f32::NAN, damaged.shape(), &Device::Cpu).unwrap().to_dtype(damaged.dtype()).unwrap();
     candle_core::safetensors::save(&tensors, &weights).unwrap();
-    let model = Model::load(copy.path(), &Device::Cpu, Precision::F32).unwrap();
+    let model = Model::load(copy.path(), &Device::Cpu, precision).unwrap();
     (copy, model)
 }
 
@@ -306,6 +315,26 @@ fn a_decoder_that_gives_no_number_costs_no_picture() {
     let rough = preview(&latent.unwrap(), &model.preview).unwrap().resized(request().extent);
     assert_eq!(*painted.picture, rough);
     assert!(painted.notes.iter().any(|note| note.contains("as rough as a preview")), "{:?}", painted.notes);
+}
+
+#[test]
+fn a_decoder_that_gives_no_number_is_tried_again_in_f32_and_for_the_next_picture_at_once() {
+    let precision = Precision::Bf16;
+    if !precision.is_there(&Device::Cpu) {
+        return;
+    }
+    let (_kept, model) = with_nan_in(precision, "vae/diffusion_pytorch_model.safetensors", "decoder.conv_out.bias");
+    let blocks = || {
+        let mut blocks = 0;
+        paint(&model, Extras::default(), &Request { precision, ..request() }, &mut |progress| {
+            blocks += usize::from(matches!(progress, Progress::Block));
+            Continue(())
+        })
+        .unwrap();
+        blocks
+    };
+    let (first, second) = (blocks(), blocks());
+    assert!(second > 0 && first == 2 * second, "{first} blocks, then {second}");
 }
 
 #[test]

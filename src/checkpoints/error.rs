@@ -13,9 +13,9 @@ pub enum Error {
         /// The names that there are.
         known: Vec<String>,
     },
-    /// A precision that the machine does not multiply in.
+    /// A precision that the CPU does not multiply in.
     #[error(
-        "this machine does not multiply in {}, which takes {}: choose f32 as the precision", .0.name(), what_multiplies(*.0)
+        "the CPU does not multiply in {}, which takes {}: choose f32 as the precision", .0.name(), what_multiplies(*.0)
     )]
     NoPrecision(Precision),
     /// Another precision than those of a GPU.

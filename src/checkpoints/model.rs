@@ -14,6 +14,7 @@ use crate::prompt::{TaughtWords, Tokenizer};
 use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Weights, and what must be known to use them.
@@ -155,10 +156,15 @@ impl Model {
         Held::new(move || parts.vae())
     }
 
-    /// Its VAE multiplying in f32, loaded anew; none where it does already.
-    pub fn vae_in_f32(&self) -> Result<Option<Vae>, Error> {
-        let parts = Parts { dtype: DType::F32, ..(*self.parts).clone() };
-        (self.parts.vae_dtype() != DType::F32).then(|| parts.vae()).transpose()
+    /// Has its VAE multiply in f32 from now on, for as long as the model is loaded: what its numbers are too large for once, they are again. What is loaded
+    /// of it is given back first. Says whether it multiplied in something else.
+    pub fn turn_vae_to_f32(&self) -> bool {
+        let was_other = self.parts.vae_dtype() != DType::F32;
+        if was_other {
+            self.parts.vae_in_f32.store(true, Ordering::Relaxed);
+            self.vae.give_back();
+        }
+        was_other
     }
 
     /// What is known of the U-Net without its weights.
@@ -182,6 +188,8 @@ impl Model {
         let mut parts = (*self.parts).clone();
         parts.sources.vae = path.map(|path| VaeFile::open(path, parts.sources.latent_scale)).transpose()?;
         parts.configs.vae = parts.sources.vae_config()?;
+        // Of another one's numbers nothing is known.
+        parts.vae_in_f32 = Arc::default();
         parts.configs.check(path.unwrap_or(parts.sources.own.path()))?;
         let parts = Arc::new(parts);
         let vae = Self::vae_of(&parts);
@@ -306,6 +314,8 @@ pub struct Parts {
     /// What the U-Net multiplies in, and what the other networks do, but for some VAEs.
     unet_dtype: DType,
     dtype: DType,
+    /// Whether numbers of the VAE were too large for that.
+    vae_in_f32: Arc<AtomicBool>,
     /// What is added to U-Net and text encoder.
     loras: Vec<(Arc<Lora>, LoraWeights)>,
     /// The layers of U-Net and text encoder, as soon as they were loaded.
@@ -325,8 +335,17 @@ impl Parts {
         let (unet_dtype, dtype) = (precision.dtype(device)?, precision.dtype_of_others(device)?);
         let sources = Sources::open(path, lender)?;
         let (configs, _) = sources.configs()?;
-        let (loras, layers) = (Vec::new(), Arc::default());
-        Ok(Self { sources, configs, device: device.clone(), unet_dtype, dtype, loras, layers, packed: None })
+        Ok(Self {
+            sources,
+            configs,
+            device: device.clone(),
+            unet_dtype,
+            dtype,
+            vae_in_f32: Arc::default(),
+            loras: Vec::new(),
+            layers: Arc::default(),
+            packed: None,
+        })
     }
 
     /// The same; what is packed of the networks is kept in `packed`.
@@ -442,6 +461,9 @@ impl Parts {
     }
 
     fn vae_dtype(&self) -> DType {
+        if self.vae_in_f32.load(Ordering::Relaxed) {
+            return DType::F32;
+        }
         dtype_of_vae(self.dtype, &self.configs.vae, &self.configs.unet)
     }
 
@@ -453,6 +475,7 @@ impl Parts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use candle_core::Tensor;
     use std::path::PathBuf;
     use std::time::Duration;
 
@@ -468,13 +491,62 @@ mod tests {
         panic!("nothing was kept");
     }
 
+    fn bozzetto() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models/bozzetto")
+    }
+
+    /// As on a GPU: only what is known without weights can be asked for here.
+    fn in_f16() -> Parts {
+        let parts = Parts::open(&bozzetto(), &Device::Cpu, Precision::F32).unwrap();
+        Parts { unet_dtype: DType::F16, dtype: DType::F16, ..parts }
+    }
+
+    #[test]
+    fn the_vae_of_xl_is_for_f32_where_the_other_networks_are_for_f16() {
+        let mut parts = in_f16();
+        assert_eq!(parts.dtype_of(None), DType::F16);
+        parts.configs.unet.addition = Some(networks::Addition { number_width: 8, inputs: 72 });
+        assert_eq!(parts.dtype_of(None), DType::F32);
+        for net in [Net::Unet, Net::Text, Net::SecondText] {
+            assert_eq!(parts.dtype_of(Some(net)), DType::F16);
+        }
+    }
+
+    #[test]
+    fn a_vae_that_was_turned_to_f32_stays_so_until_there_is_another() {
+        let open = |precision| Model::open(&bozzetto(), None, &Device::Cpu, precision, None).unwrap();
+        let mut model = open(Precision::F32);
+        assert!(!model.turn_vae_to_f32());
+        model.parts = Arc::new(in_f16());
+        assert!(model.turn_vae_to_f32());
+        assert_eq!(model.parts.dtype_of(None), DType::F32);
+        assert!(!model.turn_vae_to_f32());
+        model.use_vae(None).unwrap();
+        assert_eq!(model.parts.dtype_of(None), DType::F16);
+
+        if !Precision::Bf16.is_there(&Device::Cpu) {
+            return;
+        }
+        let decoded = |model: &Model| {
+            let latent = (Tensor::arange(0.0f32, 32.0, &Device::Cpu).unwrap() / 16.0).unwrap();
+            let rgb = model.vae.get().unwrap().decode(&latent.reshape((1, 8, 2, 2)).unwrap()).unwrap();
+            rgb.flatten_all().unwrap().to_vec1::<f32>().unwrap()
+        };
+        let (exact, model) = (decoded(&open(Precision::F32)), open(Precision::Bf16));
+        assert_ne!(decoded(&model), exact);
+        assert!(model.turn_vae_to_f32());
+        assert!(!model.vae.is_loaded(), "there may be no room for both");
+        assert_eq!(decoded(&model), exact);
+        model.give_back();
+        assert_eq!(decoded(&model), exact);
+    }
+
     #[test]
     fn the_layers_that_loras_change_are_known_of_a_network_that_was_kept() {
         let home = tempfile::tempdir().unwrap();
-        let bozzetto = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models/bozzetto");
         let packed = PackedFolder::new(home.path().to_owned(), Some(1)).with_least(1);
         let layers = || {
-            let parts = Parts::open(&bozzetto, &Device::Cpu, Precision::F32).unwrap();
+            let parts = Parts::open(&bozzetto(), &Device::Cpu, Precision::F32).unwrap();
             let parts = parts.kept_in(Some(&packed));
             parts.unet().unwrap();
             let mut layers = parts.layers();

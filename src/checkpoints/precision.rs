@@ -102,7 +102,7 @@ mod tests {
         assert_eq!(Precision::usual(&Device::Cpu), Precision::F32);
         assert!(!Precision::F16.is_there(&Device::Cpu));
         let refused = Precision::F16.dtype(&Device::Cpu).unwrap_err().to_string();
-        assert!(refused.starts_with("this machine does not multiply in f16, which takes a GPU"), "{refused}");
+        assert!(refused.starts_with("the CPU does not multiply in f16, which takes a GPU"), "{refused}");
         for precision in Precision::ALL {
             assert_eq!(Precision::from_name(&precision.name().to_uppercase()), Some(*precision));
         }

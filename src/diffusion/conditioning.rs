@@ -2,7 +2,7 @@
 //! token weighed as [`Emphasis`] says.
 
 use super::denoiser::is_finite;
-use super::{Emphasis, Error, Program, Request, last_layer};
+use super::{Emphasis, Error, Precision, Program, Request, last_layer};
 use crate::checkpoints::{LearnedWord, LearnedWordSummary, Model, TextEncoder};
 use crate::geom::Extent;
 use crate::networks::{About, Addition, Learned, Read};
@@ -54,8 +54,9 @@ impl Conditioning {
         let (learned, passed_over) = fitting(model, learned);
         notes.extend(passed_over);
         let spelled = model.texts.iter().map(|text| spelled(text, &learned)).collect::<Result<_, _>>()?;
-        let emphasis = request.emphasis;
-        let mut encoder = Encoder { model, emphasis, skipped, learned, spelled, known: HashMap::new(), notes };
+        let Request { emphasis, precision, .. } = *request;
+        let known = HashMap::new();
+        let mut encoder = Encoder { model, emphasis, precision, skipped, learned, spelled, known, notes };
         // Square brackets are letters in ComfyUI.
         let steps = |text: &str| match emphasis {
             Emphasis::ComfyUi => vec![without_tags(text); of],
@@ -161,6 +162,8 @@ const CHUNKS_AT_ONCE: usize = 8;
 struct Encoder<'a> {
     model: &'a Model,
     emphasis: Emphasis,
+    /// What the model multiplies in.
+    precision: Precision,
     /// How many layers of the text encoders are left out.
     skipped: usize,
     /// Words that they learned, and for each encoder how they are written.
@@ -234,7 +237,7 @@ impl Encoder<'_> {
                 .collect();
             let Read { conditioning, pooled } = network.read(&ids, &learned, self.skipped)?;
             if !is_finite(&conditioning)? {
-                return Err(Error::PartNotFinite { part: "the text encoder" });
+                return Err(Error::PartNotFinite { part: "the text encoder", precision: self.precision });
             }
             for (index, chunk) in some.iter().enumerate() {
                 let encoded = conditioning.narrow(0, index, 1)?;

@@ -1,3 +1,4 @@
+use super::Precision;
 use crate::geom::Extent;
 use crate::networks::is_out_of_memory;
 use crate::pixels::Picture;
@@ -31,8 +32,9 @@ pub enum Error {
     },
     /// NaN or infinity in a step.
     #[error(
-        "the network gave something that is not a number in step {step} of {count} (sigma {sigma:.3}): try a lower guidance \
-         scale or another sampler; if it stays, the weights are damaged or in a precision this device cannot compute with"
+        "the network gave something that is not a number in step {step} of {count} (sigma {sigma:.3}): try {}a lower guidance \
+         scale or another sampler; if it stays, the weights are damaged or in a precision this device cannot compute with",
+        unless_f32(*precision, "f32 as the precision, ")
     )]
     NotFinite {
         /// Which step, from 1.
@@ -41,14 +43,19 @@ pub enum Error {
         count: usize,
         /// The sigma the network was called with.
         sigma: f64,
+        /// What it multiplies in.
+        precision: Precision,
     },
     /// NaN or infinity outside the steps.
     #[error(
-        "{part} gave something that is not a number: its weights are damaged or in a precision this device cannot compute with"
+        "{part} gave something that is not a number: {}its weights are damaged or in a precision this device cannot compute with",
+        unless_f32(*precision, "try f32 as the precision; if it stays, ")
     )]
     PartNotFinite {
         /// Which part of the model.
         part: &'static str,
+        /// What it multiplied in at last.
+        precision: Precision,
     },
     /// A size the model has no latent for.
     #[error("this model paints sizes whose sides are multiples of {multiple}, not {extent}: choose {}", extent.rounded_to(*multiple))]
@@ -110,6 +117,11 @@ impl From<candle_core::Error> for Error {
     }
 }
 
+/// What is a way out only where it was not computed in f32 already.
+fn unless_f32(precision: Precision, words: &'static str) -> &'static str {
+    if precision == Precision::F32 { "" } else { words }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,5 +132,18 @@ mod tests {
         let short = said("DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")");
         assert!(short.starts_with("the GPU has too little memory for this: ") && !short.contains("CUDA"), "{short}");
         assert!(said("shape mismatch").contains("shape mismatch"));
+    }
+
+    #[test]
+    fn f32_is_a_way_out_of_numbers_too_large_where_it_was_not_computed_in_already() {
+        for &precision in Precision::ALL {
+            let errors = [
+                Error::NotFinite { step: 1, count: 4, sigma: 2.0, precision },
+                Error::PartNotFinite { part: "the text encoder", precision },
+            ];
+            for said in errors.map(|error| error.to_string()) {
+                assert_eq!(said.contains("try f32 as the precision"), precision != Precision::F32, "{said}");
+            }
+        }
     }
 }

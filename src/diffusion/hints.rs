@@ -7,7 +7,7 @@
 
 use super::denoiser::is_finite;
 use super::latent::{picture_to_rgb, rgb_to_picture};
-use super::{Error, Invalid, Noise};
+use super::{Error, Invalid, Noise, Precision};
 use crate::geom::{Bounds, Extent};
 use crate::networks::Vae;
 use crate::pixels::Picture;
@@ -146,6 +146,8 @@ const COUNTS: u8 = 32;
 /// What hints enter.
 pub(super) struct Moment<'a> {
     pub(super) vae: &'a Vae,
+    /// What the model multiplies in.
+    pub(super) precision: Precision,
     /// The newest estimate of the clean latent (1, C, h, w).
     pub(super) estimate: &'a Tensor,
     pub(super) sigma: f64,
@@ -168,7 +170,7 @@ impl Moment<'_> {
         let seen = over(&seen, hints, area);
         let latent = self.vae.encode(&picture_to_rgb(&seen, device)?)?;
         if !is_finite(&latent)? {
-            return Err(Error::PartNotFinite { part: "the picture encoder" });
+            return Err(Error::PartNotFinite { part: "the picture encoder", precision: self.precision });
         }
         let noise = Noise::new(noise_seed(self.seed, self.step)).tensor(x.dims(), device)?;
         let painted = (latent + (part(&noise)? * self.sigma)?)?;

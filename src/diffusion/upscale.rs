@@ -2,7 +2,7 @@
 //! shown with a margin of what lies around it. Where the margin is as wide as the network reaches, the pieces fit together to the bit.
 
 use super::denoiser::is_finite;
-use super::{Error, OnProgress, Phase, Progress, Stop};
+use super::{Error, OnProgress, Phase, Precision, Progress, Stop};
 use crate::checkpoints::Upscaler;
 use crate::geom::{Bounds, Extent};
 use crate::networks::read_numbers;
@@ -110,7 +110,7 @@ impl<'a> Canvas<'a> {
         let seen = Bounds { left, top, extent };
         let rgb = self.upscaler.network.forward(&self.rgb(seen)?)?;
         if !is_finite(&rgb)? {
-            return Err(Error::PartNotFinite { part: "the upscaler" });
+            return Err(Error::PartNotFinite { part: "the upscaler", precision: Precision::F32 });
         }
         let row_length = rgb.dim(2)? * 3;
         let values = read_numbers(&rgb)?;

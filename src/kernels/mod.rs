@@ -4,7 +4,7 @@
 //! matrix and a token alike and nothing is ever transposed between operations.
 //!
 //! On the CPU the kernels in `cpu` compute; on other devices, and for weights that are being trained, candle does, in f32 or f16. In f16 what goes
-//! from layer to layer is f16, but all sums are of f32: candle's matrix products and its softmax add up so on CUDA and Metal, and norms are computed in f32 here. Every
+//! from layer to layer is f16, but all sums of products are of f32: candle's matrix products and its softmax add up so on CUDA and Metal, and norms are computed in f32 here. Every
 //! operation gives the same bytes whatever the number of threads: work is cut along outputs by shape, never along a sum.
 
 #![expect(clippy::needless_pass_by_value, reason = "weights are a handle: `pp` makes one for each layer")]

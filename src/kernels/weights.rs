@@ -274,6 +274,13 @@ mod tests {
     }
 
     #[test]
+    fn what_must_be_exact_is_of_f32_by_candle_alone() {
+        let of = |multiplied| weights(DType::F32, multiplied, false);
+        assert_eq!(Weights::of_candle(of(DType::F16)).pp("linear").exact().dtype(), DType::F32);
+        assert_eq!(Weights::from(of(DType::BF16)).exact().dtype(), DType::BF16);
+    }
+
+    #[test]
     fn what_was_rounded_is_not_taken_for_what_is_whole() {
         let shelf = Arc::new(Shelf::default());
         let read =

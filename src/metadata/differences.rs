@@ -96,7 +96,7 @@ pub(super) fn elsewhere(
     lines
 }
 
-const HALF: &str = "other programs mostly compute in half precision: details can differ";
+const HALF: &str = "other programs mostly compute in f16, each in its own way: details can differ";
 
 fn along_a_path(sampler: SamplerName) -> String {
     format!("the noise of {} comes along a path of its own there, and in order here", sampler.label())
@@ -184,7 +184,7 @@ mod tests {
             "the noise of DPM++ SDE comes along a path of its own there, and in order here",
             "versions before 1.6.0 counted the steps of [from:to:when] otherwise",
             "the picture to start from is encoded with noise there, and without it here",
-            "other programs mostly compute in half precision: details can differ",
+            "other programs mostly compute in f16, each in its own way: details can differ",
             "there is no setting here for: Face restoration CodeFormer",
         ];
         assert_eq!(all, expected);

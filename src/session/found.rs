@@ -26,6 +26,7 @@ impl Session {
         let of = |draft: &Draft| (draft.borrowed.parts_from.clone(), draft.precision);
         let before = of(&self.draft);
         self.draft.take(&found);
+        self.leave_missing_precision();
         let said_of_vae = self.find_vae_of(&found);
         if of(&self.draft) != before {
             self.load_model();

@@ -268,6 +268,17 @@ impl Session {
         self.engine.preview_every(pace);
     }
 
+    /// The draft's precision gives way to what is usual here, where it comes from a machine that computes in other numbers.
+    fn leave_missing_precision(&mut self) {
+        if self.precisions.contains(&self.draft.precision) {
+            return;
+        }
+        let usual = self.model().map_or(Precision::F32, |model| model.example.precision);
+        let gone = std::mem::replace(&mut self.draft.precision, usual);
+        self.notices
+            .passing(format!("Sfumato cannot compute in {} here: {} is used instead", gone.name(), usual.name()));
+    }
+
     /// Asks the engine for the chosen model, if it can be used.
     fn load_model(&mut self) {
         let chosen = self.models.iter_mut().find(|model| model.name == self.draft.model);

@@ -185,6 +185,8 @@ impl Session {
             self.notices.info(format!("The model {gone} is not there any more: {} is used instead", first.name));
         }
         self.forget_missing_upscaler();
+        // What waits in the queue stays as it was asked for.
+        self.leave_missing_precision();
         self.load_model();
         let left_over = self.jobs.left_over.len();
         if left_over > 0 {

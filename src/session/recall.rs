@@ -71,15 +71,17 @@ impl Session {
         // Generate is to paint this very seed.
         self.used_seed = None;
         self.forget_missing_upscaler();
-        if self.draft.model == before {
-            return;
-        }
-        if self.models.iter().any(|model| model.name == self.draft.model) {
-            self.load_model();
-        } else {
+        let is_other = self.draft.model != before;
+        let is_there = self.model().is_some();
+        if is_other && !is_there {
             let gone = std::mem::replace(&mut self.draft.model, before);
             let said = format!("It was painted with {gone}, which is not there any more: {} is used", self.draft.model);
             self.notices.info(said);
+        }
+        // The model that stays says what is usual.
+        self.leave_missing_precision();
+        if is_other && is_there {
+            self.load_model();
         }
     }
 

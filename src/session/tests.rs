@@ -59,6 +59,11 @@ fn stage_with(home: &Path, models: Vec<Model>) -> Stage {
 }
 
 fn stage_of(home: &Path, models: Vec<Model>, clip: Option<Clip>) -> Stage {
+    stage_computing(home, models, clip, Precision::ALL)
+}
+
+/// On a machine that multiplies in these.
+fn stage_computing(home: &Path, models: Vec<Model>, clip: Option<Clip>, precisions: &[Precision]) -> Stage {
     let (tell, peers) = unbounded();
     let start = move || {
         let (client, peer) = engine::channel(|| ());
@@ -73,7 +78,7 @@ fn stage_of(home: &Path, models: Vec<Model>, clip: Option<Clip>) -> Stage {
         controlnets: vec![ControlNetChoice { name: "Bozzetto lines".into(), models: vec!["bozzetto".into()] }],
         upscalers: vec![Upscale { upscaler: "Bozzetto 4x".into(), factor: 4.0, refine: None }],
         clip,
-        precisions: Precision::ALL.to_vec(),
+        precisions: precisions.to_vec(),
         engine: Box::new(start),
         wake: Arc::new(|| ()),
         entropy: 1,

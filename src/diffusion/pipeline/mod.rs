@@ -402,8 +402,8 @@ impl<'a> Run<'a> {
         let step = u32::try_from(step).unwrap_or(u32::MAX);
         let with = hints.enter(step, |hints| {
             let vae = self.model.vae.get()?;
-            let (seed, extent) = (self.request.seed, self.request.extent);
-            Moment { vae: &vae, estimate, sigma, seed, step, extent }.with(hints, x)
+            let Request { seed, extent, precision, .. } = *self.request;
+            Moment { vae: &vae, precision, estimate, sigma, seed, step, extent }.with(hints, x)
         });
         self.done_with(&self.model.vae);
         with
@@ -423,7 +423,7 @@ impl<'a> Run<'a> {
             return error;
         };
         let step = self.sigmas.iter().position(|&visited| visited <= sigma).map_or(1, |index| index + 1);
-        Error::NotFinite { step, count: self.sigmas.len() - 1, sigma }
+        Error::NotFinite { step, count: self.sigmas.len() - 1, sigma, precision: self.request.precision }
     }
 }
 

@@ -4,7 +4,7 @@ use super::{Halt, OnProgress, Run};
 use crate::diffusion::denoiser::is_finite;
 use crate::diffusion::differential::laid_back;
 use crate::diffusion::latent::{preview, rgb_to_picture};
-use crate::diffusion::{Error, Input, Progress, Stop};
+use crate::diffusion::{Error, Input, Precision, Progress, Stop};
 use crate::networks::{GoesOn, Vae};
 use crate::pixels::{Picture, composite};
 use candle_core::Tensor;
@@ -17,11 +17,12 @@ impl Run<'_> {
         // There is nothing to keep yet.
         let is_stopped = || on_progress(Progress::Block).is_break();
         let (latent, _) = self.by_vae(|vae, goes_on| vae.encode_while(rgb, goes_on), is_stopped)?;
-        Ok(latent.ok_or(Error::PartNotFinite { part: "the picture encoder" })?)
+        // At last it was f32.
+        Ok(latent.ok_or(Error::PartNotFinite { part: "the picture encoder", precision: Precision::F32 })?)
     }
 
     /// What the VAE gives, or nothing where that is no numbers; and whether it took all the bits of f32: some VAEs give numbers too
-    /// large for fewer (that of Stable Diffusion XL in f16). It is asked before each block whether the run is to end.
+    /// large for fewer (that of Stable Diffusion XL in f16). The pictures that follow begin with those. It is asked before each block whether the run is to end.
     fn by_vae(
         &self,
         run: impl Fn(&Vae, GoesOn<'_>) -> candle_core::Result<Tensor>,
@@ -32,10 +33,8 @@ impl Run<'_> {
             was_stopped.set((*is_stopped.borrow_mut())());
             !was_stopped.get()
         };
-        let found = finite_at_last(
-            || Ok(run(&*self.model.vae.get()?, &goes_on)?),
-            || self.model.vae_in_f32()?.map(|vae| Ok(run(&vae, &goes_on)?)).transpose(),
-        );
+        let now = || -> Result<Tensor, Error> { Ok(run(&*self.model.vae.get()?, &goes_on)?) };
+        let found = finite_at_last(now, || self.model.turn_vae_to_f32().then(now).transpose());
         if was_stopped.get() { Err(Halt::Discarded) } else { Ok(found?) }
     }
 

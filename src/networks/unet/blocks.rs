@@ -217,3 +217,51 @@ impl UpBlock {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::half_tests::noise;
+    use candle_core::{DType, Device};
+    use candle_nn::{VarBuilder, VarMap};
+    use std::collections::HashMap;
+
+    /// Whether a transformer of such a network gives numbers by candle's operations in f16 where its scores are too large for that.
+    fn bears_large_scores(more: &str) -> bool {
+        let json = format!(
+            r#"{{"block_out_channels": [32], "norm_num_groups": 8, "attention_head_dim": 4, "cross_attention_dim": 48,
+                "down_block_types": ["CrossAttnDownBlock2D"], "up_block_types": ["CrossAttnUpBlock2D"]{more}}}"#
+        );
+        let config = UNetConfig::from_json(&json).unwrap();
+        let build = |weights: &Weights<'_>| transformers(&config, &config.levels[0], &[1], weights).unwrap().remove(0);
+        let asked = VarMap::new();
+        build(&Weights::from(VarBuilder::from_varmap(&asked, DType::F32, &Device::Cpu)));
+        let fill = |name: &str, shape: &[usize]| {
+            let size = match shape {
+                [_] => 1.0,
+                // Queries and keys come to be about a thousand.
+                _ if name.contains("to_q") || name.contains("to_k") => 200.0,
+                _ => 0.1,
+            };
+            (noise(shape, name.len() as u64) * size).unwrap()
+        };
+        let filled: HashMap<String, Tensor> =
+            asked.data().lock().unwrap().iter().map(|(name, of)| (name.clone(), fill(name, of.dims()))).collect();
+        let weights = Weights::of_candle(VarBuilder::from_tensors(filled, DType::F16, &Device::Cpu));
+        let transformer = build(&weights);
+        let words = transformer.prepare(&noise(&[1, 7, 48], 1)).unwrap();
+        let x = noise(&[1, 3, 4, 32], 2).to_dtype(DType::F16).unwrap();
+        let found = transformer.forward(&x, &words, 0.0).unwrap();
+        assert_eq!(found.dtype(), DType::F16);
+        let numbers = found.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        numbers.into_iter().all(f32::is_finite)
+    }
+
+    #[test]
+    fn scores_too_large_for_f16_are_borne_by_stable_diffusion_2_alone() {
+        let of_xl = r#", "use_linear_projection": true, "addition_embed_type": "text_time", "addition_time_embed_dim": 8,
+            "projection_class_embeddings_input_dim": 72"#;
+        assert!(bears_large_scores(r#", "use_linear_projection": true"#));
+        assert!(!bears_large_scores("") && !bears_large_scores(of_xl), "f16 alone multiplies faster");
+    }
+}

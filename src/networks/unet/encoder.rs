@@ -136,3 +136,40 @@ fn sinusoid(width: usize, timestep: f64, cosines_first: bool, shift: f64) -> Vec
     let (sines, cosines): (Vec<f32>, Vec<f32>) = angles.map(|angle| (angle.sin() as f32, angle.cos() as f32)).unzip();
     if cosines_first { [cosines, sines].concat() } else { [sines, cosines].concat() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::half_tests::{apart, noise};
+    use candle_core::{DType, Device};
+    use candle_nn::{VarBuilder, VarMap};
+    use std::collections::HashMap;
+
+    #[test]
+    fn time_guidance_and_size_are_embedded_in_f32_where_candle_computes_the_rest_in_f16() {
+        let json = r#"{"block_out_channels": [32], "norm_num_groups": 8, "attention_head_dim": 4, "cross_attention_dim": 48,
+            "down_block_types": ["DownBlock2D"], "up_block_types": ["UpBlock2D"], "addition_embed_type": "text_time",
+            "addition_time_embed_dim": 8, "projection_class_embeddings_input_dim": 72, "time_cond_proj_dim": 16}"#;
+        let config = UNetConfig::from_json(json).unwrap();
+        let asked = VarMap::new();
+        Encoder::new(&config, &Weights::from(VarBuilder::from_varmap(&asked, DType::F32, &Device::Cpu))).unwrap();
+        let fill = |name: &str, shape: &[usize]| (noise(shape, name.len() as u64) * 0.2).unwrap();
+        let filled: HashMap<String, Tensor> =
+            asked.data().lock().unwrap().iter().map(|(name, of)| (name.clone(), fill(name, of.dims()))).collect();
+        let builder = |dtype| VarBuilder::from_tensors(filled.clone(), dtype, &Device::Cpu);
+        let weights = [Weights::from(builder(DType::F32)), Weights::of_candle(builder(DType::F16))];
+
+        let (like, about) = (noise(&[1, 1], 1), About { pooled: noise(&[1, 24], 2), numbers: vec![vec![512.0; 6]] });
+        let [ours, candles] = weights.map(|weights| {
+            let encoder = Encoder::new(&config, &weights).unwrap();
+            let (added, guidance) = (encoder.added(Some(&about)).unwrap(), encoder.guidance(7.5, &like).unwrap());
+            let words = Words { blocks: Vec::new(), added: added.clone(), guidance: guidance.clone(), merged: 0.0 };
+            [added.unwrap(), guidance.unwrap(), encoder.time(981.0, &words, &like).unwrap()]
+        });
+        for (expected, found) in ours.iter().zip(&candles) {
+            assert_eq!(found.dtype(), DType::F32);
+            let apart = apart(found, expected);
+            assert!(apart < 1e-5, "{apart}");
+        }
+    }
+}

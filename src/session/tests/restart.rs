@@ -99,6 +99,40 @@ fn a_model_that_is_gone_is_replaced_and_said() {
 }
 
 #[test]
+fn a_draft_of_another_machine_is_computed_as_is_usual_here_and_the_queue_stays_as_it_was() {
+    use Precision::{Bf16, F16, F32};
+    // What they multiply in, and what is usual there.
+    type Machine<'a> = (&'a [Precision], Precision);
+    let (cpu, gpu): (Machine<'_>, Machine<'_>) = ((&[F32, Bf16], F32), (&[F32, F16], F16));
+    let open = |home: &Path, (precisions, usual): Machine<'_>| {
+        let mut model = Model::new("bozzetto", "", &defaults());
+        model.example.precision = usual;
+        stage_computing(home, vec![model], None, precisions)
+    };
+    for (first, chosen, second, expected) in [(gpu, F16, cpu, F32), (cpu, Bf16, gpu, F16), (gpu, F32, gpu, F32)] {
+        let home = tempfile::tempdir().unwrap();
+        let mut left = open(home.path(), first);
+        left.session.draft.precision = chosen;
+        left.apply(Action::Generate);
+        left.session.save();
+        drop(left);
+
+        let mut found = open(home.path(), second);
+        assert_eq!(found.session.draft.precision, expected);
+        let Some(Command::Load { precision, .. }) = found.peer.try_command() else { panic!("no model was loaded") };
+        assert_eq!(precision, expected);
+        let waiting: Vec<_> = found.session.jobs.unfinished().map(|request| request.precision).collect();
+        assert_eq!(waiting, [chosen]);
+        if chosen == expected {
+            assert!(!found.said().iter().any(|said| said.contains("cannot compute")), "{:?}", found.said());
+        } else {
+            let said = format!("cannot compute in {} here: {} is used", chosen.name(), expected.name());
+            assert!(found.hears(&said).leaves_at.is_some(), "it passes");
+        }
+    }
+}
+
+#[test]
 fn the_result_on_the_canvas_is_there_again() {
     let home = tempfile::tempdir().unwrap();
     let mut first = stage(home.path());

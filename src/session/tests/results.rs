@@ -107,6 +107,38 @@ fn a_recalled_result_can_be_painted_again_to_the_last_setting() {
 }
 
 #[test]
+fn the_settings_of_what_another_machine_painted_are_computed_as_is_usual_here() {
+    use Precision::{Bf16, F16, F32};
+    for (painted_in, there, usual, expected) in
+        [(F16, [F32, Bf16], F32, F32), (Bf16, [F32, F16], F16, F16), (F16, [F32, F16], F32, F16)]
+    {
+        let home = tempfile::tempdir().unwrap();
+        let mut stage = stage(home.path());
+        stage.session.draft.precision = painted_in;
+        let id = stage.paint(10);
+        stage.session.precisions = there.to_vec();
+        for model in &mut stage.session.models {
+            model.example.precision = usual;
+        }
+        let other = Draft { prompt: "else".into(), precision: F32, ..stage.session.draft.clone() };
+        let said = format!("cannot compute in {} here", painted_in.name());
+        let is_said = |stage: &Stage| stage.said().iter().any(|notice| notice.contains(&said));
+
+        stage.session.draft = other.clone();
+        stage.apply(Action::Recall(id));
+        stage.until(|s| s.draft.prompt == "red apple");
+        assert_eq!((stage.session.draft.precision, is_said(&stage)), (expected, painted_in != expected));
+
+        stage.session.notices = Notices::default();
+        stage.session.draft = other;
+        let text = format!("a cat\nSteps: 9, Sampler: Euler, Seed: 5, Sfumato precision: {}", painted_in.name());
+        stage.apply(Action::TakeText(text));
+        assert_eq!(stage.session.draft.prompt, "a cat");
+        assert_eq!((stage.session.draft.precision, is_said(&stage)), (expected, painted_in != expected));
+    }
+}
+
+#[test]
 fn recalling_what_came_from_noise_offers_to_close_the_picture() {
     let home = tempfile::tempdir().unwrap();
     let mut stage = stage(home.path());
