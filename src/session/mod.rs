@@ -275,8 +275,11 @@ impl Session {
         }
         let usual = self.model().map_or(Precision::F32, |model| model.example.precision);
         let gone = std::mem::replace(&mut self.draft.precision, usual);
-        self.notices
-            .passing(format!("Sfumato cannot compute in {} here: {} is used instead", gone.name(), usual.name()));
+        self.notices.passing(format!(
+            "Sfumato cannot compute in {} here: {} is used instead",
+            gone.name(),
+            usual.name()
+        ));
     }
 
     /// Asks the engine for the chosen model, if it can be used.

@@ -5,9 +5,9 @@ use super::by_tiles::with_lines;
 use super::gemm::{Addition, Epilogue, WORTH_A_THREAD};
 use super::packed::PANEL_VECTORS;
 use super::rounding::split_lines;
-use super::shared::{Shared, each};
+use super::shared::{Shared, each, fetch};
 use super::tiled::Tiled;
-use super::tiles::{AT_ONCE, DEPTH, Line, PANEL, Products, Rows, SIDE, STEP, Sums};
+use super::tiles::{AHEAD, AT_ONCE, DEPTH, Line, PANEL, Products, Rows, SIDE, STEP, Sums};
 use super::vector::{dispatch, put, take};
 use super::winograd::{self, POSITIONS, Seen, SumsOfSquares, change_pixels, change_taps};
 use pulp::{Simd, WithSimd};
@@ -139,6 +139,11 @@ impl Block<'_> {
             let (position, panel) = (task / panels, task % panels);
             let left = &picture[position * picture_lines(self.room, steps)..][..picture_lines(self.room, steps)];
             let right = &kernels[(panel * POSITIONS + position) * kernel_lines(steps)..][..kernel_lines(steps)];
+            let next = if panel + 1 < panels {
+                &kernels[((panel + 1) * POSITIONS + position) * kernel_lines(steps)..]
+            } else {
+                &[]
+            };
             // SAFETY: tasks share no panel and position.
             let sums = unsafe { sums.part((panel * POSITIONS + position) * pairs, pairs) };
             tiling.kind.with(|| {
@@ -147,7 +152,8 @@ impl Block<'_> {
                     let starts = [first, first + SIDE];
                     let starts = &starts[..(self.squares.len() - first).div_ceil(SIDE).min(AT_ONCE)];
                     let rows = Rows { lines: left, starts, steps: &places };
-                    tiling.kind.multiply_split(rows, steps * self.room, right, sums, false, &[]);
+                    let ahead = next.get(pair * AHEAD * steps..kernel_lines(steps)).unwrap_or_default();
+                    tiling.kind.multiply_split(rows, steps * self.room, right, sums, false, ahead);
                 }
             });
         });
@@ -243,7 +249,10 @@ impl WithSimd for ChangeKernels<'_> {
         let steps_of_taps: [_; 9] = std::array::from_fn(|tap| weight.step(panels.start + panel, first + tap));
         let mut taps = [[0f32; DEPTH]; 9];
         let mut numbers = [[0f32; DEPTH]; POSITIONS];
+        let next = weight.after(panels.start + panel, first + weight.taps, weight.taps);
+        let next_each = next.len().div_ceil(STEP);
         for line in 0..STEP {
+            fetch(next.chunks(next_each.max(1)).nth(line).unwrap_or_default());
             for (step, numbers) in steps_of_taps.iter().zip(&mut taps) {
                 step.widened(line, numbers);
             }
