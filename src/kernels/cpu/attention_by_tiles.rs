@@ -168,10 +168,10 @@ impl<X: Number> Task<'_, X> {
                 let of_block = block.len().div_ceil(PANEL);
                 for (panel, scores) in scores.iter_mut().enumerate().take(of_block) {
                     let right = &self.keys_of[(first / PANEL + panel) * tiles * step..][..tiles * step];
-                    let left = Rows { lines: query, starts, steps: &steps[..tiles] };
+                    let left = Rows { lines: query, starts, steps: &steps[..tiles], ahead: &[] };
                     match self.tiling.parts {
                         Parts::One => kind.multiply(left, right, scores, false),
-                        Parts::Two => kind.multiply_split(left, tiles * ROWS, right, scores, false, &[]),
+                        Parts::Two => kind.multiply_split(left, tiles * ROWS, right, scores, false),
                     }
                 }
                 dispatch(Weigh {
@@ -188,10 +188,10 @@ impl<X: Number> Task<'_, X> {
                 for (panel, sums) in sums.iter_mut().enumerate() {
                     let right = (panel * keys.div_ceil(DEPTH) + first / DEPTH) * step;
                     let right = &self.values_of[right..][..of_block * step];
-                    let left = Rows { lines: weights, starts, steps: &steps[..of_block] };
+                    let left = Rows { lines: weights, starts, steps: &steps[..of_block], ahead: &[] };
                     match self.tiling.parts {
                         Parts::One => kind.multiply(left, right, sums, true),
-                        Parts::Two => kind.multiply_split(left, panels * ROWS, right, sums, true, &[]),
+                        Parts::Two => kind.multiply_split(left, panels * ROWS, right, sums, true),
                     }
                 }
             }

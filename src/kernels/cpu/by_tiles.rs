@@ -214,14 +214,14 @@ fn multiply_block<X: Number>(
                             sink.expect(rows, panel);
                         }
                         let sums = &mut sums[if wait { index } else { 0 }];
-                        let left = Rows { lines: left, starts, steps: steps_of };
+                        let ahead = ahead.get(index * AHEAD * steps_of.len()..).unwrap_or_default();
+                        let left = Rows { lines: left, starts, steps: steps_of, ahead };
                         match weight.products {
                             Products::Bf16(Tiling { kind, parts: Parts::One }) => {
                                 kind.multiply(left, right, sums, first > 0);
                             }
                             Products::Bf16(Tiling { kind, parts: Parts::Two }) => {
-                                let ahead = ahead.get(index * AHEAD * left.steps.len()..).unwrap_or_default();
-                                kind.multiply_split(left, low, right, sums, first > 0, ahead);
+                                kind.multiply_split(left, low, right, sums, first > 0);
                             }
                             Products::Bytes(kind) => {
                                 kind.multiply(left, right, sums);

@@ -139,10 +139,10 @@ impl Tiled {
     /// The lines of the steps that follow on the first `step` of a panel, in it or in the next, as they are stored: no more than `count` of them.
     pub(super) fn after(&self, panel: usize, step: usize, count: usize) -> &[Line] {
         let first = panel * self.steps() + step;
-        let (lines, of_step) = match &self.lines {
+        let (lines, of_step): (&[Line], usize) = match &self.lines {
             Lines::Rounded(lines) | Lines::Halves(lines) => (lines, STEP),
             Lines::Split(lines) => (lines, 2 * STEP),
-            Lines::Bytes(_) => return &[],
+            Lines::Bytes(bytes) => (bytes.lines(), STEP),
         };
         &lines[(first * of_step).min(lines.len())..((first + count) * of_step).min(lines.len())]
     }

@@ -28,8 +28,8 @@ impl Line {
     pub(super) const ZERO: Self = Self([0; DEPTH]);
 }
 
-/// Lines that are asked for at each step: as much as memory gives in that time.
-pub(super) const AHEAD: usize = 16;
+/// Lines of what will be read soon that are asked for at each step: about what memory gives in that time.
+pub(super) const AHEAD: usize = 8;
 
 /// The sums of [`AT_ONCE`] by [`AT_ONCE`] tiles, row by row.
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
@@ -212,25 +212,14 @@ impl Kind {
 
     /// As [`Self::multiply`], of numbers that are split in two: the products of what is rounded, of what that lacks on
     /// the left, and of what it lacks on the right; not of what both lack, which is nothing to sums of f32. On the left what is lacking
-    /// stands `low` lines behind, on the right behind the two tiles of each step. Of `ahead`, which will be read soon, [`AHEAD`] lines are asked for at each step.
-    pub(super) fn multiply_split(
-        self,
-        rows: Rows<'_>,
-        low: usize,
-        right: &[Line],
-        sums: &mut Sums,
-        more: bool,
-        ahead: &[Line],
-    ) {
+    /// stands `low` lines behind, on the right behind the two tiles of each step.
+    pub(super) fn multiply_split(self, rows: Rows<'_>, low: usize, right: &[Line], sums: &mut Sums, more: bool) {
         rows.check(low);
         assert!(right.len() >= rows.steps.len() * 2 * STEP, "too few columns");
         match self {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: whoever has this kind has asked for it; the lines are there, as just checked.
-            Self::Tiles => unsafe {
-                let ahead = if ahead.is_empty() { right } else { ahead };
-                x86::split_tiles(rows, low, right.as_ptr(), sums, more, ahead.as_ptr());
-            },
+            Self::Tiles => unsafe { x86::split_tiles(rows, low, right.as_ptr(), sums, more) },
             // Vectors would be slower than f32's own.
             _ => split_numbers(rows, low, right, sums, more),
         }
@@ -245,6 +234,8 @@ pub(super) struct Rows<'a> {
     pub(super) starts: &'a [usize],
     /// How many lines further on its numbers of each step lie.
     pub(super) steps: &'a [u32],
+    /// What will be read soon: [`AHEAD`] lines of it are asked for at each step, where tiles are multiplied.
+    pub(super) ahead: &'a [Line],
 }
 
 impl Rows<'_> {
@@ -255,6 +246,12 @@ impl Rows<'_> {
         let step = furthest(self.steps.iter().map(|step| *step as usize).max());
         let last = furthest(self.starts.iter().copied().max()) + step + low;
         assert!(self.lines.len() >= last + SIDE, "too few rows");
+    }
+
+    /// What is asked for: nothing new if nothing is known to be read soon. No address is a fault to that.
+    #[cfg(target_arch = "x86_64")]
+    fn next(self, right: *const Line) -> *const Line {
+        if self.ahead.is_empty() { right } else { self.ahead.as_ptr() }
     }
 
     /// The first line of each row, one after the other.
@@ -371,13 +368,14 @@ mod x86 {
     /// # Safety
     /// As [`super::Kind::multiply`] checks; the tiles must be configured.
     pub(in crate::kernels::cpu) unsafe fn $name(
-        Rows { lines, starts, steps }: Rows<'_>,
+        rows: Rows<'_>,
         right: *const Line,
         sums: &mut Sums,
         more: bool,
     ) {
         const LINE: usize = size_of::<Line>();
         const ROW: usize = PANEL * size_of::<f32>();
+        let (Rows { lines, starts, steps, .. }, ahead) = (rows, rows.next(right));
         if steps.is_empty() {
             if !more {
                 *sums = Sums::ZERO;
@@ -412,6 +410,9 @@ mod x86 {
                     "tileloadd tmm5, [{at} + {line}*1]",
                     concat!($multiply, " tmm2, tmm5, tmm6"),
                     concat!($multiply, " tmm3, tmm5, tmm7"),
+                    "prefetcht1 [{ahead}]", "prefetcht1 [{ahead} + 64]", "prefetcht1 [{ahead} + 128]", "prefetcht1 [{ahead} + 192]",
+                    "prefetcht1 [{ahead} + 256]", "prefetcht1 [{ahead} + 320]", "prefetcht1 [{ahead} + 384]", "prefetcht1 [{ahead} + 448]",
+                    "add {ahead}, 512",
                     "add {right}, 2048",
                     "add {step}, 4",
                     "cmp {step}, {end}",
@@ -421,7 +422,8 @@ mod x86 {
                     "tilestored [{sums} + {row}*1 + 2048], tmm2",
                     "tilestored [{sums} + {row}*1 + 2112], tmm3",
                     at = out(reg) _, step = inout(reg) steps.as_ptr() => _, end = in(reg) end, left = in(reg) left,
-                    apart = in(reg) apart, right = inout(reg) right => _, line = in(reg) LINE, sums = in(reg) sums, row = in(reg) ROW,
+                    apart = in(reg) apart, right = inout(reg) right => _, ahead = inout(reg) ahead => _,
+                    line = in(reg) LINE, sums = in(reg) sums, row = in(reg) ROW,
                     more = in(reg_byte) u8::from(more),
                     out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _, out("tmm4") _, out("tmm5") _, out("tmm6") _,
                     out("tmm7") _, options(nostack),
@@ -445,6 +447,9 @@ mod x86 {
                     concat!($multiply, " tmm0, tmm4, tmm6"),
                     "tileloadd tmm7, [{right} + {line}*1 + 1024]",
                     concat!($multiply, " tmm1, tmm4, tmm7"),
+                    "prefetcht1 [{ahead}]", "prefetcht1 [{ahead} + 64]", "prefetcht1 [{ahead} + 128]", "prefetcht1 [{ahead} + 192]",
+                    "prefetcht1 [{ahead} + 256]", "prefetcht1 [{ahead} + 320]", "prefetcht1 [{ahead} + 384]", "prefetcht1 [{ahead} + 448]",
+                    "add {ahead}, 512",
                     "add {right}, 2048",
                     "add {step}, 4",
                     "cmp {step}, {end}",
@@ -452,7 +457,8 @@ mod x86 {
                     "tilestored [{sums} + {row}*1], tmm0",
                     "tilestored [{sums} + {row}*1 + 64], tmm1",
                     at = out(reg) _, step = inout(reg) steps.as_ptr() => _, end = in(reg) end, left = in(reg) left,
-                    right = inout(reg) right => _, line = in(reg) LINE, sums = in(reg) sums, row = in(reg) ROW,
+                    right = inout(reg) right => _, ahead = inout(reg) ahead => _,
+                    line = in(reg) LINE, sums = in(reg) sums, row = in(reg) ROW,
                     more = in(reg_byte) u8::from(more),
                     out("tmm0") _, out("tmm1") _, out("tmm4") _, out("tmm6") _, out("tmm7") _, options(nostack),
                 );
@@ -469,16 +475,10 @@ mod x86 {
     /// # Safety
     /// As [`super::Kind::multiply_split`] checks; the tiles must be configured.
     #[expect(clippy::too_many_lines, reason = "they are instructions, one by one")]
-    pub(super) unsafe fn split_tiles(
-        Rows { lines, starts, steps }: Rows<'_>,
-        low: usize,
-        right: *const Line,
-        sums: &mut Sums,
-        more: bool,
-        ahead: *const Line,
-    ) {
+    pub(super) unsafe fn split_tiles(rows: Rows<'_>, low: usize, right: *const Line, sums: &mut Sums, more: bool) {
         const LINE: usize = size_of::<Line>();
         const ROW: usize = PANEL * size_of::<f32>();
+        let (Rows { lines, starts, steps, .. }, ahead) = (rows, rows.next(right));
         if steps.is_empty() {
             if !more {
                 *sums = Sums::ZERO;
@@ -518,7 +518,7 @@ mod x86 {
                     "tdpbf16ps tmm3, tmm5, tmm7",
                     "sub {at}, {low}",
                     "sub {other}, {low}",
-                    "prefetcht1 [{ahead} + 0]", "prefetcht1 [{ahead} + 64]", "prefetcht1 [{ahead} + 128]", "prefetcht1 [{ahead} + 192]",
+                    "prefetcht1 [{ahead}]", "prefetcht1 [{ahead} + 64]", "prefetcht1 [{ahead} + 128]", "prefetcht1 [{ahead} + 192]",
                     "prefetcht1 [{ahead} + 256]", "prefetcht1 [{ahead} + 320]", "prefetcht1 [{ahead} + 384]", "prefetcht1 [{ahead} + 448]",
                     "tileloadd tmm4, [{at} + {line}*1]",
                     "tdpbf16ps tmm0, tmm4, tmm6",
@@ -526,8 +526,6 @@ mod x86 {
                     "tileloadd tmm5, [{other} + {line}*1]",
                     "tdpbf16ps tmm2, tmm5, tmm6",
                     "tdpbf16ps tmm3, tmm5, tmm7",
-                    "prefetcht1 [{ahead} + 512]", "prefetcht1 [{ahead} + 576]", "prefetcht1 [{ahead} + 640]", "prefetcht1 [{ahead} + 704]",
-                    "prefetcht1 [{ahead} + 768]", "prefetcht1 [{ahead} + 832]", "prefetcht1 [{ahead} + 896]", "prefetcht1 [{ahead} + 960]",
                     // What the right lacks.
                     "tileloadd tmm6, [{right} + {line}*1 + 2048]",
                     "tdpbf16ps tmm0, tmm4, tmm6",
@@ -536,7 +534,7 @@ mod x86 {
                     "tdpbf16ps tmm1, tmm4, tmm7",
                     "tdpbf16ps tmm3, tmm5, tmm7",
                     "add {right}, 4096",
-                    "add {ahead}, 1024",
+                    "add {ahead}, 512",
                     "add {step}, 4",
                     "cmp {step}, {end}",
                     "jne 2b",
@@ -572,10 +570,8 @@ mod x86 {
                     "tdpbf16ps tmm0, tmm5, tmm6",
                     "tileloadd tmm7, [{right} + {line}*1 + 1024]",
                     "tdpbf16ps tmm1, tmm5, tmm7",
-                    "prefetcht1 [{ahead} + 0]", "prefetcht1 [{ahead} + 64]", "prefetcht1 [{ahead} + 128]", "prefetcht1 [{ahead} + 192]",
+                    "prefetcht1 [{ahead}]", "prefetcht1 [{ahead} + 64]", "prefetcht1 [{ahead} + 128]", "prefetcht1 [{ahead} + 192]",
                     "prefetcht1 [{ahead} + 256]", "prefetcht1 [{ahead} + 320]", "prefetcht1 [{ahead} + 384]", "prefetcht1 [{ahead} + 448]",
-                    "prefetcht1 [{ahead} + 512]", "prefetcht1 [{ahead} + 576]", "prefetcht1 [{ahead} + 640]", "prefetcht1 [{ahead} + 704]",
-                    "prefetcht1 [{ahead} + 768]", "prefetcht1 [{ahead} + 832]", "prefetcht1 [{ahead} + 896]", "prefetcht1 [{ahead} + 960]",
                     "tdpbf16ps tmm0, tmm4, tmm6",
                     "tdpbf16ps tmm1, tmm4, tmm7",
                     "tileloadd tmm6, [{right} + {line}*1 + 2048]",
@@ -583,14 +579,15 @@ mod x86 {
                     "tileloadd tmm7, [{right} + {line}*1 + 3072]",
                     "tdpbf16ps tmm1, tmm4, tmm7",
                     "add {right}, 4096",
-                    "add {ahead}, 1024",
+                    "add {ahead}, 512",
                     "add {step}, 4",
                     "cmp {step}, {end}",
                     "jne 2b",
                     "tilestored [{sums} + {row}*1], tmm0",
                     "tilestored [{sums} + {row}*1 + 64], tmm1",
                     at = out(reg) _, step = inout(reg) steps.as_ptr() => _, end = in(reg) end, left = in(reg) left,
-                    low = in(reg) low, right = inout(reg) right => _, ahead = inout(reg) ahead => _, line = in(reg) LINE, sums = in(reg) sums, row = in(reg) ROW,
+                    low = in(reg) low, right = inout(reg) right => _, ahead = inout(reg) ahead => _,
+                    line = in(reg) LINE, sums = in(reg) sums, row = in(reg) ROW,
                     more = in(reg_byte) u8::from(more),
                     out("tmm0") _, out("tmm1") _, out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _, options(nostack),
                 );
@@ -605,7 +602,7 @@ mod x86 {
     /// As [`super::Kind::multiply`] checks.
     #[target_feature(enable = "avx512f,avx512bf16")]
     pub(super) unsafe fn vectors(
-        Rows { lines, starts, steps }: Rows<'_>,
+        Rows { lines, starts, steps, .. }: Rows<'_>,
         right: *const Line,
         sums: &mut Sums,
         more: bool,

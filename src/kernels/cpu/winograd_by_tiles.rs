@@ -151,9 +151,9 @@ impl Block<'_> {
                     let first = pair * AT_ONCE * SIDE;
                     let starts = [first, first + SIDE];
                     let starts = &starts[..(self.squares.len() - first).div_ceil(SIDE).min(AT_ONCE)];
-                    let rows = Rows { lines: left, starts, steps: &places };
                     let ahead = next.get(pair * AHEAD * steps..kernel_lines(steps)).unwrap_or_default();
-                    tiling.kind.multiply_split(rows, steps * self.room, right, sums, false, ahead);
+                    let rows = Rows { lines: left, starts, steps: &places, ahead };
+                    tiling.kind.multiply_split(rows, steps * self.room, right, sums, false);
                 }
             });
         });

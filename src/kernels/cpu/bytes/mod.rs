@@ -210,6 +210,11 @@ impl Bytes {
         vec![self.lines.keep(), self.columns.keep()]
     }
 
+    /// Panel by panel.
+    pub(super) fn lines(&self) -> &[Line] {
+        &self.lines
+    }
+
     /// Some steps of a panel.
     pub(super) fn steps(&self, panel: usize, steps: Range<usize>) -> &[Line] {
         &self.lines[(panel * self.steps + steps.start) * STEP..][..steps.len() * STEP]

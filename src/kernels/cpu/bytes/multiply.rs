@@ -117,7 +117,7 @@ mod x86 {
     /// # Safety
     /// As [`super::Kind::multiply`] checks.
     #[target_feature(enable = "avx512f,avx512vnni")]
-    pub(super) unsafe fn wide(Rows { lines, starts, steps }: Rows<'_>, right: *const Line, sums: &mut Sums) {
+    pub(super) unsafe fn wide(Rows { lines, starts, steps, .. }: Rows<'_>, right: *const Line, sums: &mut Sums) {
         /// Rows whose sums stay in registers, with two vectors each.
         const ROWS: usize = 8;
         for first in (0..starts.len() * SIDE).step_by(ROWS) {
@@ -151,7 +151,7 @@ mod x86 {
     /// # Safety
     /// As [`super::Kind::multiply`] checks.
     #[target_feature(enable = "avx2,avxvnni")]
-    pub(super) unsafe fn narrow(Rows { lines, starts, steps }: Rows<'_>, right: *const Line, sums: &mut Sums) {
+    pub(super) unsafe fn narrow(Rows { lines, starts, steps, .. }: Rows<'_>, right: *const Line, sums: &mut Sums) {
         /// Rows whose sums stay in registers, with two vectors each: those of a tile of columns.
         const ROWS: usize = 4;
         const HALF: usize = SIDE / 2;
