@@ -8,7 +8,7 @@ use super::gemm::{Epilogue, WORTH_A_THREAD};
 use super::rounding::{Number, lay_row, lay_row_split};
 use super::shared::{Shared, each, fetch, threads, with_scratch};
 use super::tiled::{Tiled, TiledGated};
-use super::tiles::{AHEAD, AT_ONCE, Line, PANEL, Parts, Products, Rows, SIDE, STEP, Sums, Tiling};
+use super::tiles::{AT_ONCE, Line, PANEL, Parts, Products, Rows, SIDE, STEP, Sums, Tiling};
 use super::vector::{dispatch, gelu, take};
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
@@ -214,7 +214,7 @@ fn multiply_block<X: Number>(
                             sink.expect(rows, panel);
                         }
                         let sums = &mut sums[if wait { index } else { 0 }];
-                        let ahead = ahead.get(index * AHEAD * steps_of.len()..).unwrap_or_default();
+                        let ahead = ahead.get(index * weight.products.ahead() * steps_of.len()..).unwrap_or_default();
                         let left = Rows { lines: left, starts, steps: steps_of, ahead };
                         match weight.products {
                             Products::Bf16(Tiling { kind, parts: Parts::One }) => {

@@ -28,9 +28,6 @@ impl Line {
     pub(super) const ZERO: Self = Self([0; DEPTH]);
 }
 
-/// Lines of what will be read soon that are asked for at each step: about what memory gives in that time.
-pub(super) const AHEAD: usize = 8;
-
 /// The sums of [`AT_ONCE`] by [`AT_ONCE`] tiles, row by row.
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C, align(64))]
@@ -75,6 +72,16 @@ pub(in crate::kernels) enum Parts {
     /// Split into what is rounded and what that lacks: 16 significant bits. Henry, Tang & Heinecke 2019, "Leveraging the bfloat16
     /// artificial intelligence datatype for higher-precision computations"; oneMKL's `float_to_bf16x2` rounds the same way.
     Two = 2,
+}
+
+impl Parts {
+    /// Lines of what will be read soon that are asked for at each step: about what memory gives in the time of its products.
+    pub(super) const fn ahead(self) -> usize {
+        match self {
+            Self::One => 8,
+            Self::Two => 16,
+        }
+    }
 }
 
 /// By what tiles are multiplied, and what of numbers is in them.
@@ -129,6 +136,14 @@ impl Products {
         match self {
             Self::Bf16(tiling) => tiling.parts == Parts::One,
             Self::Bytes(_) => Kind::best().is_some(),
+        }
+    }
+
+    /// As [`Parts::ahead`].
+    pub(super) fn ahead(self) -> usize {
+        match self {
+            Self::Bf16(tiling) => tiling.parts.ahead(),
+            Self::Bytes(_) => Parts::One.ahead(),
         }
     }
 
@@ -234,7 +249,7 @@ pub(super) struct Rows<'a> {
     pub(super) starts: &'a [usize],
     /// How many lines further on its numbers of each step lie.
     pub(super) steps: &'a [u32],
-    /// What will be read soon: [`AHEAD`] lines of it are asked for at each step, where tiles are multiplied.
+    /// What will be read soon: [`Parts::ahead`] lines of it are asked for at each step, where tiles are multiplied.
     pub(super) ahead: &'a [Line],
 }
 
@@ -248,10 +263,10 @@ impl Rows<'_> {
         assert!(self.lines.len() >= last + SIDE, "too few rows");
     }
 
-    /// What is asked for: nothing new if nothing is known to be read soon. No address is a fault to that.
+    /// Where that begins; null if there is nothing.
     #[cfg(target_arch = "x86_64")]
-    fn next(self, right: *const Line) -> *const Line {
-        if self.ahead.is_empty() { right } else { self.ahead.as_ptr() }
+    fn next(self) -> *const Line {
+        if self.ahead.is_empty() { std::ptr::null() } else { self.ahead.as_ptr() }
     }
 
     /// The first line of each row, one after the other.
@@ -375,7 +390,7 @@ mod x86 {
     ) {
         const LINE: usize = size_of::<Line>();
         const ROW: usize = PANEL * size_of::<f32>();
-        let (Rows { lines, starts, steps, .. }, ahead) = (rows, rows.next(right));
+        let (Rows { lines, starts, steps, .. }, ahead) = (rows, rows.next());
         if steps.is_empty() {
             if !more {
                 *sums = Sums::ZERO;
@@ -410,9 +425,12 @@ mod x86 {
                     "tileloadd tmm5, [{at} + {line}*1]",
                     concat!($multiply, " tmm2, tmm5, tmm6"),
                     concat!($multiply, " tmm3, tmm5, tmm7"),
+                    "test {ahead}, {ahead}",
+                    "jz 3f",
                     "prefetcht1 [{ahead}]", "prefetcht1 [{ahead} + 64]", "prefetcht1 [{ahead} + 128]", "prefetcht1 [{ahead} + 192]",
                     "prefetcht1 [{ahead} + 256]", "prefetcht1 [{ahead} + 320]", "prefetcht1 [{ahead} + 384]", "prefetcht1 [{ahead} + 448]",
                     "add {ahead}, 512",
+                    "3:",
                     "add {right}, 2048",
                     "add {step}, 4",
                     "cmp {step}, {end}",
@@ -447,9 +465,12 @@ mod x86 {
                     concat!($multiply, " tmm0, tmm4, tmm6"),
                     "tileloadd tmm7, [{right} + {line}*1 + 1024]",
                     concat!($multiply, " tmm1, tmm4, tmm7"),
+                    "test {ahead}, {ahead}",
+                    "jz 3f",
                     "prefetcht1 [{ahead}]", "prefetcht1 [{ahead} + 64]", "prefetcht1 [{ahead} + 128]", "prefetcht1 [{ahead} + 192]",
                     "prefetcht1 [{ahead} + 256]", "prefetcht1 [{ahead} + 320]", "prefetcht1 [{ahead} + 384]", "prefetcht1 [{ahead} + 448]",
                     "add {ahead}, 512",
+                    "3:",
                     "add {right}, 2048",
                     "add {step}, 4",
                     "cmp {step}, {end}",
@@ -478,7 +499,7 @@ mod x86 {
     pub(super) unsafe fn split_tiles(rows: Rows<'_>, low: usize, right: *const Line, sums: &mut Sums, more: bool) {
         const LINE: usize = size_of::<Line>();
         const ROW: usize = PANEL * size_of::<f32>();
-        let (Rows { lines, starts, steps, .. }, ahead) = (rows, rows.next(right));
+        let (Rows { lines, starts, steps, .. }, ahead) = (rows, rows.next());
         if steps.is_empty() {
             if !more {
                 *sums = Sums::ZERO;
@@ -518,14 +539,20 @@ mod x86 {
                     "tdpbf16ps tmm3, tmm5, tmm7",
                     "sub {at}, {low}",
                     "sub {other}, {low}",
-                    "prefetcht1 [{ahead}]", "prefetcht1 [{ahead} + 64]", "prefetcht1 [{ahead} + 128]", "prefetcht1 [{ahead} + 192]",
-                    "prefetcht1 [{ahead} + 256]", "prefetcht1 [{ahead} + 320]", "prefetcht1 [{ahead} + 384]", "prefetcht1 [{ahead} + 448]",
                     "tileloadd tmm4, [{at} + {line}*1]",
                     "tdpbf16ps tmm0, tmm4, tmm6",
                     "tdpbf16ps tmm1, tmm4, tmm7",
                     "tileloadd tmm5, [{other} + {line}*1]",
                     "tdpbf16ps tmm2, tmm5, tmm6",
                     "tdpbf16ps tmm3, tmm5, tmm7",
+                    "test {ahead}, {ahead}",
+                    "jz 3f",
+                    "prefetcht1 [{ahead}]", "prefetcht1 [{ahead} + 64]", "prefetcht1 [{ahead} + 128]", "prefetcht1 [{ahead} + 192]",
+                    "prefetcht1 [{ahead} + 256]", "prefetcht1 [{ahead} + 320]", "prefetcht1 [{ahead} + 384]", "prefetcht1 [{ahead} + 448]",
+                    "prefetcht1 [{ahead} + 512]", "prefetcht1 [{ahead} + 576]", "prefetcht1 [{ahead} + 640]", "prefetcht1 [{ahead} + 704]",
+                    "prefetcht1 [{ahead} + 768]", "prefetcht1 [{ahead} + 832]", "prefetcht1 [{ahead} + 896]", "prefetcht1 [{ahead} + 960]",
+                    "add {ahead}, 1024",
+                    "3:",
                     // What the right lacks.
                     "tileloadd tmm6, [{right} + {line}*1 + 2048]",
                     "tdpbf16ps tmm0, tmm4, tmm6",
@@ -534,7 +561,6 @@ mod x86 {
                     "tdpbf16ps tmm1, tmm4, tmm7",
                     "tdpbf16ps tmm3, tmm5, tmm7",
                     "add {right}, 4096",
-                    "add {ahead}, 512",
                     "add {step}, 4",
                     "cmp {step}, {end}",
                     "jne 2b",
@@ -570,8 +596,14 @@ mod x86 {
                     "tdpbf16ps tmm0, tmm5, tmm6",
                     "tileloadd tmm7, [{right} + {line}*1 + 1024]",
                     "tdpbf16ps tmm1, tmm5, tmm7",
+                    "test {ahead}, {ahead}",
+                    "jz 3f",
                     "prefetcht1 [{ahead}]", "prefetcht1 [{ahead} + 64]", "prefetcht1 [{ahead} + 128]", "prefetcht1 [{ahead} + 192]",
                     "prefetcht1 [{ahead} + 256]", "prefetcht1 [{ahead} + 320]", "prefetcht1 [{ahead} + 384]", "prefetcht1 [{ahead} + 448]",
+                    "prefetcht1 [{ahead} + 512]", "prefetcht1 [{ahead} + 576]", "prefetcht1 [{ahead} + 640]", "prefetcht1 [{ahead} + 704]",
+                    "prefetcht1 [{ahead} + 768]", "prefetcht1 [{ahead} + 832]", "prefetcht1 [{ahead} + 896]", "prefetcht1 [{ahead} + 960]",
+                    "add {ahead}, 1024",
+                    "3:",
                     "tdpbf16ps tmm0, tmm4, tmm6",
                     "tdpbf16ps tmm1, tmm4, tmm7",
                     "tileloadd tmm6, [{right} + {line}*1 + 2048]",
@@ -579,7 +611,6 @@ mod x86 {
                     "tileloadd tmm7, [{right} + {line}*1 + 3072]",
                     "tdpbf16ps tmm1, tmm4, tmm7",
                     "add {right}, 4096",
-                    "add {ahead}, 512",
                     "add {step}, 4",
                     "cmp {step}, {end}",
                     "jne 2b",

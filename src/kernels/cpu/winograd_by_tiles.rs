@@ -7,7 +7,7 @@ use super::packed::PANEL_VECTORS;
 use super::rounding::split_lines;
 use super::shared::{Shared, each, fetch};
 use super::tiled::Tiled;
-use super::tiles::{AHEAD, AT_ONCE, DEPTH, Line, PANEL, Products, Rows, SIDE, STEP, Sums};
+use super::tiles::{AT_ONCE, DEPTH, Line, PANEL, Products, Rows, SIDE, STEP, Sums};
 use super::vector::{dispatch, put, take};
 use super::winograd::{self, POSITIONS, Seen, SumsOfSquares, change_pixels, change_taps};
 use pulp::{Simd, WithSimd};
@@ -151,7 +151,7 @@ impl Block<'_> {
                     let first = pair * AT_ONCE * SIDE;
                     let starts = [first, first + SIDE];
                     let starts = &starts[..(self.squares.len() - first).div_ceil(SIDE).min(AT_ONCE)];
-                    let ahead = next.get(pair * AHEAD * steps..kernel_lines(steps)).unwrap_or_default();
+                    let ahead = next.get(pair * tiling.parts.ahead() * steps..kernel_lines(steps)).unwrap_or_default();
                     let rows = Rows { lines: left, starts, steps: &places, ahead };
                     tiling.kind.multiply_split(rows, steps * self.room, right, sums, false);
                 }
