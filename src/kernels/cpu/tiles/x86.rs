@@ -94,103 +94,103 @@ macro_rules! asked {
 
 macro_rules! by_tiles {
     ($name:ident, $multiply:literal) => {
-/// # Safety
-/// As [`super::Kind::multiply`] checks; the tiles must be configured.
-#[expect(clippy::too_many_lines, reason = "they are instructions, one by one")]
-pub(in crate::kernels::cpu) unsafe fn $name(
-    rows: Rows<'_>,
-    right: *const Line,
-    sums: &mut Sums,
-    more: bool,
-) {
-    const LINE: usize = size_of::<Line>();
-    const ROW: usize = PANEL * size_of::<f32>();
-    let (Rows { lines, starts, steps, .. }, ahead) = (rows, rows.next());
-    if steps.is_empty() {
-        if !more {
-            *sums = Sums::ZERO;
+        /// # Safety
+        /// As [`super::Kind::multiply`] checks; the tiles must be configured.
+        #[expect(clippy::too_many_lines, reason = "they are instructions, one by one")]
+        pub(in crate::kernels::cpu) unsafe fn $name(
+            rows: Rows<'_>,
+            right: *const Line,
+            sums: &mut Sums,
+            more: bool,
+        ) {
+            const LINE: usize = size_of::<Line>();
+            const ROW: usize = PANEL * size_of::<f32>();
+            let (Rows { lines, starts, steps, .. }, ahead) = (rows, rows.next());
+            if steps.is_empty() {
+                if !more {
+                    *sums = Sums::ZERO;
+                }
+                return;
+            }
+            let end = steps.as_ptr_range().end;
+            let sums = sums.0.as_mut_ptr();
+            let left = lines.as_ptr().wrapping_add(starts[0]);
+            if let [first, second] = starts {
+                let apart = second.wrapping_sub(*first).wrapping_mul(LINE);
+                // SAFETY: promised by the caller.
+                unsafe {
+                    asm!(
+                        "tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3",
+                        "test {more}, {more}",
+                        "jz 2f",
+                        "tileloadd tmm0, [{sums} + {row}*1]",
+                        "tileloadd tmm1, [{sums} + {row}*1 + 64]",
+                        "tileloadd tmm2, [{sums} + {row}*1 + 2048]",
+                        "tileloadd tmm3, [{sums} + {row}*1 + 2112]",
+                        "2:",
+                        "mov {at:e}, dword ptr [{step}]",
+                        "shl {at}, 6",
+                        "add {at}, {left}",
+                        "tileloadd tmm6, [{right} + {line}*1]",
+                        "tileloadd tmm4, [{at} + {line}*1]",
+                        concat!($multiply, " tmm0, tmm4, tmm6"),
+                        "tileloadd tmm7, [{right} + {line}*1 + 1024]",
+                        concat!($multiply, " tmm1, tmm4, tmm7"),
+                        "add {at}, {apart}",
+                        "tileloadd tmm5, [{at} + {line}*1]",
+                        concat!($multiply, " tmm2, tmm5, tmm6"),
+                        concat!($multiply, " tmm3, tmm5, tmm7"),
+                        asked!(8),
+                        "add {right}, 2048",
+                        "add {step}, 4",
+                        "cmp {step}, {end}",
+                        "jne 2b",
+                        "tilestored [{sums} + {row}*1], tmm0",
+                        "tilestored [{sums} + {row}*1 + 64], tmm1",
+                        "tilestored [{sums} + {row}*1 + 2048], tmm2",
+                        "tilestored [{sums} + {row}*1 + 2112], tmm3",
+                        at = out(reg) _, step = inout(reg) steps.as_ptr() => _, end = in(reg) end, left = in(reg) left,
+                        apart = in(reg) apart, right = inout(reg) right => _, ahead = inout(reg) ahead => _,
+                        line = in(reg) LINE, sums = in(reg) sums, row = in(reg) ROW,
+                        more = in(reg_byte) u8::from(more),
+                        out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _, out("tmm4") _, out("tmm5") _, out("tmm6") _,
+                        out("tmm7") _, options(nostack),
+                    );
+                }
+            } else {
+                // SAFETY: promised by the caller.
+                unsafe {
+                    asm!(
+                        "tilezero tmm0", "tilezero tmm1",
+                        "test {more}, {more}",
+                        "jz 2f",
+                        "tileloadd tmm0, [{sums} + {row}*1]",
+                        "tileloadd tmm1, [{sums} + {row}*1 + 64]",
+                        "2:",
+                        "mov {at:e}, dword ptr [{step}]",
+                        "shl {at}, 6",
+                        "add {at}, {left}",
+                        "tileloadd tmm6, [{right} + {line}*1]",
+                        "tileloadd tmm4, [{at} + {line}*1]",
+                        concat!($multiply, " tmm0, tmm4, tmm6"),
+                        "tileloadd tmm7, [{right} + {line}*1 + 1024]",
+                        concat!($multiply, " tmm1, tmm4, tmm7"),
+                        asked!(8),
+                        "add {right}, 2048",
+                        "add {step}, 4",
+                        "cmp {step}, {end}",
+                        "jne 2b",
+                        "tilestored [{sums} + {row}*1], tmm0",
+                        "tilestored [{sums} + {row}*1 + 64], tmm1",
+                        at = out(reg) _, step = inout(reg) steps.as_ptr() => _, end = in(reg) end, left = in(reg) left,
+                        right = inout(reg) right => _, ahead = inout(reg) ahead => _,
+                        line = in(reg) LINE, sums = in(reg) sums, row = in(reg) ROW,
+                        more = in(reg_byte) u8::from(more),
+                        out("tmm0") _, out("tmm1") _, out("tmm4") _, out("tmm6") _, out("tmm7") _, options(nostack),
+                    );
+                }
+            }
         }
-        return;
-    }
-    let end = steps.as_ptr_range().end;
-    let sums = sums.0.as_mut_ptr();
-    let left = lines.as_ptr().wrapping_add(starts[0]);
-    if let [first, second] = starts {
-        let apart = second.wrapping_sub(*first).wrapping_mul(LINE);
-        // SAFETY: promised by the caller.
-        unsafe {
-            asm!(
-                "tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3",
-                "test {more}, {more}",
-                "jz 2f",
-                "tileloadd tmm0, [{sums} + {row}*1]",
-                "tileloadd tmm1, [{sums} + {row}*1 + 64]",
-                "tileloadd tmm2, [{sums} + {row}*1 + 2048]",
-                "tileloadd tmm3, [{sums} + {row}*1 + 2112]",
-                "2:",
-                "mov {at:e}, dword ptr [{step}]",
-                "shl {at}, 6",
-                "add {at}, {left}",
-                "tileloadd tmm6, [{right} + {line}*1]",
-                "tileloadd tmm4, [{at} + {line}*1]",
-                concat!($multiply, " tmm0, tmm4, tmm6"),
-                "tileloadd tmm7, [{right} + {line}*1 + 1024]",
-                concat!($multiply, " tmm1, tmm4, tmm7"),
-                "add {at}, {apart}",
-                "tileloadd tmm5, [{at} + {line}*1]",
-                concat!($multiply, " tmm2, tmm5, tmm6"),
-                concat!($multiply, " tmm3, tmm5, tmm7"),
-                asked!(8),
-                "add {right}, 2048",
-                "add {step}, 4",
-                "cmp {step}, {end}",
-                "jne 2b",
-                "tilestored [{sums} + {row}*1], tmm0",
-                "tilestored [{sums} + {row}*1 + 64], tmm1",
-                "tilestored [{sums} + {row}*1 + 2048], tmm2",
-                "tilestored [{sums} + {row}*1 + 2112], tmm3",
-                at = out(reg) _, step = inout(reg) steps.as_ptr() => _, end = in(reg) end, left = in(reg) left,
-                apart = in(reg) apart, right = inout(reg) right => _, ahead = inout(reg) ahead => _,
-                line = in(reg) LINE, sums = in(reg) sums, row = in(reg) ROW,
-                more = in(reg_byte) u8::from(more),
-                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _, out("tmm4") _, out("tmm5") _, out("tmm6") _,
-                out("tmm7") _, options(nostack),
-            );
-        }
-    } else {
-        // SAFETY: promised by the caller.
-        unsafe {
-            asm!(
-                "tilezero tmm0", "tilezero tmm1",
-                "test {more}, {more}",
-                "jz 2f",
-                "tileloadd tmm0, [{sums} + {row}*1]",
-                "tileloadd tmm1, [{sums} + {row}*1 + 64]",
-                "2:",
-                "mov {at:e}, dword ptr [{step}]",
-                "shl {at}, 6",
-                "add {at}, {left}",
-                "tileloadd tmm6, [{right} + {line}*1]",
-                "tileloadd tmm4, [{at} + {line}*1]",
-                concat!($multiply, " tmm0, tmm4, tmm6"),
-                "tileloadd tmm7, [{right} + {line}*1 + 1024]",
-                concat!($multiply, " tmm1, tmm4, tmm7"),
-                asked!(8),
-                "add {right}, 2048",
-                "add {step}, 4",
-                "cmp {step}, {end}",
-                "jne 2b",
-                "tilestored [{sums} + {row}*1], tmm0",
-                "tilestored [{sums} + {row}*1 + 64], tmm1",
-                at = out(reg) _, step = inout(reg) steps.as_ptr() => _, end = in(reg) end, left = in(reg) left,
-                right = inout(reg) right => _, ahead = inout(reg) ahead => _,
-                line = in(reg) LINE, sums = in(reg) sums, row = in(reg) ROW,
-                more = in(reg_byte) u8::from(more),
-                out("tmm0") _, out("tmm1") _, out("tmm4") _, out("tmm6") _, out("tmm7") _, options(nostack),
-            );
-        }
-    }
-}
     };
 }
 
