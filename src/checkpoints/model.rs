@@ -156,7 +156,7 @@ impl Model {
         Held::new(move || parts.vae())
     }
 
-    /// Has its VAE multiply in f32 from now on, for as long as the model is loaded: what its numbers are too large for once, they are again. What is loaded
+    /// Has its VAE multiply in f32 from now on, for as long as the model is loaded: numbers that were too large once will be again. What is loaded
     /// of it is given back first. Says whether it multiplied in something else.
     pub fn turn_vae_to_f32(&self) -> bool {
         let was_other = self.parts.vae_dtype() != DType::F32;
@@ -165,6 +165,11 @@ impl Model {
             self.vae.give_back();
         }
         was_other
+    }
+
+    /// Whether it does so since something else was not enough.
+    pub fn vae_was_turned(&self) -> bool {
+        self.parts.vae_in_f32.load(Ordering::Relaxed)
     }
 
     /// What is known of the U-Net without its weights.

@@ -166,8 +166,11 @@ impl Moment<'_> {
         let [left, top, width, height] =
             [area.left, area.top, area.extent.width, area.extent.height].map(|side| side as usize / downscale);
         let part = |of: &Tensor| of.narrow(2, top, height)?.narrow(3, left, width)?.contiguous();
-        let seen = rgb_to_picture(&self.vae.decode(&part(self.estimate)?)?)?;
-        let seen = over(&seen, hints, area);
+        let rgb = self.vae.decode(&part(self.estimate)?)?;
+        if !is_finite(&rgb)? {
+            return Err(Error::PartNotFinite { part: "the VAE", precision: self.precision });
+        }
+        let seen = over(&rgb_to_picture(&rgb)?, hints, area);
         let latent = self.vae.encode(&picture_to_rgb(&seen, device)?)?;
         if !is_finite(&latent)? {
             return Err(Error::PartNotFinite { part: "the picture encoder", precision: self.precision });

@@ -275,11 +275,8 @@ impl Session {
         }
         let usual = self.model().map_or(Precision::F32, |model| model.example.precision);
         let gone = std::mem::replace(&mut self.draft.precision, usual);
-        self.notices.passing(format!(
-            "Sfumato cannot compute in {} here: {} is used instead",
-            gone.name(),
-            usual.name()
-        ));
+        let (gone, usual) = (gone.name(), usual.name());
+        self.notices.info(format!("Sfumato cannot compute in {gone} here: {usual} is used until another is chosen"));
     }
 
     /// Asks the engine for the chosen model, if it can be used.

@@ -47,6 +47,8 @@ pub(super) fn compare(ui: &Ui, response: &Response, scene: &Scene, view: &mut Vi
                     _ => Some(Compare::Before(result)),
                 };
             }
+            // Not over what is being worked on, nor under a picture that waited.
+            None if view.is_at_work() || scene.session.jobs.running.is_some() => {}
             // The document itself, to be worked on at once.
             None => out.act(Action::LookBelowLive),
         }

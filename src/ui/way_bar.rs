@@ -6,7 +6,6 @@ use super::state::Outbox;
 use super::theme::{Palette, space};
 use super::widgets::{Look, primary_button_of, sized_icon_button};
 use crate::diffusion::Request;
-use crate::paint::Side;
 use crate::session::{Action, Session, Way};
 use egui::{
     Align2, Area, Button, DragValue, Frame, Id, Margin, Order, Popup, PopupCloseBehavior, Rect, RichText, Stroke, Ui,
@@ -84,15 +83,23 @@ fn menu(ui: &mut Ui, session: &Session, out: &mut Outbox) {
 /// How much room is made.
 fn room_ui(ui: &mut Ui, session: &Session, out: &mut Outbox) {
     ui.horizontal(|ui| {
+        ui.add_space(ui.spacing().button_padding.x);
         ui.label(RichText::new("Room at a side").color(Palette::of(ui).text_weak));
-        let before = session.room_at(Side::Right);
-        let (mut room, most) = (before, Request::<(), ()>::MAX_SIDE);
-        let number = DragValue::new(&mut room).range(0..=most).speed(4).suffix(" px").update_while_editing(false);
+        let set = session.palette.room;
+        let mut room = set.unwrap_or(0);
+        let unit = if set.is_some() { " px" } else { "" };
+        let number = DragValue::new(&mut room)
+            .range(0..=Request::<(), ()>::MAX_SIDE)
+            .speed(4)
+            .custom_formatter(|room, _| if room == 0.0 { "usual".to_owned() } else { room.to_string() })
+            .suffix(unit)
+            .update_while_editing(false);
         let about =
-            "A multiple of 8. 0 makes as much as usual: half of what the model sees, where the canvas is that large.";
+            "A multiple of 8. 0 is as much as usual: half of what the model sees, where the canvas is that large.";
         ui.add(number).accessible_name("Room in pixels").on_hover_text(about);
-        if room != before {
-            out.act(Action::SetRoom((room > 0).then_some(room)));
+        let now = (room > 0).then_some(room);
+        if now != set {
+            out.act(Action::SetRoom(now));
         }
     });
 }

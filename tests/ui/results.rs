@@ -146,4 +146,16 @@ fn in_live_a_tap_of_space_shows_the_drawing_and_a_line_holds_it_against_what_was
     assert_eq!(sides(&mut window), [drawing, live]);
     window.press(Modifiers::NONE, Key::Y);
     assert_eq!(sides(&mut window), [live, live]);
+    // Nothing is laid over what is being drawn.
+    window.press(Modifiers::NONE, Key::B);
+    let middle = window.canvas();
+    window.harness.hover_at(middle);
+    window.harness.step();
+    window.harness.drag_at(middle);
+    window.harness.step();
+    assert!(matches!(window.session().canvas(), Shown::Document(_)));
+    window.press(Modifiers::NONE, Key::Space);
+    assert!(matches!(window.session().canvas(), Shown::Document(_)));
+    window.harness.drop_at(middle);
+    window.harness.run_ok();
 }

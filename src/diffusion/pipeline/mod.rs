@@ -401,9 +401,16 @@ impl<'a> Run<'a> {
     ) -> Result<Option<Tensor>, Error> {
         let step = u32::try_from(step).unwrap_or(u32::MAX);
         let with = hints.enter(step, |hints| {
-            let vae = self.model.vae.get()?;
             let Request { seed, extent, precision, .. } = *self.request;
-            Moment { vae: &vae, precision, estimate, sigma, seed, step, extent }.with(hints, x)
+            let laid = || {
+                let vae = self.model.vae.get()?;
+                Moment { vae: &vae, precision, estimate, sigma, seed, step, extent }.with(hints, x)
+            };
+            match laid() {
+                // Its numbers may be too large for fewer bits.
+                Err(Error::PartNotFinite { .. }) if self.model.turn_vae_to_f32() => laid(),
+                found => found,
+            }
         });
         self.done_with(&self.model.vae);
         with

@@ -16,18 +16,18 @@ impl Run<'_> {
     pub(super) fn encoded(&self, rgb: &Tensor, on_progress: OnProgress<'_>) -> Result<Tensor, Halt> {
         // There is nothing to keep yet.
         let is_stopped = || on_progress(Progress::Block).is_break();
-        let (latent, _) = self.by_vae(|vae, goes_on| vae.encode_while(rgb, goes_on), is_stopped)?;
+        let latent = self.by_vae(|vae, goes_on| vae.encode_while(rgb, goes_on), is_stopped)?;
         // At last it was f32.
         Ok(latent.ok_or(Error::PartNotFinite { part: "the picture encoder", precision: Precision::F32 })?)
     }
 
-    /// What the VAE gives, or nothing where that is no numbers; and whether it took all the bits of f32: some VAEs give numbers too
-    /// large for fewer (that of Stable Diffusion XL in f16). The pictures that follow begin with those. It is asked before each block whether the run is to end.
+    /// What the VAE gives, or nothing where that is no numbers. Some VAEs give numbers too large for fewer bits than those of f32 (that of Stable Diffusion XL in
+    /// f16): then it computes in f32, now and later. It is asked before each block whether the run is to end.
     fn by_vae(
         &self,
         run: impl Fn(&Vae, GoesOn<'_>) -> candle_core::Result<Tensor>,
         is_stopped: impl FnMut() -> bool,
-    ) -> Result<(Option<Tensor>, bool), Halt> {
+    ) -> Result<Option<Tensor>, Halt> {
         let (was_stopped, is_stopped) = (Cell::new(false), RefCell::new(is_stopped));
         let goes_on = || {
             was_stopped.set((*is_stopped.borrow_mut())());
@@ -46,10 +46,10 @@ impl Run<'_> {
         on_progress: OnProgress<'_>,
     ) -> Result<Picture, Halt> {
         let is_discarded = || on_progress(Progress::Block) == Break(Stop::Discard);
-        let (rgb, took_f32) = self.by_vae(|vae, goes_on| vae.decode_while(latent, goes_on), is_discarded)?;
-        if took_f32 {
+        let rgb = self.by_vae(|vae, goes_on| vae.decode_while(latent, goes_on), is_discarded)?;
+        if rgb.is_some() && self.model.vae_was_turned() {
             notes.push(
-                "the picture was decoded in f32: in fewer bits its VAE gave something that is not a number".to_owned(),
+                "the picture was decoded in f32: in fewer bits the VAE gave something that is not a number".to_owned(),
             );
         }
         let picture = if let Some(rgb) = rgb {
@@ -81,18 +81,17 @@ impl Run<'_> {
 }
 
 /// What the first way gives or, where that is no numbers and there is a second one, what that gives: nothing where it is no numbers either.
-/// Also whether the second helped.
 fn finite_at_last(
     first: impl FnOnce() -> Result<Tensor, Error>,
     second: impl FnOnce() -> Result<Option<Tensor>, Error>,
-) -> Result<(Option<Tensor>, bool), Error> {
+) -> Result<Option<Tensor>, Error> {
     let found = first()?;
     if is_finite(&found)? {
-        return Ok((Some(found), false));
+        return Ok(Some(found));
     }
     match second()? {
-        Some(found) if is_finite(&found)? => Ok((Some(found), true)),
-        _ => Ok((None, false)),
+        Some(found) if is_finite(&found)? => Ok(Some(found)),
+        _ => Ok(None),
     }
 }
 
@@ -104,14 +103,14 @@ mod tests {
     #[test]
     fn a_second_way_is_gone_where_the_first_gives_no_number_and_only_there() {
         let tensor = |number: f32| Tensor::new(&[0.0, number], &Device::Cpu).unwrap();
+        let number = |found: Tensor| found.to_vec1::<f32>().unwrap()[1];
         let ends = |first: f32, second: Option<f32>| {
-            let (found, second_helped) = finite_at_last(|| Ok(tensor(first)), || Ok(second.map(tensor))).unwrap();
-            (found.map(|found| found.to_vec1::<f32>().unwrap()[1]), second_helped)
+            finite_at_last(|| Ok(tensor(first)), || Ok(second.map(tensor))).unwrap().map(number)
         };
-        assert_eq!(ends(f32::INFINITY, Some(3.0)), (Some(3.0), true));
-        assert_eq!(ends(f32::NAN, Some(f32::NAN)), (None, false));
-        assert_eq!(ends(f32::NAN, None), (None, false));
+        assert_eq!(ends(f32::INFINITY, Some(3.0)), Some(3.0));
+        assert_eq!(ends(f32::NAN, Some(f32::NAN)), None);
+        assert_eq!(ends(f32::NAN, None), None);
         let first = finite_at_last(|| Ok(tensor(2.0)), || panic!("nobody asks for it")).unwrap();
-        assert_eq!((first.0.unwrap().to_vec1::<f32>().unwrap()[1], first.1), (2.0, false));
+        assert_eq!(first.map(number), Some(2.0));
     }
 }

@@ -136,7 +136,7 @@ impl Tiled {
         }
     }
 
-    /// The lines of the steps that follow on the first `step` of a panel, in it or in the next, as they are stored: no more than `count` of them.
+    /// The lines of `count` steps from `step` of a panel on, into the next panels, as they are stored; fewer where the weight ends.
     pub(super) fn after(&self, panel: usize, step: usize, count: usize) -> &[Line] {
         let first = panel * self.steps() + step;
         let (lines, of_step): (&[Line], usize) = match &self.lines {

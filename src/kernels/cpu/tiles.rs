@@ -252,7 +252,9 @@ pub(super) struct Rows<'a> {
     pub(super) starts: &'a [usize],
     /// How many lines further on its numbers of each step lie.
     pub(super) steps: &'a [u32],
-    /// What will be read soon: [`Parts::ahead`] lines of it are asked for at each step, where tiles are multiplied.
+    /// What will be read soon: [`Parts::ahead`] lines of it are asked for at each step, where tiles are multiplied. It may be shorter: what lies behind it
+    /// is asked for then, which is of no use and no harm.
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "only tiles ask for it"))]
     pub(super) ahead: &'a [Line],
 }
 
@@ -266,7 +268,7 @@ impl Rows<'_> {
         assert!(self.lines.len() >= last + SIDE, "too few rows");
     }
 
-    /// Where that begins; null if there is nothing.
+    /// Where what will be read soon begins; null if nothing will.
     #[cfg(target_arch = "x86_64")]
     fn next(self) -> *const Line {
         if self.ahead.is_empty() { std::ptr::null() } else { self.ahead.as_ptr() }

@@ -249,7 +249,10 @@ impl WithSimd for ChangeKernels<'_> {
         let steps_of_taps: [_; 9] = std::array::from_fn(|tap| weight.step(panels.start + panel, first + tap));
         let mut taps = [[0f32; DEPTH]; 9];
         let mut numbers = [[0f32; DEPTH]; POSITIONS];
-        let next = weight.after(panels.start + panel, first + weight.taps, weight.taps);
+        let next = match step + 1 {
+            next if next < steps.len() => weight.after(panels.start + panel, first + weight.taps, weight.taps),
+            _ => weight.after(panels.start + panel + 1, steps.start * weight.taps, weight.taps),
+        };
         let next_each = next.len().div_ceil(STEP);
         for line in 0..STEP {
             fetch(next.chunks(next_each.max(1)).nth(line).unwrap_or_default());

@@ -26,6 +26,17 @@ fn narrow(numbers: &[f32]) -> Vec<bf16> {
 }
 
 #[test]
+fn what_is_read_after_a_step_goes_on_into_the_next_panel_and_ends_with_the_weight() {
+    let weight = Tiled::new(rounding(Kind::Numbers), Values::F32(&vec![1.0; 64 * 96]), 64, 96);
+    assert!(std::ptr::eq(weight.after(0, 3, 3), weight.rounded(1, 0..3)));
+    assert!(std::ptr::eq(weight.after(0, 1, 1), weight.rounded(0, 1..2)));
+    let over_both = weight.after(0, 2, 2);
+    assert_eq!((over_both.as_ptr(), over_both.len()), (weight.rounded(0, 2..3).as_ptr(), 2 * tiles::STEP));
+    assert!(std::ptr::eq(weight.after(1, 2, 3), weight.rounded(1, 2..3)));
+    assert!(weight.after(1, 3, 3).is_empty());
+}
+
+#[test]
 fn rounding_to_bf16_is_to_the_nearest_and_then_to_the_even_one() {
     for bits in (0..=u32::MAX).step_by(4099).chain([
         0x3F80_8000,

@@ -1,6 +1,6 @@
 //! Products of tiles by what x86-64 has for them.
 
-use super::{AT_ONCE, Line, PANEL, Rows, SIDE, Sums};
+use super::{AT_ONCE, Line, PANEL, Parts, Rows, SIDE, Sums};
 use std::arch::asm;
 use std::arch::x86_64::{
     __m512bh, __m512i, _mm512_dpbf16_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_setzero_ps,
@@ -62,7 +62,7 @@ impl Drop for Tiles {
     }
 }
 
-/// Asks for lines of what will be read soon, if anything is, and goes on to those behind them.
+/// Asks for lines of what will be read soon, if anything will be, and goes on to those behind them. No address is a fault to it.
 macro_rules! asked {
     (8) => {
         concat!("test {ahead}, {ahead}\n", "jz 3f\n", asked!(lines), "add {ahead}, 512\n", "3:")
@@ -91,6 +91,8 @@ macro_rules! asked {
         )
     };
 }
+
+const _: () = assert!(Parts::One.ahead() == 8 && Parts::Two.ahead() == 16, "as many lines as are asked for");
 
 macro_rules! by_tiles {
     ($name:ident, $multiply:literal) => {
