@@ -45,7 +45,7 @@ paint "a house on the grass" 6
 paint "a cat and a dog" 6
 write_prompt "strawberry"
 xdotool key ctrl+Return
-sleep 0.9
+sleep 0.45
 import -window root assets/screenshots/painting.png
 sleep 6
 import -window root assets/screenshots/painted.png
